@@ -1,0 +1,88 @@
+"""Stand-ins for the modules that run networks: bodies are compressed 10-bit planes."""
+
+from __future__ import annotations
+
+import sys
+import types
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from vqcodec.bits import crc32
+from vqcodec.errors import DamageError
+from vqcodec.picture import Picture, chroma_size
+
+MODEL_ID = b"fakemode"
+
+
+class GopResult(NamedTuple):
+    body: bytes
+    frames: int
+    checksum: int
+    sse: tuple[float, float, float]
+    stats: list[dict]
+
+
+def checksum_update(crc: int, pic10: Picture) -> int:
+    return crc32(crc.to_bytes(4, "little"), *(p.tobytes() for p in pic10))
+
+
+class GopEncoder:
+    log: list[list[int]] = []  # sizes of the mini-GOPs of every GOP
+    fail_after: int | None = None
+    wrong_checksum = False
+
+    def __init__(self, codec: Any, width: int, height: int, crf: int, preset: Any = None) -> None:
+        self._planes: list[bytes] = []
+        self._crc = 0
+        GopEncoder.log.append([])
+
+    def add(self, pictures: list[Picture]) -> None:
+        GopEncoder.log[-1].append(len(pictures))
+        for picture in pictures:
+            if GopEncoder.fail_after is not None and sum(map(sum, GopEncoder.log)) > GopEncoder.fail_after:
+                raise RuntimeError("network failed")
+            ten = picture.to10()
+            self._crc = checksum_update(self._crc, ten)
+            self._planes += [p.tobytes() for p in ten]
+
+    def finish(self) -> GopResult:
+        n = len(self._planes) // 3
+        crc = self._crc ^ 1 if GopEncoder.wrong_checksum else self._crc
+        return GopResult(zlib.compress(b"".join(self._planes), 1), n, crc, (n * 100.4, 10.0, 20.0), [{"frame": i, "type": "I" if i == 0 else "B"} for i in range(n)])
+
+
+def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, batch: int = 0) -> Iterator[Picture]:
+    try:
+        data = np.frombuffer(zlib.decompress(body), np.uint16)
+    except zlib.error as exc:
+        raise DamageError("body is damaged") from exc
+    cw, ch = chroma_size(width, height)
+    shapes = ((height, width), (ch, cw), (ch, cw))
+    pos = 0
+    for _ in range(frames):
+        planes = []
+        for h, w in shapes:
+            planes.append(data[pos : pos + h * w].reshape(h, w))
+            pos += h * w
+        yield Picture(*planes)
+
+
+def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) -> list[dict]:
+    return [{"frame": i, "type": "I", "level": 0, "bits": {"codes": 8.0 * len(body) / frames}} for i in range(frames)]
+
+
+@pytest.fixture
+def fake_network(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
+    gop: Any = types.ModuleType("vqcodec.gop")
+    gop.GopEncoder, gop.GopResult, gop.decode_gop, gop.checksum_update, gop.body_stats = GopEncoder, GopResult, decode_gop, checksum_update, body_stats
+    weights: Any = types.ModuleType("vqcodec.weights")
+    weights.load_codec = lambda path=None, device="auto", threads=0: types.SimpleNamespace(model_id=MODEL_ID)
+    weights.read_model_id = lambda path=None: b"othermod" if path == "other" else MODEL_ID
+    monkeypatch.setitem(sys.modules, "vqcodec.gop", gop)
+    monkeypatch.setitem(sys.modules, "vqcodec.weights", weights)
+    GopEncoder.log, GopEncoder.fail_after, GopEncoder.wrong_checksum = [], None, False
+    return GopEncoder

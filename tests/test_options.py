@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from vqcodec.errors import UsageError
+from vqcodec.options import DecodeOptions, EncodeOptions, Time, parse_codec_options, parse_gop, parse_time
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("12.5", Fraction(25, 2)), ("12.5s", Fraction(25, 2)), ("00:01:02.5", Fraction(125, 2)), ("1:02", 62), ("0", 0), (".5", Fraction(1, 2)), ("90", 90), ("3:00:00", 10800)],
+)
+def test_times(text: str, seconds: Fraction) -> None:
+    assert parse_time(text) == Time(seconds=Fraction(seconds))
+
+
+def test_frames() -> None:
+    assert parse_time("300f") == Time(frames=300)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1:2:3:4", "1e5", "5ff", "f", "nan", "inf", "1/2", "9" * 1000, "٣", "1:"])
+def test_bad_times(text: str) -> None:
+    with pytest.raises(UsageError, match="allowed"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize(("text", "rate", "frames"), [("60", 25, 60), ("300", 25, 128), ("2s", 25, 50), ("10s", 25, 128), ("0.01s", 25, 1), ("2s", None, 50), ("48f", 1, 48)])
+def test_gop(text: str, rate: int | None, frames: int) -> None:
+    assert EncodeOptions(gop=parse_gop(text)).gop_frames(None if rate is None else Fraction(rate)) == frames
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "-3", "x", "", "1.5"])
+def test_bad_gop(text: str) -> None:
+    with pytest.raises(UsageError, match="allowed"):
+        parse_gop(text)
+
+
+@pytest.mark.parametrize("change", [{"crf": -1}, {"crf": 64}, {"gop": 0}, {"gop": 129}, {"threads": -1}, {"batch": -1}, {"device": "gpu"}])
+def test_encode_ranges(change: dict) -> None:
+    with pytest.raises(UsageError, match="allowed"):
+        EncodeOptions(**change)
+
+
+def test_decode_ranges() -> None:
+    DecodeOptions(device="cuda:1")
+    with pytest.raises(UsageError):
+        DecodeOptions(threads=-1)
+    with pytest.raises(UsageError):
+        Time()
+
+
+def test_codec_options() -> None:
+    assert parse_codec_options("crf=12:preset=fast") == {"crf": "12", "preset": "fast"}
+    assert parse_codec_options("") == {}
+    with pytest.raises(UsageError):
+        parse_codec_options("crf")

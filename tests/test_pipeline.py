@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import header, picture, same, write
+from fakes import fake_network  # noqa: F401
+
+from vqcodec.cli import main
+from vqcodec.decoder import decode, lost_times, verify
+from vqcodec.encoder import encode, read_ahead
+from vqcodec.errors import DamageError, InputError, OutputError, UsageError, WeightsError
+from vqcodec.info import as_text, describe
+from vqcodec.options import DecodeOptions, EncodeOptions, Time
+from vqcodec.picture import Picture, gray
+from vqcodec.scan import ContainerReader
+from vqcodec.scenes import GopCutter, SceneDetector
+from vqcodec.video import VideoSource
+
+pytestmark = pytest.mark.usefixtures("fake_network")
+
+
+def scene(seed: int, n: int, width: int = 32, height: int = 24) -> list[Picture]:
+    """A slowly panning scene of blocks."""
+    rng = np.random.default_rng(seed)
+    big = np.kron(rng.integers(20, 236, (16, 32)), np.ones((8, 8))).astype(np.uint8)
+    result = []
+    for i in range(n):
+        y = np.ascontiguousarray(big[40 : 40 + height, i : i + width])
+        c = np.full(((height + 1) // 2, (width + 1) // 2), 100 + seed, np.uint8)
+        result.append(Picture(y, c, c.copy()))
+    return result
+
+
+def frames(path: Path) -> list[tuple[Fraction, Picture]]:
+    with VideoSource(path) as source:
+        return [(pts * source.time_base, p) for pts, p in source]
+
+
+def reader(path: Path) -> ContainerReader:
+    return ContainerReader(io.BytesIO(path.read_bytes()))
+
+
+def flip(path: Path, gop: int) -> None:
+    data = bytearray(path.read_bytes())
+    entries = reader(path).gops
+    data[entries[gop].offset + 40] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.mkv", header(32, 24), scene(1, 20) + scene(2, 30) + scene(3, 5), vcodec="ffv1")
+
+
+@pytest.fixture
+def coded(tmp_path: Path, clip: Path) -> Path:
+    encode(str(clip), str(tmp_path / "a.vqv"), EncodeOptions(gop=20))
+    return tmp_path / "a.vqv"
+
+
+def test_gops_end_at_scene_cuts(tmp_path: Path, clip: Path, fake_network) -> None:  # noqa: F811
+    report = encode(str(clip), str(tmp_path / "a.vqv"))
+    assert fake_network.log == [[1, 16, 3], [1, 16, 13], [1, 4]]
+    assert report.frames == 55 and report.gops == 3 and report.corrupt == 0
+    assert report.bytes == (tmp_path / "a.vqv").stat().st_size
+    assert report.sse[0] == pytest.approx(55 * 100.4)
+    assert [e.count for e in reader(tmp_path / "a.vqv").gops] == [20, 30, 5]
+
+
+@pytest.mark.parametrize(("longest", "counts"), [(1, [1] * 55), (10, [10, 10, 10, 10, 10, 5]), (17, [17, 3, 17, 13, 5]), (20, [20, 20, 10, 5])])
+def test_longest_gop(tmp_path: Path, clip: Path, fake_network, longest: int, counts: list[int]) -> None:  # noqa: F811
+    encode(str(clip), str(tmp_path / "a.vqv"), EncodeOptions(gop=longest))
+    assert [sum(g) for g in fake_network.log] == counts
+    assert all(g[0] == 1 and all(1 <= m <= 16 for m in g) for g in fake_network.log)
+
+
+@pytest.mark.parametrize("total", [1, 2, 16, 17, 18, 33, 34, 128, 129, 130])
+def test_cutter_gives_every_frame_once(total: int) -> None:
+    cutter = GopCutter(128)
+    out = [item for i in range(total) for item in cutter.push(i, gray(4, 4))] + cutter.flush()
+    assert [pts for pictures, _ in out for pts, _ in pictures] == list(range(total))
+    assert out[-1][1] and sum(ends for _, ends in out) == (total + 127) // 128
+
+
+def test_cuts_keep_their_distance_and_noise_is_no_cut() -> None:
+    detector = SceneDetector()
+    flicker = [Picture(np.full((20, 20), 255 * (i % 2), np.uint8), *gray(20, 20, False)[1:]) for i in range(60)]
+    cuts = [i for i, p in enumerate(flicker) if detector(p)]
+    assert all(b - a >= 8 for a, b in zip(cuts, cuts[1:], strict=False)) and len(cuts) <= 1
+    detector = SceneDetector()
+    assert not any(detector(picture(64, 64, i)) for i in range(30))
+    detector = SceneDetector()
+    assert not any(detector(p) for p in scene(1, 60))
+
+
+def test_round_trip(tmp_path: Path, clip: Path, coded: Path) -> None:
+    report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
+    assert report.ok and report.frames == 55 and report.concealed == 0
+    want, got = frames(clip), frames(tmp_path / "out.mkv")
+    assert [t for t, _ in got] == [t for t, _ in want]
+    assert all(same(a, b) for (_, a), (_, b) in zip(want, got, strict=True))
+    assert verify(str(coded))["ok"] and verify(str(coded), fast=True)["ok"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5)])
+def test_small_and_ten_bit(tmp_path: Path, size: tuple[int, int]) -> None:
+    source = write(tmp_path / "in.y4m", header(*size), [picture(*size, i, ten_bit=True) for i in range(3)])
+    encode(str(source), str(tmp_path / "a.vqv"))
+    decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
+    assert all(same(a, b) for (_, a), (_, b) in zip(frames(source), frames(tmp_path / "out.y4m"), strict=True))
+
+
+def test_variable_times_are_kept(tmp_path: Path) -> None:
+    times = [0, 40, 45, 300, 301, 1000]
+    source = write(tmp_path / "in.mkv", header(16, 16), [picture(16, 16, i) for i in range(6)], times, vcodec="ffv1")
+    encode(str(source), str(tmp_path / "a.vqv"))
+    decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.mp4"))
+    assert [t for t, _ in frames(tmp_path / "out.mp4")] == [Fraction(t, 1000) for t in times]
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        (Time(frames=25), None, range(25, 55)),
+        (Time(seconds=Fraction(1)), Time(frames=3), range(25, 28)),
+        (Time(seconds=Fraction(1)), Time(seconds=Fraction(1)), range(25, 50)),
+        (None, Time(seconds=Fraction(1, 5)), range(5)),
+        (Time(frames=54), Time(frames=1), range(54, 55)),
+    ],
+)
+def test_decode_span(tmp_path: Path, clip: Path, coded: Path, start: Time | None, length: Time | None, expected: range) -> None:
+    flip(coded, 0)  # a GOP before the chosen frames is not looked at
+    report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1", start=start, duration=length))
+    want, got = frames(clip), frames(tmp_path / "out.mkv")
+    assert len(got) == len(expected) and [t for t, _ in got] == [Fraction(i, 25) for i in range(len(expected))]
+    if start is not None:
+        assert report.ok and all(same(p, want[i][1]) for (_, p), i in zip(got, expected, strict=True))
+
+
+def test_encode_span(tmp_path: Path, clip: Path) -> None:
+    assert encode(str(clip), str(tmp_path / "a.vqv"), EncodeOptions(start=Time(frames=10), duration=Time(frames=4))).frames == 4
+    with pytest.raises(UsageError, match="no frame"):
+        encode(str(clip), str(tmp_path / "b.vqv"), EncodeOptions(start=Time(frames=1000)))
+    assert not (tmp_path / "b.vqv").exists()
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3])
+def test_damage_is_contained_and_concealed(tmp_path: Path, clip: Path, coded: Path, bad: int) -> None:
+    entries = reader(coded).gops
+    flip(coded, bad)
+    report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
+    lost = range(entries[bad].first_frame, entries[bad].first_frame + entries[bad].count)
+    assert not report.ok and report.concealed == len(lost) and report.frames == 55 and len(report.damage) == 1
+    want, got = frames(clip), frames(tmp_path / "out.mkv")
+    assert [t for t, _ in got] == [t for t, _ in want]
+    held = want[lost.start - 1][1] if lost.start else gray(32, 24, False)
+    for i, (_, p) in enumerate(got):
+        assert same(p, held if i in lost else want[i][1])
+    with pytest.raises(DamageError):
+        decode(str(coded), str(tmp_path / "strict.mkv"), DecodeOptions(strict=True))
+    assert not (tmp_path / "strict.mkv").exists()
+    assert verify(str(coded))["damaged_gops"] == verify(str(coded), fast=True)["damaged_gops"] == 1
+    assert main(["decode", "-q", str(coded), str(tmp_path / "cli.y4m")]) == 4 and (tmp_path / "cli.y4m").exists()
+
+
+def test_lost_packet_without_an_index(tmp_path: Path, clip: Path, coded: Path) -> None:
+    entries = reader(coded).gops
+    data = coded.read_bytes()
+    coded.write_bytes(data[: entries[1].offset] + data[entries[2].offset : entries[3].offset + 20])
+    report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
+    assert report.frames == 50 and report.concealed == 20 and not report.complete
+    assert [t for t, _ in frames(tmp_path / "out.mkv")] == [t for t, _ in frames(clip)][:50]
+
+
+def test_wrong_pixels_are_reported(tmp_path: Path, clip: Path, fake_network) -> None:  # noqa: F811
+    fake_network.wrong_checksum = True
+    encode(str(clip), str(tmp_path / "a.vqv"))
+    report = decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
+    assert len(report.damage) == 3 and "pixels differ" in report.damage[0] and report.concealed == 0
+    assert verify(str(tmp_path / "a.vqv"))["damaged_gops"] == 3 and verify(str(tmp_path / "a.vqv"), fast=True)["ok"]
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "start"), [(None, None, None), (100, None, None), (None, 50, None), (100, 500, None), (100, 103, None), (100, 500, 140), (100, None, 20)]
+)
+def test_lost_times_increase(after: int | None, before: int | None, start: int | None) -> None:
+    from vqcodec.container import IndexEntry
+
+    times = lost_times(IndexEntry(-1, 0, 9, start), after, before, 40)
+    assert len(times) == 9 and all(b > a for a, b in zip(times, times[1:], strict=False)) and (after is None or times[0] > after)
+
+
+def test_other_weights(tmp_path: Path, coded: Path) -> None:
+    with pytest.raises(WeightsError, match=f"needs model {b'fakemode'.hex()}, these weights are {b'othermod'.hex()}"):
+        decode(str(coded), str(tmp_path / "out.y4m"), weights="other")
+    assert not (tmp_path / "out.y4m").exists()
+
+
+def test_failure_leaves_nothing(tmp_path: Path, clip: Path, fake_network) -> None:  # noqa: F811
+    old = tmp_path / "old.vqv"
+    old.write_bytes(b"old")
+    before = sorted(os.listdir(tmp_path))
+    fake_network.fail_after = 30
+    with pytest.raises(RuntimeError):
+        encode(str(clip), str(old), EncodeOptions(stats=str(tmp_path / "stats.json")), overwrite=True)
+    assert old.read_bytes() == b"old" and sorted(os.listdir(tmp_path)) == before
+    with pytest.raises(OutputError):
+        encode(str(clip), str(old))
+
+
+def test_damaged_source(tmp_path: Path, clip: Path) -> None:
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 6 // 10])
+    report = encode(str(clip), str(tmp_path / "a.vqv"))
+    assert 0 < report.frames < 55 and report.corrupt > 0 and report.warnings
+    assert main(["encode", "-q", str(clip), str(tmp_path / "b.vqv")]) == 4 and (tmp_path / "b.vqv").exists()
+    assert main(["encode", "-q", "--strict", str(clip), str(tmp_path / "c.vqv")]) == 4 and not (tmp_path / "c.vqv").exists()
+
+
+def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a.vqv"
+    assert main(["encode", str(clip), str(out), "--stats", str(tmp_path / "s.jsonl"), "-crf", "20", "-g", "1s"]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert len(lines) == 55 and lines[1]["pts"] == 40
+    captured = capsys.readouterr()
+    assert captured.out == "" and "55 frames" in captured.err and "dB" in captured.err
+    d = describe(str(out), bits=True)
+    assert d["frames"] == 55 and d["crf"] == 20 and d["seconds"] == pytest.approx(2.2) and d["ok"]
+    assert "GOP 0" in as_text(d) and d["gops"][0]["pictures"]
+    assert main(["info", "--json", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == out.stat().st_size
+    assert main(["verify", "--json", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"]
+
+
+def test_same_bytes_for_every_thread_count(tmp_path: Path, clip: Path) -> None:
+    files = []
+    for n in (1, 2):
+        encode(str(clip), str(tmp_path / f"{n}.vqv"), EncodeOptions(threads=n))
+        files.append((tmp_path / f"{n}.vqv").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_read_ahead() -> None:
+    assert list(read_ahead(range(100))) == list(range(100))
+
+    def failing():
+        yield 1
+        raise InputError("broken")
+
+    items = read_ahead(failing())
+    assert next(items) == 1
+    with pytest.raises(InputError):
+        next(items)
+    endless = read_ahead(iter(int, 1))
+    assert next(endless) == 0
+    endless.close()  # type: ignore[attr-defined]

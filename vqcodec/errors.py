@@ -1,0 +1,51 @@
+"""The exception tree. Every error a user can meet is a :class:`VqvError` and carries the exit code of the command line."""
+
+from __future__ import annotations
+
+
+class VqvError(Exception):
+    """Base of all errors raised on purpose; one sentence saying what is wrong, and where."""
+
+    exit_code = 1
+
+
+class UsageError(VqvError):
+    """An option or a combination of options that makes no sense."""
+
+    exit_code = 2
+
+
+class InputError(VqvError):
+    """Input missing, unreadable or of an unsupported kind."""
+
+    exit_code = 3
+
+
+class DamageError(VqvError):
+    """Input of the right kind whose bytes are damaged or cut."""
+
+    exit_code = 4
+
+
+class OutputError(VqvError):
+    """Output exists, cannot be written, or the disk is full."""
+
+    exit_code = 5
+
+
+class LimitError(VqvError):
+    """Something is larger than a limit allows."""
+
+    exit_code = 6
+
+
+class WeightsError(VqvError):
+    """Weights missing, damaged, or of another model than the file needs."""
+
+    exit_code = 7
+
+
+class TargetError(VqvError):
+    """The work was finished, but a target of size or quality was not met."""
+
+    exit_code = 8

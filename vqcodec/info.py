@@ -1,0 +1,100 @@
+"""What a .vqv file says of itself, without decoding it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from fractions import Fraction
+from typing import Any
+
+from .container import VERSION
+from .decoder import check_model, frame_step, open_reader
+from .errors import DamageError
+from .metrics import psnr_yuv
+
+
+def _ratio(value: Fraction | None) -> str | None:
+    return None if value is None else f"{value.numerator}/{value.denominator}"
+
+
+def describe(path: str, bits: bool = False, weights: str | None = None) -> dict[str, Any]:
+    """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where the bits of each frame went.
+
+    Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under ``damage``. Only ``bits``
+    needs the weights.
+    """
+    with ExitStack() as stack:
+        reader = open_reader(stack, path)
+        h = reader.header
+        codec: Any = None
+        if bits:
+            from .weights import load_codec, read_model_id
+
+            check_model(reader, read_model_id(weights))
+            codec = load_codec(weights, "cpu")
+        damage = list(reader.damaged)
+        gops: list[dict[str, Any]] = []
+        sse, counted, first, end = [0, 0, 0], 0, None, 0
+        for i, entry in enumerate(reader.gops):
+            try:
+                gop = reader.read_gop(i)
+                line: dict[str, Any] = {"first_frame": entry.first_frame, "frames": entry.count, "offset": entry.offset, "first_pts": gop.pts[0], "body_bytes": len(gop.body)}
+                names = ("psnr", "psnr_y", "psnr_u", "psnr_v")
+                line |= {k: round(v, 4) for k, v in zip(names, psnr_yuv(gop.sse, h.width, h.height, entry.count), strict=True)}
+                if codec is not None:
+                    from .gop import body_stats
+
+                    line["pictures"] = body_stats(codec, gop.body, entry.count, h.width, h.height)
+                gops.append(line)
+            except DamageError as exc:
+                damage.append(str(exc))
+                continue
+            sse = [a + b for a, b in zip(sse, gop.sse, strict=True)]
+            counted += entry.count
+            first = gop.pts[0] if first is None else first
+            end = gop.pts[-1] + (gop.duration or frame_step(reader))
+        seconds = float((end - first) * h.time_base) if first is not None else 0.0
+        quality = psnr_yuv(sse, h.width, h.height, counted) if counted else None
+        return {
+            "file": path,
+            "version": VERSION,
+            "bytes": reader.size,
+            "width": h.width,
+            "height": h.height,
+            "frames": reader.frames,
+            "seconds": round(seconds, 6),
+            "time_base": _ratio(h.time_base),
+            "rate": _ratio(h.rate),
+            "sar": _ratio(h.sar),
+            "rotation": h.rotation,
+            "colour": {"primaries": h.primaries, "transfer": h.transfer, "matrix": h.matrix, "range": h.range, "chroma_location": h.chroma_location},
+            "bit_depth": h.bit_depth,
+            "crf": h.crf,
+            "model_id": h.model_id.hex(),
+            "kbps": round(reader.size * 8 / 1000 / seconds, 3) if seconds else None,
+            "bpp": round(reader.size * 8 / (h.width * h.height * counted), 6) if counted else None,
+            "psnr": dict(zip(("yuv", "y", "u", "v"), (round(q, 4) for q in quality), strict=True)) if quality else None,
+            "complete": reader.complete,
+            "ok": reader.complete and not damage,
+            "damage": damage,
+            "gops": gops,
+        }
+
+
+def as_text(d: dict[str, Any]) -> str:
+    """The dict of :func:`describe` for people."""
+    lines = [
+        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {d['frames']} frames in {len(d['gops'])} GOPs, {d['seconds']:.3f} s",
+        f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
+        "  colour: " + ", ".join(f"{k} {v}" for k, v in d["colour"].items()),
+        f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
+    ]
+    if d["psnr"]:
+        kbps = f"{d['kbps']:.2f} kbps, " if d["kbps"] else ""
+        lines.append(f"  {kbps}{d['bpp']:.5f} bpp; PSNR {d['psnr']['yuv']:.3f} dB (Y {d['psnr']['y']:.3f}, U {d['psnr']['u']:.3f}, V {d['psnr']['v']:.3f})")
+    for i, g in enumerate(d["gops"]):
+        lines.append(f"  GOP {i}: frames {g['first_frame']} to {g['first_frame'] + g['frames'] - 1}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
+        for p in g.get("pictures", ()):
+            total = sum(p["bits"].values())
+            lines.append(f"    frame {p['frame']} {p['type']} level {p['level']}: {total:.0f} bits ({', '.join(f'{k} {v:.0f}' for k, v in p['bits'].items())})")
+    lines += [f"  damaged: {text}" for text in d["damage"]]
+    return "\n".join(lines)

@@ -1,0 +1,312 @@
+"""Motion syntax: a quadtree of 64 to 8 samples a block with merge candidates and motion vector differences, in adaptive binary contexts.
+
+The motion of a picture is held on a grid of 8x8 luma cells: ``direction`` (0 not yet coded, 1 list 0, 2 list 1, 3 both),
+``mv`` [list][y, x] in quarter samples (a block that uses one list also fills the other's vector, scaled by time distance, for
+prediction), ``depth`` of the leaf and ``merged``. A picture's temporal candidate comes from the grid of one of its references.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from ..entropy import decode_bit, decode_raw, encode_bit, encode_raw
+from .predict import BI, L0, L1
+
+CTU = 8  # cells on a side of the largest block (64 samples)
+MAX_MERGE = 5
+MV_LIMIT = 8191
+# context layout
+SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA = 0, 9, 21, 25, 29, 32, 64, 96
+CONTEXTS = 112
+
+
+class Field(NamedTuple):
+    """Motion grid of a picture; see the module's text. ``dist``: time distances (list 0, list 1) in frames, signed."""
+
+    direction: np.ndarray  # (H/8, W/8) uint8
+    mv: np.ndarray  # (H/8, W/8, 2, 2) int16
+    depth: np.ndarray  # (H/8, W/8) uint8
+    merged: np.ndarray  # (H/8, W/8) uint8
+    dist: np.ndarray  # (2,) int64; list 1 is 0 when the picture has one reference
+
+    @classmethod
+    def empty(cls, h: int, w: int, d0: int, d1: int) -> Field:
+        """For a picture of h x w luma samples (multiples of 64)."""
+        g = (h // 8, w // 8)
+        return cls(np.zeros(g, np.uint8), np.zeros((*g, 2, 2), np.int16), np.zeros(g, np.uint8), np.zeros(g, np.uint8), np.array([d0, d1], np.int64))
+
+
+@nb.njit(cache=True, nogil=True)
+def scale_mv(v, num, den):
+    """v * num / den rounded to nearest, halves away from zero, clipped to the legal range."""
+    n, d = v * num, den
+    if d < 0:
+        n, d = -n, -d
+    r = (2 * abs(n) + d) // (2 * d)
+    r = -r if n < 0 else r
+    return min(max(r, -MV_LIMIT), MV_LIMIT)
+
+
+@nb.njit(cache=True, nogil=True)
+def temporal(col, y, x, dist, out):
+    """Vectors (2, 2) that continue the linear motion of the co-located cell of the field ``col``; False when it has none."""
+    d = col.direction[y, x]
+    if d == 0:
+        return False
+    l = 0 if d & L0 else 1
+    den = col.dist[l]
+    for k in range(2):
+        for c in range(2):
+            out[k, c] = scale_mv(nb.int64(col.mv[y, x, l, c]), dist[k], den) if dist[k] != 0 else 0
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def candidates(f, col, y, x, n, cdir, cmv):
+    """Merge candidates of the block of n cells at (y, x) into cdir (5,), cmv (5, 2, 2); returns how many (at least one).
+
+    Order: left, above, temporal, above right, below left, above left, zero; equal ones once.
+    """
+    h, w = f.direction.shape
+    two = f.dist[1] != 0
+    k = 0
+    tmp = np.zeros((2, 2), np.int64)
+    for s in range(7):
+        if k == MAX_MERGE:
+            break
+        d = 0
+        r, c = y, x
+        if s == 2:
+            if temporal(col, min(y + n // 2, h - 1), min(x + n // 2, w - 1), f.dist, tmp):
+                d = BI if two else L0
+        elif s == 6:
+            d = BI if two else L0
+            tmp[:] = 0
+        else:
+            if s == 0:
+                r, c = y + n - 1, x - 1
+            elif s == 1:
+                r, c = y - 1, x + n - 1
+            elif s == 3:
+                r, c = y - 1, x + n
+            elif s == 4:
+                r, c = y + n, x - 1
+            else:
+                r, c = y - 1, x - 1
+            if r >= 0 and c >= 0 and r < h and c < w:
+                d = f.direction[r, c]
+                for a in range(2):
+                    for b in range(2):
+                        tmp[a, b] = f.mv[r, c, a, b]
+        if d == 0:
+            continue
+        dup = False
+        for q in range(k):
+            if cdir[q] == d:
+                same0 = cmv[q, 0, 0] == tmp[0, 0] and cmv[q, 0, 1] == tmp[0, 1]
+                same1 = cmv[q, 1, 0] == tmp[1, 0] and cmv[q, 1, 1] == tmp[1, 1]
+                if (same0 or d == L1) and (same1 or d == L0):
+                    dup = True
+                    break
+        if dup:
+            continue
+        cdir[k] = d
+        cmv[k] = tmp
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def predictor(f, col, y, x, n, out):
+    """Motion vector predictor (2, 2): median of left, above and above right (or above left); the temporal one where none is there."""
+    h, w = f.direction.shape
+    v = np.zeros((3, 2, 2), np.int64)
+    k = 0
+    if x > 0 and f.direction[y, x - 1]:
+        v[k] = f.mv[y, x - 1]
+        k += 1
+    if y > 0 and f.direction[y - 1, x]:
+        v[k] = f.mv[y - 1, x]
+        k += 1
+    if y > 0 and x + n < w and f.direction[y - 1, x + n]:
+        v[k] = f.mv[y - 1, x + n]
+        k += 1
+    elif y > 0 and x > 0 and f.direction[y - 1, x - 1]:
+        v[k] = f.mv[y - 1, x - 1]
+        k += 1
+    if k == 0:
+        if not temporal(col, min(y + n // 2, h - 1), min(x + n // 2, w - 1), f.dist, out):
+            out[:] = 0
+    elif k == 3:
+        for a in range(2):
+            for b in range(2):
+                p, q, r = v[0, a, b], v[1, a, b], v[2, a, b]
+                out[a, b] = max(min(p, q), min(max(p, q), r))
+    else:
+        out[:] = v[0]
+
+
+@nb.njit(cache=True, nogil=True)
+def fill(f, y, x, n, depth, direction, mv, merged):
+    """Write one leaf into the grid; the vector of a list not used is the other's, scaled by time."""
+    if direction == L0 and f.dist[1] != 0:
+        for c in range(2):
+            mv[1, c] = scale_mv(mv[0, c], f.dist[1], f.dist[0])
+    elif direction == L1:
+        for c in range(2):
+            mv[0, c] = scale_mv(mv[1, c], f.dist[0], f.dist[1])
+    for r in range(y, y + n):
+        for c in range(x, x + n):
+            f.direction[r, c] = direction
+            f.depth[r, c] = depth
+            f.merged[r, c] = merged
+            for a in range(2):
+                for b in range(2):
+                    f.mv[r, c, a, b] = mv[a, b]
+
+
+@nb.njit(cache=True, nogil=True)
+def split_context(f, y, x, depth):
+    k = SPLIT + 3 * depth
+    if x > 0 and f.depth[y, x - 1] > depth:
+        k += 1
+    if y > 0 and f.depth[y - 1, x] > depth:
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def merge_context(f, y, x, depth):
+    k = MERGE + 3 * depth
+    if x > 0 and f.merged[y, x - 1]:
+        k += 1
+    if y > 0 and f.merged[y - 1, x]:
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def bit_length(a):
+    k = 0
+    while a:
+        a >>= 1
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def _encode_mvd(st, out, ctx, comp, d):
+    a = abs(d)
+    k = bit_length(a)
+    for i in range(k):
+        encode_bit(st, out, ctx, MVD_CLASS + 16 * comp + i, 1)
+    if k < 15:
+        encode_bit(st, out, ctx, MVD_CLASS + 16 * comp + k, 0)
+    if k > 1:
+        encode_bit(st, out, ctx, MVD_TOP + 16 * comp + k, (a >> (k - 2)) & 1)
+        if k > 2:
+            encode_raw(st, out, a & ((1 << (k - 2)) - 1), k - 2)
+    if k:
+        encode_raw(st, out, 1 if d < 0 else 0, 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _decode_mvd(st, data, ctx, comp):
+    k = 0
+    while k < 15 and decode_bit(st, data, ctx, MVD_CLASS + 16 * comp + k):
+        k += 1
+    if k == 0:
+        return 0
+    a = 1
+    if k > 1:
+        a = 2 + decode_bit(st, data, ctx, MVD_TOP + 16 * comp + k)
+        if k > 2:
+            a = (a << (k - 2)) + decode_raw(st, data, k - 2)
+    return -a if decode_raw(st, data, 1) else a
+
+
+@nb.njit(cache=True, nogil=True)
+def encode_leaf(st, out, ctx, f, col, y, x, n, depth, direction, mv, index):
+    """Code a leaf (merge candidate ``index``, or -1 and its own direction and vectors) and write it into the grid."""
+    k = merge_context(f, y, x, depth)
+    if index >= 0:
+        encode_bit(st, out, ctx, k, 1)
+        cdir = np.zeros(MAX_MERGE, np.int64)
+        cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
+        m = candidates(f, col, y, x, n, cdir, cmv)
+        for i in range(min(index + 1, m - 1)):
+            encode_bit(st, out, ctx, MERGE_INDEX + i, 1 if i < index else 0)
+        fill(f, y, x, n, depth, cdir[index], cmv[index], 1)
+        return
+    encode_bit(st, out, ctx, k, 0)
+    if f.dist[1] != 0:
+        encode_bit(st, out, ctx, BI_FLAG + depth, 1 if direction == BI else 0)
+        if direction != BI:
+            encode_bit(st, out, ctx, LIST_FLAG, 1 if direction == L1 else 0)
+    p = np.zeros((2, 2), np.int64)
+    predictor(f, col, y, x, n, p)
+    for l in range(2):
+        if direction & (1 << l):
+            for c in range(2):
+                _encode_mvd(st, out, ctx, c, mv[l, c] - p[l, c])
+    fill(f, y, x, n, depth, direction, mv, 0)
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_leaf(st, data, ctx, f, col, y, x, n, depth):
+    mv = np.zeros((2, 2), np.int64)
+    if decode_bit(st, data, ctx, merge_context(f, y, x, depth)):
+        cdir = np.zeros(MAX_MERGE, np.int64)
+        cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
+        m = candidates(f, col, y, x, n, cdir, cmv)
+        index = 0
+        while index < m - 1 and decode_bit(st, data, ctx, MERGE_INDEX + index):
+            index += 1
+        fill(f, y, x, n, depth, cdir[index], cmv[index], 1)
+        return
+    direction = L0
+    if f.dist[1] != 0:
+        if decode_bit(st, data, ctx, BI_FLAG + depth):
+            direction = BI
+        elif decode_bit(st, data, ctx, LIST_FLAG):
+            direction = L1
+    predictor(f, col, y, x, n, mv)
+    for l in range(2):
+        if direction & (1 << l):
+            for c in range(2):
+                v = mv[l, c] + _decode_mvd(st, data, ctx, c)
+                mv[l, c] = min(max(v, -MV_LIMIT), MV_LIMIT)
+    fill(f, y, x, n, depth, direction, mv, 0)
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_motion(st, data, ctx, f, col, leaves):
+    """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column, size; returns their number."""
+    h, w = f.direction.shape
+    stack = np.zeros((64, 3), np.int64)
+    n_leaves = 0
+    for ty in range(0, h, CTU):
+        for tx in range(0, w, CTU):
+            top = 1
+            stack[0] = (ty, tx, 0)
+            while top:
+                top -= 1
+                y, x, depth = stack[top, 0], stack[top, 1], stack[top, 2]
+                n = CTU >> depth
+                if depth < 3 and decode_bit(st, data, ctx, split_context(f, y, x, depth)):
+                    s = n >> 1
+                    for k in range(3, -1, -1):  # the first quarter is taken off the stack first
+                        stack[top, 0] = y + s * (k >> 1)
+                        stack[top, 1] = x + s * (k & 1)
+                        stack[top, 2] = depth + 1
+                        top += 1
+                else:
+                    decode_leaf(st, data, ctx, f, col, y, x, n, depth)
+                    leaves[n_leaves, 0] = y
+                    leaves[n_leaves, 1] = x
+                    leaves[n_leaves, 2] = n
+                    n_leaves += 1
+    return n_leaves

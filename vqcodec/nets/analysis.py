@@ -1,0 +1,36 @@
+"""Analysis: the encoder's own nets (float, never part of the format) from a frame to its latent and hyper-latent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .layers import Block, Linear, anchor_weights, unshuffle
+from .shape import NetShape
+
+
+class Analysis(nn.Module):
+    """Frame and prediction, packed (N, H/8, W/8, 96) in units of the full sample range, to the latent
+    y (N, H/16, W/16, M) in quantisation steps and the hyper-latent z (N, H/64, W/64, Z)."""
+
+    def __init__(self, s: NetShape):
+        super().__init__()
+        self.inter = s.inter
+        self.first = Linear(192 if s.inter else 96, s.enc8, quality=True)
+        self.blocks8 = nn.Sequential(*[Block(s.enc8) for _ in range(s.enc_blocks)])
+        self.down = Linear(4 * s.enc8, s.enc16)
+        self.block16 = Block(s.enc16)
+        self.last = Linear(s.enc16, s.latent, quality=True)
+        self.hyper_block = Block(s.latent, 1)
+        self.hyper = Linear(16 * s.latent, s.hyper)
+
+    def forward(self, x: Tensor, pred: Tensor | None, q: Tensor) -> tuple[Tensor, Tensor]:
+        at = anchor_weights(q)
+        if self.inter:
+            assert pred is not None
+            x = torch.cat([(x - pred) * 8, pred], -1)
+        t = self.blocks8(self.first(x, at))
+        t = self.block16(self.down(unshuffle(t, 2)))
+        y = self.last(t, at)
+        h = torch.asinh(2 * y.float()).to(y.dtype)
+        return y, self.hyper(unshuffle(self.hyper_block(h), 4))

@@ -1,0 +1,287 @@
+"""Exact networks: integer layers whose result is defined bit for bit on every device, thread count and library version.
+
+Activations are int8 (M, C) matrices of M positions, the residual trunk is int16. A 1x1 convolution is an int8 product with an
+int32 accumulator, ``acc = x @ w + bias``; it is requantised by one IEEE-754 binary32 multiplication, ``rint(float32(acc) * scale[c])``
+(ties to even), and clamped. Nothing is fused, no transcendental function is used, and every |acc| of an int8 product is below
+2^24 for the worst input (checked when a layer is made), so that the float32-carried backend gives the same integers.
+
+Backends: ``int8`` (torch._int_mm and compiled kernels, CPU) and ``float32`` (integers carried in float32 by plain torch operations;
+any device). Both are checked against known vectors before use: some CPUs and libraries saturate in int8 products.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import VqvError, WeightsError
+
+EXACT_LIMIT = 1 << 24  # below this every integer is a float32
+_F = np.float32
+
+
+# --- compiled kernels; x: (M, C) ---------------------------------------------------------------------------------------------
+
+
+@nb.njit(cache=True, nogil=True)
+def _k_requant8(acc, bias, scale, leaky, out):
+    for m in range(acc.shape[0]):
+        a, o = acc[m], out[m]
+        if leaky:
+            for c in range(a.shape[0]):
+                v = np.float32(a[c] + bias[c]) * scale[c]
+                v = v if v >= _F(0) else v * _F(0.125)
+                o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+        else:
+            for c in range(a.shape[0]):
+                v = np.float32(a[c] + bias[c]) * scale[c]
+                o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+
+
+@nb.njit(cache=True, nogil=True)
+def _k_requant16(acc, bias, scale, out):
+    for m in range(acc.shape[0]):
+        a, o = acc[m], out[m]
+        for c in range(a.shape[0]):
+            v = np.float32(a[c] + bias[c]) * scale[c]
+            o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
+
+
+@nb.njit(cache=True, nogil=True)
+def _k_add(acc, bias, scale, trunk, scale8, out8):
+    # trunk += requantised acc, and at once the int8 copy that the next layer reads
+    for m in range(acc.shape[0]):
+        a, t, o = acc[m], trunk[m], out8[m]
+        for c in range(a.shape[0]):
+            v = np.float32(a[c] + bias[c]) * scale[c]
+            v = np.rint(min(max(v, _F(-32767)), _F(32767)))
+            s = np.float32(t[c]) + v
+            s = min(max(s, _F(-32767)), _F(32767))
+            t[c] = np.int16(s)
+            o[c] = np.int8(np.rint(min(max(s * scale8[c], _F(-127)), _F(127))))
+
+
+@nb.njit(cache=True, nogil=True)
+def _k_quant8(t, scale, out):
+    for m in range(t.shape[0]):
+        a, o = t[m], out[m]
+        for c in range(a.shape[0]):
+            o[c] = np.int8(np.rint(min(max(np.float32(a[c]) * scale[c], _F(-127)), _F(127))))
+
+
+@nb.njit(cache=True, nogil=True)
+def _k_split(t, scale, hi, lo):
+    for m in range(t.shape[0]):
+        a, h, l = t[m], hi[m], lo[m]
+        for c in range(a.shape[0]):
+            v = np.int32(np.rint(min(max(np.float32(a[c]) * scale[c], _F(-16000)), _F(16000))))
+            k = (v + 64) >> 7
+            h[c] = np.int8(k)
+            l[c] = np.int8(v - (k << 7))
+
+
+@nb.njit(cache=True, nogil=True)
+def _k_depthwise(x, w, bias, scale, out):
+    # x, out (N, H, W, C) int8, w (9, C) int8
+    n, hh, ww, cc = x.shape
+    acc = np.empty(cc, np.int32)
+    for b in range(n):
+        for y in range(hh):
+            for xx in range(ww):
+                for c in range(cc):
+                    acc[c] = bias[c]
+                for dy in range(-1, 2):
+                    if y + dy < 0 or y + dy >= hh:
+                        continue
+                    for dx in range(-1, 2):
+                        if xx + dx < 0 or xx + dx >= ww:
+                            continue
+                        r = x[b, y + dy, xx + dx]
+                        k = w[dy * 3 + dx + 4]
+                        for c in range(cc):
+                            acc[c] += np.int32(np.int16(r[c]) * np.int16(k[c]))
+                o = out[b, y, xx]
+                for c in range(cc):
+                    v = np.float32(acc[c]) * scale[c]
+                    o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+
+
+# --- backends ----------------------------------------------------------------------------------------------------------------
+
+
+class Int8Backend:
+    """CPU: torch._int_mm with compiled element-wise kernels."""
+
+    name = "int8"
+    device = torch.device("cpu")
+
+    def mm(self, x: Tensor, w: Tensor) -> Tensor:
+        return torch._int_mm(x, w)
+
+    def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
+        out = torch.empty(acc.shape, dtype=torch.int8)
+        _k_requant8(acc.numpy(), bias.numpy(), scale.numpy(), leaky, out.numpy())
+        return out
+
+    def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        out = torch.empty(acc.shape, dtype=torch.int16)
+        _k_requant16(acc.numpy(), bias.numpy(), scale.numpy(), out.numpy())
+        return out
+
+    def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor:
+        out = torch.empty(acc.shape, dtype=torch.int8)
+        _k_add(acc.numpy(), bias.numpy(), scale.numpy(), trunk.numpy(), scale8.numpy(), out.numpy())
+        return out
+
+    def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
+        out = torch.empty(t.shape, dtype=torch.int8)
+        _k_quant8(t.numpy(), scale.numpy(), out.numpy())
+        return out
+
+    def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        hi, lo = torch.empty(t.shape, dtype=torch.int8), torch.empty(t.shape, dtype=torch.int8)
+        _k_split(t.numpy(), scale.numpy(), hi.numpy(), lo.numpy())
+        return hi, lo
+
+    def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        out = torch.empty(x.shape, dtype=torch.int8)
+        _k_depthwise(x.numpy(), w.numpy(), bias.numpy(), scale.numpy(), out.numpy())
+        return out
+
+
+class Float32Backend:
+    """Any device: integers carried in float32 (exact below 2^24) and plain torch operations."""
+
+    name = "float32"
+
+    def __init__(self, device: str | torch.device = "cpu"):
+        self.device = torch.device(device)
+
+    def mm(self, x: Tensor, w: Tensor) -> Tensor:
+        return (x.float() @ w.float()).to(torch.int32)
+
+    @staticmethod
+    def _scaled(acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        return (acc + bias).to(torch.float32) * scale
+
+    def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
+        v = self._scaled(acc, bias, scale)
+        if leaky:
+            v = torch.where(v >= 0, v, v * 0.125)
+        return torch.round(v.clamp(-127, 127)).to(torch.int8)
+
+    def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        return torch.round(self._scaled(acc, bias, scale).clamp(-32767, 32767)).to(torch.int16)
+
+    def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor:
+        s = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
+        trunk.copy_(s.clamp(-32767, 32767))
+        return self.quant8(trunk, scale8)
+
+    def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
+        return torch.round((t.to(torch.float32) * scale).clamp(-127, 127)).to(torch.int8)
+
+    def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        v = torch.round((t.to(torch.float32) * scale).clamp(-16000, 16000)).to(torch.int32)
+        hi = (v + 64) >> 7
+        return hi.to(torch.int8), (v - (hi << 7)).to(torch.int8)
+
+    def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        n, h, ww, c = x.shape
+        p = torch.nn.functional.pad(x.to(torch.int32), (0, 0, 1, 1, 1, 1))
+        acc = torch.zeros((n, h, ww, c), dtype=torch.int32, device=x.device)
+        k = w.to(torch.int32)
+        for t in range(9):
+            acc += p[:, t // 3 : t // 3 + h, t % 3 : t % 3 + ww] * k[t]
+        return self.requant8(acc, bias, scale, False)
+
+
+Backend = Int8Backend | Float32Backend
+
+
+def self_test(b: Backend) -> bool:
+    """True when the backend computes the worst-case and a few pseudo-random products exactly."""
+    rng = np.random.default_rng(1)
+    ext = np.array([-127, 127], np.int8)
+    cases = [(ext[rng.integers(0, 2, (33, 256))], ext[rng.integers(0, 2, (256, 64))]), (np.full((17, 512), 127, np.int8), np.full((512, 64), 127, np.int8))]
+    cases.append((rng.integers(-127, 128, (40, 96)).astype(np.int8), rng.integers(-127, 128, (96, 112)).astype(np.int8)))
+    for x, w in cases:
+        want = x.astype(np.int64) @ w.astype(np.int64)
+        got = b.mm(torch.from_numpy(x).to(b.device), torch.from_numpy(w).to(b.device)).cpu().numpy()
+        if not np.array_equal(want, got):
+            return False
+        n = w.shape[1]
+        bias, scale = rng.integers(-9999, 9999, n).astype(np.int32), (rng.random(n) * 1e-4 + 1e-5).astype(np.float32)
+        v = (want.astype(np.int32) + bias).astype(np.float32) * scale
+        v = np.where(v >= 0, v, v * np.float32(0.125))
+        ref = np.rint(np.clip(v, -127, 127)).astype(np.int8)
+        t = lambda a: torch.from_numpy(a).to(b.device)
+        if not np.array_equal(ref, b.requant8(t(want.astype(np.int32)), t(bias), t(scale), True).cpu().numpy()):
+            return False
+    return True
+
+
+def choose_backend(device: str = "auto") -> Backend:
+    """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; VQCODEC_BACKEND=int8|float32 forces one. It has passed its self-test."""
+    forced = os.environ.get("VQCODEC_BACKEND", "")
+    if forced not in ("", "int8", "float32"):
+        raise VqvError(f"VQCODEC_BACKEND={forced!r}: use int8 or float32")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    options: list[Backend] = []
+    if device == "cpu" and forced != "float32":
+        options.append(Int8Backend())
+    if forced != "int8" or device != "cpu":
+        options.append(Float32Backend(device))
+    for b in options:
+        if self_test(b):
+            return b
+    raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test")
+
+
+# --- layers ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class ExactLinear:
+    """int8 weights (K, N); bias (1 or 64, N) int32 and scale (1 or 64, N) float32, the rows chosen by the quality index."""
+
+    w: Tensor
+    bias: Tensor
+    scale: Tensor
+
+    @classmethod
+    def load(cls, d: dict[str, Tensor], name: str, device: torch.device) -> ExactLinear:
+        w, bias, scale = d[name + ".w"], d[name + ".bias"], d[name + ".scale"]
+        worst = w.to(torch.int64).abs().sum(0) * 127 + bias.to(torch.int64).abs().amax(0)
+        if int(worst.max()) >= EXACT_LIMIT:
+            raise WeightsError(f"layer {name}: an accumulator can reach {int(worst.max())}, above the exact limit {EXACT_LIMIT}")
+        return cls(w.to(device), bias.to(device), scale.to(device))
+
+    def row(self, q: int) -> tuple[Tensor, Tensor]:
+        k = q if self.bias.shape[0] > 1 else 0
+        return self.bias[k], self.scale[k if self.scale.shape[0] > 1 else 0]
+
+
+class ExactBlock:
+    """Integer form of :class:`vqcodec.nets.layers.Block`."""
+
+    def __init__(self, d: dict[str, Tensor], name: str, device: torch.device):
+        self.w1, self.w2, self.w3, self.w4 = (ExactLinear.load(d, f"{name}.w{i}", device) for i in range(1, 5))
+        self.dw, self.dw_bias, self.dw_scale = (d[f"{name}.dw.{k}"].to(device) for k in ("w", "bias", "scale"))
+        if int((self.dw.to(torch.int64).abs().sum(0) * 127 + self.dw_bias.abs()).max()) >= EXACT_LIMIT:
+            raise WeightsError(f"layer {name}.dw: accumulator above the exact limit")
+        self.s_in, self.s_mid = d[name + ".s_in"].to(device), d[name + ".s_mid"].to(device)
+
+    def __call__(self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor) -> Tensor:
+        """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the copy under ``s_next``."""
+        u = b.requant8(b.mm(x8, self.w1.w), *self.w1.row(0), True)
+        u = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale).reshape(u.shape)
+        x8 = b.add(b.mm(u, self.w2.w), *self.w2.row(0), trunk, self.s_mid)
+        u = b.requant8(b.mm(x8, self.w3.w), *self.w3.row(0), True)
+        return b.add(b.mm(u, self.w4.w), *self.w4.row(0), trunk, s_next)

@@ -1,0 +1,40 @@
+"""Sizes of the nets of one frame type. Part of the model file: both sides build the nets from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+CLASSES = 40  # rate classes of the latent, a quarter of an octave of the Laplace/Gauss scale each
+CLASS_ZERO = 15  # the class whose scale is one quantisation step
+UNIT_TRUNK = 1 / 512  # value of one step of the int16 residual trunks
+GROUP = 4  # latent channels that share a class
+
+
+@dataclass(frozen=True)
+class NetShape:
+    """Channel counts. ``8``, ``16``: width at 1/8 and 1/16 of the resolution."""
+
+    inter: bool
+    enc8: int = 128
+    enc16: int = 160
+    enc_blocks: int = 3
+    latent: int = 96
+    hyper: int = 32
+    hyper_up: int = 64  # channels of the up-sampled hyper-latent
+    context: int = 64  # width of the net that looks at the prediction (inter)
+    context_out: int = 96
+    prior: int = 160
+    dec16: int = 160
+    dec8: int = 112
+    dec_blocks: int = 3
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, d: dict) -> NetShape:
+        return cls(**{f.name: d[f.name] for f in fields(cls)})
+
+
+INTER = NetShape(inter=True, enc16=192, latent=128, dec16=192)
+INTRA = NetShape(inter=False, enc16=256, latent=256, hyper=48, hyper_up=96, prior=192, dec16=256, dec8=128)

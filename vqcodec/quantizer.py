@@ -1,0 +1,271 @@
+"""Entropy-constrained vector quantiser whose codebook is chosen by the rate class of each group of four latent channels.
+
+A class has a codebook of dimension 4 (one symbol a group), 2 (two symbols), 1 (four) or 0 (never coded: all zero). Codewords are
+int16 sixteenths of a step; codeword 0 is the exact zero. Every codebook but those of dimension 4 ends with an escape symbol,
+after which the values follow as raw integers in whole steps. Symbols are coded under integer tables, one a class, whose counts
+adapt to what was coded before (Chou, Lookabaugh and Gray 1989 for the quantiser).
+
+The hyper-latent is coded the same way with one 4-D codebook for each group of its channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+
+from .entropy import TOTAL, TOTAL_BITS, build_cdf, decode_raw, decode_symbol, encode, encode_raw
+
+UNIT = 16  # codeword units in one quantisation step
+INCREMENT = 32  # added to the count of a coded symbol
+HALVE_AT = 1 << 17  # total of a table at which its counts are halved
+
+
+@dataclass
+class Codebooks:
+    """dims (T,), sizes (T,) symbols with the escape, words (T, K, 4) int16, counts (T, K) uint32 to start from.
+
+    The first CLASSES tables are the rate classes, the rest the groups of the hyper-latent.
+    """
+
+    dims: np.ndarray
+    sizes: np.ndarray
+    words: np.ndarray
+    counts: np.ndarray
+
+
+class Tables:
+    """Adaptive state of the symbol tables of one frame type."""
+
+    def __init__(self, books: Codebooks, counts: np.ndarray | None = None):
+        self.books = books
+        self.counts = (books.counts if counts is None else counts).copy()
+        self.seen = np.zeros_like(self.counts)
+        self.cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
+        build_cdf(self.counts, books.sizes, self.cdf)
+
+    def costs(self) -> np.ndarray:
+        """(T, K) float32 bits of each symbol."""
+        return (TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))).astype(np.float32)
+
+    def adapted(self) -> np.ndarray:
+        """Counts after the symbols coded with these tables."""
+        counts = self.counts.copy()
+        adapt(counts, self.seen)
+        return counts
+
+
+@nb.njit(cache=True, nogil=True)
+def adapt(counts, seen):
+    for t in range(counts.shape[0]):
+        total = np.int64(0)
+        for k in range(counts.shape[1]):
+            counts[t, k] += seen[t, k] * INCREMENT
+            total += counts[t, k]
+        while total > HALVE_AT:
+            total = 0
+            for k in range(counts.shape[1]):
+                counts[t, k] = counts[t, k] >> 1
+                total += counts[t, k]
+
+
+@nb.njit(cache=True, nogil=True)
+def _raw_bits(n):
+    a, k = abs(n), 0
+    while a:
+        a >>= 1
+        k += 1
+    return 2 * k + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _encode_value(st, out, n):
+    # Elias gamma in raw bits: bit length in unary, the bits below the first, the sign
+    a, k = abs(n), 0
+    while (a >> k) > 0:
+        k += 1
+    for _ in range(k):
+        encode_raw(st, out, 1, 1)
+    encode_raw(st, out, 0, 1)
+    if k > 1:
+        encode_raw(st, out, a & ((1 << (k - 1)) - 1), k - 1)
+    if k:
+        encode_raw(st, out, 1 if n < 0 else 0, 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _decode_value(st, data):
+    k = 0
+    while k < 12 and decode_raw(st, data, 1):
+        k += 1
+    if k == 0:
+        return 0
+    a = 1
+    if k > 1:
+        a = (1 << (k - 1)) | decode_raw(st, data, k - 1)
+    return -a if decode_raw(st, data, 1) else a
+
+
+@nb.njit(cache=True, nogil=True)
+def active(y, x, g, half, groups):
+    """Whether group g of ``groups`` at (y, x) belongs to checkerboard half 0 or 1."""
+    odd = (y + x) & 1
+    first = odd == 1 if g < groups // 2 else odd == 0
+    return first == (half == 0)
+
+
+@nb.njit(cache=True, nogil=True)
+def search_half(target, mean, cls, half, dims, sizes, words, cost, lam, symbols, y):
+    """Choose the symbols of one half by |r - c|^2 + lam * bits.
+
+    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; symbols (H, W, M) int32 receives the symbol (or,
+    after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent.
+    """
+    hh, ww, m = target.shape
+    groups = m // 4
+    n_words = words.shape[1]
+    d2 = np.empty(n_words, np.float32)
+    wt = np.ascontiguousarray(words.astype(np.float32).transpose(0, 2, 1))  # (T, 4, K)
+    for i in range(hh):
+        for j in range(ww):
+            for g in range(groups):
+                if not active(i, j, g, half, groups):
+                    continue
+                t = cls[i, j, g]
+                dim = dims[t]
+                b = g * 4
+                if dim == 0:
+                    for c in range(4):
+                        y[i, j, b + c] = mean[i, j, b + c]
+                    continue
+                k_n = sizes[t] - (1 if dim < 4 else 0)
+                for s in range(0, 4, dim):
+                    # distortion in squared steps
+                    for k in range(k_n):
+                        d2[k] = cost[t, k] * np.float32(lam * 256)
+                    for c in range(dim):
+                        r = np.float32(target[i, j, b + s + c] - mean[i, j, b + s + c])
+                        col = wt[t, c]
+                        for k in range(k_n):
+                            e = r - col[k]
+                            d2[k] += e * e
+                    best, bk = d2[0], 0
+                    for k in range(1, k_n):
+                        if d2[k] < best:
+                            best, bk = d2[k], k
+                    esc = False
+                    if dim < 4:
+                        je = cost[t, k_n] * lam * 256.0
+                        for c in range(dim):
+                            r = target[i, j, b + s + c] - mean[i, j, b + s + c]
+                            n = min(max(int(np.rint(r / 16)), -2047), 2047)
+                            je += (r - 16 * n) ** 2 + lam * 256.0 * _raw_bits(n)
+                        esc = je < best
+                    for c in range(dim):
+                        ch = b + s + c
+                        if esc:
+                            n = min(max(int(np.rint((target[i, j, ch] - mean[i, j, ch]) / 16)), -2047), 2047)
+                            symbols[i, j, ch] = (1 << 20) + n
+                            v = mean[i, j, ch] + 16 * n
+                        else:
+                            symbols[i, j, ch] = bk
+                            v = mean[i, j, ch] + words[t, bk, c]
+                        y[i, j, ch] = min(max(v, -32767), 32767)
+
+
+@nb.njit(cache=True, nogil=True)
+def encode_half(st, out, cls, half, dims, sizes, symbols, cdf, seen):
+    """Code the symbols that :func:`search_half` chose."""
+    hh, ww, groups = cls.shape
+    for i in range(hh):
+        for j in range(ww):
+            for g in range(groups):
+                t = cls[i, j, g]
+                dim = dims[t]
+                if dim == 0 or not active(i, j, g, half, groups):
+                    continue
+                for s in range(0, 4, dim):
+                    k = symbols[i, j, g * 4 + s]
+                    esc = k > (1 << 19)
+                    if esc:
+                        k = sizes[t] - 1
+                    encode(st, out, cdf[t, k], cdf[t, k + 1] - cdf[t, k], TOTAL_BITS)
+                    seen[t, k] += 1
+                    if esc:
+                        for c in range(dim):
+                            _encode_value(st, out, symbols[i, j, g * 4 + s + c] - (1 << 20))
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_half(st, data, mean, cls, half, dims, sizes, words, cdf, seen, y):
+    """Decode one half into y (H, W, M) int16; arguments as in :func:`search_half`."""
+    hh, ww, groups = cls.shape
+    for i in range(hh):
+        for j in range(ww):
+            for g in range(groups):
+                if not active(i, j, g, half, groups):
+                    continue
+                t = cls[i, j, g]
+                dim = dims[t]
+                b = g * 4
+                if dim == 0:
+                    for c in range(4):
+                        y[i, j, b + c] = mean[i, j, b + c]
+                    continue
+                for s in range(0, 4, dim):
+                    k = decode_symbol(st, data, cdf[t], sizes[t])
+                    seen[t, k] += 1
+                    esc = dim < 4 and k == sizes[t] - 1
+                    for c in range(dim):
+                        ch = b + s + c
+                        if esc:
+                            v = mean[i, j, ch] + 16 * _decode_value(st, data)
+                        else:
+                            v = mean[i, j, ch] + words[t, k, c]
+                        y[i, j, ch] = min(max(v, -32767), 32767)
+
+
+@nb.njit(cache=True, nogil=True)
+def search_hyper(target, base, sizes, words, cost, lam, symbols, z):
+    """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths; tables from ``base`` on."""
+    hh, ww, ch = target.shape
+    for i in range(hh):
+        for j in range(ww):
+            for g in range(ch // 4):
+                t = base + g
+                best, bk = 1e30, 0
+                for k in range(sizes[t]):
+                    d = lam * cost[t, k]
+                    for c in range(4):
+                        e = target[i, j, g * 4 + c] - words[t, k, c] / 16.0
+                        d += e * e
+                    if d < best:
+                        best, bk = d, k
+                symbols[i, j, g] = bk
+                for c in range(4):
+                    z[i, j, g * 4 + c] = words[t, bk, c]
+
+
+@nb.njit(cache=True, nogil=True)
+def encode_hyper(st, out, base, symbols, cdf, seen):
+    for i in range(symbols.shape[0]):
+        for j in range(symbols.shape[1]):
+            for g in range(symbols.shape[2]):
+                k = symbols[i, j, g]
+                encode(st, out, cdf[base + g, k], cdf[base + g, k + 1] - cdf[base + g, k], TOTAL_BITS)
+                seen[base + g, k] += 1
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_hyper(st, data, base, sizes, words, cdf, seen, z):
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            for g in range(z.shape[2] // 4):
+                k = decode_symbol(st, data, cdf[base + g], sizes[base + g])
+                seen[base + g, k] += 1
+                for c in range(4):
+                    z[i, j, g * 4 + c] = words[base + g, k, c]
+
+
+assert TOTAL == 1 << TOTAL_BITS

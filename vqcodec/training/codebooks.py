@@ -1,0 +1,144 @@
+"""Fitting the codebooks of each rate class, and their tables, on latents of trained nets (entropy-constrained Lloyd, Chou et al. 1989)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+import torch
+
+from ..nets.shape import CLASS_ZERO, CLASSES
+from ..quantizer import UNIT, Codebooks
+from .data import Crops
+from .model import FrameModel, checkerboard
+
+MAX_WORDS = 512
+TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments it weighs
+
+
+@torch.no_grad()
+def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5) -> tuple[list[np.ndarray], np.ndarray]:
+    """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z), of random crops at random qualities, by the exact prior."""
+    data.rng = np.random.default_rng(seed)
+    by_class: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
+    zs = []
+    m.eval()
+    for _ in range(batches):
+        x, pred, q = data.batch(4)
+        qi = int(round(float(q[0])))
+        qt = torch.full((x.shape[0],), float(qi))
+        with torch.autocast("cpu", torch.bfloat16):
+            y, z = m.analysis(x, pred, qt)
+        y, z = y.float(), z.float()
+        zs.append(z.reshape(-1, z.shape[-1]).numpy())
+        pred8 = None if pred is None else ((torch.round((pred + 0.5) * 1020).int() - 512) >> 2).to(torch.int8)
+        h1, h2 = prior.context((z.round() * UNIT).to(torch.int16), pred8)
+        first = checkerboard(y.shape[1], y.shape[2], y.shape[3])
+        yq = torch.zeros_like(y)
+        for half, mask in enumerate((first, 1 - first)):
+            mean, cls = prior.first(h1, qi) if half == 0 else prior.second(h2, (yq * UNIT).to(torch.int16), qi)
+            r = y - mean.float() / UNIT
+            yq = yq + (mean.float() / UNIT + r.round()) * mask
+            rows = r.reshape(-1, 4).numpy()
+            keep = mask.expand_as(y).reshape(-1, 4)[:, 0].numpy() > 0
+            c = cls.reshape(-1).numpy()
+            for k in np.unique(c):
+                by_class[k].append(rows[keep & (c == k)])
+    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], np.concatenate(zs)
+
+
+@nb.njit(cache=True)
+def _assign(x, words, bits, lam, out):
+    total = 0.0
+    for i in range(x.shape[0]):
+        best = 1e30
+        for k in range(words.shape[0]):
+            d = lam * bits[k]
+            for c in range(x.shape[1]):
+                e = x[i, c] - words[k, c]
+                d += e * e
+                if d >= best:
+                    break
+            if d < best:
+                best = d
+                out[i] = k
+        total += best
+    return total
+
+
+def lloyd(x: np.ndarray, k: int, lam: float, iterations: int = 25, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Entropy-constrained codebook of at most k words for x (n, d): words (K, d) with the zero vector first, counts (K,)."""
+    rng = np.random.default_rng(seed)
+    x = np.ascontiguousarray(x, np.float32)
+    words = np.concatenate([np.zeros((1, x.shape[1]), np.float32), np.rint(x[rng.integers(len(x), size=4 * k)])])
+    words = np.unique(words, axis=0)
+    rng.shuffle(words)
+    words = np.concatenate([np.zeros((1, x.shape[1]), np.float32), words[(words != 0).any(1)][: k - 1]])
+    bits = np.full(len(words), np.log2(len(words)), np.float32)
+    idx = np.zeros(len(x), np.int64)
+    for _ in range(iterations):
+        _assign(x, words, bits, lam, idx)
+        n = np.bincount(idx, minlength=len(words)).astype(np.float64)
+        for c in range(x.shape[1]):
+            words[:, c] = np.bincount(idx, x[:, c], len(words)) / np.maximum(n, 1)
+        words[0] = 0
+        keep = n > max(1, 2e-5 * len(x))
+        keep[0] = True
+        words, n = words[keep], n[keep]
+        bits = (-np.log2(np.maximum(n, 0.5) / n.sum())).astype(np.float32)
+    words = np.rint(words * UNIT) / UNIT
+    _assign(x, words.astype(np.float32), bits, lam, idx)
+    return words, np.bincount(idx, minlength=len(words))
+
+
+def plan(c: int) -> tuple[int, int]:
+    """(dimension, most words) of class c, by what its scale asks for."""
+    s = 2 ** ((c - CLASS_ZERO) / 4)
+    if s < 0.65:
+        return 4, 256
+    if s < 2.9:
+        return 2, 256
+    return 1, int(min(400, max(48, 12 * s)))
+
+
+def fit(samples: list[np.ndarray], z: np.ndarray, lam: float, most: int = 60000, log: Any = print) -> Codebooks:
+    """Codebooks and tables of all classes from collected samples."""
+    groups = z.shape[1] // 4
+    t = CLASSES + groups
+    dims, sizes = np.zeros(t, np.int64), np.zeros(t, np.int64)
+    words, counts = np.zeros((t, MAX_WORDS, 4), np.int16), np.zeros((t, MAX_WORDS), np.uint32)
+    rng = np.random.default_rng(0)
+    for c in range(CLASSES):
+        x = samples[c]
+        real = len(x)
+        # rare classes borrow from their neighbours, scaled to their own width
+        for d in (1, -1, 2, -2, 3, -3, 4, -4):
+            if len(x) < 4000 and 0 <= c + d < CLASSES and len(samples[c + d]):
+                x = np.concatenate([x, samples[c + d] * 2 ** (-d / 4)])
+        if len(x) < 4000:
+            x = np.concatenate([x, rng.laplace(size=(4000, 4)).astype(np.float32) * 2 ** ((c - CLASS_ZERO) / 4 - 0.5)])
+        dim, most_words = plan(c)
+        if dim == 4 and (np.abs(x[: max(real, 4000)]) < 0.5).all(1).mean() > 0.998:
+            continue
+        if len(x) > most:
+            x = x[rng.permutation(len(x))[:most]]
+        w, n = lloyd(x.reshape(-1, dim), most_words, lam)
+        k = len(w)
+        if k == 1:
+            continue
+        dims[c], sizes[c] = dim, k + (dim < 4)
+        words[c, :k, :dim] = np.rint(w * UNIT)
+        p = n / n.sum()
+        counts[c, :k] = np.maximum(1, np.rint(p * TABLE_WEIGHT))
+        if dim < 4:
+            counts[c, k] = 1
+        log(f"class {c}: {real} samples, dimension {dim}, {k} words, {-(p[p > 0] * np.log2(p[p > 0])).sum() * 4 / dim:.3f} bits a group")
+    for g in range(groups):
+        x = z[:, g * 4 : g * 4 + 4]
+        w, n = lloyd(x[rng.permutation(len(x))[:20000]], 128, lam)
+        k = len(w)
+        dims[CLASSES + g], sizes[CLASSES + g] = 4, k
+        words[CLASSES + g, :k] = np.rint(w * UNIT)
+        counts[CLASSES + g, :k] = np.maximum(1, np.rint(n / n.sum() * TABLE_WEIGHT))
+    return Codebooks(dims, sizes, words, counts)

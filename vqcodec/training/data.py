@@ -1,0 +1,106 @@
+"""Training samples: random crops of pictures, alone or with the prediction a real encoder made for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Planes = tuple[np.ndarray, np.ndarray]  # luma (H, W), chroma (2, H/2, W/2); uint8, or uint16 with 10 bits
+
+
+def pack(y: Tensor, c: Tensor) -> Tensor:
+    """(N, H, W), (N, 2, H/2, W/2) in any range -> (N, H/8, W/8, 96): 64 luma, 16 Cb, 16 Cr, row-major inside the block."""
+    p = torch.cat([F.pixel_unshuffle(y[:, None], 8), F.pixel_unshuffle(c, 4)], 1)
+    return p.permute(0, 2, 3, 1).contiguous()
+
+
+def planes(frame: av.VideoFrame) -> Planes:
+    """8-bit 4:2:0 planes of a frame, cut to even sizes."""
+    a = frame.reformat(format="yuv420p").to_ndarray()
+    w, h = frame.width // 2 * 2, frame.height // 2 * 2
+    f = frame.reformat(format="yuv420p")
+    out = [np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:n, :m].copy() for p, (n, m) in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)))]
+    del a
+    return out[0], np.stack(out[1:])
+
+
+def read_clip(path: Path, step: int = 1, limit: int | None = None) -> list[Planes]:
+    """Every ``step``-th frame of a video, at most ``limit``."""
+    out = []
+    with av.open(str(path)) as c:
+        for i, f in enumerate(c.decode(video=0)):
+            if i % step == 0:
+                out.append(planes(f))
+            if limit and len(out) == limit:
+                break
+    return out
+
+
+def read_photo(path: Path) -> Planes:
+    """A photograph as BT.601 limited-range 4:2:0."""
+    with av.open(str(path)) as c:
+        f = next(c.decode(video=0))
+        f = f.reformat(width=f.width // 2 * 2, height=f.height // 2 * 2, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
+        return planes(f)
+
+
+class Crops:
+    """Batches of random square crops, flipped and transposed, of (picture, prediction or None, quality hint) items."""
+
+    def __init__(self, size: int = 192, seed: int = 0):
+        self.items: list[tuple[Planes, Planes | None, float]] = []
+        self.size, self.rng = size, np.random.default_rng(seed)
+        self.seen: set[Path] = set()
+
+    def add(self, pic: Planes, pred: Planes | None = None, hint: float = -1.0) -> None:
+        if min(pic[0].shape) >= self.size:
+            self.items.append((pic, pred, hint))
+
+    def add_pairs(self, folder: Path) -> int:
+        """Load new chunks that :mod:`vqcodec.training.pairs` wrote; returns the number of items."""
+        for f in sorted(folder.glob("p*.npz")):
+            if f in self.seen:
+                continue
+            self.seen.add(f)
+            with np.load(f) as d:
+                for i in range(sum(k.endswith("_y") for k in d.files)):
+                    self.add((d[f"{i}_y"], d[f"{i}_c"]), (d[f"{i}_py"], d[f"{i}_pc"]), float(d[f"{i}_q"]))
+        return len(self.items)
+
+    def _q(self, hint: float) -> float:
+        """Quality index of a sample: near the one its references had, sometimes anywhere."""
+        r = self.rng
+        if hint < 0 or r.random() < 0.15:
+            return float(r.uniform(0, 63))
+        return float(np.clip(hint + r.uniform(-20, 3), 0, 63))
+
+    def batch(self, n: int) -> tuple[Tensor, Tensor | None, Tensor]:
+        """x, prediction (or None), q: packed (n, size/8, size/8, 96) in [-0.5, 0.5], (n,)."""
+        s = self.size
+        cols: list[list[np.ndarray]] = [[], [], [], []]
+        qs = []
+        for _ in range(n):
+            pic, pred, hint = self.items[self.rng.integers(len(self.items))]
+            h, w = pic[0].shape
+            i, j = (int(self.rng.integers((v - s) // 2 + 1)) * 2 for v in (h, w))
+            arrays = []
+            for y, c in (pic, pred) if pred is not None else (pic,):
+                k = np.float32(1 / 255 if y.dtype == np.uint8 else 1 / 1020)
+                arrays += [y[i : i + s, j : j + s] * k - np.float32(0.5), c[:, i // 2 : (i + s) // 2, j // 2 : (j + s) // 2] * k - np.float32(0.5)]
+            flips = self.rng.random(3) < 0.5
+            for col, a in zip(cols, arrays):
+                if flips[0]:
+                    a = a[..., ::-1]
+                if flips[1]:
+                    a = a[..., ::-1, :]
+                if flips[2]:
+                    a = np.swapaxes(a, -1, -2)
+                col.append(a)
+            qs.append(self._q(hint))
+        t = [torch.from_numpy(np.ascontiguousarray(np.stack(c))) for c in cols if c]
+        return pack(t[0], t[1]), pack(t[2], t[3]) if len(t) == 4 else None, torch.tensor(qs)

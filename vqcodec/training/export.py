@@ -1,0 +1,125 @@
+"""From trained nets to the integers of the format: int8 weights, int32 biases, float32 scales, as a flat dict of tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..nets.layers import Act, Block, Depthwise, Linear, anchor_weights
+from ..nets.shape import UNIT_TRUNK
+from .model import FrameModel, PriorStep
+
+PRED_OFFSET = 512 / 1020 - 0.5  # the integer nets see (v - 512) >> 2, the float nets v / 1020 - 1/2
+
+
+def _ints(weight: Tensor, step: Tensor) -> Tensor:
+    """(N, K) folded weights -> (K, N) int8."""
+    return torch.round(weight / step[:, None]).clamp(-127, 127).to(torch.int8).T.contiguous()
+
+
+def linear(d: dict[str, Tensor], name: str, m: Linear, unit: Tensor | float, offset: float = 0.0) -> None:
+    """``unit``: value of one step of the output, a number or (N,); ``offset``: constant missing from every input."""
+    folded, step = m.folded()
+    bias = m.bias.detach().float() + offset * m.weight.detach().float().sum(1)
+    out = torch.as_tensor(unit).float().expand_as(step)
+    if m.quality:
+        at = anchor_weights(torch.arange(64))
+        b = bias + at @ m.qbias.detach().float()
+        scale = step * torch.exp(at @ m.qgain.detach().float()) / out
+    else:
+        b, scale = bias[None], (step / out)[None]
+    d[name + ".w"] = _ints(folded.detach(), step)
+    d[name + ".bias"] = torch.round(b / step).to(torch.int32).contiguous()
+    d[name + ".scale"] = scale.to(torch.float32).contiguous()
+
+
+def depthwise(d: dict[str, Tensor], name: str, m: Depthwise, unit: Tensor) -> None:
+    folded, step = m.folded()
+    d[name + ".w"] = _ints(folded.detach(), step)
+    d[name + ".bias"] = torch.round(m.bias.detach() / step).to(torch.int32)
+    d[name + ".scale"] = (step / unit).to(torch.float32)
+
+
+def _to8(act: Act, unit: float | Tensor = UNIT_TRUNK) -> Tensor:
+    """Multiplier from integers of ``unit`` to the int8 steps of an activation."""
+    return (unit / act.scale).to(torch.float32).contiguous()
+
+
+def block(d: dict[str, Tensor], name: str, m: Block) -> None:
+    d[name + ".s_in"], d[name + ".s_mid"] = _to8(m.a1), _to8(m.a4)
+    linear(d, name + ".w1", m.w1, m.a2.scale)
+    depthwise(d, name + ".dw", m.dw, m.a3.scale)
+    linear(d, name + ".w2", m.w2, UNIT_TRUNK)
+    linear(d, name + ".w3", m.w3, m.a5.scale)
+    linear(d, name + ".w4", m.w4, UNIT_TRUNK)
+
+
+def _step(d: dict[str, Tensor], name: str, m: PriorStep) -> None:
+    linear(d, name + ".first", m.first, UNIT_TRUNK)
+    block(d, name + ".block", m.block)
+    d[name + ".s_out"] = _to8(m.a_out)
+    linear(d, name + ".mean", m.mean, 1 / 16)
+    linear(d, name + ".scale", m.scale, 1 / 4)  # a class is a quarter of an octave
+
+
+def _twice(d: dict[str, Tensor], name: str, m: Linear, units: list[Tensor]) -> None:
+    """One product whose output is requantised for two consumers: rows 0 and 1 of bias and scale."""
+    linear(d, name, m, units[0])
+    second: dict[str, Tensor] = {}
+    linear(second, name, m, units[1])
+    for k in (".bias", ".scale"):
+        d[name + k] = torch.cat([d[name + k], second[name + k]])
+
+
+@torch.no_grad()
+def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
+    """Integer prior and synthesis of a calibrated model, named as :mod:`vqcodec.nets.prior` and ``synthesis`` read them."""
+    d: dict[str, Tensor] = {}
+    p, y, s = m.prior, m.synthesis, m.s
+    d["prior.s_z"] = _to8(p.a_z, 1 / 16)
+    up = s.hyper_up
+    # contexts enter step 1 as they are and step 2 behind the latent
+    c1, c2 = p.step1.a_in.scale, p.step2.a_in.scale[s.latent :]
+    _twice(d, "prior.up", p.up, [c[:up].repeat(16) for c in (c1, c2)])
+    if s.inter:
+        linear(d, "prior.cx_first", p.cx_first, UNIT_TRUNK, PRED_OFFSET)
+        block(d, "prior.cx_block", p.cx_block)
+        # the activation is kept before the unshuffle: the four positions share their channel's scale
+        d["prior.s_cx"] = _to8(p.a_cx)[: s.context]
+        _twice(d, "prior.cx_last", p.cx_last, [c[up:] for c in (c1, c2)])
+    d["prior.s_y"] = _to8(Part(p.step2.a_in.scale[: s.latent]), 1 / 16)  # type: ignore[arg-type]
+    _step(d, "prior.step1", p.step1)
+    _step(d, "prior.step2", p.step2)
+    gain = torch.exp(anchor_weights(torch.arange(64)) @ y.log_gain)
+    d["synthesis.s_y"] = (gain / 16 / y.a_y.scale).to(torch.float32).contiguous()
+    linear(d, "synthesis.first", y.first, UNIT_TRUNK)
+    block(d, "synthesis.block16", y.block16)
+    d["synthesis.s_up"] = _to8(y.a_up)
+    linear(d, "synthesis.up", y.up, UNIT_TRUNK)
+    if s.inter:
+        linear(d, "synthesis.pred", y.pred, UNIT_TRUNK, PRED_OFFSET)
+    for i, b in enumerate(y.blocks8):
+        block(d, f"synthesis.blocks8.{i}", b)
+    d["synthesis.s_last"] = _to8(y.a_last)
+    d["synthesis.s_end"] = torch.ones_like(d["synthesis.s_last"])
+    linear(d, "synthesis.last", y.last, 8 / 1020)
+    return d
+
+
+class Part:
+    """Some channels of an activation."""
+
+    def __init__(self, scale: Tensor):
+        self.scale = scale
+
+
+def calibrated(m: FrameModel) -> None:
+    """Make the ranges consistent with how the integer nets share them. Call after observing, before quantisation-aware steps."""
+    for act in [m.synthesis.a_pred, m.prior.a_pred] if m.s.inter else []:
+        act.peak.fill_(127 / 255)
+    if m.s.inter:
+        a = m.prior.a_cx
+        a.peak.copy_(a.peak.reshape(4, -1).amax(0).repeat(4))
+    # the latent's few huge values must not cost the many small ones their resolution
+    part = m.prior.step2.a_in.peak[: m.s.latent]
+    part.clamp_(max=127 / 8)

@@ -1,0 +1,53 @@
+"""From two trained models to a weights file: calibration of ranges, integers, codebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import weights
+from ..nets.exact import choose_backend
+from ..nets.prior import Prior
+from .codebooks import collect, fit
+from .data import Crops
+from .export import calibrated, exact_tensors
+from .model import FrameModel
+
+
+@torch.no_grad()
+def calibrate(m: FrameModel, data: Crops, batches: int = 24) -> None:
+    """Observe the range of every activation over random crops and qualities; leaves the model in float mode."""
+    m.eval()
+    m.quantise_aware("observe")
+    for i in range(batches):
+        x, pred, q = data.batch(4)
+        # every quality, the extremes too
+        q = torch.linspace(0, 63, 4) if i % 4 == 0 else q
+        with torch.autocast("cpu", torch.bfloat16):
+            m(x, pred, q)
+    m.quantise_aware("float")
+    calibrated(m)
+
+
+def kind_tensors(m: FrameModel, data: Crops, lam: float, batches: int, log: Any = print) -> dict[str, np.ndarray]:
+    """Everything the weights file holds about one frame type."""
+    d = exact_tensors(m)
+    prior = Prior(d, m.s, choose_backend("cpu"))
+    samples, z = collect(m, prior, data, batches)
+    books = fit(samples, z, lam, log=log)
+    out = {k: v.numpy() for k, v in d.items()}
+    out |= {f"books.{k}": getattr(books, k) for k in ("dims", "sizes", "words", "counts")}
+    out |= {f"analysis.{k}": v.to(torch.float16).numpy() for k, v in m.analysis.state_dict().items() if not k.endswith("peak")}
+    return out
+
+
+def release(models: dict[str, FrameModel], data: dict[str, Crops], path: Path, lam: float = 0.12, batches: int = 150, log: Any = print) -> bytes:
+    """Write the weights file of calibrated (better: quantisation-aware trained) models; returns the model id."""
+    tensors: dict[str, np.ndarray] = {}
+    for kind in weights.KINDS:
+        log(f"codebooks of the {kind} nets")
+        tensors |= {f"{kind}.{k}": v for k, v in kind_tensors(models[kind], data[kind], lam, batches, log).items()}
+    return weights.save(path, tensors, {k: m.s for k, m in models.items()})

@@ -1,0 +1,298 @@
+"""Video files in: anything FFmpeg reads, as 4:2:0 planes with integer times. Writing is in :mod:`vqcodec.sink`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+
+from .container import MAX_FRACTION
+from .errors import InputError, LimitError
+from .files import check_input
+from .options import Limits, Time
+from .picture import Picture
+from .sink import VideoSink
+
+__all__ = ["Picture", "VideoSink", "VideoSource"]
+
+# demuxers that take any text for a video of a terminal
+_NOT_VIDEO = {"ansi", "bintext", "xbin", "idf"}
+_DIRECT = {"yuv420p": np.uint8, "yuvj420p": np.uint8, "yuva420p": np.uint8, "yuv420p10le": np.uint16, "yuva420p10le": np.uint16}
+_BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
+_FULL = 2
+
+
+def _plane(plane: Any, dtype: type) -> np.ndarray:
+    """A copy of the visible part of a plane."""
+    rows: np.ndarray = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    return rows[:, : plane.width].copy()
+
+
+def _bounded(value: Any) -> Fraction | None:
+    """A positive Fraction that fits the file format, or None."""
+    if not value or value <= 0:
+        return None
+    value = Fraction(value)
+    if value.numerator > MAX_FRACTION or value.denominator > MAX_FRACTION:
+        value = value.limit_denominator(1_000_000)
+    return value if 0 < value.numerator <= MAX_FRACTION else None
+
+
+class VideoSource:
+    """The first video stream of a file, as an iterator of (pts, Picture) in the order of display.
+
+    Attributes: width, height (as stored), time_base, rate, sar, rotation (degrees clockwise for display, not applied),
+    primaries, transfer, matrix, range, chroma_location (FFmpeg's numbers), bit_depth (of the source), ten_bit (of the
+    pictures given), total (estimated frames or None); while and after iterating: decoded, corrupt (frames damaged or
+    missing), warnings (sentences).
+
+    8-bit 4:2:0 passes untouched; other formats are converted to 4:2:0 of 8 bits, or of 10 bits when they have more.
+    ``start`` and ``duration`` select frames exactly; with ``start``, times begin at zero.
+    Raises InputError for what is no readable video or changes its size midway, LimitError for pictures too large.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], start: Time | None = None, duration: Time | None = None, limits: Limits | None = None) -> None:
+        self.path = str(check_input(path))
+        self._start, self._duration = start, duration
+        self._limits = limits or Limits()
+        self.decoded = self.corrupt = self._repaired = self._numbered = 0
+        self._bad_packets = self._bad_frames = 0
+        self.warnings: list[str] = []
+        self._end: Fraction | None = None
+        if os.path.getsize(self.path) == 0:
+            raise InputError(f"{self.path}: the file is empty")
+        self._open()
+        self._frames = self._seek_and_decode()
+        self._first = next(self._frames, None)
+        if self._first is None:
+            self.close()
+            raise InputError(f"{self.path}: no picture can be decoded")
+        self._describe(self._first)
+
+    def _open(self) -> None:
+        try:
+            # local files only: a playlist must not make the program fetch things
+            self._container = av.open("file:" + self.path, options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
+        except (av.error.FFmpegError, OSError, ValueError) as exc:
+            raise InputError(f"{self.path}: no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})") from exc
+        if not self._container.streams.video or self._container.streams.video[0].codec_context is None:
+            self.close()
+            raise InputError(f"{self.path}: no video stream")
+        self._stream = self._container.streams.video[0]
+        context = self._stream.codec_context
+        if context.name in _NOT_VIDEO:
+            self.close()
+            raise InputError(f"{self.path}: no video that FFmpeg reads (text)")
+        if max(context.width, context.height) > self._limits.side or context.width * context.height > self._limits.pixels:
+            self.close()
+            raise LimitError(f"{self.path}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
+        self.rate = _bounded(self._stream.average_rate) or _bounded(self._stream.guessed_rate)
+        base = self._stream.time_base
+        if base is None or _bounded(base) != base:
+            base = 1 / (self.rate or Fraction(25))
+        self.time_base = Fraction(base)
+        self._step = max(1, round(1 / ((self.rate or 25) * self.time_base)))
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Frames as they come; damage is counted, not raised."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError, ValueError):
+                self.corrupt += 1
+                self.warnings.append("the file cannot be read to its end")
+                return
+            self._bad_packets += packet.is_corrupt
+            try:
+                yield from packet.decode()
+            except (av.error.FFmpegError, ValueError):
+                if packet.size:
+                    self.corrupt += 1
+
+    def _seek_and_decode(self) -> Iterator[av.VideoFrame]:
+        """Decode, from the key frame before the start where seeking can be relied on."""
+        seconds, origin = self._start.seconds if self._start else None, self._stream.start_time
+        if seconds and origin is not None and self._stream.time_base:
+            target = origin + int(seconds / self._stream.time_base)
+            try:
+                self._container.seek(target, stream=self._stream)
+                frames = self._decode()
+                first = next(frames, None)
+                if first is not None and first.pts is not None and first.pts <= target:
+                    yield first
+                    yield from frames
+                    return
+            except (av.error.FFmpegError, OSError):
+                pass
+            self.close()
+            self.corrupt = self._bad_packets = 0
+            self._open()
+        yield from self._decode()
+
+    def _describe(self, frame: av.VideoFrame) -> None:
+        self.width, self.height = frame.width, frame.height
+        if max(self.width, self.height) > self._limits.side or self.width * self.height > self._limits.pixels:
+            self.close()
+            raise LimitError(f"{self.path}: pictures of {self.width}x{self.height} are over the limit")
+        self.sar = _bounded(self._stream.sample_aspect_ratio)
+        self.rotation = -int(frame.rotation) % 360 // 90 * 90  # FFmpeg counts anticlockwise
+        self.primaries, self.transfer, self.matrix = (int(n) & 0xFF for n in (frame.color_primaries, frame.color_trc, frame.colorspace))
+        self.range = int(frame.color_range) if int(frame.color_range) in (1, 2) else 0
+        self.chroma_location = 0  # not told by PyAV
+        fmt = frame.format
+        self._format_name = fmt.name
+        self.bit_depth = max(8, min(16, max((c.bits for c in fmt.components), default=8)))
+        self.ten_bit = self.bit_depth > 8
+        self._rgb = fmt.is_rgb or fmt.has_palette or fmt.is_bayer
+        if fmt.name.startswith("yuvj"):
+            self.range = _FULL
+        if self._rgb:
+            self.matrix, self.range = (1 if self.height >= 720 else 6), 1
+        if frame.interlaced_frame:
+            self.warnings.append("the source is interlaced; fields are coded as they lie in the frames")
+        self.total = self._estimate()
+
+    def _declared(self) -> Fraction | None:
+        """Length of the stream in seconds as the file declares it."""
+        s, c = self._stream, self._container
+        tag = s.metadata.get("DURATION")
+        if tag:
+            try:
+                hours, minutes, seconds = tag.split(":")
+                return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+            except ValueError:
+                return None
+        if s.duration and s.time_base:
+            return s.duration * s.time_base
+        # the length of the whole file may be that of its sound
+        return Fraction(c.duration, 1_000_000) if c.duration and len(c.streams) == 1 else None
+
+    def _estimate(self) -> int | None:
+        length, rate = self._declared(), self.rate or Fraction(0)
+        total: int | None = self._stream.frames or None
+        if length and rate and (total is None or self._start or self._duration):
+            total = max(1, round(length * rate))
+        if total is not None and rate:
+            if self._start:
+                total -= self._start.frames if self._start.frames is not None else round((self._start.seconds or 0) * rate)
+            if self._duration:
+                total = min(total, self._duration.frames if self._duration.frames is not None else round((self._duration.seconds or 0) * rate))
+        return None if total is None else max(1, total)
+
+    def _picture(self, frame: av.VideoFrame) -> Picture:
+        if (frame.width, frame.height) != (self.width, self.height):
+            raise InputError(f"{self.path}: the size changes from {self.width}x{self.height} to {frame.width}x{frame.height} after {self.decoded} frames")
+        name = frame.format.name
+        if name != self._format_name:
+            raise InputError(f"{self.path}: the pixel format changes from {self._format_name} to {name} after {self.decoded} frames")
+        if name.startswith("gray") and name[4:] in ("", "9le", "10le", "12le", "14le", "16le"):
+            # by hand, as swscale would take it for full range
+            luma = _plane(frame.planes[0], np.uint16 if self.ten_bit else np.uint8)
+            if self.ten_bit:
+                bits = int(name[4:-2])
+                luma = luma << 1 if bits == 9 else luma >> (bits - 10)
+            shape = ((self.height + 1) // 2, (self.width + 1) // 2)
+            chroma = np.full(shape, 512 if self.ten_bit else 128, luma.dtype)
+            return Picture(luma, chroma, chroma.copy())
+        if name not in _DIRECT:
+            target = "yuv420p10le" if self.ten_bit else "yuv420p"
+            if self._rgb:
+                frame = frame.reformat(format=target, dst_colorspace=_BT709 if self.matrix == 1 else _BT601, dst_color_range=1)
+            else:
+                same = self.range or 1
+                frame = frame.reformat(format=target, src_color_range=same, dst_color_range=same)
+            name = target
+        return Picture(*(_plane(p, _DIRECT[name]) for p in frame.planes[:3]))
+
+    def __iter__(self) -> Iterator[tuple[int, Picture]]:
+        if self._first is None:
+            return
+        frame: av.VideoFrame | None = self._first
+        self._first = None
+        start, length = self._start or Time(frames=0), self._duration
+        last: int | None = None
+        origin = self._stream.start_time
+        number, shift, stopped = 0, 0, False
+        stop: Fraction | None = None
+        while frame is not None:
+            if length is not None and length.frames is not None and self.decoded >= length.frames:
+                stopped = True
+                break
+            pts = frame.pts
+            if pts is None:
+                pts = 0 if last is None else last + self._step
+                self._numbered += 1
+            elif last is not None and pts <= last:
+                pts = last + 1
+                self._repaired += 1
+            last = pts
+            origin = pts if origin is None else origin
+            self._end = (pts + (frame.duration or self._step)) * self.time_base
+            seconds = (pts - origin) * self.time_base
+            if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
+                if not self.decoded:
+                    shift = pts if self._start else 0
+                    if length is not None and length.seconds is not None:
+                        stop = (start.seconds if start.seconds is not None else seconds) + length.seconds
+                if stop is not None and seconds >= stop:
+                    stopped = True
+                    break
+                self._bad_frames += frame.is_corrupt
+                self.decoded += 1
+                yield pts - shift, self._picture(frame)
+            number += 1
+            frame = next(self._frames, None)
+        self._finish(stopped, origin or 0)
+
+    def _finish(self, stopped: bool, origin: int) -> None:
+        """Compare what came with what the file declares."""
+        if self._numbered and self.decoded > 1:
+            self.warnings.append(f"{self._numbered} frames had no time and were numbered by the frame rate")
+        if self._repaired:
+            self.warnings.append(f"{self._repaired} frames had a time not after the one before and were moved")
+        # a damaged packet mostly shows as a damaged frame too
+        self.corrupt += max(self._bad_packets, self._bad_frames)
+        if not stopped:
+            declared = self._declared()
+            step = self._step * self.time_base
+            if declared and self._end is not None:
+                missing = origin * self.time_base + declared - self._end
+                if missing > max(2 * step, Fraction(1, 10)):
+                    count = max(1, int(missing / step))
+                    self.corrupt += count
+                    self.warnings.append(f"the file declares {float(declared):.2f} s, about {count} frames more than could be read: it is cut or damaged")
+            if self._cut_y4m():
+                self.corrupt += 1
+                self.warnings.append("the file ends within a frame")
+        if self.corrupt:
+            self.warnings.append(f"{self.corrupt} frames of the source are damaged or missing")
+        self.close()
+
+    def _cut_y4m(self) -> bool:
+        """Whether a y4m file ends within a frame, which FFmpeg doesn't tell."""
+        if self._container.format.name != "yuv4mpegpipe" or self._stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p", "yuv420p10le"):
+            return False
+        with open(self.path, "rb") as f:
+            head = len(f.readline(4096))
+            if f.readline(4096) != b"FRAME\n":
+                return False
+        size = (self.width * self.height + 2 * ((self.width + 1) // 2) * ((self.height + 1) // 2)) * (2 if self.ten_bit else 1)
+        return (os.path.getsize(self.path) - head) % (size + 6) != 0
+
+    def close(self) -> None:
+        """Release the file; repeated calls do nothing."""
+        self._container.close()
+
+    def __enter__(self) -> VideoSource:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,163 @@
+"""The weights file: safetensors with the exact nets, the codebooks and the encoder's float nets of both frame types.
+
+The model id is the first 8 bytes of the SHA-256 over everything the decoder uses (names, types, shapes and bytes of the tensors in
+order of name); the encoder's own ``analysis`` tensors are not part of it, so a better encoder keeps old files readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import WeightsError
+
+if TYPE_CHECKING:
+    from .nets.analysis import Analysis
+    from .nets.exact import Backend
+    from .nets.prior import Prior
+    from .nets.shape import NetShape
+    from .nets.synthesis import Synthesis
+    from .quantizer import Codebooks
+
+NAME = "vqcodec.safetensors"
+KINDS = ("intra", "inter")
+MAX_BYTES = 256 << 20
+
+
+def default_path() -> Path:
+    """VQCODEC_WEIGHTS, else the weights installed with the package, else those of the source tree."""
+    if env := os.environ.get("VQCODEC_WEIGHTS"):
+        return Path(env)
+    here = Path(__file__).resolve().parent
+    for p in (here / "data" / NAME, here.parent / "weights" / NAME):
+        if p.is_file():
+            return p
+    raise WeightsError(f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}; name a file with --weights")
+
+
+def _open(path: str | os.PathLike | None) -> Path:
+    p = Path(path) if path else default_path()
+    if not p.is_file():
+        raise WeightsError(f"no weights at {p}")
+    if p.stat().st_size > MAX_BYTES:
+        raise WeightsError(f"{p}: larger than any weights file ({p.stat().st_size} bytes)")
+    return p
+
+
+def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
+    """The metadata of a weights file, without loading torch or any tensor."""
+    p = _open(path)
+    with open(p, "rb") as f:
+        n = int.from_bytes(f.read(8), "little")
+        if not 2 <= n <= 1 << 20:
+            raise WeightsError(f"{p}: not a weights file")
+        try:
+            meta = json.loads(f.read(n)).get("__metadata__", {})
+        except (ValueError, AttributeError) as exc:
+            raise WeightsError(f"{p}: not a weights file") from exc
+    if meta.get("format") != "vqcodec-0":
+        raise WeightsError(f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads vqcodec-0")
+    return meta
+
+
+def read_model_id(path: str | os.PathLike | None = None) -> bytes:
+    """The 8-byte model id that a weights file states; :func:`load_codec` checks it."""
+    try:
+        return bytes.fromhex(read_metadata(path)["model_id"])
+    except (KeyError, ValueError) as exc:
+        raise WeightsError(f"{path}: no model id") from exc
+
+
+def model_id(tensors: dict[str, Any]) -> bytes:
+    """Model id of a dict of numpy arrays."""
+    h = hashlib.sha256()
+    for name in sorted(tensors):
+        if ".analysis." not in name:
+            a = tensors[name]
+            h.update(f"{name} {a.dtype.str} {a.shape} ".encode())
+            h.update(a.tobytes())
+    return h.digest()[:8]
+
+
+@dataclass
+class FrameNets:
+    """All that codes frames of one type."""
+
+    shape: NetShape
+    analysis: Analysis
+    prior: Prior
+    synthesis: Synthesis
+    books: Codebooks
+
+
+@dataclass
+class Codec:
+    """A loaded model on a device."""
+
+    intra: FrameNets
+    inter: FrameNets
+    backend: Backend
+    model_id: bytes
+
+
+def save(path: str | os.PathLike, tensors: dict[str, Any], shapes: dict[str, NetShape], extra: dict[str, str] | None = None) -> bytes:
+    """Write numpy tensors named ``intra.*`` and ``inter.*``; returns the model id."""
+    from safetensors.numpy import save_file
+
+    ident = model_id(tensors)
+    meta = {"format": "vqcodec-0", "model_id": ident.hex()} | {k: json.dumps(s.to_dict()) for k, s in shapes.items()} | (extra or {})
+    tmp = Path(f"{path}.tmp")
+    save_file(dict(tensors), tmp, meta)
+    tmp.replace(path)
+    return ident
+
+
+def load_codec(path: str | os.PathLike | None = None, device: str = "auto", threads: int = 0) -> Codec:
+    """Build the nets of a weights file on ``device`` (auto, cpu, cuda[:n], mps). threads: 0 leaves torch's default.
+
+    Raises WeightsError for a missing, foreign or damaged file.
+    """
+    p = _open(path)
+    meta = read_metadata(p)
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from .nets.analysis import Analysis
+    from .nets.exact import choose_backend
+    from .nets.prior import Prior
+    from .nets.shape import NetShape
+    from .nets.synthesis import Synthesis
+    from .quantizer import Codebooks
+
+    if threads:
+        torch.set_num_threads(threads)
+    backend = choose_backend(device)
+    try:
+        arrays = load_file(p)
+    except (SafetensorError, ValueError) as exc:
+        raise WeightsError(f"{p}: {exc}") from exc
+    ident = model_id(arrays)
+    if ident.hex() != meta.get("model_id"):
+        raise WeightsError(f"{p}: damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}")
+    nets = {}
+    try:
+        for kind in KINDS:
+            shape = NetShape.from_dict(json.loads(meta[kind]))
+            d = {k[len(kind) + 1 :]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(kind + ".")}
+            analysis = Analysis(shape)
+            state = {k[9:]: v.float() for k, v in d.items() if k.startswith("analysis.")}
+            # ranges of activations matter to the exact nets only and are not stored for the analysis
+            missing, surplus = analysis.load_state_dict(state, strict=False)
+            if surplus or any(not k.endswith(".peak") for k in missing):
+                raise KeyError(f"{kind} analysis: {(surplus or missing)[0]}")
+            analysis = analysis.eval().to(backend.device)
+            books = Codebooks(*(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts")))
+            nets[kind] = FrameNets(shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books)
+    except (KeyError, RuntimeError) as exc:
+        raise WeightsError(f"{p}: incomplete: {exc}") from exc
+    return Codec(nets["intra"], nets["inter"], backend, ident)
