@@ -36,3 +36,21 @@ def write(path: Path, head: StreamHeader, pictures: list[Picture], times: list[i
 
 def same(a: Picture, b: Picture) -> bool:
     return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def moving(width: int, height: int, n: int, seed: int = 0, speed: tuple[float, float] = (0.75, 1.5), ten_bit: bool = False) -> list[Picture]:
+    """A texture of waves that moves by ``speed`` (down, right) samples a frame, with a block that moves the other way."""
+    rng = np.random.default_rng(seed)
+    waves = [(*rng.normal(0, 0.35, 2), rng.uniform(0, 6.3), rng.uniform(4, 14)) for _ in range(24)]
+    top, dtype = (1023, np.uint16) if ten_bit else (255, np.uint8)
+
+    def plane(h: int, w: int, t: int, step: int, phase: float) -> np.ndarray:
+        y, x = np.mgrid[0:h, 0:w].astype(np.float64) * step
+        yy, xx = y - speed[0] * t, x - speed[1] * t
+        v = 120 + sum(a * np.sin(fy * yy + fx * xx + p + phase) for fy, fx, p, a in waves)
+        block = (abs(y - height / 2) < height / 5) & (abs(x - width * 0.8 + 2 * t) < width / 6)
+        v = np.where(block, 60 + 40 * np.sin(0.4 * y) * np.cos(0.3 * (x + 2 * t)), v)
+        return np.clip(np.rint(v * (4 if ten_bit else 1)), 0, top).astype(dtype)
+
+    ch, cw = (height + 1) // 2, (width + 1) // 2
+    return [Picture(plane(height, width, t, 1, 0), plane(ch, cw, t, 2, 1), plane(ch, cw, t, 2, 2)) for t in range(n)]

@@ -19,7 +19,7 @@ from .nets.synthesis import pack, unpack
 from .picture import Picture, chroma_size
 from .quantizer import Tables
 from .rate import RateParameters
-from .nets.shape import CLASSES
+from .nets.shape import CLASSES, HYPER_BUCKETS
 
 ALIGN = 64
 MAX_QDELTA = 63
@@ -105,10 +105,10 @@ class FrameCoder:
 
     def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded]) -> tuple[Coded, bytes, dict[str, Any]]:
         """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics."""
-        from .motion.search import optical_flow, phases, search
+        from .motion.search import coarse_vectors, optical_flow, phases, search
 
         field, col, ctx, tables, nets = self._start(number, refs)
-        st, out = entropy.encoder_state(), np.empty(self.h * self.w * 4 + 4096, np.uint8)
+        st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
         marks = [0.0]
         mark = lambda: marks.append(_bits_so_far(st))
         _encode_qdelta(st, out, ctx, 0)
@@ -118,12 +118,14 @@ class FrameCoder:
         leaves = np.empty((self.h * self.w // 64, 3), np.int32)
         n = 0
         if refs:
-            flow = np.zeros((2, self.h // 8, self.w // 8, 2), np.int32)
+            flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
             for k, r in enumerate(refs):
                 if r.phases is None:
                     r.phases, r.luma8 = phases(r.planes[0]), np.minimum((r.planes[0] + 2) >> 2, 255).astype(np.uint8)
-                flow[k] = optical_flow(luma8, r.luma8)
-            n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, self.rate.motion_lambda(q), leaves)
+                assert r.luma8 is not None
+                flow[k, 0] = optical_flow(luma8, r.luma8)
+                flow[k, 1:] = coarse_vectors(luma8, r.luma8, r.number - number)
+            n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(q), leaves)
             pred = self._packed(self._compensate(field, leaves[:n], refs))
             pred8 = self._pred8(pred)
         mark()
@@ -132,9 +134,10 @@ class FrameCoder:
         cost = tables.costs()
         lam = self.rate.vq_lambda
         zq = np.empty(z.shape, np.int16)
+        base = _hyper_tables(q, z.shape[2])
         zsym = np.zeros((*z.shape[:2], z.shape[2] // 4), np.int32)
-        quantizer.search_hyper(z, CLASSES, books.sizes, books.words, cost, lam, zsym, zq)
-        quantizer.encode_hyper(st, out, CLASSES, zsym, tables.cdf, tables.seen)
+        quantizer.search_hyper(z, base, books.sizes, books.words, cost, lam, zsym, zq)
+        quantizer.encode_hyper(st, out, base, zsym, tables.cdf, tables.seen)
         mark()
         target = y * np.float32(quantizer.UNIT)
         yq = np.zeros(y.shape, np.int16)
@@ -196,7 +199,7 @@ class FrameCoder:
             pred8 = self._pred8(pred)
         z = np.zeros((len(runs), hz, wz, s.hyper), np.int16)
         for i, r in enumerate(runs):
-            quantizer.decode_hyper(r.st, r.data, CLASSES, books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i])
+            quantizer.decode_hyper(r.st, r.data, _hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i])
             r.mark()
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
         with torch.inference_mode():
@@ -239,6 +242,11 @@ class _Decoding:
         self.marks.append(max(0.0, int(self.st[2]) * 8 - 32 + (32 - float(np.log2(float(self.st[1]))))))
 
 
+def _hyper_tables(q: int, channels: int) -> int:
+    """First table of the hyper-latent at quality q."""
+    return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
+
+
 def _by_quality(runs: list[_Decoding]) -> list[list[_Decoding]]:
     out: dict[int, list[_Decoding]] = {}
     for r in runs:
@@ -247,7 +255,7 @@ def _by_quality(runs: list[_Decoding]) -> list[list[_Decoding]]:
 
 
 def _bits_so_far(st: np.ndarray) -> float:
-    return max(0.0, (int(st[4]) + int(st[3]) + int(st[5])) * 8 + 32 - float(np.log2(float(st[1]))) - 8 * int(st[5]))
+    return max(0.0, (int(st[4]) + int(st[3]) + int(st[5])) * 8 + 32 - float(np.log2(float(st[1]))))
 
 
 def _encode_qdelta(st: np.ndarray, out: np.ndarray, ctx: np.ndarray, d: int) -> None:
@@ -255,7 +263,7 @@ def _encode_qdelta(st: np.ndarray, out: np.ndarray, ctx: np.ndarray, d: int) -> 
     entropy.encode_bit(st, out, ctx, QDELTA, 1 if d else 0)
     if d:
         entropy.encode_bit(st, out, ctx, QDELTA + 1, 1 if d < 0 else 0)
-        for i in range(1, abs(d) + 1):
+        for i in range(1, min(abs(d), MAX_QDELTA - 1) + 1):  # the largest magnitude has no end mark
             entropy.encode_bit(st, out, ctx, QDELTA + 2 + min(i, 5), 1 if i < abs(d) else 0)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,7 @@ def gop_order(frames: int) -> list[list[Slot]]:
 
 def qualities(crf: float) -> list[int]:
     """Quality index 0..63 of each level at a crf of 0..63."""
-    return [int(min(63, max(0, round(63 - crf) + o))) for o in OFFSETS]
+    return [int(min(63, max(0, round(70 - 1.12 * crf) + o))) for o in OFFSETS]
 
 
 def checksum_update(crc: int, pic10: Picture) -> int:
@@ -131,11 +132,17 @@ class GopEncoder:
         first = self.count
         done: dict[int, Picture] = {}
         rows: dict[int, dict[str, Any]] = {}
+        uses = Counter(r for s in slots for r in s.refs)
         for s in slots:
             source = pictures[s.frame - first]
             coded, data, stats = self.coder.encode(pad(source, self.width, self.height), s.frame, s.level, self.q[s.level], self.pool.refs(s))
             self.pool.frames[s.frame] = coded
             self.parts.append(data)
+            # the interpolated phases of a reference are large: drop them with their last use (the key frame opens the next mini-GOP)
+            for r in s.refs:
+                uses[r] -= 1
+                if uses[r] == 0 and r != slots[0].frame:
+                    self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
             done[s.frame] = crop(coded, self.width, self.height)
             sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source)]
             self.sse = [a + b for a, b in zip(self.sse, sse)]

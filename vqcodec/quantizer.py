@@ -5,7 +5,7 @@ int16 sixteenths of a step; codeword 0 is the exact zero. Every codebook but tho
 after which the values follow as raw integers in whole steps. Symbols are coded under integer tables, one a class, whose counts
 adapt to what was coded before (Chou, Lookabaugh and Gray 1989 for the quantiser).
 
-The hyper-latent is coded the same way with one 4-D codebook for each group of its channels.
+The hyper-latent is coded the same way with one 4-D codebook for each group of its channels and each of four ranges of quality.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HALVE_AT = 1 << 17  # total of a table at which its counts are halved
 class Codebooks:
     """dims (T,), sizes (T,) symbols with the escape, words (T, K, 4) int16, counts (T, K) uint32 to start from.
 
-    The first CLASSES tables are the rate classes, the rest the groups of the hyper-latent.
+    The first CLASSES tables are the rate classes, the rest the groups of the hyper-latent, quality range by quality range.
     """
 
     dims: np.ndarray

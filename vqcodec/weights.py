@@ -57,8 +57,10 @@ def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
             raise WeightsError(f"{p}: not a weights file")
         try:
             meta = json.loads(f.read(n)).get("__metadata__", {})
-        except (ValueError, AttributeError) as exc:
+        except (ValueError, AttributeError, RecursionError) as exc:
             raise WeightsError(f"{p}: not a weights file") from exc
+    if not isinstance(meta, dict):
+        raise WeightsError(f"{p}: not a weights file")
     if meta.get("format") != "vqcodec-0":
         raise WeightsError(f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads vqcodec-0")
     return meta
@@ -116,6 +118,20 @@ def save(path: str | os.PathLike, tensors: dict[str, Any], shapes: dict[str, Net
     return ident
 
 
+def _check_books(b: Codebooks, s: NetShape) -> None:
+    """ValueError unless compiled code can use the tables without looking."""
+    import numpy as np
+
+    from .nets.shape import CLASSES, HYPER_BUCKETS
+
+    t, k = b.counts.shape
+    hyper = b.dims[CLASSES:]
+    if t != CLASSES + HYPER_BUCKETS * s.hyper // 4 or b.words.shape != (t, k, 4) or b.dims.shape != (t,) or b.sizes.shape != (t,):
+        raise ValueError(f"codebooks of {t} tables")
+    if not np.isin(b.dims, (0, 1, 2, 4)).all() or (hyper != 4).any() or (b.sizes > k).any() or (b.sizes < (b.dims > 0)).any() or b.words[:, 0].any():
+        raise ValueError("codebooks out of range")
+
+
 def load_codec(path: str | os.PathLike | None = None, device: str = "auto", threads: int = 0) -> Codec:
     """Build the nets of a weights file on ``device`` (auto, cpu, cuda[:n], mps). threads: 0 leaves torch's default.
 
@@ -157,7 +173,8 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
                 raise KeyError(f"{kind} analysis: {(surplus or missing)[0]}")
             analysis = analysis.eval().to(backend.device)
             books = Codebooks(*(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts")))
+            _check_books(books, shape)
             nets[kind] = FrameNets(shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books)
-    except (KeyError, RuntimeError) as exc:
+    except (KeyError, RuntimeError, ValueError, TypeError) as exc:
         raise WeightsError(f"{p}: incomplete: {exc}") from exc
     return Codec(nets["intra"], nets["inter"], backend, ident)

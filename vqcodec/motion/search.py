@@ -1,8 +1,10 @@
-"""Encoder's motion search: quadtree, merge candidates, vectors and directions by J = SAD + lambda * adaptive bits.
+"""Encoder's motion search: quadtree, merge candidates, vectors and directions by J = expected cost of the residual + adaptive bits.
 
-Works on 8-bit luma: all sixteen quarter-sample phases of a reference are interpolated once, then every trial is a plain
-sum of absolute differences. The decision is taken block by block in coding order, bottom-up inside each 64x64 block,
-with the costs of the contexts as they stand, and is coded at once.
+Works on 8-bit luma: all sixteen quarter-sample phases of a reference are interpolated once. Vectors are refined by plain sums of
+absolute differences; modes and splits are decided in bits: each 8x8 cell of squared error e a sample costs lambda * e where
+that is below the distortion D that the frame's quality leaves anyway, and lambda * D * (1 + ln(e / D)) above it, what coding it
+down to D would take (reverse water-filling). The decision is taken block by block in coding order, bottom-up inside each 64x64
+block, with the costs of the contexts as they stand, and is coded at once.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import numba as nb
 import numpy as np
 
 from ..entropy import encode_bit
-from .code import BI_FLAG, CONTEXTS, CTU, LIST_FLAG, MAX_MERGE, MERGE_INDEX, MVD_CLASS, MVD_TOP, Field, bit_length, candidates, encode_leaf, fill, merge_context, predictor, split_context
+from .code import BI_FLAG, CONTEXTS, CTU, LIST_FLAG, MAX_MERGE, MERGE_INDEX, MV_LIMIT, MVD_CLASS, MVD_TOP, Field, bit_length, candidates, encode_leaf, fill, merge_context, predictor, split_context
 from .predict import BI, L0, L1, LUMA
 
 PAD = 80  # how far a block may lie outside the reference, in samples
@@ -63,6 +65,8 @@ def phases(plane):
 
 @nb.njit(cache=True, nogil=True)
 def legal(y, x, n, my, mx, h, w):
+    if abs(my) > MV_LIMIT or abs(mx) > MV_LIMIT:
+        return False
     r, c = y + (my >> 2), x + (mx >> 2)
     return r > 8 - PAD and c > 8 - PAD and r + n < h + PAD - 8 and c + n < w + PAD - 8
 
@@ -99,6 +103,37 @@ def sad_bi(p0, p1, cur, y, x, mv, n):
                 v = (nb.int32(a[r + j, c + k + i]) + nb.int32(b[q + j, d + k + i]) + 1) >> 1
                 s += abs(v - nb.int32(cur[y + j, x + k + i]))
     return s
+
+
+@nb.njit(cache=True, nogil=True)
+def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
+    """Expected cost in bits of the n x n block at (y, x) under a prediction.
+
+    worth: bits that one unit of squared error of a sample is worth; floor: squared error a sample that is left anyway.
+    """
+    l = 0 if direction & L0 else 1
+    a = (p0 if l == 0 else p1)[mv[l, 0] & 3, mv[l, 1] & 3]
+    r, c = y + (mv[l, 0] >> 2) + PAD, x + (mv[l, 1] >> 2) + PAD
+    b = p1[mv[1, 0] & 3, mv[1, 1] & 3]
+    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
+    total = 0.0
+    for j0 in range(0, n, 8):
+        for i0 in range(0, n, 8):
+            s = nb.int32(0)
+            if direction == BI:
+                for j in range(j0, j0 + 8):
+                    for i in range(8):
+                        v = (nb.int32(a[r + j, c + i0 + i]) + nb.int32(b[q + j, d + i0 + i]) + 1) >> 1
+                        e = v - nb.int32(cur[y + j, x + i0 + i])
+                        s += e * e
+            else:
+                for j in range(j0, j0 + 8):
+                    for i in range(8):
+                        e = nb.int32(a[r + j, c + i0 + i]) - nb.int32(cur[y + j, x + i0 + i])
+                        s += e * e
+            m = s / 64.0
+            total += m if m <= floor else floor * (1.0 + np.log(m / floor))
+    return total * 64.0 * worth
 
 
 @nb.njit(cache=True, nogil=True)
@@ -161,7 +196,7 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
 
 
 @nb.njit(cache=True, nogil=True)
-def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, yc, xc, n, depth, parent, mv, info):
+def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, depth, parent, mv, info):
     """Best leaf for the block of n cells at (yc, xc): its J; mv (2, 2) and info [direction, merge index] receive it.
 
     parent (2, 2): the vectors found for the larger block around it.
@@ -183,18 +218,12 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, yc, xc, n, depth, parent,
         d = cdir[k]
         if (d & L0 and not legal(y, x, s, cmv[k, 0, 0], cmv[k, 0, 1], h, w)) or (d & L1 and not legal(y, x, s, cmv[k, 1, 0], cmv[k, 1, 1], h, w)):
             continue
-        if d == L0:
-            e = sad(p0, cur, y, x, cmv[k, 0, 0], cmv[k, 0, 1], s, _BIG)
-        elif d == L1:
-            e = sad(p1, cur, y, x, cmv[k, 1, 0], cmv[k, 1, 1], s, _BIG)
-        else:
-            e = sad_bi(p0, p1, cur, y, x, cmv[k], s)
-        j = e + lam * rb
+        j = residual_bits(p0, p1, cur, y, x, cmv[k], d, s, worth, floor) + rb
         if j < best:
             best = j
             info[0], info[1] = d, k
             mv[:] = cmv[k]
-    if best < lam * (cost[mc, 0] + 6):  # new vectors cost at least about this: they cannot win
+    if best < cost[mc, 0] + 6:  # new vectors cost at least about this: they cannot win
         parent[:] = mv
         return best
     pv = np.zeros((2, 2), np.int64)
@@ -205,19 +234,20 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, yc, xc, n, depth, parent,
         ph = p0 if l == 0 else p1
         v = found[l]
         b = 1e18
-        for k in range(4 + m):
+        starts = flow.shape[1]
+        for k in range(3 + starts + m):
             if k == 0:
                 my, mx = pv[l, 0], pv[l, 1]
             elif k == 1:
-                my, mx = nb.int64(flow[l, yc + n // 2, xc + n // 2, 0]), nb.int64(flow[l, yc + n // 2, xc + n // 2, 1])
-            elif k == 2:
                 my, mx = parent[l, 0], parent[l, 1]
-            elif k == 3:
+            elif k == 2:
                 my, mx = 0, 0
+            elif k < 3 + starts:
+                my, mx = nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 0]), nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 1])
             else:
-                if not cdir[k - 4] & (1 << l):
+                if not cdir[k - 3 - starts] & (1 << l):
                     continue
-                my, mx = cmv[k - 4, l, 0], cmv[k - 4, l, 1]
+                my, mx = cmv[k - 3 - starts, l, 0], cmv[k - 3 - starts, l, 1]
             if not legal(y, x, s, my, mx, h, w):
                 continue
             rb = lam * _mvd(table, my - pv[l, 0], mx - pv[l, 1])
@@ -230,45 +260,50 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, yc, xc, n, depth, parent,
         if b < 1e17:
             uni[l] = _refine(ph, cur, y, x, s, pv[l], b, lam, table, h, w, 8, v)
     parent[:] = found
-    head = lam * cost[mc, 0]
-    if two:
-        head_uni = head + lam * cost[BI_FLAG + depth, 0]
-        for l in range(2):
-            j = uni[l] + head_uni + lam * cost[LIST_FLAG, l]
+    head = cost[mc, 0]
+    vb = np.zeros(2)
+    for l in range(2):
+        vb[l] = _mvd(table, found[l, 0] - pv[l, 0], found[l, 1] - pv[l, 1])
+    for l in range(2 if two else 1):
+        if uni[l] > 1e17:
+            continue
+        d = L0 if l == 0 else L1
+        j = residual_bits(p0, p1, cur, y, x, found, d, s, worth, floor) + head + vb[l]
+        if two:
+            j += cost[BI_FLAG + depth, 0] + cost[LIST_FLAG, l]
+        if j < best:
+            best = j
+            info[0], info[1] = d, -1
+            mv[:] = found
+    if two and uni[0] < 1e17 and uni[1] < 1e17:
+        head += cost[BI_FLAG + depth, 1]
+        j = residual_bits(p0, p1, cur, y, x, found, BI, s, worth, floor) + head + vb[0] + vb[1]
+        if j < 1.15 * best:  # worth refining each vector with the other held
+            trial = found.copy()
+            rb = vb[0] + vb[1]
+            b = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
+            for it in range(2):
+                l = 1 - it if uni[0] < uni[1] else it
+                for st in (2, 1):
+                    cy, cx = trial[l, 0], trial[l, 1]
+                    by, bx = cy, cx
+                    for k in range(8):
+                        trial[l, 0] = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * st
+                        trial[l, 1] = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
+                        if not legal(y, x, s, trial[l, 0], trial[l, 1], h, w):
+                            continue
+                        rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1])
+                        j = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
+                        if j < b:
+                            b = j
+                            by, bx = trial[l, 0], trial[l, 1]
+                    trial[l, 0], trial[l, 1] = by, bx
+            rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1])
+            j = residual_bits(p0, p1, cur, y, x, trial, BI, s, worth, floor) + head + rb
             if j < best:
                 best = j
-                info[0], info[1] = (L0 if l == 0 else L1), -1
-                mv[:] = found
-        if uni[0] < 1e17 and uni[1] < 1e17:
-            head += lam * cost[BI_FLAG + depth, 1]
-            trial = found.copy()
-            rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1])
-            b = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
-            if b + head < 1.1 * best:  # worth refining each vector with the other held
-                for it in range(2):
-                    l = 1 - it if uni[0] < uni[1] else it
-                    for st in (2, 1):
-                        cy, cx = trial[l, 0], trial[l, 1]
-                        by, bx = cy, cx
-                        for k in range(8):
-                            trial[l, 0] = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * st
-                            trial[l, 1] = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
-                            if not legal(y, x, s, trial[l, 0], trial[l, 1], h, w):
-                                continue
-                            rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1])
-                            j = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
-                            if j < b:
-                                b = j
-                                by, bx = trial[l, 0], trial[l, 1]
-                        trial[l, 0], trial[l, 1] = by, bx
-            if b + head < best:
-                best = b + head
                 info[0], info[1] = BI, -1
                 mv[:] = trial
-    elif uni[0] + head < best:
-        best = uni[0] + head
-        info[0], info[1] = L0, -1
-        mv[:] = found
     return best
 
 
@@ -280,12 +315,12 @@ def _clear(f, y, x, n):
 
 
 @nb.njit(cache=True, nogil=True)
-def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, leaves):
+def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
     """Decide and code the motion of a picture.
 
     st, out, ctx: range coder and contexts; f: empty field, filled here; col: field of a reference; cur (H, W) uint8 luma;
-    p0, p1: phases of the references (the same twice when there is one); flow (2, H/8, W/8, 2) int32 starting vectors in
-    quarter samples; lam: SAD per bit; leaves (cells, 3) int32 receives row, column, size. Returns the number of leaves.
+    p0, p1: phases of the references (the same twice when there is one); flow (2, K, H/8, W/8, 2) int32: K starting
+    vectors a cell and list, in quarter samples; lam: SAD per bit; worth, floor: see :func:`residual_bits`; leaves (cells, 3) int32 receives row, column, size. Returns the number of leaves.
     """
     gh, gw = f.direction.shape
     cost = np.zeros((ctx.shape[0], 2), np.float32)
@@ -320,13 +355,13 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, leaves):
                 y, x = ys[depth], xs[depth]
                 if enter:
                     parent[depth + 1] = parent[depth]
-                    jleaf[depth] = _leaf(f, col, cur, p0, p1, flow, cost, table, lam, y, x, n, depth, parent[depth + 1], mv[depth], info[depth])
+                    jleaf[depth] = _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, y, x, n, depth, parent[depth + 1], mv[depth], info[depth])
                     if depth < 3:
                         sc = split_context(f, y, x, depth)
-                        jleaf[depth] += lam * cost[sc, 0]
-                        jsplit[depth] = lam * cost[sc, 1]
+                        jleaf[depth] += cost[sc, 0]
+                        jsplit[depth] = cost[sc, 1]
                     # a split costs at least its own flag and a few of its quarters
-                    if depth < 3 and jleaf[depth] > jsplit[depth] + 2.0 * lam:
+                    if depth < 3 and jleaf[depth] > jsplit[depth] + 2.0:
                         pos[depth] = 0
                         ys[depth + 1], xs[depth + 1] = y, x
                         depth += 1
@@ -382,6 +417,46 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, leaves):
     return n_leaves
 
 
+@nb.njit(cache=True, nogil=True)
+def _block_match(cur, ref, block, reach, smooth, out):
+    """Full search of block x block blocks within +-reach whole samples by SAD + smooth * |vector|; out (h, w, 2) [y, x]."""
+    h, w = cur.shape
+    for by in range(0, h // block):
+        for bx in range(0, w // block):
+            y, x = by * block, bx * block
+            best = nb.int32(1 << 30)
+            for dy in range(-reach, reach + 1):
+                if y + dy < 0 or y + dy + block > h:
+                    continue
+                for dx in range(-reach, reach + 1):
+                    if x + dx < 0 or x + dx + block > w:
+                        continue
+                    s = nb.int32(smooth * (abs(dy) + abs(dx)))
+                    for j in range(block):
+                        for k in range(0, block, 8):
+                            for i in range(8):
+                                s += abs(nb.int32(cur[y + j, x + k + i]) - nb.int32(ref[y + dy + j, x + dx + k + i]))
+                        if s >= best:
+                            break
+                    if s < best:
+                        best = s
+                        out[by, bx, 0], out[by, bx, 1] = dy, dx
+
+
+def coarse_vectors(cur: np.ndarray, ref: np.ndarray, distance: int) -> np.ndarray:
+    """(2, H/8, W/8, 2) int32 starting vectors in quarter samples: full search at a quarter of the resolution, in blocks of 64 and of 32
+    samples. Finds the large motion over ``distance`` frames that the flow's local minima miss."""
+    h, w = cur.shape
+    reach = min(24, 8 + 2 * abs(distance))
+    a, b = (p.reshape(h // 4, 4, w // 4, 4).mean((1, 3)).astype(np.uint8) for p in (cur, ref))
+    out = np.empty((2, h // 8, w // 8, 2), np.int32)
+    for k, block in enumerate((16, 8)):
+        v = np.zeros((h // 4 // block, w // 4 // block, 2), np.int32)
+        _block_match(a, b, block, reach, block // 2, v)
+        out[k] = np.repeat(np.repeat(v * 16, block // 2, 0), block // 2, 1)
+    return out
+
+
 _dis = None
 
 
@@ -397,4 +472,4 @@ def optical_flow(cur: np.ndarray, ref: np.ndarray) -> np.ndarray:
     return np.rint(v[..., ::-1] * 4).astype(np.int32)
 
 
-__all__ = ["PAD", "optical_flow", "phases", "search", "Field", "CONTEXTS"]
+__all__ = ["PAD", "coarse_vectors", "optical_flow", "phases", "search", "Field", "CONTEXTS"]

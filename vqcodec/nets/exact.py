@@ -12,6 +12,7 @@ any device). Both are checked against known vectors before use: some CPUs and li
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba as nb
@@ -205,8 +206,9 @@ Backend = Int8Backend | Float32Backend
 
 
 def self_test(b: Backend) -> bool:
-    """True when the backend computes the worst-case and a few pseudo-random products exactly."""
+    """True when the backend computes the worst-case and a few pseudo-random products exactly, and rounds as it must."""
     rng = np.random.default_rng(1)
+    t = lambda a: torch.from_numpy(a).to(b.device)
     ext = np.array([-127, 127], np.int8)
     cases = [(ext[rng.integers(0, 2, (33, 256))], ext[rng.integers(0, 2, (256, 64))]), (np.full((17, 512), 127, np.int8), np.full((512, 64), 127, np.int8))]
     cases.append((rng.integers(-127, 128, (40, 96)).astype(np.int8), rng.integers(-127, 128, (96, 112)).astype(np.int8)))
@@ -220,10 +222,34 @@ def self_test(b: Backend) -> bool:
         v = (want.astype(np.int32) + bias).astype(np.float32) * scale
         v = np.where(v >= 0, v, v * np.float32(0.125))
         ref = np.rint(np.clip(v, -127, 127)).astype(np.int8)
-        t = lambda a: torch.from_numpy(a).to(b.device)
         if not np.array_equal(ref, b.requant8(t(want.astype(np.int32)), t(bias), t(scale), True).cpu().numpy()):
             return False
-    return True
+    return _rounds(b, rng, t)
+
+
+def _rounds(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tensor]) -> bool:
+    """The element-wise operations on values half of which lie between two integers, and on some beyond the range."""
+    acc, bias = rng.integers(-1000, 1001, (33, 64)).astype(np.int32), rng.integers(-99, 100, 64).astype(np.int32)
+    trunk = rng.integers(-32767, 32768, (33, 64)).astype(np.int16)
+    s, s8 = (2.0 ** rng.integers(-3, 8, 64)).astype(np.float32), (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32)
+    clip = lambda v, n: np.rint(np.clip(v, -n, n))
+    v = (acc + bias).astype(np.float32) * s
+    total = np.clip(trunk + clip(v, 32767), -32767, 32767)
+    given = t(trunk.copy())
+    hi, lo = b.split(t(trunk), t(s8 * 64))
+    image, taps = rng.integers(-127, 128, (1, 5, 6, 64)).astype(np.int8), rng.integers(-127, 128, (9, 64)).astype(np.int8)
+    around = np.pad(image.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    conv = sum(around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] * taps[k] for k in range(9)) + bias
+    pairs = [
+        (b.requant8(t(acc), t(bias), t(s), False), clip(v, 127)),
+        (b.requant16(t(acc), t(bias), t(s)), clip(v, 32767)),
+        (b.add(t(acc), t(bias), t(s), given, t(s8)), clip(total.astype(np.float32) * s8, 127)),
+        (given, total),
+        (b.quant8(t(trunk), t(s8)), clip(trunk * s8, 127)),
+        (128 * hi.to(torch.int32) + lo.to(torch.int32), clip(trunk * (s8 * 64), 16000)),
+        (b.depthwise(t(image), t(taps), t(bias), t(s8)), clip(conv.astype(np.float32) * s8, 127)),
+    ]
+    return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
 
 
 def choose_backend(device: str = "auto") -> Backend:
@@ -239,8 +265,11 @@ def choose_backend(device: str = "auto") -> Backend:
     if forced != "int8" or device != "cpu":
         options.append(Float32Backend(device))
     for b in options:
-        if self_test(b):
-            return b
+        try:
+            if self_test(b):
+                return b
+        except (RuntimeError, AssertionError, NotImplementedError) as exc:  # what torch raises for a device that isn't there
+            raise VqvError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
     raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test")
 
 
@@ -258,7 +287,7 @@ class ExactLinear:
     @classmethod
     def load(cls, d: dict[str, Tensor], name: str, device: torch.device) -> ExactLinear:
         w, bias, scale = d[name + ".w"], d[name + ".bias"], d[name + ".scale"]
-        worst = w.to(torch.int64).abs().sum(0) * 127 + bias.to(torch.int64).abs().amax(0)
+        worst = w.to(torch.int64).abs().sum(0) * 128 + bias.to(torch.int64).abs().amax(0)
         if int(worst.max()) >= EXACT_LIMIT:
             raise WeightsError(f"layer {name}: an accumulator can reach {int(worst.max())}, above the exact limit {EXACT_LIMIT}")
         return cls(w.to(device), bias.to(device), scale.to(device))
@@ -274,7 +303,7 @@ class ExactBlock:
     def __init__(self, d: dict[str, Tensor], name: str, device: torch.device):
         self.w1, self.w2, self.w3, self.w4 = (ExactLinear.load(d, f"{name}.w{i}", device) for i in range(1, 5))
         self.dw, self.dw_bias, self.dw_scale = (d[f"{name}.dw.{k}"].to(device) for k in ("w", "bias", "scale"))
-        if int((self.dw.to(torch.int64).abs().sum(0) * 127 + self.dw_bias.abs()).max()) >= EXACT_LIMIT:
+        if int((self.dw.to(torch.int64).abs().sum(0) * 128 + self.dw_bias.abs()).max()) >= EXACT_LIMIT:
             raise WeightsError(f"layer {name}.dw: accumulator above the exact limit")
         self.s_in, self.s_mid = d[name + ".s_in"].to(device), d[name + ".s_mid"].to(device)
 

@@ -22,7 +22,7 @@ class PriorStep:
         t = self.block(b, trunk, b.quant8(trunk, self.block.s_in), shape, self.s_out)
         mean = b.requant16(b.mm(t, self.mean.w), *self.mean.row(0))
         cls = b.requant16(b.mm(t, self.scale.w), *self.scale.row(0))
-        return mean, (cls + CLASS_ZERO).clamp(0, CLASSES - 1).to(torch.uint8)
+        return mean, (cls.clamp(-CLASS_ZERO, CLASSES - 1 - CLASS_ZERO) + CLASS_ZERO).to(torch.uint8)
 
 
 class Prior:

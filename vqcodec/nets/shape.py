@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 CLASSES = 40  # rate classes of the latent, a quarter of an octave of the Laplace/Gauss scale each
 CLASS_ZERO = 15  # the class whose scale is one quantisation step
 UNIT_TRUNK = 1 / 512  # value of one step of the int16 residual trunks
+HYPER_BUCKETS = 4  # quality ranges of 16 with hyper-latent tables of their own
 GROUP = 4  # latent channels that share a class
 
 
@@ -36,5 +37,5 @@ class NetShape:
         return cls(**{f.name: d[f.name] for f in fields(cls)})
 
 
-INTER = NetShape(inter=True, enc16=192, latent=128, dec16=192)
-INTRA = NetShape(inter=False, enc16=256, latent=256, hyper=48, hyper_up=96, prior=192, dec16=256, dec8=128)
+INTER = NetShape(inter=True, enc16=320, latent=256, dec16=320)
+INTRA = NetShape(inter=False, enc16=384, latent=384, hyper=48, hyper_up=96, prior=192, dec16=384, dec8=128)

@@ -21,7 +21,9 @@ class Synthesis:
         if s.inter:
             self.pred = ExactLinear.load(d, "synthesis.pred", dev)
         self.blocks8 = [ExactBlock(d, f"synthesis.blocks8.{i}", dev) for i in range(s.dec_blocks)]
-        self.s_last, self.s_end = d["synthesis.s_last"].to(dev), d["synthesis.s_end"].to(dev)
+        self.s_last = d["synthesis.s_last"].to(dev)
+        # the last block of each resolution is read wide: its int8 copy is not used
+        self.s_end16, self.s_end = torch.ones_like(self.s_up), torch.ones_like(self.s_last)
         self.last = ExactLinear.load(d, "synthesis.last", dev)
 
     def _wide(self, t: Tensor, scale: Tensor, layer: ExactLinear) -> Tensor:
@@ -34,8 +36,8 @@ class Synthesis:
         b = self.b
         n, h, w, m = y.shape
         trunk = b.requant16(self._wide(y.reshape(-1, m), self.s_y[q], self.first), *self.first.row(q))
-        t = self.block16(b, trunk, b.quant8(trunk, self.block16.s_in), (n, h, w), self.s_up)
-        t = b.requant16(b.mm(t, self.up.w), *self.up.row(0))
+        self.block16(b, trunk, b.quant8(trunk, self.block16.s_in), (n, h, w), self.s_end16)
+        t = b.requant16(self._wide(trunk, self.s_up, self.up), *self.up.row(0))
         trunk = shuffle(t.reshape(n, h, w, -1), 2).reshape(n * h * w * 4, -1).contiguous()
         s_in = self.blocks8[0].s_in
         if self.s.inter:

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 import torch
 
-from ..nets.shape import CLASS_ZERO, CLASSES
+from ..nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
 from ..quantizer import UNIT, Codebooks
 from .data import Crops
 from .model import FrameModel, checkerboard
@@ -18,11 +18,11 @@ TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments
 
 
 @torch.no_grad()
-def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5) -> tuple[list[np.ndarray], np.ndarray]:
-    """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z), of random crops at random qualities, by the exact prior."""
+def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z) of each quality range, of random crops, by the exact prior."""
     data.rng = np.random.default_rng(seed)
     by_class: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
-    zs = []
+    zs: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
     m.eval()
     for _ in range(batches):
         x, pred, q = data.batch(4)
@@ -31,7 +31,7 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
         with torch.autocast("cpu", torch.bfloat16):
             y, z = m.analysis(x, pred, qt)
         y, z = y.float(), z.float()
-        zs.append(z.reshape(-1, z.shape[-1]).numpy())
+        zs[qi * HYPER_BUCKETS // 64].append(z.reshape(-1, z.shape[-1]).numpy())
         pred8 = None if pred is None else ((torch.round((pred + 0.5) * 1020).int() - 512) >> 2).to(torch.int8)
         h1, h2 = prior.context((z.round() * UNIT).to(torch.int16), pred8)
         first = checkerboard(y.shape[1], y.shape[2], y.shape[3])
@@ -45,7 +45,7 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
             c = cls.reshape(-1).numpy()
             for k in np.unique(c):
                 by_class[k].append(rows[keep & (c == k)])
-    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], np.concatenate(zs)
+    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [np.concatenate(b) for b in zs]
 
 
 @nb.njit(cache=True)
@@ -102,10 +102,10 @@ def plan(c: int) -> tuple[int, int]:
     return 1, int(min(400, max(48, 12 * s)))
 
 
-def fit(samples: list[np.ndarray], z: np.ndarray, lam: float, most: int = 60000, log: Any = print) -> Codebooks:
+def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 60000, log: Any = print) -> Codebooks:
     """Codebooks and tables of all classes from collected samples."""
-    groups = z.shape[1] // 4
-    t = CLASSES + groups
+    groups = z[0].shape[1] // 4
+    t = CLASSES + groups * HYPER_BUCKETS
     dims, sizes = np.zeros(t, np.int64), np.zeros(t, np.int64)
     words, counts = np.zeros((t, MAX_WORDS, 4), np.int16), np.zeros((t, MAX_WORDS), np.uint32)
     rng = np.random.default_rng(0)
@@ -134,11 +134,12 @@ def fit(samples: list[np.ndarray], z: np.ndarray, lam: float, most: int = 60000,
         if dim < 4:
             counts[c, k] = 1
         log(f"class {c}: {real} samples, dimension {dim}, {k} words, {-(p[p > 0] * np.log2(p[p > 0])).sum() * 4 / dim:.3f} bits a group")
-    for g in range(groups):
-        x = z[:, g * 4 : g * 4 + 4]
+    for i in range(groups * HYPER_BUCKETS):
+        bucket, g = divmod(i, groups)
+        x = z[bucket][:, g * 4 : g * 4 + 4]
         w, n = lloyd(x[rng.permutation(len(x))[:20000]], 128, lam)
         k = len(w)
-        dims[CLASSES + g], sizes[CLASSES + g] = 4, k
-        words[CLASSES + g, :k] = np.rint(w * UNIT)
-        counts[CLASSES + g, :k] = np.maximum(1, np.rint(n / n.sum() * TABLE_WEIGHT))
+        dims[CLASSES + i], sizes[CLASSES + i] = 4, k
+        words[CLASSES + i, :k] = np.rint(w * UNIT)
+        counts[CLASSES + i, :k] = np.maximum(1, np.rint(n / n.sum() * TABLE_WEIGHT))
     return Codebooks(dims, sizes, words, counts)

@@ -21,11 +21,9 @@ def pack(y: Tensor, c: Tensor) -> Tensor:
 
 def planes(frame: av.VideoFrame) -> Planes:
     """8-bit 4:2:0 planes of a frame, cut to even sizes."""
-    a = frame.reformat(format="yuv420p").to_ndarray()
     w, h = frame.width // 2 * 2, frame.height // 2 * 2
     f = frame.reformat(format="yuv420p")
     out = [np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:n, :m].copy() for p, (n, m) in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)))]
-    del a
     return out[0], np.stack(out[1:])
 
 
@@ -53,13 +51,14 @@ class Crops:
     """Batches of random square crops, flipped and transposed, of (picture, prediction or None, quality hint) items."""
 
     def __init__(self, size: int = 192, seed: int = 0):
-        self.items: list[tuple[Planes, Planes | None, float]] = []
+        self.items: list[tuple[Planes, Planes | None, tuple[float, float]]] = []
         self.size, self.rng = size, np.random.default_rng(seed)
         self.seen: set[Path] = set()
 
-    def add(self, pic: Planes, pred: Planes | None = None, hint: float = -1.0) -> None:
+    def add(self, pic: Planes, pred: Planes | None = None, quality: tuple[float, float] = (0, 63)) -> None:
+        """A picture with the range of quality indices it is to be coded at; too small ones are left out."""
         if min(pic[0].shape) >= self.size:
-            self.items.append((pic, pred, hint))
+            self.items.append((pic, pred, quality))
 
     def add_pairs(self, folder: Path) -> int:
         """Load new chunks that :mod:`vqcodec.training.pairs` wrote; returns the number of items."""
@@ -69,15 +68,16 @@ class Crops:
             self.seen.add(f)
             with np.load(f) as d:
                 for i in range(sum(k.endswith("_y") for k in d.files)):
-                    self.add((d[f"{i}_y"], d[f"{i}_c"]), (d[f"{i}_py"], d[f"{i}_pc"]), float(d[f"{i}_q"]))
+                    q = float(d[f"{i}_q"])
+                    self.add((d[f"{i}_y"], d[f"{i}_c"]), (d[f"{i}_py"], d[f"{i}_pc"]), (q - 5, q + 5))
         return len(self.items)
 
-    def _q(self, hint: float) -> float:
-        """Quality index of a sample: near the one its references had, sometimes anywhere."""
+    def _q(self, low: float, high: float) -> float:
+        """Quality index of a sample: near the one its prediction was made for, sometimes anywhere."""
         r = self.rng
-        if hint < 0 or r.random() < 0.15:
-            return float(r.uniform(0, 63))
-        return float(np.clip(hint + r.uniform(-20, 3), 0, 63))
+        if r.random() < 0.1:
+            low, high = 0, 63
+        return float(np.clip(r.uniform(low, high), 0, 63))
 
     def batch(self, n: int) -> tuple[Tensor, Tensor | None, Tensor]:
         """x, prediction (or None), q: packed (n, size/8, size/8, 96) in [-0.5, 0.5], (n,)."""
@@ -85,7 +85,7 @@ class Crops:
         cols: list[list[np.ndarray]] = [[], [], [], []]
         qs = []
         for _ in range(n):
-            pic, pred, hint = self.items[self.rng.integers(len(self.items))]
+            pic, pred, quality = self.items[self.rng.integers(len(self.items))]
             h, w = pic[0].shape
             i, j = (int(self.rng.integers((v - s) // 2 + 1)) * 2 for v in (h, w))
             arrays = []
@@ -101,6 +101,6 @@ class Crops:
                 if flips[2]:
                     a = np.swapaxes(a, -1, -2)
                 col.append(a)
-            qs.append(self._q(hint))
+            qs.append(self._q(*quality))
         t = [torch.from_numpy(np.ascontiguousarray(np.stack(c))) for c in cols if c]
         return pack(t[0], t[1]), pack(t[2], t[3]) if len(t) == 4 else None, torch.tensor(qs)

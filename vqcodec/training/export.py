@@ -101,7 +101,6 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
     for i, b in enumerate(y.blocks8):
         block(d, f"synthesis.blocks8.{i}", b)
     d["synthesis.s_last"] = _to8(y.a_last)
-    d["synthesis.s_end"] = torch.ones_like(d["synthesis.s_last"])
     linear(d, "synthesis.last", y.last, 8 / 1020)
     return d
 

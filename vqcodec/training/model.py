@@ -95,7 +95,7 @@ class Synthesis(nn.Module):
         self.a_y = Act(s.latent, 16)
         self.first = Linear(s.latent, s.dec16, self.a_y, quality=True)
         self.block16 = Block(s.dec16)
-        self.a_up = Act(s.dec16)
+        self.a_up = Act(s.dec16, 16)
         self.up = Linear(s.dec16, 4 * s.dec8, self.a_up)
         if s.inter:
             self.a_pred = Act(96)

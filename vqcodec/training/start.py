@@ -40,6 +40,11 @@ def weighted(x: Tensor) -> Tensor:
     return x * k
 
 
+def lagrangian_step() -> float:
+    """Optimal uniform step at STEP_Q for an orthonormal transform at high rate, in units of the full range: 1/lambda = 2 ln 2 step^2 / 12."""
+    return math.sqrt(12 / (2 * math.log(2) * float(lagrangian(STEP_Q)))) / 255
+
+
 def transform_start(m: FrameModel, data: Crops) -> None:
     s = m.s
     with torch.no_grad():
@@ -53,7 +58,7 @@ def transform_start(m: FrameModel, data: Crops) -> None:
         order = torch.cat([groups[0::2], groups[1::2]])
         pc = pc.reshape(-1, GROUP, 384)[order].reshape(s.latent, 384)
         k = weighted(torch.ones(96))
-        step = math.sqrt(12 / (2 * math.log(2) * float(lagrangian(STEP_Q)))) / 255
+        step = lagrangian_step()
         a = m.analysis
         a.first.weight.mul_(0.1)
         a.first.weight[:96, :96] = torch.diag(k) * (TRUNK / 8 if s.inter else TRUNK)

@@ -1,0 +1,65 @@
+# `make help` lists the targets. PYTHON is used once, to make the virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+CRF ?= 28
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+KERNELS := $(VENV)/.kernels
+
+.DEFAULT_GOAL := help
+.PHONY: help venv install kernels demo test test-all check format train dist clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+venv: $(BIN)/python ## Make the virtual environment in .venv.
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+install: $(INSTALLED) ## Install the program and the test tools into .venv.
+
+$(KERNELS): $(INSTALLED)
+	@echo "compiling kernels once (up to a minute or two) ..."
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
+	$(BIN)/vqcodec encode -q tests/data/tiny.mkv "$$tmp/tiny.vqv" && $(BIN)/vqcodec decode -q "$$tmp/tiny.vqv" "$$tmp/tiny.y4m"
+	@touch $@
+
+kernels: $(KERNELS) ## Compile the kernels; their cache makes every later start quick.
+
+demo: $(KERNELS) ## Encode and decode a clip, show the figures: IN=your.mp4 CRF=28.
+	$(BIN)/python tools/demo.py --crf $(CRF) $(if $(IN),"$(IN)")
+
+test: $(KERNELS) ## Run the tests but the slow ones.
+	$(BIN)/python -m pytest -q -n $(JOBS)
+
+test-all: $(KERNELS) ## Run all tests.
+	$(BIN)/python -m pytest -q -n $(JOBS) -m ""
+
+check: $(INSTALLED) ## Check format, lint and types.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Format the code and sort its imports.
+	$(BIN)/ruff check --select I --fix
+	$(BIN)/ruff format
+
+train: $(INSTALLED) ## Train a model: CONFIG=file.
+	@test -n "$(CONFIG)" || { echo "usage: make train CONFIG=file" >&2; exit 2; }
+	$(BIN)/vqcodec train "$(CONFIG)"
+
+dist: $(INSTALLED) ## Build the wheel and the source archive into dist/.
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt build
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean: ## Remove everything that was made, but not .venv.
+	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find vqcodec tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -f $(KERNELS)

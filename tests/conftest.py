@@ -1,0 +1,93 @@
+"""A tiny codec for all tests: random nets of a few channels, made once a session with the tools that make the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clips import moving, picture
+
+SIZES = dict(enc8=16, enc16=16, enc_blocks=1, latent=16, hyper=8, hyper_up=8, context=8, context_out=8, prior=16, dec16=16, dec8=16, dec_blocks=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> dict[str, Any]:
+    """Calibrated float models whose outputs are far from trivial: every class, large latents, residuals of many levels."""
+    import torch
+
+    from vqcodec.nets.shape import NetShape
+    from vqcodec.training.model import FrameModel
+    from vqcodec.training.release import calibrate
+
+    torch.set_num_threads(1)
+    torch.manual_seed(7)
+    models = {}
+    for kind in ("intra", "inter"):
+        m = FrameModel(NetShape(inter=kind == "inter", **SIZES))
+        with torch.no_grad():
+            m.analysis.last.weight *= 6
+            m.analysis.hyper.weight *= 6
+            for step in (m.prior.step1, m.prior.step2):
+                step.mean.weight *= 30
+                step.scale.weight *= 60
+                step.scale.bias.copy_(torch.linspace(-4.5, 5, len(step.scale.bias)))
+            m.synthesis.last.weight *= 2
+            for p in m.parameters():
+                if p.ndim == 1 or p.shape[0] == 8:
+                    p += 0.02 * torch.randn(p.shape)
+        calibrate(m, crops(kind), 4)
+        models[kind] = m
+    return models
+
+
+def crops(kind: str) -> Any:
+    """Training data of moving textures and noise."""
+    from vqcodec.training.data import Crops
+
+    data = Crops(128, seed=3)
+    for seed in range(3):
+        a, b = moving(160, 160, 2, seed)
+        for p, q in ((a, b), (picture(160, 160, seed), a)):
+            data.add((p.y, np.stack([p.u, p.v])), (q.y, np.stack([q.u, q.v])) if kind == "inter" else None)
+    return data
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights file of the tiny codec."""
+    from vqcodec import weights
+    from vqcodec.training import codebooks
+    from vqcodec.training.release import kind_tensors
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    # a range of quality with one hyper-latent only divides by zero on its way to a codebook of one word
+    with np.errstate(divide="ignore"), pytest.MonkeyPatch.context() as patch:  # small codebooks are fitted in no time and are escaped from more often
+        plan = codebooks.plan
+        patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
+        tensors: dict[str, Any] = {}
+        for kind, m in tiny_models.items():
+            tensors |= {f"{kind}.{k}": v for k, v in kind_tensors(m, crops(kind), 0.12, 24, log=lambda text: None).items()}
+            tensors[f"{kind}.books.dims"][:2] = tensors[f"{kind}.books.sizes"][:2] = 0  # as where nearly everything is zero
+    weights.save(path, tensors, {k: m.s for k, m in tiny_models.items()})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_codec(tiny_weights: Path) -> Any:
+    """The tiny codec, on one thread."""
+    from vqcodec.weights import load_codec
+
+    return load_codec(tiny_weights, "cpu", 1)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Give torch back its thread count after a test that changes it."""
+    import torch
+
+    n = torch.get_num_threads()
+    yield
+    torch.set_num_threads(n)

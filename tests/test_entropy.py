@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqcodec import entropy
+from vqcodec.entropy import (
+    TOTAL,
+    TOTAL_BITS,
+    build_cdf,
+    consumed,
+    decode_bit,
+    decode_raw,
+    decode_symbol,
+    decoder_state,
+    encode,
+    encode_bit,
+    encode_raw,
+    encoder_state,
+    finish,
+    new_contexts,
+)
+
+
+def tables(*rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """cdf and sizes of tables with the given counts."""
+    counts = np.zeros((len(rows), max(map(len, rows))), np.uint32)
+    for t, row in enumerate(rows):
+        counts[t, : len(row)] = row
+    sizes = np.array([len(r) for r in rows], np.int64)
+    cdf = np.zeros((len(rows), counts.shape[1] + 1), np.uint32)
+    build_cdf(counts, sizes, cdf)
+    return cdf, sizes
+
+
+CDF, SIZES = tables([1 << 30, 1, 1], [1], [1] * 400, [0, 0, 5, 0], [1, 1 << 30])
+
+
+def coded(ops: list[tuple[int, int, int]]) -> bytes:
+    """ops: (0, context, bit), (1, bits, value), (2, table, symbol)."""
+    st, out, ctx = encoder_state(), np.full(len(ops) * 8 + 64, 0xAA, np.uint8), new_contexts(4)
+    for kind, a, b in ops:
+        if kind == 0:
+            encode_bit(st, out, ctx, a, b)
+        elif kind == 1:
+            encode_raw(st, out, b, a)
+        else:
+            encode(st, out, CDF[a, b], CDF[a, b + 1] - CDF[a, b], TOTAL_BITS)
+    return out[: int(finish(st, out))].tobytes()
+
+
+def decoded(data: bytes, ops: list[tuple[int, int, int]]) -> tuple[list[int], np.ndarray]:
+    buf = np.frombuffer(data, np.uint8)
+    st, ctx, got = decoder_state(buf), new_contexts(4), []
+    for kind, a, _ in ops:
+        got.append(decode_bit(st, buf, ctx, a) if kind == 0 else decode_raw(st, buf, a) if kind == 1 else decode_symbol(st, buf, CDF[a], SIZES[a]))
+    return got, st
+
+
+def mix(seed: int, n: int) -> list[tuple[int, int, int]]:
+    rng = np.random.default_rng(seed)
+    skew = rng.random(4) ** 4
+    ops = []
+    for _ in range(n):
+        kind = int(rng.integers(3))
+        if kind == 0:
+            k = int(rng.integers(4))
+            ops.append((0, k, int(rng.random() < skew[k])))
+        elif kind == 1:
+            bits = int(rng.integers(1, 16))
+            ops.append((1, bits, int(rng.integers(1 << bits))))
+        else:
+            t = int(rng.integers(len(SIZES)))
+            ops.append((2, t, int(rng.integers(SIZES[t]))))
+    return ops
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100, 3000])
+def test_any_mix_comes_back(n: int) -> None:
+    for seed in range(30 if n < 1000 else 3):
+        ops = mix(seed, n)
+        data = coded(ops)
+        got, st = decoded(data, ops)
+        assert got == [b for _, _, b in ops] and consumed(st)
+        assert not data or data[-1] != 0
+
+
+@pytest.mark.parametrize("tail", [0, 1, 2, 5, 40])
+def test_carries_run_through_any_number_of_bytes(tail: int) -> None:
+    # the last interval of a table of nearly all mass elsewhere drives low to the top of its range: long runs of 0xFF and carries
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        ops = [(1, 1, 1)] * int(rng.integers(40)) + [(2, 0, 2)] * int(rng.integers(60)) + [(0, 0, 1)] * int(rng.integers(200)) + [(2, 4, int(rng.integers(2))) for _ in range(tail)]
+        got, st = decoded(coded(ops), ops)
+        assert got == [b for _, _, b in ops] and consumed(st)
+
+
+def test_a_carry_turns_a_run_of_ff_bytes_into_zeros() -> None:
+    def code(last: int) -> bytes:
+        st, out = encoder_state(), np.zeros(99, np.uint8)
+        st[0], st[1], st[2], st[3], st[5] = 0xFF000000, 0x1FFFFFF, 0x12, 7, 1  # a byte 0x12 and seven of 0xFF wait
+        encode(st, out, np.uint32(last), np.uint32(1), TOTAL_BITS)
+        return out[: int(finish(st, out))].tobytes()
+
+    assert code(0)[:8] == b"\x12" + b"\xff" * 7
+    assert code(TOTAL - 1)[:9] == b"\x13" + bytes(8)
+
+
+@pytest.mark.parametrize("bit", [0, 1])
+def test_probabilities_stay_within_their_limits(bit: int) -> None:
+    ops = [(0, 0, bit)] * 5000 + [(0, 0, 1 - bit)] * 3 + [(0, 0, bit)] * 50
+    data = coded(ops)
+    got, _ = decoded(data, ops)
+    assert got == [b for _, _, b in ops] and len(data) < 30
+
+
+def test_what_is_cut_reads_as_zero() -> None:
+    ops = mix(1, 300)
+    data = coded(ops)
+    for n in range(0, len(data), 7):
+        got, st = decoded(data[:n], ops)
+        assert got == decoded(data[:n] + bytes(5000), ops)[0]
+        assert len(got) == len(ops) and consumed(st)
+        k = next(i for i, (g, op) in enumerate(zip(got + [-1], [*ops, (0, 0, 0)], strict=True)) if g != op[2])
+        if n > 40:  # all before the cut is right
+            assert k > 0
+
+
+def test_random_bytes_never_crash() -> None:
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        data = (b"\xff" * 60) if seed == 0 else rng.integers(0, 256, 60).astype(np.uint8).tobytes()
+        ops = mix(seed, 100)
+        got, st = decoded(data, ops)
+        assert all(0 <= g < (2 if kind == 0 else 1 << a if kind == 1 else SIZES[a]) for g, (kind, a, _) in zip(got, ops, strict=True))
+        assert int(st[1]) >= 1 << 24
+
+
+def test_bytes_left_over_are_noticed() -> None:
+    for seed in range(20):
+        ops = mix(seed, 50)
+        data = coded(ops)
+        assert not consumed(decoded(data + bytes(5), ops)[1])
+
+
+def test_cost_is_within_a_fifth_of_a_percent_of_the_entropy() -> None:
+    rng = np.random.default_rng(0)
+    p = 0.97 ** np.arange(120)
+    p /= p.sum()
+    p[0] += 1.5
+    p /= p.sum()
+    source = rng.choice(120, size=200_000, p=p)
+    cdf, _ = tables((np.bincount(source, minlength=120) * 20).tolist())
+    st, out = encoder_state(), np.empty(400_000, np.uint8)
+    for s in source:
+        encode(st, out, cdf[0, s], cdf[0, s + 1] - cdf[0, s], TOTAL_BITS)
+    n = np.bincount(source, minlength=120)
+    ideal = -(n[n > 0] * np.log2(n[n > 0] / n.sum())).sum()
+    assert ideal < int(finish(st, out)) * 8 < 1.002 * ideal
+
+
+def test_adaptive_bits_approach_the_entropy() -> None:
+    rng = np.random.default_rng(1)
+    for p, over in ((0.5, 1.03), (0.1, 1.06), (0.01, 1.35)):
+        bits = (rng.random(40_000) < p).astype(int)
+        size = len(coded([(0, 0, int(b)) for b in bits])) * 8
+        assert size < over * 40_000 * -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+
+
+@pytest.mark.parametrize("counts", [[1], [0, 0, 0], [7, 1], [1 << 31, 0, 1], list(range(512)), [0] * 511 + [9], [1 << 20] * 500])
+def test_tables_cover_everything_and_no_symbol_is_empty(counts: list[int]) -> None:
+    cdf, _ = tables(counts)
+    steps = np.diff(cdf[0].astype(np.int64))
+    assert cdf[0, 0] == 0 and cdf[0, len(counts)] == TOTAL and steps[: len(counts)].min() >= 1
+    if sum(counts):
+        # each symbol gets one, and its part of what is left
+        share = 1 + np.array(counts) * (TOTAL - len(counts)) / sum(counts)
+        assert len(counts) == 1 or np.abs(steps[: len(counts)] - share)[:-1].max() <= 1
+
+
+def test_empty_tables_are_left_alone() -> None:
+    cdf, _ = tables([3, 4], [])
+    assert not cdf[1].any()
+
+
+def test_nothing_takes_no_bytes() -> None:
+    assert coded([]) == b"" and decoded(b"", [(1, 8, 0)])[0] == [0]
+    assert entropy.TOTAL == 1 << entropy.TOTAL_BITS

@@ -1,0 +1,73 @@
+"""docs/format.md says what the code does: its tables of constants, its contexts and filters, its worked example."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from test_entropy import tables
+
+from vqcodec import entropy, frame, gop, quantizer
+from vqcodec.motion import code, predict
+from vqcodec.nets import exact, layers, shape
+
+TEXT = (Path(__file__).parents[1] / "docs" / "format.md").read_text()
+
+
+def section(name: str) -> str:
+    return TEXT.split(f"\n## {name}\n")[1].split("\n## ")[0]
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Rows of tables by their first cell."""
+    return {c[0]: c[1:] for line in text.splitlines() if line.startswith("|") and (c := [cell.strip() for cell in line.strip("|").split("|")])}
+
+
+def test_constants_are_those_of_the_code() -> None:
+    checks = [
+        ("GOP body", frame, ["ALIGN", "MAX_QDELTA"]),
+        ("GOP body", gop, ["MINI_GOP", "LEVELS"]),
+        ("Entropy coding", entropy, ["TOTAL_BITS"]),
+        ("Entropy coding", quantizer, ["INCREMENT", "HALVE_AT"]),
+        ("Motion", code, ["CTU", "MAX_MERGE", "MV_LIMIT"]),
+        ("Latents", quantizer, ["UNIT"]),
+        ("Latents", shape, ["CLASSES", "HYPER_BUCKETS"]),
+        ("Networks", shape, ["CLASS_ZERO"]),
+    ]
+    for name, module, constants in checks:
+        table = rows(section(name))
+        for constant in constants:
+            assert int(table[constant][0]) == getattr(module, constant), constant
+    assert rows(section("Entropy coding"))["FAST, SLOW"][0] == f"{entropy.FAST}, {entropy.SLOW}"
+    assert int(rows(section("Entropy coding"))["START"][0]) == entropy.new_contexts(1)[0, 0]
+    assert rows(section("Networks"))["EXACT"][0] == "2^24" and exact.EXACT_LIMIT == 1 << 24
+    assert rows(section("Networks"))["SLOPE"][0] == "1/8" and layers.SLOPE == 1 / 8
+
+
+def test_contexts_are_those_of_the_code() -> None:
+    table = rows(section("Motion"))
+    for name in ("SPLIT", "MERGE", "MERGE_INDEX", "BI_FLAG", "LIST_FLAG", "MVD_CLASS", "MVD_TOP"):
+        assert int(table[name][0]) == getattr(code, name)
+    assert int(table["QDELTA"][0]) == code.QDELTA and f"There are {code.CONTEXTS} contexts" in section("Motion")
+
+
+def test_filters_are_those_of_the_code() -> None:
+    for title, taps in (("quarter", predict.LUMA), ("eighth", predict.CHROMA)):
+        table = rows(section("Motion").split(f"| {title} |")[1].split("\n\n")[0])
+        assert all([int(v) for v in table[str(i)][0].split()] == row.tolist() for i, row in enumerate(taps))
+
+
+def test_worked_example_of_the_range_coder() -> None:
+    text = section("Entropy coding")
+    match = re.search(r"```hex\n([0-9a-f \n]+)```", text)
+    assert match
+    data = np.frombuffer(bytes.fromhex(match[1]), np.uint8)
+    st, ctx = entropy.decoder_state(data), entropy.new_contexts(1)
+    cdf, _ = tables([5, 3, 2])
+    assert [entropy.decode_bit(st, data, ctx, 0) for _ in range(4)] == [0, 0, 1, 0]
+    assert entropy.decode_raw(st, data, 5) == 19
+    assert [entropy.decode_symbol(st, data, cdf[0], 3) for _ in range(3)] == [2, 0, 1]
+    assert entropy.decode_raw(st, data, 16) == 0xBEEF and entropy.decode_symbol(st, data, cdf[0], 3) == 2
+    assert entropy.consumed(st)
+    assert f"f = {ctx[0, 0]}, s = {ctx[0, 1]}" in text and f"cdf = {' '.join(map(str, cdf[0]))}" in text

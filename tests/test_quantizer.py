@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vqcodec import quantizer
+from vqcodec.entropy import consumed, decoder_state, encoder_state, finish
+from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS
+from vqcodec.quantizer import HALVE_AT, INCREMENT, Tables, adapt, decode_half, decode_hyper, encode_half, encode_hyper, search_half, search_hyper
+from vqcodec.training.codebooks import fit
+
+H, W, M = 6, 5, 16
+
+
+@pytest.fixture(scope="module")
+def books(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue("tiny_codec").inter.books
+
+
+def job(seed: int, books: Any, dim: int | None, spread: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Target, mean and classes (all of one dimension, or any)."""
+    rng = np.random.default_rng(seed)
+    mean = rng.integers(-400, 400, (H, W, M)).astype(np.int16)
+    allowed = np.flatnonzero((books.dims[:CLASSES] == dim) if dim is not None else books.dims[:CLASSES] >= 0)
+    cls = rng.choice(allowed, (H, W, M // 4)).astype(np.uint8)
+    return (mean + rng.laplace(size=mean.shape) * spread).astype(np.float32), mean, cls
+
+
+def run(books: Any, target: np.ndarray, mean: np.ndarray, cls: np.ndarray, lam: float = 0.12, tables: Tables | None = None) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Both halves through search, coder and decoder; the decoded latent, the symbols and the bytes."""
+    t = tables or Tables(books)
+    st, out = encoder_state(), np.empty(1 << 16, np.uint8)
+    y, symbols = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32)
+    for half in (0, 1):
+        search_half(target, mean, cls, half, books.dims, books.sizes, books.words, t.costs(), lam, symbols, y)
+        encode_half(st, out, cls, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
+    data = out[: int(finish(st, out))].tobytes()
+    d = Tables(books, t.counts)
+    buf = np.frombuffer(data, np.uint8)
+    sd, back = decoder_state(buf), np.zeros((H, W, M), np.int16)
+    for half in (0, 1):
+        decode_half(sd, buf, mean, cls, half, books.dims, books.sizes, books.words, d.cdf, d.seen, back)
+    assert np.array_equal(back, y) and consumed(sd) and np.array_equal(d.seen, t.seen)
+    assert np.array_equal(d.adapted(), t.adapted())
+    return y, symbols, data
+
+
+def test_the_first_codeword_is_zero_and_every_table_is_sound(tiny_codec: Any) -> None:
+    for nets in (tiny_codec.intra, tiny_codec.inter):
+        b = nets.books
+        assert len(b.dims) == CLASSES + HYPER_BUCKETS * nets.shape.hyper // 4
+        assert set(b.dims.tolist()) == {0, 1, 2, 4}
+        assert not b.words[:, 0].any()
+        assert (b.sizes <= b.words.shape[1]).all() and (b.sizes[b.dims == 0] == 0).all() and (b.sizes[b.dims > 0] >= 1).all()
+        for t in np.flatnonzero(b.dims):
+            assert not b.words[t, :, b.dims[t] :].any() and b.counts[t, b.sizes[t] :].sum() == 0 and b.counts[t, : b.sizes[t]].min() >= 1
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, 4, None])
+@pytest.mark.parametrize("spread", [2.0, 16.0, 300.0, 60000.0])
+def test_halves_come_back(books: Any, dim: int | None, spread: float) -> None:
+    for seed in range(5):
+        target, mean, cls = job(seed, books, dim, spread)
+        y, symbols, data = run(books, target, mean, cls)
+        if dim == 0:
+            assert data == b"" and np.array_equal(y, mean)
+        if dim in (1, 2) and spread >= 300:
+            assert (symbols > 1 << 19).any(), "no escape was needed"
+
+
+def test_an_escape_holds_whole_steps_up_to_its_limit(books: Any) -> None:
+    target, mean, cls = job(0, books, 1, 1.0)
+    for value in (0, 1, -1, 2, 3, 4, -7, 8, 1023, 1024, -2047):
+        y, _, _ = run(books, mean + np.float32(16 * value), mean, cls, lam=0.0)
+        assert np.abs(y - np.clip(mean + 16.0 * value, -32767, 32767)).max() <= 8
+    y, _, _ = run(books, mean + np.float32(1e9), mean, cls)
+    assert np.array_equal(y.astype(int), np.minimum(mean.astype(int) + 16 * 2047, 32767))
+
+
+def test_the_two_halves_are_a_checkerboard() -> None:
+    first = np.array([[[quantizer.active(y, x, g, 0, 4) for g in range(4)] for x in range(4)] for y in range(4)])
+    second = np.array([[[quantizer.active(y, x, g, 1, 4) for g in range(4)] for x in range(4)] for y in range(4)])
+    assert np.array_equal(first, ~second)
+    assert first[0, 1].tolist() == [True, True, False, False] and first[0, 0].tolist() == [False, False, True, True]
+
+
+def test_a_huge_lambda_chooses_zero_where_it_is_cheapest(books: Any) -> None:
+    target, mean, cls = job(3, books, 4, 8.0)
+    costs = Tables(books).costs()
+    cheapest = np.array([costs[t, : max(1, books.sizes[t])].argmin() for t in range(len(books.dims))])
+    _, symbols, _ = run(books, target, mean, cls, lam=1e6)
+    assert np.array_equal(symbols[:, :, ::4], cheapest[cls])
+    y, _, data = run(books, mean.astype(np.float32), mean, cls, lam=0.0)
+    assert np.array_equal(y, mean)  # nothing is nearer to zero than zero
+
+
+@pytest.mark.parametrize("dim", [1, 2, 4])
+def test_without_lambda_the_nearest_word_is_chosen(books: Any, dim: int) -> None:
+    target, mean, cls = job(4, books, dim, 10.0)
+    y, _, _ = run(books, target, mean, cls, lam=0.0)
+    r = target - mean
+    for i, j, g in np.ndindex(H, W, M // 4):
+        t = cls[i, j, g]
+        k = books.sizes[t] - (dim < 4)
+        for s in range(4 * g, 4 * g + 4, dim):
+            e = ((r[i, j, s : s + dim] - books.words[t, :k, :dim]) ** 2).sum(1).min()
+            if dim < 4:  # whole steps, by the escape
+                e = min(e, ((r[i, j, s : s + dim] - 16 * np.rint(r[i, j, s : s + dim] / 16)) ** 2).sum())
+            assert ((target[i, j, s : s + dim] - y[i, j, s : s + dim]) ** 2).sum() == pytest.approx(e, rel=1e-4, abs=0.05)
+
+
+def test_lambda_buys_bits_with_distortion(books: Any) -> None:
+    target, mean, cls = job(5, books, None, 12.0)
+    results = [run(books, target, mean, cls, lam) for lam in (0.0, 0.1, 1.0, 10.0)]
+    sizes = [len(d) for _, _, d in results]
+    errors = [float(((target - y) ** 2).sum()) for y, _, _ in results]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1] and errors == sorted(errors)
+
+
+def test_counts_adapt_by_what_was_seen_and_are_halved_at_the_limit() -> None:
+    counts = np.array([[10, 20, 0], [HALVE_AT, 5, 0]], np.uint32)
+    seen = np.array([[1, 0, 2], [3, 1, 0]], np.uint32)
+    adapt(counts, seen)
+    assert counts[0].tolist() == [10 + INCREMENT, 20, 2 * INCREMENT]
+    assert counts[1].tolist() == [(HALVE_AT + 3 * INCREMENT) >> 1, (5 + INCREMENT) >> 1, 0]
+    counts = np.array([[HALVE_AT * 8 + 1, 1]], np.uint32)
+    adapt(counts, np.zeros((1, 2), np.uint32))
+    assert counts.sum() <= HALVE_AT and counts[0, 1] == 0
+    counts = np.array([[HALVE_AT - 1, 1]], np.uint32)
+    adapt(counts, np.zeros((1, 2), np.uint32))
+    assert counts[0].tolist() == [HALVE_AT - 1, 1]  # at the limit, not above it
+
+
+def test_adaptation_saves_bits(books: Any) -> None:
+    rng = np.random.default_rng(0)
+    t = int(np.flatnonzero(books.dims[:CLASSES] == 4)[-1])
+    word = books.words[t, books.sizes[t] - 1].astype(np.int16)  # rare in the trained table, all there is here
+    mean = np.zeros((H, W, M), np.int16)
+    cls = np.full((H, W, M // 4), t, np.uint8)
+    target = np.tile(word, M // 4)[None, None] * np.ones((H, W, 1), np.float32) + rng.normal(size=(H, W, M)).astype(np.float32)
+    tables, sizes = Tables(books), []
+    for _ in range(6):
+        sizes.append(len(run(books, target, mean, cls, 0.01, tables)[2]))
+        tables = Tables(books, tables.adapted())
+    assert sizes[-1] < 0.5 * sizes[0] and sizes == sorted(sizes, reverse=True)
+
+
+def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:
+    b, s = tiny_codec.inter.books, tiny_codec.inter.shape
+    rng = np.random.default_rng(0)
+    for bucket in range(HYPER_BUCKETS):
+        base = CLASSES + bucket * s.hyper // 4
+        target = rng.normal(0, 2, (3, 4, s.hyper)).astype(np.float32)
+        t = Tables(b)
+        z, symbols = np.empty((3, 4, s.hyper), np.int16), np.zeros((3, 4, s.hyper // 4), np.int32)
+        search_hyper(target, base, b.sizes, b.words, t.costs(), 0.1, symbols, z)
+        st, out = encoder_state(), np.empty(4096, np.uint8)
+        encode_hyper(st, out, base, symbols, t.cdf, t.seen)
+        data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
+        d, back = Tables(b), np.empty_like(z)
+        decode_hyper(decoder_state(data), data, base, b.sizes, b.words, d.cdf, d.seen, back)
+        assert np.array_equal(back, z) and np.array_equal(d.seen, t.seen) and t.seen[base : base + s.hyper // 4].sum() == symbols.size
+
+
+def test_fitted_codebooks_spare_classes_that_are_all_zero() -> None:
+    rng = np.random.default_rng(0)
+    samples = [rng.laplace(size=(4000, 4)).astype(np.float32) * (0.001 if c < 3 else 2 ** ((c - 15) / 4)) for c in range(CLASSES)]
+    few = [s[:500] if i > 20 else s for i, s in enumerate(samples)]
+    with pytest.MonkeyPatch.context() as patch:
+        from vqcodec.training import codebooks
+
+        plan = codebooks.plan
+        patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], 8))
+        b = fit(few, [rng.normal(size=(200, 4)).astype(np.float32)] * HYPER_BUCKETS, 0.1, most=2000, log=lambda text: None)
+    assert (b.dims[:3] == 0).all() and (b.dims[8:] > 0).all() and not b.words[:, 0].any()

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from vqcodec import weights
+from vqcodec.errors import WeightsError
+from vqcodec.nets.shape import NetShape
+from vqcodec.weights import default_path, load_codec, model_id, read_metadata, read_model_id
+
+
+def shapes(path: Path) -> dict[str, NetShape]:
+    meta = read_metadata(path)
+    return {k: NetShape.from_dict(json.loads(meta[k])) for k in weights.KINDS}
+
+
+def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(tiny_weights: Path, tiny_codec: Any, tmp_path: Path) -> None:
+    tensors = load_file(tiny_weights)
+    ident = model_id(tensors)
+    assert ident == read_model_id(tiny_weights) == tiny_codec.model_id and len(ident) == 8
+    assert model_id(dict(reversed(tensors.items()))) == ident
+    name = next(k for k in tensors if ".analysis." in k)
+    assert model_id(tensors | {name: tensors[name] + 1}) == ident
+    for name in ("intra.books.counts", "inter.prior.s_y", "inter.synthesis.last.w"):
+        assert model_id(tensors | {name: tensors[name] + tensors[name].dtype.type(1)}) != ident
+        assert model_id(tensors | {name: tensors[name][None]}) != ident
+    assert weights.save(tmp_path / "again.safetensors", tensors, shapes(tiny_weights), {"note": "x"}) == ident
+    assert read_model_id(tmp_path / "again.safetensors") == ident and read_metadata(tmp_path / "again.safetensors")["note"] == "x"
+
+
+def test_the_model_id_of_known_tensors_never_changes() -> None:
+    tensors = {"intra.b": np.arange(6, dtype=np.int8).reshape(2, 3), "intra.a": np.array([1.5], np.float32), "intra.analysis.x": np.zeros(3, np.float16)}
+    # SHA-256 of "intra.a <f4 (1,) " 00 00 c0 3f "intra.b |i1 (2, 3) " 00 01 02 03 04 05
+    assert model_id(tensors).hex() == "b3d0995b5cfb6b32"
+
+
+def test_damaged_tensors_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
+    good = tiny_weights.read_bytes()
+    n = int.from_bytes(good[:8], "little")
+    spans = {k: v["data_offsets"] for k, v in json.loads(good[8 : 8 + n]).items() if k != "__metadata__"}
+    bad = tmp_path / "bad.safetensors"
+    for name in ("intra.prior.up.w", "inter.books.words", "inter.synthesis.first.scale"):
+        data = bytearray(good)
+        data[8 + n + spans[name][1] - 1] ^= 0x10
+        bad.write_bytes(data)
+        with pytest.raises(WeightsError, match="damaged"):
+            load_codec(bad, "cpu")
+    for cut in (len(good) - 1, len(good) // 2, 8 + n):
+        bad.write_bytes(good[:cut])
+        with pytest.raises(WeightsError):
+            load_codec(bad, "cpu")
+
+
+NOT_WEIGHTS = [b"", b"123", b"\x02" + bytes(7) + b"{}", bytes(8) + b"{}", b"\xff" * 99, b"\x10" + bytes(7) + b"[" * 16, b"\x14" + bytes(7) + b'{"__metadata__": 12} ']
+NOT_WEIGHTS.append((1 << 17).to_bytes(8, "little") + b"[" * (1 << 17))
+
+
+@pytest.mark.parametrize("data", NOT_WEIGHTS)
+def test_what_is_no_weights_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(data)
+    for read in (read_metadata, read_model_id, load_codec):
+        with pytest.raises(WeightsError, match="x.safetensors"):
+            read(path)
+
+
+def test_weights_of_another_program_or_version_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "x.safetensors"
+    save_file({"a": np.zeros(3, np.float32)}, path)
+    with pytest.raises(WeightsError, match="format unknown"):
+        load_codec(path)
+    save_file({"a": np.zeros(3, np.float32)}, path, {"format": "vqcodec-1"})
+    with pytest.raises(WeightsError, match="vqcodec-1"):
+        load_codec(path)
+    save_file({"a": np.zeros(3, np.float32)}, path, {"format": "vqcodec-0"})
+    with pytest.raises(WeightsError, match="no model id"):
+        read_model_id(path)
+
+
+def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
+    tensors, s, path = load_file(tiny_weights), shapes(tiny_weights), tmp_path / "x.safetensors"
+
+    def refused(changed: dict[str, Any], **other: NetShape) -> None:
+        weights.save(path, changed, s | other)
+        with pytest.raises(WeightsError, match="incomplete"):
+            load_codec(path, "cpu")
+
+    for name in ("intra.books.sizes", "inter.prior.cx_first.w", "inter.synthesis.s_y", "intra.analysis.first.weight"):
+        refused({k: v for k, v in tensors.items() if k != name})
+    refused(tensors | {"intra.analysis.surplus": np.zeros(1, np.float16)})
+    books = {k: tensors[f"inter.books.{k}"] for k in ("dims", "sizes", "words", "counts")}
+    for name, value in (("dims", books["dims"] * 0 + 3), ("sizes", books["sizes"] + 1000), ("words", books["words"] + 1), ("counts", books["counts"][:-1])):
+        refused(tensors | {f"inter.books.{name}": value})
+    refused(tensors, inter=NetShape(inter=True))
+    with pytest.raises(WeightsError):  # too large to be exact
+        weights.save(path, tensors | {"intra.prior.up.bias": tensors["intra.prior.up.bias"] + (1 << 24)}, s)
+        load_codec(path, "cpu")
+
+
+def test_missing_weights_and_where_they_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights at"):
+        load_codec(tmp_path / "none.safetensors")
+    with pytest.raises(WeightsError, match="no weights at"):
+        load_codec(tmp_path)
+    monkeypatch.setenv("VQCODEC_WEIGHTS", str(tiny_weights))
+    assert default_path() == tiny_weights and read_model_id() == read_model_id(tiny_weights)
+    monkeypatch.setenv("VQCODEC_WEIGHTS", str(tmp_path / "none"))
+    with pytest.raises(WeightsError, match="none"):
+        read_model_id()
+    monkeypatch.delenv("VQCODEC_WEIGHTS")
+    monkeypatch.setattr(weights, "__file__", str(tmp_path / "vqcodec" / "weights.py"))
+    with pytest.raises(WeightsError, match="--weights"):
+        default_path()
+    monkeypatch.setattr(weights, "MAX_BYTES", 1000)
+    with pytest.raises(WeightsError, match="larger"):
+        read_metadata(tiny_weights)

@@ -1,0 +1,262 @@
+"""``vqcodec train CONFIG``: the whole recipe as a list of stages, each resumable, from corpus folders to a weights file.
+
+A TOML config names the data and the stages in order; docs/design.md says why these. State lives in one folder: a checkpoint for
+each stage, the pairs, ``train.log``. A run that was stopped goes on where its last checkpoint was; finished stages are skipped.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError, UsageError
+from ..nets.shape import INTER, INTRA, NetShape
+from .data import Crops, pack, read_clip, read_photo
+from .loop import Run, RunOptions, held_out
+from .model import FrameModel
+from .release import calibrate, release
+from .start import transform_start
+
+KINDS = ("intra", "inter", "pairs", "clips", "export")
+PHOTO_TYPES = (".webp", ".png", ".jpg", ".jpeg", ".bmp")
+CLIP_TYPES = (".mkv", ".mp4", ".mov", ".webm", ".y4m", ".avi")
+
+
+@dataclass
+class Stage:
+    """One step of the recipe. intra, inter: train those nets (``quantise``: under the integers' arithmetic);
+    clips: make synthetic clips; pairs: encode clips for the inter nets; export: write the weights file."""
+
+    kind: str
+    minutes: float = 10.0
+    lr: float = 1e-3
+    batch: int = 8
+    quantise: bool = False
+    count: int = 40  # of clips
+    out: str = ""  # of export
+    batches: int = 150  # of latents for the codebooks
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UsageError(f"stage kind {self.kind!r}: use one of {', '.join(KINDS)}")
+        if self.minutes <= 0 or self.batch < 1 or self.count < 1 or self.batches < 1:
+            raise UsageError(f"stage {self.kind}: minutes, batch, count and batches must be above zero")
+        if self.kind == "export" and not self.out:
+            raise UsageError("stage export: name the weights file with out = ...")
+
+
+@dataclass
+class Config:
+    """What the TOML file holds: [data], [run], [[stage]] and, for nets of other sizes, [shape.intra] and [shape.inter]."""
+
+    clips: list[Path]
+    photos: list[Path]
+    folder: Path
+    stages: list[Stage]
+    held_out: set[str] = field(default_factory=set)
+    pages: int = 140  # made pages of text among the pictures
+    crop: int = 192
+    threads: int = 1
+    seed: int = 0
+    shapes: dict[str, NetShape] = field(default_factory=lambda: {"intra": INTRA, "inter": INTER})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Config:
+        """Raises InputError for a missing or malformed file or folder, UsageError for an unknown key or value."""
+        p = Path(path)
+        try:
+            d = tomllib.loads(p.read_text())
+        except FileNotFoundError as exc:
+            raise InputError(f"{p}: no such file") from exc
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise InputError(f"{p}: {exc}") from exc
+        try:
+            data, run = d.pop("data", {}), d.pop("run", {})
+            shapes = d.pop("shape", {})
+            stages = [Stage(**s) for s in d.pop("stage", [])]
+            if d:
+                raise UsageError(f"{p}: unknown table {next(iter(d))!r}; there are data, run, stage and shape")
+            if not stages:
+                raise UsageError(f"{p}: no [[stage]]")
+            base = p.resolve().parent
+            both = {"intra": INTRA, "inter": INTER}
+            return cls(
+                clips=_files(base, data.pop("clips", []), CLIP_TYPES),
+                photos=_files(base, data.pop("photos", []), PHOTO_TYPES),
+                held_out=set(data.pop("held_out", [])),
+                folder=base / run.pop("folder", "runs/default"),
+                stages=stages,
+                shapes={k: replace(s, **shapes.get(k, {})) for k, s in both.items()},
+                **data,
+                **run,
+            )
+        except TypeError as exc:
+            raise UsageError(f"{p}: {exc}") from exc
+
+
+def _files(base: Path, folders: list[str] | str, types: tuple[str, ...]) -> list[Path]:
+    out: list[Path] = []
+    for f in [folders] if isinstance(folders, str) else folders:
+        d = base / f
+        if not d.exists():
+            raise InputError(f"{d}: no such folder")
+        out += sorted(p for p in (d.iterdir() if d.is_dir() else [d]) if p.suffix.lower() in types)
+    return out
+
+
+class Recipe:
+    """Runs the stages of a config."""
+
+    def __init__(self, c: Config, resume: bool = True):
+        self.c = c
+        c.folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            for f in c.folder.glob("*.pt"):
+                f.unlink()
+        torch.set_num_threads(c.threads)
+        torch.manual_seed(c.seed)
+        self.models: dict[str, FrameModel] = {}
+        self.latest: dict[str, Path] = {}
+        self.train_clips = [f for f in c.clips if f.stem not in c.held_out]
+        self.held_clips = [f for f in c.clips if f.stem in c.held_out]
+
+    def log(self, text: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')} {text}"
+        print(line, flush=True)
+        with open(self.c.folder / "train.log", "a") as f:
+            f.write(line + "\n")
+
+    # -- data
+
+    def pictures(self) -> tuple[Crops, list[Any]]:
+        """Crops for the intra nets, and held-out items."""
+        c = self.c
+        data = Crops(c.crop, c.seed)
+        held = c.photos[::40] if len(c.photos) >= 40 else []
+        for f in c.photos:
+            if f not in held:
+                data.add(read_photo(f))
+        for f in self.train_clips:
+            for p in read_clip(f, 30):
+                data.add(p)
+        if c.pages:
+            from .synthetic import page, to_planes
+
+            rng = np.random.default_rng(c.seed + 1)
+            for _ in range(c.pages):
+                data.add(to_planes(page(rng, 480, 384)))
+        if not data.items:
+            raise InputError(f"no training picture is at least {c.crop} samples wide and high")
+        pics = [read_photo(f) for f in held] or [p for f in self.held_clips for p in read_clip(f, 60)]
+        return data, [(_whole(p), None) for p in pics[:12]]
+
+    def pairs(self) -> tuple[Crops, list[Any], Callable[[], object] | None]:
+        """Crops for the inter nets, held-out items, and what looks for new pairs while training."""
+        c = self.c
+        data, folder = Crops(c.crop, c.seed), c.folder / "pairs"
+        refresh = lambda: data.add_pairs(folder)
+        if refresh() == 0:
+            # no codec has made pairs yet: the previous frame stands in for the prediction
+            for f in self.train_clips:
+                frames = read_clip(f, 1, 16)
+                for a, b in zip(frames[::4], frames[1::4]):
+                    data.add(b, a)
+        if not data.items:
+            raise InputError(f"no training clip is at least {c.crop} samples wide and high")
+        test = Crops(64, c.seed)
+        test.add_pairs(c.folder / "pairs-held")
+        step = max(1, len(test.items) // 12)
+        items = [(_whole(pic), _whole(pred)) for pic, pred, _ in test.items[::step] if pred is not None]
+        return data, items[:12], refresh
+
+    # -- stages
+
+    def model(self, kind: str) -> FrameModel:
+        if kind not in self.models:
+            m = FrameModel(self.c.shapes[kind])
+            transform_start(m, self.pictures()[0] if kind == "intra" else self.pairs()[0])
+            self.models[kind] = m
+        return self.models[kind]
+
+    def train(self, n: int, s: Stage) -> None:
+        path = self.c.folder / f"{n:02d}-{s.kind}.pt"
+        refresh: Callable[[], object] | None = None
+        if s.kind == "intra":
+            data, items = self.pictures()
+        else:
+            data, items, refresh = self.pairs()
+        m = self.model(s.kind)
+        run = Run(m, data, RunOptions(s.minutes, s.lr, s.batch), path)
+        if path.exists():
+            run.resume()
+            self.log(f"stage {n} {s.kind}: resumed at {run.spent:.1f} of {s.minutes} min")
+        elif s.quantise:
+            calibrate(m, data)
+            run.ema = {k: v.clone() for k, v in m.state_dict().items()}
+        m.quantise_aware("quant" if s.quantise else "float")
+        run.train(refresh, held_out(items) if items else None, self.log)
+        m.load_state_dict(run.ema)
+        m.quantise_aware("float")
+
+    def export(self, out: Path, batches: int) -> None:
+        data = {"intra": self.pictures()[0], "inter": self.pairs()[0]}
+        models = {k: self.model(k) for k in data}
+        for k, m in models.items():
+            if float(m.prior.step1.a_in.peak.max()) == 0:
+                calibrate(m, data[k])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        ident = release(models, data, out, batches=batches, log=self.log)
+        self.log(f"wrote {out}: model {ident.hex()}, {out.stat().st_size} bytes")
+
+    def make_pairs(self, n: int, s: Stage) -> None:
+        from ..weights import load_codec
+        from .pairs import make_pairs
+
+        done = self.c.folder / f"{n:02d}-pairs.done"
+        if done.exists():
+            return
+        file = self.c.folder / "interim.safetensors"
+        self.export(file, min(s.batches, 40))
+        codec = load_codec(file, "cpu", self.c.threads)
+        made = sorted((self.c.folder / "clips").glob("*.mkv"))
+        count = make_pairs(codec, self.train_clips + made, self.c.folder / "pairs", s.minutes, n, log=self.log)
+        if self.held_clips:
+            make_pairs(codec, self.held_clips, self.c.folder / "pairs-held", s.minutes / 10, n, log=self.log)
+        if count == 0:
+            self.log("no pairs were made: the stage is too short for one chunk")
+        done.touch()
+
+    def run(self) -> None:
+        for n, s in enumerate(self.c.stages):
+            self.log(f"stage {n} {s.kind}{' quantisation-aware' if s.quantise else ''}")
+            if s.kind in ("intra", "inter"):
+                self.train(n, s)
+            elif s.kind == "clips":
+                from .synthetic import write_clips
+
+                if not any((self.c.folder / "clips").glob("*.mkv")):
+                    write_clips(self.c.folder / "clips", self.c.photos, s.count, self.c.seed)
+            elif s.kind == "pairs":
+                self.make_pairs(n, s)
+            else:
+                self.export(Path(s.out), s.batches)
+
+
+def _whole(p: Any, limit: int = 320) -> torch.Tensor:
+    """A picture cut to a multiple of 64, packed."""
+    k = 255.0 if p[0].dtype == np.uint8 else 1020.0
+    h, w = (max(64, min(limit, v // 64 * 64)) for v in p[0].shape)
+    f = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))[None] / k - 0.5
+    return pack(f(p[0][:h, :w]), f(p[1][:, : h // 2, : w // 2]))
+
+
+def main(config_path: str, resume: bool = True) -> None:
+    """Run a recipe; ``resume=False`` starts over."""
+    Recipe(Config.load(config_path), resume).run()
