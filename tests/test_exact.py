@@ -105,6 +105,11 @@ def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyP
     for name in ("int8", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", name)
         assert choose_backend("cpu").name == name
+    monkeypatch.setenv("VQCODEC_BACKEND", "int8")
+    assert choose_backend("auto").name == "int8"
+    for device in ("cuda", "cuda:1", "mps"):
+        with pytest.raises(VqvError, match="int8 runs on the CPU only"):
+            choose_backend(device)
     monkeypatch.setenv("VQCODEC_BACKEND", "fast")
     with pytest.raises(VqvError, match="int8 or float32"):
         choose_backend("cpu")

@@ -33,6 +33,19 @@ def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(tiny_weights: Path
     assert read_model_id(tmp_path / "again.safetensors") == ident and read_metadata(tmp_path / "again.safetensors")["note"] == "x"
 
 
+def test_weights_without_an_analysis_id_are_accepted(tiny_weights: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    tensors, meta = load_file(tiny_weights), read_metadata(tiny_weights)
+    assert meta["analysis_id"] == weights.analysis_id(tensors).hex() != meta["model_id"]
+    path = tmp_path / "x.safetensors"
+    save_file(tensors, path, {k: v for k, v in meta.items() if k != "analysis_id"})
+    assert load_codec(path, "cpu").model_id.hex() == meta["model_id"]
+    save_file(tensors, path, meta | {"analysis_id": "0123456789abcdef"})
+    with pytest.raises(WeightsError, match="damaged: its analysis"):
+        load_codec(path, "cpu")
+
+
 def test_the_model_id_of_known_tensors_never_changes() -> None:
     tensors = {"intra.b": np.arange(6, dtype=np.int8).reshape(2, 3), "intra.a": np.array([1.5], np.float32), "intra.analysis.x": np.zeros(3, np.float16)}
     # SHA-256 of "intra.a <f4 (1,) " 00 00 c0 3f "intra.b |i1 (2, 3) " 00 01 02 03 04 05
@@ -44,7 +57,7 @@ def test_damaged_tensors_are_refused(tiny_weights: Path, tmp_path: Path) -> None
     n = int.from_bytes(good[:8], "little")
     spans = {k: v["data_offsets"] for k, v in json.loads(good[8 : 8 + n]).items() if k != "__metadata__"}
     bad = tmp_path / "bad.safetensors"
-    for name in ("intra.prior.up.w", "inter.books.words", "inter.synthesis.first.scale"):
+    for name in ("intra.prior.up.w", "inter.books.words", "inter.synthesis.first.scale", "intra.analysis.down.weight", "inter.analysis.hyper.bias"):
         data = bytearray(good)
         data[8 + n + spans[name][1] - 1] ^= 0x10
         bad.write_bytes(data)

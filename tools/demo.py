@@ -71,7 +71,7 @@ def labelled(image: np.ndarray, text: str) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("input", nargs="?", type=Path, default=ROOT / "tests/data/butterfly.mp4", help="video file, default: the bundled clip")
+    parser.add_argument("input", nargs="?", type=Path, default=ROOT / "tests/data/flower.mp4", help="video file, default: the bundled clip")
     parser.add_argument("--crf", type=int, default=28, help="quality, 0 (best) to 63 (smallest)")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
     args = parser.parse_args()

@@ -1,6 +1,7 @@
 """One frame: prediction, nets, quantiser and range coder put together, in both directions.
 
-Order inside a frame's stream: quality difference, motion (P and B), hyper-latent, first and second checkerboard half of the latent.
+Order inside a frame's stream: quality difference, motion (P and B), hyper-latent, first and second checkerboard half of
+the latent, detail.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import entropy, quantizer
+from . import detail, entropy, quantizer
 from .errors import DamageError
 from .motion.code import CONTEXTS, QDELTA, Field, decode_motion
 from .motion.predict import compensate
+from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
 from .picture import Picture, chroma_size
 from .quantizer import Tables
-from .rate import RateParameters
-from .nets.shape import CLASSES, HYPER_BUCKETS
+from .rate import PLANE_WEIGHTS, RateParameters
 
 ALIGN = 64
 MAX_QDELTA = 63
+DETAIL_BITS = 24  # expected gain below which a frame goes without detail
+ELEMENTS = ("header", "motion", "hyper", "latent", "detail")
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -35,7 +38,7 @@ def pad(p: Picture, width: int, height: int) -> Planes:
     """Planes of 10 bits, extended to multiples of 64 by repeating the last row and column."""
     h, w = padded_size(width, height)
     out = []
-    for a, (hh, ww) in zip(p, ((h, w), (h // 2, w // 2), (h // 2, w // 2))):
+    for a, (hh, ww) in zip(p, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True):
         a = a.astype(np.uint16) << 2 if a.dtype == np.uint8 else a
         out.append(np.pad(a, ((0, hh - a.shape[0]), (0, ww - a.shape[1])), mode="edge"))
     return out[0], out[1], out[2]
@@ -65,6 +68,7 @@ class FrameCoder:
 
     def __init__(self, codec: Any, width: int, height: int, rate: RateParameters | None = None):
         self.codec, self.b = codec, codec.backend
+        self.width, self.height = width, height
         self.h, self.w = padded_size(width, height)
         self.rate = rate or RateParameters()
 
@@ -104,14 +108,35 @@ class FrameCoder:
     # -- encoder
 
     def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded]) -> tuple[Coded, bytes, dict[str, Any]]:
-        """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics."""
+        """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics.
+
+        ``q`` is the quality of its level. A frame that needs much detail (text, graphics) is also tried with its latent coded worse.
+        """
+        best = self._encode(source, number, level, q, 0, refs)
+        if best[2].get("refined", 0) > self.rate.detail_share:
+            cost = self._cost(source, *best[:2], q)
+            for drop in self.rate.detail_drops:
+                other = self._encode(source, number, level, q, -min(drop, q), refs)
+                c = self._cost(source, *other[:2], q)
+                if c >= cost:
+                    break
+                best, cost = other, c
+        return best
+
+    def _cost(self, source: Planes, coded: Coded, data: bytes, q: int) -> float:
+        """Lagrangian cost of a coded frame in bits."""
+        error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, coded.planes, strict=True))
+        return 8 * len(data) + self.rate.detail(q)[1] * error
+
+    def _encode(self, source: Planes, number: int, level: int, level_q: int, delta: int, refs: list[Coded]) -> tuple[Coded, bytes, dict[str, Any]]:
         from .motion.search import coarse_vectors, optical_flow, phases, search
 
+        q = level_q + delta
         field, col, ctx, tables, nets = self._start(number, refs)
         st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
         marks = [0.0]
         mark = lambda: marks.append(_bits_so_far(st))
-        _encode_qdelta(st, out, ctx, 0)
+        _encode_qdelta(st, out, ctx, delta)
         mark()
         luma8 = np.minimum((source[0] + 2) >> 2, 255).astype(np.uint8)
         pred = pred8 = None
@@ -125,7 +150,7 @@ class FrameCoder:
                 assert r.luma8 is not None
                 flow[k, 0] = optical_flow(luma8, r.luma8)
                 flow[k, 1:] = coarse_vectors(luma8, r.luma8, r.number - number)
-            n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(q), leaves)
+            n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(level_q), leaves)
             pred = self._packed(self._compensate(field, leaves[:n], refs))
             pred8 = self._pred8(pred)
         mark()
@@ -151,10 +176,18 @@ class FrameCoder:
                 quantizer.encode_half(st, out, cls, half, books.dims, books.sizes, symbols, tables.cdf, tables.seen)
             mark()
             planes = self._reconstruct(nets.synthesis(self._tensor(yq), pred8, q), pred)
+        step, worth = self.rate.detail(level_q)
+        skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
+        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, np.array(PLANE_WEIGHTS), self.height, self.width, skip, levels)
+        step = step if gain > DETAIL_BITS else -1
+        detail.encode_detail(st, out, ctx, step, detail.STEP_TABLE[max(step, 0)], skip, levels, planes)
+        mark()
         size = int(entropy.finish(st, out))
         data = out[:size].tobytes()
-        bits = dict(zip(("header", "motion", "hyper", "latent"), np.diff(marks).round(1).tolist())) | {"flush": round(size * 8 - marks[-1], 1)}
-        stats: dict[str, Any] = {"bits": bits, "lambda": self.rate.lagrangian(q)}
+        bits = dict(zip(ELEMENTS, np.diff(marks).round(1).tolist(), strict=True)) | {"flush": round(size * 8 - marks[-1], 1)}
+        stats: dict[str, Any] = {"q": q, "bits": bits, "lambda": self.rate.lagrangian(level_q)}
+        if step >= 0:
+            stats["refined"] = round(float((skip >= 0).mean()), 4)
         if refs:
             stats |= {"merged": round(float(field.merged.mean()), 4), "bi": round(float((field.direction == 3).mean()), 4), "leaves": int(n)}
         return self._coded(number, level, planes, field, ctx, tables, refs), data, stats
@@ -184,7 +217,7 @@ class FrameCoder:
             if not entropy.consumed(r.st):
                 raise DamageError(f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over")
             if stats is not None:
-                bits = dict(zip(("header", "motion", "hyper", "latent"), np.diff(r.marks).round(1).tolist())) | {"flush": round(r.data.size * 8 - r.marks[-1], 1)}
+                bits = dict(zip(ELEMENTS, np.diff(r.marks).round(1).tolist(), strict=True)) | {"flush": round(r.data.size * 8 - r.marks[-1], 1)}
                 stats.append(dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=bits))
             out.append(self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs))
         return out
@@ -214,6 +247,8 @@ class FrameCoder:
             residual = nets.synthesis(torch.from_numpy(y).to(b.device), pred8, q)
             for i, r in enumerate(runs):
                 r.planes = self._reconstruct(residual[i : i + 1], pred[i : i + 1] if pred is not None else None)
+                detail.decode_detail(r.st, r.data, r.ctx, detail.STEP_TABLE, np.empty((self.h // 8, self.w // 8), np.int8), r.planes)
+                r.mark()
 
 
 class _Decoding:

@@ -25,7 +25,7 @@ from .picture import Picture, chroma_size
 
 MINI_GOP = 16
 LEVELS = 7  # I, key, and the five possible levels of a pyramid of 32
-OFFSETS = (5, 0, -5, -9, -13, -18, -22)  # quality of each level against the key frames'
+OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -22)  # quality of each level against the key frames'
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def qualities(crf: float) -> list[int]:
 def checksum_update(crc: int, pic10: Picture) -> int:
     """CRC-32 continued over the little-endian 16-bit samples of a decoded picture, Y, U, V."""
     for p in pic10:
-        crc = zlib.crc32(np.ascontiguousarray(p, dtype="<u2"), crc)
+        crc = zlib.crc32(np.ascontiguousarray(p, dtype="<u2").data, crc)
     return crc
 
 
@@ -144,9 +144,9 @@ class GopEncoder:
                 if uses[r] == 0 and r != slots[0].frame:
                     self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
             done[s.frame] = crop(coded, self.width, self.height)
-            sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source)]
-            self.sse = [a + b for a, b in zip(self.sse, sse)]
-            psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse)]
+            sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source, strict=True)]
+            self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
+            psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse, strict=True)]
             rows[s.frame] = dict(frame=s.frame, type="IPB"[min(s.level, 2)], level=s.level, q=self.q[s.level], bytes=len(data), psnr=psnr) | stats
         for f in sorted(done):
             self.crc = checksum_update(self.crc, done[f])
@@ -190,7 +190,7 @@ def _run(codec: Any, body: bytes | memoryview, frames: int, width: int, height: 
             for i in range(0, len(same), batch):
                 jobs = same[i : i + batch]
                 out = coder.decode([(data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s)) for s in jobs], stats)
-                for s, c in zip(jobs, out):
+                for s, c in zip(jobs, out, strict=True):
                     pool.frames[s.frame] = c
         at += len(slots)
         last = max(s.frame for s in slots)

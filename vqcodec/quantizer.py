@@ -64,7 +64,7 @@ def adapt(counts, seen):
             counts[t, k] += seen[t, k] * INCREMENT
             total += counts[t, k]
         while total > HALVE_AT:
-            total = 0
+            total = np.int64(0)
             for k in range(counts.shape[1]):
                 counts[t, k] = counts[t, k] >> 1
                 total += counts[t, k]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class RateParameters:
     """motion_sad: SAD that a bit of motion is worth, relative to sqrt(1/lambda); motion_worth: of the residual's cost against motion bits;
-    motion_floor: squared error left after coding, relative to 1/lambda; vq_lambda: squared steps a bit of the latent is worth."""
+    motion_floor: squared error left after coding, relative to 1/lambda; vq_lambda: squared steps a bit of the latent is worth;
+    detail_offset: on the step index of the detail; detail_share: share of refined cells from which a frame is also tried with its latent
+    coded detail_drops qualities lower, while that pays."""
 
     motion_sad: float = 1.3
     motion_worth: float = 0.7
     motion_floor: float = 0.3
     vq_lambda: float = 0.09
+    detail_offset: float = 3.0
+    detail_share: float = 0.1
+    detail_drops: tuple[int, ...] = (16, 32)
 
     @staticmethod
     def lagrangian(q: float) -> float:
@@ -25,3 +31,13 @@ class RateParameters:
         error of a sample is worth, squared error a sample that is left after coding."""
         k = self.lagrangian(q)
         return self.motion_sad * k**-0.5, self.motion_worth * k, self.motion_floor / k
+
+    def detail(self, q: float) -> tuple[int, float]:
+        """Step index of the detail (a uniform quantiser at high rate: 1/lambda = 2 ln 2 step^2 / 12) and bits that a unit of squared
+        error of a 10-bit sample is worth."""
+        k = self.lagrangian(q)
+        step = 4 * math.sqrt(12 / (2 * math.log(2) * k))
+        return min(63, max(0, round(6 * math.log2(step) + self.detail_offset))), k / 16
+
+
+PLANE_WEIGHTS = (0.75, 1.5, 1.5)  # of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained

@@ -1,7 +1,8 @@
 """The weights file: safetensors with the exact nets, the codebooks and the encoder's float nets of both frame types.
 
 The model id is the first 8 bytes of the SHA-256 over everything the decoder uses (names, types, shapes and bytes of the tensors in
-order of name); the encoder's own ``analysis`` tensors are not part of it, so a better encoder keeps old files readable.
+order of name); the encoder's own ``analysis`` tensors are not part of it, so a better encoder keeps old files readable. They have an
+``analysis_id`` of their own, which says whether they are damaged.
 """
 
 from __future__ import annotations
@@ -76,9 +77,18 @@ def read_model_id(path: str | os.PathLike | None = None) -> bytes:
 
 def model_id(tensors: dict[str, Any]) -> bytes:
     """Model id of a dict of numpy arrays."""
+    return _digest(tensors, False)
+
+
+def analysis_id(tensors: dict[str, Any]) -> bytes:
+    """The same over the tensors of the encoder alone."""
+    return _digest(tensors, True)
+
+
+def _digest(tensors: dict[str, Any], analysis: bool) -> bytes:
     h = hashlib.sha256()
     for name in sorted(tensors):
-        if ".analysis." not in name:
+        if (".analysis." in name) == analysis:
             a = tensors[name]
             h.update(f"{name} {a.dtype.str} {a.shape} ".encode())
             h.update(a.tobytes())
@@ -111,9 +121,10 @@ def save(path: str | os.PathLike, tensors: dict[str, Any], shapes: dict[str, Net
     from safetensors.numpy import save_file
 
     ident = model_id(tensors)
-    meta = {"format": "vqcodec-0", "model_id": ident.hex()} | {k: json.dumps(s.to_dict()) for k, s in shapes.items()} | (extra or {})
+    meta = {"format": "vqcodec-0", "model_id": ident.hex(), "analysis_id": analysis_id(tensors).hex()} | {k: json.dumps(s.to_dict()) for k, s in shapes.items()} | (extra or {})
     tmp = Path(f"{path}.tmp")
     save_file(dict(tensors), tmp, meta)
+    tmp.chmod(0o644)  # the library writes files that only their owner can read
     tmp.replace(path)
     return ident
 
@@ -160,6 +171,8 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
     ident = model_id(arrays)
     if ident.hex() != meta.get("model_id"):
         raise WeightsError(f"{p}: damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}")
+    if "analysis_id" in meta and analysis_id(arrays).hex() != meta["analysis_id"]:
+        raise WeightsError(f"{p}: damaged: its analysis tensors hash to {analysis_id(arrays).hex()}, its header says {meta['analysis_id']}")
     nets = {}
     try:
         for kind in KINDS:

@@ -52,7 +52,14 @@ def luma_block(plane, y, x, my, mx, n, src, mid, out):
             for i in range(n):
                 k = i + 3
                 out[j, i] = (
-                    a0 * src[j, k] + a1 * src[j + 1, k] + a2 * src[j + 2, k] + a3 * src[j + 3, k] + a4 * src[j + 4, k] + a5 * src[j + 5, k] + a6 * src[j + 6, k] + a7 * src[j + 7, k]
+                    a0 * src[j, k]
+                    + a1 * src[j + 1, k]
+                    + a2 * src[j + 2, k]
+                    + a3 * src[j + 3, k]
+                    + a4 * src[j + 4, k]
+                    + a5 * src[j + 5, k]
+                    + a6 * src[j + 6, k]
+                    + a7 * src[j + 7, k]
                 ) >> 2
         return
     b = LUMA[fx]
@@ -62,7 +69,14 @@ def luma_block(plane, y, x, my, mx, n, src, mid, out):
             k = j + 3
             for i in range(n):
                 out[j, i] = (
-                    b0 * src[k, i] + b1 * src[k, i + 1] + b2 * src[k, i + 2] + b3 * src[k, i + 3] + b4 * src[k, i + 4] + b5 * src[k, i + 5] + b6 * src[k, i + 6] + b7 * src[k, i + 7]
+                    b0 * src[k, i]
+                    + b1 * src[k, i + 1]
+                    + b2 * src[k, i + 2]
+                    + b3 * src[k, i + 3]
+                    + b4 * src[k, i + 4]
+                    + b5 * src[k, i + 5]
+                    + b6 * src[k, i + 6]
+                    + b7 * src[k, i + 7]
                 ) >> 2
         return
     for j in range(n + 7):

@@ -14,7 +14,25 @@ import numba as nb
 import numpy as np
 
 from ..entropy import encode_bit
-from .code import BI_FLAG, CONTEXTS, CTU, LIST_FLAG, MAX_MERGE, MERGE_INDEX, MV_LIMIT, MVD_CLASS, MVD_TOP, Field, bit_length, candidates, encode_leaf, fill, merge_context, predictor, split_context
+from .code import (
+    BI_FLAG,
+    CONTEXTS,
+    CTU,
+    LIST_FLAG,
+    MAX_MERGE,
+    MERGE_INDEX,
+    MV_LIMIT,
+    MVD_CLASS,
+    MVD_TOP,
+    Field,
+    bit_length,
+    candidates,
+    encode_leaf,
+    fill,
+    merge_context,
+    predictor,
+    split_context,
+)
 from .predict import BI, L0, L1, LUMA
 
 PAD = 80  # how far a block may lie outside the reference, in samples
@@ -320,7 +338,8 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
 
     st, out, ctx: range coder and contexts; f: empty field, filled here; col: field of a reference; cur (H, W) uint8 luma;
     p0, p1: phases of the references (the same twice when there is one); flow (2, K, H/8, W/8, 2) int32: K starting
-    vectors a cell and list, in quarter samples; lam: SAD per bit; worth, floor: see :func:`residual_bits`; leaves (cells, 3) int32 receives row, column, size. Returns the number of leaves.
+    vectors a cell and list, in quarter samples; lam: SAD per bit; worth, floor: see :func:`residual_bits`; leaves (cells, 3)
+    int32 receives row, column, size. Returns the number of leaves.
     """
     gh, gw = f.direction.shape
     cost = np.zeros((ctx.shape[0], 2), np.float32)

@@ -258,11 +258,13 @@ def choose_backend(device: str = "auto") -> Backend:
     if forced not in ("", "int8", "float32"):
         raise VqvError(f"VQCODEC_BACKEND={forced!r}: use int8 or float32")
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() and forced != "int8" else "cpu"
+    if forced == "int8" and device != "cpu":
+        raise VqvError(f"VQCODEC_BACKEND=int8 runs on the CPU only, not on device {device}")
     options: list[Backend] = []
     if device == "cpu" and forced != "float32":
         options.append(Int8Backend())
-    if forced != "int8" or device != "cpu":
+    if forced != "int8":
         options.append(Float32Backend(device))
     for b in options:
         try:

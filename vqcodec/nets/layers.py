@@ -37,6 +37,8 @@ def _ste(x: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
 class Act(nn.Module):
     """An activation that the integer net holds in ``bits`` bits, with one scale per channel."""
 
+    peak: Tensor
+
     def __init__(self, channels: int, bits: int = 8):
         super().__init__()
         self.bits = bits
@@ -93,7 +95,7 @@ class Linear(nn.Module):
         return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / 127
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
-        w = self.weight
+        w: Tensor = self.weight
         if self.mode == "quant" and self._act[0] is not None:
             f, s = self.folded()
             w = _ste(f, s[:, None], -127, 127) / self._act[0].scale
@@ -131,7 +133,7 @@ class Depthwise(nn.Module):
         return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / 127
 
     def forward(self, x: Tensor) -> Tensor:
-        w = self.weight
+        w: Tensor = self.weight
         if self.mode == "quant" and self._act[0] is not None:
             f, s = self.folded()
             w = _ste(f, s[:, None], -127, 127) / self._act[0].scale[:, None]

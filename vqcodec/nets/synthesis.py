@@ -55,7 +55,7 @@ class Synthesis:
 def pack(planes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Planes (H, W), (H/2, W/2) twice -> (1, H/8, W/8, 96): 64 luma, 16 Cb, 16 Cr samples of each 8x8 block, row-major."""
     out = []
-    for p, r in zip(planes, (8, 4, 4)):
+    for p, r in zip(planes, (8, 4, 4), strict=True):
         h, w = p.shape
         out.append(p.reshape(h // r, r, w // r, r).permute(0, 2, 1, 3).reshape(h // r, w // r, r * r))
     return torch.cat(out, -1)[None]

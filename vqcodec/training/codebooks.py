@@ -19,7 +19,10 @@ TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments
 
 @torch.no_grad()
 def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z) of each quality range, of random crops, by the exact prior."""
+    """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z) of each quality range, of random crops, by the exact prior.
+
+    A quality range that no crop fell into gets the hyper-latents of the nearest one.
+    """
     data.rng = np.random.default_rng(seed)
     by_class: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
     zs: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
@@ -45,7 +48,9 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
             c = cls.reshape(-1).numpy()
             for k in np.unique(c):
                 by_class[k].append(rows[keep & (c == k)])
-    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [np.concatenate(b) for b in zs]
+    seen = [i for i, b in enumerate(zs) if b]
+    near = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]
+    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [np.concatenate(zs[i]) for i in near]
 
 
 @nb.njit(cache=True)
@@ -86,7 +91,7 @@ def lloyd(x: np.ndarray, k: int, lam: float, iterations: int = 25, seed: int = 0
         keep = n > max(1, 2e-5 * len(x))
         keep[0] = True
         words, n = words[keep], n[keep]
-        bits = (-np.log2(np.maximum(n, 0.5) / n.sum())).astype(np.float32)
+        bits = (-np.log2(np.maximum(n, 0.5) / max(n.sum(), 1))).astype(np.float32)  # the zero word alone may have no samples yet
     words = np.rint(words * UNIT) / UNIT
     _assign(x, words.astype(np.float32), bits, lam, idx)
     return words, np.bincount(idx, minlength=len(words))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -23,8 +24,14 @@ def planes(frame: av.VideoFrame) -> Planes:
     """8-bit 4:2:0 planes of a frame, cut to even sizes."""
     w, h = frame.width // 2 * 2, frame.height // 2 * 2
     f = frame.reformat(format="yuv420p")
-    out = [np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:n, :m].copy() for p, (n, m) in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)))]
+    out = [_plane(p, *size) for p, size in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True)]
     return out[0], np.stack(out[1:])
+
+
+def _plane(plane: Any, h: int, w: int) -> np.ndarray:
+    """A copy of the first rows and columns of a plane."""
+    rows: np.ndarray = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[:h, :w].copy()
 
 
 def read_clip(path: Path, step: int = 1, limit: int | None = None) -> list[Planes]:
@@ -93,7 +100,7 @@ class Crops:
                 k = np.float32(1 / 255 if y.dtype == np.uint8 else 1 / 1020)
                 arrays += [y[i : i + s, j : j + s] * k - np.float32(0.5), c[:, i // 2 : (i + s) // 2, j // 2 : (j + s) // 2] * k - np.float32(0.5)]
             flips = self.rng.random(3) < 0.5
-            for col, a in zip(cols, arrays):
+            for col, a in zip(cols[: len(arrays)], arrays, strict=True):
                 if flips[0]:
                     a = a[..., ::-1]
                 if flips[1]:

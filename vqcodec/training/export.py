@@ -99,6 +99,7 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
     if s.inter:
         linear(d, "synthesis.pred", y.pred, UNIT_TRUNK, PRED_OFFSET)
     for i, b in enumerate(y.blocks8):
+        assert isinstance(b, Block)
         block(d, f"synthesis.blocks8.{i}", b)
     d["synthesis.s_last"] = _to8(y.a_last)
     linear(d, "synthesis.last", y.last, 8 / 1020)

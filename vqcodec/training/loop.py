@@ -52,8 +52,8 @@ class Run:
         ids = {id(p) for p in mats}
         rest = [p for p in model.parameters() if id(p) not in ids]
         # the matrices of the linear path start as a good transform (training/start.py): full steps would destroy it first
-        path = {id(m.weight) for m in (model.analysis.first, model.analysis.down, model.analysis.last, model.synthesis.first, model.synthesis.up, model.synthesis.last)}
-        groups = [dict(params=[p for p in mats if id(p) not in path], factor=2.0), dict(params=[p for p in mats if id(p) in path], factor=options.path_factor)]
+        linear = {id(m.weight) for m in (model.analysis.first, model.analysis.down, model.analysis.last, model.synthesis.first, model.synthesis.up, model.synthesis.last)}
+        groups = [dict(params=[p for p in mats if id(p) not in linear], factor=2.0), dict(params=[p for p in mats if id(p) in linear], factor=options.path_factor)]
         self.muon = torch.optim.Muon(groups, lr=options.lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
         self.adam = torch.optim.AdamW(rest, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.ema = {k: v.clone() for k, v in model.state_dict().items()}
@@ -63,7 +63,16 @@ class Run:
     def save(self) -> None:
         tmp = self.path.with_suffix(".tmp")
         torch.save(
-            dict(model=self.model.state_dict(), ema=self.ema, muon=self.muon.state_dict(), adam=self.adam.state_dict(), norm=self.norm, step=self.step, spent=self.spent, shape=self.model.s.to_dict()),
+            dict(
+                model=self.model.state_dict(),
+                ema=self.ema,
+                muon=self.muon.state_dict(),
+                adam=self.adam.state_dict(),
+                norm=self.norm,
+                step=self.step,
+                spent=self.spent,
+                shape=self.model.s.to_dict(),
+            ),
             tmp,
         )
         tmp.replace(self.path)
@@ -89,7 +98,7 @@ class Run:
             d, r = distortion(out, x), (bits + zbits) / (x.shape[1] * x.shape[2] * 64)
             each = lagrangian(q) * d + r
             bucket = torch.clamp((q / 8).long(), max=7)
-            for b, v in zip(bucket.tolist(), each.detach().tolist()):
+            for b, v in zip(bucket.tolist(), each.detach().tolist(), strict=True):
                 if math.isfinite(v):
                     self.norm[b] = v if self.norm[b] == 0 else 0.98 * self.norm[b] + 0.02 * v
             loss = (each / self.norm[bucket].clamp(min=1e-4)).mean()
@@ -156,7 +165,9 @@ def held_out(items: list, qs: tuple[int, ...] = (8, 24, 40, 56)) -> Callable[[Fr
                 with torch.autocast("cpu", torch.bfloat16):
                     out, b, z = m(x, p, torch.tensor([float(q)]))
                 dd, rr = float(distortion(out, x)), float(b + z) / (x.shape[1] * x.shape[2] * 64)
-                d.append(dd), r.append(rr), e.append(rr + float(lagrangian(q)) * dd)
+                d.append(dd)
+                r.append(rr)
+                e.append(rr + float(lagrangian(q)) * dd)
             mean = sum(e) / len(e)
             total += math.log2(mean)
             cells.append(f"q{q} {mean:.4f} ({sum(r) / len(r):.4f} bpp, {10 * math.log10(65025 * len(d) / sum(d)):.2f} dB)")

@@ -87,6 +87,9 @@ class Config:
                 raise UsageError(f"{p}: no [[stage]]")
             base = p.resolve().parent
             both = {"intra": INTRA, "inter": INTER}
+            for kind in shapes:
+                if kind not in both:
+                    raise UsageError(f"{p}: unknown shape {kind!r}; there are intra and inter")
             return cls(
                 clips=_files(base, data.pop("clips", []), CLIP_TYPES),
                 photos=_files(base, data.pop("photos", []), PHOTO_TYPES),
@@ -97,7 +100,7 @@ class Config:
                 **data,
                 **run,
             )
-        except TypeError as exc:
+        except (AttributeError, TypeError) as exc:  # unknown keys, and values of another type
             raise UsageError(f"{p}: {exc}") from exc
 
 
@@ -123,7 +126,7 @@ class Recipe:
         torch.set_num_threads(c.threads)
         torch.manual_seed(c.seed)
         self.models: dict[str, FrameModel] = {}
-        self.latest: dict[str, Path] = {}
+        self.quantised: set[str] = set()  # nets whose last training was quantisation-aware
         self.train_clips = [f for f in c.clips if f.stem not in c.held_out]
         self.held_clips = [f for f in c.clips if f.stem in c.held_out]
 
@@ -166,7 +169,7 @@ class Recipe:
             # no codec has made pairs yet: the previous frame stands in for the prediction
             for f in self.train_clips:
                 frames = read_clip(f, 1, 16)
-                for a, b in zip(frames[::4], frames[1::4]):
+                for a, b in zip(frames[::4], frames[1::4], strict=False):  # an odd one at the end has no partner
                     data.add(b, a)
         if not data.items:
             raise InputError(f"no training clip is at least {c.crop} samples wide and high")
@@ -204,12 +207,13 @@ class Recipe:
         run.train(refresh, held_out(items) if items else None, self.log)
         m.load_state_dict(run.ema)
         m.quantise_aware("float")
+        (self.quantised.add if s.quantise else self.quantised.discard)(s.kind)
 
     def export(self, out: Path, batches: int) -> None:
         data = {"intra": self.pictures()[0], "inter": self.pairs()[0]}
         models = {k: self.model(k) for k in data}
         for k, m in models.items():
-            if float(m.prior.step1.a_in.peak.max()) == 0:
+            if k not in self.quantised:  # ranges of nets that learned under them are part of what they learned
                 calibrate(m, data[k])
         out.parent.mkdir(parents=True, exist_ok=True)
         ident = release(models, data, out, batches=batches, log=self.log)

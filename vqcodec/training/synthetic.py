@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import Planes
+from .data import Planes, planes
 
 WORDS = (
     "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one you were all her she there would their we him been has "
-    "when who will no more if out so up said what its about than into them can only other time new some could these two may first then do any like my now over such our man me even "
-    "most made after also did many off before must well back through years where much your way down should because long each just state those people too mr how little good world "
-    "make very year still see own work men day get here between both life being under three never know same last another while us might great old go come since against right take "
-    "function return import codec frame 0123 45.67 89% [1] (x, y) = {a: b}; // -> https://example.org/ Table Figure §4.2 2026-01-31 ABC DEF"
+    "when who will no more if out so up said what its about than into them can only other time new some could these two may first then do any like my now over such our man me "
+    "even most made after also did many off before must well back through years where much your way down should because long each just state those people too mr how little "
+    "good world make very year still see own work men day get here between both life being under three never know same last another while us might great old go come since against "
+    "right take function return import codec frame 0123 45.67 89% [1] (x, y) = {a: b}; // -> https://example.org/ Table Figure §4.2 2026-01-31 ABC DEF"
 ).split()
 
 
@@ -77,10 +77,7 @@ def to_planes(rgb: np.ndarray) -> Planes:
     """(H, W, 3) uint8 RGB of even size -> BT.601 limited-range 4:2:0 planes."""
     import av
 
-    f = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
-    h, w = rgb.shape[:2]
-    out = [np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[:n, :m].copy() for p, (n, m) in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)))]
-    return out[0], np.stack(out[1:])
+    return planes(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"))
 
 
 def moving(rng: np.random.Generator, picture: np.ndarray, frames: int, width: int, height: int, scroll: bool) -> list[np.ndarray]:
@@ -119,12 +116,12 @@ def write_clips(folder: Path, photos: list[Path], count: int, seed: int = 0, siz
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     for n in range(count):
-        scroll = n % 2 == 0
+        scroll = n % 2 == 0 or not photos
         if scroll:
             rgb = page(rng, 480, 900)
         else:
-            with av.open(str(photos[rng.integers(len(photos))])) as c:
-                rgb = next(c.decode(video=0)).to_ndarray(format="rgb24")
+            with av.open(str(photos[rng.integers(len(photos))])) as photo:
+                rgb = next(photo.decode(video=0)).to_ndarray(format="rgb24")
         if rgb.shape[0] < size[1] or rgb.shape[1] < size[0]:
             continue
         with av.open(str(folder / f"made-{n:03d}.mkv"), "w") as o:
@@ -133,10 +130,10 @@ def write_clips(folder: Path, photos: list[Path], count: int, seed: int = 0, siz
             for k, a in enumerate(moving(rng, rgb, frames, *size, scroll)):
                 y, c = to_planes(a)
                 f = av.VideoFrame(size[0], size[1], "yuv420p")
-                for p, v in zip(f.planes, (y, c[0], c[1])):
+                for p, v in zip(f.planes, (y, c[0], c[1]), strict=True):
                     b = np.zeros((v.shape[0], p.line_size), np.uint8)
                     b[:, : v.shape[1]] = v
-                    p.update(b)
+                    p.update(b.tobytes())
                 f.pts = k
                 for pkt in s.encode(f):
                     o.mux(pkt)

@@ -1,0 +1,331 @@
+"""Training with tiny nets: recipes, resuming, codebooks, quantisation, growing, made material."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from clips import header, moving, write
+from conftest import SIZES, crops
+
+from vqcodec.cli import main
+from vqcodec.decoder import decode, verify
+from vqcodec.encoder import encode
+from vqcodec.errors import InputError, UsageError
+from vqcodec.nets.layers import Act, anchor_weights
+from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
+from vqcodec.options import DecodeOptions, EncodeOptions
+from vqcodec.training import codebooks, pairs, synthetic
+from vqcodec.training.data import Crops, read_clip
+from vqcodec.training.grow import grow
+from vqcodec.training.model import FrameModel, checkerboard
+from vqcodec.training.stages import Config, Recipe
+from vqcodec.training.start import transform_start
+from vqcodec.weights import load_codec
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+STAGE = '[[stage]]\nkind = "intra"\n'
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "train.toml"
+    path.write_text(text)
+    return path
+
+
+# --- configs -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("[data\n", InputError, "train.toml"),
+        ('[[stage]]\nkind = "\x00"', InputError, "train.toml"),
+        ("", UsageError, "no \\[\\[stage\\]\\]"),
+        (STAGE + "[extra]\nx = 1", UsageError, "unknown table 'extra'"),
+        ('[[stage]]\nkind = "dance"', UsageError, "kind 'dance'.*intra, inter"),
+        ("[[stage]]\nminutes = 1", UsageError, "kind"),
+        (STAGE + "tempo = 3", UsageError, "tempo"),
+        (STAGE + "minutes = 0", UsageError, "above zero"),
+        (STAGE + 'minutes = "long"', UsageError, "train.toml"),
+        ('[[stage]]\nkind = "export"', UsageError, "out"),
+        (STAGE + "[run]\nspeed = 3", UsageError, "speed"),
+        (STAGE + "[data]\nsongs = []", UsageError, "songs"),
+        ("data = 3\n" + STAGE, UsageError, "train.toml"),
+        ("stage = 3", UsageError, "train.toml"),
+        (STAGE + "[shape.intra]\nwide = 3", UsageError, "wide"),
+        (STAGE + "[shape.other]\nlatent = 8", UsageError, "shape 'other'"),
+        (STAGE + '[data]\nclips = "nowhere"', InputError, "nowhere: no such folder"),
+    ],
+)
+def test_configs_that_make_no_sense_are_refused(tmp_path: Path, text: str, error: type, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = config(tmp_path, text)
+    with pytest.raises(error, match=words):
+        Config.load(path)
+    assert main(["train", str(path)]) == error.exit_code  # type: ignore[attr-defined]
+    assert capsys.readouterr().err.startswith("vqcodec: error: ")
+
+
+def test_a_missing_config_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        Config.load(tmp_path / "missing.toml")
+    assert main(["train", str(tmp_path / "missing.toml")]) == 3
+    err = capsys.readouterr().err
+    assert err.startswith("vqcodec: error: ") and err.count("\n") == 1 and "missing.toml: no such file" in err
+
+
+def test_what_a_config_says(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("b.mkv", "a.MP4", "notes.txt"):
+        (tmp_path / "clips" / name).touch()
+    c = Config.load(config(tmp_path, STAGE + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64'))
+    assert [f.name for f in c.clips] == ["a.MP4", "b.mkv"] and c.photos == [] and c.held_out == {"b"} and c.folder == tmp_path / "x/y"
+    assert c.shapes["intra"] == INTRA and c.shapes["inter"].latent == 64 and c.shapes["inter"].enc16 == INTER.enc16
+    assert [(s.kind, s.quantise, s.batch) for s in c.stages] == [("intra", False, 8)]
+
+
+def test_the_recipe_of_the_repository_is_valid(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "train.toml").read_text()
+    for name in ("a/shared/corpus/train", "a/shared/corpus/photos", "a/repo"):
+        (tmp_path / name).mkdir(parents=True)
+    c = Config.load(config(tmp_path / "a/repo", text))
+    assert [s.kind for s in c.stages][-1] == "export" and any(s.quantise for s in c.stages)
+
+
+# --- a whole recipe ----------------------------------------------------------------------------------------------------------
+
+SHAPE = "\n".join(f"{k} = {v}" for k, v in SIZES.items())
+RECIPE = f"""
+[data]
+clips = "clips"
+held_out = ["held"]
+pages = 2
+crop = 64
+[run]
+folder = "run"
+[shape.intra]
+{SHAPE}
+[shape.inter]
+{SHAPE}
+"""
+STAGES = (
+    dict(kind="intra", minutes=0.02, batch=2),
+    dict(kind="inter", minutes=0.02, batch=2),
+    dict(kind="pairs", minutes=0.05, batches=4),
+    dict(kind="inter", minutes=0.02, batch=2, quantise=True),
+    dict(kind="intra", minutes=0.02, batch=2, quantise=True),
+)
+
+
+def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = codebooks.plan
+    monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 16)))  # fitted in no time
+    monkeypatch.setattr(pairs, "CHUNK", 4)
+    (tmp_path / "clips").mkdir()
+    for seed, name in enumerate(("a.mkv", "b.y4m", "held.mkv")):
+        write(tmp_path / "clips" / name, header(80, 64), moving(80, 64, 18, seed), **({"vcodec": "ffv1"} if name.endswith("mkv") else {}))
+    out = tmp_path / "new" / "tiny.safetensors"
+    stages = [*STAGES, dict(kind="export", out=str(out), batches=6)]
+    value = lambda v: str(v).lower() if isinstance(v, bool) else repr(v)
+    path = config(tmp_path, RECIPE + "".join("[[stage]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in s.items()) for s in stages))
+
+    Recipe(Config.load(path)).run()
+    folder = tmp_path / "run"
+    assert {f.name for f in folder.iterdir()} >= {"00-intra.pt", "01-inter.pt", "02-pairs.done", "03-inter.pt", "04-intra.pt", "train.log", "interim.safetensors"}
+    assert list((folder / "pairs").glob("p*.npz"))
+    log = (folder / "train.log").read_text()
+    assert "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
+    codec = load_codec(out, "cpu", 1)
+    assert codec.intra.shape == NetShape(inter=False, **SIZES) and f"model {codec.model_id.hex()}" in log
+
+    source = tmp_path / "clips" / "a.mkv"
+    coded, again = tmp_path / "a.vqv", tmp_path / "a.y4m"
+    report = encode(str(source), str(coded), EncodeOptions(threads=1, device="cpu"), weights=str(out))
+    assert report.frames == 18 and verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu"))["ok"]
+    assert decode(str(coded), str(again), DecodeOptions(threads=1, device="cpu"), weights=str(out)).ok
+    error = np.mean([np.square(a[0].astype(float) - b[0]).mean() for a, b in zip(read_clip(source), read_clip(again), strict=True)])
+    assert error == pytest.approx(report_error(report.psnr[1]), rel=1e-3)
+
+    # again: finished stages are not repeated, and the same model comes out
+    done = {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz")}
+    out.unlink()
+    assert main(["train", str(path), "--resume"]) == 0
+    new = (folder / "train.log").read_text()[len(log) :]
+    assert [line.split(" ", 1)[1] for line in new.splitlines() if "resumed" in line] == [
+        f"stage {n} {kind}: resumed at {spent(folder / f'{n:02d}-{kind}.pt'):.1f} of 0.02 min" for n, kind in enumerate(s["kind"] for s in STAGES) if kind != "pairs"
+    ]
+    assert " step " not in new
+    assert {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz")} == done
+    assert load_codec(out, "cpu", 1).model_id == codec.model_id
+
+
+def spent(checkpoint: Path) -> float:
+    return torch.load(checkpoint, weights_only=True)["spent"]
+
+
+def report_error(psnr: float) -> float:
+    return 65025 / 10 ** (psnr / 10)
+
+
+def test_a_recipe_without_material_is_refused(tmp_path: Path) -> None:
+    for kind in ("intra", "inter"):
+        recipe = Recipe(Config.load(config(tmp_path, f'[data]\npages = 0\n[run]\nfolder = "{kind}"\n[[stage]]\nkind = "{kind}"')))
+        with pytest.raises(InputError, match="no training"):
+            recipe.run()
+
+
+# --- nets --------------------------------------------------------------------------------------------------------------------
+
+
+def test_narrow_nets_keep_their_random_start(tiny_models: dict[str, Any]) -> None:
+    m = copy.deepcopy(tiny_models["intra"])
+    transform_start(m, Crops(64))
+    assert all(torch.equal(a, b) for a, b in zip(m.state_dict().values(), tiny_models["intra"].state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["intra", "inter"])
+def test_quantisation_aware_nets_compute_what_the_float_nets_do(tiny_models: dict[str, Any], kind: str) -> None:
+    m = copy.deepcopy(tiny_models[kind]).eval()
+    x, pred, q = crops(kind).batch(6)
+    at = anchor_weights(q)
+
+    def outputs() -> list[torch.Tensor]:
+        h = m.prior.context(z, pred)
+        return [m.synthesis(y, pred, at), h, *m.prior.step1(h, at), *m.prior.step2(torch.cat([y, h], -1), at)]
+
+    with torch.no_grad():
+        y, z = (t.round() for t in m.analysis(x, pred, q))
+        y = y.clamp(-127 / 8, 127 / 8)  # what step 2 of the prior is given in 8 bits
+        exact = outputs()
+        for act in m.modules():
+            if isinstance(act, Act):
+                act.peak.zero_()
+        m.quantise_aware("observe")  # these very values: the difference is that of rounding, not of clipping what was never seen
+        outputs()
+        m.quantise_aware("quant")
+        rough = outputs()
+    for a, b in zip(exact, rough, strict=True):
+        assert not torch.equal(a, b) and float((a - b).norm() / a.norm()) < 0.05
+    # the gradient passes the rounding
+    m.train()
+    out, bits, zbits = m(x, pred, q)
+    ((out - x).square().sum() + bits.sum() + zbits.sum()).backward()
+    for w in (m.synthesis.first.weight, m.prior.up.weight, m.prior.step2.mean.weight, m.analysis.first.weight):
+        assert torch.isfinite(w.grad).all() and float(w.grad.abs().max()) > 0
+    m.quantise_aware("float")
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(exact, outputs(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["intra", "inter"])
+def test_a_grown_model_computes_what_the_old_one_did(kind: str) -> None:
+    torch.manual_seed(2)
+    sizes = SIZES | dict(enc8=96, dec8=96)
+    old = FrameModel(NetShape(inter=kind == "inter", **sizes)).eval()
+    with torch.no_grad():
+        for p in old.parameters():
+            p += 0.02 * torch.randn(p.shape)
+    data = crops(kind)
+    new = grow(old, NetShape(inter=kind == "inter", **(sizes | dict(latent=24, enc16=24, dec16=24))), data).eval()
+    place = torch.cat([torch.arange(8), 12 + torch.arange(8)])
+    x, pred, q = data.batch(3)
+    at = anchor_weights(q)
+    close = lambda a, b: float((a - b).abs().max()) <= 1e-4 * float(b.abs().max())
+    with torch.no_grad():
+        (y0, z0), (y1, z1) = old.analysis(x, pred, q), new.analysis(x, pred, q)
+        assert close(y1[..., place], y0) and close(z1, z0)
+        assert torch.equal(checkerboard(4, 4, 24)[..., place], checkerboard(4, 4, 16))
+        h = old.prior.context(z0, pred)
+        assert torch.equal(new.prior.context(z0, pred), h)
+        groups = place[::4] // 4
+        for (m0, s0), (m1, s1) in (
+            (old.prior.step1(h, at), new.prior.step1(h, at)),
+            (old.prior.step2(torch.cat([y0, h], -1), at), new.prior.step2(torch.cat([y1, h], -1), at)),
+        ):
+            assert close(m1[..., place], m0) and close(s1[..., groups], s0)
+        y = torch.zeros_like(y1)
+        y[..., place] = y0
+        assert close(new.synthesis(y, pred, at), old.synthesis(y0, pred, at))
+    with pytest.raises(ValueError, match="must grow"):
+        grow(old, NetShape(inter=kind == "inter", **(sizes | dict(latent=24))), data)
+
+
+# --- codebooks ---------------------------------------------------------------------------------------------------------------
+
+
+def test_ranges_of_quality_without_samples_borrow_from_the_nearest(tiny_models: dict[str, Any]) -> None:
+    from vqcodec.nets.exact import choose_backend
+    from vqcodec.nets.prior import Prior
+    from vqcodec.training.export import exact_tensors
+
+    class Fixed(Crops):
+        at = [60.0, 3.0]
+
+        def batch(self, n: int) -> Any:
+            x, pred, q = super().batch(n)
+            return x, pred, torch.full_like(q, self.at.pop())
+
+    m = copy.deepcopy(tiny_models["intra"])
+    prior = Prior(exact_tensors(m), m.s, choose_backend("cpu"))
+    data = Fixed(128, 3)
+    data.items = crops("intra").items
+    samples, z = codebooks.collect(m, prior, data, 2)
+    assert len(samples) == CLASSES and len(z) == HYPER_BUCKETS and all(len(v) for v in z)
+    assert np.array_equal(z[0], z[1]) and np.array_equal(z[2], z[3]) and not np.array_equal(z[0], z[3])
+
+
+def test_a_codebook_may_be_left_with_the_zero_word() -> None:
+    for lam in (0.0, 0.1):
+        words, counts = codebooks.lloyd(np.full((1, 4), 3.0, np.float32), 8, lam)
+        assert words.tolist() == [[0, 0, 0, 0]] and counts.tolist() == [1]
+    words, counts = codebooks.lloyd(np.full((50, 2), 3.0, np.float32), 8, 0.01)
+    assert words.tolist() == [[0, 0], [3, 3]] and counts.tolist() == [0, 50]
+
+
+# --- made material -----------------------------------------------------------------------------------------------------------
+
+
+def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
+    make = lambda seed, *size: synthetic.page(np.random.default_rng(seed), *size)
+    for seed in range(4):
+        a = make(seed, 320, 200)
+        assert a.shape == (200, 320, 3) and a.dtype == np.uint8 and a.std() > 1
+        assert np.array_equal(a, make(seed, 320, 200)) and not np.array_equal(a, make(seed + 1, 320, 200))
+    y, c = synthetic.to_planes(make(0, 320, 200))
+    assert y.shape == (200, 320) and c.shape == (2, 100, 160) and y.dtype == c.dtype == np.uint8
+    assert y.min() >= 16 and y.max() <= 235
+    white, _ = synthetic.to_planes(np.full((16, 16, 3), 255, np.uint8))
+    assert (white == 235).all()
+
+
+@pytest.mark.parametrize("scroll", [False, True])
+def test_moving_clips_have_the_size_asked_for_and_follow_the_seed(scroll: bool) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (200, 240, 3)).astype(np.uint8)
+    make = lambda seed: synthetic.moving(np.random.default_rng(seed), rgb, 5, 96, 64, scroll)
+    a, b, c = make(1), make(1), make(2)
+    assert len(a) == 5 and all(f.shape == (64, 96, 3) and f.dtype == np.uint8 for f in a)
+    assert np.array_equal(a, b) and not np.array_equal(a, c)
+    assert any(not np.array_equal(f, a[0]) for f in a)
+    if scroll:  # whole samples: every frame is a part of the picture
+        for f in a:
+            assert any(np.array_equal(f, rgb[y : y + 64, x : x + 96]) for y, x in np.argwhere((rgb[: 200 - 63, : 240 - 95] == f[0, 0]).all(2)))
+
+
+def test_clips_are_written_without_loss(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 100, 3)).astype(np.uint8)).save(tmp_path / "photo.png")
+    frames = []
+    for folder in ("a", "b"):
+        synthetic.write_clips(tmp_path / folder, [tmp_path / "photo.png"], 2, seed=4, size=(96, 64), frames=3)
+        frames.append([read_clip(f) for f in sorted((tmp_path / folder).iterdir())])
+    assert [f.name for f in sorted((tmp_path / "a").iterdir())] == ["made-000.mkv", "made-001.mkv"]
+    for a, b in zip(frames[0], frames[1], strict=True):
+        assert len(a) == 3 and all(y.shape == (64, 96) and c.shape == (2, 32, 48) for y, c in a)
+        assert all(np.array_equal(p, q) for f, g in zip(a, b, strict=True) for p, q in zip(f, g, strict=True))
+    synthetic.write_clips(tmp_path / "c", [], 2, size=(96, 64), frames=2)  # pages only
+    assert len(list((tmp_path / "c").iterdir())) == 2

@@ -1,0 +1,316 @@
+"""Detail: an optional residual in the sample domain, for what the synthesis net cannot draw (sharp text, graphics, very high quality).
+
+A picture with detail carries a step and, for each 8x8 cell (8x8 luma with its two 4x4 chroma blocks), whether it is refined, as a
+4x4 DCT (the integer transform of HEVC, ITU-T H.265 8.6.4.2) or as plain samples (transform skip). Levels are coded in adaptive binary contexts: last position,
+significance, magnitude, sign. All integers; the refined picture is what is shown and referred to.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from .entropy import decode_bit, decode_raw, encode_bit, encode_raw
+from .motion.code import DETAIL
+
+# contexts, from DETAIL on
+FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, END = 0, 1, 4, 5, 16, 80, 144, 150, 178, 184
+STEPS = 64
+MAX_LEVEL = 1 << 14
+ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15], np.int64)
+RASTER = np.arange(16, dtype=np.int64)
+_M = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]], np.int64)
+_STEP8 = (64, 72, 81, 91, 102, 114)  # 64 * 2^(k/6)
+
+
+def step8(index: int) -> int:
+    """Quantisation step of index 0..63 in eighths of a 10-bit sample: 8 * 2^(index/6)."""
+    octave, k = divmod(index, 6)
+    return (_STEP8[k] << octave) >> 3
+
+
+@nb.njit(cache=True, nogil=True)
+def _clamp16(v):
+    return min(max(v, -32768), 32767)
+
+
+@nb.njit(cache=True, nogil=True)
+def inverse(levels, step, skip, out):
+    """levels (16,) raster order -> residual (16,) in 10-bit samples."""
+    if skip:
+        for i in range(16):
+            out[i] = (levels[i] * step + 4) >> 3
+        return
+    t = np.empty(16, np.int64)
+    for c in range(4):  # columns
+        for r in range(4):
+            s = np.int64(0)
+            for k in range(4):
+                s += _M[k, r] * _clamp16(levels[k * 4 + c] * step)
+            t[r * 4 + c] = _clamp16((s + 64) >> 7)
+    for r in range(4):
+        for c in range(4):
+            s = np.int64(0)
+            for k in range(4):
+                s += _M[k, c] * t[r * 4 + k]
+            out[r * 4 + c] = (s + 512) >> 10
+
+
+@nb.njit(cache=True, nogil=True)
+def _forward(e, out):
+    # orthonormal DCT times eight, in floats: the encoder's own business
+    t = np.empty(16)
+    for r in range(4):
+        for c in range(4):
+            s = 0.0
+            for k in range(4):
+                s += _M[c, k] * e[r * 4 + k]
+            t[r * 4 + c] = s / 128
+    for r in range(4):
+        for c in range(4):
+            s = 0.0
+            for k in range(4):
+                s += _M[r, k] * t[k * 4 + c]
+            out[r * 4 + c] = s * 8 / 128
+
+
+@nb.njit(cache=True, nogil=True)
+def _sig_context(skip, chroma, i, levels):
+    base = DETAIL + SIG + (skip * 2 + chroma) * 16
+    if not skip:
+        return base + i
+    right = abs(levels[i + 1]) if i % 4 < 3 else 0
+    below = abs(levels[i + 4]) if i < 12 else 0
+    return base + min(right, 2) + 3 * min(below, 2)
+
+
+@nb.njit(cache=True, nogil=True)
+def _sign_context(i, levels):
+    right = levels[i + 1] if i % 4 < 3 else 0
+    below = levels[i + 4] if i < 12 else 0
+    s = right + below
+    return DETAIL + SIGN + (0 if s == 0 else (1 if s > 0 else 2))
+
+
+@nb.njit(cache=True, nogil=True)
+def _encode_block(st, out, ctx, levels, skip, chroma):
+    scan = RASTER if skip else ZIGZAG
+    last = 15
+    while levels[scan[last]] == 0:
+        last -= 1
+    node = 1
+    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    for b in range(3, -1, -1):
+        bit = (last >> b) & 1
+        encode_bit(st, out, ctx, base + node, bit)
+        node = node * 2 + bit
+    ones = 0
+    for n in range(last, -1, -1):
+        i = scan[n]
+        v = levels[i]
+        if n < last:
+            encode_bit(st, out, ctx, _sig_context(skip, chroma, i, levels), 1 if v else 0)
+            if v == 0:
+                continue
+        a = abs(v) - 1
+        encode_bit(st, out, ctx, DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0)
+        if a:
+            ones += 1
+            k = 1
+            while k < 14:
+                more = 1 if a > k else 0
+                encode_bit(st, out, ctx, DETAIL + MAG + skip * 14 + k, more)
+                if not more:
+                    break
+                k += 1
+            if k == 14:
+                r, bits = a - 14 + 1, 0
+                while (r >> bits) > 1:
+                    bits += 1
+                for _ in range(bits):
+                    encode_raw(st, out, 1, 1)
+                encode_raw(st, out, 0, 1)
+                if bits:
+                    encode_raw(st, out, r & ((1 << bits) - 1), bits)
+        s = 1 if v < 0 else 0
+        if skip:
+            encode_bit(st, out, ctx, _sign_context(i, levels), s)
+        else:
+            encode_raw(st, out, s, 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _decode_block(st, data, ctx, levels, skip, chroma):
+    scan = RASTER if skip else ZIGZAG
+    levels[:] = 0
+    node = 1
+    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    for _ in range(4):
+        node = node * 2 + decode_bit(st, data, ctx, base + node)
+    last = node - 16
+    ones = 0
+    for n in range(last, -1, -1):
+        i = scan[n]
+        if n < last and not decode_bit(st, data, ctx, _sig_context(skip, chroma, i, levels)):
+            continue
+        a = 0
+        if decode_bit(st, data, ctx, DETAIL + GT1 + skip * 3 + min(ones, 2)):
+            ones += 1
+            a = 1
+            while a < 14 and decode_bit(st, data, ctx, DETAIL + MAG + skip * 14 + a):
+                a += 1
+            if a == 14:
+                bits = 0
+                while bits < 14 and decode_raw(st, data, 1):
+                    bits += 1
+                a += (1 << bits) - 1 + (decode_raw(st, data, bits) if bits else 0)
+        a = min(a + 1, MAX_LEVEL)
+        if skip:
+            s = decode_bit(st, data, ctx, _sign_context(i, levels))
+        else:
+            s = decode_raw(st, data, 1)
+        levels[i] = -a if s else a
+
+
+@nb.njit(cache=True, nogil=True)
+def _block_at(k, r, c):
+    """Plane, row and column of block k (0-3 luma, 4 Cb, 5 Cr) of the cell (r, c)."""
+    if k < 4:
+        return 0, r * 8 + (k >> 1) * 4, c * 8 + (k & 1) * 4
+    return k - 3, r * 4, c * 4
+
+
+@nb.njit(cache=True, nogil=True)
+def _rough_bits(levels):
+    """About what the levels of a block cost, in bits."""
+    bits, n = 0.0, 0
+    for i in range(16):
+        a = abs(levels[i])
+        if a:
+            n += 1
+            bits += 2.6 + (2.0 * np.log2(a) + 0.8 if a > 1 else 0.0)
+    return bits + (3.0 + 0.12 * (16 - n) if n else 0.5)
+
+
+@nb.njit(cache=True, nogil=True)
+def choose(source, planes, step, worth, weights, height, width, skip, levels):
+    """Decide the detail of a picture. source, planes: tuples of Y, U, V uint16; worth: bits that one unit of squared 10-bit error is worth;
+    weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; skip (H/8, W/8) int8 receives
+    -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32. Returns what it gains, in bits."""
+    gh, gw = skip.shape
+    e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
+    lev = np.zeros((2, 6, 16), np.int32)
+    total = 0.0
+    for r in range(gh):
+        for c in range(gw):
+            skip[r, c] = -1
+            if r * 8 >= height or c * 8 >= width:
+                continue
+            gain = np.array([-2.0, -2.0])
+            for k in range(6):
+                p, y, x = _block_at(k, r, c)
+                before = 0.0
+                for i in range(16):
+                    e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(planes[p][y + i // 4, x + i % 4])
+                    before += e[i] * e[i]
+                w = worth * weights[p]
+                for mode in range(2):
+                    lev[mode, k] = 0
+                    if before * w < 3:
+                        continue
+                    if mode == 0:
+                        _forward(e, t)
+                    some = False
+                    for i in range(16):
+                        v = (t[i] if mode == 0 else e[i] * 8) / step
+                        a = int(abs(v) + 0.36)
+                        lev[mode, k, i] = min(a, MAX_LEVEL - 1) if v >= 0 else -min(a, MAX_LEVEL - 1)
+                        some = some or a > 0
+                    if not some:
+                        continue
+                    inverse(lev[mode, k], step, mode, rec)
+                    after = 0.0
+                    for i in range(16):
+                        after += (e[i] - rec[i]) ** 2
+                    g = (before - after) * w - _rough_bits(lev[mode, k])
+                    if g > 0:
+                        gain[mode] += g
+                    else:
+                        lev[mode, k] = 0
+            m = 1 if gain[1] > gain[0] else 0
+            if gain[m] > 0:
+                skip[r, c] = m
+                levels[r, c] = lev[m]
+                total += gain[m]
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _add(plane, y, x, rec):
+    for i in range(16):
+        v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
+        plane[y + i // 4, x + i % 4] = min(max(v, 0), 1023)
+
+
+@nb.njit(cache=True, nogil=True)
+def _cell_context(skip, r, c):
+    return DETAIL + CELL + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
+
+
+@nb.njit(cache=True, nogil=True)
+def encode_detail(st, out, ctx, step_index, step, skip, levels, planes):
+    """Code what :func:`choose` decided and refine the planes; step_index -1: no detail."""
+    if step_index < 0:
+        encode_bit(st, out, ctx, DETAIL + FRAME, 0)
+        return
+    encode_bit(st, out, ctx, DETAIL + FRAME, 1)
+    encode_raw(st, out, step_index, 6)
+    rec = np.empty(16, np.int64)
+    for r in range(skip.shape[0]):
+        for c in range(skip.shape[1]):
+            on = skip[r, c] >= 0
+            encode_bit(st, out, ctx, _cell_context(skip, r, c), 1 if on else 0)
+            if not on:
+                continue
+            encode_bit(st, out, ctx, DETAIL + SKIP, skip[r, c])
+            coded = 0
+            for k in range(6):
+                lv = levels[r, c, k]
+                some = False
+                for i in range(16):
+                    some = some or lv[i] != 0
+                encode_bit(st, out, ctx, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2), 1 if some else 0)
+                if some:
+                    coded += 1
+                    _encode_block(st, out, ctx, lv, skip[r, c], 1 if k > 3 else 0)
+                    inverse(lv, step, skip[r, c], rec)
+                    p, y, x = _block_at(k, r, c)
+                    _add(planes[p], y, x, rec)
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_detail(st, data, ctx, steps, skip, planes):
+    """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
+    if not decode_bit(st, data, ctx, DETAIL + FRAME):
+        return
+    step = steps[decode_raw(st, data, 6)]
+    rec = np.empty(16, np.int64)
+    lv = np.zeros(16, np.int32)
+    for r in range(skip.shape[0]):
+        for c in range(skip.shape[1]):
+            skip[r, c] = -1
+            if not decode_bit(st, data, ctx, _cell_context(skip, r, c)):
+                continue
+            mode = decode_bit(st, data, ctx, DETAIL + SKIP)
+            skip[r, c] = mode
+            coded = 0
+            for k in range(6):
+                if decode_bit(st, data, ctx, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2)):
+                    coded += 1
+                    _decode_block(st, data, ctx, lv, mode, 1 if k > 3 else 0)
+                    inverse(lv, step, mode, rec)
+                    p, y, x = _block_at(k, r, c)
+                    _add(planes[p], y, x, rec)
+
+
+STEP_TABLE = np.array([step8(i) for i in range(STEPS)], np.int64)
