@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Turn results of the judge (rd.py) into docs/benchmarks.md's table and the plot docs/rd.png.
+
+    tools/report.py rd.json [more.json ...] --plot docs/rd.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+NAMES = ("x264-medium", "x265-medium", "svtav1-p6")
+
+
+def cell(v: float | None) -> str:
+    return "undefined" if v is None else f"{v:+.1f}"
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("results", nargs="+", type=Path)
+    ap.add_argument("--plot", type=Path)
+    a = ap.parse_args()
+    points: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    bd: dict[tuple[str, str], tuple[float | None, float | None]] = {}
+    for f in a.results:
+        d = json.loads(f.read_text())
+        points |= d["points"]
+        bd |= {(clip, name): (psnr, ssim) for clip, name, psnr, ssim in d["bd"]}
+    print("| clip | vqcodec, bpp / dB at crf 14, 24, 34, 44 | " + " | ".join(f"{n}: PSNR, MS-SSIM" for n in NAMES) + " |")
+    print("|---|---|" + "---|" * len(NAMES))
+    for clip in sorted(points):
+        ours = ", ".join(f"{p['bpp']:.4f} / {p['psnr']:.2f}" for p in points[clip]["vqcodec"])
+        print(f"| {clip} | {ours} | " + " | ".join(", ".join(cell(v) for v in bd[clip, n]) for n in NAMES) + " |")
+    means = []
+    for n in NAMES:
+        for i in (0, 1):
+            v = [x for clip in points if (x := bd[clip, n][i]) is not None]
+            means.append(f"{sum(v) / len(v):+.1f} ({len(v)})" if v else "undefined")
+    print("| **mean (clips)** | | " + " | ".join(", ".join(means[2 * i : 2 * i + 2]) for i in range(len(NAMES))) + " |")
+    if a.plot:
+        fig, axes = plt.subplots(2, (len(points) + 1) // 2, figsize=(16, 7.5))
+        for ax, clip in zip(axes.flat, sorted(points), strict=False):
+            for name, style in (("vqcodec", "ko-"), ("x264-medium", "C0.--"), ("x265-medium", "C1.--"), ("svtav1-p6", "C2.--")):
+                p = sorted((x["bpp"], x["psnr"]) for x in points[clip][name])
+                ax.semilogx([x[0] for x in p], [x[1] for x in p], style, label=name, linewidth=1.2)
+            ax.set_title(clip, fontsize=10)
+            ax.grid(alpha=0.3, which="both")
+        for ax in axes[-1]:
+            ax.set_xlabel("bits per pixel")
+        for ax in axes[:, 0]:
+            ax.set_ylabel("PSNR (6Y+U+V)/8, dB")
+        axes.flat[0].legend(fontsize=9)
+        fig.tight_layout()
+        fig.savefig(a.plot, dpi=80)
+
+
+if __name__ == "__main__":
+    main()
