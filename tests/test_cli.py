@@ -78,6 +78,8 @@ def test_refusals(tmp_path: Path, clip: Path, coded: Path) -> None:
         (["encode", str(clip), new, "-ss", "5", "-to", "2"], 2, "before"),
         (["encode", str(clip), str(clip), "-y"], 2, "same file"),
         (["encode", str(tmp_path / "none.mkv"), new], 3, "no such file"),
+        (["encode", str(clip), new, "--stats", new], 2, "same file"),
+        (["decode", str(coded), str(tmp_path / "a.mkv"), "--vcodec", "aac"], 2, "no encoder"),
         (["encode", str(clip), str(coded)], 5, "exists"),
         (["encode", "-y", "-n", str(clip), str(coded)], 5, "exists"),
         (["encode", str(clip), str(tmp_path / "no" / "a.vqv")], 5, "no folder"),

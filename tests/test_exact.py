@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vqcodec.errors import VqvError, WeightsError
+from vqcodec.errors import UsageError, VqvError, WeightsError
 from vqcodec.nets.exact import EXACT_LIMIT, ExactBlock, ExactLinear, Float32Backend, Int8Backend, choose_backend, self_test
 from vqcodec.nets.layers import anchor_weights, shuffle, unshuffle
 from vqcodec.nets.prior import Prior
@@ -108,10 +108,10 @@ def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("VQCODEC_BACKEND", "int8")
     assert choose_backend("auto").name == "int8"
     for device in ("cuda", "cuda:1", "mps"):
-        with pytest.raises(VqvError, match="int8 runs on the CPU only"):
+        with pytest.raises(UsageError, match="int8 runs on the CPU only"):
             choose_backend(device)
     monkeypatch.setenv("VQCODEC_BACKEND", "fast")
-    with pytest.raises(VqvError, match="int8 or float32"):
+    with pytest.raises(UsageError, match="int8 or float32"):
         choose_backend("cpu")
     monkeypatch.delenv("VQCODEC_BACKEND")
     monkeypatch.setattr("vqcodec.nets.exact.self_test", lambda b: b.name == "float32")
@@ -123,7 +123,7 @@ def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_our_error() -> None:
-    with pytest.raises(VqvError, match="cuda"):
+    with pytest.raises(UsageError, match="cuda"):
         choose_backend("cuda")
 
 

@@ -59,6 +59,10 @@ def config(folder: Path, text: str) -> Path:
         ("stage = 3", UsageError, "train.toml"),
         (STAGE + "[shape.intra]\nwide = 3", UsageError, "wide"),
         (STAGE + "[shape.other]\nlatent = 8", UsageError, "shape 'other'"),
+        (STAGE + "[shape.inter]\nlatent = 7", UsageError, "multiple of 8"),
+        (STAGE + "[data]\ncrop = 100", UsageError, "multiple of 64"),
+        (STAGE + "[run]\nthreads = 0", UsageError, "at least 1"),
+        (STAGE + "[run]\ninit.intra = 'none.safetensors'", InputError, "no such file"),
         (STAGE + '[data]\nclips = "nowhere"', InputError, "nowhere: no such folder"),
     ],
 )

@@ -155,6 +155,23 @@ def test_cut_source_is_noticed(tmp_path: Path, name: str) -> None:
         assert 1 <= n <= 40 and source.corrupt >= 1 and source.warnings
 
 
+def test_an_mkv_that_starts_late_is_not_taken_for_cut(tmp_path: Path) -> None:
+    """Matroska's durations count from zero: the start of the pictures was once added to them."""
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv420p"
+        for i in range(4):
+            frame = av.VideoFrame(32, 16, "yuv420p")
+            for p in frame.planes:
+                p.update(bytes([60 + i]) * p.buffer_size)
+            frame.pts, frame.time_base = 13 + i, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with VideoSource(path) as source:
+        assert len(list(source)) == 4 and source.corrupt == 0 and not source.warnings
+
+
 def test_refused_inputs(tmp_path: Path) -> None:
     def bad(name: str, data: bytes, match: str) -> None:
         path = tmp_path / name

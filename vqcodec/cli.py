@@ -278,6 +278,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="vqcodec: %(message)s", level=logging.DEBUG if detailed else logging.WARNING)
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup stays nohup
+            signal.signal(signal.SIGHUP, _terminate)
     except ValueError:
         pass  # not in the main thread
     stdout = sys.stdout
@@ -303,6 +305,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("not enough memory", 6, detailed)
     except Exception as exc:
+        # torch has no common type for it: CPU and GPU allocators raise RuntimeErrors of their own
+        if "OutOfMemory" in type(exc).__name__ or "can't allocate memory" in str(exc):
+            return _fail("not enough memory", 6, detailed)
         return _fail(f"internal error: {type(exc).__name__}: {exc}", 1, detailed)
 
 

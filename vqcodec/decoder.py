@@ -138,6 +138,9 @@ class GopDecoder:
             where = "" if "byte" in str(exc) or "lost" in str(exc) else f"GOP {i} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}, byte {entry.offset}): "
             self._lost(i, DamageError(where + str(exc)))
         if done < entry.count:
+            lost, limit = self._report.concealed + entry.count - done, self._options.limits.concealed
+            if lost > limit:  # before a list of as many times is made
+                raise LimitError(f"{lost} frames are lost, over the limit of {limit}")
             if times is None or (self._last_pts is not None and done == 0 and times[0] <= self._last_pts):
                 times = lost_times(entry, self._last_pts, self._next_pts(i), self._step)
             for picture in self._conceal(entry.count - done):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import threading
 import time
@@ -191,6 +192,8 @@ def encode(
     check_input(src_path)
     check_output(dst_path, [src_path], overwrite)
     if options.stats:
+        if os.path.realpath(options.stats) == os.path.realpath(dst_path):
+            raise UsageError(f"{dst_path}: the output and --stats are the same file")
         check_output(options.stats, [src_path], overwrite)
     from .video import VideoSource
 
@@ -204,8 +207,9 @@ def encode(
         from .weights import load_codec
 
         codec = load_codec(weights, options.device, options.threads)
-        file = stack.enter_context(atomic_output(dst_path, overwrite))
+        # entered first, so that it gets its name last: no statistics without their video
         stats = stack.enter_context(atomic_output(options.stats, overwrite)) if options.stats else None
+        file = stack.enter_context(atomic_output(dst_path, overwrite))
         frames = read_ahead(source)
         stack.callback(frames.close)  # type: ignore[attr-defined]
         pipeline: _Pipeline | None = None

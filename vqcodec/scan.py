@@ -45,6 +45,7 @@ class ContainerReader:
         self.size = file.seek(0, os.SEEK_END)
         self.damaged: list[str] = []
         self.complete = False
+        self._chunk_at, self._chunk = 0, b""  # what the search for sync words read last
         self._found_index: list[IndexEntry] | None = None
         index, copy = self._read_index()
         raw = self._read_header(copy)
@@ -207,13 +208,15 @@ class ContainerReader:
     def _next_sync(self, pos: int) -> int:
         """Offset of the next sync word from ``pos``, or the file's size."""
         while pos < self.size:
-            chunk = self._at(pos, _CHUNK)
-            i = chunk.find(SYNC)
+            # many false sync words in one chunk must not read it many times
+            if not self._chunk_at <= pos <= self._chunk_at + len(self._chunk) - len(SYNC):
+                self._chunk_at, self._chunk = pos, self._at(pos, _CHUNK)
+            i = self._chunk.find(SYNC, pos - self._chunk_at)
             if i >= 0:
-                return pos + i
-            if len(chunk) < _CHUNK:
+                return self._chunk_at + i
+            if self._chunk_at + len(self._chunk) >= self.size:
                 break
-            pos += len(chunk) - len(SYNC) + 1
+            pos = self._chunk_at + len(self._chunk) - len(SYNC) + 1
         return self.size
 
     def _merge(self, index: list[IndexEntry] | None, found: list[IndexEntry]) -> list[IndexEntry]:

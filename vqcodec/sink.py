@@ -53,7 +53,8 @@ def choose_codec(path: str | os.PathLike[str], width: int, height: int, vcodec: 
             return "ffv1", f"pictures of {width}x{height} don't fit {name}, which needs even sizes: ffv1 is used"
         raise UsageError(f"{path}: {name} needs even sizes, the pictures are {width}x{height}; use --vcodec ffv1 in .mkv, or .y4m")
     try:
-        av.codec.Codec(name, "w")
+        if av.codec.Codec(name, "w").type != "video":
+            raise ValueError(name)
     except Exception as exc:
         raise UsageError(f"vcodec: {name!r} is no encoder of this FFmpeg") from exc
     return name, None

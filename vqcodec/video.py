@@ -168,7 +168,7 @@ class VideoSource:
             try:
                 hours, minutes, seconds = tag.split(":")
                 return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
-            except ValueError:
+            except (ValueError, ZeroDivisionError):
                 return None
         if s.duration and s.time_base:
             return s.duration * s.time_base
@@ -264,7 +264,9 @@ class VideoSource:
             declared = self._declared()
             step = self._step * self.time_base
             if declared and self._end is not None:
-                missing = origin * self.time_base + declared - self._end
+                # Matroska's durations are end times: they count from zero, not from the first picture
+                zero = 0 if "matroska" in self._container.format.name else origin * self.time_base
+                missing = zero + declared - self._end
                 if missing > max(2 * step, Fraction(1, 10)):
                     count = max(1, int(missing / step))
                     self.corrupt += count

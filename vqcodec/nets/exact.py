@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import VqvError, WeightsError
+from ..errors import UsageError, VqvError, WeightsError
 
 EXACT_LIMIT = 1 << 24  # below this every integer is a float32
 _F = np.float32
@@ -256,11 +256,11 @@ def choose_backend(device: str = "auto") -> Backend:
     """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; VQCODEC_BACKEND=int8|float32 forces one. It has passed its self-test."""
     forced = os.environ.get("VQCODEC_BACKEND", "")
     if forced not in ("", "int8", "float32"):
-        raise VqvError(f"VQCODEC_BACKEND={forced!r}: use int8 or float32")
+        raise UsageError(f"VQCODEC_BACKEND={forced!r}: use int8 or float32")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() and forced != "int8" else "cpu"
     if forced == "int8" and device != "cpu":
-        raise VqvError(f"VQCODEC_BACKEND=int8 runs on the CPU only, not on device {device}")
+        raise UsageError(f"VQCODEC_BACKEND=int8 runs on the CPU only, not on device {device}")
     options: list[Backend] = []
     if device == "cpu" and forced != "float32":
         options.append(Int8Backend())
@@ -271,7 +271,7 @@ def choose_backend(device: str = "auto") -> Backend:
             if self_test(b):
                 return b
         except (RuntimeError, AssertionError, NotImplementedError) as exc:  # what torch raises for a device that isn't there
-            raise VqvError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
+            raise UsageError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
     raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test")
 
 

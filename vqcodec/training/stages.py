@@ -6,6 +6,7 @@ each stage, the pairs, ``train.log``. A run that was stopped goes on where its l
 
 from __future__ import annotations
 
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -66,6 +67,25 @@ class Config:
     threads: int = 1
     seed: int = 0
     shapes: dict[str, NetShape] = field(default_factory=lambda: {"intra": INTRA, "inter": INTER})
+    init: dict[str, Path] = field(default_factory=dict)  # float models to go on from, by frame type
+
+    def __post_init__(self) -> None:
+        for name, low in (("crop", 64), ("threads", 1), ("seed", 0), ("pages", 0)):
+            v = getattr(self, name)
+            if not isinstance(v, int) or v < low:
+                raise UsageError(f"{name} = {v!r}: use a whole number of at least {low}")
+        if self.crop % 64:
+            raise UsageError(f"crop = {self.crop}: use a multiple of 64")
+        for kind, s in self.shapes.items():
+            for name, v in s.to_dict().items():
+                step = 8 if name not in ("inter", "enc_blocks", "dec_blocks") else 0
+                if step and (not isinstance(v, int) or v < step or v % step):
+                    raise UsageError(f"shape.{kind}: {name} = {v!r}: use a multiple of {step}")
+        for kind, path in self.init.items():
+            if kind not in self.shapes:
+                raise UsageError(f"run.init: {kind!r}: use intra or inter")
+            if not path.is_file():
+                raise InputError(f"{path}: no such file")
 
     @classmethod
     def load(cls, path: str | Path) -> Config:
@@ -96,6 +116,7 @@ class Config:
                 held_out=set(data.pop("held_out", [])),
                 folder=base / run.pop("folder", "runs/default"),
                 stages=stages,
+                init={k: base / v for k, v in run.pop("init", {}).items()},
                 shapes={k: replace(s, **shapes.get(k, {})) for k, s in both.items()},
                 **data,
                 **run,
@@ -132,7 +153,7 @@ class Recipe:
 
     def log(self, text: str) -> None:
         line = f"{time.strftime('%H:%M:%S')} {text}"
-        print(line, flush=True)
+        print(line, file=sys.stderr, flush=True)
         with open(self.c.folder / "train.log", "a") as f:
             f.write(line + "\n")
 
@@ -184,9 +205,23 @@ class Recipe:
     def model(self, kind: str) -> FrameModel:
         if kind not in self.models:
             m = FrameModel(self.c.shapes[kind])
-            transform_start(m, self.pictures()[0] if kind == "intra" else self.pairs()[0])
+            if kind in self.c.init:
+                self.load(m, self.c.init[kind])
+            else:
+                transform_start(m, self.pictures()[0] if kind == "intra" else self.pairs()[0])
             self.models[kind] = m
         return self.models[kind]
+
+    @staticmethod
+    def load(m: FrameModel, path: Path) -> None:
+        """Weights of a float model as ``weights/training`` holds them. Raises InputError for another file or other sizes."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            m.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+        except (SafetensorError, RuntimeError) as exc:
+            raise InputError(f"{path}: no float model of these sizes: {exc}") from exc
 
     def train(self, n: int, s: Stage) -> None:
         path = self.c.folder / f"{n:02d}-{s.kind}.pt"
