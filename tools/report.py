@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turn results of the judge (rd.py) into docs/benchmarks.md's table and the plot docs/rd.png.
 
-    tools/report.py rd.json [more.json ...] --plot docs/rd.png
+tools/report.py rd.json [more.json ...] --plot docs/rd.png
 """
 
 from __future__ import annotations
