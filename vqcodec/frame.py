@@ -107,17 +107,19 @@ class FrameCoder:
 
     # -- encoder
 
-    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded]) -> tuple[Coded, bytes, dict[str, Any]]:
+    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], target: int | None = None) -> tuple[Coded, bytes, dict[str, Any]]:
         """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics.
 
-        ``q`` is the quality of its level. A frame that needs much detail (text, graphics) is also tried with its latent coded worse.
+        ``q`` is the quality of its level, ``target`` (q unless given) the one aimed at: above q, the detail reaches for it. A frame
+        that needs much detail (text, graphics) is also tried with its latent coded worse.
         """
-        best = self._encode(source, number, level, q, 0, refs)
+        target = q if target is None else target
+        best = self._encode(source, number, level, q, 0, refs, target)
         if best[2].get("refined", 0) > self.rate.detail_share:
-            cost = self._cost(source, *best[:2], q)
+            cost = self._cost(source, *best[:2], target)
             for drop in self.rate.detail_drops:
-                other = self._encode(source, number, level, q, -min(drop, q), refs)
-                c = self._cost(source, *other[:2], q)
+                other = self._encode(source, number, level, q, -min(drop, q), refs, target)
+                c = self._cost(source, *other[:2], target)
                 if c >= cost:
                     break
                 best, cost = other, c
@@ -128,7 +130,7 @@ class FrameCoder:
         error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, coded.planes, strict=True))
         return 8 * len(data) + self.rate.detail(q)[1] * error
 
-    def _encode(self, source: Planes, number: int, level: int, level_q: int, delta: int, refs: list[Coded]) -> tuple[Coded, bytes, dict[str, Any]]:
+    def _encode(self, source: Planes, number: int, level: int, level_q: int, delta: int, refs: list[Coded], aim: int) -> tuple[Coded, bytes, dict[str, Any]]:
         from .motion.search import coarse_vectors, optical_flow, phases, search
 
         q = level_q + delta
@@ -176,7 +178,7 @@ class FrameCoder:
                 quantizer.encode_half(st, out, cls, half, books.dims, books.sizes, symbols, tables.cdf, tables.seen)
             mark()
             planes = self._reconstruct(nets.synthesis(self._tensor(yq), pred8, q), pred)
-        step, worth = self.rate.detail(level_q)
+        step, worth = self.rate.detail(aim)
         skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
         gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, np.array(PLANE_WEIGHTS), self.height, self.width, skip, levels)
         step = step if gain > DETAIL_BITS else -1

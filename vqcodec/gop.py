@@ -63,9 +63,15 @@ def gop_order(frames: int) -> list[list[Slot]]:
     return out
 
 
+def targets(crf: float) -> list[int]:
+    """Quality aimed at on each level at a crf of 0..63. May lie above 63, the best that the nets know: the detail does the rest."""
+    key = round(70 - 1.12 * crf + 1.5 * max(0.0, 14 - crf))
+    return [max(0, key + o) for o in OFFSETS]
+
+
 def qualities(crf: float) -> list[int]:
     """Quality index 0..63 of each level at a crf of 0..63."""
-    return [int(min(63, max(0, round(70 - 1.12 * crf) + o))) for o in OFFSETS]
+    return [min(63, t) for t in targets(crf)]
 
 
 def checksum_update(crc: int, pic10: Picture) -> int:
@@ -117,7 +123,7 @@ class GopEncoder:
     def __init__(self, codec: Any, width: int, height: int, crf: float):
         self.coder = FrameCoder(codec, width, height)
         self.width, self.height = width, height
-        self.q = qualities(crf)
+        self.q, self.target = qualities(crf), targets(crf)
         self.pool, self.count, self.closed = _Pool(), 0, False
         self.parts: list[bytes] = []
         self.crc, self.sse, self.stats = 0, [0.0, 0.0, 0.0], []  # type: ignore[var-annotated]
@@ -135,7 +141,7 @@ class GopEncoder:
         uses = Counter(r for s in slots for r in s.refs)
         for s in slots:
             source = pictures[s.frame - first]
-            coded, data, stats = self.coder.encode(pad(source, self.width, self.height), s.frame, s.level, self.q[s.level], self.pool.refs(s))
+            coded, data, stats = self.coder.encode(pad(source, self.width, self.height), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level])
             self.pool.frames[s.frame] = coded
             self.parts.append(data)
             # the interpolated phases of a reference are large: drop them with their last use (the key frame opens the next mini-GOP)

@@ -1,0 +1,43 @@
+"""The weights in the repository: every quality works and is worth its bits, and both backends agree on them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from vqcodec.gop import GopEncoder, checksum_update, decode_gop
+from vqcodec.picture import Picture
+from vqcodec.training.data import read_clip
+from vqcodec.weights import load_codec
+
+CLIP = Path(__file__).parent / "data" / "tiny.mkv"
+FRAMES = 5
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    return [Picture(y, c[0], c[1]) for y, c in read_clip(CLIP, limit=FRAMES)]
+
+
+def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(pictures: list[Picture], monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+    h, w = pictures[0].y.shape
+    codec = load_codec(device="cpu", threads=1)
+    monkeypatch.setenv("VQCODEC_BACKEND", "float32")
+    other = load_codec(device="cpu", threads=1)
+    sizes, errors = [], []
+    for crf in (0, 7, 14, 24, 34, 44, 54, 63):
+        e = GopEncoder(codec, w, h, crf)
+        e.add(pictures[:1])
+        e.add(pictures[1:])
+        r = e.finish()
+        crc = 0
+        for p in decode_gop(other, r.body, r.frames, w, h, batch=2):
+            crc = checksum_update(crc, p)
+        assert crc == r.checksum, crf
+        sizes.append(len(r.body))
+        errors.append(6 * math.log(r.sse[0]) + sum(math.log(4 * s) for s in r.sse[1:]))
+    assert all(a > b for a, b in zip(sizes, sizes[1:], strict=False)), sizes
+    assert all(a < b for a, b in zip(errors, errors[1:], strict=False)), errors
+    assert sizes[0] > 20 * sizes[-1]
