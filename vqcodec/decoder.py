@@ -94,9 +94,7 @@ class GopDecoder:
         return gops[i + 1].first_pts if i + 1 < len(gops) else None
 
     def _conceal(self, count: int) -> Iterator[Picture]:
-        header, limit = self._reader.header, self._options.limits.concealed
-        if self._report.concealed + count > limit:
-            raise LimitError(f"{self._report.concealed + count} frames are lost, over the limit of {limit}")
+        header = self._reader.header
         if self._held is None:
             self._held = gray(header.width, header.height)
         for _ in range(count):

@@ -18,9 +18,9 @@ from .motion.code import CONTEXTS, QDELTA, Field, decode_motion
 from .motion.predict import compensate
 from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
-from .picture import Picture, chroma_size
+from .picture import Picture, plane8
 from .quantizer import Tables
-from .rate import PLANE_WEIGHTS, RateParameters
+from .rate import PLANE_WEIGHTS, RateParameters, lagrangian
 
 ALIGN = 64
 MAX_QDELTA = 63
@@ -140,7 +140,7 @@ class FrameCoder:
         mark = lambda: marks.append(_bits_so_far(st))
         _encode_qdelta(st, out, ctx, delta)
         mark()
-        luma8 = np.minimum((source[0] + 2) >> 2, 255).astype(np.uint8)
+        luma8 = plane8(source[0])
         pred = pred8 = None
         leaves = np.empty((self.h * self.w // 64, 3), np.int32)
         n = 0
@@ -148,7 +148,7 @@ class FrameCoder:
             flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
             for k, r in enumerate(refs):
                 if r.phases is None:
-                    r.phases, r.luma8 = phases(r.planes[0]), np.minimum((r.planes[0] + 2) >> 2, 255).astype(np.uint8)
+                    r.phases, r.luma8 = phases(r.planes[0]), plane8(r.planes[0])
                 assert r.luma8 is not None
                 flow[k, 0] = optical_flow(luma8, r.luma8)
                 flow[k, 1:] = coarse_vectors(luma8, r.luma8, r.number - number)
@@ -187,7 +187,7 @@ class FrameCoder:
         size = int(entropy.finish(st, out))
         data = out[:size].tobytes()
         bits = dict(zip(ELEMENTS, np.diff(marks).round(1).tolist(), strict=True)) | {"flush": round(size * 8 - marks[-1], 1)}
-        stats: dict[str, Any] = {"q": q, "bits": bits, "lambda": self.rate.lagrangian(level_q)}
+        stats: dict[str, Any] = {"q": q, "bits": bits, "lambda": lagrangian(level_q)}
         if step >= 0:
             stats["refined"] = round(float((skip >= 0).mean()), 4)
         if refs:
@@ -314,4 +314,4 @@ def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
     return -n if sign else n
 
 
-__all__ = ["Coded", "FrameCoder", "chroma_size", "pad", "padded_size"]
+__all__ = ["Coded", "FrameCoder", "pad", "padded_size"]

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from .bits import Reader, Writer
-from .entropy import new_contexts
 from .errors import DamageError
 from .frame import Coded, FrameCoder, pad
-from .picture import Picture, chroma_size
+from .picture import Picture, chroma_size, plane8
 
 MINI_GOP = 16
 LEVELS = 7  # I, key, and the five possible levels of a pyramid of 32
@@ -89,7 +88,7 @@ def crop(c: Coded, width: int, height: int) -> Picture:
 def _squared_error(a: np.ndarray, b8: np.ndarray) -> float:
     """Sum of squared differences on the 8-bit scale, of what an 8-bit output shows if b is 8-bit, else of the 10-bit samples."""
     if b8.dtype == np.uint8:
-        d = np.minimum((a + 2) >> 2, 255).astype(np.int32) - b8
+        d = plane8(a).astype(np.int32) - b8
         return float(np.dot(d.ravel(), d.ravel()))
     d = (a.astype(np.int64) - b8).ravel()
     return float(np.dot(d, d)) / 16
@@ -228,4 +227,4 @@ def body_stats(codec: Any, body: bytes | memoryview, frames: int, w: int, h: int
     return sorted(rows, key=lambda r: r["frame"])
 
 
-__all__ = ["GopEncoder", "GopResult", "Slot", "body_stats", "checksum_update", "decode_gop", "gop_order", "new_contexts"]
+__all__ = ["GopEncoder", "GopResult", "Slot", "body_stats", "checksum_update", "decode_gop", "gop_order"]

@@ -7,6 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 
+def plane8(plane: np.ndarray) -> np.ndarray:
+    """A plane of 10 bits (uint16) rounded to 8 (uint8): (v + 2) >> 2, at most 255."""
+    return np.minimum((plane + np.uint16(2)) >> 2, 255).astype(np.uint8)
+
+
 class Picture(NamedTuple):
     """A 4:2:0 picture: planes of shape (H, W), (ceil(H/2), ceil(W/2)) twice; uint8 for 8 bits, uint16 for values of 10 bits."""
 
@@ -23,7 +28,7 @@ class Picture(NamedTuple):
         """Rounded to 8 bits: (v + 2) >> 2, at most 255; 8-bit pictures as they are."""
         if not self.ten_bit:
             return self
-        return Picture(*(np.minimum((p + np.uint16(2)) >> 2, 255).astype(np.uint8) for p in self))
+        return Picture(*(plane8(p) for p in self))
 
     def to10(self) -> Picture:
         """Values times four for 8-bit pictures; 10-bit pictures as they are."""

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+
+def lagrangian(q: Any) -> Any:
+    """lambda: bits per pixel that one unit of squared 8-bit error is worth at quality q (a number or a tensor); doubles every six steps."""
+    return 1.5e-4 * 2 ** (q / 6)
+
+
+def uniform_step(q: float) -> float:
+    """Step of the uniform quantiser that lambda asks for at high rate (1/lambda = 2 ln 2 step^2 / 12), in 8-bit samples."""
+    return math.sqrt(12 / (2 * math.log(2) * lagrangian(q)))
 
 
 @dataclass(frozen=True)
@@ -21,23 +32,16 @@ class RateParameters:
     detail_share: float = 0.1
     detail_drops: tuple[int, ...] = (16, 32)
 
-    @staticmethod
-    def lagrangian(q: float) -> float:
-        """Bits per pixel that one unit of squared 8-bit error is worth at quality q: doubles every six steps."""
-        return 1.5e-4 * 2 ** (q / 6)
-
     def motion(self, q: float) -> tuple[float, float, float]:
         """For the search: SAD that one bit is worth (HM: square root of the squared-error lambda), bits that a unit of squared
         error of a sample is worth, squared error a sample that is left after coding."""
-        k = self.lagrangian(q)
+        k = lagrangian(q)
         return self.motion_sad * k**-0.5, self.motion_worth * k, self.motion_floor / k
 
     def detail(self, q: float) -> tuple[int, float]:
-        """Step index of the detail (a uniform quantiser at high rate: 1/lambda = 2 ln 2 step^2 / 12) and bits that a unit of squared
-        error of a 10-bit sample is worth."""
-        k = self.lagrangian(q)
-        step = 4 * math.sqrt(12 / (2 * math.log(2) * k))
-        return min(63, max(0, round(6 * math.log2(step) + self.detail_offset))), k / 16
+        """Step index of the detail and bits that a unit of squared error of a 10-bit sample is worth."""
+        index = round(6 * math.log2(4 * uniform_step(q)) + self.detail_offset)
+        return min(63, max(0, index)), lagrangian(q) / 16
 
 
 PLANE_WEIGHTS = (0.75, 1.5, 1.5)  # of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained

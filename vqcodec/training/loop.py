@@ -12,15 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..rate import lagrangian
 from .data import Crops
 from .model import FrameModel
 
 CHROMA_WEIGHT = 3.0  # of the error of U and V against Y: the judged PSNR averages planes in dB, and chroma's is 4-6 dB higher
-
-
-def lagrangian(q: Tensor | float) -> Tensor | float:
-    """lambda in bits per pixel per squared 8-bit error; doubles every six steps of the quality index."""
-    return 1.5e-4 * 2 ** (q / 6)
 
 
 def distortion(out: Tensor, x: Tensor) -> Tensor:

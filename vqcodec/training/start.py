@@ -1,7 +1,7 @@
 """Starting weights: the nets begin as a Karhunen-Loeve transform codec instead of noise.
 
 The residual blocks start at zero, so analysis and synthesis are linear; set to the principal components of 16x16 blocks they
-code high rates at once, which random weights took over an hour to learn. The blocks then learn what a linear transform lacks.
+code high rates at once, which random weights had not learned after eight minutes (docs/design.md). The blocks then learn what a linear transform lacks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..nets.layers import Block, unshuffle
 from ..nets.shape import GROUP
+from ..rate import uniform_step
 from .data import Crops
-from .loop import CHROMA_WEIGHT, lagrangian
+from .loop import CHROMA_WEIGHT
 from .model import FrameModel
 
 TRUNK = 8.0  # trunk value of a full-range sample difference
@@ -41,8 +42,8 @@ def weighted(x: Tensor) -> Tensor:
 
 
 def lagrangian_step() -> float:
-    """Optimal uniform step at STEP_Q for an orthonormal transform at high rate, in units of the full range: 1/lambda = 2 ln 2 step^2 / 12."""
-    return math.sqrt(12 / (2 * math.log(2) * float(lagrangian(STEP_Q)))) / 255
+    """Optimal uniform step at STEP_Q for an orthonormal transform, in units of the full range."""
+    return uniform_step(STEP_Q) / 255
 
 
 def transform_start(m: FrameModel, data: Crops) -> None:
