@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 CRF ?= 28
+SECONDS ?= 60
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install kernels demo test test-all check format train dist clean
+.PHONY: help venv install kernels demo test test-all fuzz check format train dist clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ test: $(KERNELS) ## Run the tests but the slow ones.
 
 test-all: $(KERNELS) ## Run all tests.
 	$(BIN)/python -m pytest -q -n $(JOBS) -m ""
+
+fuzz: $(KERNELS) ## Try changed files on all that reads them: SECONDS=600.
+	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz.py
 
 check: $(INSTALLED) ## Check format, lint and types.
 	$(BIN)/ruff format --check

@@ -13,8 +13,7 @@ from clips import moving, picture
 SIZES = dict(enc8=16, enc16=16, enc_blocks=1, latent=16, hyper=8, hyper_up=8, context=8, context_out=8, prior=16, dec16=16, dec8=16, dec_blocks=2)
 
 
-@pytest.fixture(scope="session")
-def tiny_models() -> dict[str, Any]:
+def make_models() -> dict[str, Any]:
     """Calibrated float models whose outputs are far from trivial: every class, large latents, residuals of many levels."""
     import torch
 
@@ -43,6 +42,11 @@ def tiny_models() -> dict[str, Any]:
     return models
 
 
+@pytest.fixture(scope="session")
+def tiny_models() -> dict[str, Any]:
+    return make_models()
+
+
 def crops(kind: str) -> Any:
     """Training data of moving textures and noise."""
     from vqcodec.training.data import Crops
@@ -55,23 +59,29 @@ def crops(kind: str) -> Any:
     return data
 
 
-@pytest.fixture(scope="session")
-def tiny_weights(tiny_models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights file of the tiny codec."""
+def make_weights(models: dict[str, Any], path: Path) -> Path:
+    """Write the weights file of the tiny codec."""
     from vqcodec import weights
+    from vqcodec.quantizer import Codebooks
     from vqcodec.training import codebooks
     from vqcodec.training.release import kind_tensors
 
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     with pytest.MonkeyPatch.context() as patch:  # small codebooks are fitted in no time and are escaped from more often
         plan = codebooks.plan
         patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
         tensors: dict[str, Any] = {}
-        for kind, m in tiny_models.items():
-            tensors |= {f"{kind}.{k}": v for k, v in kind_tensors(m, crops(kind), 0.12, 24, log=lambda text: None).items()}
-            tensors[f"{kind}.books.dims"][:2] = tensors[f"{kind}.books.sizes"][:2] = 0  # as where nearly everything is zero
-    weights.save(path, tensors, {k: m.s for k, m in tiny_models.items()})
+        for kind, m in models.items():
+            made = kind_tensors(m, crops(kind), 0.12, 24, log=lambda text: None)
+            books = Codebooks.unpacked(*(made[f"books.{k}"] for k in ("dims", "sizes", "words", "counts")))
+            books.dims[:2] = books.sizes[:2] = 0  # as where nearly everything is zero
+            tensors |= {f"{kind}.{k}": v for k, v in (made | {f"books.{k}": v for k, v in books.packed().items()}).items()}
+    weights.save(path, tensors, {k: m.s for k, m in models.items()})
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_weights(tiny_models, tmp_path_factory.mktemp("weights") / "tiny.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ class GopEncoder:
         return GopResult(zlib.compress(b"".join(self._planes), 1), n, crc, (n * 100.4, 10.0, 20.0), [{"frame": i, "type": "I" if i == 0 else "B"} for i in range(n)])
 
 
-def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, batch: int = 0) -> Iterator[Picture]:
+def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, batch: int = 0, wanted: range | None = None) -> Iterator[Picture]:
     try:
         data = np.frombuffer(zlib.decompress(body), np.uint16)
     except zlib.error as exc:
@@ -63,12 +63,13 @@ def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, ba
     cw, ch = chroma_size(width, height)
     shapes = ((height, width), (ch, cw), (ch, cw))
     pos = 0
-    for _ in range(frames):
+    for i in range(frames):
         planes = []
         for h, w in shapes:
             planes.append(data[pos : pos + h * w].reshape(h, w))
             pos += h * w
-        yield Picture(*planes)
+        if wanted is None or i in wanted:
+            yield Picture(*planes)
 
 
 def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) -> list[dict]:
@@ -77,10 +78,16 @@ def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) ->
 
 @pytest.fixture
 def fake_network(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
+    return install(monkeypatch)
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
+    """Put the stand-ins in the place of the modules that run networks."""
     gop: Any = types.ModuleType("vqcodec.gop")
     gop.GopEncoder, gop.GopResult, gop.decode_gop, gop.checksum_update, gop.body_stats = GopEncoder, GopResult, decode_gop, checksum_update, body_stats
     weights: Any = types.ModuleType("vqcodec.weights")
     weights.load_codec = lambda path=None, device="auto", threads=0: types.SimpleNamespace(model_id=MODEL_ID)
+    weights.read_metadata = lambda path=None: {"model_id": weights.read_model_id(path).hex()}
     weights.read_model_id = lambda path=None: b"othermod" if path == "other" else MODEL_ID
     monkeypatch.setitem(sys.modules, "vqcodec.gop", gop)
     monkeypatch.setitem(sys.modules, "vqcodec.weights", weights)

@@ -56,7 +56,7 @@ def test_help_is_quick(args: list[str]) -> None:
 
 
 def test_info_and_fast_verify_need_no_network(coded: Path) -> None:
-    for args in (["info", str(coded)], ["info", "--json", str(coded)], ["verify", "--fast", str(coded)]):
+    for args in (["info", str(coded)], ["info", "--json", str(coded)], ["verify", "--fast", str(coded)], ["repair", str(coded), str(coded.with_name("b.vqv"))]):
         result = run(*args)
         assert result.returncode == 0 and "HEAVY []" in result.stderr, result.stderr
 
@@ -160,6 +160,7 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
         "    def add(self, pictures): print('started', flush=True); time.sleep(30)\n"
         "gop.GopEncoder = Slow\n"
         "weights.load_codec = lambda *a: types.SimpleNamespace(model_id=bytes(8))\n"
+        "weights.read_metadata, weights.read_model_id = lambda path: {}, lambda path: bytes(8)\n"
         "sys.modules['vqcodec.gop'], sys.modules['vqcodec.weights'] = gop, weights\n"
         "from vqcodec.cli import main\n"
         "sys.exit(main())\n"

@@ -11,6 +11,7 @@ from vqcodec.motion.code import CONTEXTS
 
 H, W = 64, 128
 WEIGHTS = np.array([0.75, 1.5, 1.5])
+DIRECT = (np.arange(H // 16 * W // 16).reshape(H // 16, W // 16) % 3 == 0).astype(np.uint8)
 
 
 def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,10 +24,10 @@ def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[np.ndar
     """Choose and code; returns the stream, the refined planes and the cell modes."""
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail.STEP_TABLE[index]
-    detail.choose(source, start, step, worth, WEIGHTS, H, W, skip, levels)
+    detail.choose(source, start, step, worth, WEIGHTS, H, W, skip, levels, np.empty(skip.shape))
     st, out, ctx = encoder_state(), np.empty(1 << 20, np.uint8), new_contexts(CONTEXTS)
     refined = tuple(p.copy() for p in start)
-    detail.encode_detail(st, out, ctx, index, step, skip, levels, refined)
+    detail.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
     return out[: int(finish(st, out))].copy(), refined, skip
 
 
@@ -37,7 +38,7 @@ def test_the_decoder_refines_as_the_encoder_did(index: int, sharp: bool) -> None
     data, refined, _ = code(source, start, index, 1.0)
     got = tuple(p.copy() for p in start)
     st = decoder_state(data)
-    detail.decode_detail(st, data, new_contexts(CONTEXTS), detail.STEP_TABLE, np.empty((H // 8, W // 8), np.int8), got)
+    detail.decode_detail(st, data, new_contexts(CONTEXTS), detail.STEP_TABLE, DIRECT, np.empty((H // 8, W // 8), np.int8), got)
     assert consumed(st)
     for a, b in zip(refined, got, strict=True):
         assert np.array_equal(a, b)

@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
+from clips import header, picture, write
+from fakes import fake_network  # noqa: F401
 
+from vqcodec import files
+from vqcodec.cli import main
+from vqcodec.encoder import encode
 from vqcodec.errors import InputError, OutputError, UsageError
 from vqcodec.files import atomic_output, atomic_path, check_input, check_output
+from vqcodec.options import EncodeOptions
+
+pytestmark = pytest.mark.usefixtures("fake_network")
 
 
 def test_write(tmp_path: Path) -> None:
@@ -107,3 +118,142 @@ def test_check_input(tmp_path: Path) -> None:
         check_input(tmp_path)
     with pytest.raises(InputError):
         check_input("a\0b")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.mkv", header(16, 16), [picture(16, 16, i) for i in range(24)], vcodec="ffv1")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    path = folder / "my film.vqv"
+    path.write_bytes(b"old")
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], args: list[str], path: Path, code: int = 5) -> str:
+    """Run a command that must fail with this code and one sentence that names ``path`` and no other file beside it."""
+    assert main(args) == code, capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith("vqcodec: error: ") and err.count("\n") == 1 and str(path) in err, err
+    assert ".part" not in err and ".vqcodec" not in err, err
+    return err
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("operation", ["write", "flush", "fsync"])
+def test_an_error_at_any_write(tmp_path: Path, clip: Path, old: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], operation: str, resume: bool) -> None:
+    """The n-th write, flush or fsync of an encode fails, for every n."""
+    encode(str(clip), str(tmp_path / "want.vqv"), EncodeOptions(gop=5))
+    count = fails_at = 0
+
+    def tick() -> None:
+        nonlocal count
+        count += 1
+        if count == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class Failing:
+        def __init__(self, file: IO[bytes]) -> None:
+            self._file = file
+
+        def __getattr__(self, name: str) -> object:
+            if name == operation:
+                tick()
+            return getattr(self._file, name)
+
+    init, fsync = files._Guarded.__init__, os.fsync
+    monkeypatch.setattr(files._Guarded, "__init__", lambda self, file, path: init(self, Failing(file), path))  # type: ignore[arg-type]
+    if operation == "fsync":
+        monkeypatch.setattr(os, "fsync", lambda fd: (tick(), fsync(fd))[1])
+    arguments = ["encode", "-q", "-y", "-g", "5", str(clip), str(old), *(["--resume"] if resume else [])]
+    while True:
+        fails_at, count = fails_at + 1, 0
+        old.write_bytes(b"old")
+        if (code := main(arguments)) == 0:
+            break
+        assert code == 5 and fails_at < 100
+        err = capsys.readouterr().err
+        assert f"{old}: cannot be written: No space left on device" in err and ".part" not in err and ".vqcodec" not in err, err
+        left = [name for name in os.listdir(old.parent) if name != old.name]
+        assert old.read_bytes() == b"old" and len(left) <= resume and not any(name.startswith(".vqcodec") for name in left)
+    # what was written before is not written again with --resume
+    assert fails_at > ({"write": 8, "flush": 3, "fsync": 2} if resume else {"write": 13, "flush": 6, "fsync": 2})[operation]
+    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes() and os.listdir(old.parent) == [old.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of processes")
+@pytest.mark.parametrize("suffix", ["vqv", "y4m", "yuv", "mkv", "mp4", "ts"])
+def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
+    """The system refuses to write beyond a length, whoever writes: here the limit of a process on the size of files."""
+    import resource
+
+    coded = tmp_path / "in.vqv"
+    encode(str(clip), str(coded), EncodeOptions(gop=5))
+    target = old.rename(old.with_suffix(f".{suffix}"))
+    codec = ["--vcodec", {"mkv": "ffv1", "mp4": "libx264", "ts": "mpeg4"}[suffix]] if suffix in ("mkv", "mp4", "ts") else []
+    arguments = ["encode", "-q", str(clip)] if suffix == "vqv" else ["decode", "-q", str(coded), *codec]
+    assert main([*arguments, "-g", "5", str(tmp_path / "want.vqv")] if suffix == "vqv" else [*arguments, str(tmp_path / f"want.{suffix}")]) == 0
+    full = (tmp_path / f"want.{suffix}").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    capsys.readouterr()
+    for limit in (0, 1, full // 3, full // 2, full - 100, full - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            refused(capsys, [*arguments, "-y", str(target), *(["-g", "5"] if suffix == "vqv" else [])], target)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert target.read_bytes() == b"old" and os.listdir(old.parent) == [target.name], limit
+
+
+def test_output_is_a_folder_or_its_folder_takes_no_files(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, ["encode", "-y", str(clip), str(tmp_path)], tmp_path)
+    refused(capsys, ["encode", str(clip), str(clip / "a.vqv")], clip / "a.vqv")
+    if Path("/proc/self").is_dir():  # where not even root can make a file
+        refused(capsys, ["encode", str(clip), "/proc/self/a.vqv"], Path("/proc/self/a.vqv"))
+
+
+@pytest.mark.parametrize("fails", ["link", "replace"])
+def test_an_error_of_the_renaming(tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    def fail(*args: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, fails, fail)
+    if fails == "link":  # then it is renamed: there are file systems without links
+        with atomic_output(old.parent / "new.vqv") as f:
+            f.write(b"new")
+        assert sorted(os.listdir(old.parent)) == [old.name, "new.vqv"]
+        return
+    with pytest.raises(OutputError, match="my film.vqv: cannot be written"), atomic_output(old, overwrite=True) as f:
+        f.write(b"new")
+    assert old.read_bytes() == b"old" and os.listdir(old.parent) == [old.name]
+
+
+def test_errors_name_the_output_and_not_the_temporary_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.mkv"
+    with pytest.raises(UsageError, match=rf"{target}: has no"), atomic_path(target) as temp:
+        raise UsageError(f"{temp}: has no")
+
+
+def test_unknown_codec_options_are_refused(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They were ignored silently."""
+    encode(str(clip), str(tmp_path / "a.vqv"))
+    target = tmp_path / "out.mkv"
+    for codec, options, name in (("ffv1", "levl=3", "levl"), ("libx264", "crf=20:prest=fast", "prest"), ("libx264", "movflags=x", "movflags")):
+        assert f"{codec} has no option {name}" in refused(capsys, ["decode", str(tmp_path / "a.vqv"), str(target), "--vcodec", codec, "--vcodec-opts", options], target, 2)
+        assert not target.exists()
+    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(target), "--vcodec", "libx264", "--vcodec-opts", "crf=20:preset=fast:x264-params=keyint=3"]) == 0
+
+
+def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
+    """It was an internal error."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    encode(str(clip), str(tmp_path / "a.vqv"))
+    for args in (["info", str(tmp_path / "a.vqv")], ["info", "--json", str(tmp_path / "a.vqv")], ["verify", "--fast", str(tmp_path / "a.vqv")], ["--help"], ["--version"]):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([sys.executable, "-m", "vqcodec", *args], stdout=full, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+        assert (result.returncode, result.stderr) == (5, "vqcodec: error: standard output cannot be written: No space left on device\n")

@@ -49,12 +49,12 @@ def test_contexts_are_those_of_the_code() -> None:
     table = rows(section("Motion"))
     for name in ("SPLIT", "MERGE", "MERGE_INDEX", "BI_FLAG", "LIST_FLAG", "MVD_CLASS", "MVD_TOP"):
         assert int(table[name][0]) == getattr(code, name)
-    assert int(table["QDELTA"][0]) == code.QDELTA and f"There are {code.CONTEXTS} contexts" in section("Motion")
+    assert int(table["QDELTA"][0]) == code.QDELTA and int(table["DIRECT"][0]) == code.DIRECT and f"There are {code.CONTEXTS} contexts" in section("Motion")
 
 
 def test_detail_is_that_of_the_code() -> None:
     table = rows(section("Detail"))
-    for name in ("FRAME", "CELL", "SKIP", "BLOCK", "LAST", "SIG", "GT1", "MAG", "SIGN"):
+    for name in ("FRAME", "CELL", "SKIP", "BLOCK", "LAST", "SIG", "GT1", "MAG", "SIGN", "CELL_DIRECT"):
         assert int(table[name][0]) == code.DETAIL + getattr(detail, name)
     assert "T = 64 72 81 91 102 114," in section("Detail") and [detail.step8(i) for i in (0, 1, 5, 6, 63)] == [8, 9, 14, 16, 11648]
     assert "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15" == " ".join(map(str, detail.ZIGZAG)) and "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15 for mode 0" in section("Detail")

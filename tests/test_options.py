@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from vqcodec.errors import UsageError
-from vqcodec.options import DecodeOptions, EncodeOptions, Time, parse_codec_options, parse_gop, parse_time
+from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time, parse_codec_options, parse_count, parse_gop, parse_time
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_bad_gop(text: str) -> None:
         parse_gop(text)
 
 
-@pytest.mark.parametrize("change", [{"crf": -1}, {"crf": 64}, {"gop": 0}, {"gop": 129}, {"threads": -1}, {"batch": -1}, {"device": "gpu"}])
+@pytest.mark.parametrize("change", [{"crf": -1}, {"crf": 64}, {"gop": 0}, {"gop": 129}, {"threads": -1}, {"batch": -1}, {"device": "gpu"}, {"preset": "faster"}])
 def test_encode_ranges(change: dict) -> None:
     with pytest.raises(UsageError, match="allowed"):
         EncodeOptions(**change)
@@ -49,6 +49,23 @@ def test_decode_ranges() -> None:
         DecodeOptions(threads=-1)
     with pytest.raises(UsageError):
         Time()
+
+
+@pytest.mark.parametrize(("text", "value"), [("500", 500), ("64k", 65536), ("64 KiB", 65536), ("64M", 64 << 20), ("2G", 2 << 30), ("1tb", 1 << 40), ("0", 0)])
+def test_counts(text: str, value: int) -> None:
+    assert parse_count(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5G", "x", "5kk", "k", "0x10", "9" * 16])
+def test_bad_counts(text: str) -> None:
+    with pytest.raises(UsageError, match="allowed"):
+        parse_count(text)
+
+
+def test_limits_are_those_of_the_documentation() -> None:
+    assert Limits() == Limits(pixels=64 << 20, side=16384, packet=64 << 20, metadata=1 << 20, memory=2 << 30, frames=1 << 24, concealed=1 << 18)
+    with pytest.raises(UsageError, match="limit of frames"):
+        Limits(frames=0)
 
 
 def test_codec_options() -> None:

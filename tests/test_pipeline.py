@@ -12,7 +12,8 @@ from clips import header, picture, same, write
 from fakes import fake_network  # noqa: F401
 
 from vqcodec.cli import main
-from vqcodec.decoder import decode, lost_times, verify
+from vqcodec.conceal import blend, lost_times
+from vqcodec.decoder import decode, verify
 from vqcodec.encoder import encode, read_ahead
 from vqcodec.errors import DamageError, InputError, OutputError, UsageError, WeightsError
 from vqcodec.info import as_text, describe
@@ -159,14 +160,62 @@ def test_damage_is_contained_and_concealed(tmp_path: Path, clip: Path, coded: Pa
     assert not report.ok and report.concealed == len(lost) and report.frames == 55 and len(report.damage) == 1
     want, got = frames(clip), frames(tmp_path / "out.mkv")
     assert [t for t, _ in got] == [t for t, _ in want]
-    held = want[lost.start - 1][1] if lost.start else gray(32, 24, False)
+    before = want[lost.start - 1][1].to10() if lost.start else None
+    behind = want[lost.stop][1].to10() if lost.stop < 55 else None
     for i, (_, p) in enumerate(got):
-        assert same(p, held if i in lost else want[i][1])
+        if i not in lost:
+            assert same(p, want[i][1])
+        elif before and behind:
+            assert same(p, blend(before, behind, i - lost.start + 1, len(lost) + 1).to8())
+        else:
+            assert same(p, (before or behind or gray(32, 24)).to8())
     with pytest.raises(DamageError):
         decode(str(coded), str(tmp_path / "strict.mkv"), DecodeOptions(strict=True))
     assert not (tmp_path / "strict.mkv").exists()
     assert verify(str(coded))["damaged_gops"] == verify(str(coded), fast=True)["damaged_gops"] == 1
     assert main(["decode", "-q", str(coded), str(tmp_path / "cli.y4m")]) == 4 and (tmp_path / "cli.y4m").exists()
+
+
+@pytest.mark.parametrize("bad", [(0, 1), (1, 2), (2, 3), (0, 1, 2), (0, 2), (0, 1, 2, 3)])
+def test_a_gap_of_many_gops_is_blended_as_one(tmp_path: Path, clip: Path, coded: Path, bad: tuple[int, ...]) -> None:
+    entries = reader(coded).gops
+    for i in bad:
+        flip(coded, i)
+    if len(bad) == len(entries):
+        report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
+        assert report.concealed == 55 and report.damaged_gops == 4
+        assert all(same(p, gray(32, 24).to8()) for _, p in frames(tmp_path / "out.mkv"))
+        return
+    report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
+    want, got = frames(clip), frames(tmp_path / "out.mkv")
+    lost = {i for b in bad for i in range(entries[b].first_frame, entries[b].first_frame + entries[b].count)}
+    assert report.concealed == len(lost) and [t for t, _ in got] == [t for t, _ in want]
+    for i, (_, p) in enumerate(got):
+        if i not in lost:
+            assert same(p, want[i][1])
+            continue
+        before = next((k for k in range(i, -1, -1) if k not in lost), None)
+        behind = next((k for k in range(i, 55) if k not in lost), None)
+        if before is None or behind is None:
+            assert same(p, want[behind if before is None else before][1])  # type: ignore[index]
+        else:
+            assert same(p, blend(want[before][1].to10(), want[behind][1].to10(), i - before, behind - before).to8())
+
+
+def test_blending_stays_between_the_two_pictures() -> None:
+    a, b = picture(9, 7, 1, ten_bit=True), picture(9, 7, 2, ten_bit=True)
+    assert same(blend(a, b, 0, 5), a) and same(blend(a, b, 5, 5), b)
+    for k in range(1, 300):
+        for p, q, r in zip(a, b, blend(a, b, k, 300), strict=True):
+            exact = p + (q.astype(float) - p) * k / 300
+            assert r.dtype == np.uint16 and abs(r - exact).max() <= 0.53
+
+
+def test_what_stands_in_for_lost_frames_has_a_limit(tmp_path: Path, coded: Path) -> None:
+    flip(coded, 1)
+    assert main(["decode", "-q", "--max-concealed", "19", str(coded), str(tmp_path / "out.y4m")]) == 6
+    assert not (tmp_path / "out.y4m").exists()
+    assert main(["decode", "-q", "--max-concealed", "20", str(coded), str(tmp_path / "out.y4m")]) == 4
 
 
 def test_lost_packet_without_an_index(tmp_path: Path, clip: Path, coded: Path) -> None:
@@ -176,6 +225,7 @@ def test_lost_packet_without_an_index(tmp_path: Path, clip: Path, coded: Path) -
     report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
     assert report.frames == 50 and report.concealed == 20 and not report.complete
     assert [t for t, _ in frames(tmp_path / "out.mkv")] == [t for t, _ in frames(clip)][:50]
+    assert any("frames 20 to 39 are missing" in text for text in report.damage) and any("frames 50 to 54): cut after 20 of" in text for text in report.damage)
 
 
 def test_wrong_pixels_are_reported(tmp_path: Path, clip: Path, fake_network) -> None:  # noqa: F811
@@ -190,10 +240,13 @@ def test_wrong_pixels_are_reported(tmp_path: Path, clip: Path, fake_network) -> 
     ("after", "before", "start"), [(None, None, None), (100, None, None), (None, 50, None), (100, 500, None), (100, 103, None), (100, 500, 140), (100, None, 20)]
 )
 def test_lost_times_increase(after: int | None, before: int | None, start: int | None) -> None:
-    from vqcodec.container import IndexEntry
-
-    times = lost_times(IndexEntry(-1, 0, 9, start), after, before, 40)
-    assert len(times) == 9 and all(b > a for a, b in zip(times, times[1:], strict=False)) and (after is None or times[0] > after)
+    times = lost_times(9, start, after, before, 40)
+    assert (
+        len(times) == 9
+        and lost_times(4, start, after, before, 40, 9) == times[:4]
+        and all(b > a for a, b in zip(times, times[1:], strict=False))
+        and (after is None or times[0] > after)
+    )
 
 
 def test_other_weights(tmp_path: Path, coded: Path) -> None:

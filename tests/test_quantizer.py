@@ -7,6 +7,7 @@ import pytest
 
 from vqcodec import quantizer
 from vqcodec.entropy import consumed, decoder_state, encoder_state, finish
+from vqcodec.frame_encoder import _bits_so_far
 from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS
 from vqcodec.quantizer import HALVE_AT, INCREMENT, Tables, adapt, decode_half, decode_hyper, encode_half, encode_hyper, search_half, search_hyper
 from vqcodec.training.codebooks import fit
@@ -33,15 +34,16 @@ def run(books: Any, target: np.ndarray, mean: np.ndarray, cls: np.ndarray, lam: 
     t = tables or Tables(books)
     st, out = encoder_state(), np.empty(1 << 16, np.uint8)
     y, symbols = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32)
+    direct, bits = np.zeros((H, W), np.uint8), np.zeros((H, W), np.float32)
     for half in (0, 1):
-        search_half(target, mean, cls, half, books.dims, books.sizes, books.words, t.costs(), lam, symbols, y)
-        encode_half(st, out, cls, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
+        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), lam, symbols, y, bits)
+        encode_half(st, out, cls, direct, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
     data = out[: int(finish(st, out))].tobytes()
     d = Tables(books, t.counts)
     buf = np.frombuffer(data, np.uint8)
     sd, back = decoder_state(buf), np.zeros((H, W, M), np.int16)
     for half in (0, 1):
-        decode_half(sd, buf, mean, cls, half, books.dims, books.sizes, books.words, d.cdf, d.seen, back)
+        decode_half(sd, buf, mean, cls, direct, half, books.dims, books.sizes, books.words, d.cdf, d.seen, back)
     assert np.array_equal(back, y) and consumed(sd) and np.array_equal(d.seen, t.seen)
     assert np.array_equal(d.adapted(), t.adapted())
     return y, symbols, data
@@ -80,10 +82,28 @@ def test_an_escape_holds_whole_steps_up_to_its_limit(books: Any) -> None:
 
 
 def test_the_two_halves_are_a_checkerboard() -> None:
-    first = np.array([[[quantizer.active(y, x, g, 0, 4) for g in range(4)] for x in range(4)] for y in range(4)])
-    second = np.array([[[quantizer.active(y, x, g, 1, 4) for g in range(4)] for x in range(4)] for y in range(4)])
+    none = np.zeros((4, 4), np.uint8)
+    first = np.array([[[quantizer.active(none, y, x, g, 0, 4) for g in range(4)] for x in range(4)] for y in range(4)])
+    second = np.array([[[quantizer.active(none, y, x, g, 1, 4) for g in range(4)] for x in range(4)] for y in range(4)])
     assert np.array_equal(first, ~second)
     assert first[0, 1].tolist() == [True, True, False, False] and first[0, 0].tolist() == [False, False, True, True]
+
+
+def test_direct_blocks_have_no_latent(books: Any) -> None:
+    target, mean, cls = job(5, books, 4, 20)
+    direct = np.zeros((H, W), np.uint8)
+    direct[2:4, 1:3] = 1
+    y, symbols, bits = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32), np.zeros((H, W), np.float32)
+    t = Tables(books)
+    st, out = encoder_state(), np.empty(1 << 16, np.uint8)
+    for half in (0, 1):
+        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), 0.12, symbols, y, bits)
+        encode_half(st, out, cls, direct, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
+    spent = _bits_so_far(st)
+    assert not y[direct == 1].any() and (bits[direct == 1] == 0).all() and y[direct == 0].any()
+    assert t.seen.sum() == (direct == 0).sum() * M // 4
+    # the bits that the search expects are those that the coder spends
+    assert bits.sum() == pytest.approx(spent, rel=0.01)
 
 
 def test_a_huge_lambda_chooses_zero_where_it_is_cheapest(books: Any) -> None:
@@ -150,18 +170,20 @@ def test_adaptation_saves_bits(books: Any) -> None:
 def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:
     b, s = tiny_codec.inter.books, tiny_codec.inter.shape
     rng = np.random.default_rng(0)
+    idle = np.zeros((3, 4), bool)
+    idle[1, 2] = idle[2, 0] = True
     for bucket in range(HYPER_BUCKETS):
         base = CLASSES + bucket * s.hyper // 4
         target = rng.normal(0, 2, (3, 4, s.hyper)).astype(np.float32)
         t = Tables(b)
         z, symbols = np.empty((3, 4, s.hyper), np.int16), np.zeros((3, 4, s.hyper // 4), np.int32)
-        search_hyper(target, base, b.sizes, b.words, t.costs(), 0.1, symbols, z)
+        search_hyper(target, idle, base, b.sizes, b.words, t.costs(), 0.1, symbols, z)
         st, out = encoder_state(), np.empty(4096, np.uint8)
-        encode_hyper(st, out, base, symbols, t.cdf, t.seen)
+        encode_hyper(st, out, idle, base, symbols, t.cdf, t.seen)
         data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
         d, back = Tables(b), np.empty_like(z)
-        decode_hyper(decoder_state(data), data, base, b.sizes, b.words, d.cdf, d.seen, back)
-        assert np.array_equal(back, z) and np.array_equal(d.seen, t.seen) and t.seen[base : base + s.hyper // 4].sum() == symbols.size
+        decode_hyper(decoder_state(data), data, idle, base, b.sizes, b.words, d.cdf, d.seen, back)
+        assert np.array_equal(back, z) and np.array_equal(d.seen, t.seen) and t.seen[base : base + s.hyper // 4].sum() == 10 * s.hyper // 4 and not z[idle].any()
 
 
 def test_fitted_codebooks_spare_classes_that_are_all_zero() -> None:

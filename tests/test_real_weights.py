@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vqcodec.gop import GopEncoder, checksum_update, decode_gop
+from vqcodec.gop import GopEncoder, checksum_update, decode_gop, qualities
 from vqcodec.picture import Picture
+from vqcodec.rate import PLANE_WEIGHTS, PRESETS, lagrangian
 from vqcodec.training.data import read_clip
 from vqcodec.weights import load_codec
 
@@ -41,3 +42,18 @@ def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(pictures: 
     assert all(a > b for a, b in zip(sizes, sizes[1:], strict=False)), sizes
     assert all(a < b for a, b in zip(errors, errors[1:], strict=False)), errors
     assert sizes[0] > 20 * sizes[-1]
+
+
+@pytest.mark.parametrize("crf", [24, 40])
+def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf: int) -> None:
+    """Bits and error of an I frame together, as the encoder weighs them, fall from preset to preset."""
+    h, w = pictures[0].y.shape
+    codec = load_codec(device="cpu", threads=1)
+    cost = []
+    for name in ("fast", "medium", "slow"):
+        e = GopEncoder(codec, w, h, crf, PRESETS[name])
+        e.add(pictures[:1])
+        r = e.finish()
+        assert len(list(decode_gop(codec, r.body, 1, w, h))) == 1
+        cost.append(8 * len(r.body) + lagrangian(qualities(crf)[0]) * sum(w * e for w, e in zip(PLANE_WEIGHTS, r.sse, strict=True)))
+    assert cost[1] < 0.99 * cost[0] and cost[2] < cost[1], cost

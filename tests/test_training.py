@@ -167,6 +167,20 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_codec(out, "cpu", 1).model_id == codec.model_id
 
 
+def test_a_run_without_resume_keeps_the_checkpoints_of_an_earlier_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clips").mkdir()
+    write(tmp_path / "clips" / "a.mkv", header(80, 64), moving(80, 64, 2), vcodec="ffv1")
+    path = config(tmp_path, RECIPE + '[[stage]]\nkind = "intra"\nminutes = 0.01\n')
+    checkpoint = tmp_path / "run" / "00-intra.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"hours of work")
+    assert main(["train", str(path)]) == UsageError.exit_code and "--resume" in capsys.readouterr().err
+    assert main(["train", str(path), "--resume", "--restart"]) == UsageError.exit_code
+    assert checkpoint.read_bytes() == b"hours of work"
+    assert main(["train", str(path), "--restart"]) == 0
+    assert spent(checkpoint) >= 0.01
+
+
 def spent(checkpoint: Path) -> float:
     return torch.load(checkpoint, weights_only=True)["spent"]
 

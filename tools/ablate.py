@@ -22,7 +22,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec import frame, gop, rate, weights
+from vqcodec import frame_encoder, gop, rate, weights
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
@@ -72,7 +72,7 @@ def main() -> None:
         gop.OFFSETS = tuple(int(x) for x in a.offsets.split(","))
     values: dict[str, Any] = {k: float(v) for k, v in (x.split("=") for x in a.set.split(",") if x)}
     chosen = rate.RateParameters(**values)
-    frame.RateParameters = lambda: chosen  # type: ignore[misc,assignment]
+    frame_encoder.RateParameters = lambda: chosen  # type: ignore[misc,assignment]
     codec = weights.load_codec(a.weights)
     cache_file = Path(a.cache)
     cache = json.loads(cache_file.read_text()) if cache_file.exists() else {}

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Decode with the real weights in every way there is and compare: threads, batch sizes, backends, and the encoder's own pixels.
+"""Decode with the real weights in every way there is and compare: threads, batch sizes, backends, instruction sets, slices, the reference decoder.
 
     tools/exactness.py --frames 20
 
 Makes clips of several sizes from the bundled one, encodes each, decodes it with the command line in every combination and compares the MD5 of
-the decoded planes. `vqcodec verify` then checks the pixel checksum that the encoder stored of its own reconstruction.
+the decoded planes. `vqcodec verify` then checks the pixel checksum that the encoder stored of its own reconstruction, random slices are compared with
+the same part of the whole, and up to 640x360 the reference decoder of the tests decodes the file as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,14 @@ from pathlib import Path
 import av
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = ((640, 360), (33, 17), (1, 1), (1920, 1080))
+sys.path.insert(0, str(ROOT / "tests"))
+
+import reference  # noqa: E402
+
+from vqcodec.weights import default_path  # noqa: E402
+
+SIZES = ((640, 360), (33, 17), (1, 1), (255, 257), (1920, 1080))
+FEWER_INSTRUCTIONS = ({"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}, {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"})
 
 
 def make_clip(path: Path, width: int, height: int, frames: int) -> None:
@@ -38,30 +47,52 @@ def make_clip(path: Path, width: int, height: int, frames: int) -> None:
                 o.write(b"".join(rows[r * p.line_size : r * p.line_size + w] for r in range(h)))
 
 
+def ways(large: bool) -> list[tuple[dict[str, str], list[str]]]:
+    """Environment and options of each way to decode; few for large pictures."""
+    out = []
+    for threads, batch, backend in product((1, 2, 4), (1, 2, 7), ("int8", "float32")):
+        if not large or (batch == 2 and threads != 4):
+            out.append(({"VQCODEC_BACKEND": backend}, ["-threads", str(threads), "--batch", str(batch)]))
+    return out + [(env, ["-threads", "2"]) for env in FEWER_INSTRUCTIONS]
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--frames", type=int, default=20)
     ap.add_argument("--crf", default="24")
+    ap.add_argument("--slices", type=int, default=4)
     a = ap.parse_args()
     run = [sys.executable, "-m", "vqcodec"]
+    rng = random.Random(1)
     bad = 0
     with tempfile.TemporaryDirectory() as d:
         for width, height in SIZES:
-            clip, coded, out = (Path(d) / n for n in ("in.y4m", "a.vqv", "out.y4m"))
-            n = a.frames if width * height < 1_000_000 else min(a.frames, 6)
+            clip, coded, out, raw = (Path(d) / n for n in ("in.y4m", "a.vqv", "out.y4m", "out.yuv"))
+            large = width * height > 1_000_000
+            n = min(a.frames, 6) if large else a.frames
             make_clip(clip, width, height, n)
             subprocess.run([*run, "encode", "-q", "-y", "-crf", a.crf, str(clip), str(coded)], check=True, cwd=ROOT)
+
+            def decode(to: Path, *options: str, **env: str) -> bytes:
+                subprocess.run([*run, "decode", "-q", "-y", *options, str(coded), str(to)], check=True, cwd=ROOT, env=os.environ | env)  # noqa: B023
+                return to.read_bytes()
+
             sums: dict[str, list[str]] = {}
-            for threads, batch, backend in product((1, 2), (1, 2, 7), ("int8", "float32")):
-                if width * height > 1_000_000 and (batch == 7 or (backend == "float32" and threads == 1)):
-                    continue
-                env = os.environ | {"VQCODEC_BACKEND": backend}
-                subprocess.run([*run, "decode", "-q", "-y", "-threads", str(threads), "--batch", str(batch), str(coded), str(out)], check=True, cwd=ROOT, env=env)
-                sums.setdefault(hashlib.md5(out.read_bytes()).hexdigest(), []).append(f"threads {threads} batch {batch} {backend}")
-            verified = subprocess.run([*run, "verify", "-q", str(coded)], cwd=ROOT).returncode == 0
-            ways = sum(map(len, sums.values()))
-            print(f"{width}x{height}, {n} frames: {ways} ways, {len(sums)} MD5 ({', '.join(sums)}), encoder's reconstruction {'equal' if verified else 'DIFFERENT'}", flush=True)
-            bad += len(sums) != 1 or not verified
+            for env, options in ways(large):
+                sums.setdefault(hashlib.md5(decode(out, *options, **env)).hexdigest(), []).append(f"{env} {options}")
+            checks = {"encoder's reconstruction": subprocess.run([*run, "verify", "-q", str(coded)], cwd=ROOT).returncode == 0}
+            whole = decode(raw)
+            picture = len(whole) // n
+            for first in (rng.randrange(n) for _ in range(a.slices)):
+                last = rng.randrange(first, n) + 1
+                checks[f"frames {first} to {last - 1}"] = decode(raw, "-ss", f"{first}f", "-t", f"{last - first}f") == whole[first * picture : last * picture]
+            if width * height <= 640 * 360:
+                _, pictures = reference.decode_file(coded, reference.load_model(default_path()))
+                checks["reference decoder"] = b"".join(p.tobytes() for planes in pictures for p in planes) == whole
+            total = sum(map(len, sums.values()))
+            shown = ", ".join(f"{name} {'equal' if good else 'DIFFERENT'}" for name, good in checks.items())
+            print(f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), {shown}", flush=True)
+            bad += len(sums) != 1 or not all(checks.values())
             if len(sums) != 1:
                 print(sums)
     raise SystemExit(bad)

@@ -16,7 +16,7 @@ All integers are little-endian; ``varint`` and ``svarint`` are those of :mod:`vq
     GOP payload   svarint pts of the first frame | varint runs | runs x (varint pts step, varint repetitions)
                   | varint duration of the last frame (0 unknown) | u32 pixel checksum | varint squared error of Y, U, V | body
     index payload varint n | n bytes copy of the stream header | varint entries
-                  | entries x (varint step of the file offset, varint frame count, svarint step of the first pts)
+                  | entries x (varint step of the file offset, 0 for lost frames, varint frame count, svarint step of the first pts)
 
 The stream id is the CRC-32 of the stream header as four bytes: packets of another file fail their checksums. Packet types:
 0x01 GOP, 0x02 index (first frame = frames of the file, frame count = 0). Types with bit 0x80 may be skipped by a reader that
@@ -49,6 +49,7 @@ MAX_CRF = 63
 PACKET_HEADER_MAX = 4 + 1 + 3 * 10 + 4
 FILE_PREFIX = len(MAGIC) + 2 + 4
 TRAILER_SIZE = 8 + 4 + 8
+ENTRY_MEMORY = 256  # bytes that an entry of the index takes in memory, at most
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ class GopPayload:
         return cls(tuple(pts), duration, checksum, sse, bytes(r.take(r.remaining)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IndexEntry:
     """Where a GOP lies. ``offset`` is -1 for frames known to be lost; ``first_pts`` is None where it isn't known."""
 
@@ -206,6 +207,15 @@ class IndexEntry:
     first_frame: int
     count: int
     first_pts: int | None = None
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Where a packet lies that is neither GOP nor index; ``first_frame`` is that of the GOP it is stored with."""
+
+    offset: int
+    type: int
+    first_frame: int
 
 
 def file_header(header: bytes) -> bytes:
@@ -222,29 +232,35 @@ def packet(type_: int, stream_id: int, first_frame: int, frames: int, payload: b
 
 
 def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
-    """Payload of the index packet."""
+    """Payload of the index packet. Every entry has a ``first_pts``; those of lost frames have the offset -1."""
     w = Writer().varint(len(header)).raw(header).varint(len(entries))
     offset = pts = 0
     for e in entries:
         first_pts = e.first_pts or 0
-        w.varint(e.offset - offset).varint(e.count).svarint(first_pts - pts)
-        offset, pts = e.offset, first_pts
+        w.varint(e.offset - offset if e.offset >= 0 else 0).varint(e.count).svarint(first_pts - pts)
+        offset, pts = max(e.offset, offset), first_pts
     return w.getvalue()
 
 
-def parse_index(payload: bytes | memoryview, base: int = 0) -> tuple[bytes, list[IndexEntry]]:
-    """Copy of the stream header, and the entries."""
+def parse_index(payload: bytes | memoryview, base: int = 0, memory: int = 1 << 62) -> tuple[bytes, list[IndexEntry]]:
+    """Copy of the stream header, and the entries. LimitError where the entries would take more than ``memory`` bytes."""
     r = Reader(payload, "index", base)
     header = bytes(r.take(r.varint(MAX_HEADER)))
     entries: list[IndexEntry] = []
     offset = frame = pts = 0
-    for _ in range(r.varint(r.remaining // 3)):
+    n = r.varint(r.remaining // 3)
+    if n * ENTRY_MEMORY > memory:
+        raise LimitError(f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of {memory}")
+    for _ in range(n):
         step = r.varint(MAX_PTS)
-        count = r.varint(MAX_GOP)
-        if not step or not count:
-            raise r.error("empty entry")
-        offset, pts = offset + step, pts + r.svarint()
-        entries.append(IndexEntry(offset, frame, count, pts))
+        count = r.varint(MAX_GOP if step else MAX_PTS)
+        if not count or frame + count > MAX_PTS:
+            raise r.error("empty entry, or too many frames")
+        later = r.svarint()
+        if entries and later <= 0 or abs(pts + later) > MAX_PTS:
+            raise r.error(f"time {pts + later} after {pts}")
+        offset, pts = offset + step, pts + later
+        entries.append(IndexEntry(offset if step else -1, frame, count, pts))
         frame += count
     r.done()
     return header, entries
@@ -253,9 +269,9 @@ def parse_index(payload: bytes | memoryview, base: int = 0) -> tuple[bytes, list
 class ContainerWriter:
     """Writes a file front to back to a binary file object: header at once, then :meth:`gop` for each GOP, :meth:`finish`."""
 
-    def __init__(self, file: BinaryIO, header: StreamHeader) -> None:
+    def __init__(self, file: BinaryIO, header: StreamHeader | bytes) -> None:
         self._file = file
-        self._header = header.to_bytes()
+        self._header = header if isinstance(header, bytes) else header.to_bytes()
         self.stream_id = crc32(self._header)
         self.position = 0
         self.frames = 0
@@ -273,6 +289,22 @@ class ContainerWriter:
         size = self._write(packet(GOP, self.stream_id, self.frames, len(gop.pts), gop.to_bytes()))
         self.frames += len(gop.pts)
         return size
+
+    def extra(self, type_: int, payload: bytes) -> int:
+        """Append a packet of a type that readers may skip, stored with the GOP that follows; its size in bytes."""
+        return self._write(packet(type_, self.stream_id, self.frames, 0, payload))
+
+    def copy(self, raw: bytes, frames: int = 0, first_pts: int = 0) -> None:
+        """Append a whole packet as it is: the next GOP of this stream with its frames and first time, or (0 frames) of another type."""
+        if frames:
+            self.entries.append(IndexEntry(self.position, self.frames, frames, first_pts))
+            self.frames += frames
+        self._write(raw)
+
+    def lost(self, frames: int, first_pts: int) -> None:
+        """Leave out frames that are lost: the index tells of them, no packet does."""
+        self.entries.append(IndexEntry(-1, self.frames, frames, first_pts))
+        self.frames += frames
 
     def finish(self) -> int:
         """Append index and trailer; the size of the file in bytes."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from .container import GopPayload, IndexEntry
-from .errors import DamageError, LimitError, UsageError, VqvError, WeightsError
-from .files import atomic_path, check_input, check_output
-from .options import DecodeOptions, Time
-from .picture import Picture, gray
+from .conceal import Gap, lost_times
+from .container import GopPayload
+from .errors import DamageError, DamageLog, LimitError, UsageError, VqvError, WeightsError
+from .files import atomic_path
+from .options import MAX_BATCH, DecodeOptions, Limits, Time, automatic_batch
+from .picture import Picture
+from .pipes import PIPE, check_source, check_target, source_path, target_file
 from .progress import Progress
 from .scan import ContainerReader
+from .tracks import StoredTracks
 
 
 @dataclass
@@ -24,11 +30,14 @@ class DecodeReport:
 
     frames: int = 0
     gops: int = 0
+    damaged_gops: int = 0
     concealed: int = 0
     complete: bool = True
-    damage: list[str] = field(default_factory=list)
+    damage: DamageLog = field(default_factory=DamageLog)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    shift: int = 0  # ticks that were taken off the times of the file
+    end: int | None = None  # of the chosen frames, in ticks from their begin; None: that of the file
 
     @property
     def ok(self) -> bool:
@@ -47,104 +56,130 @@ def check_model(reader: ContainerReader, model_id: bytes) -> None:
         raise WeightsError(f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}")
 
 
+def decoder_memory(width: int, height: int, batch: int = 0) -> int:
+    """Bytes that a process takes at most to decode pictures of this size, as measured (test_memory.py); an output's encoder comes on top."""
+    padded = (width + 63) // 64 * 64 * ((height + 63) // 64 * 64)
+    at_once = batch or automatic_batch(width, height)
+    return (640 << 20) + padded * (50 + 105 * min(at_once, MAX_BATCH))
+
+
+def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 0) -> None:
+    """LimitError where decoding would take more memory than the limit allows, with ``tracks`` bytes of descriptions and attachments, which an output holds once more."""
+    width, height = reader.header.width, reader.header.height
+    need = decoder_memory(width, height, options.batch) + 2 * tracks
+    if reader.gops and need > options.limits.memory:
+        raise LimitError(f"decoding {width}x{height} needs about {need >> 20} MiB of memory, over the limit of {options.limits.memory >> 20} MiB (--max-memory)")
+
+
 def frame_step(reader: ContainerReader) -> int:
     """Ticks from frame to frame at the nominal rate, at least 1."""
     h = reader.header
     return max(1, round(1 / ((h.rate or Fraction(25)) * h.time_base)))
 
 
-def lost_times(entry: IndexEntry, after: int | None, before: int | None, step: int) -> list[int]:
-    """Times for lost frames: evenly between the frames around them, else by the nominal step.
-
-    ``after`` is the pts of the frame before the gap, ``before`` that of the frame behind it; None where unknown.
-    """
-    n = entry.count
-    start = entry.first_pts
-    if start is None or (after is not None and start <= after):
-        if after is None:
-            start = 0 if before is None else before - n * step
-        elif before is not None and before - after > n:
-            start = after + (before - after) // (n + 1)
-        else:
-            start = after + step
-    if before is not None and before - start >= n:
-        return [start + (before - start) * i // n for i in range(n)]
-    return [start + step * i for i in range(n)]
-
-
 class GopDecoder:
     """Decodes GOPs of a file in order, hiding damage.
 
-    :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go into ``report``.
+    :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go into ``report``. Where frames
+    are lost the first picture of the next sound GOP is decoded ahead, so that they can be blended into it; nothing else is held.
     """
 
     def __init__(self, reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport) -> None:
         self._reader, self._codec, self._options, self._report = reader, codec, options, report
         self._held: Picture | None = None
         self._last_pts: int | None = None
-        self._step = frame_step(reader)
+        self._gap = Gap(0, 0, None, None)
+        self._timed = 0  # index of the next GOP whose first time is known, from where it was last looked for
+        self.step = frame_step(reader)
 
-    def _lost(self, index: int, error: VqvError) -> None:
+    def _lost(self, error: VqvError) -> None:
         if self._options.strict:
             raise DamageError(str(error)) from error
-        self._report.damage.append(str(error))
+        self._report.damage.note(str(error))
+        self._report.damaged_gops += 1
 
-    def _next_pts(self, i: int) -> int | None:
-        gops = self._reader.gops
-        return gops[i + 1].first_pts if i + 1 < len(gops) else None
+    def _decoded(self, gop: GopPayload, wanted: range) -> Iterator[Picture | None]:
+        """Pictures of a GOP as decoded; DamageError, at the end, when their checksum is not the encoder's.
 
-    def _conceal(self, count: int) -> Iterator[Picture]:
-        header = self._reader.header
-        if self._held is None:
-            self._held = gray(header.width, header.height)
-        for _ in range(count):
-            self._report.concealed += 1
-            yield self._held
-
-    def _decoded(self, gop: GopPayload) -> Iterator[Picture]:
-        """Pictures of a GOP as decoded; DamageError, at the end, when their checksum is not the encoder's."""
+        Frames not wanted are given as None and cost nothing; the checksum is that of all frames, so it is looked at only when all are wanted.
+        """
         from .gop import checksum_update, decode_gop
 
-        header, crc, n = self._reader.header, 0, 0
+        header, crc = self._reader.header, 0
         batch = {"batch": self._options.batch} if self._options.batch else {}
-        for picture in decode_gop(self._codec, gop.body, len(gop.pts), header.width, header.height, **batch):
-            crc = checksum_update(crc, picture)
-            n += 1
+        pictures = decode_gop(self._codec, gop.body, len(gop.pts), header.width, header.height, wanted=wanted, **batch)
+        for i in range(len(gop.pts)):
+            picture = next(pictures, None) if i in wanted else None
+            if picture is not None:
+                crc = checksum_update(crc, picture)
+            elif i in wanted:
+                raise DamageError(f"{i} pictures instead of {len(gop.pts)}")
             yield picture
-        if n != len(gop.pts):
-            raise DamageError(f"{n} pictures instead of {len(gop.pts)}")
-        if crc != gop.checksum:
+        if len(wanted) == len(gop.pts) and crc != gop.checksum:
             raise DamageError("decoded pixels differ from the encoder's")
 
-    def pictures(self, i: int) -> Iterator[tuple[int, int, Picture]]:
-        """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict`` DamageError."""
+    def _behind(self, i: int) -> tuple[int, Picture | None]:
+        """Number and picture of the first frame behind the i-th GOP that can be decoded; past the last frame there is none."""
+        for j in range(i + 1, len(self._reader.gops)):
+            try:
+                gop = self._reader.read_gop(j, self._last_pts)
+                return self._reader.gops[j].first_frame, next(self._decoded(gop, range(1)))
+            except DamageError:  # reported when it is that GOP's turn
+                continue
+        return self._reader.frames, None
+
+    def _time_behind(self, i: int) -> tuple[int, int | None]:
+        """Number and time of the first frame behind the i-th GOP that has a known time."""
+        gops = self._reader.gops
+        self._timed = max(self._timed, i + 1)
+        while self._timed < len(gops) and gops[self._timed].first_pts is None:
+            self._timed += 1
+        if self._timed < len(gops):
+            return gops[self._timed].first_frame, gops[self._timed].first_pts
+        return gops[i].first_frame + gops[i].count, None
+
+    def _concealed(self, i: int, first: int, times: list[int] | None) -> Iterator[tuple[int, Picture]]:
+        """Times and pictures in the place of the i-th GOP's frames from number ``first`` on."""
+        entry, header, limit = self._reader.gops[i], self._reader.header, self._options.limits.concealed
+        end = entry.first_frame + entry.count
+        if self._report.concealed + end - first > limit:  # before a list of as many times is made
+            raise LimitError(f"{self._report.concealed + end - first} frames are lost, over the limit of {limit}")
+        if not self._gap.first <= first < self._gap.end:
+            number, picture = self._behind(i)
+            self._gap = Gap(first, number, self._held, picture)
+        if times is None:
+            number, pts = self._time_behind(i)
+            start = entry.first_pts if first == entry.first_frame else None
+            times = lost_times(end - first, start, self._last_pts, pts, self.step, number - first)
+        for frame in range(first, end):
+            self._report.concealed += 1
+            yield times[frame - first], self._gap.picture(frame, header.width, header.height)
+
+    def pictures(self, i: int, choose: Callable[[list[int]], range] | None = None) -> Iterator[tuple[int, int, Picture | None]]:
+        """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict`` DamageError.
+
+        ``choose`` says from the times of its frames which of them are wanted; the pictures of others may be None.
+        """
         entry = self._reader.gops[i]
         done = 0
         times: list[int] | None = None
         duration = 0
         try:
-            gop = self._reader.read_gop(i)
+            gop = self._reader.read_gop(i, self._last_pts)
             times, duration = list(gop.pts), gop.duration
-            if self._last_pts is not None and times[0] <= self._last_pts:
-                raise DamageError(f"packet at byte {entry.offset}: time {times[0]} after {self._last_pts}")
-            with closing(self._decoded(gop)) as decoded:  # type: ignore[type-var]
+            with closing(self._decoded(gop, choose(times) if choose else range(len(times)))) as decoded:  # type: ignore[type-var]
                 for picture in decoded:
-                    self._held, self._last_pts = picture, times[done]
+                    self._held, self._last_pts = picture or self._held, times[done]
                     done += 1
                     yield times[done - 1], duration if done == entry.count else 0, picture
         except DamageError as exc:
             where = "" if "byte" in str(exc) or "lost" in str(exc) else f"GOP {i} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}, byte {entry.offset}): "
-            self._lost(i, DamageError(where + str(exc)))
+            self._lost(DamageError(where + str(exc)))
         if done < entry.count:
-            lost, limit = self._report.concealed + entry.count - done, self._options.limits.concealed
-            if lost > limit:  # before a list of as many times is made
-                raise LimitError(f"{lost} frames are lost, over the limit of {limit}")
-            if times is None or (self._last_pts is not None and done == 0 and times[0] <= self._last_pts):
-                times = lost_times(entry, self._last_pts, self._next_pts(i), self._step)
-            for picture in self._conceal(entry.count - done):
-                self._last_pts = times[done]
+            for pts, picture in self._concealed(i, entry.first_frame + done, times and times[done:]):
+                self._last_pts = pts
                 done += 1
-                yield times[done - 1], duration if done == entry.count else 0, picture
+                yield pts, duration if done == entry.count else 0, picture
         self._report.gops += 1
 
 
@@ -166,7 +201,7 @@ def _first_gop(reader: ContainerReader, start: Time | None) -> int:
 def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport) -> Iterator[tuple[int, int, Picture]]:
     """Chosen frames of a file as ``(pts, duration, 10-bit Picture)``; with ``options.start`` times begin at zero.
 
-    Only the GOPs needed are decoded.
+    Only the GOPs needed are decoded, and of them only the frames needed.
     """
     decoder = GopDecoder(reader, codec, options, report)
     begin = _first_gop(reader, options.start)
@@ -176,21 +211,36 @@ def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: 
     shift = 0
     stop: Fraction | None = None
     given = 0
+
+    def choose(times: list[int]) -> range:
+        """Which frames of the GOP at ``number`` are chosen, as the loop below does."""
+        seconds = [(t - (times[0] if origin is None else origin)) * base for t in times]
+        first = bisect_left(seconds, start.seconds) if start.seconds is not None else max(0, (start.frames or 0) - number)
+        last = len(times)
+        if length is not None and length.frames is not None:
+            last = min(last, first + length.frames - given)
+        elif length is not None and length.seconds is not None and first < last:
+            end = stop if stop is not None else (start.seconds if start.seconds is not None else seconds[first]) + length.seconds
+            last = bisect_left(seconds, end)
+        return range(min(first, last), last)
+
     for i in range(begin, len(reader.gops)):
         number = reader.gops[i].first_frame
-        with closing(decoder.pictures(i)) as pictures:  # type: ignore[type-var]
+        with closing(decoder.pictures(i, choose)) as pictures:  # type: ignore[type-var]
             for pts, duration, picture in pictures:
                 origin = pts if origin is None else origin
                 seconds = (pts - origin) * base
                 if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
                     if not given:
-                        shift = pts if options.start else 0
+                        shift = report.shift = pts if options.start else 0
                         if length is not None and length.seconds is not None:
                             stop = (start.seconds if start.seconds is not None else seconds) + length.seconds
                     if stop is not None and seconds >= stop or length is not None and length.frames is not None and given >= length.frames:
                         return
+                    assert picture is not None  # chosen frames are wanted ones
                     given += 1
                     report.frames += 1
+                    report.end = None if length is None else pts - shift + (duration or decoder.step)
                     yield pts - shift, duration, picture
                     if length is not None and length.frames is not None and given >= length.frames:
                         return
@@ -208,57 +258,87 @@ def decode(
 ) -> DecodeReport:
     """Decode a .vqv file to a video file of the kind of its suffix.
 
-    Damaged GOPs keep their frame count and times: their frames repeat the last good picture and are reported in
-    ``damage``; with ``options.strict`` any damage raises DamageError and nothing is written. Eight-bit sources give 8-bit
+    Damaged GOPs keep their frame count and times: their frames are blended from the pictures around them and are reported
+    in ``damage``; with ``options.strict`` any damage raises DamageError and nothing is written. Eight-bit sources give 8-bit
     pictures, others 10 bits. Raises UsageError, InputError, DamageError, OutputError, LimitError, WeightsError.
     """
     options = options or DecodeOptions()
-    check_input(src)
-    check_output(dst, [src], overwrite)
+    check_source(src)
+    check_target(dst, [src], overwrite)
     report = DecodeReport()
     begin = time.monotonic()
     with ExitStack() as stack:
-        reader = open_reader(stack, src)
+        reader = open_reader(stack, src, options.limits)
         header = reader.header
+        stored = StoredTracks(reader)
         report.complete = reader.complete
-        report.damage += reader.damaged
+        report.damage.extend(reader.damaged)
+        report.damage.extend(stored.damage)
         if options.strict and not report.ok:
             raise DamageError(f"{src}: {report.damage[0]}")
-        from .sink import VideoSink, choose_codec
+        from .sink import Extras, VideoSink, choose_codec, choose_format
         from .weights import load_codec, read_model_id
 
-        choose_codec(dst, header.width, header.height, options.vcodec)
+        ten_bit = header.bit_depth > 8
+        choose_format(choose_codec(dst, header.width, header.height, options.vcodec)[0], options.pix_fmt, stored.description, ten_bit)
+        check_memory(reader, options, stored.size)
         check_model(reader, read_model_id(weights))
         if not reader.gops and options.strict:
             raise DamageError(f"{src}: no frames")
         codec = load_codec(weights, options.device, options.threads)
-        ten_bit = header.bit_depth > 8
-        temp = stack.enter_context(atomic_path(dst, overwrite))
-        sink = VideoSink(temp, header, ten_bit=ten_bit, vcodec=options.vcodec, vcodec_opts=options.vcodec_opts, threads=options.threads)
-        stack.callback(sink.abort)
-        if sink.note:
-            report.notes.append(sink.note)
         if progress is not None:
             progress.total, progress.rate = reader.frames, float(header.rate) if header.rate else None
-        with closing(frames(reader, codec, options, report)) as chosen:  # type: ignore[type-var]
-            for pts, duration, picture in chosen:
-                sink.write(pts, picture if ten_bit else picture.to8(), duration)
-                if progress is not None:
-                    progress.update(report.frames)
-        if not report.frames:
+        chosen = stack.enter_context(closing(frames(reader, codec, options, report)))  # type: ignore[type-var]
+        first = next(chosen, None)
+        if first is None:
             if report.damage:
                 raise DamageError(f"{src}: no frame could be saved: {report.damage[0]}")
             raise UsageError(f"{src}: no frame lies within the chosen times")
-        sink.close()
+        # opened only now: chapters need to know where the chosen frames begin
+        file, path = None, dst
+        if dst == PIPE:
+            file = stack.enter_context(target_file(dst))
+        else:
+            path = str(stack.enter_context(atomic_path(dst, overwrite)))
+        extras = Extras(stored, options.tracks, *_stretch(reader, options, report))
+        choice = {"vcodec": options.vcodec, "vcodec_opts": options.vcodec_opts, "pix_fmt": options.pix_fmt}
+        sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, **choice)  # type: ignore[arg-type]
+        stack.callback(sink.abort)
+        known = len(stored.damage)
+        for pts, duration, picture in chain([first], chosen):
+            sink.write(pts, picture if ten_bit else picture.to8(), duration)
+            if progress is not None:
+                progress.update(report.frames)
+        sink.close(report.end)
+        report.damage += stored.damage[known:]
+        report.notes += sink.notes
+        if options.strict and stored.damage:
+            raise DamageError(f"{src}: {stored.damage[0]}")
     report.seconds = time.monotonic() - begin
     return report
 
 
-def open_reader(stack: ExitStack, src: str) -> ContainerReader:
+_EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown
+
+
+def _stretch(reader: ContainerReader, options: DecodeOptions, report: DecodeReport) -> tuple[Fraction, Fraction | None, int]:
+    """Begin and end of what is taken in seconds on the clock of the file, and the frame with which the first packets needed are stored."""
+    base = reader.header.time_base
+    start = report.shift * base
+    stop: Fraction | None = None
+    if options.duration is not None:
+        length = options.duration.seconds if options.duration.seconds is not None else (options.duration.frames or 0) * frame_step(reader) * base
+        origin = reader.gops[0].first_pts or 0
+        stop = (start if options.start is not None else origin * base) + length
+    early = [e.first_frame for e in reader.gops if e.first_pts is not None and e.first_pts * base <= start - _EARLIER]
+    return start, stop, early[-1] if options.start is not None and early else 0
+
+
+def open_reader(stack: ExitStack, src: str, limits: Limits | None = None) -> ContainerReader:
     """Open a .vqv file for as long as ``stack`` lives; errors name the file."""
-    path = check_input(src)
+    path = Path(source_path(stack, src))
     try:
-        return ContainerReader(stack.enter_context(path.open("rb")))
+        return ContainerReader(stack.enter_context(path.open("rb")), limits)
     except VqvError as exc:
         raise type(exc)(f"{src}: {exc}") from exc
 
@@ -269,33 +349,36 @@ def verify(path: str, fast: bool = False, *, weights: str | None = None, options
     A dict with file, complete, ok, pixels_checked, frames, gops, bytes, damaged_gops and damage (list of sentences).
     """
     report = DecodeReport()
+    options = options or DecodeOptions()
     with ExitStack() as stack:
-        reader = open_reader(stack, path)
+        reader = open_reader(stack, path, options.limits)
         report.complete = reader.complete
-        report.damage += reader.damaged
-        bad = 0
+        report.damage.extend(reader.damaged)
+        stored = StoredTracks(reader)
+        for _ in stored.packets():
+            pass
+        report.damage.extend(stored.damage)
         if fast:
+            after: int | None = None
             for i in range(len(reader.gops)):
                 try:
-                    reader.read_gop(i)
+                    after = reader.read_gop(i, after).pts[-1]
                 except DamageError as exc:
-                    bad += 1
-                    report.damage.append(str(exc))
+                    report.damaged_gops += 1
+                    report.damage.note(str(exc))
         else:
             from .weights import load_codec, read_model_id
 
+            check_memory(reader, options, stored.size)
             check_model(reader, read_model_id(weights))
-            options = options or DecodeOptions()
             decoder = GopDecoder(reader, load_codec(weights, options.device, options.threads), options, report)
             if progress is not None:
                 progress.total = reader.frames
             for i in range(len(reader.gops)):
-                before = len(report.damage)
                 for _ in decoder.pictures(i):
                     report.frames += 1
                     if progress is not None:
                         progress.update(report.frames)
-                bad += len(report.damage) > before
         return {
             "file": path,
             "complete": report.complete,
@@ -304,6 +387,6 @@ def verify(path: str, fast: bool = False, *, weights: str | None = None, options
             "frames": reader.frames,
             "gops": len(reader.gops),
             "bytes": reader.size,
-            "damaged_gops": bad,
+            "damaged_gops": report.damaged_gops,
             "damage": report.damage,
         }

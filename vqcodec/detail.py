@@ -14,7 +14,7 @@ from .entropy import decode_bit, decode_raw, encode_bit, encode_raw
 from .motion.code import DETAIL
 
 # contexts, from DETAIL on
-FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, END = 0, 1, 4, 5, 16, 80, 144, 150, 178, 184
+FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT, END = 0, 1, 4, 5, 16, 80, 144, 150, 178, 184, 187
 STEPS = 64
 MAX_LEVEL = 1 << 14
 ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15], np.int64)
@@ -193,10 +193,11 @@ def _rough_bits(levels):
 
 
 @nb.njit(cache=True, nogil=True)
-def choose(source, planes, step, worth, weights, height, width, skip, levels):
+def choose(source, planes, step, worth, weights, height, width, skip, levels, cost):
     """Decide the detail of a picture. source, planes: tuples of Y, U, V uint16; worth: bits that one unit of squared 10-bit error is worth;
     weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; skip (H/8, W/8) int8 receives
-    -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32. Returns what it gains, in bits."""
+    -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8) float64 the bits that what is left of the error
+    and the refinement are worth. Returns what it gains, in bits."""
     gh, gw = skip.shape
     e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
     lev = np.zeros((2, 6, 16), np.int32)
@@ -204,6 +205,7 @@ def choose(source, planes, step, worth, weights, height, width, skip, levels):
     for r in range(gh):
         for c in range(gw):
             skip[r, c] = -1
+            cost[r, c] = 0.0
             if r * 8 >= height or c * 8 >= width:
                 continue
             gain = np.array([-2.0, -2.0])
@@ -214,6 +216,7 @@ def choose(source, planes, step, worth, weights, height, width, skip, levels):
                     e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(planes[p][y + i // 4, x + i % 4])
                     before += e[i] * e[i]
                 w = worth * weights[p]
+                cost[r, c] += before * w
                 for mode in range(2):
                     lev[mode, k] = 0
                     if before * w < 3:
@@ -223,7 +226,7 @@ def choose(source, planes, step, worth, weights, height, width, skip, levels):
                     some = False
                     for i in range(16):
                         v = (t[i] if mode == 0 else e[i] * 8) / step
-                        a = int(abs(v) + 0.36)
+                        a = int(abs(v) + 0.28)
                         lev[mode, k, i] = min(a, MAX_LEVEL - 1) if v >= 0 else -min(a, MAX_LEVEL - 1)
                         some = some or a > 0
                     if not some:
@@ -241,6 +244,7 @@ def choose(source, planes, step, worth, weights, height, width, skip, levels):
             if gain[m] > 0:
                 skip[r, c] = m
                 levels[r, c] = lev[m]
+                cost[r, c] -= gain[m]
                 total += gain[m]
     return total
 
@@ -253,13 +257,13 @@ def _add(plane, y, x, rec):
 
 
 @nb.njit(cache=True, nogil=True)
-def _cell_context(skip, r, c):
-    return DETAIL + CELL + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
+def _cell_context(skip, direct, r, c):
+    return DETAIL + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL) + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
 
 
 @nb.njit(cache=True, nogil=True)
-def encode_detail(st, out, ctx, step_index, step, skip, levels, planes):
-    """Code what :func:`choose` decided and refine the planes; step_index -1: no detail."""
+def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
+    """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/direct.py."""
     if step_index < 0:
         encode_bit(st, out, ctx, DETAIL + FRAME, 0)
         return
@@ -269,7 +273,7 @@ def encode_detail(st, out, ctx, step_index, step, skip, levels, planes):
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             on = skip[r, c] >= 0
-            encode_bit(st, out, ctx, _cell_context(skip, r, c), 1 if on else 0)
+            encode_bit(st, out, ctx, _cell_context(skip, direct, r, c), 1 if on else 0)
             if not on:
                 continue
             encode_bit(st, out, ctx, DETAIL + SKIP, skip[r, c])
@@ -289,7 +293,7 @@ def encode_detail(st, out, ctx, step_index, step, skip, levels, planes):
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_detail(st, data, ctx, steps, skip, planes):
+def decode_detail(st, data, ctx, steps, direct, skip, planes):
     """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
     if not decode_bit(st, data, ctx, DETAIL + FRAME):
         return
@@ -299,7 +303,7 @@ def decode_detail(st, data, ctx, steps, skip, planes):
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             skip[r, c] = -1
-            if not decode_bit(st, data, ctx, _cell_context(skip, r, c)):
+            if not decode_bit(st, data, ctx, _cell_context(skip, direct, r, c)):
                 continue
             mode = decode_bit(st, data, ctx, DETAIL + SKIP)
             skip[r, c] = mode

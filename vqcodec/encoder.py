@@ -1,27 +1,35 @@
-"""The encoding pipeline: frames are read ahead in a thread, cut into GOPs, coded, and written in order."""
+"""The encoding pipeline: frames are read ahead in a thread, cut into GOPs, coded into a journal, and written in order at the end."""
 
 from __future__ import annotations
 
 import json
 import os
 import queue
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any, BinaryIO
 
 from .bits import crc32
 from .container import ContainerWriter, GopPayload, StreamHeader
-from .errors import DamageError, LimitError, UsageError
-from .files import atomic_output, check_input, check_output
+from .errors import DamageError, UsageError
+from .files import atomic_output, check_output
+from .interrupt import Interrupt
+from .journal import Journal, open_journal, tag
 from .metrics import psnr_yuv
 from .options import EncodeOptions
 from .picture import Picture
+from .pipes import PIPE, check_source, check_target, is_stream, same_output, target_file, video_source
 from .progress import Progress
 from .scenes import GopCutter
+from .tracks import DESCRIPTION, TrackWriter, clip_chapters
+from .version import __version__
+from .workers import Local, Model, Pool, Result
 
 _READ_AHEAD = 4
 
@@ -39,7 +47,17 @@ class EncodeReport:
     seconds: float = 0.0
     sse: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     corrupt: int = 0  # frames of the source that were damaged or missing
+    resumed: int = 0  # frames taken over from the encode that was gone on with
+    stopped: bool = False  # ended before the source did, as it was asked to
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was converted or left out
+    tracks: int = 0  # tracks besides the pictures
+
+    def add(self, frames: int, sse: tuple[float, float, float]) -> None:
+        """Count a GOP."""
+        self.gops += 1
+        self.frames += frames
+        self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
 
     @property
     def psnr(self) -> tuple[float, float, float, float]:
@@ -59,11 +77,11 @@ class EncodeReport:
     @property
     def fps(self) -> float:
         """Frames coded per second."""
-        return self.frames / self.seconds if self.seconds else 0.0
+        return (self.frames - self.resumed) / self.seconds if self.seconds else 0.0
 
 
-def read_ahead(items: Any, depth: int = _READ_AHEAD) -> Iterator[Any]:
-    """Iterate ``items`` in a thread that is at most ``depth`` ahead; its exceptions come out here, closing stops it."""
+def read_ahead(items: Any, depth: int = _READ_AHEAD, interrupt: Interrupt | None = None) -> Generator[Any, None, None]:
+    """Iterate ``items`` in a thread that is at most ``depth`` ahead; its exceptions come out here, closing stops it, and so does the interrupt."""
     fifo: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
     stop = threading.Event()
 
@@ -88,8 +106,11 @@ def read_ahead(items: Any, depth: int = _READ_AHEAD) -> Iterator[Any]:
     thread = threading.Thread(target=work, name="read-ahead", daemon=True)
     thread.start()
     try:
-        while True:
-            kind, value = fifo.get()
+        while interrupt is None or not interrupt.requested:
+            try:
+                kind, value = fifo.get(timeout=0.2)
+            except queue.Empty:
+                continue
             if kind == "error":
                 raise value
             if kind == "end":
@@ -120,57 +141,198 @@ def _header(source: Any, first: Picture, options: EncodeOptions, model_id: bytes
     )
 
 
-class _Pipeline:
-    """State of one encode: from pictures to packets."""
+@dataclass
+class _Gop:
+    """A GOP between the cutter and the journal."""
 
-    def __init__(self, codec: Any, file: BinaryIO, header: StreamHeader, options: EncodeOptions, step: int, report: EncodeReport, stats: Any) -> None:
-        from .gop import GopEncoder
+    first: int
+    pts: list[int] = field(default_factory=list)
+    duration: int = 0
+    following: int | None = None  # time of the frame behind it, as far as it is known
 
-        self._make = lambda: GopEncoder(codec, header.width, header.height, options.crf)
-        self._cutter = GopCutter(options.gop_frames(header.rate))
-        self._writer = ContainerWriter(file, header)
-        self._report, self._stats, self._step = report, stats, step
-        self._encoder: Any = None
-        self._pts: list[int] = []
-
-    def push(self, pts: int, picture: Picture) -> None:
-        for pictures, ends in self._cutter.push(pts, picture):
-            self._code(pictures, ends, pts)
-
-    def _code(self, pictures: list[tuple[int, Picture]], ends: bool, next_pts: int | None) -> None:
-        if self._encoder is None:
-            self._encoder = self._make()
-        self._pts += [pts for pts, _ in pictures]
-        self._encoder.add([picture for _, picture in pictures])
-        if not ends:
-            return
-        result = self._encoder.finish()
-        self._encoder = None
-        if result.frames != len(self._pts):
-            raise RuntimeError(f"{len(self._pts)} pictures went into a GOP and {result.frames} were coded")
-        duration = self._step if next_pts is None else next_pts - self._pts[-1]
+    def payload(self, result: Result, step: int) -> GopPayload:
+        """The packet's content. A GOP that was cut short has a frame behind it, whose time is known."""
+        n = result.frames
+        if not 0 < n <= len(self.pts):
+            raise RuntimeError(f"{len(self.pts)} pictures went into a GOP and {n} were coded")
+        following = self.pts[n] if n < len(self.pts) else self.following
         y, u, v = (round(e) for e in result.sse)
-        first = self._writer.frames
-        self._writer.gop(GopPayload(tuple(self._pts), duration, result.checksum, (y, u, v), result.body))
-        if self._stats is not None:
-            for i, line in enumerate(result.stats):
-                self._stats.write((json.dumps({"gop": self._report.gops, "pts": self._pts[i] if i < len(self._pts) else None, "first": first} | line) + "\n").encode())
-        report = self._report
-        report.frames += len(self._pts)
-        report.gops += 1
-        report.sse = [a + b for a, b in zip(report.sse, result.sse, strict=True)]
-        report.bytes = self._writer.position
-        self._pts = []
+        return GopPayload(tuple(self.pts[:n]), step if following is None else following - self.pts[n - 1], result.checksum, (y, u, v), result.body)
+
+
+class _Extras:
+    """Tags and tracks on their way from the source to the file: packets are stored before the GOP in whose time they lie."""
+
+    def __init__(self, source: Any, path: str | None, options: EncodeOptions) -> None:
+        from .remux import TrackSource
+
+        self._base, self._shift = source.time_base, source.shift
+        self._ends = options.duration is not None
+        self._description = source.description
+        if options.start is not None or options.duration is not None:
+            start = self._shift * self._base
+            self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
+        self._description, self.notes = self._description.fitted()
+        start = self._shift * self._base if options.start is not None else None
+        self.source = None if path is None else TrackSource(path, source.index, options.tracks, start)
+
+    def begin(self, writer: ContainerWriter) -> None:
+        if self._description:
+            writer.extra(DESCRIPTION, self._description.to_bytes())
+        self._out = TrackWriter(writer)
+
+    def write(self, end: int) -> None:
+        """Store packets up to the end of the GOP that is written next, in ticks."""
+        self._store((end + self._shift) * self._base)
 
     def finish(self) -> None:
-        for pictures, ends in self._cutter.flush():
-            self._code(pictures, ends, None)
-        self._report.bytes = self._writer.finish()
+        """Store what is left behind the last GOP, where not only a stretch was asked for."""
+        if not self._ends:
+            self._store(None)
+
+    def _store(self, limit: Fraction | None) -> None:
+        if self.source is not None:
+            self.source.write(self._out, limit)
+
+    def close(self) -> None:
+        if self.source is not None:
+            self.source.close()
+
+
+class _Output:
+    """The .vqv file, GOP by GOP in order, and the figures of what is in it."""
+
+    def __init__(self, file: BinaryIO, header: StreamHeader, step: int, report: EncodeReport, extras: _Extras) -> None:
+        self._writer, self._time_base, self._step, self._report = ContainerWriter(file, header), header.time_base, step, report
+        self._extras = extras
+        extras.begin(self._writer)
+        self._begin: int | None = None
+        self._end = 0
+        report.frames, report.gops, report.sse = 0, 0, [0.0, 0.0, 0.0]
 
     @property
-    def pending(self) -> int:
-        """Frames coded of the GOP that isn't written yet."""
-        return len(self._pts)
+    def frames(self) -> int:
+        """Frames written."""
+        return self._writer.frames
+
+    def put(self, gop: GopPayload, sse: tuple[float, float, float]) -> None:
+        """Write the GOP that begins with frame :attr:`frames`."""
+        self._extras.write(gop.pts[-1] + (gop.duration or self._step))
+        self._writer.gop(gop)
+        if self._begin is None:
+            self._begin = gop.pts[0]
+        self._end = gop.pts[-1] + self._step
+        self._report.add(len(gop.pts), sse)
+
+    def finish(self, whole: bool) -> None:
+        """Complete the file; with what lies behind the last picture where it is the ``whole`` source."""
+        report = self._report
+        if whole:
+            self._extras.finish()
+        report.bytes = self._writer.finish()
+        report.seconds_video = float((self._end - (self._begin or 0)) * self._time_base)
+        report.resumed = min(report.resumed, report.frames)
+
+
+class _Pipeline:
+    """State of one encode: from pictures to the packets of the journal."""
+
+    def __init__(
+        self, coder: Local | Pool, journal: Journal, cutter: GopCutter, step: int, report: EncodeReport, stats: Any, progress: Progress | None, interrupt: Interrupt
+    ) -> None:
+        self._coder, self._journal, self._cutter = coder, journal, cutter
+        self._report, self._stats, self._step, self._progress, self._interrupt = report, stats, step, progress, interrupt
+        self._gop = _Gop(0)
+        self._open: dict[int, _Gop] = {}  # GOPs that are being coded, by first frame
+        self._rows: dict[int, tuple[_Gop, list[dict[str, Any]]]] = {}  # lines of --stats that wait for those of a GOP before them
+        self._rows_at = self._rows_gop = 0
+        self._sse: dict[int, tuple[float, float, float]] = {}
+        self.complete = False  # whether all frames of the source are coded
+
+    def run(self, frames: Iterator[tuple[int, Picture]], following: Callable[[], int | None]) -> None:
+        """Code all frames; fewer when interrupted. ``following()``: time of the source's frame behind the last one given, None at its end."""
+        flushed = False
+        for pts, picture in frames:
+            for pictures, ends in self._cutter.push(pts, picture):
+                self._take(pictures, ends, pts)
+            self._collect()
+        if not self._interrupt.requested:
+            for pictures, ends in self._cutter.flush():
+                self._take(pictures, ends, following())
+            flushed = True
+        while self._open and not self._interrupt.requested:
+            self._collect(0.2)
+        self._collect()
+        self.complete = flushed and not self._open
+
+    def _take(self, pictures: list[tuple[int, Picture]], ends: bool, following: int | None) -> None:
+        gop, key = self._gop, self._gop.first
+        new = not gop.pts
+        gop.pts += [pts for pts, _ in pictures]
+        gop.following = following
+        if ends:
+            self._gop = _Gop(key + len(gop.pts))
+        if key in self._journal:
+            if ends:
+                self._check(gop)
+            return
+        if new:
+            while not self._coder.ready(0.2):
+                self._collect()
+                if self._interrupt.requested:
+                    return
+            self._open[key] = gop
+        self._coder.add(key, [picture for _, picture in pictures], ends)
+
+    def _check(self, gop: _Gop) -> None:
+        """Whether a GOP of the journal is the one that the source has there."""
+        there = self._journal.read(gop.first)
+        if there.pts != tuple(gop.pts) or there.duration != (self._step if gop.following is None else gop.following - gop.pts[-1]):
+            raise UsageError(f"{self._journal.output}: the encode that was cut off has other frames from {gop.first} on than the source: it cannot be gone on with")
+        self._report.resumed += len(gop.pts)
+        self._report.add(len(gop.pts), there.sse)
+
+    def _collect(self, timeout: float = 0.0) -> None:
+        """Journal what is finished, and show how far the work is."""
+        for key, result in self._coder.finished(timeout):
+            gop = self._open.pop(key)
+            if result.frames != len(gop.pts):
+                raise RuntimeError(f"{len(gop.pts)} pictures went into a GOP and {result.frames} were coded")
+            self._journal.add(key, gop.payload(result, self._step))
+            self._sse[key] = result.sse
+            self._report.add(result.frames, result.sse)
+            self._write_stats(gop, result)
+        report, pending = self._report, self._coder.pending
+        if 0 in self._journal or self._coder.coded(0):
+            self._interrupt.worth = True
+        if self._progress is not None and report.frames:
+            self._progress.update(report.frames + pending, self._journal.size * (report.frames + pending) // report.frames, report.psnr[0])
+        elif self._progress is not None:
+            self._progress.update(pending)
+
+    def _write_stats(self, gop: _Gop, result: Result) -> None:
+        if self._stats is None:
+            return
+        self._rows[gop.first] = gop, result.stats
+        while self._rows_at in self._rows:
+            gop, rows = self._rows.pop(self._rows_at)
+            for i, row in enumerate(rows):
+                self._stats.write((json.dumps({"gop": self._rows_gop, "pts": gop.pts[i] if i < len(gop.pts) else None, "first": gop.first} | row) + "\n").encode())
+            self._rows_at += len(gop.pts)
+            self._rows_gop += 1
+
+    def write(self, file: BinaryIO, extras: _Extras) -> None:
+        """Write the finished GOPs, in order, as a .vqv file, and report on them. After an interrupt the GOP that follows them ends where it is."""
+        header = self._journal.header
+        assert header is not None
+        out = _Output(file, header, self._step, self._report, extras)
+        for gop in self._journal.gops():
+            out.put(gop, self._sse.get(out.frames, gop.sse))
+        if (last := self._open.get(out.frames)) and (result := self._coder.cut(out.frames)):
+            self._write_stats(last, result)
+            out.put(last.payload(result, self._step), result.sse)
+        out.finish(self.complete)
+        self._report.stopped = not self.complete
 
 
 def encode(
@@ -181,58 +343,84 @@ def encode(
     weights: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    interrupt: Interrupt | None = None,
 ) -> EncodeReport:
     """Encode the first video stream of a file to a .vqv file, which appears under its name only when complete.
 
-    The bytes depend on the pictures, the options and the weights, not on threads. A damaged source is coded as far as it
-    can be read and counted in ``corrupt``; with ``options.strict`` it raises DamageError and nothing is written.
+    The bytes depend on the pictures, the options and the weights, not on threads, ``options.jobs`` or ``options.resume``. A damaged source is coded as
+    far as it can be read and counted in ``corrupt``; with ``options.strict`` it raises DamageError and nothing is written. An ``interrupt`` ends
+    the file early, with the frames coded so far (``stopped`` in the report). With ``options.resume`` the work of an encode that ended before its time is
+    kept beside the output, and gone on with where it is there already.
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
     options = options or EncodeOptions()
-    check_input(src_path)
-    check_output(dst_path, [src_path], overwrite)
+    interrupt = interrupt or Interrupt()
+    check_source(src_path)
+    check_target(dst_path, [src_path], overwrite)
+    if options.resume and (is_stream(src_path) or dst_path == PIPE):
+        raise UsageError("--resume needs a file for input and output, not -, nor a named pipe")
     if options.stats:
-        if os.path.realpath(options.stats) == os.path.realpath(dst_path):
+        if same_output(options.stats, dst_path):
             raise UsageError(f"{dst_path}: the output and --stats are the same file")
-        check_output(options.stats, [src_path], overwrite)
+        check_output(options.stats, [] if src_path == PIPE else [src_path], overwrite)
     from .video import VideoSource
+    from .weights import load_codec, read_metadata, read_model_id
 
     report = EncodeReport()
     begin = time.monotonic()
     with ExitStack() as stack:
-        source = stack.enter_context(VideoSource(src_path, options.start, options.duration))
+        path, pipe = video_source(stack, src_path)
+        source = stack.enter_context(VideoSource(path, options.start, options.duration, pipe=pipe, name=src_path))
         report.width, report.height = source.width, source.height
         if progress is not None:
             progress.total, progress.rate = source.total, float(source.rate) if source.rate else None
-        from .weights import load_codec
-
-        codec = load_codec(weights, options.device, options.threads)
+        gop = options.gop_frames(source.rate)
+        meta = read_metadata(weights)
+        decides = (__version__, options.crf, options.preset, gop, options.start, options.duration, options.device)
+        work = dst_path
+        if dst_path == PIPE:  # finished GOPs are kept apart until all is coded here too
+            work = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-")), "standard-output.vqv")
+        mine = tag(os.devnull if pipe else path, decides, [meta.get(k, "") for k in ("model_id", "analysis_id")])
+        journal = stack.enter_context(open_journal(work, mine, resume=options.resume, overwrite=overwrite))
+        journal.keep = options.resume
+        coder: Local | Pool
+        if options.jobs == 1:
+            model = Model(weights, options.device, options.threads, source.width, source.height, options.crf, options.preset)
+            codec = load_codec(weights, options.device, options.threads)
+            coder, model_id = Local(model, codec), codec.model_id
+        else:
+            model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.crf, options.preset)
+            coder, model_id = Pool(model, options.jobs or len(os.sched_getaffinity(0)), report.warnings.append), read_model_id(weights)
+        stack.callback(coder.close)
         # entered first, so that it gets its name last: no statistics without their video
         stats = stack.enter_context(atomic_output(options.stats, overwrite)) if options.stats else None
-        file = stack.enter_context(atomic_output(dst_path, overwrite))
-        frames = read_ahead(source)
-        stack.callback(frames.close)  # type: ignore[attr-defined]
-        pipeline: _Pipeline | None = None
-        first_pts = last_pts = 0
-        step = max(1, round(1 / ((source.rate or Fraction(25)) * source.time_base)))
-        for pts, picture in frames:
-            if pipeline is None:
-                pipeline = _Pipeline(codec, file, _header(source, picture, options, codec.model_id), options, step, report, stats)
-                first_pts = pts
-            last_pts = pts
-            pipeline.push(pts, picture)
-            if progress is not None and report.frames:
-                progress.update(report.frames + pipeline.pending, report.bytes * (report.frames + pipeline.pending) // report.frames, report.psnr[0])
-            elif progress is not None:
-                progress.update(pipeline.pending)
-        if pipeline is None:
+        frames = stack.enter_context(closing(read_ahead(source, interrupt=interrupt)))
+        first = next(frames, None)
+        if first is None:
             raise UsageError(f"{src_path}: no frame lies within the chosen times")
-        pipeline.finish()
-        report.corrupt, report.warnings = source.corrupt, list(source.warnings)
-        report.seconds_video = float((last_pts - first_pts + step) * source.time_base)
+        journal.begin(_header(source, first[1], options, model_id))
+        step = max(1, round(1 / ((source.rate or Fraction(25)) * source.time_base)))
+        pipeline = _Pipeline(coder, journal, GopCutter(gop), step, report, stats, progress, interrupt)
+        pipeline.run(chain([first], frames), lambda: source.following)
         if source.corrupt and options.strict:
+            journal.keep = False
             raise DamageError(f"{src_path}: {source.corrupt} frames are damaged or missing")
-        if report.bytes >= 1 << 62:
-            raise LimitError(f"{dst_path}: over the limit of the format")
+        extras = _Extras(source, None if pipe else path, options)
+        stack.callback(extras.close)
+        with target_file(dst_path, overwrite) if dst_path == PIPE else atomic_output(dst_path, overwrite, journal.temporary) as file:
+            pipeline.write(file, extras)
+            report.corrupt = source.corrupt
+            report.warnings += source.warnings
+            report.notes += source.notes + extras.notes
+            if extras.source is not None:
+                report.notes += extras.source.notes
+                report.tracks = extras.source.count
+                if extras.source.corrupt:
+                    report.corrupt += extras.source.corrupt
+                    report.warnings.append(f"{extras.source.corrupt} packets of other tracks are damaged")
+            if report.corrupt and options.strict:
+                journal.keep = False
+                raise DamageError(f"{src_path}: {report.corrupt} frames are damaged or missing")
+        journal.keep = options.resume and report.stopped
     report.seconds = time.monotonic() - begin
     return report

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 
+class DamageLog(list[str]):
+    """Sentences about damage. Only the first are kept, so that a file made of damage alone doesn't fill the memory."""
+
+    KEPT = 1000
+
+    def note(self, text: str) -> None:
+        """Put down a sentence, or, once, that there are more."""
+        if len(self) < self.KEPT:
+            self.append(text)
+        elif len(self) == self.KEPT:
+            self.append("and more of it")
+
+
 class VqvError(Exception):
     """Base of all errors raised on purpose; one sentence saying what is wrong, and where."""
 

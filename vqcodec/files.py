@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from .errors import InputError, OutputError, UsageError
+from .errors import InputError, OutputError, UsageError, VqvError
 
 
 def check_input(path: str | os.PathLike[str]) -> Path:
@@ -47,7 +47,7 @@ def check_output(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLik
             raise OutputError(f"{p}: is no regular file")
         if exists and not overwrite:
             raise OutputError(f"{p}: exists already (-y overwrites it)")
-        folder = _folder(p)
+        folder = output_folder(p)
         if not folder.is_dir():
             raise OutputError(f"{p}: there is no folder {folder}")
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -57,9 +57,15 @@ def check_output(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLik
     return p
 
 
-def _folder(path: Path) -> Path:
-    # a link is followed, so that the file it points to is replaced and the link stays
-    return path.resolve().parent if path.is_symlink() else path.parent
+def output_target(path: str | os.PathLike[str]) -> Path:
+    """The file that is written: a link is followed, so that the file it points to is replaced and the link stays."""
+    p = Path(path)
+    return p.resolve() if p.is_symlink() else p
+
+
+def output_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder of that file."""
+    return output_target(path).parent
 
 
 def _sync(folder: Path) -> None:
@@ -73,17 +79,25 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[Path]:
     """Give the path of an empty temporary file beside ``path`` with the same suffix; rename it over ``path`` on success.
 
-    The temporary file is removed on any exception. OSError becomes OutputError with the path.
+    A caller that nobody can disturb may say which file is the ``temporary`` one, to find it again after a kill.
+    The temporary file is removed on any exception. OSError becomes OutputError with the path; other errors of ours that name the temporary
+    file name ``path`` instead.
     """
     target = check_output(path, overwrite=overwrite)
-    final = target.resolve() if target.is_symlink() else target
+    final = output_target(target)
     temp: Path | None = None
     try:
-        fd, name = tempfile.mkstemp(prefix=".vqcodec-", suffix=final.suffix, dir=_folder(target))
-        temp = Path(name)
+        if temporary is None:
+            fd, name = tempfile.mkstemp(prefix=".vqcodec-", suffix=final.suffix, dir=final.parent)
+            temp = Path(name)
+        else:
+            temp = temporary
+            with suppress(FileNotFoundError):
+                temp.unlink()
+            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.close(fd)
         yield temp
         umask = os.umask(0)
@@ -102,6 +116,10 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
         else:
             os.replace(temp, final)
         _sync(final.parent)
+    except VqvError as exc:
+        if temp is None or str(temp) not in str(exc):
+            raise
+        raise type(exc)(str(exc).replace(str(temp), str(target))) from exc
     except OSError as exc:
         raise OutputError(f"{target}: cannot be written: {exc.strerror or exc}") from exc
     finally:
@@ -113,12 +131,25 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
 class _Guarded:
     """A file whose write errors are OutputErrors at once, so that they aren't mistaken for errors of the input."""
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, file: IO[bytes], path: str | os.PathLike[str]) -> None:
         self._file, self._path = file, path
 
     def write(self, data: bytes) -> int:
-        try:
+        with self._named():
             return self._file.write(data)
+
+    def flush(self) -> None:
+        with self._named():
+            self._file.flush()
+
+    def truncate(self, size: int) -> None:
+        with self._named():
+            self._file.truncate(size)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as exc:
             raise OutputError(f"{self._path}: cannot be written: {exc.strerror or exc}") from exc
 
@@ -126,10 +157,15 @@ class _Guarded:
         return getattr(self._file, name)
 
 
+def guarded(file: IO[bytes], path: str | os.PathLike[str]) -> BinaryIO:
+    """The file, with OutputErrors that name ``path`` where it cannot be written."""
+    return _Guarded(file, path)  # type: ignore[return-value]
+
+
 @contextmanager
-def atomic_output(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[BinaryIO]:
+def atomic_output(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[BinaryIO]:
     """Like :func:`atomic_path`, giving the temporary file opened for writing."""
-    with atomic_path(path, overwrite) as temp, temp.open("wb") as file:
-        yield _Guarded(file, Path(path))  # type: ignore[misc]
+    with atomic_path(path, overwrite, temporary) as temp, temp.open("wb") as file:
+        yield guarded(file, path)
         file.flush()
         os.fsync(file.fileno())

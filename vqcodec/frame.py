@@ -1,6 +1,6 @@
-"""One frame: prediction, nets, quantiser and range coder put together, in both directions.
+"""One frame decoded: range coder, prediction, nets and detail put together; what :mod:`vqcodec.frame_encoder` shares with it.
 
-Order inside a frame's stream: quality difference, motion (P and B), hyper-latent, first and second checkerboard half of
+Order inside a frame's stream: motion (P and B), quality difference, direct blocks (P and B), hyper-latent, first and second checkerboard half of
 the latent, detail.
 """
 
@@ -12,20 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import detail, entropy, quantizer
+from . import detail, direct, entropy, quantizer
 from .errors import DamageError
 from .motion.code import CONTEXTS, QDELTA, Field, decode_motion
 from .motion.predict import compensate
 from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
-from .picture import Picture, plane8
+from .picture import Picture
 from .quantizer import Tables
-from .rate import PLANE_WEIGHTS, RateParameters, lagrangian
 
 ALIGN = 64
 MAX_QDELTA = 63
-DETAIL_BITS = 24  # expected gain below which a frame goes without detail
-ELEMENTS = ("header", "motion", "hyper", "latent", "detail")
+ELEMENTS = ("motion", "header", "direct", "hyper", "latent", "detail")
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -64,13 +62,12 @@ def _parent(refs: list[Coded]) -> Coded:
 
 
 class FrameCoder:
-    """Codes frames of one size with one model."""
+    """Decodes frames of one size with one model; :class:`vqcodec.frame_encoder.FrameEncoder` builds on it."""
 
-    def __init__(self, codec: Any, width: int, height: int, rate: RateParameters | None = None):
+    def __init__(self, codec: Any, width: int, height: int):
         self.codec, self.b = codec, codec.backend
         self.width, self.height = width, height
         self.h, self.w = padded_size(width, height)
-        self.rate = rate or RateParameters()
 
     # -- both directions
 
@@ -81,7 +78,8 @@ class FrameCoder:
             return none, none, entropy.new_contexts(CONTEXTS), Tables(nets.books), nets
         nets = self.codec.inter
         d = [r.number - number for r in refs] + [0]
-        col = refs[-1] if refs[-1].field.direction.any() else refs[0]
+        past = len(refs) > 1 and refs[1].number < refs[0].number  # of two key frames the nearer one is the first
+        col = refs[-1] if refs[-1].field.direction.any() and not past else refs[0]
         parent = _parent(refs)
         return Field.empty(self.h, self.w, d[0], d[1]), col.field, parent.contexts.copy(), Tables(nets.books, parent.counts), nets
 
@@ -97,113 +95,21 @@ class FrameCoder:
     def _pred8(self, packed: torch.Tensor) -> torch.Tensor:
         return ((packed - 512) >> 2).to(torch.int8)
 
-    def _reconstruct(self, residual: torch.Tensor, pred: torch.Tensor | None) -> Planes:
+    def _reconstruct(self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray) -> Planes:
+        """residual and prediction (1, H/8, W/8, 96), direct blocks (H/16, W/16)."""
         base = pred.to(torch.int32) if pred is not None else 510
-        x = (residual.to(torch.int32) + base).clamp(0, 1023).to(torch.int16).cpu()
+        r = residual.to(torch.int32)
+        if blocks.any():
+            kept = torch.from_numpy(1 - blocks).to(r.device).repeat_interleave(2, 0).repeat_interleave(2, 1)
+            r = r * kept[None, :, :, None]
+        x = (r + base).clamp(0, 1023).to(torch.int16).cpu()
         return tuple(p.numpy().view(np.uint16) for p in unpack(x))  # type: ignore[return-value]
-
-    def _coded(self, number: int, level: int, planes: Planes, field: Field, contexts: np.ndarray, tables: Tables, refs: list[Coded]) -> Coded:
-        return Coded(number, level, planes, field, contexts, tables.adapted() if refs else None)
-
-    # -- encoder
-
-    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], target: int | None = None) -> tuple[Coded, bytes, dict[str, Any]]:
-        """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics.
-
-        ``q`` is the quality of its level, ``target`` (q unless given) the one aimed at: above q, the detail reaches for it. A frame
-        that needs much detail (text, graphics) is also tried with its latent coded worse.
-        """
-        target = q if target is None else target
-        best = self._encode(source, number, level, q, 0, refs, target)
-        if best[2].get("refined", 0) > self.rate.detail_share:
-            cost = self._cost(source, *best[:2], target)
-            for drop in self.rate.detail_drops:
-                other = self._encode(source, number, level, q, -min(drop, q), refs, target)
-                c = self._cost(source, *other[:2], target)
-                if c >= cost:
-                    break
-                best, cost = other, c
-        return best
-
-    def _cost(self, source: Planes, coded: Coded, data: bytes, q: int) -> float:
-        """Lagrangian cost of a coded frame in bits."""
-        error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, coded.planes, strict=True))
-        return 8 * len(data) + self.rate.detail(q)[1] * error
-
-    def _encode(self, source: Planes, number: int, level: int, level_q: int, delta: int, refs: list[Coded], aim: int) -> tuple[Coded, bytes, dict[str, Any]]:
-        from .motion.search import coarse_vectors, optical_flow, phases, search
-
-        q = level_q + delta
-        field, col, ctx, tables, nets = self._start(number, refs)
-        st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
-        marks = [0.0]
-        mark = lambda: marks.append(_bits_so_far(st))
-        _encode_qdelta(st, out, ctx, delta)
-        mark()
-        luma8 = plane8(source[0])
-        pred = pred8 = None
-        leaves = np.empty((self.h * self.w // 64, 3), np.int32)
-        n = 0
-        if refs:
-            flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
-            for k, r in enumerate(refs):
-                if r.phases is None:
-                    r.phases, r.luma8 = phases(r.planes[0]), plane8(r.planes[0])
-                assert r.luma8 is not None
-                flow[k, 0] = optical_flow(luma8, r.luma8)
-                flow[k, 1:] = coarse_vectors(luma8, r.luma8, r.number - number)
-            n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(level_q), leaves)
-            pred = self._packed(self._compensate(field, leaves[:n], refs))
-            pred8 = self._pred8(pred)
-        mark()
-        y, z = self._analyse(nets, source, pred, q)
-        books = tables.books
-        cost = tables.costs()
-        lam = self.rate.vq_lambda
-        zq = np.empty(z.shape, np.int16)
-        base = _hyper_tables(q, z.shape[2])
-        zsym = np.zeros((*z.shape[:2], z.shape[2] // 4), np.int32)
-        quantizer.search_hyper(z, base, books.sizes, books.words, cost, lam, zsym, zq)
-        quantizer.encode_hyper(st, out, base, zsym, tables.cdf, tables.seen)
-        mark()
-        target = y * np.float32(quantizer.UNIT)
-        yq = np.zeros(y.shape, np.int16)
-        symbols = np.zeros(y.shape, np.int32)
-        with torch.inference_mode():
-            h1, h2 = nets.prior.context(self._tensor(zq), pred8)
-            for half in range(2):
-                mean, cls = nets.prior.first(h1, q) if half == 0 else nets.prior.second(h2, self._tensor(yq), q)
-                mean, cls = mean[0].cpu().numpy(), cls[0].cpu().numpy()
-                quantizer.search_half(target, mean, cls, half, books.dims, books.sizes, books.words, cost, lam, symbols, yq)
-                quantizer.encode_half(st, out, cls, half, books.dims, books.sizes, symbols, tables.cdf, tables.seen)
-            mark()
-            planes = self._reconstruct(nets.synthesis(self._tensor(yq), pred8, q), pred)
-        step, worth = self.rate.detail(aim)
-        skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
-        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, np.array(PLANE_WEIGHTS), self.height, self.width, skip, levels)
-        step = step if gain > DETAIL_BITS else -1
-        detail.encode_detail(st, out, ctx, step, detail.STEP_TABLE[max(step, 0)], skip, levels, planes)
-        mark()
-        size = int(entropy.finish(st, out))
-        data = out[:size].tobytes()
-        bits = dict(zip(ELEMENTS, np.diff(marks).round(1).tolist(), strict=True)) | {"flush": round(size * 8 - marks[-1], 1)}
-        stats: dict[str, Any] = {"q": q, "bits": bits, "lambda": lagrangian(level_q)}
-        if step >= 0:
-            stats["refined"] = round(float((skip >= 0).mean()), 4)
-        if refs:
-            stats |= {"merged": round(float(field.merged.mean()), 4), "bi": round(float((field.direction == 3).mean()), 4), "leaves": int(n)}
-        return self._coded(number, level, planes, field, ctx, tables, refs), data, stats
 
     def _tensor(self, a: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(a)[None].to(self.b.device)
 
-    def _analyse(self, nets: Any, source: Planes, pred: torch.Tensor | None, q: int) -> tuple[np.ndarray, np.ndarray]:
-        """Float latents (H/16, W/16, M) and (H/64, W/64, Z) in steps."""
-        x = self._packed(source).to(torch.float32) / 1020 - 0.5
-        p = pred.to(torch.float32) / 1020 - 0.5 if pred is not None else None
-        with torch.inference_mode(), torch.autocast(self.b.device.type, torch.bfloat16):
-            y, z = nets.analysis(x, p, torch.tensor([float(q)], device=self.b.device))
-        return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
+    def _coded(self, number: int, level: int, planes: Planes, field: Field, contexts: np.ndarray, tables: Tables, refs: list[Coded]) -> Coded:
+        return Coded(number, level, planes, field, contexts, tables.adapted() if refs else None)
 
     # -- decoder
 
@@ -234,7 +140,7 @@ class FrameCoder:
             pred8 = self._pred8(pred)
         z = np.zeros((len(runs), hz, wz, s.hyper), np.int16)
         for i, r in enumerate(runs):
-            quantizer.decode_hyper(r.st, r.data, _hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i])
+            quantizer.decode_hyper(r.st, r.data, direct.idle(r.direct), hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i])
             r.mark()
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
         with torch.inference_mode():
@@ -243,13 +149,13 @@ class FrameCoder:
                 mean, cls = nets.prior.first(h1, q) if half == 0 else nets.prior.second(h2, torch.from_numpy(y).to(b.device), q)
                 mean, cls = mean.cpu().numpy(), cls.cpu().numpy()
                 for i, r in enumerate(runs):
-                    quantizer.decode_half(r.st, r.data, mean[i], cls[i], half, books.dims, books.sizes, books.words, r.tables.cdf, r.tables.seen, y[i])
+                    quantizer.decode_half(r.st, r.data, mean[i], cls[i], r.direct, half, books.dims, books.sizes, books.words, r.tables.cdf, r.tables.seen, y[i])
             for r in runs:
                 r.mark()
             residual = nets.synthesis(torch.from_numpy(y).to(b.device), pred8, q)
             for i, r in enumerate(runs):
-                r.planes = self._reconstruct(residual[i : i + 1], pred[i : i + 1] if pred is not None else None)
-                detail.decode_detail(r.st, r.data, r.ctx, detail.STEP_TABLE, np.empty((self.h // 8, self.w // 8), np.int8), r.planes)
+                r.planes = self._reconstruct(residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct)
+                detail.decode_detail(r.st, r.data, r.ctx, detail.STEP_TABLE, r.direct, np.empty((self.h // 8, self.w // 8), np.int8), r.planes)
                 r.mark()
 
 
@@ -262,15 +168,19 @@ class _Decoding:
         self.field, col, self.ctx, self.tables, self.nets = c._start(number, refs)
         self.st = entropy.decoder_state(self.data)
         self.marks = [0.0]
-        self.q = q + _decode_qdelta(self.st, self.data, self.ctx)
-        if not 0 <= self.q <= 63:
-            raise DamageError(f"frame {number}: quality {self.q} outside 0..63")
-        self.mark()
         self.pred: Planes = ()  # type: ignore[assignment]
+        self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
         if refs:
             leaves = np.empty((c.h * c.w // 64, 3), np.int32)
             n = decode_motion(self.st, self.data, self.ctx, self.field, col, leaves)
             self.pred = c._compensate(self.field, leaves[:n], refs)
+        self.mark()
+        self.q = q + _decode_qdelta(self.st, self.data, self.ctx)
+        if not 0 <= self.q <= 63:
+            raise DamageError(f"frame {number}: quality {self.q} outside 0..63")
+        self.mark()
+        if refs:
+            direct.decode_map(self.st, self.data, self.ctx, self.direct, self.field.merged)
         self.mark()
         self.planes: Planes = ()  # type: ignore[assignment]
 
@@ -279,7 +189,7 @@ class _Decoding:
         self.marks.append(max(0.0, int(self.st[2]) * 8 - 32 + (32 - float(np.log2(float(self.st[1]))))))
 
 
-def _hyper_tables(q: int, channels: int) -> int:
+def hyper_tables(q: int, channels: int) -> int:
     """First table of the hyper-latent at quality q."""
     return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
 
@@ -289,19 +199,6 @@ def _by_quality(runs: list[_Decoding]) -> list[list[_Decoding]]:
     for r in runs:
         out.setdefault(r.q, []).append(r)
     return list(out.values())
-
-
-def _bits_so_far(st: np.ndarray) -> float:
-    return max(0.0, (int(st[4]) + int(st[3]) + int(st[5])) * 8 + 32 - float(np.log2(float(st[1]))))
-
-
-def _encode_qdelta(st: np.ndarray, out: np.ndarray, ctx: np.ndarray, d: int) -> None:
-    """Zero flag, sign, then unary magnitude: contexts QDELTA, +1, +2.. +7."""
-    entropy.encode_bit(st, out, ctx, QDELTA, 1 if d else 0)
-    if d:
-        entropy.encode_bit(st, out, ctx, QDELTA + 1, 1 if d < 0 else 0)
-        for i in range(1, min(abs(d), MAX_QDELTA - 1) + 1):  # the largest magnitude has no end mark
-            entropy.encode_bit(st, out, ctx, QDELTA + 2 + min(i, 5), 1 if i < abs(d) else 0)
 
 
 def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
@@ -314,4 +211,4 @@ def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
     return -n if sign else n
 
 
-__all__ = ["Coded", "FrameCoder", "pad", "padded_size"]
+__all__ = ["Coded", "FrameCoder", "hyper_tables", "pad", "padded_size"]

@@ -1,9 +1,9 @@
 """Pictures to the body of one GOP packet and back: structure, qualities, and the order in which things are coded.
 
-A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from the key frame before) and a
-dyadic pyramid of B frames between the two, each predicted from the nearest coded frames on both sides. Every frame is one
-range-coder stream: quality, motion, hyper-latent, two halves of the latent. Adaptive state is inherited from the reference of the
-deeper level, so that decoding a frame needs its ancestors only.
+A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from the two key frames before) and a
+dyadic pyramid of B frames between it and the one before, each predicted from the nearest coded frames on both sides. Every frame is one
+range-coder stream (frame.py). Adaptive state is inherited from the reference of the deeper level, so that decoding a frame needs its
+ancestors only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +21,13 @@ import numpy as np
 from .bits import Reader, Writer
 from .errors import DamageError
 from .frame import Coded, FrameCoder, pad
+from .frame_encoder import FrameEncoder
+from .options import automatic_batch
 from .picture import Picture, chroma_size, plane8
+from .rate import RateParameters
 
 MINI_GOP = 16
+SIDE_BY_SIDE = 4 << 20  # luma samples of the frames that are encoded at once
 LEVELS = 7  # I, key, and the five possible levels of a pyramid of 32
 OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -22)  # quality of each level against the key frames'
 
@@ -36,10 +41,10 @@ class Slot:
     refs: tuple[int, ...]
 
 
-def mini_gop(last: int, n: int) -> list[Slot]:
-    """Decoding order of the ``n`` frames that follow frame ``last`` (the key frame before them)."""
+def mini_gop(last: int, n: int, older: int | None = None) -> list[Slot]:
+    """Decoding order of the ``n`` frames that follow frame ``last`` (the key frame before them); ``older``: the key frame before that, if any."""
     end = last + n
-    out = [Slot(end, 1, (last,))]
+    out = [Slot(end, 1, (last,) if older is None else (last, older))]
 
     def between(lo: int, hi: int, level: int) -> None:
         if hi - lo > 1:
@@ -54,11 +59,11 @@ def mini_gop(last: int, n: int) -> list[Slot]:
 
 def gop_order(frames: int) -> list[list[Slot]]:
     """The mini-GOPs of a GOP of ``frames`` frames; the first is the I frame alone."""
-    out, last = [[Slot(0, 0, ())]], 0
+    out, last, older = [[Slot(0, 0, ())]], 0, None
     while last < frames - 1:
         n = min(MINI_GOP, frames - 1 - last)
-        out.append(mini_gop(last, n))
-        last += n
+        out.append(mini_gop(last, n, older))
+        last, older = last + n, last
     return out
 
 
@@ -95,16 +100,18 @@ def _squared_error(a: np.ndarray, b8: np.ndarray) -> float:
 
 
 class _Pool:
-    """Coded frames that later ones may still refer to; a frame goes when its mini-GOP is done, but for the key frame."""
+    """Coded frames that later ones may still refer to; a frame goes when its mini-GOP is done, but for the last two key frames."""
 
     def __init__(self) -> None:
         self.frames: dict[int, Coded] = {}
+        self.keys: list[int] = []
 
     def refs(self, slot: Slot) -> list[Coded]:
         return [self.frames[r] for r in slot.refs]
 
     def close(self, key: int) -> None:
-        self.frames = {key: self.frames[key]}
+        self.keys = [*self.keys[-1:], key]
+        self.frames = {k: self.frames[k] for k in self.keys}
 
 
 @dataclass
@@ -119,8 +126,8 @@ class GopResult:
 class GopEncoder:
     """Encodes one GOP; pictures come in mini-GOPs. crf 0..63, lower is better."""
 
-    def __init__(self, codec: Any, width: int, height: int, crf: float):
-        self.coder = FrameCoder(codec, width, height)
+    def __init__(self, codec: Any, width: int, height: int, crf: float, rate: RateParameters | None = None):
+        self.coder = FrameEncoder(codec, width, height, rate)
         self.width, self.height = width, height
         self.q, self.target = qualities(crf), targets(crf)
         self.pool, self.count, self.closed = _Pool(), 0, False
@@ -133,31 +140,62 @@ class GopEncoder:
         if n == 0 or self.closed or n > (1 if self.count == 0 else MINI_GOP):
             raise ValueError(f"{n} pictures at frame {self.count} of the GOP")
         self.closed = self.count > 0 and n < MINI_GOP
-        slots = [Slot(0, 0, ())] if self.count == 0 else mini_gop(self.count - 1, n)
+        slots = [Slot(0, 0, ())] if self.count == 0 else mini_gop(self.count - 1, n, self.pool.keys[-2] if len(self.pool.keys) > 1 else None)
         first = self.count
+        streams: dict[int, bytes] = {}
         done: dict[int, Picture] = {}
         rows: dict[int, dict[str, Any]] = {}
         uses = Counter(r for s in slots for r in s.refs)
-        for s in slots:
-            source = pictures[s.frame - first]
-            coded, data, stats = self.coder.encode(pad(source, self.width, self.height), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level])
-            self.pool.frames[s.frame] = coded
-            self.parts.append(data)
-            # the interpolated phases of a reference are large: drop them with their last use (the key frame opens the next mini-GOP)
-            for r in s.refs:
-                uses[r] -= 1
-                if uses[r] == 0 and r != slots[0].frame:
-                    self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
-            done[s.frame] = crop(coded, self.width, self.height)
-            sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source, strict=True)]
-            self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
-            psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse, strict=True)]
-            rows[s.frame] = dict(frame=s.frame, type="IPB"[min(s.level, 2)], level=s.level, q=self.q[s.level], bytes=len(data), psnr=psnr) | stats
+        for level in sorted({s.level for s in slots}):
+            for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], pictures, first, uses, slots[0].frame):
+                source = pictures[s.frame - first]
+                self.pool.frames[s.frame] = coded
+                streams[s.frame] = data
+                done[s.frame] = crop(coded, self.width, self.height)
+                sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source, strict=True)]
+                self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
+                psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse, strict=True)]
+                rows[s.frame] = dict(frame=s.frame, type="IPB"[min(s.level, 2)], level=s.level, q=self.q[s.level], bytes=len(data), psnr=psnr) | stats
+        self.parts += [streams[s.frame] for s in slots]
         for f in sorted(done):
             self.crc = checksum_update(self.crc, done[f])
             self.stats.append(rows[f])
         self.count += n
         self.pool.close(self.count - 1)
+
+    def _level(self, slots: list[Slot], pictures: list[Picture], first: int, uses: Counter[int], key: int) -> Iterator[tuple[Slot, tuple[Coded, bytes, dict[str, Any]]]]:
+        """Encode the frames of a level, as many at once as torch has threads and memory should hold."""
+        import torch
+
+        many = max(1, min(torch.get_num_threads(), SIDE_BY_SIDE // (self.width * self.height)))
+        for i in range(0, len(slots), many):
+            same = slots[i : i + many]
+            yield from zip(same, self._encode(same, pictures, first), strict=True)
+            # the interpolated phases of a reference are large: drop them with their last use (the key frame opens the next mini-GOP)
+            uses.subtract(r for s in same for r in s.refs)
+            for r in (r for s in same for r in s.refs):
+                if uses[r] == 0 and r != key:
+                    self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
+
+    def _encode(self, slots: list[Slot], pictures: list[Picture], first: int) -> list[tuple[Coded, bytes, dict[str, Any]]]:
+        """Frames of one level, which don't refer to each other, side by side. torch's thread count, which is the process', is 1 meanwhile."""
+        import torch
+
+        def one(s: Slot) -> tuple[Coded, bytes, dict[str, Any]]:
+            source = pad(pictures[s.frame - first], self.width, self.height)
+            return self.coder.encode(source, s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level])
+
+        if len(slots) == 1:
+            return [one(slots[0])]
+        threads = torch.get_num_threads()
+        for s in slots:
+            self.coder.prepare(self.pool.refs(s))
+        try:
+            torch.set_num_threads(1)
+            with ThreadPoolExecutor(min(threads, len(slots))) as pool:
+                return list(pool.map(one, slots))
+        finally:
+            torch.set_num_threads(threads)
 
     def finish(self) -> GopResult:
         w = Writer()
@@ -183,15 +221,30 @@ def _frame_data(body: bytes | memoryview, frames: int) -> tuple[list[int], list[
     return q, data
 
 
-def _run(codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int, stats: list[dict] | None) -> Iterator[tuple[int, Coded]]:
+def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
+    """Numbers of the frames to decode for those wanted: themselves and all that they refer to, directly or not."""
+    needed = set(wanted)
+    for slots in reversed(order):
+        for s in reversed(slots):
+            if s.frame in needed:
+                needed.update(s.refs)
+    return needed
+
+
+def _run(
+    codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int, stats: list[dict] | None, wanted: range | None = None
+) -> Iterator[tuple[int, Coded]]:
     coder = FrameCoder(codec, width, height)
     q, data = _frame_data(body, frames)
     pool, at, shown = _Pool(), 0, 0
-    for slots in gop_order(frames):
+    order = gop_order(frames)
+    wanted = range(frames) if wanted is None else wanted
+    needed = ancestors(order, wanted)
+    for slots in order:
         # frames of one level refer to higher levels only: they can go through the nets together
         position = {s.frame: at + i for i, s in enumerate(slots)}
         for level in sorted({s.level for s in slots}):
-            same = [s for s in slots if s.level == level]
+            same = [s for s in slots if s.level == level and s.frame in needed]
             for i in range(0, len(same), batch):
                 jobs = same[i : i + batch]
                 out = coder.decode([(data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s)) for s in jobs], stats)
@@ -200,20 +253,24 @@ def _run(codec: Any, body: bytes | memoryview, frames: int, width: int, height: 
         at += len(slots)
         last = max(s.frame for s in slots)
         for f in range(shown, last + 1):
-            yield f, pool.frames[f]
+            if f in wanted:
+                yield f, pool.frames[f]
+        if last not in needed:  # and so nothing behind it is
+            return
         shown = last + 1
         pool.close(last)
 
 
-def decode_gop(codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int = 0) -> Iterator[Picture]:
+def decode_gop(codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int = 0, wanted: range | None = None) -> Iterator[Picture]:
     """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through the nets at once (0: chosen by size).
 
-    Raises DamageError where the body cannot be right.
+    Of the frames ``wanted`` only (None: all), decoding no others than their ancestors. The pixel checksum covers the whole GOP and so
+    says nothing about a part. Raises DamageError where the body cannot be right.
     """
     if batch <= 0:
-        batch = max(1, min(8, 500_000 // max(1, width * height)))
+        batch = automatic_batch(width, height)
     try:
-        for _, c in _run(codec, body, frames, width, height, batch, None):
+        for _, c in _run(codec, body, frames, width, height, batch, None, wanted):
             yield crop(c, width, height)
     except (IndexError, OverflowError) as exc:
         raise DamageError(f"GOP body: {exc}") from exc

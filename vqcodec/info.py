@@ -8,35 +8,42 @@ from typing import Any
 
 from .container import VERSION
 from .decoder import check_model, frame_step, open_reader
-from .errors import DamageError
+from .errors import DamageError, DamageLog, LimitError
 from .metrics import psnr_yuv
+from .options import Limits
+from .tracks import StoredTracks
+
+_LINE_MEMORY = 1024  # bytes that what is said of a GOP takes, at most
 
 
 def _ratio(value: Fraction | None) -> str | None:
     return None if value is None else f"{value.numerator}/{value.denominator}"
 
 
-def describe(path: str, bits: bool = False, weights: str | None = None) -> dict[str, Any]:
+def describe(path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None) -> dict[str, Any]:
     """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where the bits of each frame went.
 
     Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under ``damage``. Only ``bits``
     needs the weights.
     """
     with ExitStack() as stack:
-        reader = open_reader(stack, path)
+        reader = open_reader(stack, path, limits)
         h = reader.header
+        if len(reader.gops) * _LINE_MEMORY > reader.limits.memory:
+            raise LimitError(f"{path}: the lines of {len(reader.gops)} GOPs need more than {reader.limits.memory} bytes of memory, the limit")
         codec: Any = None
         if bits:
             from .weights import load_codec, read_model_id
 
             check_model(reader, read_model_id(weights))
             codec = load_codec(weights, "cpu")
-        damage = list(reader.damaged)
+        stored = StoredTracks(reader)
+        damage = DamageLog([*reader.damaged, *stored.damage])
         gops: list[dict[str, Any]] = []
-        sse, counted, first, end = [0, 0, 0], 0, None, 0
+        sse, counted, first, last, end = [0, 0, 0], 0, None, None, 0
         for i, entry in enumerate(reader.gops):
             try:
-                gop = reader.read_gop(i)
+                gop = reader.read_gop(i, last)
                 line: dict[str, Any] = {"first_frame": entry.first_frame, "frames": entry.count, "offset": entry.offset, "first_pts": gop.pts[0], "body_bytes": len(gop.body)}
                 names = ("psnr", "psnr_y", "psnr_u", "psnr_v")
                 line |= {k: round(v, 4) for k, v in zip(names, psnr_yuv(gop.sse, h.width, h.height, entry.count), strict=True)}
@@ -46,11 +53,11 @@ def describe(path: str, bits: bool = False, weights: str | None = None) -> dict[
                     line["pictures"] = body_stats(codec, gop.body, entry.count, h.width, h.height)
                 gops.append(line)
             except DamageError as exc:
-                damage.append(str(exc))
+                damage.note(str(exc))
                 continue
             sse = [a + b for a, b in zip(sse, gop.sse, strict=True)]
             counted += entry.count
-            first = gop.pts[0] if first is None else first
+            first, last = gop.pts[0] if first is None else first, gop.pts[-1]
             end = gop.pts[-1] + (gop.duration or frame_step(reader))
         seconds = float((end - first) * h.time_base) if first is not None else 0.0
         quality = psnr_yuv(sse, h.width, h.height, counted) if counted else None
@@ -69,6 +76,12 @@ def describe(path: str, bits: bool = False, weights: str | None = None) -> dict[
             "colour": {"primaries": h.primaries, "transfer": h.transfer, "matrix": h.matrix, "range": h.range, "chroma_location": h.chroma_location},
             "bit_depth": h.bit_depth,
             "crf": h.crf,
+            "tags": stored.description.tags,
+            "chapters": [{"start": float(c.start * c.time_base), "end": float(c.end * c.time_base), "tags": c.tags} for c in stored.description.chapters],
+            "tracks": [
+                {"number": t.number + 1, "kind": t.kind, "codec": t.codec, "time_base": _ratio(t.time_base), "tags": t.tags}
+                for t in sorted(stored.tracks.values(), key=lambda t: t.number)
+            ],
             "model_id": h.model_id.hex(),
             "kbps": round(reader.size * 8 / 1000 / seconds, 3) if seconds else None,
             "bpp": round(reader.size * 8 / (h.width * h.height * counted), 6) if counted else None,
@@ -88,6 +101,11 @@ def as_text(d: dict[str, Any]) -> str:
         "  colour: " + ", ".join(f"{k} {v}" for k, v in d["colour"].items()),
         f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
     ]
+    lines += [f"  {key}: {value}" for key, value in d["tags"].items()]
+    lines += [f"  chapter {c['start']:.3f} to {c['end']:.3f} s: {c['tags'].get('title', '')}" for c in d["chapters"]]
+    for t in d["tracks"]:
+        names = filter(None, (t["kind"], t["codec"], t["tags"].get("language"), t["tags"].get("title"), t["tags"].get("filename")))
+        lines.append(f"  track {t['number']} ({', '.join(names)})")
     if d["psnr"]:
         kbps = f"{d['kbps']:.2f} kbps, " if d["kbps"] else ""
         lines.append(f"  {kbps}{d['bpp']:.5f} bpp; PSNR {d['psnr']['yuv']:.3f} dB (Y {d['psnr']['y']:.3f}, U {d['psnr']['u']:.3f}, V {d['psnr']['v']:.3f})")

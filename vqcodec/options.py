@@ -8,11 +8,19 @@ from fractions import Fraction
 
 from . import container
 from .errors import UsageError
+from .rate import PRESETS
 
 MAX_CRF = container.MAX_CRF
 MAX_GOP = container.MAX_GOP
+MAX_JOBS = 256
+MAX_BATCH = 8  # a mini-GOP has no level of more frames
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?")
+
+
+def automatic_batch(width: int, height: int) -> int:
+    """Pictures of this size that a decoder's nets take at once unless told otherwise."""
+    return max(1, min(MAX_BATCH, 500_000 // max(1, width * height)))
 
 
 @dataclass(frozen=True)
@@ -29,13 +37,20 @@ class Time:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before memory is taken for it."""
+    """What is refused, with LimitError, before memory is taken for it. UsageError for numbers below 1."""
 
-    pixels: int = container.MAX_PIXELS
-    side: int = container.MAX_SIDE
-    packet: int = container.MAX_PAYLOAD
-    metadata: int = container.MAX_HEADER
+    pixels: int = container.MAX_PIXELS  # of a picture; the format ends there too
+    side: int = container.MAX_SIDE  # width or height
+    packet: int = container.MAX_PAYLOAD  # bytes of a packet's payload; the format ends there too
+    metadata: int = container.MAX_HEADER  # bytes of the stream header; the format ends there too
+    memory: int = 2 << 30  # bytes that the index and decoding will take, as estimated beforehand
+    frames: int = 1 << 24  # of a whole file, lost ones included
     concealed: int = 1 << 18  # lost frames that are filled in, of a whole file
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise UsageError(f"limit of {name}: {value} is out of range, allowed are numbers from 1")
 
 
 def parse_time(text: str, name: str = "time") -> Time:
@@ -48,6 +63,14 @@ def parse_time(text: str, name: str = "time") -> Time:
         raise UsageError(f"{name}: {text!r} is no time: allowed are seconds (12.5), hours, minutes and seconds (00:01:02.5) and frames (300f)")
     hours, minutes, seconds = match.groups()
     return Time(seconds=Fraction(seconds) + 60 * int(minutes or 0) + 3600 * int(hours or 0))
+
+
+def parse_count(text: str) -> int:
+    """``500``, ``64k``, ``64M`` or ``2G``, in steps of 1024 as memory is counted; ``GiB`` and ``GB`` mean the same."""
+    match = re.fullmatch(r"(\d{1,15}) ?([kmgt]?)(i?b)?", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 2G")
+    return int(match[1]) << 10 * "kmgt".find(match[2]) + 10 if match[2] else int(match[1])
 
 
 def parse_gop(text: str) -> Time:
@@ -84,11 +107,69 @@ def _check_common(threads: int, batch: int, device: str) -> None:
         raise UsageError(f"device: {device!r} is unknown, allowed are auto, cpu, cuda, cuda:N and mps")
 
 
+_MAP = re.compile(r"(-?)(?:0(?::|$))?(?:([vastd])(?::(\d{1,4}))?|(\d{1,4}))?(\??)")
+_LETTERS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
+
+
+@dataclass(frozen=True)
+class TrackChoice:
+    """Which tracks but the picture's are kept: all but those of the kinds ``without``, or what ``maps`` name as FFmpeg's -map does.
+
+    A map is ``0`` (all), ``a`` (all of a kind: v a s d t), ``a:1`` (the second of a kind) or ``3`` (by the number of the track in
+    the file), each also with ``0:`` before it; with ``-`` before it that is taken away. UsageError for anything else.
+    """
+
+    without: frozenset[str] = frozenset()
+    maps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.maps:
+            self._parse(text)
+
+    @staticmethod
+    def _parse(text: str) -> tuple[bool, str | None, int | None, int | None]:
+        """(taken away, kind, position among its kind, number in the file)."""
+        match = _MAP.fullmatch(text) if text not in ("", "-") else None
+        if match is None or text.lstrip("-").startswith("?"):
+            raise UsageError(
+                f"-map: {text!r} is unknown, allowed are 0 (all), v, a, s, d or t (a kind), a:1 (the second of a kind) and 0:3 (a track), with - before it to leave out"
+            )
+        minus, letter, position, number, _ = match.groups()
+        return bool(minus), _LETTERS[letter] if letter else None, int(position) if position else None, int(number) if number else None
+
+    def matcher(self) -> _Matcher:
+        """What decides for the tracks of one file."""
+        return _Matcher(self)
+
+
+class _Matcher:
+    def __init__(self, choice: TrackChoice) -> None:
+        self._choice = choice
+        self._maps = [(text, *choice._parse(text)) for text in choice.maps]
+        self._used: set[str] = set()
+
+    def keeps(self, kind: str, position: int, number: int) -> bool:
+        """Whether a track is kept: ``position`` among its kind and ``number`` in the file count from 0, the pictures' track too."""
+        keep = all(minus for _, minus, *_ in self._maps)
+        for text, minus, of_kind, at, index in self._maps:
+            if (of_kind is None or of_kind == kind) and (at is None or at == position) and (index is None or index == number):
+                keep = not minus
+                self._used.add(text)
+        return keep and kind not in self._choice.without
+
+    def unused(self) -> list[str]:
+        """Remarks on maps that named no track."""
+        picture = ("v", "v:0")
+        texts = (text for text, *_ in self._maps if text not in self._used)
+        return [f"-map {t}: there is no such track" for t in texts if not t.endswith("?") and t.removeprefix("0:") not in (*picture, "0")]
+
+
 @dataclass(frozen=True)
 class EncodeOptions:
     """Options of encoding; UsageError with the allowed values when one is out of range."""
 
     crf: int = 28
+    preset: str = "medium"  # of PRESETS
     gop: int | Time = MAX_GOP  # frames, or a Time resolved by the frame rate
     start: Time | None = None
     duration: Time | None = None
@@ -97,12 +178,21 @@ class EncodeOptions:
     device: str = "auto"
     strict: bool = False
     stats: str | None = None  # file for one JSON line per frame
+    tracks: TrackChoice = field(default_factory=TrackChoice)
+    jobs: int = 1  # processes that code GOPs at the same time; 0 for one on each processor
+    resume: bool = False  # go on with an encode that was cut off, and keep what is done of this one should it be
 
     def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise UsageError(f"preset: {self.preset!r} is unknown, allowed are {', '.join(PRESETS)}")
         if not 0 <= self.crf <= MAX_CRF:
             raise UsageError(f"crf: {self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)")
         if isinstance(self.gop, int) and not 1 <= self.gop <= MAX_GOP:
             raise UsageError(f"key frame distance: {self.gop} is out of range, allowed are 1 to {MAX_GOP} frames")
+        if not 0 <= self.jobs <= MAX_JOBS:
+            raise UsageError(f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}")
+        if self.stats and self.resume:
+            raise UsageError("--stats and --resume exclude each other: of frames coded before there are no statistics")
         _check_common(self.threads, self.batch, self.device)
 
     def gop_frames(self, rate: Fraction | None) -> int:
@@ -126,6 +216,8 @@ class DecodeOptions:
     device: str = "auto"
     strict: bool = False
     limits: Limits = field(default_factory=Limits)
+    tracks: TrackChoice = field(default_factory=TrackChoice)
+    pix_fmt: str | None = None  # of the output: FFmpeg's name, or "source"; None: 4:2:0
 
     def __post_init__(self) -> None:
         _check_common(self.threads, self.batch, self.device)

@@ -10,6 +10,7 @@ The hyper-latent is coded the same way with one 4-D codebook for each group of i
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numba as nb
@@ -17,6 +18,7 @@ import numpy as np
 
 from .entropy import TOTAL, TOTAL_BITS, build_cdf, decode_raw, decode_symbol, encode, encode_raw
 
+MAX_SYMBOLS = 4096  # of a table
 UNIT = 16  # codeword units in one quantisation step
 INCREMENT = 32  # added to the count of a coded symbol
 HALVE_AT = 1 << 17  # total of a table at which its counts are halved
@@ -34,6 +36,29 @@ class Codebooks:
     words: np.ndarray
     counts: np.ndarray
 
+    def packed(self) -> dict[str, np.ndarray]:
+        """Arrays for a weights file: words and counts one table after the other, without what lies beyond a table's size and dimension."""
+        tables = range(len(self.dims))
+        words = [self.words[t, : self.sizes[t], : self.dims[t]].ravel() for t in tables]
+        counts = [self.counts[t, : self.sizes[t]] for t in tables]
+        return {"dims": self.dims, "sizes": self.sizes, "words": np.concatenate(words), "counts": np.concatenate(counts)}
+
+    @classmethod
+    def unpacked(cls, dims: np.ndarray, sizes: np.ndarray, words: np.ndarray, counts: np.ndarray) -> Codebooks:
+        """The inverse of :meth:`packed`. Raises ValueError where the arrays don't fit together."""
+        if dims.shape != sizes.shape or dims.ndim != 1 or not np.isin(dims, (0, 1, 2, 4)).all() or (sizes < 0).any() or (sizes > MAX_SYMBOLS).any():
+            raise ValueError("codebooks of impossible sizes")
+        if words.shape != (int((sizes * dims).sum()),) or counts.shape != (int(sizes.sum()),):
+            raise ValueError("codebooks cut short")
+        longest = int(sizes.max(initial=1))
+        b = cls(dims, sizes, np.zeros((len(dims), longest, 4), words.dtype), np.zeros((len(dims), longest), counts.dtype))
+        w = c = 0
+        for t, (dim, size) in enumerate(zip(dims.tolist(), sizes.tolist(), strict=True)):
+            b.words[t, :size, :dim] = words[w : w + size * dim].reshape(size, dim)
+            b.counts[t, :size] = counts[c : c + size]
+            w, c = w + size * dim, c + size
+        return b
+
 
 class Tables:
     """Adaptive state of the symbol tables of one frame type."""
@@ -44,10 +69,19 @@ class Tables:
         self.seen = np.zeros_like(self.counts)
         self.cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
         build_cdf(self.counts, books.sizes, self.cdf)
+        self._costs: np.ndarray | None = None
+
+    def fresh(self) -> Tables:
+        """The same tables, with nothing coded yet."""
+        t = copy.copy(self)
+        t.seen = np.zeros_like(self.seen)
+        return t
 
     def costs(self) -> np.ndarray:
-        """(T, K) float32 bits of each symbol."""
-        return (TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))).astype(np.float32)
+        """(T, K) float32 bits of each symbol; worked out once, for :meth:`fresh` copies too."""
+        if self._costs is None:
+            self._costs = (TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))).astype(np.float32)
+        return self._costs
 
     def adapted(self) -> np.ndarray:
         """Counts after the symbols coded with these tables."""
@@ -108,19 +142,21 @@ def _decode_value(st, data):
 
 
 @nb.njit(cache=True, nogil=True)
-def active(y, x, g, half, groups):
-    """Whether group g of ``groups`` at (y, x) belongs to checkerboard half 0 or 1."""
+def active(direct, y, x, g, half, groups):
+    """Whether group g of ``groups`` at (y, x) is coded in checkerboard half 0 or 1. direct: map (H, W), whose blocks have no latent."""
+    if direct[y, x]:
+        return False
     odd = (y + x) & 1
     first = odd == 1 if g < groups // 2 else odd == 0
     return first == (half == 0)
 
 
 @nb.njit(cache=True, nogil=True)
-def search_half(target, mean, cls, half, dims, sizes, words, cost, lam, symbols, y):
+def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lam, symbols, y, bits):
     """Choose the symbols of one half by |r - c|^2 + lam * bits.
 
-    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; symbols (H, W, M) int32 receives the symbol (or,
-    after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent.
+    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W) uint8; symbols (H, W, M) int32 receives the symbol (or,
+    after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent; bits (H, W) float32 grows by what each position costs.
     """
     hh, ww, m = target.shape
     groups = m // 4
@@ -130,7 +166,7 @@ def search_half(target, mean, cls, half, dims, sizes, words, cost, lam, symbols,
     for i in range(hh):
         for j in range(ww):
             for g in range(groups):
-                if not active(i, j, g, half, groups):
+                if not active(direct, i, j, g, half, groups):
                     continue
                 t = cls[i, j, g]
                 dim = dims[t]
@@ -162,10 +198,12 @@ def search_half(target, mean, cls, half, dims, sizes, words, cost, lam, symbols,
                             n = min(max(int(np.rint(r / 16)), -2047), 2047)
                             je += (r - 16 * n) ** 2 + lam * 256.0 * _raw_bits(n)
                         esc = je < best
+                    bits[i, j] += cost[t, k_n] if esc else cost[t, bk]
                     for c in range(dim):
                         ch = b + s + c
                         if esc:
                             n = min(max(int(np.rint((target[i, j, ch] - mean[i, j, ch]) / 16)), -2047), 2047)
+                            bits[i, j] += _raw_bits(n)
                             symbols[i, j, ch] = (1 << 20) + n
                             v = mean[i, j, ch] + 16 * n
                         else:
@@ -175,7 +213,7 @@ def search_half(target, mean, cls, half, dims, sizes, words, cost, lam, symbols,
 
 
 @nb.njit(cache=True, nogil=True)
-def encode_half(st, out, cls, half, dims, sizes, symbols, cdf, seen):
+def encode_half(st, out, cls, direct, half, dims, sizes, symbols, cdf, seen):
     """Code the symbols that :func:`search_half` chose."""
     hh, ww, groups = cls.shape
     for i in range(hh):
@@ -183,7 +221,7 @@ def encode_half(st, out, cls, half, dims, sizes, symbols, cdf, seen):
             for g in range(groups):
                 t = cls[i, j, g]
                 dim = dims[t]
-                if dim == 0 or not active(i, j, g, half, groups):
+                if dim == 0 or not active(direct, i, j, g, half, groups):
                     continue
                 for s in range(0, 4, dim):
                     k = symbols[i, j, g * 4 + s]
@@ -198,13 +236,13 @@ def encode_half(st, out, cls, half, dims, sizes, symbols, cdf, seen):
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_half(st, data, mean, cls, half, dims, sizes, words, cdf, seen, y):
+def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen, y):
     """Decode one half into y (H, W, M) int16; arguments as in :func:`search_half`."""
     hh, ww, groups = cls.shape
     for i in range(hh):
         for j in range(ww):
             for g in range(groups):
-                if not active(i, j, g, half, groups):
+                if not active(direct, i, j, g, half, groups):
                     continue
                 t = cls[i, j, g]
                 dim = dims[t]
@@ -227,11 +265,17 @@ def decode_half(st, data, mean, cls, half, dims, sizes, words, cdf, seen, y):
 
 
 @nb.njit(cache=True, nogil=True)
-def search_hyper(target, base, sizes, words, cost, lam, symbols, z):
-    """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths; tables from ``base`` on."""
+def search_hyper(target, idle, base, sizes, words, cost, lam, symbols, z):
+    """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths; tables from ``base`` on.
+
+    idle (H, W) bool: positions without a coded latent; they have no hyper-latent, z is 0.
+    """
     hh, ww, ch = target.shape
     for i in range(hh):
         for j in range(ww):
+            if idle[i, j]:
+                z[i, j] = 0
+                continue
             for g in range(ch // 4):
                 t = base + g
                 best, bk = 1e30, 0
@@ -248,9 +292,11 @@ def search_hyper(target, base, sizes, words, cost, lam, symbols, z):
 
 
 @nb.njit(cache=True, nogil=True)
-def encode_hyper(st, out, base, symbols, cdf, seen):
+def encode_hyper(st, out, idle, base, symbols, cdf, seen):
     for i in range(symbols.shape[0]):
         for j in range(symbols.shape[1]):
+            if idle[i, j]:
+                continue
             for g in range(symbols.shape[2]):
                 k = symbols[i, j, g]
                 encode(st, out, cdf[base + g, k], cdf[base + g, k + 1] - cdf[base + g, k], TOTAL_BITS)
@@ -258,9 +304,12 @@ def encode_hyper(st, out, base, symbols, cdf, seen):
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_hyper(st, data, base, sizes, words, cdf, seen, z):
+def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z):
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
+            if idle[i, j]:
+                z[i, j] = 0
+                continue
             for g in range(z.shape[2] // 4):
                 k = decode_symbol(st, data, cdf[base + g], sizes[base + g])
                 seen[base + g, k] += 1

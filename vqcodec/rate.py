@@ -21,13 +21,18 @@ def uniform_step(q: float) -> float:
 class RateParameters:
     """motion_sad: SAD that a bit of motion is worth, relative to sqrt(1/lambda); motion_worth: of the residual's cost against motion bits;
     motion_floor: squared error left after coding, relative to 1/lambda; vq_lambda: squared steps a bit of the latent is worth;
-    detail_offset: on the step index of the detail; detail_share: share of refined cells from which a frame is also tried with its latent
-    coded detail_drops qualities lower, while that pays."""
+    refine_steps, refine_rate: steps that refine the latent of frames below level refine_levels, and how far each goes;
+    direct_gain: bits that a frame's map of direct blocks has to promise before it is tried; detail_offset: on the step index of the detail;
+    detail_share: share of refined cells from which a frame is also tried with its latent coded detail_drops qualities lower, while that pays."""
 
-    motion_sad: float = 1.3
+    motion_sad: float = 1.8
     motion_worth: float = 0.7
-    motion_floor: float = 0.3
+    motion_floor: float = 0.5
     vq_lambda: float = 0.09
+    refine_steps: int = 6
+    refine_rate: float = 0.3
+    refine_levels: int = 2
+    direct_gain: float = 40.0
     detail_offset: float = 3.0
     detail_share: float = 0.1
     detail_drops: tuple[int, ...] = (16, 32)
@@ -43,5 +48,12 @@ class RateParameters:
         index = round(6 * math.log2(4 * uniform_step(q)) + self.detail_offset)
         return min(63, max(0, index)), lagrangian(q) / 16
 
+
+# what an encoder may spend its time on; the decoder's cost is the same
+PRESETS = {
+    "fast": RateParameters(refine_steps=0, detail_drops=(32,)),
+    "medium": RateParameters(),
+    "slow": RateParameters(refine_steps=12, refine_levels=4),
+}
 
 PLANE_WEIGHTS = (0.75, 1.5, 1.5)  # of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from .bits import Reader, crc32, u32
 from .container import (
+    ENTRY_MEMORY,
     FILE_PREFIX,
     GOP,
     INDEX,
@@ -21,13 +22,15 @@ from .container import (
     TAIL_MAGIC,
     TRAILER_SIZE,
     VERSION,
+    Extra,
     GopPayload,
     IndexEntry,
     PacketHeader,
     StreamHeader,
     parse_index,
 )
-from .errors import DamageError, InputError, VqvError
+from .errors import DamageError, DamageLog, InputError, LimitError, VqvError
+from .options import Limits
 
 _CHUNK = 1 << 20
 
@@ -36,42 +39,64 @@ class ContainerReader:
     """Opens a seekable binary file object.
 
     ``header``: StreamHeader. ``gops``: entries in display order, without gaps (lost frames have entries of offset -1).
-    ``complete``: index and trailer are there and sound. ``damaged``: what is wrong, as sentences with positions.
+    ``extras``: other packets, in file order. ``complete``: index and trailer are there and
+    sound. ``indexed``: a sound index was found, be it elsewhere, so that it is known which frames there were.
+    ``damaged``: what is wrong, as sentences with positions.
     Raises InputError (no .vqv file, other version, unknown packet), DamageError (header lost), LimitError.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, limits: Limits | None = None) -> None:
         self._file = file
-        self.size = file.seek(0, os.SEEK_END)
-        self.damaged: list[str] = []
+        self.limits = limits or Limits()
+        try:
+            self.size = file.seek(0, os.SEEK_END)
+        except (OSError, ValueError) as exc:
+            raise InputError("cannot be searched: no regular file") from exc
+        self.damaged = DamageLog()
+        self.extras: list[Extra] = []
         self.complete = False
         self._chunk_at, self._chunk = 0, b""  # what the search for sync words read last
         self._found_index: list[IndexEntry] | None = None
         index, copy = self._read_index()
-        raw = self._read_header(copy)
+        self.raw_header = raw = self._read_header(copy)
+        if len(raw) > self.limits.metadata:
+            raise LimitError(f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata} for metadata")
         self.header = StreamHeader.from_bytes(raw)
+        self._check_size()
         self.stream_id = crc32(raw)
         self._start = FILE_PREFIX + len(raw) + 4
         if index is not None and copy != raw:
-            self.damaged.append("the index belongs to another stream")
+            self.damaged.note("the index belongs to another stream")
             index = None
-        self.complete = index is not None
+        self.complete = self.indexed = index is not None
         if index is None or not self._chain_agrees(index):
             found = self._scan()
             if index is None:
-                self.damaged.append(f"no index where the file ends (byte {self.size}): it was cut, or its end is damaged")
-            self.gops = self._merge(index or self._found_index, found)
+                self.damaged.note(f"no index where the file ends (byte {self.size}): it was cut, or its end is damaged")
+                index = self._found_index
+            self.indexed = index is not None
+            self.gops = self._merge(index, found)
         else:
             self.gops = index
+        if self.frames > self.limits.frames:
+            raise LimitError(f"{self.frames} frames are over the limit of {self.limits.frames}")
 
     @property
     def frames(self) -> int:
         """Frames of the file, lost ones included as far as they are known of."""
         return self.gops[-1].first_frame + self.gops[-1].count if self.gops else 0
 
+    def _check_size(self) -> None:
+        width, height, limits = self.header.width, self.header.height, self.limits
+        if max(width, height) > limits.side or width * height > limits.pixels:
+            raise LimitError(f"picture of {width}x{height} is over the limit of {limits.side} a side and {limits.pixels} pixels")
+
     def _at(self, offset: int, n: int) -> bytes:
-        self._file.seek(offset)
-        return self._file.read(n)
+        try:
+            self._file.seek(offset)
+            return self._file.read(n)
+        except OSError as exc:
+            raise InputError(f"cannot be read at byte {offset}: {exc.strerror or exc}") from exc
 
     def _read_header(self, copy: bytes | None) -> bytes:
         prefix = self._at(0, FILE_PREFIX)
@@ -80,6 +105,8 @@ class ContainerReader:
         if prefix[:8] != MAGIC:
             if MAGIC.startswith(prefix):
                 raise DamageError(f"the file ends at byte {self.size}, within the file header")
+            if copy is None and prefix[1:4] == MAGIC[1:4]:
+                raise DamageError("the first bytes are those of a .vqv file that was sent as text: line ends or the eighth bits are changed")
             if copy is None:
                 raise InputError("not a .vqv file")
         else:
@@ -89,37 +116,35 @@ class ContainerReader:
             if version != VERSION and copy is None:
                 raise InputError(f"file of format version {version}, this program reads {VERSION}")
             if version == VERSION and length <= min(MAX_HEADER, self.size):
-                body = self._at(FILE_PREFIX, length + 4)
-                if len(body) == length + 4 and crc32(prefix, body[:length]) == int.from_bytes(body[length:], "little"):
-                    return body[:length]
+                body = Reader(self._at(FILE_PREFIX, length + 4), "file header")
+                if body.remaining == length + 4 and crc32(prefix, raw := bytes(body.take(length))) == body.u32():
+                    return raw
         if copy is None:
             raise DamageError("file header: checksum mismatch, and there is no index with its copy")
-        self.damaged.append("the file header at byte 0 is damaged; its copy in the index is used")
+        self.damaged.note("the file header at byte 0 is damaged; its copy in the index is used")
         return copy
 
     def _read_index(self) -> tuple[list[IndexEntry] | None, bytes | None]:
         """Entries and copy of the stream header, or (None, None) when trailer or index are missing or damaged."""
         self._index_offset = -1
-        prefix = self._at(0, FILE_PREFIX)
-        if prefix[:8] == MAGIC and len(prefix) == FILE_PREFIX and int.from_bytes(prefix[8:10], "little") != VERSION:
-            return None, None  # another version may place its index elsewhere: the version is reported, nothing guessed
-        trailer = self._at(max(0, self.size - TRAILER_SIZE), TRAILER_SIZE)
-        if len(trailer) < TRAILER_SIZE or trailer[12:] != TAIL_MAGIC or crc32(trailer[:8], TAIL_MAGIC) != int.from_bytes(trailer[8:12], "little"):
-            return None, None
-        offset = int.from_bytes(trailer[:8], "little")
-        if offset > self.size - TRAILER_SIZE:
-            return None, None
         try:
+            r = Reader(self._at(0, FILE_PREFIX), "file header")
+            if r.take(8) == MAGIC and r.u16() != VERSION:
+                return None, None  # another version may place its index elsewhere: the version is reported, nothing guessed
+            r = Reader(self._at(max(0, self.size - TRAILER_SIZE), TRAILER_SIZE), "trailer")
+            offset, crc = r.u64(), r.u32()
+            if r.take(8) != TAIL_MAGIC or crc != crc32(offset.to_bytes(8, "little"), TAIL_MAGIC) or offset > self.size - TRAILER_SIZE:
+                return None, None
             # the packet's checksums need the stream id, which is the checksum of the header copy within the payload
             head_raw = self._at(offset, PACKET_HEADER_MAX)
             r = Reader(head_raw, "index", offset)
             r.take(5)
-            length = r.varint(self.size - TRAILER_SIZE - offset)
+            length = r.varint(min(self.size - TRAILER_SIZE - offset, self.limits.packet))
             r.varint()
             r.varint()
             r.u32()
             payload = self._at(offset + r.position, length)
-            copy, entries = parse_index(payload, offset)
+            copy, entries = parse_index(payload, offset, self.limits.memory)
             head = PacketHeader.parse(head_raw, crc32(copy), offset)
             self._payload(head, offset, crc32(copy))
         except VqvError:
@@ -129,30 +154,47 @@ class ContainerReader:
         self._index_offset = offset
         return entries, copy
 
-    def _payload(self, head: PacketHeader, offset: int, stream_id: int) -> bytes:
-        data = self._at(offset + head.size, head.length + 4)
-        if len(data) != head.length + 4:
-            raise DamageError(f"packet at byte {offset}: cut after {self.size - offset} of {head.total} bytes")
-        payload = data[: head.length]
-        if crc32(u32(stream_id), head.raw, payload) != int.from_bytes(data[head.length :], "little"):
-            raise DamageError(f"packet at byte {offset} (frames {head.first_frame} to {head.first_frame + head.frames - 1}): checksum mismatch")
+    def _head(self, offset: int) -> PacketHeader:
+        head = PacketHeader.parse(self._at(offset, PACKET_HEADER_MAX), self.stream_id, offset)
+        if head.length > self.limits.packet:
+            raise LimitError(f"packet at byte {offset}: {head.length} bytes are over the limit of {self.limits.packet}")
+        return head
+
+    def _payload(self, head: PacketHeader, offset: int, stream_id: int) -> memoryview:
+        where = f"packet at byte {offset}" + (f" (frames {head.first_frame} to {head.first_frame + head.frames - 1})" if head.type == GOP else "")
+        if offset + head.total > self.size:  # before memory is taken
+            raise DamageError(f"{where}: cut after {self.size - offset} of {head.total} bytes")
+        r = Reader(self._at(offset + head.size, head.length + 4), where)
+        payload = r.take(head.length)
+        if crc32(u32(stream_id), head.raw, payload) != r.u32():
+            raise DamageError(f"{where}: checksum mismatch")
         return payload
 
+    def _extra(self, offset: int, head: PacketHeader) -> None:
+        self.extras.append(Extra(offset, head.type, head.first_frame))
+        if len(self.extras) * ENTRY_MEMORY > self.limits.memory:
+            raise LimitError(f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory")
+
     def _chain_agrees(self, index: list[IndexEntry]) -> bool:
-        pos, found = self._start, []
+        pos, listed = self._start, (e for e in index if e.offset >= 0)
         while pos < self._index_offset:
             try:
-                head = PacketHeader.parse(self._at(pos, PACKET_HEADER_MAX), self.stream_id, pos)
+                head = self._head(pos)
             except DamageError:
                 return False
             if head.type == GOP:
-                found.append((pos, head.first_frame, head.frames))
+                e = next(listed, None)
+                if e is None or (e.offset, e.first_frame, e.count) != (pos, head.first_frame, head.frames):
+                    return False
+            elif head.type != INDEX:
+                self._extra(pos, head)
             pos += head.total
-        return pos == self._index_offset and found == [(e.offset, e.first_frame, e.count) for e in index]
+        return pos == self._index_offset and next(listed, None) is None
 
     def _scan(self) -> list[IndexEntry]:
         """All GOP packets with a sound header, in file order; damage is put down in ``damaged``."""
         found: list[IndexEntry] = []
+        self.extras = []
         pos = self._start
         # an attacker could nest headers that each claim a long payload; the bytes tried are bounded
         budget = 8 * self.size + _CHUNK
@@ -164,28 +206,34 @@ class ContainerReader:
             if start == self.size:
                 break
             try:
-                head = PacketHeader.parse(self._at(start, PACKET_HEADER_MAX), self.stream_id, start)
+                head = self._head(start)
             except DamageError:
                 lost_from = start if lost_from is None else lost_from
                 pos = start + 1
                 continue
             if lost_from is not None:
-                self.damaged.append(f"bytes {lost_from} to {start - 1} are no packet")
+                self.damaged.note(f"bytes {lost_from} to {start - 1} are no packet")
                 lost_from = None
-            budget -= head.total
+            if len(found) * ENTRY_MEMORY > self.limits.memory:
+                raise LimitError(f"{len(found)} packets need more than {self.limits.memory} bytes of memory")
+            budget -= head.total if start + head.total <= self.size else head.size
             if budget < 0:
-                self.damaged.append(f"the search for packets was given up at byte {start}")
+                self.damaged.note(f"the search for packets was given up at byte {start}")
                 break
             try:
                 payload = self._payload(head, start, self.stream_id)
                 if head.type == GOP:
                     found.append(IndexEntry(start, head.first_frame, head.frames, GopPayload.from_bytes(payload, head.frames, start + head.size).pts[0]))
                 elif head.type == INDEX:
-                    self._found_index = parse_index(payload, start + head.size)[1]
+                    entries = parse_index(payload, start + head.size, self.limits.memory)[1]
+                    if sum(e.count for e in entries) == head.first_frame:
+                        self._found_index = entries
                     if start + head.total + TRAILER_SIZE == self.size:
                         break
+                else:
+                    self._extra(start, head)
             except DamageError as exc:
-                self.damaged.append(str(exc))
+                self.damaged.note(str(exc))
                 if head.type == GOP and start + head.total <= self.size:
                     found.append(IndexEntry(-1, head.first_frame, head.frames))
                 # bytes may be missing from the payload, so the next packet may start within
@@ -195,12 +243,12 @@ class ContainerReader:
                 continue
             pos = start + head.total
         if lost_from is not None:
-            self.damaged.append(f"bytes {lost_from} to {self.size - 1} are no packet")
+            self.damaged.note(f"bytes {lost_from} to {self.size - 1} are no packet")
         return found
 
     def _is_packet(self, pos: int) -> bool:
         try:
-            PacketHeader.parse(self._at(pos, PACKET_HEADER_MAX), self.stream_id, pos)
+            self._head(pos)
         except DamageError:
             return False
         return True
@@ -225,32 +273,46 @@ class ContainerReader:
         for e in found:
             old = sound.get(e.first_frame)
             if old is not None and old.offset >= 0:
-                self.damaged.append(f"frames {e.first_frame} to {e.first_frame + e.count - 1} occur more than once")
+                self.damaged.note(f"frames {e.first_frame} to {e.first_frame + e.count - 1} occur more than once")
                 continue
             sound[e.first_frame] = e
         if index is not None:
             if not self.damaged:
-                self.damaged.append("the packets are not where the index says")
+                self.damaged.note("the packets are not where the index says")
             return [s if (s := sound.get(e.first_frame)) and s.count == e.count and s.offset >= 0 else IndexEntry(-1, e.first_frame, e.count, e.first_pts) for e in index]
         entries: list[IndexEntry] = []
         frame = 0
         for e in sorted(sound.values(), key=lambda x: x.first_frame):
             if e.first_frame < frame:
-                self.damaged.append(f"packet of frames {e.first_frame} to {e.first_frame + e.count - 1} overlaps the one before")
+                self.damaged.note(f"packet of frames {e.first_frame} to {e.first_frame + e.count - 1} overlaps the one before")
                 continue
             if e.first_frame > frame:
-                self.damaged.append(f"frames {frame} to {e.first_frame - 1} are missing")
+                self.damaged.note(f"frames {frame} to {e.first_frame - 1} are missing")
                 entries.append(IndexEntry(-1, frame, e.first_frame - frame))
             entries.append(e)
             frame = e.first_frame + e.count
         return entries
 
-    def read_gop(self, i: int) -> GopPayload:
-        """The i-th GOP; DamageError when it is lost, damaged, or another one than the index says."""
+    def read_extra(self, i: int) -> memoryview:
+        """Payload of the i-th of ``extras``; DamageError when it is damaged."""
+        offset = self.extras[i].offset
+        return self._payload(self._head(offset), offset, self.stream_id)
+
+    def read_gop(self, i: int, after: int | None = None) -> GopPayload:
+        """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or doesn't begin after the time ``after``."""
         entry = self.gops[i]
         if entry.offset < 0:
             raise DamageError(f"frames {entry.first_frame} to {entry.first_frame + entry.count - 1} are lost")
-        head = PacketHeader.parse(self._at(entry.offset, PACKET_HEADER_MAX), self.stream_id, entry.offset)
+        head = self._head(entry.offset)
         if (head.type, head.first_frame, head.frames) != (GOP, entry.first_frame, entry.count):
             raise DamageError(f"packet at byte {entry.offset} is not the one the index says")
-        return GopPayload.from_bytes(self._payload(head, entry.offset, self.stream_id), head.frames, entry.offset + head.size)
+        gop = GopPayload.from_bytes(self._payload(head, entry.offset, self.stream_id), head.frames, entry.offset + head.size)
+        if after is not None and gop.pts[0] <= after:
+            raise DamageError(f"packet at byte {entry.offset} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}): time {gop.pts[0]} after {after}")
+        return gop
+
+    def packet(self, offset: int) -> bytes:
+        """All bytes of the packet at ``offset``; DamageError when it is damaged."""
+        head = self._head(offset)
+        self._payload(head, offset, self.stream_id)
+        return self._at(offset, head.total)

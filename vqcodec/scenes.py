@@ -36,9 +36,9 @@ class SceneDetector:
     def __call__(self, picture: Picture) -> bool:
         thumb = thumbnail(picture.y)
         last, self._last = self._last, thumb
-        self._since += 1
-        if last is None:
+        if last is None:  # counts like a cut, so that a part that begins at one is cut as the whole is
             return False
+        self._since += 1
         change = float(np.abs(thumb - last).mean())
         usual = sum(self._changes) / len(self._changes) if self._changes else 0.0
         cut = self._since >= MIN_DISTANCE and change > _FLOOR and change > _FACTOR * usual

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 import av.error
+import av.filter
 import numpy as np
 
 from .container import StreamHeader
 from .errors import OutputError, UsageError
+from .options import TrackChoice
 from .picture import Picture
+from .pipes import suffix_of
+from .remux import TrackFeed, TrackMuxer, file_tags, mp4_flags, picture_tags
+from .tracks import Description, StoredTracks, clip_chapters
 
 # picture codec by suffix where none is asked for; "" writes the planes by hand
 _DEFAULT = {
@@ -33,12 +38,18 @@ _CODEC_DEFAULTS = {
     "libsvtav1": {"crf": "12"},
     "ffv1": {"level": "3"},
 }
+# pixel formats of y4m
+_Y4M = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "gray": "mono"}
+_Y4M |= {"yuv420p10le": "420p10 XYSCSS=420P10", "yuv422p10le": "422p10 XYSCSS=422P10", "yuv444p10le": "444p10 XYSCSS=444P10", "gray10le": "mono10 XYSCSS=MONO10"}
+_BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
+_MP4 = (".mp4", ".m4v", ".mov")
+_HOLDS_SAR = {"libx264", "libx265", "mpeg4", "mpeg2video", "h264", "hevc"}
 _EVEN_ONLY = {"libx264", "libx265", "libsvtav1", "mpeg4"}
 
 
 def choose_codec(path: str | os.PathLike[str], width: int, height: int, vcodec: str | None = None) -> tuple[str, str | None]:
     """Codec name ("" for planes by hand) and a note for the user or None; UsageError when suffix, codec and size don't fit."""
-    suffix = Path(path).suffix.lower()
+    suffix = suffix_of(str(path))
     if suffix not in _DEFAULT:
         raise UsageError(f"{path}: unknown kind of video {suffix!r}, allowed are {', '.join(_DEFAULT)}")
     by_hand = _DEFAULT[suffix] == ""
@@ -60,11 +71,59 @@ def choose_codec(path: str | os.PathLike[str], width: int, height: int, vcodec: 
     return name, None
 
 
+def choose_format(codec: str, wanted: str | None, description: Description, ten_bit: bool) -> str:
+    """Pixel format of the output; UsageError for one that the codec ("" for y4m) doesn't take."""
+    usual = "yuv420p10le" if ten_bit else "yuv420p"
+    name = usual if wanted is None else description.pix_fmt or usual if wanted == "source" else wanted
+    if name == usual:
+        return name
+    allowed = list(_Y4M) if not codec else [f.name for f in av.codec.Codec(codec, "w").video_formats or ()]
+    if name not in allowed:
+        raise UsageError(f"-pix_fmt: {codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}")
+    return name
+
+
+def hdr_options(codec: str, description: Description) -> dict[str, str] | None:
+    """Options that make an encoder write the HDR data; None for one that has none."""
+    m, light = description.mastering, description.light
+    values = [Fraction(n, d) for n, d in m.values if d] if m is not None and m.has_primaries and m.has_luminance else []
+    if len(values) != 10:
+        values = []
+    names = {
+        "libx264": ("x264-params", "mastering-display", "cll"),
+        "libx265": ("x265-params", "master-display", "max-cll"),
+        "libsvtav1": ("svtav1-params", "mastering-display", "content-light"),
+    }.get(codec)
+    if names is None:
+        return None
+    parts = []
+    if values:
+        # SVT-AV1 takes decimals, the others units of 0.00002 and 0.0001 cd/m2
+        v = [f"{float(x):.6g}" for x in values] if codec == "libsvtav1" else [str(round(x * (50000 if i < 8 else 10000))) for i, x in enumerate(values)]
+        parts.append(f"{names[1]}=G({v[2]},{v[3]})B({v[4]},{v[5]})R({v[0]},{v[1]})WP({v[6]},{v[7]})L({v[9]},{v[8]})")
+    if light:
+        parts.append(f"{names[2]}={light[0]},{light[1]}")
+    return {names[0]: ":".join(parts)} if parts else {}
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What goes into an output besides pictures: ``stored`` tracks as far as ``choice`` wants them, from ``start`` to ``stop`` seconds on the clock of
+    the file, beginning with those stored with frame ``first_frame``."""
+
+    stored: StoredTracks
+    choice: TrackChoice = field(default_factory=TrackChoice)
+    start: Fraction = Fraction(0)
+    stop: Fraction | None = None
+    first_frame: int = 0
+
+
 class VideoSink:
     """Writes pictures with their times to ``path`` (suffix decides the kind); :meth:`close` completes the file.
 
-    ``header`` gives size, time base, rate, aspect ratio, rotation and colour; ``ten_bit`` the depth of the pictures.
-    ``note`` holds a remark for the user or None. Raises UsageError for impossible combinations, OutputError on failure.
+    ``header`` gives size, time base, rate, aspect ratio, rotation and colour; ``ten_bit`` the depth of the pictures; ``extras`` tags and
+    tracks; ``pix_fmt`` another pixel format ("source": that of the source). For the path ``-``, y4m goes to ``file``.
+    ``notes`` holds remarks for the user. Raises UsageError for impossible combinations, OutputError on failure.
     """
 
     def __init__(
@@ -76,21 +135,40 @@ class VideoSink:
         vcodec: str | None = None,
         vcodec_opts: dict[str, str] | None = None,
         threads: int = 0,
+        extras: Extras | None = None,
+        pix_fmt: str | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         self.path = str(path)
         self.header = header
         self.ten_bit = ten_bit
+        self._suffix = suffix_of(self.path)
         self._file: BinaryIO | None = None
         self._container: Any = None
+        self._muxer: TrackMuxer | None = None
+        self._feed: TrackFeed | None = None
+        self._first: int | None = None
+        self._delay = 0  # ticks
+        self._uneven = False
+        self._sar: Any = None
         self.frames = 0
-        self.codec, self.note = choose_codec(path, header.width, header.height, vcodec)
+        self.codec, note = choose_codec(path, header.width, header.height, vcodec)
+        self._notes = [note] if note else []
+        self._extras = extras
+        self._description = extras.stored.description if extras is not None else Description()
+        self._format = choose_format(self.codec, pix_fmt, self._description, ten_bit)
         try:
             if self.codec:
                 self._open_container(dict(vcodec_opts or {}), threads)
             else:
-                self._file = open(self.path, "wb", buffering=1 << 20)
-                if self.path.lower().endswith(".y4m"):
+                if extras is not None and extras.stored.tracks:
+                    self._notes.append(f"{len(extras.stored.tracks)} tracks besides the pictures are left out: {self._suffix} holds none")
+                self._file = file if file is not None else open(self.path, "wb", buffering=1 << 20)
+                if self._suffix == ".y4m":
                     self._file.write(self._y4m_header())
+        except UsageError:
+            self.abort()
+            raise
         except ValueError as exc:
             self.abort()
             raise UsageError(f"{self.path}: {exc}") from exc
@@ -105,76 +183,161 @@ class VideoSink:
             rate = Fraction(25)
         aspect = f"{sar.numerator}:{sar.denominator}" if sar else "0:0"
         colour = {1: " XCOLORRANGE=LIMITED", 2: " XCOLORRANGE=FULL"}.get(h.range, "")
-        chroma = "C420p10 XYSCSS=420P10" if self.ten_bit else "C420jpeg"
-        return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} Ip A{aspect} {chroma}{colour}\n".encode()
+        return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} Ip A{aspect} C{_Y4M[self._format]}{colour}\n".encode()
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks for the user; all of them after :meth:`close`."""
+        uneven = [f"{self._suffix} holds no times, and those of this video are not at equal distances"] if self._uneven else []
+        return self._notes + uneven + (self._muxer.notes if self._muxer is not None else [])
 
     def _open_container(self, opts: dict[str, str], threads: int) -> None:
         h = self.header
-        suffix = Path(self.path).suffix.lower()
+        description = self._description
         # times before the first frame are kept in units of the movie's time scale, by default milliseconds
-        flags = {"movflags": "+faststart", "movie_timescale": str(h.time_base.denominator)} if suffix in (".mp4", ".m4v", ".mov") else {}
+        flags = {"movflags": mp4_flags(description.tags), "movie_timescale": str(h.time_base.denominator)} if self._suffix in _MP4 else {}
         self._container = av.open("file:" + self.path, "w", options=flags)
         rate = h.rate or min(Fraction(1000), 1 / h.time_base)
         defaults = dict(_CODEC_DEFAULTS.get(self.codec, {}))
         if self.codec == "ffv1" and min(h.width, h.height) < 64:
             defaults["slices"] = "1"  # ffv1 refuses small pictures with the number it chooses itself
+        if description.mastering or description.light:
+            hdr = hdr_options(self.codec, description)
+            if hdr is None:
+                self._notes.append(f"{self.codec} cannot write the HDR data (mastering display, content light level)")
+            for key, value in (hdr or {}).items():
+                opts[key] = ":".join(filter(None, (defaults.get(key), value, opts.get(key))))
         stream: Any = self._container.add_stream(self.codec, rate=rate, options=defaults | opts)
         self._stream = stream
-        self._format = "yuv420p10le" if self.ten_bit else "yuv420p"
         stream.width, stream.height, stream.pix_fmt = h.width, h.height, self._format
         context = stream.codec_context
         context.time_base = stream.time_base = h.time_base
         if h.sar:
             context.sample_aspect_ratio = h.sar
-        context.color_primaries, context.color_trc, context.colorspace, context.color_range = h.primaries, h.transfer, h.matrix, h.range
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = h.primaries, h.transfer, self._matrix, h.range
+        if h.sar and self._suffix in (".mkv", ".webm") and self.codec not in _HOLDS_SAR:
+            # PyAV doesn't tell Matroska's muxer of it, so it must lie in the coded pictures
+            if self.codec == "ffv1":
+                self._sar = self._sar_filter(h.sar)
+            elif h.sar != 1:
+                self._notes.append(f"{self.codec} in {self._suffix} holds no aspect ratio: that of the pictures, {h.sar}, is lost")
         if threads:
             context.thread_count = threads
-        if h.rotation:
+        if description.matrix is not None:
+            stream.set_display_matrix(description.matrix)
+        elif h.rotation:
             stream.set_display_rotation(-h.rotation % 360)
+        if self._extras is not None:
+            self._add_extras(stream, self._extras)
         self._container.start_encoding()
+        # what the codec took is gone from its options by now
+        if unknown := sorted(opts.keys() & context.options.keys()):
+            raise UsageError(f"{self.path}: {self.codec} has no option {', '.join(unknown)}")
+
+    def _add_extras(self, stream: Any, extras: Extras) -> None:
+        description = self._description
+        self._container.metadata.update(file_tags(description.tags))
+        stream.metadata.update(picture_tags(description.video_tags))
+        stream.disposition = description.disposition
+        chapters = clip_chapters(description.chapters, extras.start, extras.stop)
+        self._container.set_chapters([{"id": c.id, "start": c.start, "end": c.end, "time_base": c.time_base, "metadata": c.tags} for c in chapters])
+        self._muxer = TrackMuxer(self._container, self._suffix, extras.stored.tracks.values(), extras.choice)
+        self._feed = TrackFeed(self._muxer, extras.stored.packets(extras.first_frame), extras.start)
+
+    def _sar_filter(self, sar: Fraction) -> Any:
+        """A filter that tells each frame its aspect ratio."""
+        graph = av.filter.Graph()
+        source = graph.add_buffer(width=self.header.width, height=self.header.height, format=av.VideoFormat(self._format), time_base=self.header.time_base)
+        tell, end = graph.add("setsar", f"{sar.numerator}/{sar.denominator}"), graph.add("buffersink")
+        source.link_to(tell)
+        tell.link_to(end)
+        graph.configure()
+        return graph
+
+    @property
+    def _rgb(self) -> bool:
+        return bool(av.VideoFormat(self._format).is_rgb)
+
+    @property
+    def _matrix(self) -> int:
+        return 0 if self._rgb else self.header.matrix
 
     def write(self, pts: int, picture: Picture, duration: int = 0) -> None:
         """Append a picture; ``pts`` in ticks of the header's time base, increasing; ``duration`` 0 where unknown."""
         h = self.header
         if picture.ten_bit != self.ten_bit or picture.y.shape != (h.height, h.width):
             raise ValueError(f"picture of {picture.y.shape} {picture.y.dtype} doesn't fit the output")
+        if self._first is None:
+            self._first = pts
+            if pts < 0 and self._suffix in _MP4:
+                # their players begin at zero and would not show what lies before it
+                self._delay = -pts
+                self._notes.append(f"all times are {float(-pts * h.time_base):.3f} s later than in the source: {self._suffix} would hide what lies before zero")
+                if self._feed is not None:
+                    self._feed.delay = self._delay * h.time_base
+        pts += self._delay
         try:
             if self._file is not None:
-                if self.path.lower().endswith(".y4m"):
+                self._uneven = self._uneven or (h.rate is not None and abs((pts - self._delay - self._first) * h.time_base * h.rate - self.frames) > Fraction(1, 2))
+                if self._suffix == ".y4m":
                     self._file.write(b"FRAME\n")
-                for plane in picture:
-                    self._file.write(np.ascontiguousarray(plane).data)
+                if self._format in ("yuv420p", "yuv420p10le"):
+                    for plane in picture:
+                        self._file.write(np.ascontiguousarray(plane).data)
+                else:
+                    for part in self._frame(pts, picture, duration).planes:
+                        rows = np.frombuffer(memoryview(part), picture.y.dtype).reshape(part.height, -1)
+                        self._file.write(np.ascontiguousarray(rows[:, : part.width]).data)
             else:
+                if self._feed is not None:
+                    self._feed.until(pts * h.time_base)
                 self._container.mux(self._stream.encode(self._frame(pts, picture, duration)))
+        except BrokenPipeError:
+            raise
         except (av.error.FFmpegError, OSError) as exc:
             raise OutputError(f"{self.path}: frame {self.frames} cannot be written: {exc.strerror or exc}") from exc
         self.frames += 1
 
     def _frame(self, pts: int, picture: Picture, duration: int) -> av.VideoFrame:
         h = self.header
-        frame = av.VideoFrame(h.width, h.height, self._format)
-        for target, source in zip(frame.planes, picture, strict=True):
+        gray = self._format in ("gray", "gray10le")
+        usual = "yuv420p10le" if self.ten_bit else "yuv420p"
+        frame = av.VideoFrame(h.width, h.height, self._format if gray else usual)
+        for target, source in zip(frame.planes, picture[:1] if gray else picture, strict=True):
             rows = np.frombuffer(memoryview(target), source.dtype).reshape(target.height, -1)
             rows[:, : target.width] = source
+        if self._rgb:
+            frame = frame.reformat(format=self._format, src_colorspace=_BT709 if h.matrix == _BT709 else _BT601, src_color_range=h.range or 1, dst_color_range=2)
+        elif not gray and self._format != usual:
+            frame = frame.reformat(format=self._format, src_color_range=h.range or 1, dst_color_range=h.range or 1)
         frame.pts, frame.time_base = pts, h.time_base
         if duration:
             frame.duration = duration
-        frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = h.primaries, h.transfer, h.matrix, h.range
+        frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = h.primaries, h.transfer, self._matrix, h.range
+        if self._sar is not None:
+            self._sar.push(frame)
+            frame = self._sar.pull()
         return frame
 
-    def close(self) -> None:
-        """Complete the file. OutputError when that fails; repeated calls do nothing."""
+    def close(self, end: int | None = None) -> None:
+        """Complete the file, with packets of tracks up to ``end`` in ticks (None: all). OutputError when that fails; repeated calls do nothing."""
         try:
             if self._file is not None:
                 self._file.close()
             elif self._container is not None:
+                if self._feed is not None:
+                    self._feed.until(None if end is None else (end + self._delay) * self.header.time_base)
                 if self.frames:
                     self._container.mux(self._stream.encode(None))
                 self._container.close()
+        except BrokenPipeError:
+            raise
         except (av.error.FFmpegError, OSError) as exc:
             raise OutputError(f"{self.path}: cannot be completed: {exc.strerror or exc}") from exc
         finally:
             self._file = self._container = None
+            if self._muxer is not None:
+                self._muxer.close()
 
     def abort(self) -> None:
         """Close without completing; errors are of no interest any more."""

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import av
 import av.error
 import numpy as np
+from av.stream import Disposition
 
 from .container import MAX_FRACTION
 from .errors import InputError, LimitError
 from .files import check_input
 from .options import Limits, Time
 from .picture import Picture
+from .pipes import CountedPipe
+from .remux import describe
 from .sink import VideoSink
+from .structure import broken_at
+from .tracks import Description, Mastering
 
 __all__ = ["Picture", "VideoSink", "VideoSource"]
 
 # demuxers that take any text for a video of a terminal
 _NOT_VIDEO = {"ansi", "bintext", "xbin", "idf"}
 _DIRECT = {"yuv420p": np.uint8, "yuvj420p": np.uint8, "yuva420p": np.uint8, "yuv420p10le": np.uint16, "yuva420p10le": np.uint16}
+_SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+_DYNAMIC = {"DYNAMIC_HDR_PLUS", "DOVI_RPU_BUFFER", "DOVI_METADATA", "DYNAMIC_HDR_VIVID"}
 _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 _FULL = 2
 
@@ -31,6 +40,12 @@ def _plane(plane: Any, dtype: type) -> np.ndarray:
     """A copy of the visible part of a plane."""
     rows: np.ndarray = np.frombuffer(plane, dtype).reshape(plane.height, -1)
     return rows[:, : plane.width].copy()
+
+
+def _quarter_turn(matrix: tuple[int, ...]) -> bool:
+    """Whether a display matrix turns by a multiple of 90 degrees and does nothing else."""
+    a, b, u, c, d, v, *_ = (round(n / 65536) if abs(n) <= 65536 else n for n in matrix)
+    return (a, b, c, d) in ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)) and not u and not v
 
 
 def _bounded(value: Any) -> Fraction | None:
@@ -48,49 +63,73 @@ class VideoSource:
 
     Attributes: width, height (as stored), time_base, rate, sar, rotation (degrees clockwise for display, not applied),
     primaries, transfer, matrix, range, chroma_location (FFmpeg's numbers), bit_depth (of the source), ten_bit (of the
-    pictures given), total (estimated frames or None); while and after iterating: decoded, corrupt (frames damaged or
-    missing), warnings (sentences).
+    pictures given), total (estimated frames or None), index (of the stream in the file), description (tags, chapters, HDR data), notes
+    (sentences on what is converted); while and after iterating: decoded, corrupt (frames damaged or missing), warnings (sentences),
+    shift (what was taken off the times), stop (the end asked for, in seconds on the clock of the file, or None); after iterating: following
+    (time of the frame behind the last one given, None at the end of the file).
 
     8-bit 4:2:0 passes untouched; other formats are converted to 4:2:0 of 8 bits, or of 10 bits when they have more.
-    ``start`` and ``duration`` select frames exactly; with ``start``, times begin at zero.
+    ``start`` and ``duration`` select frames exactly; with ``start``, times begin at zero. A ``pipe`` is read as y4m, in one go.
+    Messages call the source ``name``.
     Raises InputError for what is no readable video or changes its size midway, LimitError for pictures too large.
     """
 
-    def __init__(self, path: str | os.PathLike[str], start: Time | None = None, duration: Time | None = None, limits: Limits | None = None) -> None:
-        self.path = str(check_input(path))
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        start: Time | None = None,
+        duration: Time | None = None,
+        limits: Limits | None = None,
+        pipe: CountedPipe | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.path = str(path) if pipe else str(check_input(path))
+        self.name = name or self.path
+        self._pipe = pipe
         self._start, self._duration = start, duration
         self._limits = limits or Limits()
         self.decoded = self.corrupt = self._repaired = self._numbered = 0
-        self._bad_packets = self._bad_frames = 0
+        self._bad_packets = self._bad_frames = self._missing = 0
         self.warnings: list[str] = []
+        self.notes: list[str] = []
+        self.shift = 0
+        self.stop: Fraction | None = None
         self._end: Fraction | None = None
-        if os.path.getsize(self.path) == 0:
-            raise InputError(f"{self.path}: the file is empty")
+        if pipe is None and os.path.getsize(self.path) == 0:
+            raise InputError(f"{self.name}: the file is empty")
+        self.following: int | None = None
         self._open()
         self._frames = self._seek_and_decode()
         self._first = next(self._frames, None)
         if self._first is None:
             self.close()
-            raise InputError(f"{self.path}: no picture can be decoded")
+            raise InputError(f"{self.name}: no picture can be decoded")
         self._describe(self._first)
 
     def _open(self) -> None:
+        self._container: Any
         try:
             # local files only: a playlist must not make the program fetch things
-            self._container = av.open("file:" + self.path, options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
+            if self._pipe is not None:
+                self._container = av.open(self._pipe, format="yuv4mpegpipe")
+            else:
+                self._container = av.open("file:" + self.path, options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError) as exc:
-            raise InputError(f"{self.path}: no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})") from exc
-        if not self._container.streams.video or self._container.streams.video[0].codec_context is None:
+            raise InputError(f"{self.name}: no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})") from exc
+        # a cover picture may come before the video; alone it is one
+        streams = sorted((s for s in self._container.streams.video if s.codec_context is not None), key=lambda s: bool(s.disposition & Disposition.attached_pic))
+        if not streams:
             self.close()
-            raise InputError(f"{self.path}: no video stream")
-        self._stream = self._container.streams.video[0]
+            raise InputError(f"{self.name}: no video stream")
+        self._stream = streams[0]
+        self.index = self._stream.index  # the stream must not be asked once the file is closed
         context = self._stream.codec_context
         if context.name in _NOT_VIDEO:
             self.close()
-            raise InputError(f"{self.path}: no video that FFmpeg reads (text)")
+            raise InputError(f"{self.name}: no video that FFmpeg reads (text)")
         if max(context.width, context.height) > self._limits.side or context.width * context.height > self._limits.pixels:
             self.close()
-            raise LimitError(f"{self.path}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
+            raise LimitError(f"{self.name}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
         self.rate = _bounded(self._stream.average_rate) or _bounded(self._stream.guessed_rate)
         base = self._stream.time_base
         if base is None or _bounded(base) != base:
@@ -120,7 +159,7 @@ class VideoSource:
     def _seek_and_decode(self) -> Iterator[av.VideoFrame]:
         """Decode, from the key frame before the start where seeking can be relied on."""
         seconds, origin = self._start.seconds if self._start else None, self._stream.start_time
-        if seconds and origin is not None and self._stream.time_base:
+        if seconds and origin is not None and self._stream.time_base and self._pipe is None:
             target = origin + int(seconds / self._stream.time_base)
             try:
                 self._container.seek(target, stream=self._stream)
@@ -141,7 +180,7 @@ class VideoSource:
         self.width, self.height = frame.width, frame.height
         if max(self.width, self.height) > self._limits.side or self.width * self.height > self._limits.pixels:
             self.close()
-            raise LimitError(f"{self.path}: pictures of {self.width}x{self.height} are over the limit")
+            raise LimitError(f"{self.name}: pictures of {self.width}x{self.height} are over the limit")
         self.sar = _bounded(self._stream.sample_aspect_ratio)
         self.rotation = -int(frame.rotation) % 360 // 90 * 90  # FFmpeg counts anticlockwise
         self.primaries, self.transfer, self.matrix = (int(n) & 0xFF for n in (frame.color_primaries, frame.color_trc, frame.colorspace))
@@ -156,9 +195,32 @@ class VideoSource:
             self.range = _FULL
         if self._rgb:
             self.matrix, self.range = (1 if self.height >= 720 else 6), 1
+        converted = fmt.name not in _DIRECT
+        self.description = self._description(frame, converted)
+        if converted:
+            self.notes.append(f"pictures of {fmt.name} are converted to {'yuv420p10le' if self.ten_bit else 'yuv420p'}")
+        elif fmt.name.startswith("yuva"):
+            self.notes.append("the transparency of the pictures is left out")
+        if any(data.type.name in _DYNAMIC for data in frame.side_data):  # type: ignore[attr-defined]
+            self.notes.append("dynamic HDR data (HDR10+, Dolby Vision) is left out")
         if frame.interlaced_frame:
             self.warnings.append("the source is interlaced; fields are coded as they lie in the frames")
         self.total = self._estimate()
+
+    def _description(self, frame: av.VideoFrame, converted: bool) -> Description:
+        """Tags, chapters and HDR data as the file has them."""
+        side: dict[str, bytes] = {data.type.name: bytes(data) for data in frame.side_data if data.type.name in _SIDE_DATA}  # type: ignore
+        matrix, mastering, light = (side.get(name, b"") for name in _SIDE_DATA)
+        changes: dict[str, Any] = {"pix_fmt": self._format_name if converted else ""}
+        if len(matrix) == 36:
+            numbers = struct.unpack("9i", matrix)
+            changes["matrix"] = None if _quarter_turn(numbers) else numbers
+        if len(mastering) == 88:
+            n = struct.unpack("22i", mastering)
+            changes["mastering"] = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20]), bool(n[21]))
+        if len(light) == 8:
+            changes["light"] = struct.unpack("2I", light)
+        return replace(describe(self._container, self._stream), **changes)
 
     def _declared(self) -> Fraction | None:
         """Length of the stream in seconds as the file declares it."""
@@ -189,10 +251,10 @@ class VideoSource:
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         if (frame.width, frame.height) != (self.width, self.height):
-            raise InputError(f"{self.path}: the size changes from {self.width}x{self.height} to {frame.width}x{frame.height} after {self.decoded} frames")
+            raise InputError(f"{self.name}: the size changes from {self.width}x{self.height} to {frame.width}x{frame.height} after {self.decoded} frames")
         name = frame.format.name
         if name != self._format_name:
-            raise InputError(f"{self.path}: the pixel format changes from {self._format_name} to {name} after {self.decoded} frames")
+            raise InputError(f"{self.name}: the pixel format changes from {self._format_name} to {name} after {self.decoded} frames")
         if name.startswith("gray") and name[4:] in ("", "9le", "10le", "12le", "14le", "16le"):
             # by hand, as swscale would take it for full range
             luma = _plane(frame.planes[0], np.uint16 if self.ten_bit else np.uint8)
@@ -219,6 +281,7 @@ class VideoSource:
         self._first = None
         start, length = self._start or Time(frames=0), self._duration
         last: int | None = None
+        given: int | None = None
         origin = self._stream.start_time
         number, shift, stopped = 0, 0, False
         stop: Fraction | None = None
@@ -233,23 +296,31 @@ class VideoSource:
             elif last is not None and pts <= last:
                 pts = last + 1
                 self._repaired += 1
+            if last is not None and pts - last > 1.5 * self._step:
+                self._missing += round((pts - last) / self._step) - 1
             last = pts
             origin = pts if origin is None else origin
             self._end = (pts + (frame.duration or self._step)) * self.time_base
             seconds = (pts - origin) * self.time_base
             if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
                 if not self.decoded:
-                    shift = pts if self._start else 0
+                    shift = self.shift = pts if self._start else 0
                     if length is not None and length.seconds is not None:
                         stop = (start.seconds if start.seconds is not None else seconds) + length.seconds
+                        self.stop = stop + origin * self.time_base
+                    elif length is not None:
+                        self.stop = (pts + (length.frames or 0) * self._step) * self.time_base
                 if stop is not None and seconds >= stop:
                     stopped = True
                     break
                 self._bad_frames += frame.is_corrupt
                 self.decoded += 1
                 yield pts - shift, self._picture(frame)
+                given = pts
             number += 1
             frame = next(self._frames, None)
+        if frame is not None and frame.pts is not None and given is not None and frame.pts > given:
+            self.following = frame.pts - shift
         self._finish(stopped, origin or 0)
 
     def _finish(self, stopped: bool, origin: int) -> None:
@@ -274,20 +345,29 @@ class VideoSource:
             if self._cut_y4m():
                 self.corrupt += 1
                 self.warnings.append("the file ends within a frame")
+            broken = broken_at(self.path, self._container.format.name) if self._pipe is None and self._start is None else []
+            if broken:
+                self.corrupt = max(self.corrupt, 1, self._missing)
+                places = f"{len(broken)} places, the first at byte {broken[0]}" if len(broken) > 1 else f"byte {broken[0]}"
+                self.warnings.append(f"the file is cut or damaged at {places}")
         if self.corrupt:
             self.warnings.append(f"{self.corrupt} frames of the source are damaged or missing")
         self.close()
 
     def _cut_y4m(self) -> bool:
         """Whether a y4m file ends within a frame, which FFmpeg doesn't tell."""
-        if self._container.format.name != "yuv4mpegpipe" or self._stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p", "yuv420p10le"):
+        if self._container.format.name != "yuv4mpegpipe":
             return False
-        with open(self.path, "rb") as f:
-            head = len(f.readline(4096))
-            if f.readline(4096) != b"FRAME\n":
-                return False
-        size = (self.width * self.height + 2 * ((self.width + 1) // 2) * ((self.height + 1) // 2)) * (2 if self.ten_bit else 1)
-        return (os.path.getsize(self.path) - head) % (size + 6) != 0
+        if self._pipe is not None:
+            start, size = self._pipe.start, self._pipe.count
+        else:
+            with open(self.path, "rb") as f:
+                start, size = f.read(4096), os.path.getsize(self.path)
+        head, sign, rest = start.partition(b"\n")
+        if not sign or not rest.startswith(b"FRAME\n"):
+            return False  # frames with parameters of their own have no common length
+        parts = av.VideoFormat(self._format_name, self.width, self.height).components
+        return (size - len(head) - 1) % (sum(c.width * c.height * ((c.bits + 7) // 8) for c in parts) + 6) != 0
 
     def close(self) -> None:
         """Release the file; repeated calls do nothing."""

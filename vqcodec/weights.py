@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .quantizer import Codebooks
 
 NAME = "vqcodec.safetensors"
+FORMAT = "vqcodec-1"
 KINDS = ("intra", "inter")
 MAX_BYTES = 256 << 20
 
@@ -62,8 +63,8 @@ def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
             raise WeightsError(f"{p}: not a weights file") from exc
     if not isinstance(meta, dict):
         raise WeightsError(f"{p}: not a weights file")
-    if meta.get("format") != "vqcodec-0":
-        raise WeightsError(f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads vqcodec-0")
+    if meta.get("format") != FORMAT:
+        raise WeightsError(f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads {FORMAT}")
     return meta
 
 
@@ -121,12 +122,31 @@ def save(path: str | os.PathLike, tensors: dict[str, Any], shapes: dict[str, Net
     from safetensors.numpy import save_file
 
     ident = model_id(tensors)
-    meta = {"format": "vqcodec-0", "model_id": ident.hex(), "analysis_id": analysis_id(tensors).hex()} | {k: json.dumps(s.to_dict()) for k, s in shapes.items()} | (extra or {})
+    meta = {"format": FORMAT, "model_id": ident.hex(), "analysis_id": analysis_id(tensors).hex()} | {k: json.dumps(s.to_dict()) for k, s in shapes.items()} | (extra or {})
     tmp = Path(f"{path}.tmp")
     save_file(dict(tensors), tmp, meta)
     tmp.chmod(0o644)  # the library writes files that only their owner can read
     tmp.replace(path)
     return ident
+
+
+def _check_layout(kind: str, arrays: dict[str, Any], shape: NetShape) -> None:
+    """ValueError unless the tensors that the decoder uses are just those of the shape: compiled code uses them without looking."""
+    from .nets.layout import exact_layout
+    from .nets.shape import CLASSES, HYPER_BUCKETS
+
+    tables = (CLASSES + HYPER_BUCKETS * shape.hyper // 4,)
+    want = {f"{kind}.{k}": v for k, v in exact_layout(shape).items()}
+    want |= {f"{kind}.books.{k}": ("int64", tables) for k in ("dims", "sizes")}
+    found = {k: (str(v.dtype), v.shape) for k, v in arrays.items() if k.startswith(kind + ".") and not k.startswith(f"{kind}.analysis.")}
+    for k, (name, size) in (("words", ("int16", 1)), ("counts", ("uint32", 1))):
+        full = f"{kind}.books.{k}"
+        if full in found and (found[full][0] != name or len(found[full][1]) != size):
+            raise ValueError(f"{full} is {found[full][0]} {found[full][1]}")
+        want[full] = found.get(full, (name, ()))
+    for k in sorted(want.keys() | found.keys()):
+        if want.get(k) != found.get(k):
+            raise ValueError(f"{k} is {found.get(k, 'missing')}, the sizes ask for {want.get(k, 'none')}")
 
 
 def _check_books(b: Codebooks, s: NetShape) -> None:
@@ -137,10 +157,28 @@ def _check_books(b: Codebooks, s: NetShape) -> None:
 
     t, k = b.counts.shape
     hyper = b.dims[CLASSES:]
+    least = np.array([0, 2, 2, 0, 1])[b.dims.clip(0, 4)]  # a table with an escape has a codeword too
     if t != CLASSES + HYPER_BUCKETS * s.hyper // 4 or b.words.shape != (t, k, 4) or b.dims.shape != (t,) or b.sizes.shape != (t,):
         raise ValueError(f"codebooks of {t} tables")
-    if not np.isin(b.dims, (0, 1, 2, 4)).all() or (hyper != 4).any() or (b.sizes > k).any() or (b.sizes < (b.dims > 0)).any() or b.words[:, 0].any():
+    if (
+        not np.isin(b.dims, (0, 1, 2, 4)).all()
+        or (hyper != 4).any()
+        or (b.sizes > k).any()
+        or (b.sizes < least).any()
+        or (b.sizes[b.dims == 0] > 0).any()
+        or b.words[:, 0].any()
+        or (b.counts.sum(1, dtype=np.int64) >= 1 << 31).any()
+    ):
         raise ValueError("codebooks out of range")
+
+
+def _check_scales(arrays: dict[str, Any]) -> None:
+    """ValueError unless every scale of the exact nets is a normal, positive number."""
+    import numpy as np
+
+    for name, a in arrays.items():
+        if a.dtype == np.float32 and ".analysis." not in name and not (np.isfinite(a) & (a >= np.finfo(np.float32).tiny)).all():
+            raise ValueError(f"{name} is no normal, positive number everywhere")
 
 
 def load_codec(path: str | os.PathLike | None = None, device: str = "auto", threads: int = 0) -> Codec:
@@ -175,19 +213,23 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
         raise WeightsError(f"{p}: damaged: its analysis tensors hash to {analysis_id(arrays).hex()}, its header says {meta['analysis_id']}")
     nets = {}
     try:
+        _check_scales(arrays)
         for kind in KINDS:
             shape = NetShape.from_dict(json.loads(meta[kind]))
             d = {k[len(kind) + 1 :]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(kind + ".")}
+            _check_layout(kind, arrays, shape)
             analysis = Analysis(shape)
             state = {k[9:]: v.float() for k, v in d.items() if k.startswith("analysis.")}
+            for k in [k for k in state if k.endswith("_scale")]:  # of int8 matrices, row by row
+                state[k[:-6]] *= state.pop(k)[:, None]
             # ranges of activations matter to the exact nets only and are not stored for the analysis
             missing, surplus = analysis.load_state_dict(state, strict=False)
             if surplus or any(not k.endswith(".peak") for k in missing):
                 raise KeyError(f"{kind} analysis: {(surplus or missing)[0]}")
             analysis = analysis.eval().to(backend.device)
-            books = Codebooks(*(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts")))
+            books = Codebooks.unpacked(*(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts")))
             _check_books(books, shape)
             nets[kind] = FrameNets(shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books)
-    except (KeyError, RuntimeError, ValueError, TypeError) as exc:
+    except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as exc:
         raise WeightsError(f"{p}: incomplete: {exc}") from exc
     return Codec(nets["intra"], nets["inter"], backend, ident)

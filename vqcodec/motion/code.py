@@ -20,8 +20,9 @@ MAX_MERGE = 5
 MV_LIMIT = 8191
 # context layout
 SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA = 0, 9, 21, 25, 29, 32, 64, 96
+DIRECT = 104  # seven contexts of vqcodec/direct.py
 DETAIL = 112  # the contexts of vqcodec/detail.py follow
-CONTEXTS = DETAIL + 184
+CONTEXTS = DETAIL + 187
 
 
 class Field(NamedTuple):

@@ -9,6 +9,8 @@ block, with the costs of the contexts as they stand, and is coded at once.
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numba as nb
 import numpy as np
@@ -476,17 +478,16 @@ def coarse_vectors(cur: np.ndarray, ref: np.ndarray, distance: int) -> np.ndarra
     return out
 
 
-_dis = None
+_local = threading.local()  # a DIS object holds state of the pair it works on
 
 
 def optical_flow(cur: np.ndarray, ref: np.ndarray) -> np.ndarray:
     """(H, W) uint8 pictures -> (H/8, W/8, 2) int32 [y, x] vectors from cur to ref in quarter samples (DIS flow, Kroeger et al. 2016)."""
-    global _dis
-    if _dis is None:
+    if not hasattr(_local, "dis"):
         cv2.setNumThreads(1)
-        _dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        _local.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     h, w = cur.shape
-    v = _dis.calc(cur, ref, None).reshape(h // 8, 8, w // 8, 8, 2)
+    v = _local.dis.calc(cur, ref, None).reshape(h // 8, 8, w // 8, 8, 2)
     v = np.median(v[:, 2:6:3, :, 2:6:3].transpose(0, 2, 1, 3, 4).reshape(h // 8, w // 8, 4, 2), axis=2)
     return np.rint(v[..., ::-1] * 4).astype(np.int32)
 

@@ -164,7 +164,8 @@ class Float32Backend:
         self.device = torch.device(device)
 
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
-        return (x.float() @ w.float()).to(torch.int32)
+        with torch.autocast(self.device.type, enabled=False):  # a caller's autocast would round the sums to 8 bits
+            return (x.float() @ w.float()).to(torch.int32)
 
     @staticmethod
     def _scaled(acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
@@ -278,6 +279,21 @@ def choose_backend(device: str = "auto") -> Backend:
 # --- layers ------------------------------------------------------------------------------------------------------------------
 
 
+def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
+    """WeightsError unless the layer is exact for the worst input: w (K, N) int8, bias (.., N) int32, scale (.., N) float32.
+
+    With activations of -128..127 no partial sum leaves 128 * sum(abs(w)) + abs(bias), which must stay below EXACT_LIMIT. A wide product
+    (activations up to 16000 = 125 * 128) then stays below 125 * EXACT_LIMIT, and with its bias below 126 * EXACT_LIMIT < 2^31. What follows
+    is bounded by its clamps: 16-bit results, and trunks of 16 bits to which one is added (65534 at most before the clamp).
+    """
+    n = w.shape[-1]
+    if (w.dtype, bias.dtype, scale.dtype) != (torch.int8, torch.int32, torch.float32) or w.ndim != 2 or bias.shape[-1] != n or scale.shape != bias.shape:
+        raise WeightsError(f"layer {name}: tensors of types or shapes that don't fit")
+    worst = int((w.to(torch.int64).abs().sum(0) * 128 + bias.to(torch.int64).abs()).max())
+    if worst >= EXACT_LIMIT:
+        raise WeightsError(f"layer {name}: an accumulator can reach {worst}, above the exact limit {EXACT_LIMIT}")
+
+
 @dataclass
 class ExactLinear:
     """int8 weights (K, N); bias (1 or 64, N) int32 and scale (1 or 64, N) float32, the rows chosen by the quality index."""
@@ -289,9 +305,7 @@ class ExactLinear:
     @classmethod
     def load(cls, d: dict[str, Tensor], name: str, device: torch.device) -> ExactLinear:
         w, bias, scale = d[name + ".w"], d[name + ".bias"], d[name + ".scale"]
-        worst = w.to(torch.int64).abs().sum(0) * 128 + bias.to(torch.int64).abs().amax(0)
-        if int(worst.max()) >= EXACT_LIMIT:
-            raise WeightsError(f"layer {name}: an accumulator can reach {int(worst.max())}, above the exact limit {EXACT_LIMIT}")
+        check_exact(name, w, bias, scale)
         return cls(w.to(device), bias.to(device), scale.to(device))
 
     def row(self, q: int) -> tuple[Tensor, Tensor]:
@@ -304,9 +318,9 @@ class ExactBlock:
 
     def __init__(self, d: dict[str, Tensor], name: str, device: torch.device):
         self.w1, self.w2, self.w3, self.w4 = (ExactLinear.load(d, f"{name}.w{i}", device) for i in range(1, 5))
-        self.dw, self.dw_bias, self.dw_scale = (d[f"{name}.dw.{k}"].to(device) for k in ("w", "bias", "scale"))
-        if int((self.dw.to(torch.int64).abs().sum(0) * 128 + self.dw_bias.abs()).max()) >= EXACT_LIMIT:
-            raise WeightsError(f"layer {name}.dw: accumulator above the exact limit")
+        dw, dw_bias, dw_scale = (d[f"{name}.dw.{k}"] for k in ("w", "bias", "scale"))
+        check_exact(f"{name}.dw", dw, dw_bias, dw_scale)
+        self.dw, self.dw_bias, self.dw_scale = dw.to(device), dw_bias.to(device), dw_scale.to(device)
         self.s_in, self.s_mid = d[name + ".s_in"].to(device), d[name + ".s_mid"].to(device)
 
     def __call__(self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class Synthesis:
     def _wide(self, t: Tensor, scale: Tensor, layer: ExactLinear) -> Tensor:
         """Product with an activation of 15 bits, as 128 * hi + lo."""
         hi, lo = self.b.split(t, scale)
-        return (self.b.mm(hi, layer.w) << 7) + self.b.mm(lo, layer.w)
+        return self.b.mm(hi, layer.w) * 128 + self.b.mm(lo, layer.w)
 
     def __call__(self, y: Tensor, pred8: Tensor | None, q: int) -> Tensor:
         """y (N, H/16, W/16, M) int16 sixteenths, pred8 (N, H/8, W/8, 96) int8 or None -> residual (N, H/8, W/8, 96) int16."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..frame import FrameCoder, Planes
+from ..frame import Planes
+from ..frame_encoder import FrameEncoder
 from ..gop import MINI_GOP, mini_gop, qualities
 from ..picture import Picture
 from .data import read_clip
@@ -21,8 +22,8 @@ CHUNK = 60
 KEEP = (0.0, 1.0, 1.0, 1.0, 0.6, 0.35, 0.2)  # share of the frames of each level that is kept: deep levels are many and cheap
 
 
-class _Tap(FrameCoder):
-    """A frame coder that notes the prediction of every frame it codes."""
+class _Tap(FrameEncoder):
+    """A frame encoder that notes the prediction of every frame it codes."""
 
     pred: Planes | None = None
 

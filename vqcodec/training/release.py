@@ -9,12 +9,15 @@ import numpy as np
 import torch
 
 from .. import weights
+from ..nets.analysis import Analysis
 from ..nets.exact import choose_backend
 from ..nets.prior import Prior
 from .codebooks import collect, fit
 from .data import Crops
 from .export import calibrated, exact_tensors
 from .model import FrameModel
+
+LINEAR_PATH = ("first", "down", "last")  # carries the picture to the latent: eight bits would cost quality
 
 
 @torch.no_grad()
@@ -39,8 +42,22 @@ def kind_tensors(m: FrameModel, data: Crops, lam: float, batches: int, log: Any 
     samples, z = collect(m, prior, data, batches)
     books = fit(samples, z, lam, log=log)
     out = {k: v.numpy() for k, v in d.items()}
-    out |= {f"books.{k}": getattr(books, k) for k in ("dims", "sizes", "words", "counts")}
-    out |= {f"analysis.{k}": v.to(torch.float16).numpy() for k, v in m.analysis.state_dict().items() if not k.endswith("peak")}
+    out |= {f"books.{k}": v for k, v in books.packed().items()}
+    return out | analysis_tensors(m.analysis)
+
+
+def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:
+    """The encoder's own nets as float16, the matrices off the linear path (:data:`LINEAR_PATH`) as int8 with a scale for each row."""
+    out = {}
+    for k, v in net.state_dict().items():
+        if k.endswith(".peak"):
+            continue
+        if v.dim() == 2 and k.endswith(".weight") and k.split(".")[0] not in LINEAR_PATH:
+            scale = v.abs().amax(1).clamp(min=1e-9) / 127
+            out[f"analysis.{k}"] = torch.round(v / scale[:, None]).to(torch.int8).numpy()
+            out[f"analysis.{k}_scale"] = scale.float().numpy()
+        else:
+            out[f"analysis.{k}"] = v.to(torch.float16).numpy()
     return out
 
 

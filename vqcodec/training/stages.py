@@ -138,11 +138,14 @@ def _files(base: Path, folders: list[str] | str, types: tuple[str, ...]) -> list
 class Recipe:
     """Runs the stages of a config."""
 
-    def __init__(self, c: Config, resume: bool = True):
+    def __init__(self, c: Config, resume: bool = True, restart: bool = False):
         self.c = c
         c.folder.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            for f in c.folder.glob("*.pt"):
+        found = sorted(c.folder.glob("*.pt"))
+        if found and not (resume or restart):  # hours of work: never thrown away unasked
+            raise UsageError(f"{c.folder} holds the checkpoints of an earlier run: go on with --resume, or throw them away with --restart")
+        if restart:
+            for f in found:
                 f.unlink()
         torch.set_num_threads(c.threads)
         torch.manual_seed(c.seed)
@@ -296,6 +299,6 @@ def _whole(p: Any, limit: int = 320) -> torch.Tensor:
     return pack(f(p[0][:h, :w]), f(p[1][:, : h // 2, : w // 2]))
 
 
-def main(config_path: str, resume: bool = True) -> None:
-    """Run a recipe; ``resume=False`` starts over."""
-    Recipe(Config.load(config_path), resume).run()
+def main(config_path: str, resume: bool = True, restart: bool = False) -> None:
+    """Run a recipe. ``resume``: go on from the checkpoints of an earlier run; ``restart``: throw them away; neither: UsageError if there are some."""
+    Recipe(Config.load(config_path), resume, restart).run()

@@ -1,0 +1,298 @@
+"""Fuzzing of everything that reads a .vqv file: `make fuzz SECONDS=600`, or `pytest -s tests/fuzz.py` with FUZZ_SECONDS set.
+
+Inputs are sound files whose bytes, fields or packets are changed; where fields or packets are, lengths and checksums are put right
+again, so that the change gets behind them. An input is a finding when it ends in anything but success or one of our errors, or
+takes more than SECONDS_EACH or MEMORY_EACH. Findings are kept in tests/fuzz_findings/ under the name of their target and replayed by
+test_fuzz.py. Inputs that end in a way not seen before are changed further, and kept in runs/fuzz/ for the next run.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import hashlib
+import io
+import os
+import re
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clips import moving
+from grammar import Field, File, body_fields, gop_fields, mutate_bytes, mutate_fields, mutate_packets
+
+from vqcodec import container as c
+from vqcodec.bits import Reader, Writer
+from vqcodec.cli import main
+from vqcodec.decoder import decode
+from vqcodec.errors import VqvError
+from vqcodec.gop import GopEncoder, decode_gop
+from vqcodec.options import DecodeOptions, Limits
+from vqcodec.scan import ContainerReader
+
+SECONDS_EACH = 5.0  # of the processor
+SECONDS_TO_END = 300.0  # of the clock; the machine may be busy
+MEMORY_EACH = 256 << 20
+FINDINGS = Path(__file__).parent / "fuzz_findings"
+KEPT = Path(__file__).parents[1] / "runs" / "fuzz"
+SMALL = Limits(pixels=64 * 64, frames=400, concealed=400)
+W, H, FRAMES = 20, 12, 4
+
+
+class Finding(Exception):
+    """What must not happen."""
+
+
+def stream_header(**changes: Any) -> c.StreamHeader:
+    return c.StreamHeader(**({"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
+
+
+def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]]) -> bytes:
+    """A file of GOPs given as body, frames and checksum."""
+    f = io.BytesIO()
+    w = c.ContainerWriter(f, header)
+    t = 0
+    for body, frames, checksum in bodies:
+        w.gop(c.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body))
+        t += 40 * frames
+    w.finish()
+    return f.getvalue()
+
+
+class Fuzzer:
+    """Inputs, targets, and what became of them. ``codec``: the tiny one. ``folder``: for files that targets read and write."""
+
+    def __init__(self, codec: Any, folder: Path, seed: int) -> None:
+        self.codec, self.folder, self.rng = codec, folder, np.random.default_rng(seed)
+        encoder = GopEncoder(codec, W, H, 35)
+        encoder.add(moving(W, H, 1))
+        encoder.add(moving(W, H, FRAMES)[1:])
+        gop = encoder.finish()
+        self.body = gop.body
+        self.seeds = {
+            "file": [
+                written(stream_header(), [(b"body", 3, 1), (b"more", 5, 2), (b"the end", 1, 3)]),
+                written(stream_header(rate=None, time_base=Fraction(1, 90000)), [(b"", 128, 0)] * 3),
+                written(stream_header(), []),
+            ],
+            "payload": [bytes([2, 4]) + c.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()],
+            "body": [bytes([FRAMES, W, H]) + gop.body],
+            "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3)],
+        }
+        self.seeds["payload"] += [
+            bytes([k, 4]) + d
+            for k, d in ((0, stream_header().to_bytes()), (1, c.index_payload(stream_header().to_bytes(), [c.IndexEntry(50, 0, 3, 0), c.IndexEntry(90, 3, 5, 120)])))
+        ]
+        self.targets: dict[str, tuple[str, Callable[[bytes], str]]] = {
+            "container": ("file", self.container),
+            "info": ("file", self.info),
+            "verify": ("file", self.verify),
+            "repair": ("file", self.repair),
+            "payload": ("payload", self.payload),
+            "body": ("body", self.gop_body),
+            "decode": ("decode", self.decode),
+        }
+        self.outcomes: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.findings: list[Path] = []
+
+    # -- targets: the outcome as a word, VqvError, or anything else, which is a finding
+
+    def container(self, data: bytes) -> str:
+        r = ContainerReader(io.BytesIO(data))
+        sound = 0
+        for i in range(len(r.gops)):
+            try:
+                sound += len(r.read_gop(i).pts)
+            except VqvError:
+                pass
+        if sound > r.frames:
+            raise Finding(f"{sound} sound frames of {r.frames}")
+        return f"complete {r.complete}, damaged {bool(r.damaged)}, all {sound == r.frames}"
+
+    def _command(self, *args: str) -> int:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as err:
+            code = main(args)
+        if code not in (0, 3, 4, 6) or "Traceback" in err.getvalue():
+            raise Finding(f"exit code {code}: {err.getvalue()}")
+        return code
+
+    def _path(self, data: bytes) -> str:
+        path = self.folder / "in.vqv"
+        path.write_bytes(data)
+        return str(path)
+
+    def info(self, data: bytes) -> str:
+        return str(self._command("info", "--json", self._path(data)))
+
+    def verify(self, data: bytes) -> str:
+        return str(self._command("verify", "--fast", self._path(data)))
+
+    def repair(self, data: bytes) -> str:
+        out = self.folder / "out.vqv"
+        code = self._command("repair", "-y", self._path(data), str(out))
+        if code in (0, 4) and out.exists():
+            r = ContainerReader(io.BytesIO(out.read_bytes()))
+            if r.damaged or not r.complete:
+                raise Finding(f"the repaired file is damaged: {r.damaged}")
+            last = None
+            for i, e in enumerate(r.gops):
+                if e.offset >= 0:
+                    last = r.read_gop(i, last).pts[-1]
+            out.unlink()
+        return str(code)
+
+    def payload(self, data: bytes) -> str:
+        kind, frames = (*data[:2], 0, 0)[:2]
+        if kind % 3 == 0:
+            c.StreamHeader.from_bytes(data[2:])
+        elif kind % 3 == 1:
+            c.parse_index(data[2:], 0, 1 << 20)
+        else:
+            gop = c.GopPayload.from_bytes(data[2:], max(1, min(frames, c.MAX_GOP)))
+            if list(gop.pts) != sorted(set(gop.pts)):
+                raise Finding("times that don't increase")
+        return f"parsed {kind % 3}"
+
+    def gop_body(self, data: bytes) -> str:
+        frames, width, height = (*data[:3], 0, 0, 0)[:3]
+        frames, width, height = max(1, frames % 20), max(1, width % 64), max(1, height % 64)
+        pictures = list(decode_gop(self.codec, data[3:], frames, width, height))
+        if len(pictures) != frames or any(p.y.shape != (height, width) or max(int(a.max()) for a in p) > 1023 for p in pictures):
+            raise Finding("no pictures as they should be")
+        return "decoded"
+
+    def decode(self, data: bytes) -> str:
+        out = self.folder / ("out.y4m" if len(data) % 4 else "out.mkv")
+        report = decode(self._path(data), str(out), DecodeOptions(limits=SMALL, threads=1, device="cpu", vcodec=None if len(data) % 4 else "ffv1"), overwrite=True)
+        if not report.frames or report.ok and report.concealed:
+            raise Finding(f"{report}")
+        return f"ok {report.ok}, concealed {bool(report.concealed)}"
+
+    # -- running
+
+    def mutate(self, kind: str, seed: bytes) -> bytes:
+        rng = self.rng
+        if rng.integers(3) == 0:
+            return mutate_bytes(seed, rng)
+        if kind in ("file", "decode"):
+            try:
+                f = File.parse(seed)
+                if rng.integers(3) == 0:
+                    f = mutate_packets(f, rng, File.parse(self.seeds[kind][int(rng.integers(3)) % len(self.seeds[kind])]))
+                return mutate_fields(f, rng, int(rng.integers(1, 4))).build()
+            except (VqvError, ValueError, OverflowError):  # a kept input that is no sound file
+                return mutate_bytes(seed, rng)
+        start = 3 if kind == "body" else 2
+        try:
+            fields = body_fields(Reader(seed[3:]), seed[0]) if kind == "body" else gop_fields(Reader(seed[2:]), seed[1]) if seed[0] == 2 else [Field("raw", seed[2:])]
+        except (VqvError, ValueError, IndexError):
+            return mutate_bytes(seed, rng)
+        for _ in range(int(rng.integers(1, 4))):
+            x = fields[rng.integers(len(fields))]
+            values = x.values(rng)
+            x.value = values[rng.integers(len(values))]
+        w = Writer()
+        for x in fields:
+            x.put(w)
+        head = bytearray(seed[:start])
+        if rng.integers(8) == 0:
+            head[rng.integers(start)] = int(rng.integers(256))
+        return bytes(head) + w.getvalue()
+
+    def execute(self, target: str, data: bytes) -> str:
+        """The outcome of one input; Finding where there is none."""
+        faulthandler.dump_traceback_later(SECONDS_TO_END, exit=True)  # what hangs in a kernel can't be interrupted
+        memory, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+        try:
+            outcome = self.targets[target][1](data)
+        except VqvError as exc:
+            outcome = f"{type(exc).__name__} " + re.sub(r"[\d.]+|'.*'|/\S+", "#", str(exc))[:120]
+        except Finding:
+            raise
+        except Exception as exc:
+            raise Finding(f"{type(exc).__name__}: {exc}") from exc
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        took, grown = time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) << 10
+        if took > SECONDS_EACH or grown > MEMORY_EACH:
+            raise Finding(f"took {took:.1f} s and {grown >> 20} MiB")
+        return outcome
+
+    def step(self, target: str) -> None:
+        """One input for one target."""
+        kind = self.targets[target][0]
+        seeds = self.seeds[kind]
+        data = self.mutate(kind, seeds[int(self.rng.integers(len(seeds)))])
+        try:
+            outcome = f"{target}: {self.execute(target, data)}"
+        except Finding as exc:
+            self.save(target, data, exc)
+            outcome = f"{target}: FINDING {exc}"
+        if outcome not in self.outcomes and len(data) < 1 << 14 and len(seeds) < 500:
+            seeds.append(data)
+        self.outcomes[outcome] += 1
+        self.done[target] += 1
+
+    def save(self, target: str, data: bytes, why: object) -> None:
+        FINDINGS.mkdir(exist_ok=True)
+        path = FINDINGS / f"{target}-{hashlib.sha256(data).hexdigest()[:8]}.bin"
+        path.write_bytes(data)
+        self.findings.append(path)
+        print(f"{path}: {why}", file=sys.stderr, flush=True)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
+    """Let decode use the tiny codec without loading it every time."""
+    import vqcodec.weights as weights
+
+    monkeypatch.setattr(weights, "load_codec", lambda *a: codec)
+    monkeypatch.setattr(weights, "read_model_id", lambda path=None: codec.model_id)
+
+
+def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs for FUZZ_SECONDS from FUZZ_SEED (else: the clock)."""
+    seconds, seed = float(os.environ.get("FUZZ_SECONDS", "60")), int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9))
+    stand_in(monkeypatch, tiny_codec)
+    fuzzer = Fuzzer(tiny_codec, tmp_path, seed)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    current = KEPT / "current"
+    if current.exists():  # the last run ended within it
+        target, _, data = current.read_bytes().partition(b"\n")
+        fuzzer.save(target.decode(), data, "ended the run before")
+    for path in sorted(KEPT.glob("*.bin")):
+        fuzzer.seeds.get(path.name.split("-")[0], []).append(path.read_bytes())
+    known = {kind: len(seeds) for kind, seeds in fuzzer.seeds.items()}
+    for target, (kind, _) in fuzzer.targets.items():  # the first use compiles and imports
+        fuzzer.targets[target][1](fuzzer.seeds[kind][0])
+    begin = time.monotonic()
+    names = list(fuzzer.targets)
+    with current.open("r+b" if current.exists() else "w+b") as file:
+        original = fuzzer.execute
+
+        def execute(target: str, data: bytes) -> str:
+            file.seek(0)
+            file.truncate()
+            file.write(target.encode() + b"\n" + data)
+            file.flush()
+            return original(target, data)
+
+        monkeypatch.setattr(fuzzer, "execute", execute)
+        while time.monotonic() - begin < seconds:
+            for name in names:
+                fuzzer.step(name)
+    current.unlink(missing_ok=True)
+    for kind, seeds in fuzzer.seeds.items():
+        for data in seeds[known[kind] :]:
+            (KEPT / f"{kind}-{hashlib.sha256(data).hexdigest()[:8]}.bin").write_bytes(data)
+    each = ", ".join(f"{k} {v}" for k, v in fuzzer.done.items())
+    took = time.monotonic() - begin
+    print(f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), {len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings")
+    assert not fuzzer.findings

@@ -1,0 +1,146 @@
+"""Section GOP body: structure, frames, adaptive state, pixel checksum."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .container import Bytes, File, demand, read_file
+from .detail import refine
+from .entropy import START, Contexts, RangeDecoder, Tables
+from .interpolate import Planes, predict
+from .latents import hyper, latent
+from .model import Model
+from .motion import Grid, MotionDecoder, direct_blocks, quality_difference
+from .networks import Prior, pack, synthesis
+
+ALIGN = 64
+MINI_GOP = 16
+LEVELS = 7
+MAX_QDELTA = 63
+NEUTRAL = 510
+CONTEXTS = 299
+
+
+class Place(NamedTuple):
+    """A frame in the order of decoding."""
+
+    number: int
+    level: int
+    references: tuple[int, ...]
+
+
+@dataclass
+class Frame:
+    """What later frames may need of a decoded one; planes are padded, 10 bits."""
+
+    level: int
+    planes: Planes
+    grid: Grid
+    contexts: Contexts
+    counts: list[np.ndarray]
+
+
+def structure(n: int) -> list[Place]:
+    order = [Place(0, 0, ())]
+
+    def between(lo: int, hi: int, level: int) -> None:
+        if hi - lo >= 2:
+            mid = (lo + hi) // 2
+            order.append(Place(mid, level, (lo, hi)))
+            between(lo, mid, level + 1)
+            between(mid, hi, level + 1)
+
+    last, older = 0, None
+    while last < n - 1:
+        key = min(last + MINI_GOP, n - 1)
+        order.append(Place(key, 1, (last,) if older is None else (last, older)))
+        between(last, key, 2)
+        last, older = key, last
+    return order
+
+
+def decode_frame(model: Model, place: Place, quality: int, stream: bytes, done: dict[int, Frame], h: int, w: int) -> Frame:
+    """h, w: padded size."""
+    kind = model.inter if place.references else model.intra
+    references = [done[r] for r in place.references]
+    if references:
+        parent = references[1] if len(references) == 2 and references[1].level > references[0].level else references[0]
+        contexts, counts = list(parent.contexts), parent.counts
+    else:
+        contexts, counts = [(START, START)] * CONTEXTS, kind.books.counts
+    s, tables = RangeDecoder(stream, contexts), Tables(counts)
+
+    direct = np.zeros((h // 16, w // 16), bool)
+    if references:
+        distances = [r - place.number for r in place.references] + [0]
+        grid = Grid(h // 8, w // 8, (distances[0], distances[1]))
+        temporal = references[0] if references[-1].level == 0 or place.level == 1 else references[-1]
+        MotionDecoder(s, grid, temporal.grid).decode()
+    else:
+        grid = Grid(h // 8, w // 8)
+    q = quality + quality_difference(s, MAX_QDELTA)
+    demand(0 <= q <= 63, "quality of a frame")
+    if references:
+        direct = direct_blocks(s, grid)
+        prediction = predict(grid, [r.planes for r in references])
+        p8 = (pack(prediction) - 512) >> 2
+    else:
+        p8 = None
+        prediction = [np.full((h >> c, w >> c), NEUTRAL, np.int64) for c in (0, 1, 1)]
+
+    z = hyper(s, tables, kind.books, q, direct, kind.sizes["hyper"])
+    y = np.zeros((h // 16, w // 16, kind.sizes["latent"]), np.int64)
+    prior = Prior(kind, q, z, p8)
+    for half in (0, 1):
+        mean, cls = prior.step(half + 1, y)
+        latent(s, tables, kind.books, half, mean, cls, direct, y)
+    planes = []
+    for p, r, size in zip(prediction, synthesis(kind, q, y, p8), (16, 8, 8), strict=True):
+        coded = np.kron(~direct, np.ones((size, size), bool))
+        planes.append(np.clip(p + r * coded, 0, 1023))
+    refine(s, planes, direct)
+    demand(s.consumed, "stream of a frame has further bytes")
+    return Frame(place.level, planes, grid, contexts, tables.adapted() if references else model.inter.books.counts)
+
+
+def decode_gop(model: Model, body: bytes, n: int, width: int, height: int) -> list[Planes]:
+    """The n pictures in the order of display, cropped, 10 bits."""
+    r = Bytes(body)
+    qualities = list(r.take(LEVELS))
+    demand(max(qualities) <= 63, "quality of a level")
+    order = structure(n)
+    lengths = [r.varint() for _ in order]
+    h, w = (-(-v // ALIGN) * ALIGN for v in (height, width))
+    done: dict[int, Frame] = {}
+    for place, length in zip(order, lengths, strict=True):
+        done[place.number] = decode_frame(model, place, qualities[place.level], r.take(length), done, h, w)
+    demand(r.at == len(body), "body has further bytes")
+    ch, cw = (height + 1) // 2, (width + 1) // 2
+    return [[y[:height, :width], u[:ch, :cw], v[:ch, :cw]] for y, u, v in (done[i].planes for i in range(n))]
+
+
+def checksum(pictures: list[Planes]) -> int:
+    crc = 0
+    for planes in pictures:
+        for p in planes:
+            crc = zlib.crc32(p.astype("<u2").tobytes(), crc)
+    return crc
+
+
+def decode_file(path: Path, model: Model) -> tuple[File, list[Planes]]:
+    """Header and GOPs of a file, and all its pictures: 8-bit samples where its source has 8 bits, else of 10 bits."""
+    file = read_file(path.read_bytes())
+    demand(file.header.model_id == model.id, "made with another model")
+    pictures: list[Planes] = []
+    for gop in file.gops:
+        decoded = decode_gop(model, gop.body, gop.frames, file.header.width, file.header.height)
+        demand(checksum(decoded) == gop.checksum, "pixel checksum")
+        pictures += decoded
+    if file.header.depth == 8:
+        pictures = [[np.minimum(255, (p + 2) >> 2).astype(np.uint8) for p in planes] for planes in pictures]
+    return file, pictures

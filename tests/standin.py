@@ -1,0 +1,19 @@
+"""The program with the stand-in of the networks, in a process of its own: ``python standin.py encode ...``. Says its peak memory at the end."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import fakes
+import pytest
+
+from vqcodec.cli import main
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        fakes.install(patch)
+        code = main()
+    if "--progress" in sys.argv:
+        print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}", file=sys.stderr)
+    sys.exit(code)

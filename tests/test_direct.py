@@ -1,0 +1,67 @@
+"""Direct blocks: what moves without changing passes by the nets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vqcodec import direct
+from vqcodec.entropy import consumed, decoder_state, encoder_state, finish, new_contexts
+from vqcodec.gop import GopEncoder, decode_gop
+from vqcodec.motion.code import CONTEXTS
+from vqcodec.picture import Picture
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.5, 1.0])
+def test_maps_come_back(share: float) -> None:
+    rng = np.random.default_rng(1)
+    maps = [(rng.random((12, 20)) < share).astype(np.uint8) for _ in range(3)]
+    merged = (rng.random((24, 40)) < 0.5).astype(np.uint8)
+    st, out, ctx = encoder_state(), np.empty(9999, np.uint8), new_contexts(CONTEXTS)
+    for m in maps:
+        direct.encode_map(st, out, ctx, m, merged)
+    data = out[: int(finish(st, out))].copy()
+    sd, back, got = decoder_state(data), new_contexts(CONTEXTS), np.ones((12, 20), np.uint8)
+    for m in maps:
+        direct.decode_map(sd, data, back, got, merged)
+        assert np.array_equal(got, m)
+    assert consumed(sd) and np.array_equal(ctx, back)
+    if share == 0:
+        assert data.size <= 2
+
+
+def test_a_64_block_is_idle_when_all_of_it_is_direct() -> None:
+    m = np.zeros((8, 12), np.uint8)
+    m[0:4, 4:8] = 1
+    m[4:8, 8:12] = 1
+    m[7, 11] = 0
+    assert direct.idle(m).tolist() == [[False, True, False], [False, False, False]]
+
+
+def test_choice_follows_the_cost_and_joins_neighbours() -> None:
+    net, plain = np.full((16, 16), 10.0), np.full((16, 16), 10.0)
+    latent = np.zeros((8, 8), np.float32)
+    assert direct.choose(net, latent, plain, 40) is None
+    net[:, 8:] = 40.0  # the right half is worse behind the nets, by 120 bits a block
+    latent[2, 6] = -119.9  # but one block of it only just
+    chosen = direct.choose(net, latent, plain, 40)
+    assert chosen is not None and chosen[:, 4:].all() and not chosen[:, :3].any()
+
+
+def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
+    """Whole-sample motion of a texture that no net could draw: the frames behind the first are direct and cost next to nothing."""
+    rng = np.random.default_rng(3)
+    big = np.kron(rng.integers(0, 2, (80, 48)), np.ones((2, 3))).astype(np.uint8) * 180 + 30
+    gray = np.full((32, 64), 128, np.uint8)
+    clip = [Picture(np.ascontiguousarray(big[4 * t : 4 * t + 64, :128]), gray, gray) for t in range(6)]
+    e = GopEncoder(tiny_codec, 128, 64, 10)
+    e.add(clip[:1])
+    e.add(clip[1:])
+    r = e.finish()
+    first, b = r.stats[0], [s for s in r.stats if s["type"] == "B"]
+    assert len(b) == 4 and all(s["direct"] > 0.8 for s in b) and sum(s["bytes"] for s in b) < 0.1 * first["bytes"]
+    assert all(min(s["psnr"]) > min(first["psnr"][0], 30) - 1 for s in b)
+    for p, q in zip(decode_gop(tiny_codec, r.body, 6, 128, 64), decode_gop(tiny_codec, r.body, 6, 128, 64, 3), strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(p, q, strict=True))

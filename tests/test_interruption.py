@@ -1,0 +1,180 @@
+"""Ctrl-C, SIGTERM and kill -9 in the middle of an encode."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import child
+import pytest
+from clips import header, moving, picture, same, write
+from fakes import fake_network  # noqa: F401
+
+from vqcodec.cli import main
+from vqcodec.decoder import decode
+from vqcodec.encoder import read_ahead
+from vqcodec.interrupt import Interrupt
+from vqcodec.scan import ContainerReader
+from vqcodec.video import VideoSource
+
+BUSY = 60.0  # seconds that ending a file may take on a busy machine, where it is not the time that is tested
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.y4m", header(16, 16, time_base=Fraction(1, 25)), [picture(16, 16, i) for i in range(90)])
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "a.vqv"
+
+
+def read_until(process: subprocess.Popen[str], lines: int) -> None:
+    assert process.stdout is not None
+    for _ in range(lines):
+        assert process.stdout.readline()
+
+
+def end(process: subprocess.Popen[str], within: float) -> tuple[int, str]:
+    """Exit code and standard error; not later than that many seconds from now."""
+    begin = time.perf_counter()
+    _, err = process.communicate(timeout=within + 60)
+    assert time.perf_counter() - begin < within, err
+    return process.returncode, err
+
+
+def check_part(coded: Path, clip: Path, frames: int, tmp_path: Path) -> None:
+    """The file is complete, and holds the first frames of the clip with their times."""
+    reader = ContainerReader(io.BytesIO(coded.read_bytes()))
+    assert reader.complete and not reader.damaged and reader.frames == frames
+    assert decode(str(coded), str(tmp_path / "out.y4m"), overwrite=True).ok
+    with VideoSource(clip) as a, VideoSource(tmp_path / "out.y4m") as b:
+        got = list(b)
+        assert len(got) == frames
+        for (t, p), (u, q) in zip(a, got, strict=False):
+            assert t * a.time_base == u * b.time_base and same(p, q)
+
+
+@pytest.mark.parametrize(("lines", "frames"), [(2, 17), (3, 33), (4, 40), (6, 57)])
+def test_ctrl_c_closes_the_file(tmp_path: Path, clip: Path, out: Path, lines: int, frames: int, fake_network) -> None:  # noqa: F811
+    """Mini-GOPs of 1, 16, 16, 7 and 1, 16, ..: the file ends with the one that is being coded."""
+    with child.start(0.05, "encode", str(clip), str(out), "-g", "40") as process:
+        read_until(process, lines)
+        process.send_signal(signal.SIGINT)
+        code, err = end(process, BUSY)
+    assert code == 130 and "ctrl-C once more" in err and f"holds the first {frames} frames of about 90" in err, err
+    assert os.listdir(out.parent) == ["a.vqv"]
+    check_part(out, clip, frames, tmp_path)
+
+
+def test_ctrl_c_twice_stops_at_once(clip: Path, out: Path) -> None:
+    out.write_bytes(b"old")
+    with child.start(0.5, "encode", "-y", str(clip), str(out)) as process:
+        read_until(process, 2)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        begin = time.perf_counter()
+        while "ctrl-C once more" not in process.stderr.readline():
+            pass
+        assert time.perf_counter() - begin < 2  # the answer to the first comes at once, though the pictures take 8 s
+        process.send_signal(signal.SIGINT)
+        code, _ = end(process, 2)
+    assert code == 130 and os.listdir(out.parent) == ["a.vqv"] and out.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.2, 0.3])
+def test_terminated_at_the_start_leaves_nothing(clip: Path, out: Path, delay: float) -> None:
+    with child.start(0.5, "encode", str(clip), str(out)) as process:
+        time.sleep(delay)
+        process.send_signal(signal.SIGTERM)
+        code, _ = end(process, 2)
+    assert code in (143, -signal.SIGTERM) and os.listdir(out.parent) == []
+
+
+def test_sigterm_in_the_middle_leaves_nothing(clip: Path, out: Path) -> None:
+    with child.start(0.05, "encode", str(clip), str(out), "-g", "5") as process:
+        read_until(process, 5)
+        assert len(os.listdir(out.parent)) == 1 and not out.exists()
+        process.send_signal(signal.SIGTERM)
+        code, _ = end(process, 2)
+    assert code == 143 and os.listdir(out.parent) == []
+
+
+def test_ignored_ctrl_c_stays_ignored(clip: Path, out: Path) -> None:
+    """As in the background of a shell script."""
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = child.start(0.01, "encode", str(clip), str(out), "-g", "30")
+    finally:
+        signal.signal(signal.SIGINT, old)
+    with process:
+        read_until(process, 2)
+        process.send_signal(signal.SIGINT)
+        code, err = end(process, BUSY)
+    assert code == 0 and "90 frames" in err, err
+
+
+def test_a_source_that_stalls_is_interrupted() -> None:
+    """The request is noticed while no frame comes."""
+    release = threading.Event()
+
+    def stalls():
+        yield 1
+        release.wait(30)
+
+    interrupt = Interrupt()
+    items = read_ahead(stalls(), interrupt=interrupt)
+    assert next(items) == 1
+    interrupt.requested = True
+    threading.Timer(0.5, release.set).start()  # a reader that is inside FFmpeg can only be waited for
+    begin = time.perf_counter()
+    assert list(items) == [] and time.perf_counter() - begin < 2
+
+
+def test_interrupt_in_two_steps() -> None:
+    said = []
+    with Interrupt(lambda: said.append(1)) as interrupt:
+        with pytest.raises(KeyboardInterrupt):  # nothing would be worth keeping
+            signal.raise_signal(signal.SIGINT)
+        interrupt.worth = True
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.requested and said == [1]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> None:
+    """The file ends within the first GOP that isn't finished; workers don't outlive the program."""
+    clip = write(tmp_path / "in.mkv", header(64, 48), moving(64, 48, 120, seed=2), vcodec="ffv1")
+    root = Path(__file__).parents[1]
+    command = ["encode", str(clip), str(out), "--jobs", "2", "-g", "40", "--weights", str(tiny_weights), "--device", "cpu", "--progress", "json"]
+    code = "import sys; from vqcodec.cli import main; sys.exit(main())"
+    with subprocess.Popen([child.sys.executable, "-c", code, *command], stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)}, process_group=0) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"frames": 0' not in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        status, err = end(process, BUSY)
+    if status == 0:
+        pytest.skip("the machine was too quick")
+    assert status == 130 and "holds the first" in err, err
+    frames = ContainerReader(io.BytesIO(out.read_bytes())).frames
+    assert 0 < frames < 120 and os.listdir(out.parent) == ["a.vqv"]
+    assert main(["verify", "-q", "--weights", str(tiny_weights), str(out)]) == 0
+    with pytest.raises(ProcessLookupError):
+        for _ in range(200):  # the last helper process of multiprocessing goes a moment later
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Make the golden files of this version of the format: small .vqv files, the tiny model that they were made with, and the MD5s of their pixels.
+
+    tools/golden.py              # into tests/golden/vN; refuses where that exists
+    tools/golden.py --force      # replaces it: for a version that was never released
+
+The files are made once for each version of the format and stay for ever: `test_golden.py` decodes those of every version. A changed MD5 means
+a changed decoder, never a reason to run this again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from unittest.mock import patch
+
+from vqcodec.container import VERSION
+from vqcodec.decoder import decode
+from vqcodec.encoder import encode
+from vqcodec.options import DecodeOptions, EncodeOptions
+from vqcodec.picture import Picture
+from vqcodec.rate import RateParameters
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from clips import header, moving, picture, write  # noqa: E402
+from conftest import make_models, make_weights  # noqa: E402
+
+MODEL = "tiny.safetensors"
+
+
+LATENTS = "latents"  # this file's frames go through the nets: without it direct blocks would show nearly all that nets without training see
+
+
+def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
+    """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a scene cut, 10 bits, detail, escapes."""
+    options = lambda **chosen: EncodeOptions(threads=1, device="cpu", **chosen)
+    return {
+        "one-sample": (moving(1, 1, 3), options(crf=20)),
+        "small-10-bit": (moving(33, 17, 20, seed=1, ten_bit=True), options(crf=12)),
+        "motion": (moving(96, 64, 18, seed=2, speed=(1.25, -2.5)), options(crf=34)),
+        "scene-cut": (moving(70, 51, 9, seed=3, speed=(0.1, 0.25)) + moving(70, 51, 4, seed=8), options(crf=22)),
+        "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
+        LATENTS: (moving(96, 70, 18, seed=6), options(crf=26)),
+        "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
+        "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),
+    }
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--force", action="store_true", help="replace the files of a version that was never released")
+    args = ap.parse_args()
+    folder = ROOT / "tests" / "golden" / f"v{VERSION}"
+    if folder.exists() and not args.force:
+        raise SystemExit(f"{folder} is there: golden files of a version are made once")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = make_weights(make_models(), folder / MODEL)
+    files = {}
+    through_nets = RateParameters(detail_share=1.0, direct_gain=9000.0)
+    with tempfile.TemporaryDirectory() as temp:
+        for name, (pictures, options) in sources().items():
+            height, width = pictures[0].y.shape
+            depth = 10 if pictures[0].ten_bit else 8
+            source = write(Path(temp) / f"{name}.mkv", header(width, height, bit_depth=depth), pictures, vcodec="ffv1")
+            coded, raw = folder / f"{name}.vqv", Path(temp) / f"{name}.yuv"
+            with patch("vqcodec.frame_encoder.RateParameters", lambda: through_nets) if name == LATENTS else nullcontext():
+                report = encode(str(source), str(coded), options, weights=str(model))
+            decode(str(coded), str(raw), DecodeOptions(threads=1, device="cpu"), weights=str(model))
+            files[name] = dict(width=width, height=height, depth=depth, frames=report.frames, gops=report.gops, md5=hashlib.md5(raw.read_bytes()).hexdigest())
+            print(f"{coded.stat().st_size:6} bytes  {name}: {files[name]}")
+    (folder / "golden.json").write_text(json.dumps({"model": MODEL, "files": files}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

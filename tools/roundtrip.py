@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Encode and decode files of many kinds with the real weights, and write down what came back identical.
+
+    tools/roundtrip.py --out docs/roundtrip.md [FILE ...]
+
+The made files are those of tests/media.py, the real ones those of tests/data; more can be named. Each is decoded to a file of its own kind.
+Packets of all tracks but the pictures' are compared by MD5, times of frames and packets exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from media import FILES, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
+
+import vqcodec  # noqa: E402
+
+PROPERTIES = ("size", "sar", "colour", "matrix", "hdr", "bits", "disposition")
+
+
+def compare(source: Path, folder: Path) -> list[str]:
+    """Cells of the table for a file."""
+    coded, out = folder / "a.vqv", folder / f"out{source.suffix}"
+    encoded = vqcodec.encode(str(source), str(coded), vqcodec.EncodeOptions(crf=35), overwrite=True)
+    decoded = vqcodec.decode(str(coded), str(out), vqcodec.DecodeOptions(), overwrite=True)
+    want, got = listing(source), listing(out)
+
+    def same(key: str) -> str:
+        return "identical" if got[key] == want[key] else "differ"
+
+    first = want["times"][0], got["times"][0]
+    moved = [t - first[0] for t in want["times"]] == [t - first[1] for t in got["times"]]
+    times = "identical" if want["times"] == got["times"] else f"all {float(first[1] - first[0]):+.3f} s" if moved else "differ"
+    different = [p for p in PROPERTIES if got[p] != want[p]]
+    frames = str(len(got["times"])) if len(got["times"]) == len(want["times"]) == encoded.frames else f"{len(want['times'])} -> {len(got['times'])}"
+    tracks = f"{len(got['tracks'])} of {len(want['tracks'])}" if want["tracks"] else "none"
+    packets = sum(t["count"] for t in want["tracks"])
+    md5 = ("identical" if got["tracks"] == want["tracks"] else "differ") + f" ({packets})" if want["tracks"] else ""
+    tags = same("tags") if want["tags"] == got["tags"] and want["video_tags"] == got["video_tags"] else "differ"
+    notes = "; ".join(encoded.notes + encoded.warnings + decoded.notes).replace(str(folder), "")
+    return [source.name, frames, times, tracks, md5, tags, same("chapters") if want["chapters"] else "", ", ".join(different) + " differ" if different else "identical", notes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "roundtrip.md")
+    parser.add_argument("files", nargs="*", type=Path)
+    args = parser.parse_args()
+    lines: list[list[str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files: list[Any] = sorted(p for p in (ROOT / "tests" / "data").iterdir() if p.suffix in (".mp4", ".mkv")) + args.files + list(FILES)
+        for file in files:
+            source = make_named(folder, file) if isinstance(file, str) else file
+            lines.append(compare(source, folder))
+            print(*lines[-1], sep=" | ", flush=True)
+    head = ["file", "frames", "times", "tracks", "their packets (count)", "tags", "chapters", "size, aspect, colour, rotation, HDR, depth", "notes of the program"]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines])
+    text = (
+        f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind; written by `tools/roundtrip.py`. The first are those of tests/data,\n"
+        "the others are made by `tests/media.py`, which says how. Identical packets have the same MD5, times, codec parameters, tags and dispositions; durations are\n"
+        "compared of subtitles. Tags that every muxer writes anew (encoder, duration, brands) are left out. Pictures themselves are coded with loss, and are no part\n"
+        "of this table.\n"
+    )
+    args.out.write_text(f"# What comes back\n\n{text}\n{table}\n")
+
+
+if __name__ == "__main__":
+    main()

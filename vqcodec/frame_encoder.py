@@ -1,0 +1,269 @@
+"""One frame encoded: motion once, then trials of what follows it (quality of the latent, direct blocks), the cheapest of which is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import detail, direct, entropy, quantizer
+from .frame import ELEMENTS, MAX_QDELTA, Coded, FrameCoder, Planes, hyper_tables
+from .motion.code import QDELTA, Field
+from .nets.smooth import smooth_synthesis
+from .picture import plane8
+from .quantizer import Tables
+from .rate import PLANE_WEIGHTS, RateParameters, lagrangian
+
+REFINE_PIXELS = 1 << 20  # larger frames are not refined: their gradients take a kilobyte a pixel of memory
+DETAIL_BITS = 24  # expected gain below which a frame goes without detail
+_WEIGHTS = np.array(PLANE_WEIGHTS)
+
+
+@dataclass
+class _Motion:
+    """A frame after its motion: range coder and contexts as they stand, prediction, and statistics."""
+
+    coder: np.ndarray
+    stream: np.ndarray  # bytes out so far are final: every trial goes on behind them
+    contexts: np.ndarray
+    tables: Tables
+    nets: Any
+    field: Field
+    pred: torch.Tensor | None
+    pred8: torch.Tensor | None
+    planes: Planes | None
+    leaves: int
+
+
+@dataclass
+class _Detail:
+    """Decision of the detail layer on top of some planes."""
+
+    step: int  # index, -1 none
+    skip: np.ndarray
+    levels: np.ndarray
+    cost: np.ndarray  # (H/8, W/8) bits
+
+
+@dataclass
+class _Latent:
+    """Quantised latents with their symbols."""
+
+    z: np.ndarray  # (H/64, W/64, Z) int16
+    zsymbols: np.ndarray
+    idle: np.ndarray
+    base: int  # first table of the hyper-latent
+    y: np.ndarray  # (H/16, W/16, M) int16
+    symbols: np.ndarray
+    classes: list[np.ndarray]  # of each half
+    bits: np.ndarray  # (H/16, W/16) of y
+
+    @classmethod
+    def empty(cls, y: tuple[int, ...], z: tuple[int, ...], idle: np.ndarray, base: int) -> _Latent:
+        return cls(np.empty(z, np.int16), np.zeros((*z[:2], z[2] // 4), np.int32), idle, base, np.zeros(y, np.int16), np.zeros(y, np.int32), [], np.zeros(y[:2], np.float32))
+
+
+@dataclass
+class _Trial:
+    """A frame coded in one way."""
+
+    data: bytes
+    planes: Planes
+    contexts: np.ndarray
+    tables: Tables
+    cost: float  # bits, with those that its error is worth
+    cell_cost: np.ndarray  # (H/8, W/8) bits that error and detail are worth
+    latent_bits: np.ndarray  # (H/16, W/16)
+    stats: dict[str, Any]
+
+
+class FrameEncoder(FrameCoder):
+    """Encodes frames of one size with one model."""
+
+    def __init__(self, codec: Any, width: int, height: int, rate: RateParameters | None = None):
+        super().__init__(codec, width, height)
+        self.rate = rate or RateParameters()
+
+    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], target: int | None = None) -> tuple[Coded, bytes, dict[str, Any]]:
+        """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics.
+
+        ``q`` is the quality of its level, ``target`` (q unless given) the one aimed at: above q, the detail reaches for it.
+        """
+        aim = q if target is None else target
+        motion = self._motion(source, number, q, refs)
+        none = np.zeros((self.h // 16, self.w // 16), np.uint8)
+        y, z = self._analyse(motion.nets, source, motion.pred, q)
+        if self.rate.refine_steps and level < self.rate.refine_levels and self.h * self.w <= REFINE_PIXELS:
+            y = self._refine(source, motion, y, z, q, aim)
+        best = self._trial(source, motion, y, z, q, 0, none, aim)
+        if refs:
+            assert motion.planes is not None
+            plain = self._detail(source, motion.planes, aim)
+            blocks = direct.choose(best.cell_cost, best.latent_bits, plain.cost, self.rate.direct_gain)
+            if blocks is not None:
+                best = min(best, self._trial(source, motion, y, z, q, 0, blocks, aim), key=lambda t: t.cost)
+        if best.stats.get("refined", 0) > self.rate.detail_share:
+            # text and graphics: the detail codes them better than the latent
+            for d in sorted({min(drop, q) for drop in self.rate.detail_drops} - {0}):
+                y, z = self._analyse(motion.nets, source, motion.pred, q - d)
+                other = self._trial(source, motion, y, z, q - d, -d, best.stats["map"], aim)
+                if other.cost >= best.cost:
+                    break
+                best = other
+        stats = best.stats | {"lambda": lagrangian(q)}
+        shown = stats.pop("map")
+        if refs:
+            f = motion.field
+            stats |= {"direct": _share(shown > 0), "merged": _share(f.merged), "bi": _share(f.direction == 3), "leaves": motion.leaves}
+        return self._coded(number, level, best.planes, motion.field, best.contexts, best.tables, refs), best.data, stats
+
+    @staticmethod
+    def prepare(refs: list[Coded]) -> None:
+        """What the search needs of references, once for all frames that refer to them."""
+        from .motion.search import phases
+
+        for r in refs:
+            if r.phases is None:
+                r.phases, r.luma8 = phases(r.planes[0]), plane8(r.planes[0])
+
+    def _motion(self, source: Planes, number: int, q: int, refs: list[Coded]) -> _Motion:
+        from .motion.search import coarse_vectors, optical_flow, search
+
+        field, col, ctx, tables, nets = self._start(number, refs)
+        st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
+        if not refs:
+            return _Motion(st, out, ctx, tables, nets, field, None, None, None, 0)
+        luma8 = plane8(source[0])
+        leaves = np.empty((self.h * self.w // 64, 3), np.int32)
+        flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
+        self.prepare(refs)
+        for k, r in enumerate(refs):
+            assert r.luma8 is not None
+            flow[k, 0] = optical_flow(luma8, r.luma8)
+            flow[k, 1:] = coarse_vectors(luma8, r.luma8, r.number - number)
+        n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(q), leaves)
+        planes = self._compensate(field, leaves[:n], refs)
+        pred = self._packed(planes)
+        return _Motion(st, out, ctx, tables, nets, field, pred, self._pred8(pred), planes, int(n))
+
+    def _analyse(self, nets: Any, source: Planes, pred: torch.Tensor | None, q: int) -> tuple[np.ndarray, np.ndarray]:
+        """Float latents (H/16, W/16, M) and (H/64, W/64, Z) in steps."""
+        x = self._packed(source).to(torch.float32) / 1020 - 0.5
+        p = pred.to(torch.float32) / 1020 - 0.5 if pred is not None else None
+        with torch.inference_mode(), torch.autocast(self.b.device.type, torch.bfloat16):
+            y, z = nets.analysis(x, p, torch.tensor([float(q)], device=self.b.device))
+        return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
+
+    def _detail(self, source: Planes, planes: Planes, aim: int) -> _Detail:
+        step, worth = self.rate.detail(aim)
+        skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
+        cost = np.empty(skip.shape)
+        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, skip, levels, cost)
+        return _Detail(step if gain > DETAIL_BITS else -1, skip, levels, cost)
+
+    def _quantise(self, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> _Latent:
+        """Entropy-constrained search of both halves for latents y, z (floats, in steps)."""
+        books, cost, lam = m.tables.books, m.tables.costs(), self.rate.vq_lambda
+        n = _Latent.empty(y.shape, z.shape, direct.idle(blocks), hyper_tables(q, z.shape[2]))
+        quantizer.search_hyper(z, n.idle, n.base, books.sizes, books.words, cost, lam, n.zsymbols, n.z)
+        target = y * np.float32(quantizer.UNIT)
+        with torch.inference_mode():
+            h1, h2 = m.nets.prior.context(self._tensor(n.z), m.pred8)
+            for half in range(2):
+                mean, cls = m.nets.prior.first(h1, q) if half == 0 else m.nets.prior.second(h2, self._tensor(n.y), q)
+                mean, cls = mean[0].cpu().numpy(), cls[0].cpu().numpy()
+                quantizer.search_half(target, mean, cls, blocks, half, books.dims, books.sizes, books.words, cost, lam, n.symbols, n.y, n.bits)
+                n.classes.append(cls)
+        return n
+
+    def _refine(self, source: Planes, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, aim: int) -> np.ndarray:
+        """A latent to aim at that costs less than the analysis' own: steps along the gradient of the error behind the quantiser.
+
+        With the error's curvature h in every direction, which vq_lambda implies, its least value lies at yq - gradient / h.
+        Content-adaptive encoding by gradient (Campos et al. 2019), with the hard quantiser inside the loop.
+        """
+        worth = self.rate.detail(aim)[1]
+        curve = 2 / self.rate.vq_lambda
+        none = np.zeros((self.h // 16, self.w // 16), np.uint8)
+        best, best_y = np.inf, y
+        with torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
+            net = smooth_synthesis(m.nets.synthesis)
+            weight = self._packed_weights()
+            x = self._packed(source).float()
+            base = m.pred.clone().float() if m.pred is not None else torch.full_like(x, 510.0)
+            pred8 = m.pred8.clone() if m.pred8 is not None else None
+            for step in range(self.rate.refine_steps + 1):
+                n = self._quantise(m, y, z, q, none)
+                yq = torch.from_numpy(n.y.astype(np.float32))[None].to(self.b.device).requires_grad_(True)
+                out = (net(yq, pred8, q) + base).clamp(0, 1023)
+                error = worth * ((out - x).square() * weight).sum()
+                cost = float(error.detach()) + float(n.bits.sum())
+                if cost < best:
+                    best, best_y = cost, y
+                if step == self.rate.refine_steps:
+                    break
+                error.backward()  # type: ignore[no-untyped-call]
+                assert yq.grad is not None
+                g = yq.grad[0].cpu().numpy() * quantizer.UNIT  # bits a step
+                y = y + self.rate.refine_rate * ((n.y / np.float32(quantizer.UNIT) - g / curve) - y)
+        return best_y
+
+    def _packed_weights(self) -> torch.Tensor:
+        """(96,) weights of the squared errors of packed samples."""
+        return torch.tensor([PLANE_WEIGHTS[0]] * 64 + [PLANE_WEIGHTS[1]] * 16 + [PLANE_WEIGHTS[2]] * 16, device=self.b.device)
+
+    def _trial(self, source: Planes, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, delta: int, blocks: np.ndarray, aim: int) -> _Trial:
+        """Code what follows the motion: latents y, z (floats, in steps) at quality q = that of the level + delta, with a map of direct blocks."""
+        n = self._quantise(m, y, z, q, blocks)
+        with torch.inference_mode():
+            planes = self._reconstruct(m.nets.synthesis(self._tensor(n.y), m.pred8, q), m.pred, blocks)
+        d = self._detail(source, planes, aim)
+        st, out, ctx, tables = m.coder.copy(), m.stream, m.contexts.copy(), m.tables.fresh()
+        books = tables.books
+        marks = [0.0, _bits_so_far(st)]
+        mark = lambda: marks.append(_bits_so_far(st))
+        _encode_qdelta(st, out, ctx, delta)
+        mark()
+        if m.pred is not None:
+            direct.encode_map(st, out, ctx, blocks, m.field.merged)
+        mark()
+        quantizer.encode_hyper(st, out, n.idle, n.base, n.zsymbols, tables.cdf, tables.seen)
+        mark()
+        for half, cls in enumerate(n.classes):
+            quantizer.encode_half(st, out, cls, blocks, half, books.dims, books.sizes, n.symbols, tables.cdf, tables.seen)
+        mark()
+        detail.encode_detail(st, out, ctx, d.step, detail.STEP_TABLE[max(d.step, 0)], blocks, d.skip, d.levels, planes)
+        mark()
+        size = int(entropy.finish(st, out))
+        bits = dict(zip(ELEMENTS, np.diff(marks).round(1).tolist(), strict=True)) | {"flush": round(size * 8 - marks[-1], 1)}
+        stats: dict[str, Any] = {"q": q, "bits": bits, "map": blocks}
+        if d.step >= 0:
+            stats["refined"] = _share(d.skip >= 0)
+        return _Trial(out[:size].tobytes(), planes, ctx, tables, 8 * size + self._error_bits(source, planes, aim), d.cost, n.bits, stats)
+
+    def _error_bits(self, source: Planes, planes: Planes, aim: int) -> float:
+        """Bits that the squared error is worth."""
+        error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, planes, strict=True))
+        return self.rate.detail(aim)[1] * error
+
+
+def _share(a: np.ndarray) -> float:
+    return round(float(a.mean()), 4)
+
+
+def _bits_so_far(st: np.ndarray) -> float:
+    return max(0.0, (int(st[4]) + int(st[3]) + int(st[5])) * 8 + 32 - float(np.log2(float(st[1]))))
+
+
+def _encode_qdelta(st: np.ndarray, out: np.ndarray, ctx: np.ndarray, d: int) -> None:
+    """Zero flag, sign, then unary magnitude: contexts QDELTA, +1, +2.. +7."""
+    entropy.encode_bit(st, out, ctx, QDELTA, 1 if d else 0)
+    if d:
+        entropy.encode_bit(st, out, ctx, QDELTA + 1, 1 if d < 0 else 0)
+        for i in range(1, min(abs(d), MAX_QDELTA - 1) + 1):  # the largest magnitude has no end mark
+            entropy.encode_bit(st, out, ctx, QDELTA + 2 + min(i, 5), 1 if i < abs(d) else 0)
+
+
+__all__ = ["FrameEncoder"]

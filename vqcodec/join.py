@@ -1,0 +1,141 @@
+"""Parts of a video that were encoded one by one become one file, the same as if it had been encoded at once.
+
+GOPs need nothing outside themselves, so their coded pictures stay as they are; frames are numbered anew, and a part begins when the last frame of
+the part before it ends. Packets of other tracks and chapters move along. The joined file has the header and the tags of the first part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+
+from .container import ContainerWriter, StreamHeader
+from .decoder import frame_step, open_reader
+from .errors import DamageError, UsageError
+from .files import atomic_output, check_output
+from .scan import ContainerReader
+from .tracks import DESCRIPTION, PACKETS, TRACK, Chapter, Description, StoredTracks, Track, TrackWriter, get_packets
+
+
+@dataclass
+class JoinReport:
+    """What was written."""
+
+    parts: int = 0
+    frames: int = 0
+    gops: int = 0
+    bytes: int = 0
+
+
+def _differences(a: StreamHeader, b: StreamHeader) -> list[str]:
+    """Names of the fields that must be equal in all parts and are not; the content id tells parts apart."""
+    return [f.name for f in fields(StreamHeader) if f.name != "content_id" and getattr(a, f.name) != getattr(b, f.name)]
+
+
+def _with_chapters(joined: Description, part: Description, shift: Fraction) -> Description:
+    """The description with the chapters of a part that begins ``shift`` seconds later; a chapter that was cut by parts is one again."""
+    chapters = list(joined.chapters)
+    for c in part.chapters:
+        ticks = round(shift / c.time_base)
+        moved = replace(c, start=c.start + ticks, end=c.end + ticks)
+        at = next((i for i, old in enumerate(chapters) if _goes_on(old, moved)), None)
+        if at is None:
+            chapters.append(moved)
+        else:
+            chapters[at] = replace(chapters[at], end=moved.end)
+    return replace(joined, chapters=tuple(chapters))
+
+
+def _goes_on(a: Chapter, b: Chapter) -> bool:
+    return (a.id, a.time_base, a.tags) == (b.id, b.time_base, b.tags) and abs(a.end - b.start) <= 1
+
+
+class _Tracks:
+    """Tracks of the parts on their way to the joined file."""
+
+    def __init__(self, writer: ContainerWriter) -> None:
+        self._writer, self._out, self._written = writer, TrackWriter(writer), set[int]()
+
+    def copy(self, reader: ContainerReader, tracks: dict[int, Track], at: int, until: int, shift: Fraction) -> int:
+        """Copy what is stored with frames up to ``until``, ``shift`` seconds later, from the extra ``at`` of a part on; the number of the first one left."""
+        while at < len(reader.extras) and reader.extras[at].first_frame <= until:
+            extra, payload = reader.extras[at], reader.read_extra(at)
+            if extra.type == TRACK:
+                track = Track.from_bytes(payload, extra.offset)
+                if track.number not in self._written:
+                    self._out.add(track)
+                self._written.add(track.number)
+            elif extra.type == PACKETS:
+                for p in get_packets(payload, extra.offset):
+                    if p.track in tracks:
+                        self._out.packet(p.shifted(-round(shift / tracks[p.track].time_base)))
+            elif extra.type != DESCRIPTION:
+                self._out.flush()
+                self._writer.extra(extra.type, bytes(payload))
+            at += 1
+        self._out.flush()
+        return at
+
+
+def join(parts: Sequence[str], dst: str, *, overwrite: bool = False) -> JoinReport:
+    """Write the GOPs of .vqv files one behind the other to ``dst``, which appears under its name only when complete.
+
+    Where the parts are ranges of one source, each beginning at a key frame of an encode of the whole, the pictures have the bytes of that encode.
+    UsageError unless all parts have the same stream header (size, times, colours, crf, model) and the same kinds of tracks; DamageError for a
+    damaged part. Raises InputError, LimitError and OutputError too.
+    """
+    if not parts:
+        raise UsageError("there is nothing to join")
+    check_output(dst, parts, overwrite)
+    report = JoinReport(parts=len(parts))
+    first: StreamHeader | None = None
+    description = Description()
+    known: dict[int, Track] = {}
+    shifts: list[int] = []  # ticks by which each part is later in the joined file
+    end: int | None = None  # when the part before ends
+    for path in parts:  # all of them are looked at before anything is written
+        with ExitStack() as stack:
+            reader = open_reader(stack, path)
+            stored = StoredTracks(reader)
+            damage = [*reader.damaged, *stored.damage]
+            if damage or not reader.complete or not reader.gops:
+                raise DamageError(f"{path}: {damage[0] if damage else 'no frames'}; a damaged part is not joined")
+            first = first or reader.header
+            if different := _differences(first, reader.header):
+                raise UsageError(f"{path} cannot be joined to {parts[0]}: another {', '.join(name.replace('_', ' ') for name in different)}")
+            for number, track in stored.tracks.items():
+                other = known.setdefault(number, track)
+                if (track.kind, track.codec, track.time_base) != (other.kind, other.codec, other.time_base):
+                    raise UsageError(f"{path} cannot be joined to {parts[0]}: {track} was {other}")
+            try:
+                begin, last = reader.read_gop(0).pts[0], reader.read_gop(len(reader.gops) - 1)
+            except DamageError as exc:
+                raise DamageError(f"{path}: {exc}; a damaged part is not joined") from exc
+            shifts.append(0 if end is None else end - begin)
+            end = last.pts[-1] + shifts[-1] + (last.duration or frame_step(reader))
+            description = _with_chapters(
+                replace(description if len(shifts) > 1 else stored.description, chapters=description.chapters), stored.description, shifts[-1] * first.time_base
+            )
+    assert first is not None
+    with atomic_output(dst, overwrite) as file:
+        writer = ContainerWriter(file, first)
+        if description := description.fitted()[0]:
+            writer.extra(DESCRIPTION, description.to_bytes())
+        tracks = _Tracks(writer)
+        for path, shift in zip(parts, shifts, strict=True):
+            with ExitStack() as stack:
+                reader = open_reader(stack, path)
+                at, later = 0, shift * first.time_base
+                try:
+                    for i, entry in enumerate(reader.gops):
+                        at = tracks.copy(reader, known, at, entry.first_frame, later)
+                        gop = reader.read_gop(i)
+                        writer.gop(replace(gop, pts=tuple(t + shift for t in gop.pts)))
+                        report.gops += 1
+                    tracks.copy(reader, known, at, reader.frames, later)
+                except DamageError as exc:
+                    raise DamageError(f"{path}: {exc}; a damaged part is not joined") from exc
+        report.frames, report.bytes = writer.frames, writer.finish()
+    return report

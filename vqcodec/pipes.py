@@ -1,0 +1,157 @@
+"""Standard input and output in the place of files, for the name ``-``.
+
+What must be read twice or from the end (.vqv, and all video but y4m) is first copied to a temporary file, in the folder that
+TMPDIR names; y4m is read as it comes. Standard input is touched for ``-`` only. Named pipes are read in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import InputError, OutputError, UsageError
+from .files import atomic_output, check_input, check_output
+
+PIPE = "-"
+_Y4M = b"YUV4MPEG2 "
+
+
+def is_stream(name: str) -> bool:
+    """Whether a name is standard input or a named pipe, which can be read once only."""
+    try:
+        return name == PIPE or stat.S_ISFIFO(os.stat(name).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _stream(name: str) -> Iterator[Any]:
+    if name == PIPE:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(name, "rb")
+    except OSError as exc:
+        raise InputError(f"{name}: cannot be read: {exc.strerror or exc}") from exc
+    with file:
+        yield file
+
+
+def check_source(name: str) -> None:
+    """Refuse an input that cannot be read; InputError, UsageError for a terminal."""
+    if name != PIPE:
+        if not is_stream(name):  # opened once more, a pipe would be at its end
+            check_input(name)
+    elif sys.stdin is None or sys.stdin.closed:
+        raise InputError("-: standard input is closed")
+    elif sys.stdin.isatty():
+        raise UsageError("-: standard input is a terminal; a file or a pipe is needed")
+
+
+def check_target(name: str, inputs: Sequence[str] = (), overwrite: bool = False) -> None:
+    """Refuse an output as :func:`check_output` does; UsageError for a terminal."""
+    if name != PIPE:
+        check_output(name, [i for i in inputs if i != PIPE], overwrite)
+    elif sys.stdout is None or sys.stdout.closed:
+        raise OutputError("-: standard output is closed")
+    elif sys.stdout.isatty():
+        raise UsageError("-: standard output is a terminal; a file or a pipe is needed")
+
+
+class CountedPipe:
+    """A readable stream that counts its bytes and remembers the first of them; FFmpeg takes it for one that can't seek."""
+
+    def __init__(self, file: Any, head: bytes = b"") -> None:
+        self._file, self._head = file, head  # ``head`` was read already
+        self.count = 0
+        self.start = b""
+
+    def read(self, n: int) -> bytes:
+        """At least one byte, at most ``n``; none at the end."""
+        data, self._head = self._head[:n], self._head[n:]
+        if not data:
+            data = self._file.read1(n)
+        self.count += len(data)
+        if len(self.start) < 4096:
+            self.start += data[: 4096 - len(self.start)]
+        return data
+
+
+def _spool(stack: ExitStack, stream: Any, head: bytes = b"") -> str:
+    try:
+        file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="vqcodec-"))
+        file.write(head)
+        shutil.copyfileobj(stream, file, 1 << 20)
+        file.flush()
+    except OSError as exc:
+        raise OutputError(f"the input cannot be copied to a temporary file: {exc.strerror or exc}") from exc
+    return file.name
+
+
+def source_path(stack: ExitStack, name: str) -> str:
+    """A path to read ``name`` from, for as long as ``stack`` lives."""
+    check_source(name)
+    return _spool(stack, stack.enter_context(_stream(name))) if is_stream(name) else name
+
+
+def video_source(stack: ExitStack, name: str) -> tuple[str, CountedPipe | None]:
+    """A path, or the pipe when y4m comes from standard input or a named pipe."""
+    check_source(name)
+    if not is_stream(name):
+        return name, None
+    stream = stack.enter_context(_stream(name))
+    head = stream.read(len(_Y4M))
+    return (name, CountedPipe(stream, head)) if head == _Y4M else (_spool(stack, stream, head), None)
+
+
+class Stdout:
+    """Standard output for binary data. A pipe that the reader closed stays a BrokenPipeError, all else is an OutputError."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO = sys.stdout.buffer
+
+    def write(self, data: bytes | memoryview) -> int:
+        try:
+            return self._file.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            raise OutputError(f"standard output cannot be written: {exc.strerror or exc}") from exc
+
+    def close(self) -> None:
+        """Write out what is buffered; standard output stays open."""
+        try:
+            self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            raise OutputError(f"standard output cannot be written: {exc.strerror or exc}") from exc
+
+
+@contextmanager
+def target_file(name: str, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """The output opened for writing: standard output, or a file that gets its name when it is complete."""
+    if name != PIPE:
+        with atomic_output(name, overwrite) as file:
+            yield file
+        return
+    out = Stdout()
+    yield out  # type: ignore[misc]
+    out.close()
+
+
+def suffix_of(name: str) -> str:
+    """Suffix that chooses the kind of a video output; y4m for standard output."""
+    return ".y4m" if name == PIPE else Path(name).suffix.lower()
+
+
+def same_output(a: str, b: str) -> bool:
+    """Whether two names are one output."""
+    return a != PIPE and b != PIPE and os.path.realpath(a) == os.path.realpath(b)

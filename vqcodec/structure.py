@@ -1,0 +1,157 @@
+"""Is a video file whole? Demuxers skip what they can't read and say nothing; the frame of a file tells.
+
+Only the nesting and order of a file's parts are looked at, never their content: EBML elements of Matroska, packets of MPEG-TS and their
+counters, boxes of mp4, chunks of AVI.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+# children of a segment; a cluster of unknown length ends with one of them
+_TOP = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0x1B538667}
+_ANYWHERE = {0xEC, 0xBF}  # void, CRC-32
+_IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
+_TS_CHUNK = 1 << 16  # packets looked at together
+
+
+def _ebml(data: mmap.mmap, pos: int, end: int) -> tuple[int, int, int | None] | None:
+    """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``; None for what is no element."""
+    if pos >= end or data[pos] < 0x10:
+        return None
+    n = 9 - data[pos].bit_length()
+    at = pos + n
+    if at >= end or data[at] == 0:
+        return None
+    m = 9 - data[at].bit_length()
+    if at + m > end:
+        return None
+    number = int.from_bytes(data[pos:at], "big")
+    size = int.from_bytes(data[at : at + m], "big") & ((1 << 7 * m) - 1)
+    return number, at + m, None if size == (1 << 7 * m) - 1 else at + m + size
+
+
+def _matroska(data: mmap.mmap, size: int) -> Iterator[int]:
+    head = _ebml(data, 0, size)
+    segment = _ebml(data, head[2], size) if head is not None and head[2] is not None and head[0] == _EBML else None
+    if segment is None or segment[0] != _SEGMENT:
+        yield 0
+        return
+    pos, end = segment[1], segment[2] if segment[2] is not None else size
+    if end > size:
+        yield size
+        end = size
+    while pos < end:
+        element = _ebml(data, pos, end)
+        if element is None or element[0] not in _TOP | _ANYWHERE or (element[2] is None and element[0] != _CLUSTER):
+            if element is not None and element[0] == _EBML:
+                return  # another file behind the first
+            yield pos
+            at = data.find(_CLUSTER.to_bytes(4, "big"), pos + 1, end)
+            if at < 0:
+                return
+            pos = at
+            continue
+        number, begin, stop = element
+        if number != _CLUSTER:
+            if stop is None or stop > end:
+                yield pos
+                return
+            pos = stop
+            continue
+        at, limit = begin, min(end, stop) if stop is not None else end
+        while at < limit:
+            child = _ebml(data, at, limit)
+            if stop is None and child is not None and child[0] in _TOP:
+                break
+            if child is None or child[0] not in _IN_CLUSTER or child[2] is None or child[2] > limit:
+                yield at
+                following = data.find(_CLUSTER.to_bytes(4, "big"), at + 1, end)
+                at = following if following >= 0 else end
+                break
+            at = child[2]
+        pos = at
+
+
+def _mpegts(data: mmap.mmap, size: int) -> Iterator[int]:
+    # plain packets, those with a time before (Blu-ray), those with a checksum behind (DVB)
+    for step, offset in ((188, 0), (192, 4), (204, 0)):
+        if size >= 5 * step and all(data[offset + i * step] == 0x47 for i in range(5)):
+            break
+    else:
+        return
+    if size % step:
+        yield size - size % step
+    counters: dict[int, int] = {}
+    for first in range(0, size // step, _TS_CHUNK):
+        count = min(_TS_CHUNK, size // step - first)
+        heads = np.frombuffer(data[first * step : (first + count) * step], np.uint8).reshape(count, step)[:, offset : offset + 6]
+        wrong = heads[:, 0] != 0x47
+        for i in np.flatnonzero(wrong | (heads[:, 1] & 0x80 != 0)):
+            yield (first + int(i)) * step
+        pids = (heads[:, 1].astype(np.int32) & 0x1F) << 8 | heads[:, 2]
+        payload, adapted = heads[:, 3] & 0x10 != 0, heads[:, 3] & 0x20 != 0
+        restart = adapted & (heads[:, 4] > 0) & (heads[:, 5] & 0x80 != 0)  # the discontinuity indicator
+        at = np.flatnonzero(payload & ~wrong & (pids != 0x1FFF))
+        at = at[np.argsort(pids[at], kind="stable")]  # by PID, in order within each
+        if not len(at):
+            continue
+        numbers, ids = (heads[at, 3] & 15).astype(np.int32), pids[at]
+        begins = np.concatenate(([True], ids[1:] != ids[:-1]))
+        before = np.concatenate(([0], numbers[:-1]))
+        for i in np.flatnonzero(begins):
+            before[i] = counters.get(int(ids[i]), int(numbers[i]))
+        for i in np.flatnonzero(np.concatenate((begins[1:], [True]))):
+            counters[int(ids[i])] = int(numbers[i])
+        # a packet may come twice with the same number
+        for i in np.sort(at[((numbers - before) % 16 > 1) & ~restart[at]]):
+            yield (first + int(i)) * step
+
+
+def _mp4(data: mmap.mmap, size: int) -> Iterator[int]:
+    pos = 0
+    while pos < size:
+        length, head = int.from_bytes(data[pos : pos + 4], "big"), 8
+        if length == 1:
+            length, head = int.from_bytes(data[pos + 8 : pos + 16], "big"), 16
+        if length == 0 and size - pos >= 8:
+            return  # to the end of the file
+        if length < head or pos + length > size or not all(32 <= c < 127 or c == 0xA9 for c in data[pos + 4 : pos + 8]):
+            if any(data[pos:size]):  # some writers leave zeros at the end
+                yield pos
+            return
+        pos += length
+
+
+def _avi(data: mmap.mmap, size: int) -> Iterator[int]:
+    pos = 0
+    while pos + 8 <= size and data[pos : pos + 4] == b"RIFF":
+        pos += 8 + int.from_bytes(data[pos + 4 : pos + 8], "little")
+        pos += pos & 1
+    if pos > size + 1:
+        yield size
+
+
+_WALKS: dict[str, Callable[[mmap.mmap, int], Iterator[int]]] = {"matroska": _matroska, "mpegts": _mpegts, "mp4": _mp4, "avi": _avi}
+
+
+def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
+    """Offsets where the file isn't what its kind demands, at most so many; empty for a whole file and for other kinds of files."""
+    walk = next((w for name, w in _WALKS.items() if name in format_name.split(",")), None)
+    if walk is None:
+        return []
+    size = os.path.getsize(path)
+    if not size:
+        return []
+    found: list[int] = []
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for offset in walk(data, size):
+            found.append(offset)
+            if len(found) == most:
+                break
+    return found

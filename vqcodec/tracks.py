@@ -1,0 +1,361 @@
+"""What a .vqv file holds besides pictures: tags, chapters and packets of other tracks, in packets that a reader may skip.
+
+Layout and ranges are in docs/format.md, section Tracks and metadata. Knows no FFmpeg: :mod:`vqcodec.remux` reads and writes
+the tracks of video files.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from .bits import Reader, Writer
+from .container import MAX_FRACTION, MAX_HEADER, MAX_PTS, ContainerWriter
+from .errors import DamageError, DamageLog, LimitError, VqvError
+from .scan import ContainerReader
+
+DESCRIPTION, TRACK, PACKETS = 0x80, 0x81, 0x82
+KINDS = ("video", "audio", "data", "subtitle", "attachment")
+MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a track; attachments have the limit of a packet
+MAX_TRACKS = 1000
+MAX_ATTACHED = 256 << 20  # attachments of a file together
+MAX_SIDE_DATA = 256  # of a packet
+CHUNK = 1 << 20  # packets of tracks are put together up to this size
+# kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
+SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
+_MATRIX, _MASTERING, _LIGHT = 1, 2, 3
+_KEY, _PTS, _DTS, _SIDE, _CORRUPT = 1, 2, 4, 8, 16
+
+Tags = dict[str, str]
+
+
+def _put_text(w: Writer, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    w.varint(len(data)).raw(data)
+
+
+def _get_text(r: Reader) -> str:
+    data = bytes(r.take(r.varint(r.remaining)))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise r.error("text that is no UTF-8") from exc
+
+
+def _put_tags(w: Writer, tags: Tags) -> None:
+    w.varint(len(tags))
+    for key, value in tags.items():
+        _put_text(w, key)
+        _put_text(w, value)
+
+
+def _get_tags(r: Reader) -> Tags:
+    return {_get_text(r): _get_text(r) for _ in range(r.varint(r.remaining // 2))}
+
+
+def _get_base(r: Reader) -> Fraction:
+    num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+    if not num or not den:
+        raise r.error(f"time base {num}/{den}")
+    return Fraction(num, den)
+
+
+def _get_time(r: Reader, base: int = 0) -> int:
+    value = base + r.svarint()
+    if abs(value) > MAX_PTS:
+        raise r.error(f"time {value} out of range")
+    return value
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """``start`` and ``end`` in ticks of ``time_base``."""
+
+    id: int
+    start: int
+    end: int
+    time_base: Fraction
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mastering:
+    """Mastering display of SMPTE ST 2086 as FFmpeg gives it: red, green, blue and white point (x, y each), then minimum and
+    maximum luminance in cd/m2, as (numerator, denominator) pairs."""
+
+    values: tuple[tuple[int, int], ...]
+    has_primaries: bool
+    has_luminance: bool
+
+
+@dataclass(frozen=True)
+class Description:
+    """Tags of the file and of its picture track, chapters, and what the stream header has no room for."""
+
+    tags: Tags = field(default_factory=dict)
+    video_tags: Tags = field(default_factory=dict)
+    disposition: int = 0  # FFmpeg's AV_DISPOSITION bits of the picture track
+    chapters: tuple[Chapter, ...] = ()
+    pix_fmt: str = ""  # FFmpeg's name of the source's pixel format where pictures were converted
+    matrix: tuple[int, ...] | None = None  # display matrix where it is more than a rotation by quarter turns
+    mastering: Mastering | None = None
+    light: tuple[int, int] | None = None  # content light level: maximum, average of a frame, in cd/m2
+
+    def __bool__(self) -> bool:
+        return self != Description()
+
+    def to_bytes(self) -> bytes:
+        w = Writer()
+        _put_tags(w, self.tags)
+        _put_tags(w, self.video_tags)
+        w.varint(self.disposition).varint(len(self.chapters))
+        for c in self.chapters:
+            w.svarint(c.id).varint(c.time_base.numerator).varint(c.time_base.denominator).svarint(c.start).svarint(c.end)
+            _put_tags(w, c.tags)
+        _put_text(w, self.pix_fmt)
+        side: list[tuple[int, bytes]] = []
+        if self.matrix is not None:
+            side.append((_MATRIX, struct.pack("<9i", *self.matrix)))
+        if self.mastering is not None:
+            m = self.mastering
+            side.append((_MASTERING, struct.pack("<20iB", *(n for pair in m.values for n in pair), m.has_primaries | m.has_luminance << 1)))
+        if self.light is not None:
+            side.append((_LIGHT, struct.pack("<2I", *self.light)))
+        w.varint(len(side))
+        for kind, data in side:
+            w.varint(kind).varint(len(data)).raw(data)
+        return w.getvalue()
+
+    def fitted(self) -> tuple[Description, list[str]]:
+        """What fits the limit of the format, and remarks on the longest tags, which had to go."""
+        fitted, notes = self, []
+        while len(fitted.to_bytes()) > MAX_DESCRIPTION:
+            texts = {(name, key): len(value) for name in ("tags", "video_tags") for key, value in getattr(fitted, name).items()}
+            if not texts:
+                notes.append(f"{len(fitted.chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes")
+                fitted = replace(fitted, chapters=())
+                continue
+            longest = max(texts, key=lambda k: texts[k])
+            notes.append(f"the tag {longest[1][:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes")
+            tags, video_tags = ({k: v for k, v in getattr(fitted, name).items() if (name, k) != longest} for name in ("tags", "video_tags"))
+            fitted = replace(fitted, tags=tags, video_tags=video_tags)
+        return fitted, notes
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Description:
+        """Parse; DamageError when it contradicts itself."""
+        if len(data) > MAX_DESCRIPTION:
+            raise DamageError(f"metadata at byte {base}: {len(data)} bytes are over the limit of {MAX_DESCRIPTION}")
+        r = Reader(data, "metadata", base)
+        tags, video_tags, disposition = _get_tags(r), _get_tags(r), r.varint(0xFFFFFFFF)
+        chapters = []
+        for _ in range(r.varint(r.remaining // 6)):
+            number, unit = r.svarint(), _get_base(r)
+            chapters.append(Chapter(number, _get_time(r), _get_time(r), unit, _get_tags(r)))
+        pix_fmt = _get_text(r)
+        side = {}
+        for _ in range(r.varint(r.remaining // 2)):
+            kind = r.varint()
+            side[kind] = bytes(r.take(r.varint(r.remaining)))
+        r.done()
+        for kind, size in ((_MATRIX, 36), (_MASTERING, 81), (_LIGHT, 8)):
+            if kind in side and len(side[kind]) != size:
+                raise r.error(f"side data {kind} of {len(side[kind])} bytes")
+        mastering = None
+        if _MASTERING in side:
+            n = struct.unpack("<20iB", side[_MASTERING])
+            mastering = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2))
+        light = struct.unpack("<2I", side[_LIGHT]) if _LIGHT in side else None
+        return cls(tags, video_tags, disposition, tuple(chapters), pix_fmt, struct.unpack("<9i", side[_MATRIX]) if _MATRIX in side else None, mastering, light)
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track that isn't the picture's; ``number`` is what its packets call it. ``sample`` is a small file of the kind ``format`` (a muxer of FFmpeg) with this track alone and
+    its first packet: its codec parameters are those of the track. Of an attachment it is the attached file itself."""
+
+    number: int
+    kind: str
+    codec: str
+    time_base: Fraction
+    disposition: int = 0
+    tags: Tags = field(default_factory=dict)
+    format: str = ""
+    sample: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        w = Writer().varint(self.number).u8(KINDS.index(self.kind))
+        _put_text(w, self.codec)
+        w.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(self.disposition)
+        _put_tags(w, self.tags)
+        _put_text(w, self.format)
+        return w.varint(len(self.sample)).raw(self.sample).getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Track:
+        """Parse; DamageError when it contradicts itself."""
+        r = Reader(data, "track", base)
+        number, kind = r.varint(MAX_TRACKS - 1), r.u8()
+        if kind >= len(KINDS):
+            raise r.error(f"kind {kind}")
+        if KINDS[kind] != "attachment" and len(data) > MAX_DESCRIPTION:
+            raise r.error(f"{len(data)} bytes over the limit of {MAX_DESCRIPTION}")
+        codec, unit, disposition, tags, name = _get_text(r), _get_base(r), r.varint(0xFFFFFFFF), _get_tags(r), _get_text(r)
+        sample = bytes(r.take(r.varint(r.remaining)))
+        r.done()
+        return cls(number, KINDS[kind], codec, unit, disposition, tags, name, sample)
+
+    def __str__(self) -> str:
+        """For messages: ``track 2 (audio, aac, deu)``; the picture's is 0 there."""
+        return f"track {self.number + 1} ({', '.join(filter(None, (self.kind, self.codec, self.tags.get('language'), self.tags.get('filename'))))})"
+
+
+@dataclass(frozen=True)
+class TrackPacket:
+    """A packet as it came: times in ticks of the track or None, ``side`` data as (position in SIDE, bytes)."""
+
+    track: int
+    dts: int | None
+    pts: int | None
+    duration: int
+    key: bool
+    corrupt: bool
+    side: tuple[tuple[int, bytes], ...]
+    data: bytes
+
+    @property
+    def time(self) -> int | None:
+        """Time of decoding, where there is none of display; None where there is neither."""
+        return self.pts if self.dts is None else self.dts
+
+    def shifted(self, ticks: int) -> TrackPacket:
+        """The packet that many ticks earlier."""
+        return replace(self, dts=None if self.dts is None else self.dts - ticks, pts=None if self.pts is None else self.pts - ticks)
+
+
+class _Clock:
+    """What the next packet of a track is expected to say, so that little is stored when it does."""
+
+    def __init__(self) -> None:
+        self.next = self.duration = 0
+
+    def advance(self, packet: TrackPacket) -> None:
+        time = packet.time
+        self.duration = packet.duration
+        self.next = (self.next if time is None else time) + packet.duration
+
+
+def put_packet(w: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
+    """Append a packet to a chunk; ``clocks`` begins empty with each chunk."""
+    clock = clocks.setdefault(p.track, _Clock())
+    flags = _KEY * p.key | _PTS * (p.pts is not None) | _DTS * (p.dts is not None) | _SIDE * bool(p.side) | _CORRUPT * p.corrupt
+    w.varint(p.track).u8(flags)
+    expected = clock.next
+    if p.dts is not None:
+        w.svarint(p.dts - expected)
+        expected = p.dts
+    if p.pts is not None:
+        w.svarint(p.pts - expected)
+    w.svarint(p.duration - clock.duration)
+    if p.side:
+        w.varint(len(p.side))
+        for kind, data in p.side:
+            w.varint(kind).varint(len(data)).raw(data)
+    w.varint(len(p.data)).raw(p.data)
+    clock.advance(p)
+
+
+def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPacket]:
+    """The packets of a chunk; DamageError when it contradicts itself."""
+    r = Reader(payload, "track packets", base)
+    clocks: dict[int, _Clock] = {}
+    while r.remaining:
+        number, flags = r.varint(MAX_TRACKS - 1), r.u8()
+        if flags > 31:
+            raise r.error(f"flags {flags}")
+        clock = clocks.setdefault(number, _Clock())
+        dts = _get_time(r, clock.next) if flags & _DTS else None
+        pts = _get_time(r, clock.next if dts is None else dts) if flags & _PTS else None
+        duration = _get_time(r, clock.duration)
+        side = tuple((r.varint(0xFFFF), bytes(r.take(r.varint(r.remaining)))) for _ in range(r.varint(min(MAX_SIDE_DATA, r.remaining // 2)))) if flags & _SIDE else ()
+        packet = TrackPacket(number, dts, pts, duration, bool(flags & _KEY), bool(flags & _CORRUPT), side, bytes(r.take(r.varint(r.remaining))))
+        clock.advance(packet)
+        if abs(clock.next) > 2 * MAX_PTS:
+            raise r.error(f"time {clock.next} out of range")
+        yield packet
+
+
+class TrackWriter:
+    """Puts tracks into a file that is being written: :meth:`add` for each before its first packet, :meth:`packet`, and
+    :meth:`flush` before each GOP."""
+
+    def __init__(self, writer: ContainerWriter) -> None:
+        self._writer = writer
+        self._chunk, self._clocks = Writer(), dict[int, _Clock]()
+
+    def add(self, track: Track) -> None:
+        """Append the description of a track."""
+        self.flush()
+        self._writer.extra(TRACK, track.to_bytes())
+
+    def packet(self, packet: TrackPacket) -> None:
+        """Append a packet of a track that was added."""
+        if len(self._chunk) + len(packet.data) > CHUNK:
+            self.flush()
+        put_packet(self._chunk, self._clocks, packet)
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        if len(self._chunk):
+            self._writer.extra(PACKETS, self._chunk.getvalue())
+            self._chunk, self._clocks = Writer(), {}
+
+
+class StoredTracks:
+    """Description, tracks (by number) and their packets in a .vqv file. Damage is put down in ``damage``, what is sound is given."""
+
+    def __init__(self, reader: ContainerReader) -> None:
+        self._reader = reader
+        self.damage = DamageLog()
+        self.size = 0  # bytes that descriptions of tracks take, attachments with them
+        self.description = Description()
+        self.tracks: dict[int, Track] = {}
+        found, attached = False, 0
+        for i, extra in enumerate(reader.extras):
+            try:
+                if extra.type == DESCRIPTION and not found:
+                    self.description, found = Description.from_bytes(reader.read_extra(i), extra.offset), True
+                elif extra.type == TRACK:
+                    payload = reader.read_extra(i)
+                    track = Track.from_bytes(payload, extra.offset)
+                    self.size += len(payload)
+                    attached += len(track.sample) if track.kind == "attachment" else 0
+                    if attached > MAX_ATTACHED:
+                        raise LimitError(f"{track} at byte {extra.offset}: attachments are over the limit of {MAX_ATTACHED} bytes")
+                    if 2 * self.size > reader.limits.memory:  # once more in the output
+                        raise LimitError(f"{track} at byte {extra.offset}: tracks need more than {reader.limits.memory} bytes of memory, the limit (--max-memory)")
+                    self.tracks.setdefault(track.number, track)
+            except VqvError as exc:
+                self.damage.note(str(exc))
+
+    def packets(self, first_frame: int = 0) -> Iterator[TrackPacket]:
+        """Packets in the order of the file, from those stored with the frame of that number on."""
+        for i, extra in enumerate(self._reader.extras):
+            if extra.type == PACKETS and extra.first_frame >= first_frame:
+                try:
+                    yield from get_packets(self._reader.read_extra(i), extra.offset)
+                except VqvError as exc:
+                    self.damage.note(str(exc))
+
+
+def clip_chapters(chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction | None) -> tuple[Chapter, ...]:
+    """Chapters of the stretch from ``start`` to ``stop`` seconds, which then begins at zero."""
+    result = []
+    for c in chapters:
+        shift = round(start / c.time_base)
+        end = c.end if stop is None else min(c.end, round(stop / c.time_base))
+        if end > shift and c.start < end:
+            result.append(replace(c, start=max(0, c.start - shift), end=end - shift))
+    return tuple(result)

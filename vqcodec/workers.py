@@ -1,0 +1,314 @@
+"""Coders of GOPs: one in this process, or several in processes of their own. The bytes of a GOP don't depend on which."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from .errors import LimitError, VqvError
+from .picture import Picture
+
+TRIES = 3  # workers that may die on one GOP
+
+
+class Result(NamedTuple):
+    """A finished GOP, as :class:`vqcodec.gop.GopResult`, without what coding needs in memory."""
+
+    body: bytes
+    frames: int
+    checksum: int
+    sse: tuple[float, float, float]
+    stats: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a coder loads and codes with."""
+
+    weights: str | None
+    device: str
+    threads: int
+    width: int
+    height: int
+    crf: int
+    preset: str = "medium"
+
+    def load(self) -> Any:
+        from .weights import load_codec
+
+        return load_codec(self.weights, self.device, self.threads)
+
+    def encoder(self, codec: Any) -> Any:
+        from .gop import GopEncoder
+        from .rate import PRESETS
+
+        return GopEncoder(codec, self.width, self.height, self.crf, PRESETS[self.preset])
+
+
+def _finish(encoder: Any) -> Result:
+    r = encoder.finish()
+    return Result(r.body, r.frames, r.checksum, r.sse, r.stats)
+
+
+class Local:
+    """Codes in this process: :meth:`add` returns when the pictures are coded."""
+
+    def __init__(self, model: Model, codec: Any) -> None:
+        self._model, self._codec = model, codec
+        self._key = -1
+        self._encoder: Any = None
+        self._done: deque[tuple[int, Result]] = deque()
+        self.pending = 0  # frames coded of unfinished GOPs
+
+    def ready(self, timeout: float) -> bool:
+        """Whether a new GOP may begin."""
+        return True
+
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
+        if self._encoder is None:
+            self._key, self._encoder = key, self._model.encoder(self._codec)
+        self._encoder.add(pictures)
+        self.pending += len(pictures)
+        if ends:
+            self._done.append((key, self._finish()))
+
+    def _finish(self) -> Result:
+        result, self._encoder, self.pending = _finish(self._encoder), None, 0
+        return result
+
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
+        """Keys and results of GOPs that were finished since the last call."""
+        while self._done:
+            yield self._done.popleft()
+
+    def coded(self, key: int) -> int:
+        """Frames coded of a GOP that is begun and not finished."""
+        return self.pending if self._encoder is not None and key == self._key else 0
+
+    def cut(self, key: int) -> Result | None:
+        """End a GOP with the pictures coded so far; its result, None where there are none."""
+        return self._finish() if self.coded(key) else None
+
+    def close(self) -> None:
+        """Stop; repeated calls do nothing."""
+
+
+def _work(pipe: Any, model: Model) -> None:
+    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(model.threads)
+    encoder: Any = None
+    try:
+        codec = model.load()
+        while True:
+            pictures, ends = pipe.recv()
+            if encoder is None and pictures:
+                encoder = model.encoder(codec)
+            if pictures:
+                encoder.add(pictures)
+            answer: Any = len(pictures)
+            if ends:
+                answer, encoder = encoder and _finish(encoder), None
+            pipe.send(answer)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the program is gone
+    except Exception as exc:
+        pipe.send(exc if isinstance(exc, VqvError | MemoryError) else RuntimeError(f"{type(exc).__name__}: {exc}"))
+
+
+@dataclass
+class _Task:
+    """A GOP that a worker codes. Its mini-GOPs are kept until it is done: should the worker die, another one begins anew."""
+
+    key: int
+    parts: list[list[Picture]] = field(default_factory=list)
+    sent: int = 0
+    ended: bool = False
+    coded: int = 0
+    change: threading.Condition = field(default_factory=threading.Condition)
+
+    def part(self, i: int) -> tuple[list[Picture], bool]:
+        """The i-th mini-GOP, waited for, and whether it is the last; no pictures where the GOP was ended without another."""
+        with self.change:
+            self.change.wait_for(lambda: self.ended or len(self.parts) > i)
+            self.sent = max(self.sent, i + 1)
+            return (self.parts[i] if i < len(self.parts) else []), self.ended and i >= len(self.parts) - 1
+
+    def end(self) -> None:
+        """Let the GOP end with the mini-GOPs that went to the worker."""
+        with self.change:
+            del self.parts[self.sent :]
+            self.ended = True
+            self.change.notify_all()
+
+
+class _Worker:
+    """A worker process and the pipe to it; started when it is first needed, and again when it died."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._process: Any = None
+        self._pipe: Any = None
+        self._lock = threading.Lock()
+        self._final = False
+
+    def _start(self) -> None:
+        if self._final:
+            raise EOFError
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, self._model), name="vqcodec-worker", daemon=True)
+        # ctrl-C in a terminal goes to all processes: the workers are born with it blocked, and end with the program
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        theirs.close()
+
+    def code(self, task: _Task) -> Any:
+        """The result of a GOP, None if it was ended without a picture; EOFError when the worker died."""
+        with self._lock:
+            if self._process is None:
+                self._start()
+        i, task.coded = 0, 0
+        while True:
+            pictures, ends = task.part(i)
+            try:
+                self._pipe.send((pictures, ends))
+                answer = self._pipe.recv()
+            except OSError as exc:
+                raise EOFError from exc
+            if isinstance(answer, Exception):
+                raise answer
+            if ends:
+                return answer
+            task.coded += answer
+            i += 1
+
+    def stop(self, final: bool = False) -> str:
+        """Kill the process and say how it ended; after a ``final`` stop none is started any more."""
+        with self._lock:
+            self._final |= final
+            process, self._process = self._process, None
+            if process is None:
+                return ""
+            if not final:
+                process.join(1)  # it is dying already: how is of interest
+            process.kill()
+            process.join()
+            self._pipe.close()
+        code = process.exitcode or 0
+        return f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+
+
+class Pool:
+    """Codes in ``jobs`` processes, a GOP in each. The pictures of at most ``jobs`` GOPs are held."""
+
+    def __init__(self, model: Model, jobs: int, warn: Callable[[str], None]) -> None:
+        self._workers = [_Worker(model) for _ in range(jobs)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._warn = warn
+        self._free = jobs
+        self._tasks: dict[int, _Task] = {}
+        self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._waiting: deque[tuple[int, Any]] = deque()
+        self._threads = ThreadPoolExecutor(jobs, "worker")
+        self._closed = False
+
+    @property
+    def pending(self) -> int:
+        """Frames coded of unfinished GOPs."""
+        return sum(task.coded for task in self._tasks.values())
+
+    def ready(self, timeout: float) -> bool:
+        """Whether a new GOP may begin; waits for it."""
+        if len(self._tasks) >= len(self._workers):
+            self._wait(timeout)
+        return len(self._tasks) < len(self._workers)
+
+    def _wait(self, timeout: float) -> None:
+        try:
+            key, result = self._done.get(timeout > 0, timeout or None)
+        except queue.Empty:
+            return
+        del self._tasks[key]
+        if isinstance(result, BaseException):
+            raise result
+        self._waiting.append((key, result))
+
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last. A new GOP may begin only when the pool is ready."""
+        new = key not in self._tasks
+        if new:
+            self._tasks[key] = _Task(key)
+        task = self._tasks[key]
+        with task.change:
+            task.parts.append(pictures)
+            task.ended = ends
+            task.change.notify_all()
+        if new:
+            self._threads.submit(self._serve, task)
+
+    def _serve(self, task: _Task) -> None:
+        worker = self._idle.get()
+        result: Any = None
+        try:
+            for left in reversed(range(TRIES)):
+                try:
+                    result = worker.code(task)
+                    break
+                except EOFError:
+                    how = worker.stop()
+                    if self._closed:
+                        break
+                    if not left:
+                        raise LimitError(f"worker processes for the GOP of frame {task.key} were lost {TRIES} times, the last one {how}: not enough memory?") from None
+                    self._warn(f"a worker process was lost ({how}) in the GOP of frame {task.key}, which was begun anew")
+        except BaseException as exc:
+            result = exc
+        self._idle.put(worker)
+        self._done.put((task.key, result))
+
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Any]]:
+        """Keys and results of GOPs that were finished since the last call; waits for one if a timeout is given."""
+        if not self._waiting:
+            self._wait(timeout)
+        while self._waiting or not self._done.empty():
+            if not self._waiting:
+                self._wait(0)
+            yield self._waiting.popleft()
+
+    def coded(self, key: int) -> int:
+        """Frames coded of a GOP that is begun and not finished."""
+        return self._tasks[key].coded if key in self._tasks else 0
+
+    def cut(self, key: int) -> Result | None:
+        """End a GOP after the pictures that its worker has; its result, None where there are none."""
+        task = self._tasks.get(key)
+        if task is None:
+            return None
+        task.end()
+        while key in self._tasks:
+            self._wait(0.2)
+        return next((result for k, result in self._waiting if k == key), None)
+
+    def close(self) -> None:
+        """Stop all workers at once; repeated calls do nothing."""
+        self._closed = True
+        for task in self._tasks.values():
+            task.end()
+        for worker in self._workers:
+            worker.stop(final=True)
+        self._threads.shutdown()
