@@ -1,0 +1,78 @@
+"""``vqcodec decode``: a .vqv file becomes a video file."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import DamageError
+from ..options import DecodeOptions, parse_codec_options
+from ..pipes import check_source, check_target
+from ..progress import clock
+from .shared import CONTEXT, LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, STRICT, TALK, TRACKS, choice, in_out, limits_of, progress, say, span, warn
+
+
+@click.command(context_settings=CONTEXT)
+@PATHS
+@RANGE
+@TRACKS
+@NETWORK
+@click.option("--vcodec", metavar="NAME", help="Picture codec of the output, e.g. libx264, libx265, ffv1, rawvideo; by suffix if not given.")
+@click.option("--vcodec-opts", metavar="OPTS", default="", help="Its options: crf=12:preset=fast")
+@PIX_FMT
+@STRICT
+@LIMITS
+@TALK
+def decode(
+    paths: tuple[str, ...],
+    input_: str | None,
+    output: str | None,
+    overwrite: bool,
+    start: str | None,
+    duration: str | None,
+    end: str | None,
+    no_audio: bool,
+    no_subtitles: bool,
+    no_data: bool,
+    maps: tuple[str, ...],
+    weights: str | None,
+    threads: int,
+    batch: int,
+    device: str,
+    vcodec: str | None,
+    vcodec_opts: str,
+    pix_fmt: str | None,
+    strict: bool,
+    progress_mode: str,
+    verbose: int,
+    quiet: bool,
+    **limits: int,
+) -> int:
+    """Decode a .vqv file to a video file; its suffix chooses the kind (.y4m, .mkv, .mp4, .mov, .webm, ...)."""
+    src, dst = in_out(paths, input_, output)
+    begin, length = span(start, duration, end)
+    options = DecodeOptions(
+        vcodec=vcodec,
+        vcodec_opts=parse_codec_options(vcodec_opts),
+        pix_fmt=pix_fmt,
+        start=begin,
+        duration=length,
+        threads=threads,
+        batch=batch,
+        device=device,
+        strict=strict,
+        tracks=choice(no_audio, no_subtitles, no_data, maps),
+        limits=limits_of(limits),
+    )
+    check_source(src)
+    check_target(dst, [src], overwrite)
+    from ..decoder import decode as run
+
+    with progress(progress_mode, quiet) as shown:
+        report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown)
+    for note in report.notes:
+        say(f"vqcodec: note: {note}", quiet)
+    warn(src, report.damage)
+    if not report.ok:
+        say(f"vqcodec: warning: {src} is damaged: {report.concealed} of {report.frames} frames were concealed")
+    say(f"{dst}: {report.frames} frames, {report.fps:.2f} fps, {clock(report.seconds)}", quiet)
+    return 0 if report.ok else DamageError.exit_code

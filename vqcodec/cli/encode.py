@@ -1,0 +1,105 @@
+"""``vqcodec encode``: a video file becomes a .vqv file."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import click
+
+from ..errors import DamageError
+from ..files import check_output
+from ..options import EncodeOptions, parse_gop
+from ..pipes import check_source, check_target
+from ..progress import clock, size
+from .shared import CONTEXT, NETWORK, PATHS, RANGE, STRICT, TALK, TRACKS, choice, in_out, progress, say, span, warn
+
+
+@click.command(context_settings=CONTEXT)
+@PATHS
+@click.option("-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", help="How long to search: fast, medium or slow.", show_default=True)
+@click.option("-crf", "--quality", "crf", type=int, default=EncodeOptions.crf, metavar="N", help="Quality, 0 (best) to 63 (smallest).", show_default=True)
+@click.option("-g", "--keyint", "keyint", metavar="N", help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]")
+@RANGE
+@TRACKS
+@NETWORK
+@click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
+@click.option("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")
+@click.option("--stats", metavar="FILE", help="Write a line of JSON for each frame.")
+@STRICT
+@TALK
+def encode(
+    paths: tuple[str, ...],
+    input_: str | None,
+    output: str | None,
+    overwrite: bool,
+    preset: str,
+    crf: int,
+    keyint: str | None,
+    start: str | None,
+    duration: str | None,
+    end: str | None,
+    no_audio: bool,
+    no_subtitles: bool,
+    no_data: bool,
+    maps: tuple[str, ...],
+    weights: str | None,
+    threads: int,
+    batch: int,
+    device: str,
+    jobs: int,
+    resume: bool,
+    stats: str | None,
+    strict: bool,
+    progress_mode: str,
+    verbose: int,
+    quiet: bool,
+) -> int:
+    """Encode a video file to .vqv."""
+    src, dst = in_out(paths, input_, output)
+    begin, length = span(start, duration, end)
+    options = EncodeOptions(
+        crf=crf,
+        preset=preset,
+        start=begin,
+        duration=length,
+        threads=threads,
+        batch=batch,
+        device=device,
+        strict=strict,
+        stats=stats,
+        tracks=choice(no_audio, no_subtitles, no_data, maps),
+        jobs=jobs,
+        resume=resume,
+    )
+    if keyint:
+        distance = parse_gop(keyint)
+        if distance.frames is not None and distance.frames > 128:
+            say(f"vqcodec: note: key frames are at most 128 frames apart, not {distance.frames}", quiet)
+        options = replace(options, gop=distance)
+    check_source(src)
+    check_target(dst, [src], overwrite)
+    if stats:
+        check_output(stats, [src], overwrite)
+    from ..encoder import encode as run
+    from ..interrupt import Interrupt
+
+    stopping = b"\nvqcodec: ending the file with the frames that are being coded; ctrl-C once more stops at once\n"
+    with progress(progress_mode, quiet) as shown:
+        # written without a buffer, which the signal may have come upon in the middle of its work
+        with Interrupt(lambda: os.write(2, stopping) if not quiet else None) as interrupt:
+            report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown, interrupt=interrupt)
+    for note in report.notes:
+        say(f"vqcodec: note: {src}: {note}", quiet)
+    warn(src, report.warnings)
+    say(
+        f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}), {report.bpp:.5f} bpp, {report.kbps:.2f} kbps, "
+        f"PSNR {report.psnr[0]:.3f} dB (Y {report.psnr[1]:.3f} U {report.psnr[2]:.3f} V {report.psnr[3]:.3f}), {report.fps:.2f} fps, {clock(report.seconds)}",
+        quiet,
+    )
+    if report.stopped:
+        of = f" of about {shown.total}" if shown.total else ""
+        say(f"vqcodec: stopped: {dst} holds the first {report.frames} frames{of}" + ("; --resume -y goes on" if resume else ""))
+        return 128 + signal.SIGINT
+    return DamageError.exit_code if report.corrupt else 0

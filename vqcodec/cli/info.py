@@ -1,0 +1,28 @@
+"""``vqcodec info``: what is in a .vqv file."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ..errors import DamageError
+from ..pipes import check_source
+from .shared import CONTEXT, JSON, LIMITS, WEIGHTS, limits_of
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("file", type=click.Path())
+@JSON
+@click.option("--bits", is_flag=True, help="Show where the bits of each frame went (needs the weights).")
+@WEIGHTS
+@LIMITS
+@click.option("-v", "--verbose", count=True, hidden=True)
+def info(file: str, as_json: bool, bits: bool, weights: str | None, verbose: int, **limits: int) -> int:
+    """Show size, times, quality and GOPs of a .vqv file."""
+    check_source(file)
+    from ..info import as_text, describe
+
+    result = describe(file, bits, weights, limits_of(limits))
+    click.echo(json.dumps(result, allow_nan=False) if as_json else as_text(result))
+    return 0 if result["ok"] else DamageError.exit_code

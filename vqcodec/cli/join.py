@@ -1,0 +1,33 @@
+"""``vqcodec join``: files of ranges become one."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import UsageError
+from ..files import check_input, check_output
+from ..progress import size
+from .shared import CONTEXT, say
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("paths", nargs=-1, metavar="PART... OUT", type=click.Path())
+@click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists.")
+@click.option("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default).")
+@click.option("-v", "--verbose", count=True, hidden=True)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def join(paths: tuple[str, ...], overwrite: bool, verbose: int, quiet: bool) -> int:
+    """Join .vqv files that were encoded from ranges of a video, without coding anything anew."""
+    if len(paths) < 2:
+        raise UsageError("at least one part and the output are needed")
+    *parts, dst = paths
+    if "-" in paths:
+        raise UsageError("streams (-) cannot be joined, name files")
+    for part in parts:
+        check_input(part)
+    check_output(dst, parts, overwrite)
+    from ..join import join as run
+
+    report = run(parts, dst, overwrite=overwrite)
+    say(f"{dst}: {report.parts} parts, {report.frames} frames, {report.gops} GOPs, {report.bytes} bytes ({size(report.bytes)})", quiet)
+    return 0

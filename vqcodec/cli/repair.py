@@ -1,0 +1,30 @@
+"""``vqcodec repair``: the sound part of a damaged file."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import DamageError
+from ..pipes import check_source, check_target
+from ..progress import size
+from .shared import CONTEXT, LIMITS, PATHS, in_out, limits_of, say, warn
+
+
+@click.command(context_settings=CONTEXT)
+@PATHS
+@LIMITS
+@click.option("-v", "--verbose", count=True, hidden=True)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and what was damaged.")
+def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overwrite: bool, verbose: int, quiet: bool, **limits: int) -> int:
+    """Write the sound packets of a damaged .vqv file to a new one, with header and index made anew."""
+    src, dst = in_out(paths, input_, output)
+    check_source(src)
+    check_target(dst, [src], overwrite)
+    from ..repair import repair as run
+
+    report = run(src, dst, overwrite=overwrite, limits=limits_of(limits))
+    warn(src, report.damage)
+    if not report.complete:
+        say(f"vqcodec: warning: {src} has no index: whether frames are missing at its end is not known")
+    say(f"{dst}: {report.frames} frames in {report.gops} GOPs, {report.lost} frames lost, {report.bytes} bytes ({size(report.bytes)})", quiet)
+    return 0 if report.ok else DamageError.exit_code

@@ -1,0 +1,124 @@
+"""Options and manners that commands share: what they are called, how they are read, what is said at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from ..options import Limits, Time, TrackChoice, parse_count, parse_time
+from ..progress import MODES, Progress
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def apply(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+PATHS = options(
+    click.argument("paths", nargs=-1, metavar="IN OUT", type=click.Path()),
+    click.option("-i", "input_", metavar="IN", help="The input, instead of the first argument."),
+    click.option("-o", "output", metavar="OUT", help="The output, instead of the last argument."),
+    click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists."),
+    click.option("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default)."),
+)
+RANGE = options(
+    click.option("-ss", "start", metavar="TIME", help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames)."),
+    click.option("-t", "duration", metavar="TIME", help="Length of what is taken."),
+    click.option("-to", "end", metavar="TIME", help="End, instead of the length."),
+)
+TRACKS = options(
+    click.option("-an", "no_audio", is_flag=True, help="No sound."),
+    click.option("-sn", "no_subtitles", is_flag=True, help="No subtitles."),
+    click.option("-dn", "no_data", is_flag=True, help="No data tracks."),
+    click.option("-map", "--map", "maps", multiple=True, metavar="TRACKS", help="Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a leaves out."),
+)
+NETWORK = options(
+    click.option("--weights", metavar="PATH", help="Weights of the model, if not those that come with the program."),
+    click.option("-threads", "--threads", type=int, default=0, metavar="N", help="Threads, 0 for all; never changes the result."),
+    click.option("--batch", type=int, default=0, metavar="N", help="Blocks or pictures given to the network at once, 0 for automatic."),
+    click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."),
+)
+TALK = options(
+    click.option("--progress", "progress_mode", type=click.Choice(MODES), default="auto", help="How progress is shown on stderr."),
+    click.option("-v", "--verbose", count=True, help="Say more; -vv shows where an error came from."),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+)
+WEIGHTS = click.option("--weights", metavar="PATH", help="Weights of the model, if not those that come with the program.")
+STRICT = click.option("--strict", is_flag=True, help="Write nothing when the input is damaged.")
+PIX_FMT = click.option("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
+LIMITS = options(
+    click.option("--max-pixels", type=parse_count, default=str(Limits.pixels), metavar="N", help="Largest picture.  [default: 64M]"),
+    click.option("--max-packet", type=parse_count, default=str(Limits.packet), metavar="BYTES", help="Largest packet.  [default: 64M]"),
+    click.option("--max-metadata", type=parse_count, default=str(Limits.metadata), metavar="BYTES", help="Largest header.  [default: 1M]"),
+    click.option("--max-memory", type=parse_count, default=str(Limits.memory), metavar="BYTES", help="Most memory to be taken, as estimated beforehand.  [default: 2G]"),
+    click.option("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16M]"),
+    click.option("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256k]"),
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def limits_of(given: dict[str, int]) -> Limits:
+    return Limits(**{name.removeprefix("max_"): value for name, value in given.items()})
+
+
+def say(text: str, quiet: bool = False) -> None:
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def in_out(paths: tuple[str, ...], input_: str | None, output: str | None) -> tuple[str, str]:
+    rest = list(paths)
+    src = input_ if input_ is not None else rest.pop(0) if rest else None
+    dst = output if output is not None else rest.pop(0) if rest else None
+    if src is None or dst is None or rest:
+        raise UsageError("one input and one output are needed" if not rest else f"one argument too many: {rest[0]!r}")
+    return src, dst
+
+
+def choice(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, ...]) -> TrackChoice:
+    kinds = {"audio": no_audio, "subtitle": no_subtitles, "data": no_data}
+    return TrackChoice(frozenset(k for k, off in kinds.items() if off), maps)
+
+
+def span(start: str | None, duration: str | None, end: str | None) -> tuple[Time | None, Time | None]:
+    begin = parse_time(start, "-ss") if start else None
+    if end and duration:
+        raise UsageError("-t and -to exclude each other")
+    if not end:
+        return begin, parse_time(duration, "-t") if duration else None
+    last = parse_time(end, "-to")
+    if begin is None:
+        return None, last
+    if (last.frames is None) != (begin.frames is None):
+        raise UsageError("-ss and -to must both be seconds or both be frames")
+    if (last.frames or 0) < (begin.frames or 0) or (last.seconds or 0) < (begin.seconds or 0):
+        raise UsageError("-to lies before -ss")
+    if last.frames is not None:
+        return begin, Time(frames=last.frames - (begin.frames or 0))
+    return begin, Time(seconds=(last.seconds or 0) - (begin.seconds or 0))  # type: ignore[arg-type]
+
+
+@contextmanager
+def progress(mode: str, quiet: bool) -> Iterator[Progress]:
+    """Progress on stderr, taken away at the end."""
+    shown = Progress("none" if quiet else mode)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+def warn(name: str, texts: Sequence[str]) -> None:
+    """What is wrong with a file; said even where quiet was asked for."""
+    for text in texts:
+        say(f"vqcodec: warning: {name}: {text}")
