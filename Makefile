@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install kernels demo test test-all fuzz check format train dist clean
+.PHONY: help venv install kernels demo test test-all fuzz check format docs train dist clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check: $(INSTALLED) ## Check format, lint and types.
 format: $(INSTALLED) ## Format the code and sort its imports.
 	$(BIN)/ruff check --select I --fix
 	$(BIN)/ruff format
+
+docs: $(INSTALLED) ## Write docs/commands.md from the program.
+	$(BIN)/python tools/commands.py
 
 train: $(INSTALLED) ## Train a model: CONFIG=file.
 	@test -n "$(CONFIG)" || { echo "usage: make train CONFIG=file" >&2; exit 2; }

@@ -1,11 +1,11 @@
-"""Progress on stderr: one line that is rewritten on a terminal, else a line in ten seconds, or JSON lines, or nothing."""
+"""Progress on stderr: one line that is rewritten on a terminal, else a line in ten seconds, or JSON lines (docs/progress.schema.json), or nothing."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 from .errors import UsageError
 
@@ -56,7 +56,8 @@ class Progress:
         kbps = nbytes * 8 * self.rate / frames / 1000 if nbytes and frames and self.rate else None
         predicted = nbytes * self.total / frames if nbytes and frames and self.total else None
         if self.mode == "json":
-            values = {"frames": frames, "total": self.total, "fps": fps, "bytes": nbytes, "kbps": kbps, "psnr": psnr, "elapsed": elapsed, "eta": eta, "predicted_bytes": predicted}
+            numbers = {"frames": frames, "total": self.total, "fps": fps, "bytes": nbytes, "kbps": kbps, "psnr": psnr, "elapsed": elapsed, "eta": eta, "predicted_bytes": predicted}
+            values: dict[str, Any] = {"done": False} | numbers
             self._write(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}, allow_nan=False) + "\n")
             return
         parts = [f"frame {frames}/{self.total}" if self.total else f"frame {frames}", f"{fps:.2f} fps"]

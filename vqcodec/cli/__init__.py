@@ -13,25 +13,32 @@ import click
 
 from ..errors import OutputError, UsageError, VqvError
 from ..version import __version__
+from . import messages
+from .command import CONTEXT, Group
+from .completions import completions
 from .decode import decode
 from .encode import encode
 from .info import info
 from .join import join
 from .repair import repair
-from .shared import CONTEXT, say
 from .train import train
 from .verify import verify
 
+_NO_MEMORY = "not enough memory: fewer --jobs, -threads or a smaller --batch take less"
 _WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=["vqcodec encode in.mp4 out.vqv", "vqcodec decode out.vqv out.mp4", "vqcodec encode -h         # what an encode can be told"],
+)
 @click.version_option(__version__, "-V", "--version", prog_name="vqcodec")
 def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
 
-for _command in (encode, decode, info, verify, repair, join, train):
+for _command in (encode, decode, info, verify, repair, join, train, completions):
     cli.add_command(_command)
 
 
@@ -42,6 +49,20 @@ def _terminate(signum: int, frame: object) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code (see docs/cli.md); errors are one sentence on stderr."""
     args = list(sys.argv[1:] if argv is None else argv)
+    talk = messages.begin(args)
+    code, error = 1, None
+    try:
+        code, error = _run(args)
+    except SystemExit as exc:
+        code = exc.code if isinstance(exc.code, int) else 1
+        raise
+    finally:
+        talk.close(code, error)
+    return code
+
+
+def _run(args: list[str]) -> tuple[int, str | None]:
+    """Exit code, and the sentence of an error."""
     detailed = any(a == "-vv" or a == "-vvv" for a in args)
     logging.basicConfig(format="vqcodec: %(message)s", level=logging.DEBUG if detailed else logging.WARNING)
     try:
@@ -54,34 +75,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(args=args, prog_name="vqcodec", standalone_mode=False)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else 0, None
     except click.exceptions.Exit as exc:
-        return exc.exit_code
+        return exc.exit_code, None
     except (click.Abort, KeyboardInterrupt):
-        say("vqcodec: stopped")
-        return 130
+        messages.say("vqcodec: stopped")
+        return 130, None
     except BrokenPipeError:
         return _pipe_closed()
     except SystemExit as exc:
         if exc.code == 1 and sys.stdout is not stdout:  # click's own answer to a closed pipe
             return _pipe_closed()
         raise
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message(), err=True)
+        return UsageError.exit_code, None
+    except click.UsageError as exc:
+        command = exc.ctx.command_path if exc.ctx is not None else "vqcodec"
+        return _fail(f"{exc.format_message()} ({command} -h shows how)", UsageError.exit_code, detailed)
     except click.ClickException as exc:
         return _fail(exc.format_message(), UsageError.exit_code, detailed)
     except VqvError as exc:
         return _fail(str(exc), exc.exit_code, detailed)
     except MemoryError:
-        return _fail("not enough memory", 6, detailed)
+        return _fail(_NO_MEMORY, 6, detailed)
     except OSError as exc:
         if exc.errno not in _WRITE_ERRORS:
-            return _fail(f"internal error: {type(exc).__name__}: {exc}", 1, detailed)
+            return _fail(_internal(exc), 1, detailed)
         _abandon_stdout()  # files have errors of our own that name them
         return _fail(f"standard output cannot be written: {exc.strerror or exc}", OutputError.exit_code, detailed)
     except Exception as exc:
         # torch has no common type for it: CPU and GPU allocators raise RuntimeErrors of their own
         if "OutOfMemory" in type(exc).__name__ or "can't allocate memory" in str(exc):
-            return _fail("not enough memory", 6, detailed)
-        return _fail(f"internal error: {type(exc).__name__}: {exc}", 1, detailed)
+            return _fail(_NO_MEMORY, 6, detailed)
+        return _fail(_internal(exc), 1, detailed)
+
+
+def _internal(exc: Exception) -> str:
+    return f"internal error: {type(exc).__name__}: {exc}; this is a fault of the program, -vv shows where it arose"
 
 
 def _abandon_stdout() -> None:
@@ -89,18 +120,19 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
-def _pipe_closed() -> int:
+def _pipe_closed() -> tuple[int, None]:
     _abandon_stdout()
-    return 141
+    return 141, None
 
 
-def _fail(message: str, code: int, detailed: bool) -> int:
+def _fail(message: str, code: int, detailed: bool) -> tuple[int, str]:
     if detailed:
         import traceback
 
         traceback.print_exc()
-    say("vqcodec: error: " + " ".join(message.split()))
-    return code
+    sentence = " ".join(message.split())
+    messages.current().say("vqcodec: error: " + sentence, trace=code == 1)
+    return code, sentence
 
 
 def run() -> None:

@@ -8,16 +8,19 @@ from ..errors import DamageError
 from ..options import DecodeOptions, parse_codec_options
 from ..pipes import check_source, check_target
 from ..progress import clock
-from .shared import CONTEXT, LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, STRICT, TALK, TRACKS, choice, in_out, limits_of, progress, say, span, warn
+from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
 
 
-@click.command(context_settings=CONTEXT)
+@command(
+    short_help="Decode a .vqv file to a video file.",
+    examples=["vqcodec decode in.vqv out.mp4", "vqcodec decode in.vqv out.mkv --vcodec ffv1 -ss 10 -t 5", "vqcodec decode in.vqv - | ffplay -"],
+)
 @PATHS
 @RANGE
 @TRACKS
 @NETWORK
 @click.option("--vcodec", metavar="NAME", help="Picture codec of the output, e.g. libx264, libx265, ffv1, rawvideo; by suffix if not given.")
-@click.option("--vcodec-opts", metavar="OPTS", default="", help="Its options: crf=12:preset=fast")
+@rare("--vcodec-opts", metavar="OPTS", default="", help="Its options: crf=12:preset=fast")
 @PIX_FMT
 @STRICT
 @LIMITS
@@ -74,5 +77,20 @@ def decode(
     warn(src, report.damage)
     if not report.ok:
         say(f"vqcodec: warning: {src} is damaged: {report.concealed} of {report.frames} frames were concealed")
+    finish(
+        {
+            "command": "decode",
+            "output": dst,
+            "frames": report.frames,
+            "gops": report.gops,
+            "concealed_frames": report.concealed,
+            "damaged_gops": report.damaged_gops,
+            "complete": report.complete,
+            "fps": report.fps,
+            "seconds": report.seconds,
+            "notes": report.notes,
+            "warnings": report.damage,
+        }
+    )
     say(f"{dst}: {report.frames} frames, {report.fps:.2f} fps, {clock(report.seconds)}", quiet)
     return 0 if report.ok else DamageError.exit_code

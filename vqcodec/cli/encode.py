@@ -13,20 +13,22 @@ from ..files import check_output
 from ..options import EncodeOptions, parse_gop
 from ..pipes import check_source, check_target
 from ..progress import clock, size
-from .shared import CONTEXT, NETWORK, PATHS, RANGE, STRICT, TALK, TRACKS, choice, in_out, progress, say, span, warn
+from .shared import NETWORK, PATHS, RANGE, STRICT, TALK, TRACKS, choice, command, finish, in_out, presets, progress, rare, say, span, warn
 
 
-@click.command(context_settings=CONTEXT)
+@command(examples=["vqcodec encode in.mp4 out.vqv", "vqcodec encode in.mkv out.vqv -crf 34 --jobs 0", "ffmpeg -i in.mov -f yuv4mpegpipe - | vqcodec encode - out.vqv"])
 @PATHS
-@click.option("-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", help="How long to search: fast, medium or slow.", show_default=True)
+@click.option(
+    "-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", shell_complete=presets, help="How long to search: fast, medium or slow.", show_default=True
+)
 @click.option("-crf", "--quality", "crf", type=int, default=EncodeOptions.crf, metavar="N", help="Quality, 0 (best) to 63 (smallest).", show_default=True)
 @click.option("-g", "--keyint", "keyint", metavar="N", help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]")
 @RANGE
 @TRACKS
 @NETWORK
 @click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
-@click.option("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")
-@click.option("--stats", metavar="FILE", help="Write a line of JSON for each frame.")
+@rare("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")
+@rare("--stats", metavar="FILE", type=click.Path(), help="Write a line of JSON for each frame.")
 @STRICT
 @TALK
 def encode(
@@ -93,6 +95,24 @@ def encode(
     for note in report.notes:
         say(f"vqcodec: note: {src}: {note}", quiet)
     warn(src, report.warnings)
+    finish(
+        {
+            "command": "encode",
+            "output": dst,
+            "frames": report.frames,
+            "gops": report.gops,
+            "bytes": report.bytes,
+            "bpp": report.bpp,
+            "kbps": report.kbps,
+            "psnr": dict(zip(("yuv", "y", "u", "v"), report.psnr, strict=True)) if report.frames else None,
+            "fps": report.fps,
+            "seconds": report.seconds,
+            "damaged_frames": report.corrupt,
+            "stopped": report.stopped,
+            "notes": report.notes,
+            "warnings": report.warnings,
+        }
+    )
     say(
         f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}), {report.bpp:.5f} bpp, {report.kbps:.2f} kbps, "
         f"PSNR {report.psnr[0]:.3f} dB (Y {report.psnr[1]:.3f} U {report.psnr[2]:.3f} V {report.psnr[3]:.3f}), {report.fps:.2f} fps, {clock(report.seconds)}",

@@ -8,16 +8,16 @@ import click
 
 from ..errors import DamageError
 from ..pipes import check_source
-from .shared import CONTEXT, JSON, LIMITS, WEIGHTS, limits_of
+from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, limits_of
 
 
-@click.command(context_settings=CONTEXT)
+@command(short_help="Show what is in a .vqv file.", examples=["vqcodec info in.vqv", "vqcodec info --bits in.vqv", "vqcodec info --json in.vqv | jq .psnr"])
 @click.argument("file", type=click.Path())
 @JSON
 @click.option("--bits", is_flag=True, help="Show where the bits of each frame went (needs the weights).")
 @WEIGHTS
 @LIMITS
-@click.option("-v", "--verbose", count=True, hidden=True)
+@VERBOSE
 def info(file: str, as_json: bool, bits: bool, weights: str | None, verbose: int, **limits: int) -> int:
     """Show size, times, quality and GOPs of a .vqv file."""
     check_source(file)

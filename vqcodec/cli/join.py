@@ -7,15 +7,16 @@ import click
 from ..errors import UsageError
 from ..files import check_input, check_output
 from ..progress import size
-from .shared import CONTEXT, say
+from .shared import LOG, QUIET, VERBOSE, command, say
 
 
-@click.command(context_settings=CONTEXT)
+@command(short_help="Join .vqv files of parts of a video.", examples=["vqcodec join a.vqv b.vqv out.vqv"])
 @click.argument("paths", nargs=-1, metavar="PART... OUT", type=click.Path())
 @click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists.")
 @click.option("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default).")
-@click.option("-v", "--verbose", count=True, hidden=True)
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@LOG
+@VERBOSE
+@QUIET
 def join(paths: tuple[str, ...], overwrite: bool, verbose: int, quiet: bool) -> int:
     """Join .vqv files that were encoded from ranges of a video, without coding anything anew."""
     if len(paths) < 2:

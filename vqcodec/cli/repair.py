@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import click
-
 from ..errors import DamageError
 from ..pipes import check_source, check_target
 from ..progress import size
-from .shared import CONTEXT, LIMITS, PATHS, in_out, limits_of, say, warn
+from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_of, say, warn
 
 
-@click.command(context_settings=CONTEXT)
+@command(short_help="Write the sound part of a damaged .vqv file.", examples=["vqcodec repair broken.vqv good.vqv"])
 @PATHS
 @LIMITS
-@click.option("-v", "--verbose", count=True, hidden=True)
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and what was damaged.")
+@LOG
+@VERBOSE
+@QUIET
 def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overwrite: bool, verbose: int, quiet: bool, **limits: int) -> int:
     """Write the sound packets of a damaged .vqv file to a new one, with header and index made anew."""
     src, dst = in_out(paths, input_, output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,8 +11,12 @@ import click
 from ..errors import UsageError
 from ..options import Limits, Time, TrackChoice, parse_count, parse_time
 from ..progress import MODES, Progress
+from ..rate import PRESETS
+from . import messages
+from .command import CONTEXT, command, rare
+from .messages import say, warn
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+__all__ = ["CONTEXT", "command", "rare", "say", "warn"]  # and all below
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -24,12 +28,18 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return apply
 
 
+def _told_in_json(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not ctx.resilient_parsing:
+        messages.current().json = value == "json"
+    return value
+
+
 PATHS = options(
     click.argument("paths", nargs=-1, metavar="IN OUT", type=click.Path()),
-    click.option("-i", "input_", metavar="IN", help="The input, instead of the first argument."),
-    click.option("-o", "output", metavar="OUT", help="The output, instead of the last argument."),
+    rare("-i", "input_", metavar="IN", type=click.Path(), help="The input, instead of the first argument."),
+    rare("-o", "output", metavar="OUT", type=click.Path(), help="The output, instead of the last argument."),
     click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists."),
-    click.option("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default)."),
+    rare("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default)."),
 )
 RANGE = options(
     click.option("-ss", "start", metavar="TIME", help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames)."),
@@ -37,43 +47,52 @@ RANGE = options(
     click.option("-to", "end", metavar="TIME", help="End, instead of the length."),
 )
 TRACKS = options(
-    click.option("-an", "no_audio", is_flag=True, help="No sound."),
-    click.option("-sn", "no_subtitles", is_flag=True, help="No subtitles."),
-    click.option("-dn", "no_data", is_flag=True, help="No data tracks."),
-    click.option("-map", "--map", "maps", multiple=True, metavar="TRACKS", help="Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a leaves out."),
+    rare("-an", "no_audio", is_flag=True, help="No sound."),
+    rare("-sn", "no_subtitles", is_flag=True, help="No subtitles."),
+    rare("-dn", "no_data", is_flag=True, help="No data tracks."),
+    rare("-map", "--map", "maps", multiple=True, metavar="TRACKS", help="Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a leaves out."),
 )
 NETWORK = options(
-    click.option("--weights", metavar="PATH", help="Weights of the model, if not those that come with the program."),
+    rare("--weights", metavar="PATH", type=click.Path(), help="Weights of the model, if not those that come with the program."),
     click.option("-threads", "--threads", type=int, default=0, metavar="N", help="Threads, 0 for all; never changes the result."),
-    click.option("--batch", type=int, default=0, metavar="N", help="Blocks or pictures given to the network at once, 0 for automatic."),
-    click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."),
+    rare("--batch", type=int, default=0, metavar="N", help="Blocks or pictures given to the network at once, 0 for automatic."),
+    rare("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."),
 )
+LOG = rare("--log-file", metavar="FILE", type=click.Path(), help="Append all messages to this file, with times and levels.")
+VERBOSE = rare("-v", "--verbose", count=True, help="-vv shows where an error came from.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 TALK = options(
-    click.option("--progress", "progress_mode", type=click.Choice(MODES), default="auto", help="How progress is shown on stderr."),
-    click.option("-v", "--verbose", count=True, help="Say more; -vv shows where an error came from."),
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    rare("--progress", "progress_mode", type=click.Choice(MODES), default="auto", callback=_told_in_json, is_eager=True, help="How progress is shown on stderr."),
+    LOG,
+    VERBOSE,
+    QUIET,
 )
-WEIGHTS = click.option("--weights", metavar="PATH", help="Weights of the model, if not those that come with the program.")
-STRICT = click.option("--strict", is_flag=True, help="Write nothing when the input is damaged.")
-PIX_FMT = click.option("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
+WEIGHTS = rare("--weights", metavar="PATH", type=click.Path(), help="Weights of the model, if not those that come with the program.")
+STRICT = rare("--strict", is_flag=True, help="Write nothing when the input is damaged.")
+PIX_FMT = rare("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
 LIMITS = options(
-    click.option("--max-pixels", type=parse_count, default=str(Limits.pixels), metavar="N", help="Largest picture.  [default: 64M]"),
-    click.option("--max-packet", type=parse_count, default=str(Limits.packet), metavar="BYTES", help="Largest packet.  [default: 64M]"),
-    click.option("--max-metadata", type=parse_count, default=str(Limits.metadata), metavar="BYTES", help="Largest header.  [default: 1M]"),
-    click.option("--max-memory", type=parse_count, default=str(Limits.memory), metavar="BYTES", help="Most memory to be taken, as estimated beforehand.  [default: 2G]"),
-    click.option("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16M]"),
-    click.option("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256k]"),
+    rare("--max-pixels", type=parse_count, default=str(Limits.pixels), metavar="N", help="Largest picture.  [default: 64M]"),
+    rare("--max-packet", type=parse_count, default=str(Limits.packet), metavar="BYTES", help="Largest packet.  [default: 64M]"),
+    rare("--max-metadata", type=parse_count, default=str(Limits.metadata), metavar="BYTES", help="Largest header.  [default: 1M]"),
+    rare("--max-memory", type=parse_count, default=str(Limits.memory), metavar="BYTES", help="Most memory to be taken, as estimated beforehand.  [default: 2G]"),
+    rare("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16M]"),
+    rare("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256k]"),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def presets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of presets, for the completion of a shell."""
+    return [name for name in PRESETS if name.startswith(incomplete)]
+
+
+def finish(result: dict[str, Any]) -> None:
+    """What was made, for the last line of ``--progress json``."""
+    messages.current().result = result
+
+
 def limits_of(given: dict[str, int]) -> Limits:
     return Limits(**{name.removeprefix("max_"): value for name, value in given.items()})
-
-
-def say(text: str, quiet: bool = False) -> None:
-    if not quiet:
-        click.echo(text, err=True)
 
 
 def in_out(paths: tuple[str, ...], input_: str | None, output: str | None) -> tuple[str, str]:
@@ -81,7 +100,7 @@ def in_out(paths: tuple[str, ...], input_: str | None, output: str | None) -> tu
     src = input_ if input_ is not None else rest.pop(0) if rest else None
     dst = output if output is not None else rest.pop(0) if rest else None
     if src is None or dst is None or rest:
-        raise UsageError("one input and one output are needed" if not rest else f"one argument too many: {rest[0]!r}")
+        raise UsageError("one input and one output are needed" if not rest else f"one argument too many: {rest[0]!r}; a name with spaces needs quotes")
     return src, dst
 
 
@@ -110,15 +129,9 @@ def span(start: str | None, duration: str | None, end: str | None) -> tuple[Time
 
 @contextmanager
 def progress(mode: str, quiet: bool) -> Iterator[Progress]:
-    """Progress on stderr, taken away at the end."""
-    shown = Progress("none" if quiet else mode)
+    """Progress on stderr, taken away at the end. A quiet run shows it only where it was asked for."""
+    shown = Progress("none" if quiet and mode == "auto" else mode)
     try:
         yield shown
     finally:
         shown.close()
-
-
-def warn(name: str, texts: Sequence[str]) -> None:
-    """What is wrong with a file; said even where quiet was asked for."""
-    for text in texts:
-        say(f"vqcodec: warning: {name}: {text}")

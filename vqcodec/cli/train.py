@@ -6,14 +6,15 @@ import click
 
 from ..errors import UsageError
 from ..files import check_input
-from .shared import CONTEXT
+from .shared import LOG, VERBOSE, command
 
 
-@click.command(context_settings=CONTEXT)
+@command(examples=["vqcodec train train.toml", "vqcodec train train.toml --resume"])
 @click.argument("config", type=click.Path())
 @click.option("--resume", is_flag=True, help="Go on where an earlier run was stopped.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run trained.")
-@click.option("-v", "--verbose", count=True, hidden=True)
+@LOG
+@VERBOSE
 def train(config: str, resume: bool, restart: bool, verbose: int) -> int:
     """Train a model as CONFIG says."""
     if resume and restart:

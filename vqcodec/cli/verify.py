@@ -9,10 +9,10 @@ import click
 from ..errors import DamageError
 from ..options import DecodeOptions
 from ..pipes import check_source
-from .shared import CONTEXT, JSON, LIMITS, NETWORK, TALK, limits_of, progress, warn
+from .shared import JSON, LIMITS, NETWORK, TALK, command, finish, limits_of, progress, warn
 
 
-@click.command(context_settings=CONTEXT)
+@command(short_help="Check a .vqv file and its pixels.", examples=["vqcodec verify in.vqv", "vqcodec verify --fast --json in.vqv"])
 @click.argument("file", type=click.Path())
 @click.option("--fast", is_flag=True, help="Check the file's checksums only, without decoding.")
 @JSON
@@ -27,6 +27,7 @@ def verify(file: str, fast: bool, as_json: bool, weights: str | None, threads: i
 
     with progress(progress_mode, quiet) as shown:
         result = run(file, fast, weights=weights, options=options, progress=shown)
+    finish({"command": "verify"} | result)
     if as_json:
         click.echo(json.dumps(result, allow_nan=False))
     else:

@@ -6,6 +6,7 @@ each stage, the pairs, ``train.log``. A run that was stopped goes on where its l
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import tomllib
@@ -157,6 +158,7 @@ class Recipe:
     def log(self, text: str) -> None:
         line = f"{time.strftime('%H:%M:%S')} {text}"
         print(line, file=sys.stderr, flush=True)
+        logging.getLogger("vqcodec").info(text)  # for --log-file
         with open(self.c.folder / "train.log", "a") as f:
             f.write(line + "\n")
 

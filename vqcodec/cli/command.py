@@ -1,0 +1,98 @@
+"""Commands with a short help of what is used most (``-h``) and a long one of everything (``--help-all``)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import click
+
+from ..version import __version__
+from . import messages
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+_ALL = "vqcodec.help-all"
+
+
+class Rare(click.Option):
+    """An option that the short help leaves out."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        return super().get_help_record(ctx) if ctx.meta.get(_ALL) else None
+
+
+rare: Callable[..., Callable[[Any], Any]] = partial(click.option, cls=Rare)
+
+
+def everything(ctx: click.Context) -> click.Context:
+    """A context in which help shows all options."""
+    ctx.meta[_ALL] = True
+    return ctx
+
+
+def long_help(command: click.Command, ctx: click.Context) -> str:
+    """The help of a command with all its options; of a group with that of all its commands behind it."""
+    texts = [command.get_help(everything(ctx))]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            child = command.get_command(ctx, name)
+            if child is not None and not child.hidden:
+                texts.append(long_help(child, click.Context(child, ctx, name)))
+    return "\n\n\n".join(texts)
+
+
+def _show_all(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(long_help(ctx.command, ctx), color=ctx.color)
+        ctx.exit()
+
+
+class _Helpful(click.Command):
+    """``examples``: lines of a shell shown below the options."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+        self.params.append(click.Option(["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_show_all, help="Show all options and exit."))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as exc:
+            # of -presset click tells no more than its first letter
+            whole = next((a for a in given if exc.option_name.startswith("-") and a.startswith(exc.option_name)), exc.option_name)
+            raise click.NoSuchOption(whole.partition("=")[0], possibilities=[name for p in self.get_params(ctx) for name in p.opts], ctx=ctx) from exc
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+        if not ctx.meta.get(_ALL) and any(isinstance(p, Rare) for p in self.get_params(ctx)):
+            formatter.write_paragraph()
+            formatter.write_text(f"{ctx.command_path} --help-all shows more options.")
+
+
+class Command(_Helpful):
+    """A command; its option ``--log-file``, if it has one, is dealt with here."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        talk = messages.current()
+        path = ctx.params.pop("log_file", None)
+        if path is not None:
+            talk.open_log(path, [name for value in ctx.params.values() for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str) and name])
+            talk.say(f"vqcodec {__version__}: {shlex.join(talk.args)}", quiet=True)
+        return super().invoke(ctx)
+
+
+class Group(_Helpful, click.Group):
+    """The program; its commands are listed in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+command: Callable[..., Callable[[Any], click.Command]] = partial(click.command, cls=Command, context_settings=CONTEXT)

@@ -1,0 +1,127 @@
+"""What a run says: sentences on standard error, the same with times and levels in a log file, and the last line of ``--progress json``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from ..errors import OutputError, UsageError
+
+_PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
+_COLOURS = {"warning": "yellow", "error": "red"}
+_LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
+_LOG = logging.getLogger("vqcodec")  # of the log file alone; the root logger tells other libraries' warnings to both
+_LOG.setLevel(logging.INFO)
+_LOG.propagate = False
+
+
+class _LogFile(logging.FileHandler):
+    """Appends to a file. Where that fails the work goes on, and it is said once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        failure = sys.exc_info()[1]
+        _detach(self)
+        click.echo(f"vqcodec: warning: {self.baseFilename}: the log cannot be written any more: {getattr(failure, 'strerror', None) or failure}", err=True)
+
+
+def _detach(handler: logging.Handler) -> None:
+    for logger in (_LOG, logging.getLogger()):
+        logger.removeHandler(handler)
+    try:
+        handler.close()
+    except OSError:
+        pass  # a full disk, which was told already
+
+
+class Talk:
+    """One run of the program. ``json``: progress is told in JSON; ``result``: what the last line of it holds."""
+
+    def __init__(self, args: Sequence[str] = ()) -> None:
+        self.args = list(args)
+        self.json = False
+        self.result: dict[str, Any] | None = None
+        self._file: _LogFile | None = None
+
+    def say(self, text: str, quiet: bool = False, trace: bool = False) -> None:
+        """A sentence; that it is a note, a warning or an error is told by its beginning. Even a quiet run puts it into the log, with ``trace`` where it arose."""
+        match = _PREFIX.match(text)
+        kind = match[1] if match else ""
+        if self._file is not None:
+            message = text.strip() if match is None else text[match.end() :]
+            _LOG.log(_LEVELS.get(kind, logging.INFO), message.replace("\n", "\\n"), exc_info=trace)
+        # what was made stands in the result of --progress json
+        if not quiet and not (self.json and not text.startswith("vqcodec: ")):
+            if match and kind in _COLOURS and coloured(sys.stderr):
+                text = click.style(text[: match.end() - 1], fg=_COLOURS[kind], bold=True) + text[match.end() - 1 :]
+            click.echo(text, err=True)
+
+    def open_log(self, path: str, others: Iterable[str]) -> None:
+        """Append all that is said from now on to ``path``; UsageError where that is one of the ``others`` or no text, OutputError where it can't be written."""
+        if any(os.path.realpath(path) == os.path.realpath(name) or _same_file(path, name) for name in others):
+            raise UsageError(f"{path}: the log and another file of the command are the same: name a new file")
+        try:
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    if b"\0" in file.read(4096):
+                        raise UsageError(f"{path}: no text, so it is no log to go on with: name a new file")
+            self._file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
+        except OSError as exc:
+            raise OutputError(f"{path}: the log cannot be written: {exc.strerror or exc}") from exc
+        self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+        for logger in (_LOG, logging.getLogger()):
+            logger.addHandler(self._file)
+
+    def close(self, code: int, error: str | None) -> None:
+        """The end, with its exit code."""
+        if self.json:
+            line = {"done": True, "exit_code": code, "error": error, "result": self.result}
+            click.echo(json.dumps(line, allow_nan=False), err=True)
+        if self._file is not None:
+            _LOG.info("exit code %d", code)
+            _detach(self._file)
+            self._file = None
+
+
+def coloured(stream: Any) -> bool:
+    """Whether a stream is a terminal that shows colours, and nobody asked for none (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream is not None and stream.isatty()
+
+
+def _same_file(a: str, b: str) -> bool:
+    try:
+        return os.path.samefile(a, b)
+    except (OSError, ValueError):
+        return False
+
+
+_talk = Talk()
+
+
+def begin(args: Sequence[str]) -> Talk:
+    """A run with these arguments; what is said from now on is its own."""
+    global _talk
+    _talk = Talk(args)
+    return _talk
+
+
+def current() -> Talk:
+    """The run that is on."""
+    return _talk
+
+
+def say(text: str, quiet: bool = False) -> None:
+    """A sentence on standard error unless ``quiet``, and in the log."""
+    _talk.say(text, quiet)
+
+
+def warn(name: str, texts: Sequence[str]) -> None:
+    """What is wrong with a file; said even where quiet was asked for."""
+    for text in texts:
+        say(f"vqcodec: warning: {name}: {text}")
