@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from .errors import VqvError
-from .options import DecodeOptions, EncodeOptions
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import DamageError, InputError, LimitError, OutputError, UsageError, VqvError, WeightsError
+from .options import DecodeOptions, EncodeOptions, Limits, Time
+from .progress import ProgressEvent
 from .version import __version__
 
-__all__ = ["DecodeOptions", "EncodeOptions", "VqvError", "__version__", "decode", "encode"]
+if TYPE_CHECKING:
+    from .decoder import DecodeReport as DecodeReport
+    from .decoder import decode as decode
+    from .encoder import EncodeReport as EncodeReport
+    from .encoder import encode as encode
+
+# what pulls in PyAV, numba or torch is imported when it is asked for
+_LATER = {"encode": "encoder", "EncodeReport": "encoder", "decode": "decoder", "DecodeReport": "decoder"}
+
+__all__ = [
+    "DamageError",
+    "DecodeOptions",
+    "DecodeReport",
+    "EncodeOptions",
+    "EncodeReport",
+    "InputError",
+    "LimitError",
+    "Limits",
+    "OutputError",
+    "ProgressEvent",
+    "Time",
+    "UsageError",
+    "VqvError",
+    "WeightsError",
+    "__version__",
+    "decode",
+    "encode",
+]
 
 
-def __getattr__(name: str):  # type: ignore[no-untyped-def]
-    # encode and decode pull in PyAV and torch: imported when asked for
-    if name == "encode":
-        from .encoder import encode
-
-        return encode
-    if name == "decode":
-        from .decoder import decode
-
-        return decode
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -16,10 +17,10 @@ from .conceal import Gap, lost_times
 from .container import GopPayload
 from .errors import DamageError, DamageLog, LimitError, UsageError, VqvError, WeightsError
 from .files import atomic_path
-from .options import MAX_BATCH, DecodeOptions, Limits, Time, automatic_batch
+from .options import MAX_BATCH, DecodeOptions, Limits, Time, automatic_batch, changed
 from .picture import Picture
 from .pipes import PIPE, check_source, check_target, source_path, target_file
-from .progress import Progress
+from .progress import Meter, ProgressCallback, as_meter
 from .scan import ContainerReader
 from .tracks import StoredTracks
 
@@ -248,21 +249,26 @@ def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: 
 
 
 def decode(
-    src: str,
-    dst: str,
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
     options: DecodeOptions | None = None,
     *,
     weights: str | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | Meter | None = None,
+    **changes: Any,
 ) -> DecodeReport:
     """Decode a .vqv file to a video file of the kind of its suffix.
 
+    ``changes`` are fields of DecodeOptions, such as ``vcodec="ffv1"``, in the place of those of ``options``. ``progress`` is called with a
+    ProgressEvent after each frame; what it raises ends the decoding, and then nothing is written.
     Damaged GOPs keep their frame count and times: their frames are blended from the pictures around them and are reported
     in ``damage``; with ``options.strict`` any damage raises DamageError and nothing is written. Eight-bit sources give 8-bit
     pictures, others 10 bits. Raises UsageError, InputError, DamageError, OutputError, LimitError, WeightsError.
     """
-    options = options or DecodeOptions()
+    src, dst = os.fspath(src), os.fspath(dst)
+    options = changed(options or DecodeOptions(), changes)
+    progress = as_meter(progress)
     check_source(src)
     check_target(dst, [src], overwrite)
     report = DecodeReport()
@@ -343,13 +349,14 @@ def open_reader(stack: ExitStack, src: str, limits: Limits | None = None) -> Con
         raise type(exc)(f"{src}: {exc}") from exc
 
 
-def verify(path: str, fast: bool = False, *, weights: str | None = None, options: DecodeOptions | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def verify(path: str, fast: bool = False, *, weights: str | None = None, options: DecodeOptions | None = None, progress: ProgressCallback | Meter | None = None) -> dict[str, Any]:
     """Check a file: all checksums of the container, and unless ``fast`` every decoded pixel against the encoder's.
 
     A dict with file, complete, ok, pixels_checked, frames, gops, bytes, damaged_gops and damage (list of sentences).
     """
     report = DecodeReport()
     options = options or DecodeOptions()
+    progress = as_meter(progress)
     with ExitStack() as stack:
         reader = open_reader(stack, path, options.limits)
         report.complete = reader.complete

@@ -22,10 +22,10 @@ from .files import atomic_output, check_output
 from .interrupt import Interrupt
 from .journal import Journal, open_journal, tag
 from .metrics import psnr_yuv
-from .options import EncodeOptions
+from .options import EncodeOptions, changed
 from .picture import Picture
 from .pipes import PIPE, check_source, check_target, is_stream, same_output, target_file, video_source
-from .progress import Progress
+from .progress import Meter, ProgressCallback, as_meter
 from .scenes import GopCutter
 from .tracks import DESCRIPTION, TrackWriter, clip_chapters
 from .version import __version__
@@ -237,9 +237,7 @@ class _Output:
 class _Pipeline:
     """State of one encode: from pictures to the packets of the journal."""
 
-    def __init__(
-        self, coder: Local | Pool, journal: Journal, cutter: GopCutter, step: int, report: EncodeReport, stats: Any, progress: Progress | None, interrupt: Interrupt
-    ) -> None:
+    def __init__(self, coder: Local | Pool, journal: Journal, cutter: GopCutter, step: int, report: EncodeReport, stats: Any, progress: Meter | None, interrupt: Interrupt) -> None:
         self._coder, self._journal, self._cutter = coder, journal, cutter
         self._report, self._stats, self._step, self._progress, self._interrupt = report, stats, step, progress, interrupt
         self._gop = _Gop(0)
@@ -336,16 +334,20 @@ class _Pipeline:
 
 
 def encode(
-    src_path: str,
-    dst_path: str,
+    src_path: str | os.PathLike[str],
+    dst_path: str | os.PathLike[str],
     options: EncodeOptions | None = None,
     *,
     weights: str | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | Meter | None = None,
     interrupt: Interrupt | None = None,
+    **changes: Any,
 ) -> EncodeReport:
     """Encode the first video stream of a file to a .vqv file, which appears under its name only when complete.
+
+    ``changes`` are fields of EncodeOptions, such as ``crf=30``, in the place of those of ``options``. ``progress`` is called with a ProgressEvent after
+    some frames, from this thread; what it raises ends the encode, and then nothing is written.
 
     The bytes depend on the pictures, the options and the weights, not on threads, ``options.jobs`` or ``options.resume``. A damaged source is coded as
     far as it can be read and counted in ``corrupt``; with ``options.strict`` it raises DamageError and nothing is written. An ``interrupt`` ends
@@ -353,8 +355,10 @@ def encode(
     kept beside the output, and gone on with where it is there already.
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
-    options = options or EncodeOptions()
+    src_path, dst_path = os.fspath(src_path), os.fspath(dst_path)
+    options = changed(options or EncodeOptions(), changes)
     interrupt = interrupt or Interrupt()
+    progress = as_meter(progress)
     check_source(src_path)
     check_target(dst_path, [src_path], overwrite)
     if options.resume and (is_stream(src_path) or dst_path == PIPE):

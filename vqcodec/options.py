@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from typing import Any, TypeVar
 
 from . import container
 from .errors import UsageError
@@ -221,3 +222,15 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         _check_common(self.threads, self.batch, self.device)
+
+
+Options = TypeVar("Options", EncodeOptions, DecodeOptions)
+
+
+def changed(options: Options, changes: dict[str, Any]) -> Options:
+    """The options with other values in some fields; UsageError for names that are none."""
+    names = [f.name for f in fields(options)]
+    for name in changes:
+        if name not in names:
+            raise UsageError(f"{name!r} is no option of {type(options).__name__}, allowed are {', '.join(names)}")
+    return replace(options, **changes)

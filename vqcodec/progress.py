@@ -1,10 +1,15 @@
-"""Progress on stderr: one line that is rewritten on a terminal, else a line in ten seconds, or JSON lines (docs/progress.schema.json), or nothing."""
+"""Progress of encoding and decoding: events for a callable, and the callable that shows them on stderr.
+
+On a terminal it is one line that is rewritten, else a line in ten seconds, or JSON lines (docs/progress.schema.json), or nothing.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from .errors import UsageError
@@ -28,48 +33,96 @@ def size(n: float) -> str:
     return ""
 
 
-class Progress:
-    """Reports frames done of ``total`` (None where unknown); ``rate`` in frames per second of video gives kbps."""
+@dataclass(frozen=True)
+class ProgressEvent:
+    """How far an encode, a decode or a check is."""
+
+    frames: int  # done so far
+    total: int | None  # frames of the whole, None where unknown
+    elapsed: float  # seconds since the work began
+    bytes: int | None = None  # written for the frames done; None where nothing is encoded
+    psnr: float | None = None  # of the frames done, weighted 6:1:1, in dB
+    rate: float | None = None  # frames a second of the video, None where unknown
+
+    @property
+    def fps(self) -> float:
+        """Frames done a second."""
+        return self.frames / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go at this speed."""
+        return (self.total - self.frames) / self.fps if self.total and self.fps and self.total >= self.frames else None
+
+    @property
+    def kbps(self) -> float | None:
+        """Kilobits per second of video so far."""
+        return self.bytes * 8 * self.rate / self.frames / 1000 if self.bytes and self.frames and self.rate else None
+
+    @property
+    def predicted_bytes(self) -> float | None:
+        """Size of the whole, if it goes on as it went."""
+        return self.bytes * self.total / self.frames if self.bytes and self.frames and self.total else None
+
+
+ProgressCallback = Callable[[ProgressEvent], object]
+
+
+class Meter:
+    """Where a pipeline reports to: makes events of counts and gives them to ``callback``."""
+
+    def __init__(self, callback: ProgressCallback, total: int | None = None, rate: float | None = None) -> None:
+        self._callback = callback
+        self.total, self.rate = total, rate
+        self._begin = time.monotonic()
+
+    def update(self, frames: int, bytes: int | None = None, psnr: float | None = None) -> None:
+        """``frames`` done so far, ``bytes`` written for them, PSNR in dB of them."""
+        self._callback(ProgressEvent(frames, self.total, time.monotonic() - self._begin, bytes, psnr, self.rate))
+
+
+def as_meter(progress: ProgressCallback | Meter | None) -> Meter | None:
+    """What a pipeline reports to for the callable, if any, that its caller gave."""
+    return progress if progress is None or isinstance(progress, Meter) else Meter(progress)
+
+
+class Progress(Meter):
+    """Shows frames done of ``total`` (None where unknown); ``rate`` in frames per second of video gives kbps."""
 
     def __init__(self, mode: str = "auto", total: int | None = None, rate: float | None = None, stream: TextIO | None = None) -> None:
         if mode not in MODES:
             raise UsageError(f"progress: {mode!r} is unknown, allowed are {', '.join(MODES)}")
+        super().__init__(self.show, total, rate)
         self._out = stream if stream is not None else sys.stderr
         self._tty = mode == "bar" or (mode == "auto" and self._out.isatty())
         self.mode = mode
-        self.total, self.rate = total, rate
-        self._begin = self._shown = time.monotonic()
+        self._shown = 0.0  # elapsed when something was last shown
         self._width = 0
 
-    def update(self, frames: int, bytes: int | None = None, psnr: float | None = None) -> None:
-        """``frames`` done so far, ``bytes`` written for them, PSNR in dB of them; prints when it is time to."""
-        now = time.monotonic()
+    def show(self, event: ProgressEvent) -> None:
+        """Print when it is time to."""
         interval = _BAR_INTERVAL if self._tty else _LINE_INTERVAL if self.mode == "auto" else 1.0
-        if self.mode == "none" or now - self._shown < interval:
+        if self.mode == "none" or event.elapsed - self._shown < interval:
             return
-        self._shown = now
-        self._print(frames, bytes, psnr, now - self._begin)
+        self._shown = event.elapsed
+        self._print(event)
 
-    def _print(self, frames: int, nbytes: int | None, psnr: float | None, elapsed: float) -> None:
-        fps = frames / elapsed if elapsed > 0 else 0.0
-        eta = (self.total - frames) / fps if self.total and fps and self.total >= frames else None
-        kbps = nbytes * 8 * self.rate / frames / 1000 if nbytes and frames and self.rate else None
-        predicted = nbytes * self.total / frames if nbytes and frames and self.total else None
+    def _print(self, e: ProgressEvent) -> None:
         if self.mode == "json":
-            numbers = {"frames": frames, "total": self.total, "fps": fps, "bytes": nbytes, "kbps": kbps, "psnr": psnr, "elapsed": elapsed, "eta": eta, "predicted_bytes": predicted}
-            values: dict[str, Any] = {"done": False} | numbers
+            names = ("frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
+            values: dict[str, Any] = {"done": False} | {name: getattr(e, name) for name in names}
             self._write(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}, allow_nan=False) + "\n")
             return
-        parts = [f"frame {frames}/{self.total}" if self.total else f"frame {frames}", f"{fps:.2f} fps"]
-        if kbps is not None:
-            parts.append(f"{kbps:.1f} kbps")
-        if psnr is not None:
-            parts.append(f"PSNR {psnr:.2f} dB")
-        parts.append(clock(elapsed))
-        if eta is not None:
-            parts.append(f"ETA {clock(eta)}")
-        if predicted is not None:
-            parts.append(f"about {size(predicted)}")
+        parts = [f"frame {e.frames}/{e.total}" if e.total else f"frame {e.frames}", f"{e.fps:.2f} fps"]
+        if e.kbps is not None:
+            parts.append(f"{e.kbps:.1f} kbps")
+        if e.psnr is not None:
+            parts.append(f"PSNR {e.psnr:.2f} dB")
+        parts.append(clock(e.elapsed))
+        if e.eta is not None:
+            parts.append(f"ETA {clock(e.eta)}")
+        if e.predicted_bytes is not None:
+            parts.append(f"about {size(e.predicted_bytes)}")
         line = "  ".join(parts)
         if self._tty:
             self._write("\r" + line.ljust(self._width))
