@@ -1,13 +1,14 @@
 """Is a video file whole? Demuxers skip what they can't read and say nothing; the frame of a file tells.
 
-Only the nesting and order of a file's parts are looked at, never their content: EBML elements of Matroska, packets of MPEG-TS and their
-counters, boxes of mp4, chunks of AVI.
+Only the nesting and order of a file's parts are looked at, and their checksums where they have them, never their content: EBML elements of
+Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4, chunks of AVI.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy as np
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 # children of a segment; a cluster of unknown length ends with one of them
 _TOP = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0x1B538667}
-_ANYWHERE = {0xEC, 0xBF}  # void, CRC-32
+_VOID, _CRC = 0xEC, 0xBF
+_ANYWHERE = {_VOID, _CRC}
 _IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
+_CRC_CHUNK = 1 << 20  # bytes read together
 _TS_CHUNK = 1 << 16  # packets looked at together
 
 
@@ -34,6 +37,17 @@ def _ebml(data: mmap.mmap, pos: int, end: int) -> tuple[int, int, int | None] | 
     number = int.from_bytes(data[pos:at], "big")
     size = int.from_bytes(data[at : at + m], "big") & ((1 << 7 * m) - 1)
     return number, at + m, None if size == (1 << 7 * m) - 1 else at + m + size
+
+
+def _fails_its_checksum(data: mmap.mmap, begin: int, stop: int) -> bool:
+    """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and what follows has another one."""
+    first = _ebml(data, begin, stop)
+    if first is None or first[0] != _CRC or first[2] != first[1] + 4 or first[2] > stop:
+        return False
+    crc = 0
+    for at in range(first[2], stop, _CRC_CHUNK):
+        crc = zlib.crc32(data[at : min(stop, at + _CRC_CHUNK)], crc)
+    return crc != int.from_bytes(data[first[1] : first[2]], "little")
 
 
 def _matroska(data: mmap.mmap, size: int) -> Iterator[int]:
@@ -62,8 +76,11 @@ def _matroska(data: mmap.mmap, size: int) -> Iterator[int]:
             if stop is None or stop > end:
                 yield pos
                 return
+            if number not in _ANYWHERE and _fails_its_checksum(data, begin, stop):
+                yield pos
             pos = stop
             continue
+        whole = True
         at, limit = begin, min(end, stop) if stop is not None else end
         while at < limit:
             child = _ebml(data, at, limit)
@@ -71,10 +88,13 @@ def _matroska(data: mmap.mmap, size: int) -> Iterator[int]:
                 break
             if child is None or child[0] not in _IN_CLUSTER or child[2] is None or child[2] > limit:
                 yield at
+                whole = False
                 following = data.find(_CLUSTER.to_bytes(4, "big"), at + 1, end)
                 at = following if following >= 0 else end
                 break
             at = child[2]
+        if whole and stop == at and _fails_its_checksum(data, begin, stop):
+            yield pos
         pos = at
 
 

@@ -130,6 +130,8 @@ class VideoSource:
         if max(context.width, context.height) > self._limits.side or context.width * context.height > self._limits.pixels:
             self.close()
             raise LimitError(f"{self.name}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
+        # what several threads make of damaged pictures depends on which of them is first; the encoder is slower than one of them
+        context.thread_count = 1
         self.rate = _bounded(self._stream.average_rate) or _bounded(self._stream.guessed_rate)
         base = self._stream.time_base
         if base is None or _bounded(base) != base:
