@@ -73,7 +73,9 @@ def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, ba
 
 
 def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) -> list[dict]:
-    return [{"frame": i, "type": "I", "level": 0, "bits": {"codes": 8.0 * len(body) / frames}} for i in range(frames)]
+    sizes = [len(body) // frames] * (frames - 1)
+    sizes.append(len(body) - sum(sizes))
+    return [{"frame": i, "type": "IPB"[min(i, 2)], "level": min(i, 2), "bytes": n, "bits": {"codes": 8.0 * n}} for i, n in enumerate(sizes)]
 
 
 @pytest.fixture

@@ -175,7 +175,10 @@ def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> Non
             assert sum(s["bits"].values()) == pytest.approx(8 * s["bytes"], abs=0.5)
     for a, b in zip(r.stats, rows, strict=True):
         assert a["bytes"] == b["bytes"] and a["q"] == b["q"]
-        assert all(abs(a["bits"][k] - b["bits"][k]) < 1 for k in ("motion", "header", "direct", "hyper", "latent", "detail"))
+        assert all(abs(a["bits"][k] - b["bits"][k]) < 1 for k in frame.ELEMENTS)
+        assert all(a.get(k) == b.get(k) for k in ("skip", "merged", "bi", "direct", "leaves"))
+    assert all(s["skip"] <= min(s["merged"], s["direct"]) and s["lambda"] > 0 and len(s["psnr"]) == 3 for s in r.stats[1:])
+    assert sum(s["bits"]["vectors"] for s in rows) > 100 and sum(s["bits"]["modes"] for s in rows) > 100 and rows[0]["bits"]["vectors"] == rows[0]["bits"]["modes"] == 0
     overhead = len(r.body) - sum(s["bytes"] for s in rows)
     assert overhead == LEVELS + sum(1 + (s["bytes"] > 127) for s in rows)
 

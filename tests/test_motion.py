@@ -183,7 +183,7 @@ def motion(
     data = out[: int(entropy.finish(st, out))].tobytes()
     buf, ctx2 = np.frombuffer(data, np.uint8), entropy.new_contexts(CONTEXTS)
     sd = entropy.decoder_state(buf)
-    assert decode_motion(sd, buf, ctx2, g, col, back) == n and entropy.consumed(sd)
+    assert decode_motion(sd, buf, ctx2, g, col, back, np.zeros(1)) == n and entropy.consumed(sd)
     assert np.array_equal(ctx, ctx2) and np.array_equal(leaves, back)
     for a, b in zip(f, g, strict=True):
         assert np.array_equal(a, b)
@@ -251,7 +251,7 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
             tree(y, x, 0)
     buf = np.frombuffer(out[: int(entropy.finish(st, out))].tobytes(), np.uint8)
     sd, back, leaves = entropy.decoder_state(buf), entropy.new_contexts(CONTEXTS), np.zeros((384, 3), np.int32)
-    n = decode_motion(sd, buf, back, g, col, leaves)
+    n = decode_motion(sd, buf, back, g, col, leaves, np.zeros(1))
     assert leaves[:n].tolist() == [list(b) for b in blocks] and entropy.consumed(sd) and np.array_equal(ctx, back)
     assert all(np.array_equal(a, b) for a, b in zip(f, g, strict=True)) and len(np.unique(f.direction)) == (3 if two else 1)
 
@@ -275,7 +275,7 @@ def test_any_bytes_give_a_whole_grid() -> None:
         f, col = Field.empty(128, 128, -3, 5), Field.empty(128, 128, -1, 0)
         col.direction[:], col.mv[:] = 1, rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
         leaves = np.zeros((256, 3), np.int32)
-        n = decode_motion(entropy.decoder_state(buf), buf, entropy.new_contexts(CONTEXTS), f, col, leaves)
+        n = decode_motion(entropy.decoder_state(buf), buf, entropy.new_contexts(CONTEXTS), f, col, leaves, np.zeros(1))
         assert f.direction.min() >= 1 and np.abs(f.mv.astype(int)).max() <= MV_LIMIT and (leaves[:n, 2] ** 2).sum() == 256
         planes = (noise(128, 128), noise(64, 64), noise(64, 64))
         compensate(leaves[:n], f.direction, f.mv, planes, planes, tuple(np.empty(p.shape, np.uint16) for p in planes))

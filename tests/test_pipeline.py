@@ -5,7 +5,9 @@ import json
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import media
 import numpy as np
 import pytest
 from clips import header, picture, same, write
@@ -275,6 +277,39 @@ def test_damaged_source(tmp_path: Path, clip: Path) -> None:
     assert main(["encode", "-q", "--strict", str(clip), str(tmp_path / "c.vqv")]) == 4 and not (tmp_path / "c.vqv").exists()
 
 
+def check_budget(d: dict[str, Any]) -> None:
+    """Every byte of a file is counted once, by level and element."""
+    b = d["bits"]
+    frames = sum(line["bytes"] for line in b["levels"])
+    assert frames + b["gop_headers"] + b["tracks"] + b["file"] == b["total"] == d["bytes"] == os.path.getsize(d["file"])
+    assert frames == sum(p["bytes"] for g in d["gops"] for p in g["pictures"]) and min(b["gop_headers"], b["file"]) > 0 <= b["tracks"]
+    assert sum(line["frames"] for line in b["levels"]) == sum(g["frames"] for g in d["gops"])
+    for line in b["levels"]:
+        assert sum(line["bits"].values()) == pytest.approx(8 * line["bytes"], abs=0.1 * line["frames"])
+
+
+def test_budget_of_a_damaged_file(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a.vqv"
+    assert main(["encode", "-q", str(clip), str(out), "-g", "1s"]) == 0
+    whole = describe(str(out), bits=True)
+    data = bytearray(out.read_bytes())
+    data[whole["gops"][1]["offset"] + 60] ^= 1
+    out.write_bytes(bytes(data))
+    d = describe(str(out), bits=True)
+    check_budget(d)
+    assert len(d["gops"]) == len(whole["gops"]) - 1 and d["bits"]["file"] > whole["bits"]["file"]
+    assert main(["info", "--bits", str(out)]) == 4 and "100.0 %" in capsys.readouterr().out
+
+
+def test_budget_counts_other_tracks(tmp_path: Path) -> None:
+    source = media.make(tmp_path / "a.mkv", sounds=(media.Sound(),))
+    out = tmp_path / "a.vqv"
+    assert main(["encode", "-q", str(source), str(out)]) == 0
+    d = describe(str(out), bits=True)
+    check_budget(d)
+    assert d["bits"]["tracks"] > 500
+
+
 def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.vqv"
     assert main(["encode", str(clip), str(out), "--stats", str(tmp_path / "s.jsonl"), "-crf", "20", "-g", "1s"]) == 0
@@ -285,6 +320,12 @@ def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixtur
     d = describe(str(out), bits=True)
     assert d["frames"] == 55 and d["crf"] == 20 and d["seconds"] == pytest.approx(2.2) and d["ok"]
     assert "GOP 0" in as_text(d) and d["gops"][0]["pictures"]
+    check_budget(d)
+    assert main(["info", "--bits", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "frame 0" not in text and f"file {out.stat().st_size}" in " ".join(text.split()) and "100.0 %" in text
+    assert main(["info", "--frames", str(out)]) == 0
+    assert capsys.readouterr().out.count(" frame ") == 55
     assert main(["info", "--json", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == out.stat().st_size
     assert main(["verify", "--json", str(out)]) == 0

@@ -8,6 +8,8 @@ Binary contexts hold two 16-bit estimates of P(bit = 0), a fast and a slow one, 
 
 from __future__ import annotations
 
+import math
+
 import numba as nb
 import numpy as np
 
@@ -32,6 +34,12 @@ def decoder_state(data: np.ndarray) -> np.ndarray:
     st = np.array([0, 0xFFFFFFFF, 0, data.size, 0, 0], np.uint64)
     _prime(st, data)
     return st
+
+
+@nb.njit(cache=True, nogil=True)
+def taken(st):
+    """Bits that a decoder has taken so far, with fractions: bytes read less what is in hand, refined by what the range has left."""
+    return 8 * float(st[2]) - math.log2(float(st[1]))
 
 
 @nb.njit(cache=True, nogil=True)

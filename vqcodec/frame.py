@@ -15,7 +15,7 @@ import torch
 from . import detail, direct, entropy, quantizer
 from .errors import DamageError
 from .motion.code import CONTEXTS, QDELTA, Field, decode_motion
-from .motion.predict import compensate
+from .motion.predict import BI, compensate
 from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
 from .picture import Picture
@@ -23,7 +23,7 @@ from .quantizer import Tables
 
 ALIGN = 64
 MAX_QDELTA = 63
-ELEMENTS = ("motion", "header", "direct", "hyper", "latent", "detail")
+ELEMENTS = ("modes", "vectors", "quality", "direct", "hyper", "latent", "detail")  # of syntax, as statistics count their bits
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -125,8 +125,8 @@ class FrameCoder:
             if not entropy.consumed(r.st):
                 raise DamageError(f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over")
             if stats is not None:
-                bits = dict(zip(ELEMENTS, np.diff(r.marks).round(1).tolist(), strict=True)) | {"flush": round(r.data.size * 8 - r.marks[-1], 1)}
-                stats.append(dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=bits))
+                row = dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=element_bits(r.marks, r.vector_bits, r.data.size))
+                stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
             out.append(self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs))
         return out
 
@@ -168,12 +168,14 @@ class _Decoding:
         self.field, col, self.ctx, self.tables, self.nets = c._start(number, refs)
         self.st = entropy.decoder_state(self.data)
         self.marks = [0.0]
+        self.leaves, self.vector_bits = 0, 0.0
         self.pred: Planes = ()  # type: ignore[assignment]
         self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
         if refs:
-            leaves = np.empty((c.h * c.w // 64, 3), np.int32)
-            n = decode_motion(self.st, self.data, self.ctx, self.field, col, leaves)
-            self.pred = c._compensate(self.field, leaves[:n], refs)
+            leaves, spent = np.empty((c.h * c.w // 64, 3), np.int32), np.zeros(1)
+            self.leaves = int(decode_motion(self.st, self.data, self.ctx, self.field, col, leaves, spent))
+            self.vector_bits = float(spent[0])
+            self.pred = c._compensate(self.field, leaves[: self.leaves], refs)
         self.mark()
         self.q = q + _decode_qdelta(self.st, self.data, self.ctx)
         if not 0 <= self.q <= 63:
@@ -185,8 +187,22 @@ class _Decoding:
         self.planes: Planes = ()  # type: ignore[assignment]
 
     def mark(self) -> None:
-        # bytes taken less the 32 bits in hand, refined by what the range has left
-        self.marks.append(max(0.0, int(self.st[2]) * 8 - 32 + (32 - float(np.log2(float(self.st[1]))))))
+        self.marks.append(max(0.0, float(entropy.taken(self.st))))
+
+
+def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str, float]:
+    """Bits of the elements of a stream of ``size`` bytes: ``marks`` are the positions between motion and each element behind it; ``end`` is what is left."""
+    motion, *behind = np.diff(marks)
+    parts = [motion - vector_bits, vector_bits, *behind]
+    bits = {name: round(float(n), 1) for name, n in zip(ELEMENTS, parts, strict=True)}
+    return bits | {"end": round(8 * size - sum(bits.values()), 1)}
+
+
+def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
+    """Shares of a frame's area: ``merged`` motion, ``bi`` prediction, ``direct`` blocks (H/16, W/16), ``skip`` (merged and direct); leaves of its quadtree."""
+    direct = blocks.repeat(2, 0).repeat(2, 1) > 0
+    areas = {"skip": (field.merged > 0) & direct, "merged": field.merged > 0, "bi": field.direction == BI, "direct": direct}
+    return {name: round(float(a.mean()), 4) for name, a in areas.items()} | {"leaves": leaves}
 
 
 def hyper_tables(q: int, channels: int) -> int:
@@ -211,4 +227,4 @@ def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
     return -n if sign else n
 
 
-__all__ = ["Coded", "FrameCoder", "hyper_tables", "pad", "padded_size"]
+__all__ = ["Coded", "FrameCoder", "element_bits", "hyper_tables", "pad", "padded_size", "shares"]

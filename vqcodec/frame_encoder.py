@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from . import detail, direct, entropy, quantizer
-from .frame import ELEMENTS, MAX_QDELTA, Coded, FrameCoder, Planes, hyper_tables
-from .motion.code import QDELTA, Field
+from .frame import MAX_QDELTA, Coded, FrameCoder, Planes, element_bits, hyper_tables, shares
+from .motion.code import QDELTA, Field, decode_motion
 from .nets.smooth import smooth_synthesis
 from .picture import plane8
 from .quantizer import Tables
@@ -113,10 +113,10 @@ class FrameEncoder(FrameCoder):
                     break
                 best = other
         stats = best.stats | {"lambda": lagrangian(q)}
-        shown = stats.pop("map")
+        blocks, marks = stats.pop("map"), stats.pop("marks")
+        stats["bits"] = element_bits(marks, self._vector_bits(best.data, number, refs), len(best.data))
         if refs:
-            f = motion.field
-            stats |= {"direct": _share(shown > 0), "merged": _share(f.merged), "bi": _share(f.direction == 3), "leaves": motion.leaves}
+            stats |= shares(motion.field, blocks, motion.leaves)
         return self._coded(number, level, best.planes, motion.field, best.contexts, best.tables, refs), best.data, stats
 
     @staticmethod
@@ -147,6 +147,15 @@ class FrameEncoder(FrameCoder):
         planes = self._compensate(field, leaves[:n], refs)
         pred = self._packed(planes)
         return _Motion(st, out, ctx, tables, nets, field, pred, self._pred8(pred), planes, int(n))
+
+    def _vector_bits(self, data: bytes, number: int, refs: list[Coded]) -> float:
+        """Bits of motion vectors in a stream, found by reading its motion back."""
+        if not refs:
+            return 0.0
+        field, col, contexts, _, _ = self._start(number, refs)
+        stream, spent = np.frombuffer(data, np.uint8), np.zeros(1)
+        decode_motion(entropy.decoder_state(stream), stream, contexts, field, col, np.empty((self.h * self.w // 64, 3), np.int32), spent)
+        return float(spent[0])
 
     def _analyse(self, nets: Any, source: Planes, pred: torch.Tensor | None, q: int) -> tuple[np.ndarray, np.ndarray]:
         """Float latents (H/16, W/16, M) and (H/64, W/64, Z) in steps."""
@@ -237,20 +246,15 @@ class FrameEncoder(FrameCoder):
         detail.encode_detail(st, out, ctx, d.step, detail.STEP_TABLE[max(d.step, 0)], blocks, d.skip, d.levels, planes)
         mark()
         size = int(entropy.finish(st, out))
-        bits = dict(zip(ELEMENTS, np.diff(marks).round(1).tolist(), strict=True)) | {"flush": round(size * 8 - marks[-1], 1)}
-        stats: dict[str, Any] = {"q": q, "bits": bits, "map": blocks}
+        stats: dict[str, Any] = {"q": q, "marks": marks, "map": blocks}
         if d.step >= 0:
-            stats["refined"] = _share(d.skip >= 0)
+            stats["refined"] = round(float((d.skip >= 0).mean()), 4)
         return _Trial(out[:size].tobytes(), planes, ctx, tables, 8 * size + self._error_bits(source, planes, aim), d.cost, n.bits, stats)
 
     def _error_bits(self, source: Planes, planes: Planes, aim: int) -> float:
         """Bits that the squared error is worth."""
         error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, planes, strict=True))
         return self.rate.detail(aim)[1] * error
-
-
-def _share(a: np.ndarray) -> float:
-    return round(float(a.mean()), 4)
 
 
 def _bits_so_far(st: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
+from .budget import as_lines, budget, frame_line
 from .container import VERSION
 from .decoder import check_model, frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
@@ -21,7 +22,7 @@ def _ratio(value: Fraction | None) -> str | None:
 
 
 def describe(path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None) -> dict[str, Any]:
-    """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where the bits of each frame went.
+    """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where its bytes went (:mod:`vqcodec.budget`), and of each frame.
 
     Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under ``damage``. Only ``bits``
     needs the weights.
@@ -40,6 +41,7 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
         stored = StoredTracks(reader)
         damage = DamageLog([*reader.damaged, *stored.damage])
         gops: list[dict[str, Any]] = []
+        pictures: dict[int, list[dict[str, Any]]] = {}
         sse, counted, first, last, end = [0, 0, 0], 0, None, None, 0
         for i, entry in enumerate(reader.gops):
             try:
@@ -50,7 +52,7 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
                 if codec is not None:
                     from .gop import body_stats
 
-                    line["pictures"] = body_stats(codec, gop.body, entry.count, h.width, h.height)
+                    pictures[i] = line["pictures"] = body_stats(codec, gop.body, entry.count, h.width, h.height)
                 gops.append(line)
             except DamageError as exc:
                 damage.note(str(exc))
@@ -90,11 +92,11 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
             "ok": reader.complete and not damage,
             "damage": damage,
             "gops": gops,
-        }
+        } | ({"bits": budget(reader, pictures)} if bits else {})
 
 
-def as_text(d: dict[str, Any]) -> str:
-    """The dict of :func:`describe` for people."""
+def as_text(d: dict[str, Any], frames: bool = False) -> str:
+    """The dict of :func:`describe` for people; with ``frames`` a line for each whose bits are known."""
     lines = [
         f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {d['frames']} frames in {len(d['gops'])} GOPs, {d['seconds']:.3f} s",
         f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
@@ -111,8 +113,9 @@ def as_text(d: dict[str, Any]) -> str:
         lines.append(f"  {kbps}{d['bpp']:.5f} bpp; PSNR {d['psnr']['yuv']:.3f} dB (Y {d['psnr']['y']:.3f}, U {d['psnr']['u']:.3f}, V {d['psnr']['v']:.3f})")
     for i, g in enumerate(d["gops"]):
         lines.append(f"  GOP {i}: frames {g['first_frame']} to {g['first_frame'] + g['frames'] - 1}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
-        for p in g.get("pictures", ()):
-            total = sum(p["bits"].values())
-            lines.append(f"    frame {p['frame']} {p['type']} level {p['level']}: {total:.0f} bits ({', '.join(f'{k} {v:.0f}' for k, v in p['bits'].items())})")
+        if frames:
+            lines += [f"    {frame_line(p)}" for p in g.get("pictures", ())]
+    if "bits" in d:
+        lines += ["", *as_lines(d["bits"])]
     lines += [f"  damaged: {text}" for text in d["damage"]]
     return "\n".join(lines)

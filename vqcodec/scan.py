@@ -311,6 +311,10 @@ class ContainerReader:
             raise DamageError(f"packet at byte {entry.offset} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}): time {gop.pts[0]} after {after}")
         return gop
 
+    def packet_size(self, offset: int) -> int:
+        """Bytes of the packet at ``offset``, with its header; DamageError when that is damaged."""
+        return self._head(offset).total
+
     def packet(self, offset: int) -> bytes:
         """All bytes of the packet at ``offset``; DamageError when it is damaged."""
         head = self._head(offset)

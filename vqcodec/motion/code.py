@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from ..entropy import decode_bit, decode_raw, encode_bit, encode_raw
+from ..entropy import decode_bit, decode_raw, encode_bit, encode_raw, taken
 from .predict import BI, L0, L1
 
 CTU = 8  # cells on a side of the largest block (64 samples)
@@ -258,7 +258,7 @@ def encode_leaf(st, out, ctx, f, col, y, x, n, depth, direction, mv, index):
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_leaf(st, data, ctx, f, col, y, x, n, depth):
+def decode_leaf(st, data, ctx, f, col, y, x, n, depth, vector_bits):
     mv = np.zeros((2, 2), np.int64)
     if decode_bit(st, data, ctx, merge_context(f, y, x, depth)):
         cdir = np.zeros(MAX_MERGE, np.int64)
@@ -276,17 +276,22 @@ def decode_leaf(st, data, ctx, f, col, y, x, n, depth):
         elif decode_bit(st, data, ctx, LIST_FLAG):
             direction = L1
     predictor(f, col, y, x, n, mv)
+    before = taken(st)
     for l in range(2):
         if direction & (1 << l):
             for c in range(2):
                 v = mv[l, c] + _decode_mvd(st, data, ctx, c)
                 mv[l, c] = min(max(v, -MV_LIMIT), MV_LIMIT)
+    vector_bits[0] += taken(st) - before
     fill(f, y, x, n, depth, direction, mv, 0)
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_motion(st, data, ctx, f, col, leaves):
-    """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column, size; returns their number."""
+def decode_motion(st, data, ctx, f, col, leaves, vector_bits):
+    """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column, size; returns their number.
+
+    The bits of motion vector differences are added to ``vector_bits`` (1,) float64; all others are those of the modes.
+    """
     h, w = f.direction.shape
     stack = np.zeros((64, 3), np.int64)
     n_leaves = 0
@@ -306,7 +311,7 @@ def decode_motion(st, data, ctx, f, col, leaves):
                         stack[top, 2] = depth + 1
                         top += 1
                 else:
-                    decode_leaf(st, data, ctx, f, col, y, x, n, depth)
+                    decode_leaf(st, data, ctx, f, col, y, x, n, depth, vector_bits)
                     leaves[n_leaves, 0] = y
                     leaves[n_leaves, 1] = x
                     leaves[n_leaves, 2] = n
