@@ -325,7 +325,7 @@ def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert "frame 0" not in text and f"file {out.stat().st_size}" in " ".join(text.split()) and "100.0 %" in text
     assert main(["info", "--frames", str(out)]) == 0
-    assert capsys.readouterr().out.count(" frame ") == 55
+    assert capsys.readouterr().out.count("\n    frame ") == 55
     assert main(["info", "--json", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == out.stat().st_size
     assert main(["verify", "--json", str(out)]) == 0

@@ -59,7 +59,7 @@ def as_lines(b: dict[str, Any]) -> list[str]:
     frames = sum(line["bytes"] for line in levels)
     rows.append(["frames", *(f"{n:.0f}" for n in sums), str(frames), _percent(frames, total)])
     rows.append(["share", *(_percent(n, total) for n in sums), "", ""])
-    for label, key in (("headers of GOPs", "gop_headers"), ("other tracks", "tracks"), ("header, index", "file"), ("file", "total")):
+    for label, key in (("headers of GOPs", "gop_headers"), ("tracks and tags", "tracks"), ("header, index", "file"), ("file", "total")):
         rows.append([label, *("" for _ in elements), str(b[key]), _percent(b[key], total)])
     lines = _table(rows)
     if levels:

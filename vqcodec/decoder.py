@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ from .options import MAX_BATCH, DecodeOptions, Limits, Time, automatic_batch, ch
 from .picture import Picture
 from .pipes import PIPE, check_source, check_target, source_path, target_file
 from .progress import Meter, ProgressCallback, as_meter
+from .retime import at_rate
 from .scan import ContainerReader
 from .tracks import StoredTracks
 
@@ -307,15 +309,21 @@ def decode(
         else:
             path = str(stack.enter_context(atomic_path(dst, overwrite)))
         extras = Extras(stored, options.tracks, *_stretch(reader, options, report))
+        shown: Iterator[tuple[int, int, Picture]] = chain([first], chosen)
+        if options.rate is not None:
+            shown = stack.enter_context(closing(at_rate(shown, header.time_base, options.rate, frame_step(reader), options.limits.frames)))  # type: ignore[type-var]
+            header = replace(header, rate=options.rate, time_base=1 / options.rate)
         choice = {"vcodec": options.vcodec, "vcodec_opts": options.vcodec_opts, "pix_fmt": options.pix_fmt}
         sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, **choice)  # type: ignore[arg-type]
         stack.callback(sink.abort)
         known = len(stored.damage)
-        for pts, duration, picture in chain([first], chosen):
+        for pts, duration, picture in shown:
             sink.write(pts, picture if ten_bit else picture.to8(), duration)
             if progress is not None:
                 progress.update(report.frames)
-        sink.close(report.end)
+        sink.close(None if report.end is None else math.ceil(report.end * reader.header.time_base / header.time_base))
+        if options.rate is not None and sink.frames != report.frames:
+            report.notes.append(f"{report.frames} frames became {sink.frames} at {options.rate} frames a second")
         report.damage += stored.damage[known:]
         report.notes += sink.notes
         if options.strict and stored.damage:

@@ -22,7 +22,7 @@ from .files import atomic_output, check_output
 from .interrupt import Interrupt
 from .journal import Journal, open_journal, tag
 from .metrics import psnr_yuv
-from .options import EncodeOptions, changed
+from .options import EncodeOptions, TrackChoice, changed
 from .picture import Picture
 from .pipes import PIPE, check_source, check_target, is_stream, same_output, target_file, video_source
 from .progress import Meter, ProgressCallback, as_meter
@@ -139,6 +139,16 @@ def _header(source: Any, first: Picture, options: EncodeOptions, model_id: bytes
         content_id=crc32(*(p.tobytes() for p in first)),
         model_id=model_id,
     )
+
+
+def _check_alone(name: str, path: str, index: int, choice: TrackChoice) -> None:
+    """UsageError where tracks would be kept that no longer fit pictures at another rate."""
+    from .remux import TrackSource
+
+    others = TrackSource(path, index, choice)
+    others.close()
+    if others.timed:
+        raise UsageError(f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r")
 
 
 @dataclass
@@ -374,13 +384,15 @@ def encode(
     begin = time.monotonic()
     with ExitStack() as stack:
         path, pipe = video_source(stack, src_path)
-        source = stack.enter_context(VideoSource(path, options.start, options.duration, pipe=pipe, name=src_path))
+        source = stack.enter_context(VideoSource(path, options.start, options.duration, pipe=pipe, name=src_path, rate=options.rate, colour=options.colour))
+        if options.rate is not None and pipe is None:
+            _check_alone(src_path, path, source.index, options.tracks)
         report.width, report.height = source.width, source.height
         if progress is not None:
             progress.total, progress.rate = source.total, float(source.rate) if source.rate else None
         gop = options.gop_frames(source.rate)
         meta = read_metadata(weights)
-        decides = (__version__, options.crf, options.preset, gop, options.start, options.duration, options.device)
+        decides = (__version__, options.crf, options.preset, gop, options.start, options.duration, options.device, options.rate, options.colour)
         work = dst_path
         if dst_path == PIPE:  # finished GOPs are kept apart until all is coded here too
             work = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-")), "standard-output.vqv")

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from .budget import as_lines, budget, frame_line
+from .colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from .container import VERSION
 from .decoder import check_model, frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
@@ -14,6 +15,7 @@ from .metrics import psnr_yuv
 from .options import Limits
 from .tracks import StoredTracks
 
+_COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES}
 _LINE_MEMORY = 1024  # bytes that what is said of a GOP takes, at most
 
 
@@ -100,7 +102,7 @@ def as_text(d: dict[str, Any], frames: bool = False) -> str:
     lines = [
         f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {d['frames']} frames in {len(d['gops'])} GOPs, {d['seconds']:.3f} s",
         f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
-        "  colour: " + ", ".join(f"{k} {v}" for k, v in d["colour"].items()),
+        "  colour: " + ", ".join(f"{k} {name(_COLOURS[k], v) if k in _COLOURS else v}" for k, v in d["colour"].items()),
         f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
     ]
     lines += [f"  {key}: {value}" for key, value in d["tags"].items()]

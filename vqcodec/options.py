@@ -8,13 +8,16 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from . import container
+from .colour import Colour
 from .errors import UsageError
 from .rate import PRESETS
 
 MAX_CRF = container.MAX_CRF
 MAX_GOP = container.MAX_GOP
 MAX_JOBS = 256
+MAX_RATE = 100_000  # frames a second
 MAX_BATCH = 8  # a mini-GOP has no level of more frames
+_RATES = {"ntsc": "30000/1001", "pal": "25", "film": "24", "ntsc-film": "24000/1001"}
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?")
 
@@ -86,6 +89,20 @@ def parse_gop(text: str) -> Time:
     if not (time.frames or time.seconds):
         raise UsageError(f"key frame distance: allowed are frames (1 to {MAX_GOP}) and seconds (4s)")
     return time
+
+
+def parse_rate(text: str) -> Fraction:
+    """``25``, ``29.97``, ``30000/1001``, or one of FFmpeg's names ``ntsc``, ``pal``, ``film``, ``ntsc-film``; frames a second, exact."""
+    given = _RATES.get(text, text)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", given, re.ASCII)
+    if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):
+        raise UsageError(f"-r: {text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}")
+    return Fraction(match[1]) / int(match[2] or 1)
+
+
+def _check_rate(rate: Fraction | None) -> None:
+    if rate is not None and not (0 < rate <= MAX_RATE and rate.numerator <= container.MAX_FRACTION and rate.denominator <= container.MAX_FRACTION):
+        raise UsageError(f"-r: {rate} is out of range, allowed are rates above 0 and up to {MAX_RATE} frames a second")
 
 
 def parse_codec_options(text: str) -> dict[str, str]:
@@ -182,6 +199,8 @@ class EncodeOptions:
     tracks: TrackChoice = field(default_factory=TrackChoice)
     jobs: int = 1  # processes that code GOPs at the same time; 0 for one on each processor
     resume: bool = False  # go on with an encode that was cut off, and keep what is done of this one should it be
+    rate: Fraction | None = None  # frames a second in the place of the source's times
+    colour: Colour = field(default_factory=Colour)  # tags in the place of the source's
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -195,6 +214,7 @@ class EncodeOptions:
         if self.stats and self.resume:
             raise UsageError("--stats and --resume exclude each other: of frames coded before there are no statistics")
         _check_common(self.threads, self.batch, self.device)
+        _check_rate(self.rate)
 
     def gop_frames(self, rate: Fraction | None) -> int:
         """Longest GOP in frames at the given rate (25 where unknown), from 1 to MAX_GOP; longer distances are shortened."""
@@ -219,9 +239,11 @@ class DecodeOptions:
     limits: Limits = field(default_factory=Limits)
     tracks: TrackChoice = field(default_factory=TrackChoice)
     pix_fmt: str | None = None  # of the output: FFmpeg's name, or "source"; None: 4:2:0
+    rate: Fraction | None = None  # constant, of the output: frames are repeated and left out; None: the times of the file
 
     def __post_init__(self) -> None:
         _check_common(self.threads, self.batch, self.device)
+        _check_rate(self.rate)
 
 
 Options = TypeVar("Options", EncodeOptions, DecodeOptions)

@@ -108,8 +108,8 @@ def _parameters(stream: Any) -> tuple[Any, ...]:
 class TrackSource:
     """The tracks of a video file but the picture's, read apart from the pictures and in step with them.
 
-    ``notes`` are sentences on what couldn't be kept, ``corrupt`` counts damaged packets, ``count`` the tracks kept so far. With ``start`` in seconds on the clock of the
-    file only packets from there on are given, and times begin there. Raises InputError.
+    ``notes`` are sentences on what couldn't be kept, ``corrupt`` counts damaged packets, ``count`` the tracks kept so far, ``timed`` those chosen that have packets in time.
+    With ``start`` in seconds on the clock of the file only packets from there on are given, and times begin there. Raises InputError.
     """
 
     def __init__(self, path: str, picture: int, choice: TrackChoice, start: Fraction | None = None) -> None:
@@ -144,6 +144,7 @@ class TrackSource:
                 self._numbers[stream.index] = len(self._numbers)
                 (self._attachments if kind == "attachment" else self._streams).append(stream)
         self.notes += matched.unused()
+        self.timed = len(self._streams)
         self._packets = self._demux() if self._streams else iter(())
         self._next: Any = None
 

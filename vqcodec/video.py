@@ -14,8 +14,9 @@ import av.error
 import numpy as np
 from av.stream import Disposition
 
+from .colour import Colour
 from .container import MAX_FRACTION
-from .errors import InputError, LimitError
+from .errors import InputError, LimitError, UsageError
 from .files import check_input
 from .options import Limits, Time
 from .picture import Picture
@@ -70,8 +71,9 @@ class VideoSource:
 
     8-bit 4:2:0 passes untouched; other formats are converted to 4:2:0 of 8 bits, or of 10 bits when they have more.
     ``start`` and ``duration`` select frames exactly; with ``start``, times begin at zero. A ``pipe`` is read as y4m, in one go.
-    Messages call the source ``name``.
-    Raises InputError for what is no readable video or changes its size midway, LimitError for pictures too large.
+    Messages call the source ``name``. With a ``rate`` frames are numbered at so many a second, whatever times the source has, and ``colour``
+    replaces tags of the source.
+    Raises InputError for what is no readable video or changes its size midway, LimitError for pictures too large, UsageError for tags that cannot be replaced.
     """
 
     def __init__(
@@ -82,11 +84,14 @@ class VideoSource:
         limits: Limits | None = None,
         pipe: CountedPipe | None = None,
         name: str | None = None,
+        rate: Fraction | None = None,
+        colour: Colour | None = None,
     ) -> None:
         self.path = str(path) if pipe else str(check_input(path))
         self.name = name or self.path
         self._pipe = pipe
         self._start, self._duration = start, duration
+        self._forced, self._colour = rate, colour or Colour()
         self._limits = limits or Limits()
         self.decoded = self.corrupt = self._repaired = self._numbered = 0
         self._bad_packets = self._bad_frames = self._missing = 0
@@ -137,6 +142,9 @@ class VideoSource:
         if base is None or _bounded(base) != base:
             base = 1 / (self.rate or Fraction(25))
         self.time_base = Fraction(base)
+        self._own_rate = self.rate
+        if self._forced is not None:
+            self.rate, self.time_base = self._forced, 1 / self._forced
         self._step = max(1, round(1 / ((self.rate or 25) * self.time_base)))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -161,7 +169,7 @@ class VideoSource:
     def _seek_and_decode(self) -> Iterator[av.VideoFrame]:
         """Decode, from the key frame before the start where seeking can be relied on."""
         seconds, origin = self._start.seconds if self._start else None, self._stream.start_time
-        if seconds and origin is not None and self._stream.time_base and self._pipe is None:
+        if seconds and origin is not None and self._stream.time_base and self._pipe is None and self._forced is None:
             target = origin + int(seconds / self._stream.time_base)
             try:
                 self._container.seek(target, stream=self._stream)
@@ -198,6 +206,7 @@ class VideoSource:
         if self._rgb:
             self.matrix, self.range = (1 if self.height >= 720 else 6), 1
         converted = fmt.name not in _DIRECT
+        self._retag()
         self.description = self._description(frame, converted)
         if converted:
             self.notes.append(f"pictures of {fmt.name} are converted to {'yuv420p10le' if self.ten_bit else 'yuv420p'}")
@@ -208,6 +217,17 @@ class VideoSource:
         if frame.interlaced_frame:
             self.warnings.append("the source is interlaced; fields are coded as they lie in the frames")
         self.total = self._estimate()
+
+    def _retag(self) -> None:
+        """Put the tags asked for in the place of the source's."""
+        c = self._colour
+        if self._rgb and (c.matrix is not None or c.range is not None):
+            self.close()
+            raise UsageError(f"{self.name}: pictures of {self._format_name} are converted to YUV of a known matrix and range: leave out -colorspace and -color_range")
+        self.primaries = self.primaries if c.primaries is None else c.primaries
+        self.transfer = self.transfer if c.transfer is None else c.transfer
+        self.matrix = self.matrix if c.matrix is None else c.matrix
+        self.range = self.range if c.range is None else c.range
 
     def _description(self, frame: av.VideoFrame, converted: bool) -> Description:
         """Tags, chapters and HDR data as the file has them."""
@@ -222,7 +242,11 @@ class VideoSource:
             changes["mastering"] = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20]), bool(n[21]))
         if len(light) == 8:
             changes["light"] = struct.unpack("2I", light)
-        return replace(describe(self._container, self._stream), **changes)
+        made = replace(describe(self._container, self._stream), **changes)
+        if self._forced is not None and made.chapters:
+            self.notes.append("the chapters are left out: their times are not those of the pictures at another rate")
+            made = replace(made, chapters=())
+        return made
 
     def _declared(self) -> Fraction | None:
         """Length of the stream in seconds as the file declares it."""
@@ -242,8 +266,8 @@ class VideoSource:
     def _estimate(self) -> int | None:
         length, rate = self._declared(), self.rate or Fraction(0)
         total: int | None = self._stream.frames or None
-        if length and rate and (total is None or self._start or self._duration):
-            total = max(1, round(length * rate))
+        if length and self._own_rate and (total is None or self._start or self._duration):
+            total = max(1, round(length * self._own_rate))
         if total is not None and rate:
             if self._start:
                 total -= self._start.frames if self._start.frames is not None else round((self._start.seconds or 0) * rate)
@@ -284,14 +308,14 @@ class VideoSource:
         start, length = self._start or Time(frames=0), self._duration
         last: int | None = None
         given: int | None = None
-        origin = self._stream.start_time
+        origin = self._stream.start_time if self._forced is None else 0
         number, shift, stopped = 0, 0, False
         stop: Fraction | None = None
         while frame is not None:
             if length is not None and length.frames is not None and self.decoded >= length.frames:
                 stopped = True
                 break
-            pts = frame.pts
+            pts = frame.pts if self._forced is None else number
             if pts is None:
                 pts = 0 if last is None else last + self._step
                 self._numbered += 1
@@ -302,7 +326,7 @@ class VideoSource:
                 self._missing += round((pts - last) / self._step) - 1
             last = pts
             origin = pts if origin is None else origin
-            self._end = (pts + (frame.duration or self._step)) * self.time_base
+            self._end = (pts + (frame.duration if self._forced is None and frame.duration else self._step)) * self.time_base
             seconds = (pts - origin) * self.time_base
             if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
                 if not self.decoded:
@@ -321,8 +345,9 @@ class VideoSource:
                 given = pts
             number += 1
             frame = next(self._frames, None)
-        if frame is not None and frame.pts is not None and given is not None and frame.pts > given:
-            self.following = frame.pts - shift
+        behind = None if frame is None else frame.pts if self._forced is None else number
+        if behind is not None and given is not None and behind > given:
+            self.following = behind - shift
         self._finish(stopped, origin or 0)
 
     def _finish(self, stopped: bool, origin: int) -> None:
@@ -336,7 +361,7 @@ class VideoSource:
         if not stopped:
             declared = self._declared()
             step = self._step * self.time_base
-            if declared and self._end is not None:
+            if declared and self._end is not None and self._forced is None:
                 # Matroska's durations are end times: they count from zero, not from the first picture
                 zero = 0 if "matroska" in self._container.format.name else origin * self.time_base
                 missing = zero + declared - self._end

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from ..errors import DamageError
-from ..options import DecodeOptions, parse_codec_options
+from ..options import DecodeOptions, parse_codec_options, parse_rate
 from ..pipes import check_source, check_target
 from ..progress import clock
-from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
+from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, RATE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
 
 
 @command(
@@ -17,6 +17,7 @@ from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, STRICT, TALK, TRACKS
 )
 @PATHS
 @RANGE
+@RATE
 @TRACKS
 @NETWORK
 @click.option("--vcodec", metavar="NAME", help="Picture codec of the output, e.g. libx264, libx265, ffv1, rawvideo; by suffix if not given.")
@@ -33,6 +34,7 @@ def decode(
     start: str | None,
     duration: str | None,
     end: str | None,
+    rate: str | None,
     no_audio: bool,
     no_subtitles: bool,
     no_data: bool,
@@ -59,6 +61,7 @@ def decode(
         pix_fmt=pix_fmt,
         start=begin,
         duration=length,
+        rate=parse_rate(rate) if rate else None,
         threads=threads,
         batch=batch,
         device=device,

@@ -10,10 +10,10 @@ import click
 
 from ..errors import DamageError
 from ..files import check_output
-from ..options import EncodeOptions, parse_gop
+from ..options import EncodeOptions, parse_gop, parse_rate
 from ..pipes import check_source, check_target
 from ..progress import clock, size
-from .shared import NETWORK, PATHS, RANGE, STRICT, TALK, TRACKS, choice, command, finish, in_out, presets, progress, rare, say, span, warn
+from .shared import COLOUR, NETWORK, PATHS, RANGE, RATE, STRICT, TALK, TRACKS, choice, colour, command, finish, in_out, presets, progress, rare, say, span, warn
 
 
 @command(examples=["vqcodec encode in.mp4 out.vqv", "vqcodec encode in.mkv out.vqv -crf 34 --jobs 0", "ffmpeg -i in.mov -f yuv4mpegpipe - | vqcodec encode - out.vqv"])
@@ -24,6 +24,8 @@ from .shared import NETWORK, PATHS, RANGE, STRICT, TALK, TRACKS, choice, command
 @click.option("-crf", "--quality", "crf", type=int, default=EncodeOptions.crf, metavar="N", help="Quality, 0 (best) to 63 (smallest).", show_default=True)
 @click.option("-g", "--keyint", "keyint", metavar="N", help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]")
 @RANGE
+@RATE
+@COLOUR
 @TRACKS
 @NETWORK
 @click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
@@ -42,6 +44,11 @@ def encode(
     start: str | None,
     duration: str | None,
     end: str | None,
+    rate: str | None,
+    color_primaries: str | None,
+    color_trc: str | None,
+    colorspace: str | None,
+    color_range: str | None,
     no_audio: bool,
     no_subtitles: bool,
     no_data: bool,
@@ -66,6 +73,8 @@ def encode(
         preset=preset,
         start=begin,
         duration=length,
+        rate=parse_rate(rate) if rate else None,
+        colour=colour(color_primaries, color_trc, colorspace, color_range),
         threads=threads,
         batch=batch,
         device=device,

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, number
 from ..errors import UsageError
 from ..options import Limits, Time, TrackChoice, parse_count, parse_time
 from ..progress import MODES, Progress
@@ -78,6 +79,13 @@ LIMITS = options(
     rare("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16M]"),
     rare("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256k]"),
 )
+RATE = rare("-r", "rate", metavar="RATE", help="Frames a second (25, 30000/1001, ntsc): of a source with wrong times or none; of the output, by repeating and leaving out.")
+COLOUR = options(
+    rare("-color_primaries", "--color-primaries", "color_primaries", metavar="NAME", help="Colour primaries in the place of the source's, e.g. bt709."),
+    rare("-color_trc", "--color-trc", "color_trc", metavar="NAME", help="Transfer characteristics in the place of the source's, e.g. smpte2084."),
+    rare("-colorspace", "--colorspace", "colorspace", metavar="NAME", help="Matrix in the place of the source's, e.g. bt2020nc."),
+    rare("-color_range", "--color-range", "color_range", metavar="NAME", help="Range in the place of the source's: tv or pc."),
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -102,6 +110,16 @@ def in_out(paths: tuple[str, ...], input_: str | None, output: str | None) -> tu
     if src is None or dst is None or rest:
         raise UsageError("one input and one output are needed" if not rest else f"one argument too many: {rest[0]!r}; a name with spaces needs quotes")
     return src, dst
+
+
+def colour(color_primaries: str | None, color_trc: str | None, colorspace: str | None, color_range: str | None) -> Colour:
+    given = zip(
+        (PRIMARIES, TRANSFERS, MATRICES, RANGES),
+        (color_primaries, color_trc, colorspace, color_range),
+        ("-color_primaries", "-color_trc", "-colorspace", "-color_range"),
+        strict=True,
+    )
+    return Colour(*(None if text is None else number(names, text, option) for names, text, option in given))
 
 
 def choice(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, ...]) -> TrackChoice:
