@@ -326,3 +326,33 @@ def test_fish_completes(program: dict[str, str], tmp_path: Path) -> None:
             ["fish", "--no-config", "-c", f"source '{script}'; complete -C '{text}'"], capture_output=True, text=True, env=program | {"HOME": str(tmp_path)}, cwd=tmp_path
         )
         assert want in done.stdout, done.stderr
+
+
+# -- what to do next
+
+
+def test_errors_say_what_to_do_next(tmp_path: Path, clip: Path, network: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    coded, text, new = str(tmp_path / "a.vqv"), str(tmp_path / "text.vqv"), str(tmp_path / "b.mkv")
+    assert main(["encode", "-q", str(clip), coded]) == 0
+    Path(text).write_text("hello")
+    (tmp_path / "folder").mkdir()
+    cases = [
+        (["encode", str(clip)], 2, "vqcodec encode -h shows how"),
+        (["encode", str(clip), coded], 5, "-y overwrites it"),
+        (["encode", str(clip), str(tmp_path / "no" / "a.vqv")], 5, "make it first"),
+        (["encode", str(clip), str(tmp_path / "folder")], 5, "name a file in it"),
+        (["encode", str(clip), str(tmp_path / "c.vqv"), "-ss", "1000"], 2, "-ss is behind its end"),
+        (["decode", coded, new, "-ss", "1000"], 2, "vqcodec info shows how long it is"),
+        (["decode", coded, new, "--vcodec", "libx246"], 2, "libx264"),
+        (["decode", coded, new, "--vcodec", "libx264", "--vcodec-opts", "crff=12"], 2, "no option crff; ffmpeg -h encoder=libx264"),
+        (["decode", coded, new, "--weights", "other"], 7, "name those that it was encoded with by --weights"),
+        (["decode", coded, new, "--max-memory", "1M"], 6, "--max-memory raises it"),
+        (["decode", coded, new, "--max-frames", "1"], 6, "--max-frames raises it"),
+        (["info", text], 3, "vqcodec encode makes one"),
+        (["join", coded], 2, "vqcodec join PART... OUT"),
+    ]
+    capsys.readouterr()
+    for args, code, hint in cases:
+        assert main(args) == code, args
+        err = capsys.readouterr().err
+        assert hint in err and err.count("\n") == 1 and err.startswith("vqcodec: error: "), err

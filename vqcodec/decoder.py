@@ -56,7 +56,7 @@ class DecodeReport:
 def check_model(reader: ContainerReader, model_id: bytes) -> None:
     """WeightsError unless the file was made with these weights."""
     if reader.header.model_id != model_id:
-        raise WeightsError(f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}")
+        raise WeightsError(f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}: name those that it was encoded with by --weights")
 
 
 def decoder_memory(width: int, height: int, batch: int = 0) -> int:
@@ -71,7 +71,9 @@ def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 
     width, height = reader.header.width, reader.header.height
     need = decoder_memory(width, height, options.batch) + 2 * tracks
     if reader.gops and need > options.limits.memory:
-        raise LimitError(f"decoding {width}x{height} needs about {need >> 20} MiB of memory, over the limit of {options.limits.memory >> 20} MiB (--max-memory)")
+        raise LimitError(
+            f"decoding {width}x{height} needs about {need >> 20} MiB, over the limit of {options.limits.memory >> 20} MiB: --max-memory raises it, a smaller --batch needs less"
+        )
 
 
 def frame_step(reader: ContainerReader) -> int:
@@ -146,7 +148,7 @@ class GopDecoder:
         entry, header, limit = self._reader.gops[i], self._reader.header, self._options.limits.concealed
         end = entry.first_frame + entry.count
         if self._report.concealed + end - first > limit:  # before a list of as many times is made
-            raise LimitError(f"{self._report.concealed + end - first} frames are lost, over the limit of {limit}")
+            raise LimitError(f"{self._report.concealed + end - first} frames are lost, over the limit of {limit} (--max-concealed raises it)")
         if not self._gap.first <= first < self._gap.end:
             number, picture = self._behind(i)
             self._gap = Gap(first, number, self._held, picture)
@@ -301,7 +303,7 @@ def decode(
         if first is None:
             if report.damage:
                 raise DamageError(f"{src}: no frame could be saved: {report.damage[0]}")
-            raise UsageError(f"{src}: no frame lies within the chosen times")
+            raise UsageError(f"{src}: no frame lies within the chosen times: it has {reader.frames} frames, and vqcodec info shows how long it is")
         # opened only now: chapters need to know where the chosen frames begin
         file, path = None, dst
         if dst == PIPE:

@@ -296,7 +296,7 @@ class _Pipeline:
         """Whether a GOP of the journal is the one that the source has there."""
         there = self._journal.read(gop.first)
         if there.pts != tuple(gop.pts) or there.duration != (self._step if gop.following is None else gop.following - gop.pts[-1]):
-            raise UsageError(f"{self._journal.output}: the encode that was cut off has other frames from {gop.first} on than the source: it cannot be gone on with")
+            raise UsageError(f"{self._journal.output}: the encode that was cut off has other frames from {gop.first} on than the source: it cannot be gone on with; -y begins anew")
         self._report.resumed += len(gop.pts)
         self._report.add(len(gop.pts), there.sse)
 
@@ -413,7 +413,7 @@ def encode(
         frames = stack.enter_context(closing(read_ahead(source, interrupt=interrupt)))
         first = next(frames, None)
         if first is None:
-            raise UsageError(f"{src_path}: no frame lies within the chosen times")
+            raise UsageError(f"{src_path}: no frame lies within the chosen times: -ss is behind its end, or nothing is left by -t or -to")
         journal.begin(_header(source, first[1], options, model_id))
         step = max(1, round(1 / ((source.rate or Fraction(25)) * source.time_base)))
         pipeline = _Pipeline(coder, journal, GopCutter(gop), step, report, stats, progress, interrupt)

@@ -17,7 +17,7 @@ def check_input(path: str | os.PathLike[str]) -> Path:
     p = Path(path)
     try:
         if p.is_dir():
-            raise InputError(f"{p}: is a directory")
+            raise InputError(f"{p}: is a directory: name a file")
         with p.open("rb"):
             pass
     except FileNotFoundError as exc:
@@ -42,14 +42,14 @@ def check_output(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLik
             if exists and os.path.exists(source) and os.path.samefile(p, source):
                 raise UsageError(f"{p}: input and output are the same file")
         if p.is_dir():
-            raise OutputError(f"{p}: is a directory")
+            raise OutputError(f"{p}: is a directory: name a file in it")
         if exists and not p.is_file():
             raise OutputError(f"{p}: is no regular file")
         if exists and not overwrite:
             raise OutputError(f"{p}: exists already (-y overwrites it)")
         folder = output_folder(p)
         if not folder.is_dir():
-            raise OutputError(f"{p}: there is no folder {folder}")
+            raise OutputError(f"{p}: there is no folder {folder}: make it first")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"{p}: the folder {folder} is not writable")
     except (OSError, ValueError) as exc:

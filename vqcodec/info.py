@@ -33,7 +33,7 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
         reader = open_reader(stack, path, limits)
         h = reader.header
         if len(reader.gops) * _LINE_MEMORY > reader.limits.memory:
-            raise LimitError(f"{path}: the lines of {len(reader.gops)} GOPs need more than {reader.limits.memory} bytes of memory, the limit")
+            raise LimitError(f"{path}: the lines of {len(reader.gops)} GOPs need more than {reader.limits.memory} bytes of memory, the limit (--max-memory raises it)")
         codec: Any = None
         if bits:
             from .weights import load_codec, read_model_id

@@ -104,7 +104,9 @@ def join(parts: Sequence[str], dst: str, *, overwrite: bool = False) -> JoinRepo
                 raise DamageError(f"{path}: {damage[0] if damage else 'no frames'}; a damaged part is not joined")
             first = first or reader.header
             if different := _differences(first, reader.header):
-                raise UsageError(f"{path} cannot be joined to {parts[0]}: another {', '.join(name.replace('_', ' ') for name in different)}")
+                raise UsageError(
+                    f"{path} cannot be joined to {parts[0]}: another {', '.join(name.replace('_', ' ') for name in different)}: encode all parts with the same options and weights"
+                )
             for number, track in stored.tracks.items():
                 other = known.setdefault(number, track)
                 if (track.kind, track.codec, track.time_base) != (other.kind, other.codec, other.time_base):

@@ -192,7 +192,7 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
     for found, path in there.items():
         with suppress(FileNotFoundError), path.open("r+b") as file:
             if not _lock(file):
-                raise OutputError(f"{output}: another process is encoding to it")
+                raise OutputError(f"{output}: another process is encoding to it: wait for it, or choose another name")
             if resume and mine in there:
                 continue
             if holds_work(path) and not overwrite:
@@ -223,7 +223,7 @@ def open_journal(output: str, mine: str, *, resume: bool = False, overwrite: boo
         except OSError:
             same = False
         if not _lock(file) or not same:
-            raise OutputError(f"{output}: another process is encoding to it")
+            raise OutputError(f"{output}: another process is encoding to it: wait for it, or choose another name")
         journal = Journal(file, path, output)
         try:
             yield journal

@@ -91,7 +91,7 @@ def _spool(stack: ExitStack, stream: Any, head: bytes = b"") -> str:
         shutil.copyfileobj(stream, file, 1 << 20)
         file.flush()
     except OSError as exc:
-        raise OutputError(f"the input cannot be copied to a temporary file: {exc.strerror or exc}") from exc
+        raise OutputError(f"the input cannot be copied to a temporary file: {exc.strerror or exc} (TMPDIR names the folder for it)") from exc
     return file.name
 
 

@@ -62,7 +62,7 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
             report.damage.note(str(exc))
             report.lost += e.count
             if report.lost > reader.limits.concealed:  # before a list of as many times is made
-                raise LimitError(f"{report.lost} frames are lost, over the limit of {reader.limits.concealed}") from exc
+                raise LimitError(f"{report.lost} frames are lost, over the limit of {reader.limits.concealed} (--max-concealed raises it)") from exc
             lost.append(IndexEntry(-1, e.first_frame, e.count, e.first_pts))
             continue
         entries.append(IndexEntry(e.offset, e.first_frame, e.count, gop.pts[0]))

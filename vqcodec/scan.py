@@ -60,7 +60,7 @@ class ContainerReader:
         index, copy = self._read_index()
         self.raw_header = raw = self._read_header(copy)
         if len(raw) > self.limits.metadata:
-            raise LimitError(f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata} for metadata")
+            raise LimitError(f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata} for metadata (--max-metadata raises it)")
         self.header = StreamHeader.from_bytes(raw)
         self._check_size()
         self.stream_id = crc32(raw)
@@ -79,7 +79,7 @@ class ContainerReader:
         else:
             self.gops = index
         if self.frames > self.limits.frames:
-            raise LimitError(f"{self.frames} frames are over the limit of {self.limits.frames}")
+            raise LimitError(f"{self.frames} frames are over the limit of {self.limits.frames} (--max-frames raises it)")
 
     @property
     def frames(self) -> int:
@@ -89,7 +89,7 @@ class ContainerReader:
     def _check_size(self) -> None:
         width, height, limits = self.header.width, self.header.height, self.limits
         if max(width, height) > limits.side or width * height > limits.pixels:
-            raise LimitError(f"picture of {width}x{height} is over the limit of {limits.side} a side and {limits.pixels} pixels")
+            raise LimitError(f"picture of {width}x{height} is over the limit of {limits.side} a side and {limits.pixels} pixels (--max-pixels raises the second)")
 
     def _at(self, offset: int, n: int) -> bytes:
         try:
@@ -108,13 +108,13 @@ class ContainerReader:
             if copy is None and prefix[1:4] == MAGIC[1:4]:
                 raise DamageError("the first bytes are those of a .vqv file that was sent as text: line ends or the eighth bits are changed")
             if copy is None:
-                raise InputError("not a .vqv file")
+                raise InputError("not a .vqv file (vqcodec encode makes one of a video)")
         else:
             r = Reader(prefix, "file header")
             r.take(8)
             version, length = r.u16(), r.u32()
             if version != VERSION and copy is None:
-                raise InputError(f"file of format version {version}, this program reads {VERSION}")
+                raise InputError(f"file of format version {version}, this program reads {VERSION}: use the release of vqcodec that wrote it")
             if version == VERSION and length <= min(MAX_HEADER, self.size):
                 body = Reader(self._at(FILE_PREFIX, length + 4), "file header")
                 if body.remaining == length + 4 and crc32(prefix, raw := bytes(body.take(length))) == body.u32():
@@ -157,7 +157,7 @@ class ContainerReader:
     def _head(self, offset: int) -> PacketHeader:
         head = PacketHeader.parse(self._at(offset, PACKET_HEADER_MAX), self.stream_id, offset)
         if head.length > self.limits.packet:
-            raise LimitError(f"packet at byte {offset}: {head.length} bytes are over the limit of {self.limits.packet}")
+            raise LimitError(f"packet at byte {offset}: {head.length} bytes are over the limit of {self.limits.packet} (--max-packet raises it)")
         return head
 
     def _payload(self, head: PacketHeader, offset: int, stream_id: int) -> memoryview:
@@ -173,7 +173,7 @@ class ContainerReader:
     def _extra(self, offset: int, head: PacketHeader) -> None:
         self.extras.append(Extra(offset, head.type, head.first_frame))
         if len(self.extras) * ENTRY_MEMORY > self.limits.memory:
-            raise LimitError(f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory")
+            raise LimitError(f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)")
 
     def _chain_agrees(self, index: list[IndexEntry]) -> bool:
         pos, listed = self._start, (e for e in index if e.offset >= 0)
@@ -215,7 +215,7 @@ class ContainerReader:
                 self.damaged.note(f"bytes {lost_from} to {start - 1} are no packet")
                 lost_from = None
             if len(found) * ENTRY_MEMORY > self.limits.memory:
-                raise LimitError(f"{len(found)} packets need more than {self.limits.memory} bytes of memory")
+                raise LimitError(f"{len(found)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)")
             budget -= head.total if start + head.total <= self.size else head.size
             if budget < 0:
                 self.damaged.note(f"the search for packets was given up at byte {start}")

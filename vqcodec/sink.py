@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -55,7 +56,7 @@ def choose_codec(path: str | os.PathLike[str], width: int, height: int, vcodec: 
     by_hand = _DEFAULT[suffix] == ""
     if by_hand:
         if vcodec not in (None, "rawvideo"):
-            raise UsageError(f"{path}: {suffix} holds raw pictures, not {vcodec}")
+            raise UsageError(f"{path}: {suffix} holds raw pictures, not {vcodec}: leave out --vcodec, or write .mkv")
         return "", None
     name = vcodec or _DEFAULT[suffix]
     odd = width % 2 or height % 2
@@ -67,7 +68,8 @@ def choose_codec(path: str | os.PathLike[str], width: int, height: int, vcodec: 
         if av.codec.Codec(name, "w").type != "video":
             raise ValueError(name)
     except Exception as exc:
-        raise UsageError(f"vcodec: {name!r} is no encoder of this FFmpeg") from exc
+        near = get_close_matches(name, av.codecs_available)
+        raise UsageError(f"vcodec: {name!r} is no encoder of this FFmpeg; {' and '.join(near or ['libx264', 'libx265', 'ffv1'])} may be meant") from exc
     return name, None
 
 
@@ -232,7 +234,7 @@ class VideoSink:
         self._container.start_encoding()
         # what the codec took is gone from its options by now
         if unknown := sorted(opts.keys() & context.options.keys()):
-            raise UsageError(f"{self.path}: {self.codec} has no option {', '.join(unknown)}")
+            raise UsageError(f"{self.path}: {self.codec} has no option {', '.join(unknown)}; ffmpeg -h encoder={self.codec} lists those it has")
 
     def _add_extras(self, stream: Any, extras: Extras) -> None:
         description = self._description

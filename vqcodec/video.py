@@ -108,7 +108,7 @@ class VideoSource:
         self._first = next(self._frames, None)
         if self._first is None:
             self.close()
-            raise InputError(f"{self.name}: no picture can be decoded")
+            raise InputError(f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks")
         self._describe(self._first)
 
     def _open(self) -> None:
@@ -190,7 +190,7 @@ class VideoSource:
         self.width, self.height = frame.width, frame.height
         if max(self.width, self.height) > self._limits.side or self.width * self.height > self._limits.pixels:
             self.close()
-            raise LimitError(f"{self.name}: pictures of {self.width}x{self.height} are over the limit")
+            raise LimitError(f"{self.name}: pictures of {self.width}x{self.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
         self.sar = _bounded(self._stream.sample_aspect_ratio)
         self.rotation = -int(frame.rotation) % 360 // 90 * 90  # FFmpeg counts anticlockwise
         self.primaries, self.transfer, self.matrix = (int(n) & 0xFF for n in (frame.color_primaries, frame.color_trc, frame.colorspace))
@@ -277,10 +277,12 @@ class VideoSource:
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         if (frame.width, frame.height) != (self.width, self.height):
-            raise InputError(f"{self.name}: the size changes from {self.width}x{self.height} to {frame.width}x{frame.height} after {self.decoded} frames")
+            raise InputError(
+                f"{self.name}: the size changes from {self.width}x{self.height} to {frame.width}x{frame.height} after {self.decoded} frames: encode both parts apart (-t, -ss)"
+            )
         name = frame.format.name
         if name != self._format_name:
-            raise InputError(f"{self.name}: the pixel format changes from {self._format_name} to {name} after {self.decoded} frames")
+            raise InputError(f"{self.name}: the pixel format changes from {self._format_name} to {name} after {self.decoded} frames: encode both parts apart (-t, -ss)")
         if name.startswith("gray") and name[4:] in ("", "9le", "10le", "12le", "14le", "16le"):
             # by hand, as swscale would take it for full range
             luma = _plane(frame.planes[0], np.uint16 if self.ten_bit else np.uint8)

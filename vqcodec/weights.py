@@ -44,7 +44,7 @@ def default_path() -> Path:
 def _open(path: str | os.PathLike | None) -> Path:
     p = Path(path) if path else default_path()
     if not p.is_file():
-        raise WeightsError(f"no weights at {p}")
+        raise WeightsError(f"no weights at {p}: --weights or VQCODEC_WEIGHTS named them")
     if p.stat().st_size > MAX_BYTES:
         raise WeightsError(f"{p}: larger than any weights file ({p.stat().st_size} bytes)")
     return p

@@ -274,7 +274,9 @@ class Pool:
                     if self._closed:
                         break
                     if not left:
-                        raise LimitError(f"worker processes for the GOP of frame {task.key} were lost {TRIES} times, the last one {how}: not enough memory?") from None
+                        raise LimitError(
+                            f"worker processes for the GOP of frame {task.key} were lost {TRIES} times, the last one {how}: not enough memory? Fewer --jobs need less"
+                        ) from None
                     self._warn(f"a worker process was lost ({how}) in the GOP of frame {task.key}, which was begun anew")
         except BaseException as exc:
             result = exc

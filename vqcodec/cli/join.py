@@ -20,7 +20,7 @@ from .shared import LOG, QUIET, VERBOSE, command, say
 def join(paths: tuple[str, ...], overwrite: bool, verbose: int, quiet: bool) -> int:
     """Join .vqv files that were encoded from ranges of a video, without coding anything anew."""
     if len(paths) < 2:
-        raise UsageError("at least one part and the output are needed")
+        raise UsageError("at least one part and the output are needed: vqcodec join PART... OUT")
     *parts, dst = paths
     if "-" in paths:
         raise UsageError("streams (-) cannot be joined, name files")

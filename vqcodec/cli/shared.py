@@ -108,7 +108,11 @@ def in_out(paths: tuple[str, ...], input_: str | None, output: str | None) -> tu
     src = input_ if input_ is not None else rest.pop(0) if rest else None
     dst = output if output is not None else rest.pop(0) if rest else None
     if src is None or dst is None or rest:
-        raise UsageError("one input and one output are needed" if not rest else f"one argument too many: {rest[0]!r}; a name with spaces needs quotes")
+        raise UsageError(
+            f"one input and one output are needed; {click.get_current_context().command_path} -h shows how"
+            if not rest
+            else f"one argument too many: {rest[0]!r}; a name with spaces needs quotes"
+        )
     return src, dst
 
 
@@ -130,7 +134,7 @@ def choice(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, .
 def span(start: str | None, duration: str | None, end: str | None) -> tuple[Time | None, Time | None]:
     begin = parse_time(start, "-ss") if start else None
     if end and duration:
-        raise UsageError("-t and -to exclude each other")
+        raise UsageError("-t (a length) and -to (an end) exclude each other")
     if not end:
         return begin, parse_time(duration, "-t") if duration else None
     last = parse_time(end, "-to")
@@ -139,7 +143,7 @@ def span(start: str | None, duration: str | None, end: str | None) -> tuple[Time
     if (last.frames is None) != (begin.frames is None):
         raise UsageError("-ss and -to must both be seconds or both be frames")
     if (last.frames or 0) < (begin.frames or 0) or (last.seconds or 0) < (begin.seconds or 0):
-        raise UsageError("-to lies before -ss")
+        raise UsageError("-to lies before -ss: both count from the beginning of the video")
     if last.frames is not None:
         return begin, Time(frames=last.frames - (begin.frames or 0))
     return begin, Time(seconds=(last.seconds or 0) - (begin.seconds or 0))  # type: ignore[arg-type]

@@ -273,7 +273,7 @@ def choose_backend(device: str = "auto") -> Backend:
                 return b
         except (RuntimeError, AssertionError, NotImplementedError) as exc:  # what torch raises for a device that isn't there
             raise UsageError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
-    raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test")
+    raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test: use another --device, and report it")
 
 
 # --- layers ------------------------------------------------------------------------------------------------------------------
