@@ -14,9 +14,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import child
 import numpy as np
 import pytest
 from clips import header, moving, write
+from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
 from media import make_named
 
@@ -128,20 +130,21 @@ def test_killed_with_workers_and_gone_on_with(tmp_path: Path, clip: Path, want: 
     code = (
         "import sys\n"
         "from vqcodec import progress\n"
-        "progress.Progress.update = lambda self, frames, *rest: print(frames, flush=True)\n"
+        "progress.Progress.update = lambda self, frames, *rest: (print(frames, flush=True), sys.stdin.readline())\n"
         "from vqcodec.cli import main\n"
         "if __name__ == '__main__': sys.exit(main())\n"
     )
     for moment in (1, 20, 40):
         command = [sys.executable, "-c", code, "encode", str(clip), str(out), *options]
         env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, process_group=0) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, process_group=0) as process:
             assert process.stdout is not None
-            seen = next(n for line in process.stdout if (n := int(line)) >= moment)
+            while (seen := int(process.stdout.readline())) < moment:
+                child.go_on(process)
             process.kill()
         assert not out.exists()
         with pytest.raises(ProcessLookupError):
-            for _ in range(200):
+            for _ in range(PATIENCE * 10):
                 os.killpg(process.pid, 0)
                 time.sleep(0.1)
         report = encode(str(clip), str(out), replace(OPTIONS, resume=True), weights=str(tiny_weights))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from clips import header, picture, same, write
+from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
 from media import Sound, listing, make, make_named
 
@@ -30,7 +31,7 @@ def shell(command: str, cwd: Path, **changes: str) -> subprocess.CompletedProces
     """Run a command of bash in which ``vqcodec`` is the program with the stand-in; the exit codes of a pipe follow on standard output."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(TESTS.parent), str(TESTS)))} | changes
     script = f'vqcodec() {{ {PROGRAM} "$@"; }}\n{command}\necho "codes ${{PIPESTATUS[@]}}"'
-    return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=120, env=environment, errors="replace")
+    return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, env=environment, errors="replace")
 
 
 def codes(result: subprocess.CompletedProcess[str]) -> list[int]:
@@ -177,7 +178,7 @@ def test_no_binary_data_to_or_from_a_terminal(tmp_path: Path) -> None:
     try:
         for args in (["decode", "a.vqv", "-"], ["encode", "one_frame.mp4", "-"], ["encode", "-", "b.vqv"], ["decode", "-", "b.mp4"]):
             command = [sys.executable, str(TESTS / "standin.py"), *args]
-            result = subprocess.run(command, cwd=tmp_path, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True, timeout=60, env=environment)
+            result = subprocess.run(command, cwd=tmp_path, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, env=environment)
             assert result.returncode == 2 and "terminal" in result.stderr
     finally:
         os.close(master)

@@ -14,6 +14,7 @@ from pathlib import Path
 import child
 import pytest
 from clips import header, picture, write
+from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
 
 from vqcodec import journal
@@ -75,12 +76,13 @@ def test_killed_at_any_moment(clip: Path, out: Path, want: bytes, fake_network, 
     rng = random.Random(5)
     finished = []
     for i in range(moments):
-        with child.start(0.01, "encode", str(clip), str(out), "-g", str(GOP)) as process:
+        with child.start(None, "encode", str(clip), str(out), "-g", str(GOP)) as process:
             assert process.stdout is not None
-            first = process.stdout.readline()
-            time.sleep((i + rng.random()) / moments * 0.55)
+            lines = child.advance(process, 1 + int((i + rng.random()) / moments * 17))  # of 18: it never comes to its end
+            child.go_on(process)
+            time.sleep(rng.random() * 0.03)  # while this mini-GOP is coded and written, or the next one waits
             process.send_signal(signal.SIGKILL)
-            lines = [first, *process.stdout.read().splitlines()]
+            lines += process.stdout.read().splitlines()
             assert process.wait() == -signal.SIGKILL
         begun = int(lines[-1].split()[0])  # the last one of them is not finished
         names = os.listdir(out.parent)
@@ -223,12 +225,13 @@ def test_frames_that_differ_are_refused(clip: Path, out: Path, monkeypatch: pyte
 
 
 def test_two_encodes_at_once_are_refused(clip: Path, out: Path) -> None:
-    with child.start(0.02, "encode", str(clip), str(out), "-g", str(GOP)) as process:
-        assert process.stdout is not None and process.stdout.readline()
+    with child.start(None, "encode", str(clip), str(out), "-g", str(GOP)) as process:
+        child.advance(process, 1)
         for options in (OPTIONS, EncodeOptions(), replace(OPTIONS, crf=5)):
             with pytest.raises(OutputError, match="a.vqv: another process is encoding to it"):
                 encode(str(clip), str(out), options, overwrite=True)
-        assert process.wait(20) == 0
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
     assert os.listdir(out.parent) == ["a.vqv"]
 
 
@@ -246,12 +249,12 @@ def test_failure_keeps_the_work_with_resume(clip: Path, out: Path, want: bytes, 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, signum: int) -> None:
     """Ctrl-C closes a shorter file, and the whole one can be made from the same work later."""
-    with child.start(0.01, "encode", "--resume", str(clip), str(out), "-g", str(GOP)) as process:
-        assert process.stdout is not None
-        for _ in range(8):
-            process.stdout.readline()
+    with child.start(None, "encode", "--resume", str(clip), str(out), "-g", str(GOP)) as process:
+        child.advance(process, 8)
         process.send_signal(signum)
-        _, err = process.communicate(timeout=20)
+        if signum == signal.SIGINT:
+            child.wait_for(process, "ctrl-C once more")
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signum
     if signum == signal.SIGINT:
         reader = ContainerReader(io.BytesIO(out.read_bytes()))
