@@ -15,6 +15,7 @@ from ..errors import OutputError, UsageError, VqvError
 from ..version import __version__
 from . import messages
 from .command import CONTEXT, Group
+from .bench import bench
 from .completions import completions
 from .decode import decode
 from .encode import encode
@@ -38,7 +39,7 @@ def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
 
-for _command in (encode, decode, info, verify, repair, join, train, completions):
+for _command in (encode, decode, info, verify, repair, join, bench, train, completions):
     cli.add_command(_command)
 
 

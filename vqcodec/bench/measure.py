@@ -1,0 +1,86 @@
+"""Quality of a decoded file against the frames that were encoded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DamageError
+from ..metrics import psnr_yuv
+from ..picture import Picture
+from ..video import VideoSource
+from .clips import Reference
+
+WEIGHTED = "(6Y+U+V)/8"
+PLANES = (WEIGHTED, "Y", "U", "V")
+MS_SSIM_STEP = 4  # every fourth frame is measured
+MS_SSIM_SIDE = 160  # pictures must be larger for its five scales
+
+
+@dataclass(frozen=True)
+class Quality:
+    """PSNR in dB at most 100, by PLANES; MS-SSIM of luma in dB, -10 log10(1 - s), mean of every fourth frame, None for small pictures; ``picture``: the frame asked for."""
+
+    psnr_mean_of_frames: dict[str, float]
+    psnr_of_mean_error: dict[str, float]
+    ms_ssim_db: float | None
+    picture: Picture
+
+
+def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:
+    """Sums of squared error of Y, U and V on the 8-bit scale."""
+    scale = 16 if a.ten_bit else 1
+    y, u, v = (float(np.square(p.astype(np.int32) - q).sum(dtype=np.int64)) / scale for p, q in zip(a, b, strict=True))
+    return y, u, v
+
+
+def ms_ssim_db(a: np.ndarray, b: np.ndarray, top: int) -> float:
+    """MS-SSIM of two planes with values from 0 to ``top`` in dB; at most 60."""
+    import torch
+    from pytorch_msssim import ms_ssim
+
+    x, y = (torch.from_numpy(p.astype(np.float32))[None, None] for p in (a, b))
+    return -10 * math.log10(max(1e-6, 1 - float(ms_ssim(x, y, data_range=top))))
+
+
+def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Quality:
+    """Measure every frame of ``decoded``, which messages call ``name``; frame number ``keep`` is given back.
+
+    DamageError when the number, size or depth of the frames is not that of the reference.
+    """
+    sums, each, similar = np.zeros(3), [], []
+    kept: Picture | None = None
+    large = min(reference.width, reference.height) > MS_SSIM_SIDE
+    count = [0, 0]
+    with VideoSource(reference.path) as original, VideoSource(decoded) as result:
+        if (result.width, result.height, result.ten_bit) != (original.width, original.height, original.ten_bit):
+            raise DamageError(f"{name}: decoded to pictures of another size or depth")
+        ends: tuple[Any, Any] = (None, None)
+        for i, (x, y) in enumerate(zip_longest(original, result, fillvalue=ends)):
+            a, b = x[1], y[1]
+            count[0] += a is not None
+            count[1] += b is not None
+            if a is None or b is None:
+                continue
+            error = squared_error(a, b)
+            sums += error
+            each.append(psnr_yuv(error, original.width, original.height, 1))
+            if large and i % MS_SSIM_STEP == 0:
+                similar.append(ms_ssim_db(a.y, b.y, 1023 if a.ten_bit else 255))
+            if i == keep:
+                kept = b
+    if count[0] != count[1] or kept is None:
+        raise DamageError(f"{name}: {count[0]} frames were encoded and {count[1]} decoded; nothing can be compared")
+    mean = np.mean(each, axis=0)
+    total = psnr_yuv(list(sums), reference.width, reference.height, count[0])
+    return Quality(
+        dict(zip(PLANES, map(float, mean), strict=True)),
+        dict(zip(PLANES, total, strict=True)),
+        float(np.mean(similar)) if similar else None,
+        kept,
+    )

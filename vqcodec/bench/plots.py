@@ -1,0 +1,102 @@
+"""Rate-distortion curves, drawn with matplotlib."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# (colour, its name in a page's style sheet, marker) of vqcodec, then of the anchors in turn
+STYLES = [
+    ("#c2410c", "--line-0", "o"),
+    ("#1d4ed8", "--line-1", "s"),
+    ("#15803d", "--line-2", "^"),
+    ("#7e22ce", "--line-3", "D"),
+    ("#525252", "--line-4", "v"),
+    ("#0e7490", "--line-5", "P"),
+]
+_TEXT, _GRID = "#010203", "#040506"  # stand for colours of the page's style sheet
+_AXES = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "vqcodec", "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False}
+
+
+def curves(ax: Axes, points: dict[str, list[dict[str, Any]]], quality: Any, text: str = "black", grid: str = "0.85") -> None:
+    """Draw the points of each encoder, quality over the logarithm of bits per pixel. ``quality`` reads it from a point, None leaves a point out."""
+    names = sorted(points, key=lambda name: name != "vqcodec")
+    for name, (colour, _, marker) in reversed(list(zip(names, (STYLES[i % len(STYLES)] for i in range(len(names))), strict=True))):
+        xy = sorted((p["bpp"], quality(p)) for p in points[name] if quality(p) is not None)
+        if xy:
+            ours = name == "vqcodec"
+            ax.plot(*zip(*xy, strict=True), color=colour, marker=marker, markersize=5 if ours else 4, linewidth=2.2 if ours else 1.3, label=name)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.grid(color=grid, linewidth=0.7)
+    ax.set_axisbelow(True)
+    ax.tick_params(colors=text)
+    for spine in ax.spines.values():
+        spine.set_color(grid)
+
+
+def legend_order(ax: Axes) -> tuple[list[Any], list[str]]:
+    """Handles and labels with vqcodec first."""
+    handles, labels = ax.get_legend_handles_labels()
+    return handles[::-1], labels[::-1]
+
+
+def draw(results: dict[str, Any], kind: str) -> bytes:
+    """All clips' curves of PSNR in one picture, "png" or "svg"."""
+    from .run import MEASURES
+
+    title, quality = MEASURES["psnr"]
+    clips = results["clips"]
+    columns = min(4, len(clips))
+    rows = -(-len(clips) // columns)
+    with plt.rc_context(_AXES):
+        fig, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.6 * rows), squeeze=False, layout="constrained")
+        for ax in axes.flat[len(clips) :]:
+            ax.set_axis_off()
+        for ax, clip in zip(axes.flat, clips, strict=False):
+            curves(ax, clip["points"], quality)
+            ax.set_title(clip["name"], fontsize=10)
+            ax.set_xlabel("bits per pixel")
+        for row in axes:
+            row[0].set_ylabel(f"{title}, dB")
+        axes.flat[0].legend(*legend_order(axes.flat[0]), fontsize=8, frameon=False)
+        return _saved(fig, kind)
+
+
+def chart(clip: dict[str, Any], measure: str) -> str:
+    """One clip's curves as an SVG element whose colours are those of the page's style sheet; empty where nothing was measured."""
+    from .run import MEASURES
+
+    title, quality = MEASURES[measure]
+    if all(quality(p) is None for points in clip["points"].values() for p in points):
+        return ""
+    with plt.rc_context(_AXES):
+        fig, ax = plt.subplots(figsize=(5.4, 3.5), layout="constrained")
+        curves(ax, clip["points"], quality, _TEXT, _GRID)
+        ax.set_xlabel("bits per pixel", color=_TEXT)
+        ax.set_ylabel(title if "dB" in title or measure == "vmaf" else f"{title}, dB", color=_TEXT)
+        text = _saved(fig, "svg", transparent=True).decode()
+    for colour, name in [(_TEXT, "--text"), (_GRID, "--rule"), *((c, v) for c, v, _ in STYLES)]:
+        text = text.replace(colour, f"var({name})")
+    # names of parts are those of one document, and the page holds many
+    unique = f"{clip['digest'][:8]}-{measure}-"
+    for form in ('id="{}', 'href="#{}', "url(#{}"):
+        text = text.replace(form.format(""), form.format(unique))
+    begin = text.index("<svg")
+    return text[begin:].replace("<svg ", f'<svg role="img" aria-label="{title} over bits per pixel" ', 1)
+
+
+def _saved(fig: Any, kind: str, transparent: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format=kind, dpi=110, transparent=transparent, metadata={"Date": None} if kind == "svg" else None)
+    plt.close(fig)
+    return buffer.getvalue()
