@@ -40,7 +40,7 @@ MEASURES: dict[str, tuple[str, Callable[[dict[str, Any]], float | None]]] = {
     "vmaf": ("VMAF", lambda p: p["vmaf"]),
 }
 _MATCH = 0.03  # relative difference of rates that needs no second try
-_TRIES = 2
+TRIES = 2  # at most, for a point of equal rate
 
 Say = Callable[[str], None]
 
@@ -144,7 +144,7 @@ class _ClipRun:
     def matched(self, anchor: Anchor, curve: list[dict[str, Any]], target: float) -> dict[str, Any]:
         """A point of an anchor with as nearly ``target`` bits per pixel as two tries beside its ``curve`` give."""
         known = list(curve)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             best = min(known, key=lambda p: abs(np.log(p["bpp"] / target)))
             crf = crf_for_rate([(p["crf"], p["bpp"]) for p in known], target)
             crf = min(anchor.max_crf, max(0, round(crf / anchor.step) * anchor.step))

@@ -14,8 +14,8 @@ import click
 from ..errors import OutputError, UsageError, VqvError
 from ..version import __version__
 from . import messages
-from .command import CONTEXT, Group
 from .bench import bench
+from .command import CONTEXT, Group
 from .completions import completions
 from .decode import decode
 from .encode import encode

@@ -21,7 +21,9 @@ from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, presets, rare, say
 @click.option("--anchors", default="x264,x265,svtav1", metavar="LIST", show_default=True, help="What to compare with, each with a preset if wanted (x265:slow); none for nothing.")
 @click.option("-crf", "--crf", "crfs", default="14,24,34,44", metavar="LIST", show_default=True, help="Qualities of vqcodec.")
 @click.option("--frames", type=int, default=0, metavar="N", help="Frames of each clip, from its beginning.  [default: all]")
-@click.option("-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", help="Preset of vqcodec: fast, medium or slow.", show_default=True, shell_complete=presets)
+@click.option(
+    "-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", help="Preset of vqcodec: fast, medium or slow.", show_default=True, shell_complete=presets
+)
 @click.option("-threads", "--threads", type=int, default=0, metavar="N", help="Threads of every encoder and decoder, 0 for what each chooses.")
 @rare("--device", default="auto", metavar="DEVICE", help="Of vqcodec: auto, cpu, cuda, cuda:N or mps.")
 @WEIGHTS
