@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 """Quick rate-distortion check of one change: BD-rate against x264 and x265 on a few clips, GOPs coded in this process.
 
-    tools/ablate.py --judge ../shared/tools/rd.py --clips ../shared/corpus/train/davis-tennis.mkv --set vq_lambda=0.12 --offsets 5,0,-5,-9,-13,-18,-22
+    tools/ablate.py --clips ../shared/corpus/train/davis-tennis.mkv --set vq_lambda=0.12 --offsets 5,0,-5,-9,-13,-18,-22
 
-Uses the judge's anchors, quality measure and BD-rate; 60 bytes are added for the container. docs/design.md quotes it.
+Uses the anchors and the BD-rate of ``vqcodec bench``, and its cache; 60 bytes are added for the container. docs/design.md quotes it.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
 import sys
+import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vqcodec import frame_encoder, gop, rate, weights
+from vqcodec.bench.anchors import parse_anchor
+from vqcodec.bench.bd import bd_rate
+from vqcodec.bench.clips import make_reference
+from vqcodec.bench.options import BenchOptions
+from vqcodec.bench.run import ClipRun, curve
+from vqcodec.bench.store import Store, default_folder
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
@@ -30,7 +34,7 @@ CONTAINER_BITS = 60 * 8
 
 
 def encode(codec: object, pictures: list[Picture], crf: float, verbose: bool) -> dict[str, float]:
-    """bpp and mean PSNR of one GOP, as the judge measures them."""
+    """bpp and mean PSNR of one GOP, as the benchmark measures them."""
     h, w = pictures[0].y.shape
     n, start = len(pictures), time.time()
     e = gop.GopEncoder(codec, w, h, crf)
@@ -52,21 +56,15 @@ def encode(codec: object, pictures: list[Picture], crf: float, verbose: bool) ->
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--judge", required=True, help="path of rd.py")
     ap.add_argument("--clips", nargs="+", required=True)
     ap.add_argument("--frames", type=int, default=33)
     ap.add_argument("--crf", default="16,26,36,46")
     ap.add_argument("--weights")
     ap.add_argument("--offsets", help="quality offsets of the levels")
     ap.add_argument("--set", default="", help="fields of rate.RateParameters: name=value,...")
-    ap.add_argument("--cache", default="anchors-ablate.json", help="anchor results are kept here")
+    ap.add_argument("--cache", type=Path, default=default_folder(), help="folder in which results of anchors are kept")
     ap.add_argument("-v", action="store_true")
     a = ap.parse_args()
-    spec = importlib.util.spec_from_file_location("rd", a.judge)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{a.judge}: not a Python file")
-    rd = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(rd)
     torch.set_num_threads(1)
     if a.offsets:
         gop.OFFSETS = tuple(int(x) for x in a.offsets.split(","))
@@ -74,24 +72,18 @@ def main() -> None:
     chosen = rate.RateParameters(**values)
     frame_encoder.RateParameters = lambda: chosen  # type: ignore[misc,assignment]
     codec = weights.load_codec(a.weights)
-    cache_file = Path(a.cache)
-    cache = json.loads(cache_file.read_text()) if cache_file.exists() else {}
+    store, anchors = Store(a.cache), [parse_anchor("x264"), parse_anchor("x265")]
     rows: dict[str, list[float | None]] = {}
     for clip in map(Path, a.clips):
         pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(clip, limit=a.frames)]
         points = [encode(codec, pictures, float(c), a.v) for c in a.crf.split(",")]
         cells = []
-        for name in ("x264-medium", "x265-medium"):
-            anchor = []
-            for crf in rd.ANCHORS[name][2]:
-                key = f"{clip.stem}/{len(pictures)}/{name}/{crf}"
-                if key not in cache:
-                    cache[key] = rd.anchor(name, [list(p) for p in pictures], Fraction(25), crf)
-                    cache_file.write_text(json.dumps(cache))
-                anchor.append(cache[key])
-            bd = rd.bd(anchor, points, "psnr")
-            rows.setdefault(name, []).append(bd)
-            cells.append(f"{name} {'undefined' if bd is None else format(bd, '+.1f') + ' %'}")
+        with tempfile.TemporaryDirectory() as folder:
+            measured = ClipRun(make_reference(clip, clip.stem, Path(folder), a.frames), BenchOptions(), store, Path(folder))
+            for anchor in anchors:
+                bd = bd_rate(curve([measured.anchor(anchor, crf) for crf in anchor.crfs], "psnr"), [(p["bpp"], p["psnr"]) for p in points]).percent
+                rows.setdefault(anchor.name, []).append(bd)
+                cells.append(f"{anchor.name} {'undefined' if bd is None else format(bd, '+.1f') + ' %'}")
         print(clip.stem, " ".join(f"{p['bpp']:.4f}/{p['psnr']:.2f}" for p in points), "BD-rate", ", ".join(cells), flush=True)
     for name, found in rows.items():
         known = [v for v in found if v is not None]

@@ -11,10 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+
+from vqcodec.bench.plots import curves, legend_order
 
 NAMES = ("x264-medium", "x265-medium", "svtav1-p6")
 
@@ -48,16 +47,13 @@ def main() -> None:
     if a.plot:
         fig, axes = plt.subplots(2, (len(points) + 1) // 2, figsize=(16, 7.5))
         for ax, clip in zip(axes.flat, sorted(points), strict=False):
-            for name, style in (("vqcodec", "ko-"), ("x264-medium", "C0.--"), ("x265-medium", "C1.--"), ("svtav1-p6", "C2.--")):
-                p = sorted((x["bpp"], x["psnr"]) for x in points[clip][name])
-                ax.semilogx([x[0] for x in p], [x[1] for x in p], style, label=name, linewidth=1.2)
+            curves(ax, {name: points[clip][name] for name in ("vqcodec", *NAMES)}, lambda p: p["psnr"])
             ax.set_title(clip, fontsize=10)
-            ax.grid(alpha=0.3, which="both")
         for ax in axes[-1]:
             ax.set_xlabel("bits per pixel")
         for ax in axes[:, 0]:
             ax.set_ylabel("PSNR (6Y+U+V)/8, dB")
-        axes.flat[0].legend(fontsize=9)
+        axes.flat[0].legend(*legend_order(axes.flat[0]), fontsize=9)
         fig.tight_layout()
         fig.savefig(a.plot, dpi=80)
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ def encode(source: str, target: str, codec: str, options: dict[str, str], pix_fm
     """Encode a y4m file to Matroska: seconds, and bytes of the packets without the container's."""
     begin, packets = time.perf_counter(), 0
     with av.open(target, "w", format="matroska") as container:
-        stream = container.add_stream(codec, rate=Fraction(rate), options=options)
+        stream: Any = container.add_stream(codec, rate=Fraction(rate), options=options)
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt
         stream.codec_context.thread_count = threads
@@ -61,8 +62,8 @@ def decode(source: str, target: str, header: str, threads: int) -> dict[str, flo
 
 def main() -> None:
     job = json.loads(sys.argv[1])
-    work = {"encode": encode, "decode": decode}[job.pop("work")]
-    print(json.dumps(work(**job)))
+    work: dict[str, Any] = {"encode": encode, "decode": decode}
+    print(json.dumps(work[job.pop("work")](**job)))
 
 
 if __name__ == "__main__":

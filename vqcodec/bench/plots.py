@@ -22,7 +22,7 @@ STYLES = [
     ("#0e7490", "--line-5", "P"),
 ]
 _TEXT, _GRID = "#010203", "#040506"  # stand for colours of the page's style sheet
-_AXES = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "vqcodec", "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False}
+_AXES: Any = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "vqcodec", "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False}
 
 
 def curves(ax: Axes, points: dict[str, list[dict[str, Any]]], quality: Any, text: str = "black", grid: str = "0.85") -> None:

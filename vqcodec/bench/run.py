@@ -76,11 +76,11 @@ def _code() -> str:
     return digest.hexdigest()[:16]
 
 
-class _ClipRun:
-    """All points of one clip."""
+class ClipRun:
+    """Measures points of one clip, each kept in ``store`` when it is finished, or takes them from there. ``folder`` is for the files in between."""
 
-    def __init__(self, reference: Reference, options: BenchOptions, store: Store, folder: Path, say: Say) -> None:
-        self._reference, self._options, self._store, self._folder, self._say = reference, options, store, folder, say
+    def __init__(self, reference: Reference, options: BenchOptions, store: Store, folder: Path, say: Say = lambda text: None) -> None:
+        self._reference, self._options, self._store, self._folder, self.say = reference, options, store, folder, say
         self._ours = VqcodecCoder(reference, options, folder)
         self._keep = reference.frames // 2
         self._measuring = {"format": FORMAT, "clip": reference.digest, "machine": machine(), "vmaf": vmaf.version(), "pytorch-msssim": version("pytorch-msssim")}
@@ -94,11 +94,13 @@ class _ClipRun:
             self._store.put_picture(self.original, to_bgr(picture, self._reference))
 
     def anchor(self, anchor: Anchor, crf: float) -> dict[str, Any]:
+        """The point of an anchor."""
         settings = {"codec": anchor.codec, "options": anchor.all_options(crf, self._options.threads), "threads": self._options.threads}
         coder = AnchorCoder(self._reference, anchor, self._options, self._folder)
         return self._point(anchor.name, crf, settings, {"av": version("av")}, coder.run)
 
     def ours(self, crf: int) -> dict[str, Any]:
+        """The point of vqcodec."""
         o = self._options
         meta = read_metadata(o.weights)
         settings = {"crf": crf, "preset": o.preset, "threads": o.threads, "device": o.device}
@@ -138,12 +140,12 @@ class _ClipRun:
             self._store.put(record, to_bgr(quality.picture, r))
         psnr, fps = record["psnr_mean_of_frames"][WEIGHTED], record["encode"]["fps"]
         speed = "" if fps is None else f", {fps:.2f} fps"
-        self._say(f"{self._reference.name} {codec} crf {crf:g}: {record['bpp']:.4f} bpp, {psnr:.2f} dB{speed}{' (from the cache)' if cached else ''}")
+        self.say(f"{self._reference.name} {codec} crf {crf:g}: {record['bpp']:.4f} bpp, {psnr:.2f} dB{speed}{' (from the cache)' if cached else ''}")
         return record
 
-    def matched(self, anchor: Anchor, curve: list[dict[str, Any]], target: float) -> dict[str, Any]:
-        """A point of an anchor with as nearly ``target`` bits per pixel as two tries beside its ``curve`` give."""
-        known = list(curve)
+    def matched(self, anchor: Anchor, points: list[dict[str, Any]], target: float) -> dict[str, Any]:
+        """A point of an anchor with as nearly ``target`` bits per pixel as two tries beside its ``points`` give."""
+        known = list(points)
         for _ in range(TRIES):
             best = min(known, key=lambda p: abs(np.log(p["bpp"] / target)))
             crf = crf_for_rate([(p["crf"], p["bpp"]) for p in known], target)
@@ -179,7 +181,7 @@ def _numbered(say: Say, total: int) -> Say:
 
 
 def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = False, say: Say = lambda text: None) -> dict[str, Any]:
-    """Measure all and give the results as a dict that JSON can hold; docs/benchmarks.md describes it.
+    """Measure all and give the results as a dict that JSON can hold; docs/cli.md describes it.
 
     With ``matched``, each quality of vqcodec is joined by points of the anchors at about the same rate. Each finished point is in ``store`` at once.
     ``say`` gets a sentence for each. Raises VqvErrors.
@@ -193,7 +195,7 @@ def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = 
             reference = make_reference(clip, name, Path(folder), options.frames, even=bool(options.anchors))
             for note in reference.notes:
                 say(f"{name}: note: {note}")
-            of_clip = _ClipRun(reference, options, store, Path(folder), numbered)
+            of_clip = ClipRun(reference, options, store, Path(folder), numbered)
             of_clip.keep_original()
             points = {a.name: [of_clip.anchor(a, crf) for crf in a.crfs] for a in options.anchors}
             points[OURS] = [of_clip.ours(crf) for crf in options.crfs]
@@ -209,10 +211,10 @@ def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = 
                 "shown_frame": reference.frames // 2,
                 "original": of_clip.original,
                 "points": points,
-                "bd_rate": {a.name: {m: bd_rate(_curve(points[a.name], m), _curve(points[OURS], m))._asdict() for m in MEASURES} for a in options.anchors},
+                "bd_rate": {a.name: {m: bd_rate(curve(points[a.name], m), curve(points[OURS], m))._asdict() for m in MEASURES} for a in options.anchors},
             }
             if matched:
-                of_clip._say = lambda text: say(f"for the comparison of frames: {text}")
+                of_clip.say = lambda text: say(f"for the comparison of frames: {text}")
                 entry["matched"] = [{a.name: of_clip.matched(a, points[a.name], p["bpp"]) for a in options.anchors} for p in points[OURS]]
             found.append(entry)
     meta = read_metadata(options.weights)
@@ -236,7 +238,8 @@ def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = 
     }
 
 
-def _curve(points: list[dict[str, Any]], measure: str) -> list[tuple[float, float | None]]:
+def curve(points: list[dict[str, Any]], measure: str) -> list[tuple[float, float | None]]:
+    """Bits per pixel and one of MEASURES of each point."""
     return [(p["bpp"], MEASURES[measure][1](p)) for p in points]
 
 
