@@ -51,7 +51,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     anchor = {"name": "x264-medium", "codec": "libx264", "options": {"tune": "psnr"}, "crfs": [20, 40]}
     speed = {"fps": 9.0, "start_seconds": 1.0, "peak_bytes": 1 << 27}
     results = {
-        "made": "2026-01-01T00:00:00Z", "machine": "a processor, 2 cores", "versions": {"av": "1", "model": "0123"}, "measures": measures,
+        "made": "2026-01-01T00:00:00Z", "machine": "a processor, 2 cores", "versions": {"vqcodec": "0", "av": "1", "model": "0123"}, "measures": measures,
         "settings": {"crf": [14, 44], "preset": "medium", "threads": 0, "device": "cpu", "anchors": [anchor]},
         "clips": [clip | {"name": "first", "digest": "a" * 64}, clip | {"name": "second", "digest": "b" * 64}],
         "summary": {"bd_rate": {"x264-medium": mean}, "speed": {c: {"encode": speed, "decode": speed} for c in ("vqcodec", "x264-medium")}},

@@ -10,7 +10,7 @@ import jinja2
 
 from .measure import WEIGHTED
 from .plots import STYLES, chart
-from .run import MEASURES, OURS
+from .run import OURS
 from .store import Store
 from .table import cell, megabytes, number
 
@@ -23,9 +23,7 @@ def page(results: dict[str, Any], store: Store) -> str:
     environment.filters |= {"cell": cell, "megabytes": megabytes, "number": number}
     charts = [[c for c in (chart(clip, m) for m in ("psnr", "ms_ssim", "vmaf")) if c] for clip in results["clips"]]
     colours = {name: STYLES[i % len(STYLES)][1] for i, name in enumerate(sorted(results["summary"]["speed"], key=lambda n: n != OURS))}
-    return environment.get_template("report.html.j2").render(
-        results=results, charts=charts, colours=colours, weighted=WEIGHTED, comparison=_comparison(results, store), ours=OURS, MEASURES=MEASURES
-    )
+    return environment.get_template("report.html.j2").render(results=results, charts=charts, colours=colours, weighted=WEIGHTED, comparison=_comparison(results, store), ours=OURS)
 
 
 def _comparison(results: dict[str, Any], store: Store) -> dict[str, Any]:

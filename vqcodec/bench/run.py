@@ -149,7 +149,8 @@ class ClipRun:
         for _ in range(TRIES):
             best = min(known, key=lambda p: abs(np.log(p["bpp"] / target)))
             crf = crf_for_rate([(p["crf"], p["bpp"]) for p in known], target)
-            crf = min(anchor.max_crf, max(0, round(crf / anchor.step) * anchor.step))
+            # from 1: to SVT-AV1 0 means its default, to the others lossless
+            crf = min(anchor.max_crf, max(1, round(crf / anchor.step) * anchor.step))
             crf = round(crf, 1) if anchor.step < 1 else int(crf)
             if abs(best["bpp"] / target - 1) <= _MATCH or any(p["crf"] == crf for p in known):
                 break
