@@ -8,8 +8,11 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -279,6 +282,36 @@ def test_memory_is_the_command_s_own() -> None:
     large = measured([sys.executable, "-S", "-c", "x = b'1' * (60 << 20)"])
     assert small.code == 0 and small.peak < 40 << 20 < held.size + 1 and large.peak > 60 << 20
     assert measured([sys.executable, "-c", "import sys; print('a'); sys.exit(3)"])[2:4] == (3, "a\n")
+
+
+def test_an_interrupt_ends_what_was_started(tmp_path: Path) -> None:
+    number = tmp_path / "pid"
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    def wait(condition: Any) -> None:
+        end = time.monotonic() + 30
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def stop_when_running() -> None:
+        wait(lambda: number.exists() and number.read_text().strip())
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    thread = threading.Thread(target=stop_when_running)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            measured(["sh", "-c", f"echo $$ > '{number}'; sleep 60"])
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    gone = lambda: not Path(f"/proc/{int(number.read_text())}").exists()
+    if Path("/proc/self").exists():
+        wait(gone)
+        assert gone()
 
 
 def test_anchors_and_options() -> None:

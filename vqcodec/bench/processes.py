@@ -7,14 +7,16 @@ in its stead: ``python processes.py RESULT COMMAND...``.
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Measured(NamedTuple):
@@ -28,12 +30,19 @@ class Measured(NamedTuple):
 
 
 def measured(command: Sequence[str]) -> Measured:
-    """Run ``command`` to its end. Of several processes the peak is that of the largest."""
+    """Run ``command`` to its end; on any exception here it is killed with all that it started. Of several processes the peak is that of the largest."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        done = subprocess.run([sys.executable, "-I", "-S", __file__, str(result), *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-        values = json.loads(result.read_text()) if result.exists() else {"seconds": 0.0, "peak": 0, "code": done.returncode}
-        return Measured(**values, out=done.stdout, err=done.stderr)
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+        # a group of its own, so that it can be ended as a whole
+        with subprocess.Popen([sys.executable, "-I", "-S", __file__, str(result), *command], start_new_session=True, **pipes) as process:
+            try:
+                out, err = process.communicate()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        values = json.loads(result.read_text()) if result.exists() else {"seconds": 0.0, "peak": 0, "code": process.returncode}
+        return Measured(**values, out=out, err=err)
 
 
 def main() -> None:
