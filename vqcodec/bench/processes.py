@@ -40,6 +40,7 @@ def measured(command: Sequence[str]) -> Measured:
                 out, err = process.communicate()
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
                 raise
         values = json.loads(result.read_text()) if result.exists() else {"seconds": 0.0, "peak": 0, "code": process.returncode}
         return Measured(**values, out=out, err=err)
