@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install kernels demo test test-all fuzz check format docs train dist clean
+.PHONY: help venv install kernels demo compare test test-all fuzz check format docs train dist clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ kernels: $(KERNELS) ## Compile the kernels; their cache makes every later start 
 
 demo: $(KERNELS) ## Encode and decode a clip, show the figures: IN=your.mp4 CRF=28.
 	$(BIN)/python tools/demo.py --crf $(CRF) $(if $(IN),"$(IN)")
+
+compare: $(KERNELS) ## Show a frame beside x264 at the same size: IN=your.mp4 CRF=32.
+	$(BIN)/python tools/compare.py $(if $(filter-out file default,$(origin CRF)),--crf $(CRF)) $(if $(IN),"$(IN)")
 
 test: $(KERNELS) ## Run the tests but the slow ones.
 	$(BIN)/python -m pytest -q -n $(JOBS)

@@ -103,6 +103,22 @@ def test_misspelt_words_are_answered_with_the_nearest(args: list[str], meant: st
     assert "Did you mean" in err and f"'{meant}'" in err.partition("Did you mean")[2] and "-h shows how" in err and err.count("\n") == 1
 
 
+# -- start-up
+
+
+def test_what_needs_no_network_answers_at_once(program: dict[str, str], tmp_path: Path, clip: Path, network: Any) -> None:
+    resource = pytest.importorskip("resource")
+    coded = str(tmp_path / "a.vqv")
+    assert main(["encode", "-q", str(clip), coded]) == 0
+    runs = [(["--help-all"], 0), (["info", coded], 0), (["verify", "--fast", coded], 0), (["encode", str(clip), coded], 5), (["encode", str(clip), "b.vqv", "-crf", "99"], 2)]
+    for args, code in runs:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert subprocess.run(["vqcodec", *args], capture_output=True, env=program, cwd=tmp_path).returncode == code
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # of the processor's time, which is that of the clock when nothing else runs
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5, args
+
+
 # -- log file
 
 
