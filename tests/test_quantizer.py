@@ -42,9 +42,13 @@ def run(books: Any, target: np.ndarray, mean: np.ndarray, cls: np.ndarray, lam: 
     d = Tables(books, t.counts)
     buf = np.frombuffer(data, np.uint8)
     sd, back = decoder_state(buf), np.zeros((H, W, M), np.int16)
+    read, classes = np.full((H, W, M), -1, np.int32), np.full((H, W, M // 4), -1, np.int8)
     for half in (0, 1):
-        decode_half(sd, buf, mean, cls, direct, half, books.dims, books.sizes, books.words, d.cdf, d.seen, back)
+        decode_half(sd, buf, mean, cls, direct, half, books.dims, books.sizes, books.words, d.cdf, d.seen, back, read, classes)
     assert np.array_equal(back, y) and consumed(sd) and np.array_equal(d.seen, t.seen)
+    dims = np.repeat(books.dims[cls], 4, axis=2)
+    coded = (dims > 0) & ((np.arange(M) % np.maximum(dims, 1) == 0) | (symbols > 1 << 19))  # the first channel of a vector, all of an escaped one
+    assert np.array_equal(classes, cls) and np.array_equal(read, np.where(coded, symbols, -1))
     assert np.array_equal(d.adapted(), t.adapted())
     return y, symbols, data
 
@@ -181,8 +185,9 @@ def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:
         st, out = encoder_state(), np.empty(4096, np.uint8)
         encode_hyper(st, out, idle, base, symbols, t.cdf, t.seen)
         data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
-        d, back = Tables(b), np.empty_like(z)
-        decode_hyper(decoder_state(data), data, idle, base, b.sizes, b.words, d.cdf, d.seen, back)
+        d, back, read = Tables(b), np.empty_like(z), np.full_like(symbols, -1)
+        decode_hyper(decoder_state(data), data, idle, base, b.sizes, b.words, d.cdf, d.seen, back, read)
+        assert np.array_equal(read, np.where(idle[:, :, None], -1, symbols))
         assert np.array_equal(back, z) and np.array_equal(d.seen, t.seen) and t.seen[base : base + s.hyper // 4].sum() == 10 * s.hyper // 4 and not z[idle].any()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .errors import DamageError, InputError, LimitError, OutputError, UsageError, VqvError, WeightsError
+from .errors import DamageError, InputError, LimitError, OutputError, RangeError, UsageError, VqvError, WeightsError
 from .options import DecodeOptions, EncodeOptions, Limits, Time
 from .progress import ProgressEvent
 from .version import __version__
@@ -15,9 +15,26 @@ if TYPE_CHECKING:
     from .decoder import decode as decode
     from .encoder import EncodeReport as EncodeReport
     from .encoder import encode as encode
+    from .frames import Frame as Frame
+    from .frames import FrameBatch as FrameBatch
+    from .frames import VideoMetadata as VideoMetadata
+    from .reader import VideoReader as VideoReader
+    from .reader import open as open
+    from .tensors import Planes as Planes
+    from .tokens import FrameTokens as FrameTokens
+    from .tokens import TokenSequence as TokenSequence
+    from .tokens import Vocabulary as Vocabulary
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
-_LATER = {"encode": "encoder", "EncodeReport": "encoder", "decode": "decoder", "DecodeReport": "decoder"}
+_LATER = {
+    "decoder": ("DecodeReport", "decode"),
+    "encoder": ("EncodeReport", "encode"),
+    "tensors": ("Planes",),
+    "frames": ("Frame", "FrameBatch", "VideoMetadata"),
+    "reader": ("VideoReader", "open"),
+    "tokens": ("FrameTokens", "TokenSequence", "Vocabulary"),
+}
+_HOME = {name: module for module, names in _LATER.items() for name in names}
 
 __all__ = [
     "DamageError",
@@ -25,24 +42,34 @@ __all__ = [
     "DecodeReport",
     "EncodeOptions",
     "EncodeReport",
+    "Frame",
+    "FrameBatch",
+    "FrameTokens",
     "InputError",
     "LimitError",
     "Limits",
     "OutputError",
+    "Planes",
     "ProgressEvent",
+    "RangeError",
     "Time",
+    "TokenSequence",
     "UsageError",
+    "VideoMetadata",
+    "VideoReader",
+    "Vocabulary",
     "VqvError",
     "WeightsError",
     "__version__",
     "decode",
     "encode",
+    "open",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

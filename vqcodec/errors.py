@@ -28,6 +28,10 @@ class UsageError(VqvError):
     exit_code = 2
 
 
+class RangeError(UsageError, IndexError):
+    """A frame or a time that a video doesn't have."""
+
+
 class InputError(VqvError):
     """Input missing, unreadable or of an unsupported kind."""
 

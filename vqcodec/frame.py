@@ -25,6 +25,7 @@ ALIGN = 64
 MAX_QDELTA = 63
 ELEMENTS = ("modes", "vectors", "quality", "direct", "hyper", "latent", "detail")  # of syntax, as statistics count their bits
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Job = tuple[memoryview, int, int, int, list["Coded"]]  # stream, number, level, quality of the level, references
 
 
 def padded_size(width: int, height: int) -> tuple[int, int]:
@@ -113,24 +114,30 @@ class FrameCoder:
 
     # -- decoder
 
-    def decode(self, jobs: list[tuple[memoryview, int, int, int, list[Coded]]], stats: list[dict] | None = None) -> list[Coded]:
-        """Decode frames that don't depend on each other: (stream, number, level, quality of the level, references) each."""
-        runs = []
-        for data, number, level, q, refs in jobs:
-            runs.append(_Decoding(self, data, number, level, q, refs))
-        for same in _by_quality(runs):
-            self._decode_latents(same)
-        out = []
-        for r in runs:
-            if not entropy.consumed(r.st):
-                raise DamageError(f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over")
-            if stats is not None:
-                row = dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=element_bits(r.marks, r.vector_bits, r.data.size))
-                stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
-            out.append(self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs))
-        return out
+    def decode(self, jobs: list[Job], stats: list[dict] | None = None) -> list[Coded]:
+        """Decode frames that don't depend on each other."""
+        return [self.finish(r, stats) for r in self.parse(jobs)]
 
-    def _decode_latents(self, runs: list[_Decoding]) -> None:
+    def parse(self, jobs: list[Job], symbols: bool = False, pixels: bool = True) -> list[Decoding]:
+        """The same up to what :meth:`finish` does; with ``symbols`` those of the latents are kept. Without ``pixels`` neither synthesis nor detail run."""
+        runs = [Decoding(self, *job) for job in jobs]
+        for same in _by_quality(runs):
+            y, pred, pred8 = self._decode_latents(same, symbols)
+            if pixels:
+                self._synthesise(same, y, pred, pred8)
+        return runs
+
+    def finish(self, r: Decoding, stats: list[dict] | None = None) -> Coded:
+        """The frame as a reference; DamageError where its stream holds more than was read."""
+        if not entropy.consumed(r.st):
+            raise DamageError(f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over")
+        if stats is not None:
+            row = dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=element_bits(r.marks, r.vector_bits, r.data.size))
+            stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
+        return self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs)
+
+    def _decode_latents(self, runs: list[Decoding], symbols: bool) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
+        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed predictions in 10 and in 8 bits."""
         nets, q, b = runs[0].nets, runs[0].q, self.b
         books, s = runs[0].tables.books, nets.shape
         hz, wz, hy, wy = self.h // 64, self.w // 64, self.h // 16, self.w // 16
@@ -140,7 +147,10 @@ class FrameCoder:
             pred8 = self._pred8(pred)
         z = np.zeros((len(runs), hz, wz, s.hyper), np.int16)
         for i, r in enumerate(runs):
-            quantizer.decode_hyper(r.st, r.data, direct.idle(r.direct), hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i])
+            if symbols:
+                r.hyper = np.full((hz, wz, s.hyper // 4), -1, np.int32)
+                r.symbols, r.classes = np.full((hy, wy, s.latent), -1, np.int32), np.full((hy, wy, s.latent // 4), -1, np.int8)
+            quantizer.decode_hyper(r.st, r.data, direct.idle(r.direct), hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i], r.hyper)
             r.mark()
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
         with torch.inference_mode():
@@ -149,17 +159,23 @@ class FrameCoder:
                 mean, cls = nets.prior.first(h1, q) if half == 0 else nets.prior.second(h2, torch.from_numpy(y).to(b.device), q)
                 mean, cls = mean.cpu().numpy(), cls.cpu().numpy()
                 for i, r in enumerate(runs):
-                    quantizer.decode_half(r.st, r.data, mean[i], cls[i], r.direct, half, books.dims, books.sizes, books.words, r.tables.cdf, r.tables.seen, y[i])
-            for r in runs:
-                r.mark()
-            residual = nets.synthesis(torch.from_numpy(y).to(b.device), pred8, q)
+                    t = r.tables
+                    quantizer.decode_half(r.st, r.data, mean[i], cls[i], r.direct, half, books.dims, books.sizes, books.words, t.cdf, t.seen, y[i], r.symbols, r.classes)
+        for r in runs:
+            r.mark()
+        return y, pred, pred8
+
+    def _synthesise(self, runs: list[Decoding], y: np.ndarray, pred: torch.Tensor | None, pred8: torch.Tensor | None) -> None:
+        nets, q = runs[0].nets, runs[0].q
+        with torch.inference_mode():
+            residual = nets.synthesis(torch.from_numpy(y).to(self.b.device), pred8, q)
             for i, r in enumerate(runs):
                 r.planes = self._reconstruct(residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct)
                 detail.decode_detail(r.st, r.data, r.ctx, detail.STEP_TABLE, r.direct, np.empty((self.h // 8, self.w // 8), np.int8), r.planes)
                 r.mark()
 
 
-class _Decoding:
+class Decoding:
     """A frame on its way through the decoder: quality and motion are decoded at once, latents later in a batch."""
 
     def __init__(self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]):
@@ -185,6 +201,9 @@ class _Decoding:
             direct.decode_map(self.st, self.data, self.ctx, self.direct, self.field.merged)
         self.mark()
         self.planes: Planes = ()  # type: ignore[assignment]
+        # symbols of the latents as quantizer.py gives them, where they are asked for
+        self.symbols = self.hyper = np.empty((0, 0, 0), np.int32)
+        self.classes = np.empty((0, 0, 0), np.int8)
 
     def mark(self) -> None:
         self.marks.append(max(0.0, float(entropy.taken(self.st))))
@@ -210,8 +229,8 @@ def hyper_tables(q: int, channels: int) -> int:
     return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
 
 
-def _by_quality(runs: list[_Decoding]) -> list[list[_Decoding]]:
-    out: dict[int, list[_Decoding]] = {}
+def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
+    out: dict[int, list[Decoding]] = {}
     for r in runs:
         out.setdefault(r.q, []).append(r)
     return list(out.values())
@@ -227,4 +246,4 @@ def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
     return -n if sign else n
 
 
-__all__ = ["Coded", "FrameCoder", "element_bits", "hyper_tables", "pad", "padded_size", "shares"]
+__all__ = ["Coded", "Decoding", "FrameCoder", "Job", "hyper_tables", "pad", "padded_size"]

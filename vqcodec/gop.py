@@ -209,7 +209,7 @@ class GopEncoder:
         return GopResult(w.getvalue(), self.count, self.crc, (y, u, v), self.stats)
 
 
-def _frame_data(body: bytes | memoryview, frames: int) -> tuple[list[int], list[memoryview]]:
+def parse_body(body: bytes | memoryview, frames: int) -> tuple[list[int], list[memoryview]]:
     """Level qualities and the streams of a GOP body, in decoding order."""
     r = Reader(body, "GOP body")
     q = [r.u8() for _ in range(LEVELS)]
@@ -235,7 +235,7 @@ def _run(
     codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int, stats: list[dict] | None, wanted: range | None = None
 ) -> Iterator[tuple[int, Coded]]:
     coder = FrameCoder(codec, width, height)
-    q, data = _frame_data(body, frames)
+    q, data = parse_body(body, frames)
     pool, at, shown = _Pool(), 0, 0
     order = gop_order(frames)
     wanted = range(frames) if wanted is None else wanted
@@ -284,4 +284,4 @@ def body_stats(codec: Any, body: bytes | memoryview, frames: int, w: int, h: int
     return sorted(rows, key=lambda r: r["frame"])
 
 
-__all__ = ["GopEncoder", "GopResult", "Slot", "body_stats", "checksum_update", "decode_gop", "gop_order"]
+__all__ = ["GopEncoder", "GopResult", "Slot", "body_stats", "checksum_update", "crop", "decode_gop", "gop_order", "parse_body"]

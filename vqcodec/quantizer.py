@@ -236,9 +236,13 @@ def encode_half(st, out, cls, direct, half, dims, sizes, symbols, cdf, seen):
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen, y):
-    """Decode one half into y (H, W, M) int16; arguments as in :func:`search_half`."""
+def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen, y, symbols, classes):
+    """Decode one half into y (H, W, M) int16; arguments as in :func:`search_half`.
+
+    symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this half codes, unless they are empty.
+    """
     hh, ww, groups = cls.shape
+    keep = symbols.size > 0
     for i in range(hh):
         for j in range(ww):
             for g in range(groups):
@@ -247,6 +251,8 @@ def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen
                 t = cls[i, j, g]
                 dim = dims[t]
                 b = g * 4
+                if keep:
+                    classes[i, j, g] = t
                 if dim == 0:
                     for c in range(4):
                         y[i, j, b + c] = mean[i, j, b + c]
@@ -255,10 +261,15 @@ def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen
                     k = decode_symbol(st, data, cdf[t], sizes[t])
                     seen[t, k] += 1
                     esc = dim < 4 and k == sizes[t] - 1
+                    if keep:
+                        symbols[i, j, b + s] = k
                     for c in range(dim):
                         ch = b + s + c
                         if esc:
-                            v = mean[i, j, ch] + 16 * _decode_value(st, data)
+                            n = _decode_value(st, data)
+                            v = mean[i, j, ch] + 16 * n
+                            if keep:
+                                symbols[i, j, ch] = (1 << 20) + n
                         else:
                             v = mean[i, j, ch] + words[t, k, c]
                         y[i, j, ch] = min(max(v, -32767), 32767)
@@ -304,7 +315,9 @@ def encode_hyper(st, out, idle, base, symbols, cdf, seen):
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z):
+def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z, symbols):
+    """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols, unless it is empty."""
+    keep = symbols.size > 0
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
             if idle[i, j]:
@@ -313,6 +326,8 @@ def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z):
             for g in range(z.shape[2] // 4):
                 k = decode_symbol(st, data, cdf[base + g], sizes[base + g])
                 seen[base + g, k] += 1
+                if keep:
+                    symbols[i, j, g] = k
                 for c in range(4):
                     z[i, j, g * 4 + c] = words[base + g, k, c]
 
