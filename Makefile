@@ -71,5 +71,5 @@ dist: $(INSTALLED) ## Build the wheel and the source archive into dist/.
 
 clean: ## Remove everything that was made, but not .venv.
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache *.egg-info
-	find vqcodec tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find vqcodec tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 	rm -f $(KERNELS)

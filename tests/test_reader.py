@@ -299,3 +299,18 @@ def test_ten_bits(tiny_weights: Path, tmp_path: Path) -> None:
     with vqcodec.open(tmp_path / "a.vqv", output="float", weights=tiny_weights) as f, vqcodec.open(tmp_path / "a.vqv", weights=tiny_weights) as rgb:
         assert f[1].dtype == torch.float32 and f[1].shape == (3, H, W) and f[:].shape == (3, 3, H, W) and 0 <= f[1].min() and f[1].max() <= 1
         assert rgb[1].dtype == torch.uint8 and (f[1] * 255 - rgb[1]).abs().max() <= 0.5 + 1e-4 and len(torch.unique(f[1])) > 256
+
+
+def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
+    """The position in the file belongs to the process, though the open file is shared after a fork."""
+    import os
+
+    from vqcodec.reader import _File
+
+    fd = os.open(coded, os.O_RDONLY)
+    try:
+        a, b = _File(fd), _File(fd)
+        assert a.seek(0, os.SEEK_END) == coded.stat().st_size and a.read(1) == b""
+        assert b.read(8) == coded.read_bytes()[:8] and a.seek(1) == 1 and b.read(2) == coded.read_bytes()[8:10] and a.read(7) == coded.read_bytes()[1:8]
+    finally:
+        os.close(fd)

@@ -2,8 +2,8 @@
 
     python tools/library.py [--clip tests/data/flower.mp4] [--size 320x180] [--file kept.vqv]
 
-The file is made of the clip, shown forwards and backwards until two GOPs of 128 frames are full, encoded once and joined to itself until it is long enough: GOPs are
-decoded each for itself, so a repeated one costs what any costs. The bytes of the file are in the page cache.
+The file is made of the clip, shown forwards and backwards until two GOPs of 128 frames are full, encoded once with the fast preset and joined to itself until it is
+long enough: GOPs are decoded each for itself, so a repeated one costs what any costs. The bytes of the file are in the page cache.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def main() -> None:
             print(f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, {len(video.gop_starts)} GOPs, {m.bytes} bytes; {load}")
             first, _ = clock(lambda: video[0])
             print(f"open {opened:.3f} s; model and first picture {first:.2f} s")
-            numbers = [random.Random(1).randrange(len(video)) for _ in range(20)]
+            numbers = random.Random(1).sample(range(len(video)), 20)
             seeks = [clock(partial(video.__getitem__, i)) for i in numbers]
             for what, values in (("clock", [w for w, _ in seeks]), ("processor", [c for _, c in seeks])):
                 print(f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s")
@@ -120,8 +120,8 @@ def main() -> None:
             ("vqcodec.decode to .y4m", n, lambda: vqcodec.decode(path, Path(name) / "out.y4m", device="cpu", duration=part, overwrite=True)),
             ("video[i] in order", n, in_order),
             ("video[a:b]", n, batch),
-            ("tokens, all levels", n, lambda: tokens(None)),
-            ("tokens, max_level=1", n, lambda: tokens(1)),
+            ("tokens of these frames", n, lambda: tokens(None)),
+            ("tokens of their I and key frames", 9, lambda: tokens(1)),
             ("20 I frames, pictures", 20, lambda: starts(False)),
             ("20 I frames, tokens", 20, lambda: starts(True)),
         ]
