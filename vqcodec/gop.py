@@ -24,12 +24,13 @@ from .frame import Coded, FrameCoder, pad
 from .frame_encoder import FrameEncoder
 from .options import automatic_batch
 from .picture import Picture, chroma_size, plane8
-from .rate import RateParameters
+from .rate import RateParameters, key_quality
 
 MINI_GOP = 16
 SIDE_BY_SIDE = 4 << 20  # luma samples of the frames that are encoded at once
 LEVELS = 7  # I, key, and the five possible levels of a pyramid of 32
 OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -22)  # quality of each level against the key frames'
+_ORDER = (6, 4, 5, 3, 2, 1, 0)  # the level of the highest number is the first to go up with a fraction of a quality
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,13 @@ def gop_order(frames: int) -> list[list[Slot]]:
 
 
 def targets(crf: float) -> list[int]:
-    """Quality aimed at on each level at a crf of 0..63. May lie above 63, the best that the nets know: the detail does the rest."""
-    key = round(70 - 1.12 * crf + 1.5 * max(0.0, 14 - crf))
-    return [max(0, key + o) for o in OFFSETS]
+    """Quality aimed at on each level at a crf of 0..63. May lie above 63, the best that the nets know: the detail does the rest.
+
+    Key frames of a whole crf have :func:`vqcodec.rate.key_quality`. Between two of them the levels go up one after the other, so that size and error
+    change in steps much finer than those of the quality.
+    """
+    key = key_quality(crf)
+    return [max(0, math.floor(key + order / LEVELS) + o) for order, o in zip(_ORDER, OFFSETS, strict=True)]
 
 
 def qualities(crf: float) -> list[int]:
@@ -219,6 +224,11 @@ def parse_body(body: bytes | memoryview, frames: int) -> tuple[list[int], list[m
     data = [r.take(n) for n in sizes]
     r.done()
     return q, data
+
+
+def frame_sizes(body: bytes, frames: int) -> list[int]:
+    """Bytes of each frame's stream in a GOP body, in decoding order: the I frame's first."""
+    return [len(d) for d in _frame_data(body, frames)[1]]
 
 
 def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:

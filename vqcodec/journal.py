@@ -1,7 +1,8 @@
 """The journal of an encode: its finished GOPs in a hidden file beside the output, from which a killed encode goes on.
 
 A journal is the file header and GOP packets of the container in the order in which they were finished. The output is put together
-from it at the end. Its name, ``.OUT.SOURCE-OPTIONS-MODEL.part``, holds checksums of what the bytes depend on, so that an encode goes on from
+from it at the end. An encode with a target codes GOPs several times: before each packet stands one with a label that says which of them it is.
+Its name, ``.OUT.SOURCE-OPTIONS-MODEL.part``, holds checksums of what the bytes depend on, so that an encode goes on from
 nothing but its own work. While a process writes a journal it holds a lock on it, which a kill releases.
 """
 
@@ -13,7 +14,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from .container import FILE_PREFIX, GOP, MAGIC, MAX_HEADER, PACKET_HEADER_MAX, G
 from .errors import DamageError, OutputError, UsageError, VqvError
 from .files import check_input, guarded, output_folder, output_target
 
+_LABEL = 0xFF  # type of the packet before a GOP that has a label
 _SAMPLES, _SAMPLE = 64, 1 << 16
 _PARTS = ("source", "options", "model")
 _TAG = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})\.part")
@@ -82,19 +84,22 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _packets(file: BinaryIO, start: int, stream_id: int) -> Iterator[tuple[int, PacketHeader]]:
-    """Offset and head of the sound GOP packets one behind the other from ``start`` on."""
+def _packets(file: BinaryIO, start: int, stream_id: int) -> Iterator[tuple[int, PacketHeader, str]]:
+    """Offset, head and label of the sound GOP packets one behind the other from ``start`` on."""
+    label = ""
     while True:
         file.seek(start)
         try:
             head = PacketHeader.parse(file.read(PACKET_HEADER_MAX), stream_id, start)
             file.seek(start + head.size)
             data = file.read(head.length + 4)
-            if head.type != GOP or len(data) != head.length + 4 or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
+            if head.type not in (GOP, _LABEL) or len(data) != head.length + 4 or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
                 return
         except VqvError:
             return
-        yield start, head
+        if head.type == GOP:
+            yield start, head, label
+        label = "" if head.type == GOP else data[:-4].decode(errors="replace")
         start += head.total
 
 
@@ -109,12 +114,13 @@ def holds_work(path: Path) -> bool:
 
 
 class Journal:
-    """Finished GOPs of one encode, each known by the number of its first frame. Made by :func:`open_journal`."""
+    """Finished GOPs of one encode, each known by the number of its first frame and its label. Made by :func:`open_journal`."""
 
     def __init__(self, file: BinaryIO, path: Path, output: str) -> None:
         self._file, self.output = guarded(file, output), output
         self.temporary = _temporary(path)  # name for what is put together from the journal, until it is complete
-        self._packets: dict[int, tuple[int, PacketHeader]] = {}
+        self._packets: dict[tuple[int, str], tuple[int, PacketHeader]] = {}
+        self._earlier = 0  # end of what an earlier encode left
         self._end = self._stream_id = 0
         self.header: StreamHeader | None = None
         self.keep = False  # whether the file stays when the encode ends before its time
@@ -127,9 +133,9 @@ class Journal:
         self._file.seek(0)
         if self._file.read(len(head)) == head:
             self._end = len(head)
-            for offset, found in _packets(self._file, len(head), self._stream_id):
-                self._packets[found.first_frame] = offset, found
-                self._end = offset + found.total
+            for offset, found, label in _packets(self._file, len(head), self._stream_id):
+                self._packets[found.first_frame, label] = offset, found
+                self._end = self._earlier = offset + found.total
         self._file.truncate(self._end)
         self._file.seek(self._end)
         if not self._end:
@@ -140,8 +146,13 @@ class Journal:
         self._file.flush()
         self._end += len(data)
 
-    def __contains__(self, first_frame: int) -> bool:
-        return first_frame in self._packets
+    def has(self, first_frame: int, label: str = "") -> bool:
+        """Whether the GOP is finished."""
+        return (first_frame, label) in self._packets
+
+    def is_earlier(self, first_frame: int, label: str = "") -> bool:
+        """Whether it was finished by the encode that is gone on with."""
+        return self.has(first_frame, label) and self._packets[first_frame, label][0] < self._earlier
 
     def __len__(self) -> int:
         return len(self._packets)
@@ -151,15 +162,20 @@ class Journal:
         """Bytes written."""
         return self._end
 
-    def add(self, first_frame: int, gop: GopPayload) -> None:
+    def add(self, first_frame: int, gop: GopPayload, label: str = "") -> None:
         """Append a GOP; GOPs may come in any order."""
+        before = packet(_LABEL, self._stream_id, first_frame, 0, label.encode()) if label else b""
         data = packet(GOP, self._stream_id, first_frame, len(gop.pts), gop.to_bytes())
-        self._packets[first_frame] = self._end, PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
-        self._append(data)
+        self._packets[first_frame, label] = self._end + len(before), PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
+        self._append(before + data)
 
-    def read(self, first_frame: int) -> GopPayload:
+    def packet_size(self, first_frame: int, label: str = "") -> int:
+        """Bytes that the GOP has in a file."""
+        return self._packets[first_frame, label][1].total
+
+    def read(self, first_frame: int, label: str = "") -> GopPayload:
         """The GOP that begins with this frame."""
-        offset, head = self._packets[first_frame]
+        offset, head = self._packets[first_frame, label]
         self._file.seek(offset + head.size)
         data = self._file.read(head.length + 4)
         self._file.seek(self._end)
@@ -167,11 +183,11 @@ class Journal:
             raise DamageError(f"{self.output}: its unfinished file was changed or damaged at byte {offset}")
         return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
 
-    def gops(self) -> Iterator[GopPayload]:
-        """GOPs from frame 0 on in the order of display, up to the first that isn't there."""
+    def gops(self, labels: Mapping[int, str]) -> Iterator[GopPayload]:
+        """GOPs from frame 0 on in the order of display, those with the ``labels`` (by first frame, else none), up to the first that isn't there."""
         frame = 0
-        while frame in self._packets:
-            gop = self.read(frame)
+        while self.has(frame, label := labels.get(frame, "")):
+            gop = self.read(frame, label)
             yield gop
             frame += len(gop.pts)
 

@@ -11,6 +11,7 @@ from . import container
 from .colour import Colour
 from .errors import UsageError
 from .rate import PRESETS
+from .target import Target
 
 MAX_CRF = container.MAX_CRF
 MAX_GOP = container.MAX_GOP
@@ -75,6 +76,15 @@ def parse_count(text: str) -> int:
     if match is None:
         raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 2G")
     return int(match[1]) << 10 * "kmgt".find(match[2]) + 10 if match[2] else int(match[1])
+
+
+def parse_amount(text: str, name: str) -> int:
+    """``800k``, ``2M``, ``1.5M`` or ``800000``, in steps of 1000 as bitrates and files are counted; ``Ki``, ``Mi`` and ``Gi`` in steps of 1024."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", text.strip().lower(), re.ASCII)
+    amount = int(Fraction(match[1]) * (1024 if match[3] else 1000) ** (" kmgt".find(match[2] or " "))) if match and (match[2] or not match[3]) else 0
+    if not 0 < amount < 1 << 60:
+        raise UsageError(f"{name}: {text!r} is no amount: allowed are 800000, 800k, 1.5M, 2G")
+    return amount
 
 
 def parse_gop(text: str) -> Time:
@@ -186,7 +196,7 @@ class _Matcher:
 class EncodeOptions:
     """Options of encoding; UsageError with the allowed values when one is out of range."""
 
-    crf: int = 28
+    crf: float = 28
     preset: str = "medium"  # of PRESETS
     gop: int | Time = MAX_GOP  # frames, or a Time resolved by the frame rate
     start: Time | None = None
@@ -201,6 +211,9 @@ class EncodeOptions:
     resume: bool = False  # go on with an encode that was cut off, and keep what is done of this one should it be
     rate: Fraction | None = None  # frames a second in the place of the source's times
     colour: Colour = field(default_factory=Colour)  # tags in the place of the source's
+    bitrate: int | None = None  # of the pictures, in bits per second; this and the next two exclude each other and a crf
+    target_psnr: float | None = None  # dB of the mean error, weighted (6 Y + U + V) / 8
+    max_size: int | None = None  # bytes of the file
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -211,10 +224,28 @@ class EncodeOptions:
             raise UsageError(f"key frame distance: {self.gop} is out of range, allowed are 1 to {MAX_GOP} frames")
         if not 0 <= self.jobs <= MAX_JOBS:
             raise UsageError(f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}")
+        given = [name for name, there in (("-crf", self.crf != EncodeOptions.crf), *((n, v is not None) for n, v in self._targets())) if there]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other")
+        for name, value in self._targets():
+            top = 100 if name == "--target-psnr" else 1 << 60
+            if value is not None and not 0 < value < top:
+                raise UsageError(f"{name}: {value} is out of range, allowed are numbers above 0 and below {top}")
+        if self.stats and self.target:
+            raise UsageError(f"--stats and {given[0]} exclude each other: frames are coded several times")
         if self.stats and self.resume:
             raise UsageError("--stats and --resume exclude each other: of frames coded before there are no statistics")
         _check_common(self.threads, self.batch, self.device)
         _check_rate(self.rate)
+
+    def _targets(self) -> tuple[tuple[str, float | None], ...]:
+        return ("--bitrate", self.bitrate), ("--target-psnr", self.target_psnr), ("--max-size", self.max_size)
+
+    @property
+    def target(self) -> Target | None:
+        """What the crf is to be chosen for, if anything."""
+        found = ((kind, value) for kind, (_, value) in zip(("bitrate", "psnr", "size"), self._targets(), strict=True) if value is not None)
+        return next((Target(kind, float(value)) for kind, value in found), None)
 
     def gop_frames(self, rate: Fraction | None) -> int:
         """Longest GOP in frames at the given rate (25 where unknown), from 1 to MAX_GOP; longer distances are shortened."""

@@ -101,14 +101,14 @@ def source_path(stack: ExitStack, name: str) -> str:
     return _spool(stack, stack.enter_context(_stream(name))) if is_stream(name) else name
 
 
-def video_source(stack: ExitStack, name: str) -> tuple[str, CountedPipe | None]:
-    """A path, or the pipe when y4m comes from standard input or a named pipe."""
+def video_source(stack: ExitStack, name: str, again: bool = False) -> tuple[str, CountedPipe | None]:
+    """A path, or the pipe when y4m that isn't read ``again`` comes from standard input or a named pipe."""
     check_source(name)
     if not is_stream(name):
         return name, None
     stream = stack.enter_context(_stream(name))
     head = stream.read(len(_Y4M))
-    return (name, CountedPipe(stream, head)) if head == _Y4M else (_spool(stack, stream, head), None)
+    return (name, CountedPipe(stream, head)) if head == _Y4M and not again else (_spool(stack, stream, head), None)
 
 
 class Stdout:

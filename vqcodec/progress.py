@@ -43,6 +43,7 @@ class ProgressEvent:
     bytes: int | None = None  # written for the frames done; None where nothing is encoded
     psnr: float | None = None  # of the frames done, weighted 6:1:1, in dB
     rate: float | None = None  # frames a second of the video, None where unknown
+    stage: str | None = None  # which time the frames are gone through, where a target takes several: "probe 1", "pass 1"
 
     @property
     def fps(self) -> float:
@@ -75,10 +76,15 @@ class Meter:
         self._callback = callback
         self.total, self.rate = total, rate
         self._begin = time.monotonic()
+        self.stage: str | None = None
+
+    def begin(self, stage: str) -> None:
+        """Say that the frames are gone through anew, and what for."""
+        self.stage, self._begin = stage, time.monotonic()
 
     def update(self, frames: int, bytes: int | None = None, psnr: float | None = None) -> None:
         """``frames`` done so far, ``bytes`` written for them, PSNR in dB of them."""
-        self._callback(ProgressEvent(frames, self.total, time.monotonic() - self._begin, bytes, psnr, self.rate))
+        self._callback(ProgressEvent(frames, self.total, time.monotonic() - self._begin, bytes, psnr, self.rate, self.stage))
 
 
 def as_meter(progress: ProgressCallback | Meter | None) -> Meter | None:
@@ -99,6 +105,10 @@ class Progress(Meter):
         self._shown = 0.0  # elapsed when something was last shown
         self._width = 0
 
+    def begin(self, stage: str) -> None:
+        super().begin(stage)
+        self._shown = 0.0
+
     def show(self, event: ProgressEvent) -> None:
         """Print when it is time to."""
         interval = _BAR_INTERVAL if self._tty else _LINE_INTERVAL if self.mode == "auto" else 1.0
@@ -109,11 +119,11 @@ class Progress(Meter):
 
     def _print(self, e: ProgressEvent) -> None:
         if self.mode == "json":
-            names = ("frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
+            names = ("stage", "frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
             values: dict[str, Any] = {"done": False} | {name: getattr(e, name) for name in names}
             self._write(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}, allow_nan=False) + "\n")
             return
-        parts = [f"frame {e.frames}/{e.total}" if e.total else f"frame {e.frames}", f"{e.fps:.2f} fps"]
+        parts = [*([e.stage] if e.stage else []), f"frame {e.frames}/{e.total}" if e.total else f"frame {e.frames}", f"{e.fps:.2f} fps"]
         if e.kbps is not None:
             parts.append(f"{e.kbps:.1f} kbps")
         if e.psnr is not None:

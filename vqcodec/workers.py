@@ -38,7 +38,6 @@ class Model:
     threads: int
     width: int
     height: int
-    crf: int
     preset: str = "medium"
 
     def load(self) -> Any:
@@ -46,11 +45,11 @@ class Model:
 
         return load_codec(self.weights, self.device, self.threads)
 
-    def encoder(self, codec: Any) -> Any:
+    def encoder(self, codec: Any, crf: float) -> Any:
         from .gop import GopEncoder
         from .rate import PRESETS
 
-        return GopEncoder(codec, self.width, self.height, self.crf, PRESETS[self.preset])
+        return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset])
 
 
 def _finish(encoder: Any) -> Result:
@@ -72,10 +71,12 @@ class Local:
         """Whether a new GOP may begin."""
         return True
 
+    def begin(self, key: int, crf: float) -> None:
+        """A new GOP, called ``key``."""
+        self._key, self._encoder = key, self._model.encoder(self._codec, crf)
+
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
         """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
-        if self._encoder is None:
-            self._key, self._encoder = key, self._model.encoder(self._codec)
         self._encoder.add(pictures)
         self.pending += len(pictures)
         if ends:
@@ -110,9 +111,9 @@ def _work(pipe: Any, model: Model) -> None:
     try:
         codec = model.load()
         while True:
-            pictures, ends = pipe.recv()
+            crf, pictures, ends = pipe.recv()
             if encoder is None and pictures:
-                encoder = model.encoder(codec)
+                encoder = model.encoder(codec, crf)
             if pictures:
                 encoder.add(pictures)
             answer: Any = len(pictures)
@@ -130,6 +131,7 @@ class _Task:
     """A GOP that a worker codes. Its mini-GOPs are kept until it is done: should the worker die, another one begins anew."""
 
     key: int
+    crf: float
     parts: list[list[Picture]] = field(default_factory=list)
     sent: int = 0
     ended: bool = False
@@ -184,7 +186,7 @@ class _Worker:
         while True:
             pictures, ends = task.part(i)
             try:
-                self._pipe.send((pictures, ends))
+                self._pipe.send((task.crf, pictures, ends))
                 answer = self._pipe.recv()
             except OSError as exc:
                 raise EOFError from exc
@@ -248,18 +250,18 @@ class Pool:
             raise result
         self._waiting.append((key, result))
 
+    def begin(self, key: int, crf: float) -> None:
+        """A new GOP, called ``key``, which may begin only when the pool is ready."""
+        self._tasks[key] = task = _Task(key, crf)
+        self._threads.submit(self._serve, task)
+
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
-        """The next mini-GOP of the GOP ``key``; with ``ends`` its last. A new GOP may begin only when the pool is ready."""
-        new = key not in self._tasks
-        if new:
-            self._tasks[key] = _Task(key)
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
         task = self._tasks[key]
         with task.change:
             task.parts.append(pictures)
             task.ended = ends
             task.change.notify_all()
-        if new:
-            self._threads.submit(self._serve, task)
 
     def _serve(self, task: _Task) -> None:
         worker = self._idle.get()

@@ -8,20 +8,30 @@ from dataclasses import replace
 
 import click
 
-from ..errors import DamageError
+from ..errors import DamageError, TargetError, UsageError
 from ..files import check_output
-from ..options import EncodeOptions, parse_gop, parse_rate
+from ..options import EncodeOptions, parse_amount, parse_gop, parse_rate
 from ..pipes import check_source, check_target
 from ..progress import clock, size
 from .shared import COLOUR, NETWORK, PATHS, RANGE, RATE, STRICT, TALK, TRACKS, choice, colour, command, finish, in_out, presets, progress, rare, say, span, warn
 
 
-@command(examples=["vqcodec encode in.mp4 out.vqv", "vqcodec encode in.mkv out.vqv -crf 34 --jobs 0", "ffmpeg -i in.mov -f yuv4mpegpipe - | vqcodec encode - out.vqv"])
+@command(
+    examples=[
+        "vqcodec encode in.mp4 out.vqv",
+        "vqcodec encode in.mkv out.vqv -crf 34 --jobs 0",
+        "vqcodec encode in.mkv out.vqv --max-size 50M",
+        "ffmpeg -i in.mov -f yuv4mpegpipe - | vqcodec encode - out.vqv",
+    ]
+)
 @PATHS
 @click.option(
     "-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", shell_complete=presets, help="How long to search: fast, medium or slow.", show_default=True
 )
-@click.option("-crf", "--quality", "crf", type=int, default=EncodeOptions.crf, metavar="N", help="Quality, 0 (best) to 63 (smallest).", show_default=True)
+@click.option("-crf", "--quality", "crf", type=float, metavar="N", help=f"Quality, 0 (best) to 63 (smallest); fractions are allowed. [default: {EncodeOptions.crf}]")
+@click.option("-b", "-b:v", "--bitrate", "bitrate", metavar="RATE", help="Instead of -crf: bits per second of the pictures, 800k or 2M.")
+@click.option("--target-psnr", type=float, metavar="DB", help="Instead of -crf: PSNR of the whole, (6 Y + U + V) / 8, in dB.")
+@click.option("--max-size", metavar="SIZE", help="Instead of -crf: largest size of the finished file with all tracks, 700k or 50M.")
 @click.option("-g", "--keyint", "keyint", metavar="N", help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]")
 @RANGE
 @RATE
@@ -39,7 +49,10 @@ def encode(
     output: str | None,
     overwrite: bool,
     preset: str,
-    crf: int,
+    crf: float | None,
+    bitrate: str | None,
+    target_psnr: float | None,
+    max_size: str | None,
     keyint: str | None,
     start: str | None,
     duration: str | None,
@@ -68,8 +81,13 @@ def encode(
     """Encode a video file to .vqv."""
     src, dst = in_out(paths, input_, output)
     begin, length = span(start, duration, end)
+    if crf is not None and (target := next((name for name, value in (("-b", bitrate), ("--target-psnr", target_psnr), ("--max-size", max_size)) if value is not None), None)):
+        raise UsageError(f"-crf and {target} exclude each other")
     options = EncodeOptions(
-        crf=crf,
+        crf=EncodeOptions.crf if crf is None else crf,
+        bitrate=None if bitrate is None else parse_amount(bitrate, "-b"),
+        target_psnr=target_psnr,
+        max_size=None if max_size is None else parse_amount(max_size, "--max-size"),
         preset=preset,
         start=begin,
         duration=length,
@@ -111,6 +129,9 @@ def encode(
             "frames": report.frames,
             "gops": report.gops,
             "bytes": report.bytes,
+            "picture_bytes": report.picture_bytes,
+            "crf": report.crf,
+            "missed": report.missed,
             "bpp": report.bpp,
             "kbps": report.kbps,
             "psnr": dict(zip(("yuv", "y", "u", "v"), report.psnr, strict=True)) if report.frames else None,
@@ -122,13 +143,16 @@ def encode(
             "warnings": report.warnings,
         }
     )
+    pictures = f"{report.picture_kbps:.2f} kbps of pictures, " if options.bitrate else ""
     say(
         f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}), {report.bpp:.5f} bpp, {report.kbps:.2f} kbps, "
-        f"PSNR {report.psnr[0]:.3f} dB (Y {report.psnr[1]:.3f} U {report.psnr[2]:.3f} V {report.psnr[3]:.3f}), {report.fps:.2f} fps, {clock(report.seconds)}",
+        f"{pictures}PSNR {report.psnr[0]:.3f} dB (Y {report.psnr[1]:.3f} U {report.psnr[2]:.3f} V {report.psnr[3]:.3f}), {report.fps:.2f} fps, {clock(report.seconds)}",
         quiet,
     )
     if report.stopped:
         of = f" of about {shown.total}" if shown.total else ""
         say(f"vqcodec: stopped: {dst} holds the first {report.frames} frames{of}" + ("; --resume -y goes on" if resume else ""))
         return 128 + signal.SIGINT
-    return DamageError.exit_code if report.corrupt else 0
+    if report.missed:
+        say(f"vqcodec: warning: {dst}: {report.missed}")
+    return DamageError.exit_code if report.corrupt else TargetError.exit_code if report.missed else 0

@@ -1,0 +1,153 @@
+"""The .vqv file put together: finished GOPs in order, the tags and tracks of the source between them, and the figures of what was written."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from .container import ContainerWriter, GopPayload, StreamHeader
+from .metrics import psnr_yuv
+from .options import EncodeOptions
+from .tracks import DESCRIPTION, TrackWriter, clip_chapters
+
+
+@dataclass
+class EncodeReport:
+    """What was written: all figures are of the file on disk and of decoded pixels."""
+
+    frames: int = 0
+    gops: int = 0
+    bytes: int = 0
+    picture_bytes: int = 0  # of the GOPs' packets
+    crf: float = 0.0  # the mean one of all frames
+    missed: str | None = None  # what was reached instead of the target
+    width: int = 0
+    height: int = 0
+    seconds_video: float = 0.0
+    seconds: float = 0.0
+    sse: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    corrupt: int = 0  # frames of the source that were damaged or missing
+    resumed: int = 0  # frames taken over from the encode that was gone on with
+    stopped: bool = False  # ended before the source did, as it was asked to
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was converted or left out
+    tracks: int = 0  # tracks besides the pictures
+
+    def clear(self) -> None:
+        """Forget the GOPs counted."""
+        self.frames, self.gops, self.picture_bytes, self.sse = 0, 0, 0, [0.0, 0.0, 0.0]
+
+    def add(self, frames: int, size: int, sse: tuple[float, float, float]) -> None:
+        """Count a GOP of ``size`` bytes."""
+        self.picture_bytes += size
+        self.gops += 1
+        self.frames += frames
+        self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
+
+    @property
+    def psnr(self) -> tuple[float, float, float, float]:
+        """(weighted 6:1:1, Y, U, V) of the mean error, in dB."""
+        return psnr_yuv(self.sse, self.width, self.height, self.frames)
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel."""
+        return self.bytes * 8 / max(1, self.frames * self.width * self.height)
+
+    @property
+    def kbps(self) -> float:
+        """Kilobits per second of video."""
+        return self.bytes * 8 / 1000 / self.seconds_video if self.seconds_video else 0.0
+
+    @property
+    def picture_kbps(self) -> float:
+        """Kilobits of the pictures alone per second of video."""
+        return self.picture_bytes * 8 / 1000 / self.seconds_video if self.seconds_video else 0.0
+
+    @property
+    def fps(self) -> float:
+        """Frames coded per second."""
+        return (self.frames - self.resumed) / self.seconds if self.seconds else 0.0
+
+
+class Extras:
+    """Tags and tracks on their way from the source to the file: packets are stored before the GOP in whose time they lie."""
+
+    def __init__(self, source: Any, path: str | None, options: EncodeOptions) -> None:
+        from .remux import TrackSource
+
+        self._base, self._shift = source.time_base, source.shift
+        self._ends = options.duration is not None
+        self._description = source.description
+        if options.start is not None or options.duration is not None:
+            start = self._shift * self._base
+            self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
+        self._description, self.notes = self._description.fitted()
+        start = self._shift * self._base if options.start is not None else None
+        self.source = None if path is None else TrackSource(path, source.index, options.tracks, start)
+
+    def begin(self, writer: ContainerWriter) -> None:
+        if self._description:
+            writer.extra(DESCRIPTION, self._description.to_bytes())
+        self._out = TrackWriter(writer)
+
+    def write(self, end: int) -> None:
+        """Store packets up to the end of the GOP that is written next, in ticks."""
+        self._store((end + self._shift) * self._base)
+
+    def finish(self) -> None:
+        """Store what is left behind the last GOP, where not only a stretch was asked for."""
+        if not self._ends:
+            self._store(None)
+
+    def _store(self, limit: Fraction | None) -> None:
+        if self.source is not None:
+            self.source.write(self._out, limit)
+
+    def close(self) -> None:
+        if self.source is not None:
+            self.source.close()
+
+
+class Output:
+    """The .vqv file, GOP by GOP in order, and the figures of what is in it."""
+
+    def __init__(self, file: BinaryIO, header: StreamHeader, step: int, report: EncodeReport, extras: Extras) -> None:
+        self._writer, self._time_base, self._step, self._report = ContainerWriter(file, header), header.time_base, step, report
+        self._extras = extras
+        extras.begin(self._writer)
+        self._begin: int | None = None
+        self._end = 0
+        report.clear()
+
+    @property
+    def frames(self) -> int:
+        """Frames written."""
+        return self._writer.frames
+
+    def put(self, gop: GopPayload, sse: tuple[float, float, float]) -> None:
+        """Write the GOP that begins with frame :attr:`frames`."""
+        self._extras.write(gop.pts[-1] + (gop.duration or self._step))
+        size = self._writer.gop(gop)
+        if self._begin is None:
+            self._begin = gop.pts[0]
+        self._end = gop.pts[-1] + self._step
+        self._report.add(len(gop.pts), size, sse)
+
+    def finish(self, whole: bool) -> None:
+        """Complete the file; with what lies behind the last picture where it is the ``whole`` source."""
+        report = self._report
+        if whole:
+            self._extras.finish()
+        report.bytes = self._writer.finish()
+        report.seconds_video = float((self._end - (self._begin or 0)) * self._time_base)
+        report.resumed = min(report.resumed, report.frames)
+
+
+class Nowhere(io.RawIOBase):
+    """A file of which only the size is of interest."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
