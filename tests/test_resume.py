@@ -135,7 +135,7 @@ def test_killed_while_the_output_is_put_together(clip: Path, out: Path, want: by
         def kill(*args: object) -> None:
             raise Killed
 
-        patch.setattr("vqcodec.encoder.ContainerWriter.finish", kill)
+        patch.setattr("vqcodec.assembly.ContainerWriter.finish", kill)
         patch.setattr(Path, "unlink", lambda *args, **options: None)
         with pytest.raises(Killed):
             encode(str(clip), str(out), OPTIONS)

@@ -157,11 +157,6 @@ class Journal:
     def __len__(self) -> int:
         return len(self._packets)
 
-    @property
-    def size(self) -> int:
-        """Bytes written."""
-        return self._end
-
     def add(self, first_frame: int, gop: GopPayload, label: str = "") -> None:
         """Append a GOP; GOPs may come in any order."""
         before = packet(_LABEL, self._stream_id, first_frame, 0, label.encode()) if label else b""
