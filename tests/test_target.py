@@ -167,8 +167,8 @@ class Sized(fakes.GopEncoder):
         return fakes.GopResult(body, n, self._crc, (self._error * W * H, self._error * 99, self._error * 88), [])
 
 
-def frame_sizes(body: bytes, frames: int) -> list[int]:
-    return [int.from_bytes(body[4 * i : 4 * i + 4], "little") for i in range(frames)]
+def parse_body(body: bytes, frames: int) -> tuple[list[int], list[bytes]]:
+    return [], [bytes(int.from_bytes(body[4 * i : 4 * i + 4], "little")) for i in range(frames)]
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def sized(monkeypatch: pytest.MonkeyPatch) -> type[Sized]:
     fakes.install(monkeypatch)
     gop = sys.modules["vqcodec.gop"]
     monkeypatch.setattr(gop, "GopEncoder", Sized)
-    monkeypatch.setattr(gop, "frame_sizes", frame_sizes, raising=False)
+    monkeypatch.setattr(gop, "parse_body", parse_body, raising=False)
     return Sized
 
 

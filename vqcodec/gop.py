@@ -226,11 +226,6 @@ def parse_body(body: bytes | memoryview, frames: int) -> tuple[list[int], list[m
     return q, data
 
 
-def frame_sizes(body: bytes, frames: int) -> list[int]:
-    """Bytes of each frame's stream in a GOP body, in decoding order: the I frame's first."""
-    return [len(d) for d in _frame_data(body, frames)[1]]
-
-
 def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
     """Numbers of the frames to decode for those wanted: themselves and all that they refer to, directly or not."""
     needed = set(wanted)

@@ -164,7 +164,7 @@ class Pipeline:
 
     def outcome(self, other: int) -> Outcome:
         """Of the round that was finished; ``other``: bytes of the file that are no pictures'."""
-        from .gop import frame_sizes
+        from .gop import parse_body
 
         measures = {}
         for key, (frames, *_) in self._spans.items():
@@ -175,7 +175,7 @@ class Pipeline:
             if (coded := len(gop.pts)) == frames:
                 measures[key] = Measure(frames, size, gop.sse)
             else:
-                measures[key] = from_start(frames, coded, size - sum(frame_sizes(gop.body, coded)[1:]), size, gop.sse)
+                measures[key] = from_start(frames, coded, size - sum(map(len, parse_body(gop.body, coded)[1][1:])), size, gop.sse)
         ticks = self._spans[max(self._spans)][2] + self._step - self._spans[0][1]
         return Outcome({key: span[0] for key, span in self._spans.items()}, measures, float(ticks * self._header.time_base), other)
 
