@@ -27,6 +27,23 @@ def shuffle(x: Tensor, r: int) -> Tensor:
     return x.reshape(n, h, w, r, r, c // (r * r)).permute(0, 1, 3, 2, 4, 5).reshape(n, h * r, w * r, c // (r * r))
 
 
+class _FakeQuantise(torch.autograd.Function):
+    """Round x (..., C) to multiples of scale (C,) within [-top, top] steps; the gradients of learned step size quantisation (Esser et al. 2020)."""
+
+    @staticmethod
+    def forward(ctx, x, scale, top):  # type: ignore[no-untyped-def]
+        v = x.float() / scale
+        r = v.round().clamp_(-top, top)
+        inside = v.abs() <= top
+        ctx.save_for_backward(inside, torch.where(inside, r - v, r).to(torch.bfloat16))
+        return r.mul_(scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, g):  # type: ignore[no-untyped-def]
+        inside, slope = ctx.saved_tensors  # slope: of the output by the scale
+        return g * inside, (g * slope).sum(tuple(range(g.dim() - 1)), dtype=torch.float32), None
+
+
 def _ste(x: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
     """Round x to multiples of scale within [lo, hi] steps; gradient one inside the range, zero outside."""
     v = x / scale
@@ -35,34 +52,42 @@ def _ste(x: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
 
 
 class Act(nn.Module):
-    """An activation that the integer net holds in ``bits`` bits, with one scale per channel."""
+    """An activation that the integer net holds in ``bits`` bits, with one scale per channel.
+
+    The scale begins at the ranges observed and is learned from there (learned step size, Esser et al. 2020): what is clipped and what is
+    rounded away are in balance only for the loss as a whole. ``share``: positions of an unshuffled input that have the same scales; 0: the scale is
+    given, not learned.
+    """
 
     peak: Tensor
 
-    def __init__(self, channels: int, bits: int = 8):
+    def __init__(self, channels: int, bits: int = 8, share: int = 1):
         super().__init__()
-        self.bits = bits
+        self.bits, self.share = bits, share
         self.top = 127 if bits == 8 else 16000  # 16 bits travel as 128 * hi + lo, see exact.split
         self.mode = "float"
         self.register_buffer("peak", torch.zeros(channels))
+        # log of the learned range against the peak
+        self.stretch = nn.Parameter(torch.zeros(channels // share)) if share else torch.zeros(channels)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):  # type: ignore[no-untyped-def]
+        if self.share:  # models from before ranges were learned have none
+            state_dict.setdefault(prefix + "stretch", torch.zeros_like(self.stretch))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def scale(self) -> Tensor:
         """(C,) value of one integer step."""
-        return torch.clamp(self.peak, min=1e-4) / self.top
+        return torch.clamp(self.peak, min=1e-4) * torch.exp(self.stretch.repeat(max(1, self.share))) / self.top
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mode == "observe":
             m = x.detach().float().abs().reshape(-1, x.shape[-1])
             top = m.amax(0)
-            if self.bits == 8:  # clip the rarest peaks: half the step is worth more than one value in 20,000
-                k = max(1, m.shape[0] // 20000)
-                top = torch.topk(m, min(k, m.shape[0]), dim=0).values[-1] if m.shape[0] > 1 else top
-                self.peak.copy_(torch.where(self.peak > 0, 0.9 * self.peak + 0.1 * top, top))
-            else:
-                self.peak.copy_(torch.maximum(self.peak, 1.3 * top))
-        elif self.mode == "quant":
-            return _ste(x.float(), self.scale, -self.top, self.top)
+            # 16 bits have steps to spare: what is clipped costs, what is rounded away does not
+            self.peak.copy_(torch.maximum(self.peak, top if self.bits == 8 else 2 * top))
+        elif self.mode == "quant" and self.bits == 8:  # the roundings of 16 bits are finer than those of the training's own arithmetic
+            return _FakeQuantise.apply(x, self.scale, self.top)
         return x
 
 

@@ -113,6 +113,7 @@ class Part:
         self.scale = scale
 
 
+@torch.no_grad()
 def calibrated(m: FrameModel) -> None:
     """Make the ranges consistent with how the integer nets share them. Call after observing, before quantisation-aware steps."""
     for act in [m.synthesis.a_pred, m.prior.a_pred] if m.s.inter else []:
@@ -120,6 +121,12 @@ def calibrated(m: FrameModel) -> None:
     if m.s.inter:
         a = m.prior.a_cx
         a.peak.copy_(a.peak.reshape(4, -1).amax(0).repeat(4))
+    y = m.synthesis
+    for act, layer in ((y.a_y, y.first), (y.a_up, y.up), (y.a_last, y.last)):
+        # of 16 bits some can be given away to let all columns of the int8 weights use their range (cross-layer equalisation, Nagel et al. 2019)
+        column = layer.weight.abs().amax(0).clamp(min=1e-9)
+        even = (act.peak * column).log().mean().exp() / column
+        act.peak.copy_(torch.minimum(torch.maximum(even, act.peak), 8 * act.peak))
     # the latent's few huge values must not cost the many small ones their resolution
     part = m.prior.step2.a_in.peak[: m.s.latent]
-    part.clamp_(max=127 / 8)
+    part.clamp_(max=127 / 3)

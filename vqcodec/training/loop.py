@@ -35,6 +35,7 @@ class RunOptions:
     final: float = 0.02  # share of lr at the end
     ema: float = 0.998
     path_factor: float = 0.15  # learning rate of the transform matrices
+    range_factor: float = 3.0  # and of the logarithms of the ranges
     log_seconds: float = 30.0
     save_seconds: float = 240.0
 
@@ -46,12 +47,15 @@ class Run:
         self.model, self.data, self.o, self.path = model, data, options, path
         mats = [p for n, p in model.named_parameters() if p.dim() == 2 and n.endswith("weight") and p.shape[1] != 9]
         ids = {id(p) for p in mats}
+        ranges = [p for n, p in model.named_parameters() if n.endswith(".stretch")]
+        ids |= {id(p) for p in ranges}
         rest = [p for p in model.parameters() if id(p) not in ids]
         # the matrices of the linear path start as a good transform (training/start.py): full steps would destroy it first
         linear = {id(m.weight) for m in (model.analysis.first, model.analysis.down, model.analysis.last, model.synthesis.first, model.synthesis.up, model.synthesis.last)}
         groups = [dict(params=[p for p in mats if id(p) not in linear], factor=2.0), dict(params=[p for p in mats if id(p) in linear], factor=options.path_factor)]
         self.muon = torch.optim.Muon(groups, lr=options.lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-        self.adam = torch.optim.AdamW(rest, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+        groups = [dict(params=rest), dict(params=ranges, factor=options.range_factor)]
+        self.adam = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.ema = {k: v.clone() for k, v in model.state_dict().items()}
         self.norm = torch.zeros(8)  # running loss by quality octave, so that every rate counts alike
         self.step, self.spent, self.skipped = 0, 0.0, 0

@@ -69,10 +69,10 @@ class Prior(nn.Module):
         self.up = Linear(s.hyper, 16 * s.hyper_up, self.a_z)
         width = s.hyper_up
         if s.inter:
-            self.a_pred = Act(96)
+            self.a_pred = Act(96, share=0)
             self.cx_first = Linear(96, s.context, self.a_pred)
             self.cx_block = Block(s.context, 1)
-            self.a_cx = Act(4 * s.context)
+            self.a_cx = Act(4 * s.context, share=4)
             self.cx_last = Linear(4 * s.context, s.context_out, self.a_cx)
             width += s.context_out
         self.step1 = PriorStep(width, s)
@@ -98,7 +98,7 @@ class Synthesis(nn.Module):
         self.a_up = Act(s.dec16, 16)
         self.up = Linear(s.dec16, 4 * s.dec8, self.a_up)
         if s.inter:
-            self.a_pred = Act(96)
+            self.a_pred = Act(96, share=0)
             self.pred = Linear(96, s.dec8, self.a_pred, quality=True)
         self.blocks8 = nn.ModuleList([Block(s.dec8) for _ in range(s.dec_blocks)])
         self.a_last = Act(s.dec8, 16)
