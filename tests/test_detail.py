@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vqcodec import detail
-from vqcodec.entropy import consumed, decoder_state, encoder_state, finish, new_contexts
+from vqcodec.entropy import bit_costs, consumed, decoder_state, encoder_state, finish, new_contexts
 from vqcodec.motion.code import CONTEXTS
 
 H, W = 64, 128
@@ -24,8 +24,8 @@ def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[np.ndar
     """Choose and code; returns the stream, the refined planes and the cell modes."""
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail.STEP_TABLE[index]
-    detail.choose(source, start, step, worth, WEIGHTS, H, W, skip, levels, np.empty(skip.shape))
     st, out, ctx = encoder_state(), np.empty(1 << 20, np.uint8), new_contexts(CONTEXTS)
+    detail.choose(source, start, step, worth, WEIGHTS, H, W, DIRECT, bit_costs(ctx, np.empty(ctx.shape, np.float32)), skip, levels, np.empty(skip.shape))
     refined = tuple(p.copy() for p in start)
     detail.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
     return out[: int(finish(st, out))].copy(), refined, skip
@@ -80,3 +80,47 @@ def test_the_transform_is_orthonormal_within_its_rounding() -> None:
         want = matrix.T @ levels.reshape(4, 4) @ matrix
         assert np.abs(out.reshape(4, 4) - want).max() < 1.0
     assert detail.step8(0) == 8 and all(b >= a for a, b in zip(detail.STEP_TABLE, detail.STEP_TABLE[1:], strict=False))
+
+
+def costs(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random contexts, and what their bits cost."""
+    start = np.random.default_rng(seed).integers(4000, 61000, CONTEXTS).astype(np.uint16)
+    ctx = np.stack([start, start], 1)
+    return ctx, bit_costs(ctx, np.empty(ctx.shape, np.float32))
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("chroma", [0, 1])
+def test_the_expected_bits_of_a_block_are_those_it_takes(skip: int, chroma: int) -> None:
+    rng = np.random.default_rng(8)
+    expected, taken = 0.0, 0
+    for i in range(300):
+        ctx, bits = costs(i)
+        levels = np.round(rng.laplace(0, 3, 16) * (rng.random(16) < 0.5)).astype(np.int32)
+        levels[0] = levels[0] or 40
+        st, out = encoder_state(), np.empty(4096, np.uint8)
+        for _ in range(8):  # each time with the contexts as they were: the ends of streams must not count much
+            detail._encode_block(st, out, ctx.copy(), levels, skip, chroma)
+        taken += int(finish(st, out)) * 8
+        expected += 8 * detail._block_bits(levels, skip, chroma, bits)
+    assert abs(taken / expected - 1) < 0.03  # contexts adapt a little within a block
+    assert detail._block_bits(np.zeros(16, np.int32), skip, chroma, bits) == 0
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+def test_levels_cost_no_more_than_rounded_ones(skip: int) -> None:
+    rng, won = np.random.default_rng(9), 0
+    for i in range(200):
+        bits = costs(i)[1]
+        v, unit = rng.laplace(0, 1.0, 16), float(rng.uniform(2, 12))
+
+        def cost(levels: np.ndarray, v: np.ndarray = v, unit: float = unit, bits: np.ndarray = bits) -> float:
+            return float(((v - levels) ** 2).sum()) * unit + detail._block_bits(levels.astype(np.int32), skip, 0, bits)
+
+        levels = np.empty(16, np.int32)
+        written = detail._optimise(v, levels, skip, 0, unit, bits)
+        assert written == pytest.approx(detail._block_bits(levels, skip, 0, bits))
+        rounded = np.trunc(np.abs(v) + detail.ROUND) * np.sign(v)
+        assert cost(levels) <= cost(rounded) + 1e-6
+        won += cost(levels) < cost(rounded) - 0.5
+    assert won > 50

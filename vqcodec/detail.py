@@ -17,6 +17,7 @@ from .motion.code import DETAIL
 FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT, END = 0, 1, 4, 5, 16, 80, 144, 150, 178, 184, 187
 STEPS = 64
 MAX_LEVEL = 1 << 14
+ROUND = 0.45  # of a step is rounded up before levels are tried against their bits
 ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15], np.int64)
 RASTER = np.arange(16, dtype=np.int64)
 _M = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]], np.int64)
@@ -181,23 +182,77 @@ def _block_at(k, r, c):
 
 
 @nb.njit(cache=True, nogil=True)
-def _rough_bits(levels):
-    """About what the levels of a block cost, in bits."""
-    bits, n = 0.0, 0
-    for i in range(16):
-        a = abs(levels[i])
-        if a:
-            n += 1
-            bits += 2.6 + (2.0 * np.log2(a) + 0.8 if a > 1 else 0.0)
-    return bits + (3.0 + 0.12 * (16 - n) if n else 0.5)
+def _cell_context(skip, direct, r, c):
+    return DETAIL + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL) + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
 
 
 @nb.njit(cache=True, nogil=True)
-def choose(source, planes, step, worth, weights, height, width, skip, levels, cost):
-    """Decide the detail of a picture. source, planes: tuples of Y, U, V uint16; worth: bits that one unit of squared 10-bit error is worth;
-    weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; skip (H/8, W/8) int8 receives
-    -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8) float64 the bits that what is left of the error
-    and the refinement are worth. Returns what it gains, in bits."""
+def _block_bits(levels, skip, chroma, bits):
+    """What :func:`_encode_block` writes for these levels, in bits, were the contexts to stay as they are; 0 where all are zero."""
+    scan = RASTER if skip else ZIGZAG
+    last = 15
+    while last >= 0 and levels[scan[last]] == 0:
+        last -= 1
+    if last < 0:
+        return 0.0
+    total = 0.0
+    node = 1
+    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    for b in range(3, -1, -1):
+        bit = (last >> b) & 1
+        total += bits[base + node, bit]
+        node = node * 2 + bit
+    ones = 0
+    for n in range(last, -1, -1):
+        i = scan[n]
+        v = levels[i]
+        if n < last:
+            total += bits[_sig_context(skip, chroma, i, levels), 1 if v else 0]
+            if v == 0:
+                continue
+        a = abs(v) - 1
+        total += bits[DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0]
+        if a:
+            ones += 1
+            for k in range(1, min(a, 13) + 1):
+                total += bits[DETAIL + MAG + skip * 14 + k, 1 if a > k else 0]
+            if a >= 14:
+                total += 1 + 2 * np.floor(np.log2(a - 13))
+        total += bits[_sign_context(i, levels), 1 if v < 0 else 0] if skip else 1.0
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _optimise(v, levels, skip, chroma, unit, bits):
+    """Levels (16,) of the values v (in steps) that cost least: each in turn, from the last of the scan, is tried nearer to zero.
+    unit: bits that a squared step of error is worth. Returns the bits of the levels."""
+    scan = RASTER if skip else ZIGZAG
+    for i in range(16):
+        a = min(int(abs(v[i]) + ROUND), MAX_LEVEL - 1)
+        levels[i] = a if v[i] >= 0 else -a
+    now = _block_bits(levels, skip, chroma, bits)
+    for n in range(15, -1, -1):
+        i = scan[n]
+        while levels[i]:
+            a = levels[i]
+            nearer = a - 1 if a > 0 else a + 1
+            levels[i] = nearer
+            then = _block_bits(levels, skip, chroma, bits)
+            if then + ((v[i] - nearer) ** 2 - (v[i] - a) ** 2) * unit < now:
+                now = then
+            else:
+                levels[i] = a
+                break
+    return now
+
+
+@nb.njit(cache=True, nogil=True)
+def choose(source, planes, step, worth, weights, height, width, direct, bits, skip, levels, cost):
+    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V uint16; worth: bits that one unit of squared
+    10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; direct: map
+    (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see :func:`vqcodec.entropy.bit_costs`; skip (H/8, W/8) int8
+    receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8) float64 the bits that what is left of the
+    error and the refinement are worth. Returns what it gains, in bits."""
     gh, gw = skip.shape
     e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
     lev = np.zeros((2, 6, 16), np.int32)
@@ -208,7 +263,11 @@ def choose(source, planes, step, worth, weights, height, width, skip, levels, co
             cost[r, c] = 0.0
             if r * 8 >= height or c * 8 >= width:
                 continue
-            gain = np.array([-2.0, -2.0])
+            flag = _cell_context(skip, direct, r, c)
+            gain = np.full(2, nb.float64(bits[flag, 0] - bits[flag, 1]))
+            gain[0] -= bits[DETAIL + SKIP, 0]
+            gain[1] -= bits[DETAIL + SKIP, 1]
+            coded = np.zeros(2, np.int64)
             for k in range(6):
                 p, y, x = _block_at(k, r, c)
                 before = 0.0
@@ -219,29 +278,27 @@ def choose(source, planes, step, worth, weights, height, width, skip, levels, co
                 cost[r, c] += before * w
                 for mode in range(2):
                     lev[mode, k] = 0
-                    if before * w < 3:
-                        continue
-                    if mode == 0:
-                        _forward(e, t)
-                    some = False
-                    for i in range(16):
-                        v = (t[i] if mode == 0 else e[i] * 8) / step
-                        a = int(abs(v) + 0.28)
-                        lev[mode, k, i] = min(a, MAX_LEVEL - 1) if v >= 0 else -min(a, MAX_LEVEL - 1)
-                        some = some or a > 0
-                    if not some:
-                        continue
-                    inverse(lev[mode, k], step, mode, rec)
-                    after = 0.0
-                    for i in range(16):
-                        after += (e[i] - rec[i]) ** 2
-                    g = (before - after) * w - _rough_bits(lev[mode, k])
-                    if g > 0:
-                        gain[mode] += g
-                    else:
-                        lev[mode, k] = 0
+                    some = DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded[mode], 2)
+                    if before * w >= 3:
+                        if mode == 0:
+                            _forward(e, t)
+                        else:
+                            t[:] = e * 8
+                        written = _optimise(t / step, lev[mode, k], mode, 1 if k > 3 else 0, w * step * step / 64, bits)
+                        if written > 0:
+                            inverse(lev[mode, k], step, mode, rec)
+                            after = 0.0
+                            for i in range(16):
+                                after += (e[i] - rec[i]) ** 2
+                            g = (before - after) * w - written - bits[some, 1] + bits[some, 0]
+                            if g > 0:
+                                gain[mode] += g - bits[some, 0]
+                                coded[mode] += 1
+                                continue
+                            lev[mode, k] = 0
+                    gain[mode] -= bits[some, 0]
             m = 1 if gain[1] > gain[0] else 0
-            if gain[m] > 0:
+            if gain[m] > 0 and coded[m]:
                 skip[r, c] = m
                 levels[r, c] = lev[m]
                 cost[r, c] -= gain[m]
@@ -254,11 +311,6 @@ def _add(plane, y, x, rec):
     for i in range(16):
         v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
         plane[y + i // 4, x + i % 4] = min(max(v, 0), 1023)
-
-
-@nb.njit(cache=True, nogil=True)
-def _cell_context(skip, direct, r, c):
-    return DETAIL + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL) + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -103,6 +103,16 @@ def encode_bit(st, out, ctx, k, bit):
 
 
 @nb.njit(cache=True, nogil=True)
+def bit_costs(ctx, out):
+    """out (contexts, 2) float32: bits that a 0 and a 1 would take in each context as it stands. Returns it."""
+    for k in range(ctx.shape[0]):
+        p = min(max((nb.int64(ctx[k, 0]) + nb.int64(ctx[k, 1])) >> 1, 48), 65536 - 48) / 65536.0
+        out[k, 0] = -np.log2(p)
+        out[k, 1] = -np.log2(1 - p)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
 def encode_raw(st, out, value, bits):
     """Code ``bits`` equiprobable bits, most significant first."""
     for i in range(bits - 1, -1, -1):

@@ -28,6 +28,7 @@ class _Motion:
     coder: np.ndarray
     stream: np.ndarray  # bytes out so far are final: every trial goes on behind them
     contexts: np.ndarray
+    bits: np.ndarray  # (contexts, 2) that a 0 and a 1 cost as they stand
     tables: Tables
     nets: Any
     field: Field
@@ -100,7 +101,7 @@ class FrameEncoder(FrameCoder):
         best = self._trial(source, motion, y, z, q, 0, none, aim)
         if refs:
             assert motion.planes is not None
-            plain = self._detail(source, motion.planes, aim)
+            plain = self._detail(source, motion.planes, motion.bits, np.ones_like(none), aim)
             blocks = direct.choose(best.cell_cost, best.latent_bits, plain.cost, self.rate.direct_gain)
             if blocks is not None:
                 best = min(best, self._trial(source, motion, y, z, q, 0, blocks, aim), key=lambda t: t.cost)
@@ -134,7 +135,7 @@ class FrameEncoder(FrameCoder):
         field, col, ctx, tables, nets = self._start(number, refs)
         st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
         if not refs:
-            return _Motion(st, out, ctx, tables, nets, field, None, None, None, 0)
+            return _Motion(st, out, ctx, _bit_costs(ctx), tables, nets, field, None, None, None, 0)
         luma8 = plane8(source[0])
         leaves = np.empty((self.h * self.w // 64, 3), np.int32)
         flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
@@ -146,7 +147,7 @@ class FrameEncoder(FrameCoder):
         n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(q), leaves)
         planes = self._compensate(field, leaves[:n], refs)
         pred = self._packed(planes)
-        return _Motion(st, out, ctx, tables, nets, field, pred, self._pred8(pred), planes, int(n))
+        return _Motion(st, out, ctx, _bit_costs(ctx), tables, nets, field, pred, self._pred8(pred), planes, int(n))
 
     def _vector_bits(self, data: bytes, number: int, refs: list[Coded]) -> float:
         """Bits of motion vectors in a stream, found by reading its motion back."""
@@ -165,11 +166,12 @@ class FrameEncoder(FrameCoder):
             y, z = nets.analysis(x, p, torch.tensor([float(q)], device=self.b.device))
         return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
 
-    def _detail(self, source: Planes, planes: Planes, aim: int) -> _Detail:
+    def _detail(self, source: Planes, planes: Planes, bits: np.ndarray, blocks: np.ndarray, aim: int) -> _Detail:
         step, worth = self.rate.detail(aim)
+        worth *= self.rate.detail_worth
         skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
         cost = np.empty(skip.shape)
-        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, skip, levels, cost)
+        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, blocks, bits, skip, levels, cost)
         return _Detail(step if gain > DETAIL_BITS else -1, skip, levels, cost)
 
     def _quantise(self, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> _Latent:
@@ -228,7 +230,7 @@ class FrameEncoder(FrameCoder):
         n = self._quantise(m, y, z, q, blocks)
         with torch.inference_mode():
             planes = self._reconstruct(m.nets.synthesis(self._tensor(n.y), m.pred8, q), m.pred, blocks)
-        d = self._detail(source, planes, aim)
+        d = self._detail(source, planes, m.bits, blocks, aim)
         st, out, ctx, tables = m.coder.copy(), m.stream, m.contexts.copy(), m.tables.fresh()
         books = tables.books
         marks = [0.0, _bits_so_far(st)]
@@ -255,6 +257,10 @@ class FrameEncoder(FrameCoder):
         """Bits that the squared error is worth."""
         error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, planes, strict=True))
         return self.rate.detail(aim)[1] * error
+
+
+def _bit_costs(ctx: np.ndarray) -> np.ndarray:
+    return entropy.bit_costs(ctx, np.empty(ctx.shape, np.float32))
 
 
 def _bits_so_far(st: np.ndarray) -> float:

@@ -15,7 +15,7 @@ import cv2
 import numba as nb
 import numpy as np
 
-from ..entropy import encode_bit
+from ..entropy import bit_costs, encode_bit
 from .code import (
     BI_FLAG,
     CONTEXTS,
@@ -154,15 +154,6 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
             m = s / 64.0
             total += m if m <= floor else floor * (1.0 + np.log(m / floor))
     return total * 64.0 * worth
-
-
-@nb.njit(cache=True, nogil=True)
-def bit_costs(ctx, cost):
-    """cost (contexts, 2) float32: bits of a 0 and of a 1 in each context now."""
-    for k in range(ctx.shape[0]):
-        p = min(max((nb.int64(ctx[k, 0]) + nb.int64(ctx[k, 1])) >> 1, 48), 65536 - 48) / 65536.0
-        cost[k, 0] = -np.log2(p)
-        cost[k, 1] = -np.log2(1 - p)
 
 
 @nb.njit(cache=True, nogil=True)
