@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 import types
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,3 +99,41 @@ def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     monkeypatch.setitem(sys.modules, "vqcodec.weights", weights)
     GopEncoder.log, GopEncoder.fail_after, GopEncoder.wrong_checksum = [], None, False
     return GopEncoder
+
+
+class Marked(GopEncoder):
+    """Pictures that begin with 66 take long, and one that begins with 99 kills its process, once, in its second GOP.
+
+    Lines of ``log`` in the current folder say which pid codes how many pictures.
+    """
+
+    def add(self, pictures: list[Picture]) -> None:
+        with open("log", "a") as file:
+            file.write(f"{os.getpid()} {len(pictures)}\n")
+        super().add(pictures)
+        mark = pictures[0].y[0, 0]
+        if mark == 66:
+            time.sleep(0.3)
+        if mark == 99 and len(GopEncoder.log) > 1 and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def install_marked(patch: pytest.MonkeyPatch) -> None:
+    """The stand-ins, with :class:`Marked`."""
+    install(patch)
+    patch.setattr(sys.modules["vqcodec.gop"], "GopEncoder", Marked)
+
+
+def serve(pipe: Any) -> None:
+    """A worker process of a batch with the stand-ins, for :data:`vqcodec.batch_run.serve`."""
+    from vqcodec import batch_run
+
+    with pytest.MonkeyPatch.context() as patch:
+        install_marked(patch)
+        batch_run.serve(pipe)
+
+
+def dask_setup(worker: Any) -> None:
+    """A worker of a cluster with the stand-ins, for Dask's ``preload``."""
+    install_marked(pytest.MonkeyPatch())

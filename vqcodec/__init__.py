@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .errors import DamageError, InputError, LimitError, OutputError, RangeError, UsageError, VqvError, WeightsError
+from .errors import ClusterError, DamageError, InputError, LimitError, OutputError, RangeError, UsageError, VqvError, WeightsError
 from .options import DecodeOptions, EncodeOptions, Limits, Time
 from .progress import ProgressEvent
 from .version import __version__
@@ -37,6 +37,7 @@ _LATER = {
 _HOME = {name: module for module, names in _LATER.items() for name in names}
 
 __all__ = [
+    "ClusterError",
     "DamageError",
     "DecodeOptions",
     "DecodeReport",

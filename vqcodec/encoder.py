@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from fractions import Fraction
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .assembly import EncodeReport, Extras
 from .bits import crc32
@@ -30,7 +30,10 @@ from .progress import Meter, ProgressCallback, as_meter
 from .rounds import Pipeline
 from .search import Round, search
 from .version import __version__
-from .workers import Local, Model, Pool
+from .workers import Coder, Local, Model, Pool
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 _READ_AHEAD = 4
 
@@ -115,6 +118,7 @@ def encode(
     overwrite: bool = False,
     progress: ProgressCallback | Meter | None = None,
     interrupt: Interrupt | None = None,
+    cluster: Cluster | None = None,
     **changes: Any,
 ) -> EncodeReport:
     """Encode the first video stream of a file to a .vqv file, which appears under its name only when complete.
@@ -126,7 +130,7 @@ def encode(
     size frames are coded several times; what was not reached is told in ``missed``. A damaged source is coded as far as it can be read and counted in
     ``corrupt``; with ``options.strict`` it raises DamageError and nothing is written. An ``interrupt`` ends the file early, with the frames coded so far, or
     all of them if only the search for a target was ended (``stopped`` in the report). With ``options.resume`` the work of an encode that ended before its
-    time is kept beside the output, and gone on with where it is there already.
+    time is kept beside the output, and gone on with where it is there already. With a ``cluster`` its workers code the GOPs, whatever ``options.jobs`` says.
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
     src_path, dst_path = os.fspath(src_path), os.fspath(dst_path)
@@ -168,14 +172,15 @@ def encode(
         mine = tag(os.devnull if pipe else path, decides, [meta.get(k, "") for k in ("model_id", "analysis_id")])
         journal = stack.enter_context(open_journal(work, mine, resume=options.resume, overwrite=overwrite))
         journal.keep = options.resume
-        coder: Local | Pool
-        if options.jobs == 1:
+        coder: Coder
+        if cluster is None and options.jobs == 1:
             model = Model(weights, options.device, options.threads, source.width, source.height, options.preset)
             codec = load_codec(weights, options.device, options.threads)
             coder, model_id = Local(model, codec), codec.model_id
         else:
             model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset)
-            coder, model_id = Pool(model, options.jobs or len(os.sched_getaffinity(0)), report.warnings.append), read_model_id(weights)
+            coder = cluster.pool(model) if cluster is not None else Pool(model, options.jobs or len(os.sched_getaffinity(0)), report.warnings.append)
+            model_id = read_model_id(weights)
         stack.callback(coder.close)
         # entered first, so that it gets its name last: no statistics without their video
         stats = stack.enter_context(atomic_output(options.stats, overwrite)) if options.stats else None

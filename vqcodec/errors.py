@@ -66,3 +66,9 @@ class TargetError(VqvError):
     """The work was finished, but a target of size or quality was not met."""
 
     exit_code = 8
+
+
+class ClusterError(VqvError):
+    """The machines that are to do the work cannot be reached, or are lost."""
+
+    exit_code = 9

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from .errors import InputError, OutputError, UsageError, VqvError
+
+_umask = threading.Lock()  # it can be read only by setting it, for all threads
 
 
 def check_input(path: str | os.PathLike[str]) -> Path:
@@ -100,8 +103,9 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary
             fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.close(fd)
         yield temp
-        umask = os.umask(0)
-        os.umask(umask)
+        with _umask:
+            umask = os.umask(0)
+            os.umask(umask)
         os.chmod(temp, final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~umask)
         with temp.open("rb") as f:
             os.fsync(f.fileno())

@@ -16,7 +16,7 @@ from .picture import Picture
 from .progress import Meter
 from .scenes import MINI_GOP, GopCutter
 from .search import PROBE_SHARE, Measure, Outcome, Round, from_start
-from .workers import Local, Pool, Result
+from .workers import Coder, Result
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Pipeline:
     """State of one encode: from pictures to the packets of the journal, in one round over the video or in several."""
 
     def __init__(
-        self, coder: Local | Pool, journal: Journal, longest: int, step: int, report: EncodeReport, stats: Any, progress: Meter | None, interrupt: Interrupt, labels: bool
+        self, coder: Coder, journal: Journal, longest: int, step: int, report: EncodeReport, stats: Any, progress: Meter | None, interrupt: Interrupt, labels: bool
     ) -> None:
         self._coder, self._journal, self._longest, self._labels = coder, journal, longest, labels
         self._report, self._stats, self._step, self._progress, self._interrupt = report, stats, step, progress, interrupt

@@ -32,6 +32,7 @@ _DEFAULT = {
     ".ts": "libx264",
     ".webm": "libvpx-vp9",
 }
+SUFFIXES = tuple(_DEFAULT)
 _CODEC_DEFAULTS = {
     "libx264": {"crf": "12"},
     "libx265": {"crf": "12", "x265-params": "log-level=error"},

@@ -8,10 +8,10 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .errors import LimitError, VqvError
 from .picture import Picture
@@ -55,6 +55,27 @@ class Model:
 def _finish(encoder: Any) -> Result:
     r = encoder.finish()
     return Result(r.body, r.frames, r.checksum, r.sse, r.stats)
+
+
+def code_gop(encoder: Any, parts: Iterable[list[Picture]]) -> Result:
+    """Code a whole GOP, given as its mini-GOPs."""
+    for pictures in parts:
+        encoder.add(pictures)
+    return _finish(encoder)
+
+
+class Coder(Protocol):
+    """What GOPs are given to: this process, processes of this machine, or those of a cluster (:class:`vqcodec.cluster.ClusterPool`)."""
+
+    @property
+    def pending(self) -> int: ...
+    def ready(self, timeout: float) -> bool: ...
+    def begin(self, key: int, crf: float) -> None: ...
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None: ...
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]: ...
+    def coded(self, key: int) -> int: ...
+    def cut(self, key: int) -> Result | None: ...
+    def close(self) -> None: ...
 
 
 class Local:

@@ -14,6 +14,7 @@ import click
 from ..errors import OutputError, UsageError, VqvError
 from ..version import __version__
 from . import messages
+from .batch import batch
 from .bench import bench
 from .command import CONTEXT, Group
 from .completions import completions
@@ -39,7 +40,7 @@ def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
 
-for _command in (encode, decode, info, verify, repair, join, bench, train, completions):
+for _command in (encode, decode, info, verify, batch, repair, join, bench, train, completions):
     cli.add_command(_command)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..errors import DamageError
@@ -9,6 +11,43 @@ from ..options import DecodeOptions, parse_codec_options, parse_rate
 from ..pipes import check_source, check_target
 from ..progress import clock
 from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, RATE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
+
+
+def decode_options(
+    *,
+    start: str | None,
+    duration: str | None,
+    end: str | None,
+    rate: str | None,
+    no_audio: bool,
+    no_subtitles: bool,
+    no_data: bool,
+    maps: tuple[str, ...],
+    threads: int,
+    batch: int,
+    device: str,
+    vcodec: str | None,
+    vcodec_opts: str,
+    pix_fmt: str | None,
+    strict: bool,
+    **limits: int,
+) -> DecodeOptions:
+    """Options of decoding as they are typed."""
+    begin, length = span(start, duration, end)
+    return DecodeOptions(
+        vcodec=vcodec,
+        vcodec_opts=parse_codec_options(vcodec_opts),
+        pix_fmt=pix_fmt,
+        start=begin,
+        duration=length,
+        rate=parse_rate(rate) if rate else None,
+        threads=threads,
+        batch=batch,
+        device=device,
+        strict=strict,
+        tracks=choice(no_audio, no_subtitles, no_data, maps),
+        limits=limits_of(limits),
+    )
 
 
 @command(
@@ -31,44 +70,15 @@ def decode(
     input_: str | None,
     output: str | None,
     overwrite: bool,
-    start: str | None,
-    duration: str | None,
-    end: str | None,
-    rate: str | None,
-    no_audio: bool,
-    no_subtitles: bool,
-    no_data: bool,
-    maps: tuple[str, ...],
     weights: str | None,
-    threads: int,
-    batch: int,
-    device: str,
-    vcodec: str | None,
-    vcodec_opts: str,
-    pix_fmt: str | None,
-    strict: bool,
     progress_mode: str,
     verbose: int,
     quiet: bool,
-    **limits: int,
+    **given: Any,
 ) -> int:
     """Decode a .vqv file to a video file; its suffix chooses the kind (.y4m, .mkv, .mp4, .mov, .webm, ...)."""
     src, dst = in_out(paths, input_, output)
-    begin, length = span(start, duration, end)
-    options = DecodeOptions(
-        vcodec=vcodec,
-        vcodec_opts=parse_codec_options(vcodec_opts),
-        pix_fmt=pix_fmt,
-        start=begin,
-        duration=length,
-        rate=parse_rate(rate) if rate else None,
-        threads=threads,
-        batch=batch,
-        device=device,
-        strict=strict,
-        tracks=choice(no_audio, no_subtitles, no_data, maps),
-        limits=limits_of(limits),
-    )
+    options = decode_options(**given)
     check_source(src)
     check_target(dst, [src], overwrite)
     from ..decoder import decode as run

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -13,7 +15,84 @@ from ..files import check_output
 from ..options import EncodeOptions, parse_amount, parse_gop, parse_rate
 from ..pipes import check_source, check_target
 from ..progress import clock, size
-from .shared import COLOUR, NETWORK, PATHS, RANGE, RATE, STRICT, TALK, TRACKS, choice, colour, command, finish, in_out, presets, progress, rare, say, span, warn
+from .shared import (
+    CLUSTER,
+    COLOUR,
+    NETWORK,
+    PATHS,
+    RANGE,
+    RATE,
+    STRICT,
+    TALK,
+    TRACKS,
+    choice,
+    colour,
+    command,
+    connect,
+    finish,
+    in_out,
+    presets,
+    progress,
+    rare,
+    resources,
+    say,
+    span,
+    warn,
+)
+
+
+def encode_options(
+    *,
+    quiet: bool,
+    preset: str,
+    crf: float | None,
+    bitrate: str | None,
+    target_psnr: float | None,
+    max_size: str | None,
+    keyint: str | None,
+    start: str | None,
+    duration: str | None,
+    end: str | None,
+    rate: str | None,
+    color_primaries: str | None,
+    color_trc: str | None,
+    colorspace: str | None,
+    color_range: str | None,
+    no_audio: bool,
+    no_subtitles: bool,
+    no_data: bool,
+    maps: tuple[str, ...],
+    threads: int,
+    batch: int,
+    device: str,
+    strict: bool,
+) -> EncodeOptions:
+    """Options of encoding as they are typed."""
+    begin, length = span(start, duration, end)
+    if crf is not None and (target := next((name for name, value in (("-b", bitrate), ("--target-psnr", target_psnr), ("--max-size", max_size)) if value is not None), None)):
+        raise UsageError(f"-crf and {target} exclude each other")
+    options = EncodeOptions(
+        crf=EncodeOptions.crf if crf is None else crf,
+        bitrate=None if bitrate is None else parse_amount(bitrate, "-b"),
+        target_psnr=target_psnr,
+        max_size=None if max_size is None else parse_amount(max_size, "--max-size"),
+        preset=preset,
+        start=begin,
+        duration=length,
+        rate=parse_rate(rate) if rate else None,
+        colour=colour(color_primaries, color_trc, colorspace, color_range),
+        threads=threads,
+        batch=batch,
+        device=device,
+        strict=strict,
+        tracks=choice(no_audio, no_subtitles, no_data, maps),
+    )
+    if keyint:
+        distance = parse_gop(keyint)
+        if distance.frames is not None and distance.frames > 128:
+            say(f"vqcodec: note: key frames are at most 128 frames apart, not {distance.frames}", quiet)
+        options = replace(options, gop=distance)
+    return options
 
 
 @command(
@@ -39,6 +118,7 @@ from .shared import COLOUR, NETWORK, PATHS, RANGE, RATE, STRICT, TALK, TRACKS, c
 @TRACKS
 @NETWORK
 @click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
+@CLUSTER
 @rare("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")
 @rare("--stats", metavar="FILE", type=click.Path(), help="Write a line of JSON for each frame.")
 @STRICT
@@ -48,65 +128,23 @@ def encode(
     input_: str | None,
     output: str | None,
     overwrite: bool,
-    preset: str,
-    crf: float | None,
-    bitrate: str | None,
-    target_psnr: float | None,
-    max_size: str | None,
-    keyint: str | None,
-    start: str | None,
-    duration: str | None,
-    end: str | None,
-    rate: str | None,
-    color_primaries: str | None,
-    color_trc: str | None,
-    colorspace: str | None,
-    color_range: str | None,
-    no_audio: bool,
-    no_subtitles: bool,
-    no_data: bool,
-    maps: tuple[str, ...],
     weights: str | None,
-    threads: int,
-    batch: int,
-    device: str,
     jobs: int,
+    scheduler: str | None,
+    resource: tuple[str, ...],
     resume: bool,
     stats: str | None,
-    strict: bool,
     progress_mode: str,
     verbose: int,
     quiet: bool,
+    **given: Any,
 ) -> int:
     """Encode a video file to .vqv."""
     src, dst = in_out(paths, input_, output)
-    begin, length = span(start, duration, end)
-    if crf is not None and (target := next((name for name, value in (("-b", bitrate), ("--target-psnr", target_psnr), ("--max-size", max_size)) if value is not None), None)):
-        raise UsageError(f"-crf and {target} exclude each other")
-    options = EncodeOptions(
-        crf=EncodeOptions.crf if crf is None else crf,
-        bitrate=None if bitrate is None else parse_amount(bitrate, "-b"),
-        target_psnr=target_psnr,
-        max_size=None if max_size is None else parse_amount(max_size, "--max-size"),
-        preset=preset,
-        start=begin,
-        duration=length,
-        rate=parse_rate(rate) if rate else None,
-        colour=colour(color_primaries, color_trc, colorspace, color_range),
-        threads=threads,
-        batch=batch,
-        device=device,
-        strict=strict,
-        stats=stats,
-        tracks=choice(no_audio, no_subtitles, no_data, maps),
-        jobs=jobs,
-        resume=resume,
-    )
-    if keyint:
-        distance = parse_gop(keyint)
-        if distance.frames is not None and distance.frames > 128:
-            say(f"vqcodec: note: key frames are at most 128 frames apart, not {distance.frames}", quiet)
-        options = replace(options, gop=distance)
+    options = replace(encode_options(quiet=quiet, **given), jobs=jobs, resume=resume, stats=stats)
+    needed = resources(resource)
+    if resource and scheduler is None:
+        raise UsageError("--resource is about a --scheduler, and none is given")
     check_source(src)
     check_target(dst, [src], overwrite)
     if stats:
@@ -115,10 +153,11 @@ def encode(
     from ..interrupt import Interrupt
 
     stopping = b"\nvqcodec: ending the file with the frames that are being coded; ctrl-C once more stops at once\n"
-    with progress(progress_mode, quiet) as shown:
+    with progress(progress_mode, quiet) as shown, ExitStack() as stack:
+        cluster = None if scheduler is None else stack.enter_context(connect(scheduler, needed))
         # written without a buffer, which the signal may have come upon in the middle of its work
         with Interrupt(lambda: os.write(2, stopping) if not quiet else None) as interrupt:
-            report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown, interrupt=interrupt)
+            report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown, interrupt=interrupt, cluster=cluster)
     for note in report.notes:
         say(f"vqcodec: note: {src}: {note}", quiet)
     warn(src, report.warnings)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,9 @@ from ..rate import PRESETS
 from . import messages
 from .command import CONTEXT, command, rare
 from .messages import say, warn
+
+if TYPE_CHECKING:
+    from ..cluster import Cluster
 
 __all__ = ["CONTEXT", "command", "rare", "say", "warn"]  # and all below
 
@@ -86,6 +90,10 @@ COLOUR = options(
     rare("-colorspace", "--colorspace", "colorspace", metavar="NAME", help="Matrix in the place of the source's, e.g. bt2020nc."),
     rare("-color_range", "--color-range", "color_range", metavar="NAME", help="Range in the place of the source's: tv or pc."),
 )
+CLUSTER = options(
+    click.option("--scheduler", metavar="ADDRESS", help="Code on the Dask cluster with this scheduler, such as tcp://host:8786."),
+    rare("--resource", multiple=True, metavar="NAME=N", help="With --scheduler: only on workers that have this, such as GPU=1."),
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -97,6 +105,27 @@ def presets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 def finish(result: dict[str, Any]) -> None:
     """What was made, for the last line of ``--progress json``."""
     messages.current().result = result
+
+
+def resources(given: tuple[str, ...]) -> dict[str, float]:
+    """What a task on a cluster needs, of ``GPU=1`` and the like."""
+    result = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not name or not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", number, re.ASCII) or not float(number):
+            raise UsageError(f"--resource: {text!r} is none: allowed are a name and a number, such as GPU=1")
+        result[name] = float(number)
+    return result
+
+
+def connect(scheduler: str, needed: dict[str, float]) -> Cluster:
+    """The cluster of ``--scheduler``; what Dask has to say of it comes as errors and warnings of ours."""
+    import logging
+
+    from ..cluster import Cluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    return Cluster(scheduler, needed, lambda text: say(f"vqcodec: warning: {text}"))
 
 
 def limits_of(given: dict[str, int]) -> Limits:
