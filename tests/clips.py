@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vqcodec.container import StreamHeader
+from vqcodec.container import GopPayload, StreamHeader
+from vqcodec.errors import DamageError
 from vqcodec.picture import Picture
+from vqcodec.scan import ContainerReader
 from vqcodec.sink import VideoSink
 
 
@@ -23,6 +26,17 @@ def picture(width: int, height: int, seed: int = 0, ten_bit: bool = False) -> Pi
 
 def header(width: int = 16, height: int = 16, **changes: Any) -> StreamHeader:
     return StreamHeader(**({"width": width, "height": height, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
+
+
+def sound(data: bytes) -> dict[int, GopPayload]:
+    """The GOPs of a file that can be read, by their first frames."""
+    reader, result = ContainerReader(io.BytesIO(data)), {}
+    for i, e in enumerate(reader.gops):
+        try:
+            result[e.first_frame] = reader.read_gop(i)
+        except DamageError:
+            pass
+    return result
 
 
 def write(path: Path, head: StreamHeader, pictures: list[Picture], times: list[int] | None = None, **options: Any) -> Path:

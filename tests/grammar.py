@@ -74,7 +74,7 @@ class File:
         end = r.u32() + r.position
         tops = [c.MAX_SIDE] * 2 + [c.MAX_FRACTION] * 6
         header += [Field("varint", r.varint(), top) for top in tops]
-        header += [Field("u8", r.u8(), top) for top in (3, 255, 255, 255, 255, 255, 16, c.MAX_CRF)]
+        header += [Field("u8", r.u8(), top) for top in (3, 255, 255, 255, 2, 255, 16, c.MAX_CRF)]
         header += [Field("u32", r.u32(), (1 << 32) - 1), Field("raw", bytes(r.take(end - r.position)))]
         r.u32()
         f = cls(header)

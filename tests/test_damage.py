@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import header, moving, same, write
+from clips import header, moving, same, sound, write
 from clock import PATIENCE, children_time, quickest
 from grammar import File, mutate_fields
 
@@ -49,17 +49,6 @@ def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def reader(data: bytes) -> ContainerReader:
     return ContainerReader(io.BytesIO(data))
-
-
-def sound(data: bytes) -> dict[int, c.GopPayload]:
-    """Sound GOPs by first frame."""
-    r, result = reader(data), {}
-    for i, e in enumerate(r.gops):
-        try:
-            result[e.first_frame] = r.read_gop(i)
-        except DamageError:
-            pass
-    return result
 
 
 def synthetic(n: int, size: int, seed: int = 0, content: int = 7) -> tuple[bytes, list[int]]:

@@ -204,6 +204,20 @@ def test_a_gap_of_many_gops_is_blended_as_one(tmp_path: Path, clip: Path, coded:
             assert same(p, blend(want[before][1].to10(), want[behind][1].to10(), i - before, behind - before).to8())
 
 
+@pytest.mark.parametrize("bad", [(1,), (1, 2), (2, 3), (0, 1), (0, 1, 2)])
+def test_a_decode_that_begins_among_lost_frames_is_the_rest_of_a_whole_one(tmp_path: Path, coded: Path, bad: tuple[int, ...]) -> None:
+    entries = reader(coded).gops
+    for i in bad:
+        flip(coded, i)
+    decode(str(coded), str(tmp_path / "whole.mkv"), DecodeOptions(vcodec="ffv1"))
+    whole = frames(tmp_path / "whole.mkv")
+    for start in {e.first_frame + k for i in bad for e in (entries[i],) for k in (0, 1, e.count - 1)}:
+        report = decode(str(coded), str(tmp_path / "part.mkv"), DecodeOptions(vcodec="ffv1", start=Time(frames=start)), overwrite=True)
+        part = frames(tmp_path / "part.mkv")
+        assert len(part) == 55 - start == report.frames
+        assert all(t == u - whole[start][0] and same(p, q) for (t, p), (u, q) in zip(part, whole[start:], strict=True))
+
+
 def test_blending_stays_between_the_two_pictures() -> None:
     a, b = picture(9, 7, 1, ten_bit=True), picture(9, 7, 2, ten_bit=True)
     assert same(blend(a, b, 0, 5), a) and same(blend(a, b, 5, 5), b)

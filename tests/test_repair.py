@@ -7,9 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import same
+from clips import same, sound
 from fakes import fake_network  # noqa: F401
-from test_damage import sound, synthetic
+from test_damage import synthetic
 from test_pipeline import clip, coded, flip, frames, reader  # noqa: F401
 
 from vqcodec import container as c
@@ -142,7 +142,9 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     assert want[2] == packets and len(want[1]) == 2
     parts = [data[a:b] for a, b in zip([0, *begins], [*begins, len(data)], strict=True)]
     assert repaired(data, tmp_path) == (0, data)
-    for bad in (bytes(40) + data[40:], b"".join(parts[i] for i in (0, 2, 1, 3, 4, 5)), b"".join(parts[i] for i in (0, 1, 2, 2, 3, 1, 4, 5))):
+    twice = b"".join(parts[i] for i in (0, 1, 2, 2, 3, 1, 4, 5))
+    assert held(twice) == want and any("more than once" in text for text in ContainerReader(io.BytesIO(twice)).damaged)
+    for bad in (bytes(40) + data[40:], b"".join(parts[i] for i in (0, 2, 1, 3, 4, 5)), twice):
         assert repaired(bad, tmp_path) == (0, data)
     assert held(repaired(b"".join(parts[:-1]), tmp_path)[1]) == want  # without an index
     assert held(repaired(b"".join([*parts[:2], *parts[3:]]), tmp_path)[1])[2] == [packets[0], *packets[2:]]  # a GOP is lost with its packets

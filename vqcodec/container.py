@@ -103,8 +103,8 @@ class StreamHeader:
         if time_base is None:
             raise r.error("no time base")
         turns, primaries, transfer, matrix, range_, location, depth, crf = r.take(8)
-        if turns > 3 or not 8 <= depth <= 16 or crf > MAX_CRF:
-            raise r.error(f"rotation {turns}, bit depth {depth} or crf {crf} out of range")
+        if turns > 3 or range_ > 2 or not 8 <= depth <= 16 or crf > MAX_CRF:
+            raise r.error(f"rotation {turns}, range {range_}, bit depth {depth} or crf {crf} out of range")
         content_id = r.u32()
         model_id = bytes(r.take(8))
         r.done()

@@ -94,6 +94,7 @@ class GopDecoder:
         self._held: Picture | None = None
         self._last_pts: int | None = None
         self._gap = Gap(0, 0, None, None)
+        self._begin: int | None = None  # index of the first GOP that was asked for
         self._timed = 0  # index of the next GOP whose first time is known, from where it was last looked for
         self.step = frame_step(reader)
 
@@ -133,6 +134,26 @@ class GopDecoder:
                 continue
         return self._reader.frames, None
 
+    def _look_back(self, i: int) -> None:
+        """Where decoding begins with lost frames of the i-th GOP: hold the picture and time before them, as if all had been decoded from there on."""
+        gops, lost = self._reader.gops, 0
+        for j in range(i - 1, -1, -1):
+            try:
+                gop = self._reader.read_gop(j)
+                *_, picture = self._decoded(gop, range(len(gop.pts) - 1, len(gop.pts)))
+            except DamageError:
+                lost += gops[j].count
+                if lost > self._options.limits.concealed:
+                    return
+                continue
+            self._held, self._last_pts = picture, gop.pts[-1]
+            for k in range(j + 1, i):
+                number, pts = self._time_behind(k)
+                self._last_pts = lost_times(gops[k].count, gops[k].first_pts, self._last_pts, pts, self.step, number - gops[k].first_frame)[-1]
+            number, behind = self._behind(i)
+            self._gap = Gap(gops[j + 1].first_frame, number, picture, behind)
+            return
+
     def _time_behind(self, i: int) -> tuple[int, int | None]:
         """Number and time of the first frame behind the i-th GOP that has a known time."""
         gops = self._reader.gops
@@ -149,6 +170,8 @@ class GopDecoder:
         end = entry.first_frame + entry.count
         if self._report.concealed + end - first > limit:  # before a list of as many times is made
             raise LimitError(f"{self._report.concealed + end - first} frames are lost, over the limit of {limit} (--max-concealed raises it)")
+        if i == self._begin and first == entry.first_frame:
+            self._look_back(i)
         if not self._gap.first <= first < self._gap.end:
             number, picture = self._behind(i)
             self._gap = Gap(first, number, self._held, picture)
@@ -166,6 +189,7 @@ class GopDecoder:
         ``choose`` says from the times of its frames which of them are wanted; the pictures of others may be None.
         """
         entry = self._reader.gops[i]
+        self._begin = i if self._begin is None else self._begin
         done = 0
         times: list[int] | None = None
         duration = 0

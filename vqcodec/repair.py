@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from .conceal import lost_times
 from .container import ContainerWriter, IndexEntry
@@ -90,20 +89,15 @@ def repair(src: str, dst: str, *, overwrite: bool = False, limits: Limits | None
         if not report.gops and report.damage:
             raise DamageError(f"{src}: no GOP could be saved: {report.damage[0]}")
         writer = ContainerWriter(stack.enter_context(target_file(dst, overwrite)), reader.raw_header)
-        # tracks lie before the GOP in whose time they begin: GOPs that were exchanged take theirs along, and what is there twice is copied once
-        extras, copied = deque(sorted(reader.extras, key=lambda extra: extra.first_frame)), set[bytes]()
+        # tracks lie before the GOP in whose time they begin: GOPs that were exchanged take theirs along
+        extras = deque(sorted(reader.extras, key=lambda extra: extra.first_frame))
 
         def copy_extras(until: int) -> None:
             while extras and extras[0].first_frame <= until:
                 try:
-                    raw = reader.packet(extras.popleft().offset)
+                    writer.copy(reader.packet(extras.popleft().offset))
                 except DamageError as exc:
                     report.damage.note(str(exc))
-                    continue
-                digest = sha256(raw).digest()
-                if digest not in copied:
-                    copied.add(digest)
-                    writer.copy(raw)
 
         for e in entries:
             if e.offset < 0:

@@ -7,6 +7,7 @@ file is searched for the sync word, every candidate's checksums are tried, and w
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from typing import BinaryIO
 
 from .bits import Reader, crc32, u32
@@ -39,7 +40,7 @@ class ContainerReader:
     """Opens a seekable binary file object.
 
     ``header``: StreamHeader. ``gops``: entries in display order, without gaps (lost frames have entries of offset -1).
-    ``extras``: other packets, in file order. ``complete``: index and trailer are there and
+    ``extras``: other packets, in file order, each once. ``complete``: index and trailer are there and
     sound. ``indexed``: a sound index was found, be it elsewhere, so that it is known which frames there were.
     ``damaged``: what is wrong, as sentences with positions.
     Raises InputError (no .vqv file, other version, unknown packet), DamageError (header lost), LimitError.
@@ -195,6 +196,7 @@ class ContainerReader:
         """All GOP packets with a sound header, in file order; damage is put down in ``damaged``."""
         found: list[IndexEntry] = []
         self.extras = []
+        copies: set[bytes] = set()
         pos = self._start
         # an attacker could nest headers that each claim a long payload; the bytes tried are bounded
         budget = 8 * self.size + _CHUNK
@@ -230,7 +232,10 @@ class ContainerReader:
                         self._found_index = entries
                     if start + head.total + TRAILER_SIZE == self.size:
                         break
+                elif (digest := sha256(head.raw + payload).digest()) in copies:
+                    self.damaged.note(f"packet at byte {start} occurs more than once")
                 else:
+                    copies.add(digest)
                     self._extra(start, head)
             except DamageError as exc:
                 self.damaged.note(str(exc))
