@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,12 @@ import pytest
 from clips import moving, picture
 
 SIZES = dict(enc8=16, enc16=16, enc_blocks=1, latent=16, hyper=8, hyper_up=8, context=8, context_out=8, prior=16, dec16=16, dec8=16, dec_blocks=2)
+
+
+def pytest_configure() -> None:
+    """In the background of a shell ctrl-C is ignored, by all children too; tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_models() -> dict[str, Any]:

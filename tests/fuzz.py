@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import moving
-from grammar import Field, File, body_fields, gop_fields, mutate_bytes, mutate_fields, mutate_packets
+from grammar import File, body_fields, extra_fields, gop_fields, mutate_bytes, mutate_fields, mutate_packets
+from media import Sound, make
 
 from vqcodec import container as c
 from vqcodec.bits import Reader, Writer
@@ -34,8 +35,10 @@ from vqcodec.cli import main
 from vqcodec.decoder import decode
 from vqcodec.errors import VqvError
 from vqcodec.gop import GopEncoder, decode_gop
-from vqcodec.options import DecodeOptions, Limits
+from vqcodec.options import DecodeOptions, Limits, TrackChoice
+from vqcodec.remux import TrackSource
 from vqcodec.scan import ContainerReader
+from vqcodec.tracks import DESCRIPTION, PACKETS, TRACK, Chapter, Description, Mastering, Track, TrackWriter, get_packets
 
 SECONDS_EACH = 5.0  # of the processor
 SECONDS_TO_END = 300.0  # of the clock; the machine may be busy
@@ -44,6 +47,16 @@ FINDINGS = Path(__file__).parent / "fuzz_findings"
 KEPT = Path(__file__).parents[1] / "runs" / "fuzz"
 SMALL = Limits(pixels=64 * 64, frames=400, concealed=400)
 W, H, FRAMES = 20, 12, 4
+DESCRIBED = Description(
+    {"title": "A film", "artist": "\u6f22"},
+    {"language": "deu"},
+    1,
+    (Chapter(1, 0, 40, Fraction(1, 1000), {"title": "One"}), Chapter(2, 40, 200, Fraction(1, 25))),
+    "gray",
+    (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30),
+    Mastering(((1, 50000),) * 10, True, False),
+    (1000, 400),
+)
 
 
 class Finding(Exception):
@@ -54,14 +67,23 @@ def stream_header(**changes: Any) -> c.StreamHeader:
     return c.StreamHeader(**({"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
 
 
-def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]]) -> bytes:
-    """A file of GOPs given as body, frames and checksum."""
+def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]], source: Path | None = None) -> bytes:
+    """A file of GOPs given as body, frames and checksum, with a description and the tracks of the file ``source`` if there is one."""
     f = io.BytesIO()
     w = c.ContainerWriter(f, header)
     t = 0
+    tracks, out = None, TrackWriter(w)
+    if source is not None:
+        w.extra(DESCRIPTION, DESCRIBED.to_bytes())
+        tracks = TrackSource(str(source), 0, TrackChoice())
     for body, frames, checksum in bodies:
+        if tracks is not None:
+            tracks.write(out, Fraction(t + 40 * frames, 1000))
         w.gop(c.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body))
         t += 40 * frames
+    if tracks is not None:
+        tracks.write(out, None)
+        tracks.close()
     w.finish()
     return f.getvalue()
 
@@ -76,16 +98,27 @@ class Fuzzer:
         encoder.add(moving(W, H, FRAMES)[1:])
         gop = encoder.finish()
         self.body = gop.body
+        source = make(
+            folder / "tracks.mkv",
+            frames=6,
+            codec="ffv1",
+            sounds=(Sound("pcm_s16le", 8000, "mono", {"language": "deu"}),),
+            subtitles=(("subrip", {"title": "Texts"}),),
+            attachments=(("a.ttf", "font/ttf", b"font"),),
+        )
         self.seeds = {
             "file": [
                 written(stream_header(), [(b"body", 3, 1), (b"more", 5, 2), (b"the end", 1, 3)]),
                 written(stream_header(rate=None, time_base=Fraction(1, 90000)), [(b"", 128, 0)] * 3),
+                written(stream_header(), [(b"body", 3, 1), (b"more", 5, 2)], source),
                 written(stream_header(), []),
             ],
             "payload": [bytes([2, 4]) + c.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()],
             "body": [bytes([FRAMES, W, H]) + gop.body],
-            "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3)],
+            "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3, tracks) for tracks in (None, source)],
         }
+        r = ContainerReader(io.BytesIO(self.seeds["file"][2]))
+        self.seeds["payload"] += [bytes([{DESCRIPTION: 3, TRACK: 4, PACKETS: 5}[e.type], 0]) + bytes(r.read_extra(i)) for i, e in enumerate(r.extras)]
         self.seeds["payload"] += [
             bytes([k, 4]) + d
             for k, d in ((0, stream_header().to_bytes()), (1, c.index_payload(stream_header().to_bytes(), [c.IndexEntry(50, 0, 3, 0), c.IndexEntry(90, 3, 5, 120)])))
@@ -151,15 +184,17 @@ class Fuzzer:
 
     def payload(self, data: bytes) -> str:
         kind, frames = (*data[:2], 0, 0)[:2]
-        if kind % 3 == 0:
-            c.StreamHeader.from_bytes(data[2:])
-        elif kind % 3 == 1:
-            c.parse_index(data[2:], 0, 1 << 20)
+        parsers: list[Callable[[bytes], Any]] = [c.StreamHeader.from_bytes, lambda d: c.parse_index(d, 0, 1 << 20), Description.from_bytes, Track.from_bytes]
+        if kind % 6 == 5:
+            for _ in get_packets(data[2:]):
+                pass
+        elif kind % 6 != 2:
+            parsers[(0, 1, 0, 2, 3)[kind % 6]](data[2:])
         else:
             gop = c.GopPayload.from_bytes(data[2:], max(1, min(frames, c.MAX_GOP)))
             if list(gop.pts) != sorted(set(gop.pts)):
                 raise Finding("times that don't increase")
-        return f"parsed {kind % 3}"
+        return f"parsed {kind % 6}"
 
     def gop_body(self, data: bytes) -> str:
         frames, width, height = (*data[:3], 0, 0, 0)[:3]
@@ -186,16 +221,22 @@ class Fuzzer:
             try:
                 f = File.parse(seed)
                 if rng.integers(3) == 0:
-                    f = mutate_packets(f, rng, File.parse(self.seeds[kind][int(rng.integers(3)) % len(self.seeds[kind])]))
+                    f = mutate_packets(f, rng, File.parse(self.seeds[kind][int(rng.integers(4)) % len(self.seeds[kind])]))
                 return mutate_fields(f, rng, int(rng.integers(1, 4))).build()
             except (VqvError, ValueError, OverflowError):  # a kept input that is no sound file
                 return mutate_bytes(seed, rng)
         start = 3 if kind == "body" else 2
         try:
-            fields = body_fields(Reader(seed[3:]), seed[0]) if kind == "body" else gop_fields(Reader(seed[2:]), seed[1]) if seed[0] == 2 else [Field("raw", seed[2:])]
+            rest = Reader(seed[start:])
+            if kind == "body":
+                fields = body_fields(rest, seed[0])
+            elif seed[0] == 2:
+                fields = gop_fields(rest, seed[1])
+            else:
+                fields = extra_fields(rest, {3: DESCRIPTION, 4: TRACK, 5: PACKETS}.get(seed[0], 0))
         except (VqvError, ValueError, IndexError):
             return mutate_bytes(seed, rng)
-        for _ in range(int(rng.integers(1, 4))):
+        for _ in range(int(rng.integers(1, 4)) if fields else 0):
             x = fields[rng.integers(len(fields))]
             values = x.values(rng)
             x.value = values[rng.integers(len(values))]

@@ -11,6 +11,7 @@ import numpy as np
 from vqcodec import container as c
 from vqcodec.bits import Reader, Writer, crc32, u32
 from vqcodec.gop import LEVELS
+from vqcodec.tracks import DESCRIPTION, MAX_SIDE_DATA, MAX_TRACKS, PACKETS, TRACK
 
 U64 = (1 << 64) - 1
 
@@ -19,14 +20,16 @@ U64 = (1 << 64) - 1
 class Field:
     """``value`` None: worked out when the file is built. ``top``: largest value that the format allows."""
 
-    kind: str  # u8, u16, u32, u64, varint, svarint, raw
+    kind: str  # u8, u16, u32, u64, varint, svarint, raw, blob (bytes with their number as a varint in front; an integer is that number alone)
     value: Any
     top: int = U64
     name: str = ""
 
     def put(self, w: Writer, derived: Any = 0) -> None:
         value = derived if self.value is None else self.value
-        if self.kind == "raw":
+        if self.kind == "blob":
+            w.varint(value if isinstance(value, int) else len(value)).raw(b"" if isinstance(value, int) else value)
+        elif self.kind == "raw":
             w.raw(value)
         elif self.kind == "svarint":
             w.svarint(max(-(1 << 63), min(value, (1 << 63) - 1)))
@@ -36,7 +39,9 @@ class Field:
 
     def values(self, rng: np.random.Generator) -> list[Any]:
         """Values worth trying: the ends of the range, what lies beyond, and chance."""
-        if self.kind == "raw":
+        if self.kind == "blob" and (isinstance(self.value, int) or rng.integers(4) == 0):
+            return [1, 255, 1 << 14, 1 << 20, 1 << 40, U64]
+        if self.kind in ("raw", "blob"):
             data = bytearray(self.value or b"")
             for _ in range(int(rng.integers(1, 4)) if data else 0):
                 data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
@@ -67,7 +72,7 @@ class File:
 
     @classmethod
     def parse(cls, data: bytes) -> File:
-        """Of a sound file without packets of other types."""
+        """Of a sound file whose packets are of known types."""
         r = Reader(data)
         r.take(8)
         header = [Field("u16", r.u16(), c.VERSION, "version"), Field("u32", None, c.MAX_HEADER, "length")]
@@ -83,9 +88,19 @@ class File:
             type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
             r.u32()
             payload = Reader(r.take(length))
-            fields = gop_fields(payload, frames) if type_ == c.GOP else index_fields(payload)
+            fields = gop_fields(payload, frames) if type_ == c.GOP else index_fields(payload) if type_ == c.INDEX else extra_fields(payload, type_)
             r.u32()
-            f.packets.append(Packet([Field("u8", type_, 255), Field("varint", None, c.MAX_PAYLOAD), Field("varint", first, 1 << 62), Field("varint", frames, c.MAX_GOP)], fields))
+            f.packets.append(
+                Packet(
+                    [
+                        Field("u8", type_, 255, "GOP" if type_ == c.GOP else ""),
+                        Field("varint", None, c.MAX_PAYLOAD),
+                        Field("varint", first, 1 << 62),
+                        Field("varint", frames, c.MAX_GOP),
+                    ],
+                    fields,
+                )
+            )
         return f
 
     def fields(self) -> list[Field]:
@@ -106,7 +121,7 @@ class File:
         at = len(out)
         for p in self.packets:
             at = len(out)
-            index = p.head[0].value == c.INDEX
+            listed = p.head[0].name == "GOP"
             steps = iter(np.diff([0, *offsets]).tolist() + [1] * 1000)
             w = Writer()
             for x in p.payload:
@@ -117,7 +132,7 @@ class File:
                 x.put(w, derived)
             head = w.getvalue()
             out += head + u32(crc32(sid, head)) + payload + u32(crc32(sid, head, payload))
-            offsets += [] if index else [at]
+            offsets += [at] if listed else []
         w = Writer()
         self.trailer.put(w, at)
         return bytes(out) + w.getvalue() + u32(crc32(w.getvalue(), c.TAIL_MAGIC)) + c.TAIL_MAGIC
@@ -142,6 +157,66 @@ def body_fields(r: Reader, frames: int) -> list[Field]:
     except Exception:
         return [Field("raw", rest)]
     return [*q, *(Field("varint", n, len(rest)) for n in sizes), *streams]
+
+
+class _Taken:
+    """Fields as they are read."""
+
+    def __init__(self, r: Reader) -> None:
+        self.r, self.fields = r, list[Field]()
+
+    def number(self, kind: str, top: int = U64) -> int:
+        self.fields.append(Field(kind, getattr(self.r, kind)(), top))
+        return int(self.fields[-1].value)
+
+    def blob(self) -> None:
+        self.fields.append(Field("blob", bytes(self.r.take(self.r.varint()))))
+
+    def tags(self) -> None:
+        for _ in range(2 * self.number("varint")):
+            self.blob()
+
+    def base(self) -> None:
+        self.number("varint", c.MAX_FRACTION)
+        self.number("varint", c.MAX_FRACTION)
+
+
+def extra_fields(r: Reader, type_: int) -> list[Field]:
+    """Fields of a description, a track, or packets of tracks."""
+    t = _Taken(r)
+    if type_ == DESCRIPTION:
+        t.tags()
+        t.tags()
+        t.number("varint", 0xFFFFFFFF)
+        for _ in range(t.number("varint")):
+            t.number("svarint")
+            t.base()
+            t.number("svarint", c.MAX_PTS)
+            t.number("svarint", c.MAX_PTS)
+            t.tags()
+        t.blob()
+        for _ in range(t.number("varint")):
+            t.number("varint", 3)
+            t.blob()
+    elif type_ == TRACK:
+        t.number("varint", MAX_TRACKS - 1)
+        t.number("u8", 4)
+        t.blob()
+        t.base()
+        t.number("varint", 0xFFFFFFFF)
+        t.tags()
+        t.blob()
+        t.blob()
+    while type_ == PACKETS and r.remaining:
+        t.number("varint", MAX_TRACKS - 1)
+        flags = t.number("u8", 31)
+        for _ in range(1 + bool(flags & 2) + bool(flags & 4)):
+            t.number("svarint", c.MAX_PTS)
+        for _ in range(t.number("varint", MAX_SIDE_DATA) if flags & 8 else 0):
+            t.number("varint", 8)
+            t.blob()
+        t.blob()
+    return [*t.fields, Field("raw", bytes(r.take(r.remaining)))] if r.remaining else t.fields
 
 
 def index_fields(r: Reader) -> list[Field]:
@@ -183,7 +258,7 @@ def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
     elif kind == 3:
         f.packets[i].head[2].value = int(rng.integers(0, 40))
     elif kind == 4:
-        f.packets[i].head[0].value = int(rng.choice([0, 1, 2, 3, 0x80, 0xFF]))
+        f.packets[i].head[0].value = int(rng.choice([0, 1, 2, 3, DESCRIPTION, TRACK, PACKETS, 0xFF]))
     elif other.packets:
         f.packets.insert(j, copy.deepcopy(other.packets[int(rng.integers(len(other.packets)))]))
     return f

@@ -16,6 +16,7 @@ import click
 import fakes
 import pytest
 from clips import header, picture, write
+from clock import PATIENCE
 
 from vqcodec.cli import cli, main
 from vqcodec.cli.command import Command, Rare
@@ -172,7 +173,7 @@ def test_colours_are_for_terminals(program: dict[str, str], tmp_path: Path) -> N
     pexpect = pytest.importorskip("pexpect")
 
     def shown(**env: str) -> str:
-        child = pexpect.spawn("vqcodec", ["info", str(tmp_path / "none.vqv")], env=program | {"TERM": "xterm"} | env, encoding="utf-8", timeout=30)
+        child = pexpect.spawn("vqcodec", ["info", str(tmp_path / "none.vqv")], env=program | {"TERM": "xterm"} | env, encoding="utf-8", timeout=PATIENCE)
         child.expect(pexpect.EOF)
         return str(child.before)
 
@@ -294,7 +295,7 @@ def shell(tmp_path: Path, program: dict[str, str]) -> Iterator[Any]:
             env=program | {"TERM": "dumb", "PS1": "READY> ", "HOME": str(tmp_path)},
             cwd=str(tmp_path / "work"),
             encoding="utf-8",
-            timeout=60,
+            timeout=PATIENCE,
             dimensions=(50, 200),
         )
         children.append(child)
