@@ -21,6 +21,7 @@ from vqcodec.batch_log import open_log
 from vqcodec.batch_plan import Job, parse_list, plan
 from vqcodec.cli import main
 from vqcodec.errors import OutputError, UsageError
+from vqcodec.progress import ProgressEvent
 from vqcodec.scan import ContainerReader
 
 ROOT = Path(__file__).parents[1]
@@ -140,6 +141,11 @@ def test_log_of_a_killed_run(tmp_path: Path) -> None:
         log.write("c", "failed")
     with open_log(path) as log:
         assert (log.last("c") or {})["state"] == "failed" and len(path.read_bytes().splitlines()) == 5
+    (tmp_path / "torn").write_bytes(b'{"output": "c", "st')
+    for n in range(2):  # a power failure in the first line must not spoil the log for good
+        with open_log(tmp_path / "torn") as log:
+            assert (log.last("a") is None) == (n == 0)
+            log.write("a", "begun")
     (tmp_path / "text").write_text("my notes\n")
     with pytest.raises(UsageError, match="no log of a batch"), open_log(tmp_path / "text"):
         pass
@@ -210,6 +216,44 @@ def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -
     Path("out", LOG).write_text("".join(text[:-1]))
     n = len(coded())
     assert main([*command, "-crf", "40"]) == 0 and len(coded()) > n
+
+
+def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip(here / "a.y4m")
+    command = ["batch", "a.y4m", "-o", "out", "-q"]
+    assert main(command) == 0
+    made = Path("out/a.vqv").read_bytes()
+    line = lines()[-1]
+    for state in ("begun", "failed"):  # with -y and another crf
+        with open_log(Path("out", LOG)) as log:
+            log.write("a.vqv", state, source=line["source"], options="another", before=line["result"])
+        assert main(command) == 0 and Path("out/a.vqv").read_bytes() == made
+    n = len(coded())
+    for same in (["-crf", "28"], ["-g", "128"], ["-g", "300f"]):  # the defaults, said aloud
+        assert main([*command, *same]) == 0
+    assert len(coded()) == n
+
+
+def test_n_leaves_what_came_after_a_kill(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As all other outputs: by the log it may have been made just before the kill, or by someone else."""
+    clip(here / "a.y4m")
+    command = ["batch", "a.y4m", "-o", "out"]
+    assert main([*command, "-q"]) == 0
+    log = Path("out", LOG)
+    log.write_text(log.read_text().splitlines(keepends=True)[0])
+    Path("out/a.vqv").write_bytes(b"mine")
+    assert main([*command, "-n"]) == 0 and "1 left as they were" in capsys.readouterr().err
+    assert Path("out/a.vqv").read_bytes() == b"mine"
+
+
+def test_progress_goes_on_in_every_pass_of_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_run, "_TELL", 0.0)
+    told: list[ProgressEvent] = []
+    tell = batch_run._now_and_then(told.append)
+    events = [ProgressEvent(1, 9, elapsed, stage=stage) for stage in ("probe 1", "pass 1") for elapsed in (1.0, 50.0)]
+    for event in events:
+        tell(event)
+    assert told == events
 
 
 def test_damaged_sources_show_in_every_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from .batch_log import BEGUN, DONE, FAILED, BatchLog, open_log, stamp
 from .batch_plan import Job
 from .batch_run import BEGIN, Order, Outcome, Processes, Threads
 from .errors import OutputError, UsageError
-from .options import DecodeOptions, EncodeOptions
+from .options import DecodeOptions, EncodeOptions, TrackChoice
 from .progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -76,8 +76,12 @@ class Task:
 
     def digest(self) -> str:
         """Of all that decides the bytes of outputs but their sources."""
-        chosen = [(f.name, getattr(self.options, f.name)) for f in fields(self.options) if f.name not in _FREE]
-        parts = [type(self.options).__name__, *(f"{name}={sorted(v.without), v.maps}" if name == "tracks" else f"{name}={v!r}" for name, v in chosen)]
+
+        def value(v: object) -> object:
+            # 28 and 28.0 are one crf; sets have no order
+            return (sorted(v.without), v.maps) if isinstance(v, TrackChoice) else float(v) if isinstance(v, int) else v
+
+        parts = [type(self.options).__name__, *(f"{f.name}={value(getattr(self.options, f.name))!r}" for f in fields(self.options) if f.name not in _FREE)]
         if isinstance(self.options, EncodeOptions):
             from .weights import read_metadata
 
@@ -91,22 +95,23 @@ def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     there = stamp(target := os.path.join(task.out, entry.job.output))
     if there is None and not os.path.lexists(target):
         return False
-    known = log.last(entry.job.output)
-    if known is not None and there is not None:
-        same = (known.get("source"), known.get("options")) == (stamp(entry.job.source), digest)
-        if same and known["state"] == DONE and known.get("result") == there:
-            names = {f.name for f in fields(Outcome)}
-            entry.state, entry.outcome = "before", Outcome(**{k: v for k, v in known.items() if k in names})
-            return None
-        # killed between the renaming of the output and the line about it
-        if same and known["state"] == BEGUN and known.get("before") != there:
-            return True
-    if task.overwrite:
-        return True
+    last, done = log.last(entry.job.output), log.done(entry.job.output)
+    source = stamp(entry.job.source)
+
+    def same(line: dict[str, Any]) -> bool:
+        return (line.get("source"), line.get("options")) == (source, digest)
+
+    ours = done is not None and done.get("result") == there
+    if done is not None and ours and same(done):
+        names = {f.name for f in fields(Outcome)}
+        entry.state, entry.outcome = "before", Outcome(**{k: v for k, v in done.items() if k in names})
+        return None
     if task.overwrite is None:
         entry.state = "left"
         return None
-    ours = known is not None and known["state"] == DONE and known.get("result") == there
+    # the second: killed between the renaming of the output and the line about it
+    if task.overwrite or last is not None and last["state"] == BEGUN and same(last) and there is not None and last.get("before") != there:
+        return True
     why = "another source or with other options" if ours else "something else"
     entry.state = FAILED
     entry.outcome = Outcome(OutputError.exit_code, f"{target}: exists already, made from {why}: -y makes it anew, -n leaves it")

@@ -26,12 +26,13 @@ def stamp(path: str | os.PathLike[str]) -> list[int] | None:
 
 
 class BatchLog:
-    """Lines of a batch's log: the last of each output is known. Made by :func:`open_log`."""
+    """Lines of a batch's log: of each output the last one is known, and the last that it was done. Made by :func:`open_log`."""
 
     def __init__(self, fd: int, path: str) -> None:
         self._fd, self._path = fd, path
         self._last: dict[str, dict[str, Any]] = {}
-        whole = True
+        self._done: dict[str, dict[str, Any]] = {}
+        whole, foreign = True, False
         with os.fdopen(os.dup(fd), "rb") as file:
             file.seek(0)
             for line in file:
@@ -39,16 +40,25 @@ class BatchLog:
                 try:
                     entry = json.loads(line)
                     if entry["state"] in (DONE, BEGUN, FAILED):
-                        self._last[entry["output"]] = entry
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    if whole and not self._last:
-                        raise UsageError(f"{path}: no log of a batch: name another file with --log") from None
-                    # else cut off by a power failure
+                        self._know(entry["output"], entry)
+                except (ValueError, KeyError, TypeError, RecursionError):  # cut off by a power failure, or all of another kind
+                    foreign |= whole
+        if foreign and not self._last:
+            raise UsageError(f"{path}: no log of a batch: name another file with --log")
         self._torn = not whole
+
+    def _know(self, output: str, entry: dict[str, Any]) -> None:
+        self._last[output] = entry
+        if entry["state"] == DONE:
+            self._done[output] = entry
 
     def last(self, output: str) -> dict[str, Any] | None:
         """What was last said of an output."""
         return self._last.get(output)
+
+    def done(self, output: str) -> dict[str, Any] | None:
+        """What was said of an output when it was last made; tries that came to nothing may have followed."""
+        return self._done.get(output)
 
     def write(self, output: str, state: str, **values: Any) -> None:
         """Append a line; OutputError where it can't be written."""
@@ -60,7 +70,7 @@ class BatchLog:
         except OSError as exc:
             raise OutputError(f"{self._path}: cannot be written: {exc.strerror or exc}") from exc
         self._torn = False
-        self._last[output] = entry
+        self._know(output, entry)
 
 
 @contextmanager

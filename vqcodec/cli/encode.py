@@ -12,7 +12,7 @@ import click
 
 from ..errors import DamageError, TargetError, UsageError
 from ..files import check_output
-from ..options import EncodeOptions, parse_amount, parse_gop, parse_rate
+from ..options import MAX_GOP, EncodeOptions, parse_amount, parse_gop, parse_rate
 from ..pipes import check_source, check_target
 from ..progress import clock, size
 from .shared import (
@@ -89,9 +89,9 @@ def encode_options(
     )
     if keyint:
         distance = parse_gop(keyint)
-        if distance.frames is not None and distance.frames > 128:
-            say(f"vqcodec: note: key frames are at most 128 frames apart, not {distance.frames}", quiet)
-        options = replace(options, gop=distance)
+        if distance.frames is not None and distance.frames > MAX_GOP:
+            say(f"vqcodec: note: key frames are at most {MAX_GOP} frames apart, not {distance.frames}", quiet)
+        options = replace(options, gop=distance if distance.frames is None else min(MAX_GOP, distance.frames))
     return options
 
 
