@@ -100,6 +100,19 @@ def perform(order: Order, tell: Callable[[ProgressEvent], object], cluster: Clus
         return outcome
 
 
+def _now_and_then(send: Callable[[ProgressEvent], object]) -> Callable[[ProgressEvent], object]:
+    """``send``, but for events that come too soon after the one before. By the clock, as the events' own times begin anew with each pass of a target."""
+    told = -math.inf
+
+    def tell(event: ProgressEvent) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told >= _TELL:
+            told = now
+            send(event)
+
+    return tell
+
+
 def _terminate(signum: int, frame: object) -> None:
     raise SystemExit(128 + signum)
 
@@ -113,16 +126,12 @@ def serve(pipe: Any) -> None:
     """A worker process: takes orders, answers with events and one outcome each; ends with the program, so that the next run finds nothing locked."""
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_follow, args=(multiprocessing.parent_process(),), daemon=True).start()
-    told = -_TELL
 
-    def tell(event: ProgressEvent) -> None:
-        nonlocal told
-        if event.elapsed - told >= _TELL:
-            told = event.elapsed
-            try:
-                pipe.send(event)
-            except OSError as exc:
-                raise SystemExit from exc  # the program is gone; the work is kept
+    def send(event: ProgressEvent) -> None:
+        try:
+            pipe.send(event)
+        except OSError as exc:
+            raise SystemExit from exc  # the program is gone; the work is kept
 
     try:
         while True:
@@ -131,8 +140,7 @@ def serve(pipe: Any) -> None:
             if threads and "numba" not in sys.modules:
                 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
                     os.environ[name] = str(threads)
-            told = -_TELL
-            pipe.send(perform(order, tell))
+            pipe.send(perform(order, _now_and_then(send)))
     except (EOFError, OSError):
         return
 
@@ -238,15 +246,12 @@ class Threads:
         self._pool.shutdown()
 
     def _work(self, order: Order) -> None:
-        told = -_TELL
+        show = _now_and_then(lambda event: self._events.put((order, event)))
 
         def tell(event: ProgressEvent) -> None:
-            nonlocal told
             if self._stop.is_set():
                 raise _Stopped
-            if event.elapsed - told >= _TELL:
-                told = event.elapsed
-                self._events.put((order, event))
+            show(event)
 
         try:
             self._events.put((order, perform(order, tell, self._cluster)))
