@@ -195,6 +195,14 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
             patch.setattr(fakes.GopEncoder, "fail_after", 2)
             with pytest.raises(ClusterError, match="a worker failed on the GOP of frame 0: RuntimeError: network failed"):
                 encode(source, "a.vqv", cluster=cluster)
+        with monkeypatch.context() as patch:
+
+            def late(*args: Any) -> None:
+                raise TimeoutError("weights on a disk of the network")  # not to be taken for a result that is on its way
+
+            patch.setattr(cluster_module, "unpack", late)
+            with pytest.raises(ClusterError, match="TimeoutError: weights on a disk"):
+                encode(source, "a.vqv", cluster=cluster)
         identity = cluster_module._identity
         with monkeypatch.context() as patch:
             patch.setattr(

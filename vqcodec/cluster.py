@@ -203,11 +203,13 @@ class ClusterPool:
         future = self._futures[key]
         try:
             return future.result(timeout=10)
-        except (VqvError, MemoryError, TimeoutError):
+        except (VqvError, MemoryError):
             raise
         except KilledWorker as exc:
             raise LimitError(f"the workers that coded the GOP of frame {key} were lost again and again: not enough memory?") from exc
         except Exception as exc:
+            if isinstance(exc, TimeoutError) and future.status != "error":  # of the wait, not the worker's own
+                raise
             if future.status in ("cancelled", "lost"):
                 raise self._cluster.lost() from exc
             raise ClusterError(f"a worker failed on the GOP of frame {key}: {type(exc).__name__}: {' '.join(str(exc).split())}") from exc
