@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import pickle
 import threading
 from fractions import Fraction
@@ -194,6 +196,15 @@ def test_closed(video: Any) -> None:
     for use in (lambda: video[0], lambda: video[:], lambda: video.at(0), lambda: video.tokens(), lambda: next(iter(video))):
         with pytest.raises(UsageError, match="the reader is closed"):
             use()
+
+
+def test_readers_that_nobody_closes_close_their_files(coded: Path, tiny_weights: Path) -> None:
+    gc.collect()
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        vqcodec.open(coded, weights=tiny_weights)
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_refusals(coded: Path, tiny_weights: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -56,14 +57,14 @@ class VideoReader(Generic[Data]):
         self.path = path
         self._options, self._output, self._conceal, self._cache_bytes, self._weights = options, output, on_damage == "conceal", cache_bytes, weights
         self._lock = threading.RLock()
-        self._stack = ExitStack()
         self._closed = False
         self._made: RandomAccess | None = None
         self._shape: ToTensors | None = None
         self._next = 0  # the frame that comes behind the one given last
+        fd = os.open(check_input(path), os.O_RDONLY | os.O_CLOEXEC)
+        self._close_file = weakref.finalize(self, os.close, fd)  # a reader that nobody closes does it when it is gone
         with ExitStack() as stack:
-            fd = os.open(check_input(path), os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, fd)
+            stack.callback(self._close_file)
             try:
                 self._container = reader = ContainerReader(_File(fd), options.limits)  # type: ignore[arg-type]
             except VqvError as exc:
@@ -79,7 +80,7 @@ class VideoReader(Generic[Data]):
             self.damage += stored.damage
             self._timeline = Timeline(reader, self.damage if self._conceal else None)
             self.metadata = self._metadata(stored.description.tags)
-            self._stack = stack.pop_all()
+            stack.pop_all()
 
     def _metadata(self, tags: dict[str, str]) -> VideoMetadata:
         h, n = self._container.header, self._container.frames
@@ -111,7 +112,7 @@ class VideoReader(Generic[Data]):
     def close(self) -> None:
         """Close the file and free what was decoded; repeated calls do nothing, all others raise UsageError from then on."""
         with self._lock:
-            self._stack.close()
+            self._close_file()
             self._closed = True
             self._made = None
 
