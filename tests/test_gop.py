@@ -13,11 +13,13 @@ from vqcodec import frame, frame_encoder
 from vqcodec.bits import Reader
 from vqcodec.entropy import decoder_state, encoder_state, finish, new_contexts
 from vqcodec.errors import DamageError
+from vqcodec.frame_encoder import FrameEncoder
 from vqcodec.gop import LEVELS, MINI_GOP, GopEncoder, GopResult, body_stats, checksum_update, decode_gop, gop_order, mini_gop, qualities
 from vqcodec.motion.code import CONTEXTS
 from vqcodec.picture import Picture
 from vqcodec.rate import RateParameters
 from vqcodec.weights import load_codec
+from vqcodec.workers import Model
 
 # what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no frame a poor latent
 LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0)
@@ -164,6 +166,20 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
     rows = r.stats[1:]
     assert all(0 < s["merged"] < 1 for s in rows) and any(0 < s["bi"] < 1 for s in rows) and sum(s["bits"]["hyper"] for s in rows) > 20
     assert {0.0, 1.0} <= {s["direct"] for s in rows}
+
+
+def test_statistics_are_made_only_where_they_are_wanted(tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    original = FrameEncoder._vector_bits
+    monkeypatch.setattr(FrameEncoder, "_vector_bits", lambda self, data, number, refs: read.append(number) or original(self, data, number, refs))
+    pictures, made = moving(64, 48, 3), []
+    for stats in (True, False):
+        encoder = Model(None, "cpu", 1, 64, 48, stats=stats).encoder(tiny_codec, 30)
+        encoder.add(pictures[:1])
+        encoder.add(pictures[1:])
+        made.append(encoder.finish())
+    assert made[0].body == made[1].body and [row["frame"] for row in made[0].stats] == [0, 1, 2] and made[1].stats == []
+    assert sorted(read) == [0, 1, 2]
 
 
 def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> None:

@@ -174,11 +174,11 @@ def encode(
         journal.keep = options.resume
         coder: Coder
         if cluster is None and options.jobs == 1:
-            model = Model(weights, options.device, options.threads, source.width, source.height, options.preset)
+            model = Model(weights, options.device, options.threads, source.width, source.height, options.preset, bool(options.stats))
             codec = load_codec(weights, options.device, options.threads)
             coder, model_id = Local(model, codec), codec.model_id
         else:
-            model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset)
+            model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset, bool(options.stats))
             coder = cluster.pool(model) if cluster is not None else Pool(model, options.jobs or len(os.sched_getaffinity(0)), report.warnings.append)
             model_id = read_model_id(weights)
         stack.callback(coder.close)

@@ -81,14 +81,14 @@ class _Trial:
 
 
 class FrameEncoder(FrameCoder):
-    """Encodes frames of one size with one model."""
+    """Encodes frames of one size with one model; ``stats``: whether statistics of them are wanted."""
 
-    def __init__(self, codec: Any, width: int, height: int, rate: RateParameters | None = None):
+    def __init__(self, codec: Any, width: int, height: int, rate: RateParameters | None = None, stats: bool = True):
         super().__init__(codec, width, height)
-        self.rate = rate or RateParameters()
+        self.rate, self.stats = rate or RateParameters(), stats
 
     def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], target: int | None = None) -> tuple[Coded, bytes, dict[str, Any]]:
-        """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics.
+        """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics (none if not wanted).
 
         ``q`` is the quality of its level, ``target`` (q unless given) the one aimed at: above q, the detail reaches for it.
         """
@@ -113,11 +113,7 @@ class FrameEncoder(FrameCoder):
                 if other.cost >= best.cost:
                     break
                 best = other
-        stats = best.stats | {"lambda": lagrangian(q)}
-        blocks, marks = stats.pop("map"), stats.pop("marks")
-        stats["bits"] = element_bits(marks, self._vector_bits(best.data, number, refs), len(best.data))
-        if refs:
-            stats |= shares(motion.field, blocks, motion.leaves)
+        stats = self._statistics(best, motion, number, q, refs) if self.stats else {}
         return self._coded(number, level, best.planes, motion.field, best.contexts, best.tables, refs), best.data, stats
 
     @staticmethod
@@ -148,6 +144,13 @@ class FrameEncoder(FrameCoder):
         planes = self._compensate(field, leaves[:n], refs)
         pred = self._packed(planes)
         return _Motion(st, out, ctx, _bit_costs(ctx), tables, nets, field, pred, self._pred8(pred), planes, int(n))
+
+    def _statistics(self, t: _Trial, motion: _Motion, number: int, q: int, refs: list[Coded]) -> dict[str, Any]:
+        """What ``--stats`` tells of a frame, for the trial that was kept."""
+        stats = t.stats | {"lambda": lagrangian(q)}
+        blocks, marks = stats.pop("map"), stats.pop("marks")
+        stats["bits"] = element_bits(marks, self._vector_bits(t.data, number, refs), len(t.data))
+        return stats | (shares(motion.field, blocks, motion.leaves) if refs else {})
 
     def _vector_bits(self, data: bytes, number: int, refs: list[Coded]) -> float:
         """Bits of motion vectors in a stream, found by reading its motion back."""

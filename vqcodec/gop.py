@@ -129,10 +129,10 @@ class GopResult:
 
 
 class GopEncoder:
-    """Encodes one GOP; pictures come in mini-GOPs. crf 0..63, lower is better."""
+    """Encodes one GOP; pictures come in mini-GOPs. crf 0..63, lower is better. ``stats``: whether the result has a row of statistics for each frame."""
 
-    def __init__(self, codec: Any, width: int, height: int, crf: float, rate: RateParameters | None = None):
-        self.coder = FrameEncoder(codec, width, height, rate)
+    def __init__(self, codec: Any, width: int, height: int, crf: float, rate: RateParameters | None = None, stats: bool = True):
+        self.coder = FrameEncoder(codec, width, height, rate, stats)
         self.width, self.height = width, height
         self.q, self.target = qualities(crf), targets(crf)
         self.pool, self.count, self.closed = _Pool(), 0, False
@@ -159,12 +159,13 @@ class GopEncoder:
                 done[s.frame] = crop(coded, self.width, self.height)
                 sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source, strict=True)]
                 self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
-                psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse, strict=True)]
-                rows[s.frame] = dict(frame=s.frame, type="IPB"[min(s.level, 2)], level=s.level, q=self.q[s.level], bytes=len(data), psnr=psnr) | stats
+                if self.coder.stats:
+                    psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse, strict=True)]
+                    rows[s.frame] = dict(frame=s.frame, type="IPB"[min(s.level, 2)], level=s.level, q=self.q[s.level], bytes=len(data), psnr=psnr) | stats
         self.parts += [streams[s.frame] for s in slots]
         for f in sorted(done):
             self.crc = checksum_update(self.crc, done[f])
-            self.stats.append(rows[f])
+        self.stats += [rows[f] for f in sorted(rows)]
         self.count += n
         self.pool.close(self.count - 1)
 

@@ -39,6 +39,7 @@ class Model:
     width: int
     height: int
     preset: str = "medium"
+    stats: bool = False  # of each frame in the result
 
     def load(self) -> Any:
         from .weights import load_codec
@@ -49,7 +50,7 @@ class Model:
         from .gop import GopEncoder
         from .rate import PRESETS
 
-        return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset])
+        return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset], self.stats)
 
 
 def _finish(encoder: Any) -> Result:
