@@ -34,6 +34,10 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(file.read_text(encoding="utf-8")), f"{page.name}: {target}"
 
 
+def test_readme_leads_to_every_page_of_the_docs() -> None:
+    assert not [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in README]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_commands_are_understood(page: Path) -> None:
     """The lines of shell blocks that begin with the program, and what stands behind a pipe."""
