@@ -13,6 +13,7 @@ import pytest
 from clips import header, picture, same, write
 from fakes import fake_network  # noqa: F401
 
+from vqcodec.budget import as_lines, by_level, frame_line
 from vqcodec.cli import main
 from vqcodec.conceal import blend, lost_times
 from vqcodec.decoder import decode, verify
@@ -313,6 +314,13 @@ def test_budget_of_a_damaged_file(tmp_path: Path, clip: Path, capsys: pytest.Cap
     check_budget(d)
     assert len(d["gops"]) == len(whole["gops"]) - 1 and d["bits"]["file"] > whole["bits"]["file"]
     assert main(["info", "--bits", str(out)]) == 4 and "100.0 %" in capsys.readouterr().out
+
+
+def test_budget_shows_no_minus_zero() -> None:
+    """A stream can be a bit shorter than the sum of its elements."""
+    row = {"frame": 0, "type": "I", "level": 0, "bytes": 99, "bits": {"latent": 792.2, "end": -0.2}}
+    shown = "\n".join([*as_lines({"levels": by_level([row]), "gop_headers": 1, "tracks": 0, "file": 900, "total": 1000}), frame_line(row)])
+    assert "-0" not in shown and "792 bits (latent 792, end 0)" in shown
 
 
 def test_budget_counts_other_tracks(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .columns import columns
 from .scan import ContainerReader
 
 _AREAS = ("skip", "merged", "bi", "direct")
@@ -36,14 +37,9 @@ def budget(reader: ContainerReader, gops: dict[int, list[dict[str, Any]]]) -> di
     return {"levels": levels, "gop_headers": packets - frames, "tracks": tracks, "file": reader.size - packets - tracks, "total": reader.size}
 
 
-def _table(rows: list[list[str]], indent: str = "  ") -> list[str]:
-    """Columns of equal width: the first to the left, all others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [indent + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
-
-
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "-"
+    # a stream may be some bits shorter than its elements: + 0 makes 0 of -0
+    return f"{round(100 * part / whole, 1) + 0:.1f} %" if whole else "-"
 
 
 def as_lines(b: dict[str, Any]) -> list[str]:
@@ -54,24 +50,24 @@ def as_lines(b: dict[str, Any]) -> list[str]:
     rows = [["bytes", *elements, "all", "share"]]
     for line in levels:
         label = f"{line['level']} {name.get(line['level'], 'B')}"
-        rows.append([label, *(f"{line['bits'][e] / 8:.0f}" for e in elements), str(line["bytes"]), _percent(line["bytes"], total)])
+        rows.append([label, *(str(round(line["bits"][e] / 8)) for e in elements), str(line["bytes"]), _percent(line["bytes"], total)])
     sums = [sum(line["bits"][e] for line in levels) / 8 for e in elements]
     frames = sum(line["bytes"] for line in levels)
-    rows.append(["frames", *(f"{n:.0f}" for n in sums), str(frames), _percent(frames, total)])
+    rows.append(["frames", *(str(round(n)) for n in sums), str(frames), _percent(frames, total)])
     rows.append(["share", *(_percent(n, total) for n in sums), "", ""])
     for label, key in (("headers of GOPs", "gop_headers"), ("tracks and tags", "tracks"), ("header, index", "file"), ("file", "total")):
         rows.append([label, *("" for _ in elements), str(b[key]), _percent(b[key], total)])
-    lines = _table(rows)
+    lines = columns(rows, indent="  ")
     if levels:
         rows = [["level", "frames", "bits a frame", "quality", *_AREAS]]
         for line in levels:
             areas = [_percent(line[a], 1) if a in line else "-" for a in _AREAS]
             quality = f"{line['q']:.1f}" if "q" in line else "-"
             rows.append([f"{line['level']} {name.get(line['level'], 'B')}", str(line["frames"]), f"{8 * line['bytes'] / line['frames']:.0f}", quality, *areas])
-        lines += ["", *_table(rows)]
+        lines += ["", *columns(rows, indent="  ")]
     return lines
 
 
 def frame_line(p: dict[str, Any]) -> str:
     """A row of a frame for people."""
-    return f"frame {p['frame']} {p['type']} level {p['level']}: {sum(p['bits'].values()):.0f} bits ({', '.join(f'{k} {v:.0f}' for k, v in p['bits'].items())})"
+    return f"frame {p['frame']} {p['type']} level {p['level']}: {sum(p['bits'].values()):.0f} bits ({', '.join(f'{k} {round(v)}' for k, v in p['bits'].items())})"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..columns import columns
+
 
 def cell(percent: float | None) -> str:
     """A BD-rate as people read it."""
     return "undefined" if percent is None else f"{percent:+.1f} %"
-
-
-def _rows(rows: list[list[str]], text_columns: int = 1) -> list[str]:
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return ["  ".join(c.ljust(w) if i < text_columns else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in rows]
 
 
 def as_text(results: dict[str, Any]) -> str:
@@ -26,7 +23,7 @@ def as_text(results: dict[str, Any]) -> str:
                 frames, error = p["psnr_mean_of_frames"], p["psnr_of_mean_error"]
                 quality = [f"{frames['(6Y+U+V)/8']:.2f}", f"{error['(6Y+U+V)/8']:.2f}", *(f"{frames[k]:.2f}" for k in "YUV"), number(p["ms_ssim_db"], 2), number(p["vmaf"], 1)]
                 rows.append([codec, f"{p['crf']:g}", str(p["bytes"]), f"{p['bpp']:.4f}", *quality, number(p["encode"]["fps"], 1), number(p["decode"]["fps"], 1)])
-        lines += _rows(rows)
+        lines += columns(rows)
     lines += ["", "PSNR is (6Y+U+V)/8, mean of the frames, and beside it that of the mean error; Y, U, V: means of the frames. BD-rate below: negative: vqcodec needs fewer bits."]
     measures = list(results["measures"])
     rows = [["clip", "against", *measures]]
@@ -35,12 +32,12 @@ def as_text(results: dict[str, Any]) -> str:
     for anchor, bd in results["summary"]["bd_rate"].items():
         rows.append(["mean", anchor, *(cell(bd[m]["percent"]) + (f" ({bd[m]['clips']} of {bd[m]['clips'] + bd[m]['undefined']})" if bd[m]["undefined"] else "") for m in measures)])
     if len(rows) > 1:
-        lines += ["", *_rows(rows, 2)]
+        lines += ["", *columns(rows, (0, 1))]
     rows = [["", "encode fps", "decode fps", "encode memory", "decode memory"]]
     for codec, speed in results["summary"]["speed"].items():
         e, d = speed["encode"], speed["decode"]
         rows.append([codec, number(e["fps"], 1), number(d["fps"], 1), megabytes(e["peak_bytes"]), megabytes(d["peak_bytes"])])
-    return "\n".join([*lines, "", *_rows(rows)]).lstrip("\n")
+    return "\n".join([*lines, "", *columns(rows)]).lstrip("\n")
 
 
 def number(value: float | None, digits: int) -> str:
