@@ -148,6 +148,13 @@ def test_log_file_tells_where_an_internal_error_arose(tmp_path: Path, clip: Path
     assert "Traceback" in log.read_text() and "network failed" in log.read_text() and "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("given", "shown"), [([], False), (["-v"], False), (["-vv"], True), (["-v", "-v"], True), (["--verbose", "--verbose"], True), (["-qvv"], True)])
+def test_two_v_in_any_spelling_show_where_an_error_arose(given: list[str], shown: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", *given, str(tmp_path / "none.vqv")]) == 3
+    said = capsys.readouterr().err
+    assert ("Traceback" in said) == shown and said.splitlines()[-1].endswith("none.vqv: no such file")
+
+
 def test_log_file_is_no_file_of_the_command(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = clip.read_bytes()
     assert main(["encode", str(clip), str(tmp_path / "a.vqv"), "--log-file", str(clip)]) == 2

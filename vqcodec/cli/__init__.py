@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str]) -> tuple[int, str | None]:
     """Exit code, and the sentence of an error."""
-    detailed = any(a == "-vv" or a == "-vvv" for a in args)
-    logging.basicConfig(format="vqcodec: %(message)s", level=logging.DEBUG if detailed else logging.WARNING)
+    logging.basicConfig(format="vqcodec: %(message)s")
     try:
         signal.signal(signal.SIGTERM, _terminate)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup stays nohup
@@ -94,23 +93,23 @@ def _run(args: list[str]) -> tuple[int, str | None]:
         return UsageError.exit_code, None
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx is not None else "vqcodec"
-        return _fail(f"{exc.format_message()} ({command} -h shows how)", UsageError.exit_code, detailed)
+        return _fail(f"{exc.format_message()} ({command} -h shows how)", UsageError.exit_code)
     except click.ClickException as exc:
-        return _fail(exc.format_message(), UsageError.exit_code, detailed)
+        return _fail(exc.format_message(), UsageError.exit_code)
     except VqvError as exc:
-        return _fail(str(exc), exc.exit_code, detailed)
+        return _fail(str(exc), exc.exit_code)
     except MemoryError:
-        return _fail(_NO_MEMORY, 6, detailed)
+        return _fail(_NO_MEMORY, 6)
     except OSError as exc:
         if exc.errno not in _WRITE_ERRORS:
-            return _fail(_internal(exc), 1, detailed)
+            return _fail(_internal(exc), 1)
         _abandon_stdout()  # files have errors of our own that name them
-        return _fail(f"standard output cannot be written: {exc.strerror or exc}", OutputError.exit_code, detailed)
+        return _fail(f"standard output cannot be written: {exc.strerror or exc}", OutputError.exit_code)
     except Exception as exc:
         # torch has no common type for it: CPU and GPU allocators raise RuntimeErrors of their own
         if "OutOfMemory" in type(exc).__name__ or "can't allocate memory" in str(exc):
-            return _fail(_NO_MEMORY, 6, detailed)
-        return _fail(_internal(exc), 1, detailed)
+            return _fail(_NO_MEMORY, 6)
+        return _fail(_internal(exc), 1)
 
 
 def _internal(exc: Exception) -> str:
@@ -127,13 +126,14 @@ def _pipe_closed() -> tuple[int, None]:
     return 141, None
 
 
-def _fail(message: str, code: int, detailed: bool) -> tuple[int, str]:
-    if detailed:
+def _fail(message: str, code: int) -> tuple[int, str]:
+    talk = messages.current()
+    if talk.detailed:
         import traceback
 
         traceback.print_exc()
     sentence = " ".join(message.split())
-    messages.current().say("vqcodec: error: " + sentence, trace=code == 1)
+    talk.say("vqcodec: error: " + sentence, trace=code == 1)
     return code, sentence
 
 

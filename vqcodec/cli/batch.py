@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..columns import columns
 from ..errors import InputError, UsageError
 from ..options import DecodeOptions, EncodeOptions
 from ..progress import clock, size
@@ -45,13 +46,6 @@ def _read_list(path: str, null: bool) -> list[str]:
 def printable(text: str) -> str:
     """A name on one line, whatever it holds."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows in columns; numbers, which are all but the first and the last, are flush right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    last = len(widths) - 1
-    return "\n".join("  ".join(c.ljust(w) if i == 0 else c if i == last else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)
 
 
 @command(
@@ -91,7 +85,6 @@ def batch(
     resource: tuple[str, ...],
     log: str | None,
     progress_mode: str,
-    verbose: int,
     quiet: bool,
     **given: Any,
 ) -> int:
@@ -167,7 +160,7 @@ def batch(
             )
             rows.append((printable(e.job.source if e.state == "failed" else e.job.output), *(figures if o.frames else "-----"), str(o.code), printable(o.message)))
     if len(rows) > 1 and not quiet:
-        click.echo(table(rows))
+        click.echo("\n".join(columns(rows, (0, len(rows[0]) - 1))))
     made = [e.outcome for e in report.entries if e.state == "done"]
     frames, written = sum(o.frames for o in made), sum(o.bytes or 0 for o in made)
     words = {"done": "made", "before": "done before", "left": "left as they were", "failed": "failed", "waiting": "not begun or not finished"}

@@ -51,7 +51,6 @@ def bench(
     cache: str | None,
     fresh: bool,
     overwrite: bool,
-    verbose: int,
     quiet: bool,
 ) -> int:
     """Measure vqcodec beside other encoders on the same frames of CLIPS (files, or folders of them).

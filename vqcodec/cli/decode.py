@@ -72,7 +72,6 @@ def decode(
     overwrite: bool,
     weights: str | None,
     progress_mode: str,
-    verbose: int,
     quiet: bool,
     **given: Any,
 ) -> int:

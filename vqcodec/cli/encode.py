@@ -135,7 +135,6 @@ def encode(
     resume: bool,
     stats: str | None,
     progress_mode: str,
-    verbose: int,
     quiet: bool,
     **given: Any,
 ) -> int:

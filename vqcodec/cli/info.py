@@ -19,7 +19,7 @@ from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, limits_of
 @WEIGHTS
 @LIMITS
 @VERBOSE
-def info(file: str, as_json: bool, bits: bool, frames: bool, weights: str | None, verbose: int, **limits: int) -> int:
+def info(file: str, as_json: bool, bits: bool, frames: bool, weights: str | None, **limits: int) -> int:
     """Show size, times, quality and GOPs of a .vqv file."""
     check_source(file)
     from ..info import as_text, describe

@@ -17,7 +17,7 @@ from .shared import LOG, QUIET, VERBOSE, command, say
 @LOG
 @VERBOSE
 @QUIET
-def join(paths: tuple[str, ...], overwrite: bool, verbose: int, quiet: bool) -> int:
+def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     """Join .vqv files that were encoded from ranges of a video, without coding anything anew."""
     if len(paths) < 2:
         raise UsageError("at least one part and the output are needed: vqcodec join PART... OUT")

@@ -41,11 +41,11 @@ def _detach(handler: logging.Handler) -> None:
 
 
 class Talk:
-    """One run of the program. ``json``: progress is told in JSON; ``result``: what the last line of it holds."""
+    """One run of the program. ``json``: progress is told in JSON; ``detailed``: where an error arose is shown; ``result``: what the last line of it holds."""
 
     def __init__(self, args: Sequence[str] = ()) -> None:
         self.args = list(args)
-        self.json = False
+        self.json = self.detailed = False
         self.result: dict[str, Any] | None = None
         self._file: _LogFile | None = None
 

@@ -14,7 +14,7 @@ from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_
 @LOG
 @VERBOSE
 @QUIET
-def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overwrite: bool, verbose: int, quiet: bool, **limits: int) -> int:
+def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overwrite: bool, quiet: bool, **limits: int) -> int:
     """Write the sound packets of a damaged .vqv file to a new one, with header and index made anew."""
     src, dst = in_out(paths, input_, output)
     check_source(src)

@@ -39,6 +39,11 @@ def _told_in_json(ctx: click.Context, param: click.Parameter, value: str) -> str
     return value
 
 
+def _told_in_detail(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    if not ctx.resilient_parsing:
+        messages.current().detailed = value > 1
+
+
 PATHS = options(
     click.argument("paths", nargs=-1, metavar="IN OUT", type=click.Path()),
     rare("-i", "input_", metavar="IN", type=click.Path(), help="The input, instead of the first argument."),
@@ -57,14 +62,15 @@ TRACKS = options(
     rare("-dn", "no_data", is_flag=True, help="No data tracks."),
     rare("-map", "--map", "maps", multiple=True, metavar="TRACKS", help="Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a leaves out."),
 )
+WEIGHTS = rare("--weights", metavar="PATH", type=click.Path(), help="Weights of the model, if not those that come with the program.")
 NETWORK = options(
-    rare("--weights", metavar="PATH", type=click.Path(), help="Weights of the model, if not those that come with the program."),
+    WEIGHTS,
     click.option("-threads", "--threads", type=int, default=0, metavar="N", help="Threads, 0 for all; never changes the result."),
     rare("--batch", type=int, default=0, metavar="N", help="Blocks or pictures given to the network at once, 0 for automatic."),
     rare("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."),
 )
 LOG = rare("--log-file", metavar="FILE", type=click.Path(), help="Append all messages to this file, with times and levels.")
-VERBOSE = rare("-v", "--verbose", count=True, help="-vv shows where an error came from.")
+VERBOSE = rare("-v", "--verbose", count=True, expose_value=False, callback=_told_in_detail, is_eager=True, help="-vv shows where an error came from.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 TALK = options(
     rare("--progress", "progress_mode", type=click.Choice(MODES), default="auto", callback=_told_in_json, is_eager=True, help="How progress is shown on stderr."),
@@ -72,7 +78,6 @@ TALK = options(
     VERBOSE,
     QUIET,
 )
-WEIGHTS = rare("--weights", metavar="PATH", type=click.Path(), help="Weights of the model, if not those that come with the program.")
 STRICT = rare("--strict", is_flag=True, help="Write nothing when the input is damaged.")
 PIX_FMT = rare("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
 LIMITS = options(

@@ -15,7 +15,7 @@ from .shared import LOG, VERBOSE, command
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run trained.")
 @LOG
 @VERBOSE
-def train(config: str, resume: bool, restart: bool, verbose: int) -> int:
+def train(config: str, resume: bool, restart: bool) -> int:
     """Train a model as CONFIG says."""
     if resume and restart:
         raise UsageError("--resume and --restart exclude each other")

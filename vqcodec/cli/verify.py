@@ -19,7 +19,7 @@ from .shared import JSON, LIMITS, NETWORK, TALK, command, finish, limits_of, pro
 @NETWORK
 @LIMITS
 @TALK
-def verify(file: str, fast: bool, as_json: bool, weights: str | None, threads: int, batch: int, device: str, progress_mode: str, verbose: int, quiet: bool, **limits: int) -> int:
+def verify(file: str, fast: bool, as_json: bool, weights: str | None, threads: int, batch: int, device: str, progress_mode: str, quiet: bool, **limits: int) -> int:
     """Check that a file is whole and decodes to the pixels its encoder saw."""
     options = DecodeOptions(threads=threads, batch=batch, device=device, limits=limits_of(limits))
     check_source(file)
