@@ -120,6 +120,12 @@ def test_check_input(tmp_path: Path) -> None:
         check_input("a\0b")
 
 
+def test_pipes_are_refused_where_a_file_is_needed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is a pipe"):
+        check_input(tmp_path / "pipe")
+
+
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     return write(tmp_path / "in.mkv", header(16, 16), [picture(16, 16, i) for i in range(24)], vcodec="ffv1")

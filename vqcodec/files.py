@@ -21,6 +21,8 @@ def check_input(path: str | os.PathLike[str]) -> Path:
     try:
         if p.is_dir():
             raise InputError(f"{p}: is a directory: name a file")
+        if p.is_fifo():  # to open it would wait for a writer, and take what it writes
+            raise InputError(f"{p}: is a pipe, which can be read once only: name a file")
         with p.open("rb"):
             pass
     except FileNotFoundError as exc:
