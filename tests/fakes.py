@@ -39,7 +39,7 @@ class GopEncoder:
     fail_after: int | None = None
     wrong_checksum = False
 
-    def __init__(self, codec: Any, width: int, height: int, crf: int, preset: Any = None, stats: bool = True) -> None:
+    def __init__(self, codec: Any, width: int, height: int, crf: float, preset: Any = None, stats: bool = True) -> None:
         self._planes: list[bytes] = []
         self._crc = 0
         GopEncoder.log.append([])
