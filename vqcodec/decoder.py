@@ -281,7 +281,7 @@ def decode(
     dst: str | os.PathLike[str],
     options: DecodeOptions | None = None,
     *,
-    weights: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: ProgressCallback | Meter | None = None,
     **changes: Any,
@@ -295,6 +295,7 @@ def decode(
     pictures, others 10 bits. Raises UsageError, InputError, DamageError, OutputError, LimitError, WeightsError.
     """
     src, dst = os.fspath(src), os.fspath(dst)
+    weights = None if weights is None else os.fspath(weights)
     options = changed(options or DecodeOptions(), changes)
     progress = as_meter(progress)
     check_source(src)

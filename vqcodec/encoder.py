@@ -114,7 +114,7 @@ def encode(
     dst_path: str | os.PathLike[str],
     options: EncodeOptions | None = None,
     *,
-    weights: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: ProgressCallback | Meter | None = None,
     interrupt: Interrupt | None = None,
@@ -134,6 +134,7 @@ def encode(
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
     src_path, dst_path = os.fspath(src_path), os.fspath(dst_path)
+    weights = None if weights is None else os.fspath(weights)
     options = changed(options or EncodeOptions(), changes)
     interrupt = interrupt or Interrupt()
     progress = as_meter(progress)
