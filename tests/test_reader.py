@@ -36,7 +36,7 @@ TIMES = [40 * i + (13 if i > 30 else 0) + (400 if i > 41 else 0) for i in range(
 def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coded")
     write(folder / "in.mkv", header(W, H), moving(W, H, FRAMES, seed=4), TIMES, vcodec="ffv1")
-    vqcodec.encode(folder / "in.mkv", folder / "a.vqv", gop=GOP, crf=30, threads=1, device="cpu", preset="fast", weights=str(tiny_weights))
+    vqcodec.encode(folder / "in.mkv", folder / "a.vqv", gop=GOP, crf=30, threads=1, device="cpu", preset="fast", weights=tiny_weights)
     return folder / "a.vqv"
 
 
