@@ -25,6 +25,7 @@ _WEIGHTS = np.array(PLANE_WEIGHTS)
 class _Motion:
     """A frame after its motion: range coder and contexts as they stand, prediction, and statistics."""
 
+    level: int
     coder: np.ndarray
     stream: np.ndarray  # bytes out so far are final: every trial goes on behind them
     contexts: np.ndarray
@@ -93,7 +94,7 @@ class FrameEncoder(FrameCoder):
         ``q`` is the quality of its level, ``target`` (q unless given) the one aimed at: above q, the detail reaches for it.
         """
         aim = q if target is None else target
-        motion = self._motion(source, number, q, refs)
+        motion = self._motion(source, number, level, q, refs)
         none = np.zeros((self.h // 16, self.w // 16), np.uint8)
         y, z = self._analyse(motion.nets, source, motion.pred, q)
         if self.rate.refine_steps and level < self.rate.refine_levels and self.h * self.w <= REFINE_PIXELS:
@@ -101,7 +102,7 @@ class FrameEncoder(FrameCoder):
         best = self._trial(source, motion, y, z, q, 0, none, aim)
         if refs:
             assert motion.planes is not None
-            plain = self._detail(source, motion.planes, motion.bits, np.ones_like(none), aim)
+            plain = self._detail(source, motion.planes, motion, np.ones_like(none), aim)
             blocks = direct.choose(best.cell_cost, best.latent_bits, plain.cost, self.rate.direct_gain)
             if blocks is not None:
                 best = min(best, self._trial(source, motion, y, z, q, 0, blocks, aim), key=lambda t: t.cost)
@@ -125,13 +126,13 @@ class FrameEncoder(FrameCoder):
             if r.phases is None:
                 r.phases, r.luma8 = phases(r.planes[0]), plane8(r.planes[0])
 
-    def _motion(self, source: Planes, number: int, q: int, refs: list[Coded]) -> _Motion:
+    def _motion(self, source: Planes, number: int, level: int, q: int, refs: list[Coded]) -> _Motion:
         from .motion.search import coarse_vectors, optical_flow, search
 
         field, col, ctx, tables, nets = self._start(number, refs)
         st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
         if not refs:
-            return _Motion(st, out, ctx, _bit_costs(ctx), tables, nets, field, None, None, None, 0)
+            return _Motion(level, st, out, ctx, _bit_costs(ctx), tables, nets, field, None, None, None, 0)
         luma8 = plane8(source[0])
         leaves = np.empty((self.h * self.w // 64, 3), np.int32)
         flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
@@ -143,7 +144,7 @@ class FrameEncoder(FrameCoder):
         n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(q), leaves)
         planes = self._compensate(field, leaves[:n], refs)
         pred = self._packed(planes)
-        return _Motion(st, out, ctx, _bit_costs(ctx), tables, nets, field, pred, self._pred8(pred), planes, int(n))
+        return _Motion(level, st, out, ctx, _bit_costs(ctx), tables, nets, field, pred, self._pred8(pred), planes, int(n))
 
     def _statistics(self, t: _Trial, motion: _Motion, number: int, q: int, refs: list[Coded]) -> dict[str, Any]:
         """What ``--stats`` tells of a frame, for the trial that was kept."""
@@ -169,12 +170,12 @@ class FrameEncoder(FrameCoder):
             y, z = nets.analysis(x, p, torch.tensor([float(q)], device=self.b.device))
         return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
 
-    def _detail(self, source: Planes, planes: Planes, bits: np.ndarray, blocks: np.ndarray, aim: int) -> _Detail:
+    def _detail(self, source: Planes, planes: Planes, m: _Motion, blocks: np.ndarray, aim: int) -> _Detail:
         step, worth = self.rate.detail(aim)
-        worth *= self.rate.detail_worth
+        worth *= self.rate.detail_key_worth if m.level < 2 else self.rate.detail_worth
         skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
         cost = np.empty(skip.shape)
-        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, blocks, bits, skip, levels, cost)
+        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, blocks, m.bits, skip, levels, cost)
         return _Detail(step if gain > DETAIL_BITS else -1, skip, levels, cost)
 
     def _quantise(self, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> _Latent:
@@ -233,7 +234,7 @@ class FrameEncoder(FrameCoder):
         n = self._quantise(m, y, z, q, blocks)
         with torch.inference_mode():
             planes = self._reconstruct(m.nets.synthesis(self._tensor(n.y), m.pred8, q), m.pred, blocks)
-        d = self._detail(source, planes, m.bits, blocks, aim)
+        d = self._detail(source, planes, m, blocks, aim)
         st, out, ctx, tables = m.coder.copy(), m.stream, m.contexts.copy(), m.tables.fresh()
         books = tables.books
         marks = [0.0, _bits_so_far(st)]
