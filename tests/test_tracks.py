@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -449,3 +450,13 @@ def test_hdr_values_of_nonsense_are_not_written(tmp_path: Path) -> None:
 
     assert hdr_options("libx264", Description(mastering=Mastering(((1, 0),) * 10, True, True))) == {}
     assert hdr_options("libx264", Description(light=(7, 3))) == {"x264-params": "cll=7,3"}
+
+
+def test_a_disposition_that_ffmpeg_cannot_hold_is_refused() -> None:
+    """Found by the fuzzer: it passed the reader, and making the output ended in an OverflowError."""
+    largest = tracks.Track(0, "audio", "flac", Fraction(1, 48000), tracks.MAX_DISPOSITION, {}, "matroska", b"sample")
+    assert tracks.Track.from_bytes(largest.to_bytes()).disposition == (1 << 31) - 1
+    with pytest.raises(DamageError):
+        tracks.Track.from_bytes(replace(largest, disposition=1 << 31).to_bytes())
+    with pytest.raises(DamageError):
+        tracks.Description.from_bytes(tracks.Description(disposition=1 << 31).to_bytes())

@@ -22,6 +22,7 @@ MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a tr
 MAX_TRACKS = 1000
 MAX_ATTACHED = 256 << 20  # attachments of a file together
 MAX_SIDE_DATA = 256  # of a packet
+MAX_DISPOSITION = (1 << 31) - 1  # FFmpeg's type is a signed int
 CHUNK = 1 << 20  # packets of tracks are put together up to this size
 # kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
 SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
@@ -149,7 +150,7 @@ class Description:
         if len(data) > MAX_DESCRIPTION:
             raise DamageError(f"metadata at byte {base}: {len(data)} bytes are over the limit of {MAX_DESCRIPTION}")
         r = Reader(data, "metadata", base)
-        tags, video_tags, disposition = _get_tags(r), _get_tags(r), r.varint(0xFFFFFFFF)
+        tags, video_tags, disposition = _get_tags(r), _get_tags(r), r.varint(MAX_DISPOSITION)
         chapters = []
         for _ in range(r.varint(r.remaining // 6)):
             number, unit = r.svarint(), _get_base(r)
@@ -202,7 +203,7 @@ class Track:
             raise r.error(f"kind {kind}")
         if KINDS[kind] != "attachment" and len(data) > MAX_DESCRIPTION:
             raise r.error(f"{len(data)} bytes over the limit of {MAX_DESCRIPTION}")
-        codec, unit, disposition, tags, name = _get_text(r), _get_base(r), r.varint(0xFFFFFFFF), _get_tags(r), _get_text(r)
+        codec, unit, disposition, tags, name = _get_text(r), _get_base(r), r.varint(MAX_DISPOSITION), _get_tags(r), _get_text(r)
         sample = bytes(r.take(r.varint(r.remaining)))
         r.done()
         return cls(number, KINDS[kind], codec, unit, disposition, tags, name, sample)
