@@ -86,8 +86,11 @@ class Act(nn.Module):
             top = m.amax(0)
             # 16 bits have steps to spare: what is clipped costs, what is rounded away does not
             self.peak.copy_(torch.maximum(self.peak, top if self.bits == 8 else 2 * top))
-        elif self.mode == "quant" and self.bits == 8:  # the roundings of 16 bits are finer than those of the training's own arithmetic
+        elif self.mode == "quant" and self.bits == 8:
             return _FakeQuantise.apply(x, self.scale, self.top)
+        elif self.mode == "quant":  # the roundings of 16 bits are finer than those of the training's own arithmetic
+            bound = (self.scale * self.top).detach()
+            return torch.maximum(torch.minimum(x, bound), -bound)
         return x
 
 
