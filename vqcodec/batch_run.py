@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import DamageError, LimitError, TargetError, VqvError
 from .options import DecodeOptions, EncodeOptions
+from .processes import spawn
 from .progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -147,16 +148,7 @@ def serve(pipe: Any) -> None:
 
 class _Process:
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs,), name="vqcodec-batch")
-        # ctrl-C in a terminal goes to all processes: the workers are born with it blocked, and are told to end
-        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, old)
-        theirs.close()
+        self.process, self.pipe = spawn(serve, "vqcodec-batch", daemon=False)  # daemons may have no processes of their own
 
     def gone(self) -> str:
         """How the process ended."""

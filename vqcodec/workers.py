@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .errors import LimitError, VqvError
 from .picture import Picture
+from .processes import spawn
 
 TRIES = 3  # workers that may die on one GOP
 
@@ -188,16 +187,7 @@ class _Worker:
     def _start(self) -> None:
         if self._final:
             raise EOFError
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, self._model), name="vqcodec-worker", daemon=True)
-        # ctrl-C in a terminal goes to all processes: the workers are born with it blocked, and end with the program
-        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, old)
-        theirs.close()
+        self._process, self._pipe = spawn(_work, "vqcodec-worker", self._model, daemon=True)
 
     def code(self, task: _Task) -> Any:
         """The result of a GOP, None if it was ended without a picture; EOFError when the worker died."""

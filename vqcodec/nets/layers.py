@@ -60,6 +60,7 @@ class Act(nn.Module):
     """
 
     peak: Tensor
+    stretch: Tensor
 
     def __init__(self, channels: int, bits: int = 8, share: int = 1):
         super().__init__()
@@ -68,7 +69,10 @@ class Act(nn.Module):
         self.mode = "float"
         self.register_buffer("peak", torch.zeros(channels))
         # log of the learned range against the peak
-        self.stretch = nn.Parameter(torch.zeros(channels // share)) if share else torch.zeros(channels)
+        if share:
+            self.stretch = nn.Parameter(torch.zeros(channels // share))
+        else:
+            self.register_buffer("stretch", torch.zeros(channels), persistent=False)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):  # type: ignore[no-untyped-def]
         if self.share:  # models from before ranges were learned have none

@@ -1,0 +1,25 @@
+"""Processes that work for the program and end with it or when they are told to."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+
+def spawn(target: Callable[..., None], name: str, *args: Any, daemon: bool) -> tuple[SpawnProcess, Connection]:
+    """Start ``target(pipe, *args)`` in a new process; returns it and our end of the pipe."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *args), name=name, daemon=daemon)
+    # ctrl-C in a terminal goes to all processes: workers are born with it blocked
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+    theirs.close()
+    return process, ours
