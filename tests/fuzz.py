@@ -29,15 +29,17 @@ from clips import moving
 from grammar import File, body_fields, extra_fields, gop_fields, mutate_bytes, mutate_fields, mutate_packets
 from media import Sound, make
 
+import vqcodec
 from vqcodec import container as c
 from vqcodec.bits import Reader, Writer
 from vqcodec.cli import main
 from vqcodec.decoder import decode
-from vqcodec.errors import VqvError
+from vqcodec.errors import DamageLog, VqvError
 from vqcodec.gop import GopEncoder, decode_gop
 from vqcodec.options import DecodeOptions, Limits, TrackChoice
 from vqcodec.remux import TrackSource
 from vqcodec.scan import ContainerReader
+from vqcodec.timeline import Timeline
 from vqcodec.tracks import DESCRIPTION, PACKETS, TRACK, Chapter, Description, Mastering, Track, TrackWriter, get_packets
 
 SECONDS_EACH = 5.0  # of the processor
@@ -88,6 +90,12 @@ def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]], source
     return f.getvalue()
 
 
+def times(r: ContainerReader) -> list[int]:
+    """Times of all frames, of lost ones too."""
+    timeline = Timeline(r, DamageLog())
+    return [t for i in range(len(r.gops)) for t in timeline[i].pts]
+
+
 class Fuzzer:
     """Inputs, targets, and what became of them. ``codec``: the tiny one. ``folder``: for files that targets read and write."""
 
@@ -131,6 +139,8 @@ class Fuzzer:
             "payload": ("payload", self.payload),
             "body": ("body", self.gop_body),
             "decode": ("decode", self.decode),
+            "join": ("file", self.join),
+            "open": ("decode", self.open),
         }
         self.outcomes: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
@@ -150,10 +160,10 @@ class Fuzzer:
             raise Finding(f"{sound} sound frames of {r.frames}")
         return f"complete {r.complete}, damaged {bool(r.damaged)}, all {sound == r.frames}"
 
-    def _command(self, *args: str) -> int:
+    def _command(self, *args: str, codes: tuple[int, ...] = (0, 3, 4, 6)) -> int:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as err:
             code = main(args)
-        if code not in (0, 3, 4, 6) or "Traceback" in err.getvalue():
+        if code not in codes or "Traceback" in err.getvalue():
             raise Finding(f"exit code {code}: {err.getvalue()}")
         return code
 
@@ -180,6 +190,8 @@ class Fuzzer:
                 if e.offset >= 0:
                     last = r.read_gop(i, last).pts[-1]
             out.unlink()
+            if times(r) != times(ContainerReader(io.BytesIO(data))):
+                raise Finding("the repaired file has other times")
         return str(code)
 
     def payload(self, data: bytes) -> str:
@@ -210,6 +222,41 @@ class Fuzzer:
         if not report.frames or report.ok and report.concealed:
             raise Finding(f"{report}")
         return f"ok {report.ok}, concealed {bool(report.concealed)}"
+
+    def join(self, data: bytes) -> str:
+        """The input between two sound files, and alone."""
+        sound, out = self.folder / "sound.vqv", self.folder / "joined.vqv"
+        sound.write_bytes(self.seeds["file"][0])
+        code = self._command("join", "-y", str(sound), self._path(data), str(sound), str(out), codes=(0, 2, 3, 4, 6))
+        if code == 2:  # of another size or time base
+            code = 10 + self._command("join", "-y", self._path(data), str(out), codes=(0, 2, 3, 4, 6))
+        if code in (0, 10):
+            r = ContainerReader(io.BytesIO(out.read_bytes()))
+            last = None
+            for i in range(len(r.gops)):
+                last = r.read_gop(i, last).pts[-1]
+            if r.damaged or not r.complete:
+                raise Finding(f"the joined file is damaged: {r.damaged}")
+            out.unlink()
+        return str(code)
+
+    def open(self, data: bytes) -> str:
+        """The library's reader: frames by number, in order and by time, and tokens."""
+        conceal = len(data) % 4 > 0
+        with vqcodec.open(self._path(data), output="yuv", on_damage="conceal" if conceal else "raise", limits=SMALL) as video:
+            n = len(video)
+            chosen = sorted({0, n // 2, n - 1}) if n else []
+            batch, tokens = video.get_frames_at(chosen), [t for i in chosen for t in video.tokens(i, i + 1)]
+            hidden = int(batch.concealed.sum())
+            if len(batch) != len(chosen) or not (batch.duration_seconds > 0).all() or len(tokens) > len(chosen):
+                raise Finding(f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for {batch.duration_seconds}")
+            for i, t in zip(chosen, batch.pts_seconds.tolist(), strict=True):
+                frame = video.get_frame_at(i)
+                if frame.pts_seconds != t or frame.data.y.shape != (video.metadata.height, video.metadata.width):
+                    raise Finding(f"{frame}")
+            if hidden and not (conceal and video.damage):
+                raise Finding(f"{hidden} frames concealed, and no damage told")
+            return f"conceal {conceal}, hidden {bool(hidden)}, damage {bool(video.damage)}"
 
     # -- running
 
@@ -292,8 +339,10 @@ class Fuzzer:
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
     """Let decode use the tiny codec without loading it every time."""
+    import vqcodec.random_access as random_access
     import vqcodec.weights as weights
 
+    monkeypatch.setattr(random_access, "_codec", lambda *a: codec)
     monkeypatch.setattr(weights, "load_codec", lambda *a: codec)
     monkeypatch.setattr(weights, "read_model_id", lambda path=None: codec.model_id)
 

@@ -134,6 +134,45 @@ def test_splice_from_another_stream_is_noticed() -> None:
     assert sound(spliced) == expected
 
 
+def tail(data: bytes) -> bytes:
+    """The index packet and the trailer of a sound file."""
+    return data[ContainerReader(io.BytesIO(data))._index_offset :]
+
+
+def with_tail(packets: bytes, other: bytes) -> bytes:
+    """A file up to its index, with the index packet of another one, and a trailer that says where it is."""
+    offset = len(packets).to_bytes(8, "little")
+    return packets + tail(other)[: -c.TRAILER_SIZE] + offset + u32(crc32(offset, c.TAIL_MAGIC)) + c.TAIL_MAGIC
+
+
+def test_an_index_of_other_packets_costs_no_frame() -> None:
+    """Of another stream, or of another encode of the same source, which has the same stream id: all frames once counted as lost."""
+    want = gops(8)[:6]
+    data, o = build(want)
+    packets = data[: o[-1]]
+    stranger = build(want, c.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))[0]
+    for other in (stranger, build(gops(6, 5))[0], build(want[:4])[0], build(want[2:])[0], build([])[0]):
+        for bad in (with_tail(packets, other), packets + tail(other), data + other):
+            r = ContainerReader(io.BytesIO(bad))
+            assert sound(bad) == by_frame(want) and r.damaged and r.frames == sum(len(g.pts) for g in want)
+            assert not r.complete and (not r.indexed or bad.startswith(data))  # whether more frames followed is not known
+    longer = build(gops(8))[0]  # which may be right: the last frames are lost
+    r = ContainerReader(io.BytesIO(with_tail(packets, longer)))
+    assert r.complete and sound(with_tail(packets, longer)) == by_frame(want) and r.frames == sum(len(g.pts) for g in gops(8))
+
+
+def test_packets_of_another_structure_displace_none_that_the_index_names() -> None:
+    """They have the stream id of the file, and the number of a frame where a GOP of it begins."""
+    want, other = gops(6), gops(6, 5)
+    data, o = build(want)
+    alien, p = build(other)
+    for i, (a, b) in enumerate(zip(p, p[1:], strict=False)):
+        for at in o:
+            bad = with_tail(data[:at] + alien[a:b] + data[at : o[-1]], data)
+            r = ContainerReader(io.BytesIO(bad))
+            assert r.damaged and r.complete and sound(bad) == by_frame(want), (i, at)
+
+
 def test_insert_delete_duplicate_swap() -> None:
     want = gops(6)
     data, o = build(want)

@@ -51,10 +51,13 @@ def peak(*args: str) -> tuple[int, int]:
     ],
 )
 def test_the_decoder_takes_no_more_than_estimated(tmp_path: Path, width: int, height: int, batch: int) -> None:
-    code, used = peak("verify", "-q", "--max-memory", "8G", "-threads", "1", "--batch", str(batch), str(coded(tmp_path / "a.vqv", width, height, 18)))
-    estimate = decoder_memory(width, height, batch)
-    assert code == 4  # decoded, and the pixels are not those of the checksum
-    assert 0.6 * estimate < used <= estimate, (used >> 20, estimate >> 20)
+    path, estimate, peaks = coded(tmp_path / "a.vqv", width, height, 18), decoder_memory(width, height, batch), list[int]()
+    # a busy system takes back pages of libraries that weren't used for a while: a peak can be lower than what was taken, never higher
+    while len(peaks) < 3 and max(peaks, default=0) <= 0.6 * estimate:
+        code, used = peak("verify", "-q", "--max-memory", "8G", "-threads", "1", "--batch", str(batch), str(path))
+        assert code == 4  # decoded, and the pixels are not those of the checksum
+        peaks.append(used)
+    assert 0.6 * estimate < max(peaks) <= estimate, ([p >> 20 for p in peaks], estimate >> 20)
 
 
 def test_a_picture_over_the_limit_of_memory_is_refused(tmp_path: Path) -> None:

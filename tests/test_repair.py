@@ -1,25 +1,32 @@
 from __future__ import annotations
 
 import io
+import random
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from clips import same, sound
-from fakes import fake_network  # noqa: F401
+from clips import header, picture, same, sound, write
+from fakes import MODEL_ID, fake_network, install  # noqa: F401
+from test_container import tail, with_tail
 from test_damage import synthetic
 from test_pipeline import clip, coded, flip, frames, reader  # noqa: F401
 
 from vqcodec import container as c
 from vqcodec import tracks
+from vqcodec.bits import crc32
 from vqcodec.cli import main
-from vqcodec.decoder import decode, verify
-from vqcodec.errors import DamageError
-from vqcodec.options import DecodeOptions
+from vqcodec.decoder import DecodeReport, decode, verify
+from vqcodec.decoder import frames as decoded_frames
+from vqcodec.encoder import encode
+from vqcodec.errors import DamageError, DamageLog, VqvError
+from vqcodec.options import DecodeOptions, Time
 from vqcodec.repair import repair
 from vqcodec.scan import ContainerReader
+from vqcodec.timeline import Timeline
 
 FFV1 = DecodeOptions(vcodec="ffv1")
 
@@ -150,6 +157,98 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     assert held(repaired(b"".join([*parts[:2], *parts[3:]]), tmp_path)[1])[2] == [packets[0], *packets[2:]]  # a GOP is lost with its packets
     code, good = repaired(data.replace(b"packet 1", b"packet 7"), tmp_path)  # a packet of a track is damaged, which costs no picture
     assert code == 0 and held(good)[2] == [packets[0], *packets[2:]] and sound(good) == sound(data)
+
+
+Shown = list[tuple[int, int, int]]
+
+
+def shown(data: bytes, start: int = 0) -> tuple[Shown, DecodeReport]:
+    """Time, duration and checksum of each frame that a decode shows from a number on."""
+    report, codec = DecodeReport(), SimpleNamespace(model_id=MODEL_ID)
+    options = DecodeOptions(start=Time(frames=start) if start else None)
+    frames = [(pts + report.shift, duration, crc32(*(p.tobytes() for p in picture))) for pts, duration, picture in decoded_frames(opened(data), codec, options, report)]
+    return frames, report
+
+
+def opened(data: bytes) -> ContainerReader:
+    return ContainerReader(io.BytesIO(data))
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Sound files with even and uneven times; the first with the index, and the whole end, of another encode of its source; two encodes one behind the other."""
+    folder = tmp_path_factory.mktemp("bases")
+    pictures = [picture(8, 8, i) for i in range(60)]
+    even = write(folder / "even.y4m", header(8, 8), pictures)
+    uneven = write(folder / "uneven.mkv", header(8, 8), pictures, [40 * i + i * i % 37 for i in range(60)], vcodec="ffv1")
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        install(patch)
+        for source, options in ((even, {"gop": 7}), (uneven, {"gop": 7}), (even, {"gop": 5}), (even, {"gop": 7, "duration": Time(frames=30)})):
+            encode(str(source), str(folder / "a.vqv"), overwrite=True, **options)
+            made.append((folder / "a.vqv").read_bytes())
+    a, b, other, short = made
+    packets = a.removesuffix(tail(a))
+    return [a, b, with_tail(packets, other), with_tail(packets, short), with_tail(short.removesuffix(tail(short)), a), packets + tail(other), a + other]
+
+
+def damaged(data: bytes, alien: bytes, rng: random.Random) -> bytes:
+    """Up to three things happen: bits flip, stretches are zeroed or left out, the ends are lost, packets come twice or from another encode."""
+    bad = bytearray(data)
+    entries = [(e.offset, opened(data).packet_size(e.offset)) for e in opened(data).gops if e.offset >= 0]
+    strange = [(e.offset, opened(alien).packet_size(e.offset)) for e in opened(alien).gops]
+    for _ in range(rng.randint(1, 3)):
+        offset, size = rng.choice(entries)
+        kind, at, n = rng.randrange(7), rng.randrange(47, len(bad)), rng.randrange(1, 600)
+        if kind == 0:  # in a packet's head, or anywhere in it
+            bit = 8 * min(offset + rng.choice((rng.randrange(12), rng.randrange(size))), len(bad) - 1) + rng.randrange(8)
+            bad[bit // 8] ^= 1 << bit % 8
+        elif kind == 1:
+            bad[at : at + n] = bytes(n)
+        elif kind == 2:
+            del bad[at : at + n // 2]
+        elif kind == 3:
+            del bad[-rng.randrange(1, 200) :]
+        elif kind == 4:
+            bad[-rng.randrange(1, 60) :] = bytes(rng.randrange(80))
+        elif kind == 5:
+            bad[:50] = bytes(50)
+        else:
+            of, (a, length) = rng.choice(((data, rng.choice(entries)), (alien, rng.choice(strange))))
+            bad[offset:offset] = of[a : a + length]
+    return bytes(bad)
+
+
+@pytest.mark.usefixtures("fake_network")
+@pytest.mark.parametrize("count", [70, pytest.param(2000, marks=pytest.mark.slow)])
+def test_whatever_happens_a_repaired_file_shows_what_the_damaged_one_does(tmp_path: Path, bases: list[bytes], count: int) -> None:
+    """The same pictures at the same times, from the start or from any frame; and the library's reader gives them the same times."""
+    rng = random.Random(count)
+    compared = lost = 0
+    for i in range(count):
+        bad = damaged(bases[i % len(bases)], bases[0], rng) if i >= len(bases) else bases[i]
+        (tmp_path / "bad.vqv").write_bytes(bad)
+        try:
+            want, before = shown(bad)
+        except VqvError as exc:
+            with pytest.raises(type(exc)):
+                repair(str(tmp_path / "bad.vqv"), str(tmp_path / "good.vqv"), overwrite=True)
+            continue
+        if before.concealed == before.frames:
+            with pytest.raises(DamageError, match="no GOP could be saved"):
+                repair(str(tmp_path / "bad.vqv"), str(tmp_path / "good.vqv"), overwrite=True)
+            continue
+        report = repair(str(tmp_path / "bad.vqv"), str(tmp_path / "good.vqv"), overwrite=True)
+        good = (tmp_path / "good.vqv").read_bytes()
+        got, after = shown(good)
+        assert got == want and opened(good).complete and not opened(good).damaged, i
+        assert report.lost == before.concealed == after.concealed and (before.ok or before.damage), i
+        timeline = Timeline(opened(bad), DamageLog())
+        assert [t for g in range(len(opened(bad).gops)) for t in timeline[g].pts] == [t for t, *_ in want], i
+        start = rng.randrange(len(want))
+        assert shown(bad, start)[0] == want[start:], (i, start)
+        compared, lost = compared + 1, lost + bool(report.lost)
+    assert compared > count // 2 and lost > count // 4
 
 
 def test_repair_through_pipes(tmp_path: Path) -> None:

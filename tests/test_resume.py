@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import child
@@ -16,12 +17,14 @@ import pytest
 from clips import header, picture, write
 from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
+from media import Sound, make
 
 from vqcodec import journal
 from vqcodec.cli import main
+from vqcodec.colour import Colour
 from vqcodec.encoder import encode
 from vqcodec.errors import DamageError, OutputError, UsageError
-from vqcodec.options import EncodeOptions, Time
+from vqcodec.options import EncodeOptions, Time, TrackChoice
 from vqcodec.scan import ContainerReader
 
 pytestmark = pytest.mark.usefixtures("fake_network")
@@ -180,6 +183,9 @@ def test_a_journal_without_a_gop_is_no_obstacle(clip: Path, out: Path, want: byt
         ({"start": Time(frames=1)}, "options"),
         ({"duration": Time(frames=50)}, "options"),
         ({"device": "cpu"}, "options"),
+        ({"preset": "fast"}, "options"),
+        ({"rate": Fraction(12)}, "options"),
+        ({"colour": Colour(primaries=1)}, "options"),
         ({"weights": "other"}, "model"),
         ({"source": 1}, "source"),
         ({"source": 2, "crf": 3}, "source and other options"),
@@ -209,6 +215,17 @@ def test_what_decides_no_bytes_may_change(clip: Path, out: Path, want: bytes, ch
     assert out.read_bytes() == want and report.resumed == 4 * GOP
 
 
+def test_tracks_may_be_chosen_anew(tmp_path: Path, out: Path) -> None:
+    """They are taken from the source when the file is put together."""
+    source = make(tmp_path / "in.mkv", frames=20, codec="ffv1", sounds=(Sound(),))
+    silent = replace(OPTIONS, tracks=TrackChoice(frozenset({"audio"})))
+    for before, now in ((OPTIONS, silent), (silent, OPTIONS)):
+        encode(str(source), str(tmp_path / "want.vqv"), replace(now, resume=False), overwrite=True)
+        cut_off(source, out, 2, before)
+        assert encode(str(source), str(out), now, overwrite=True).resumed == 2 * GOP
+        assert out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
+
+
 def test_a_copy_of_the_source_is_the_source(tmp_path: Path, clip: Path, out: Path, want: bytes) -> None:
     cut_off(clip, out, 4)
     shutil.copy2(clip, tmp_path / "moved.y4m")
@@ -222,6 +239,33 @@ def test_frames_that_differ_are_refused(clip: Path, out: Path, monkeypatch: pyte
     monkeypatch.setattr("vqcodec.encoder.tag", lambda *args: same)
     with pytest.raises(UsageError, match="a.vqv: the encode that was cut off has other frames from 0 on"):
         encode(str(clip), str(out), replace(OPTIONS, gop=GOP - 2))
+
+
+@pytest.mark.parametrize(("frame", "told"), [(0, 0), (3, 2), (5, 4), (9, None)])
+def test_a_change_that_no_sample_shows_is_noticed(tmp_path: Path, out: Path, frame: int, told: int | None) -> None:
+    """A byte of a large source, between what its checksum samples, and the time of change as it was: GOPs of both sources were once mixed."""
+    pictures = [picture(640, 480, i) for i in range(12)]
+    source = write(tmp_path / "large.y4m", header(640, 480), pictures)
+    options = replace(OPTIONS, gop=2)
+    cut_off(source, out, 4, options)
+    before, data, times = journal.source_digest(str(source)), bytearray(source.read_bytes()), source.stat()
+    for at in range(data.index(pictures[frame].y[0].tobytes()), len(data), 4096):
+        with source.open("r+b") as f:
+            f.seek(at)
+            f.write(bytes([data[at] ^ 1]))
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if journal.source_digest(str(source)) == before:
+            break
+        source.write_bytes(data)
+    assert at < data.index(pictures[frame].u[0].tobytes())
+    if told is not None:
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=f"other frames from {told} on than the source: it cannot be gone on with; -y without --resume begins anew"):
+                encode(str(source), str(out), options, overwrite=overwrite)
+            assert len(journal.journals(out)) == 1 and os.listdir(out.parent) == [next(iter(journal.journals(out).values())).name]
+    encode(str(source), str(tmp_path / "want.vqv"), replace(options, resume=False))
+    report = encode(str(source), str(out), replace(options, resume=told is None), overwrite=True)
+    assert report.resumed == (8 if told is None else 0) and out.read_bytes() == (tmp_path / "want.vqv").read_bytes() and os.listdir(out.parent) == ["a.vqv"]
 
 
 def test_two_encodes_at_once_are_refused(clip: Path, out: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clips import header, moving, write
@@ -15,9 +18,9 @@ from media import FILES, Sound, listing, make, make_named
 from vqcodec.cli import main
 from vqcodec.decoder import decode
 from vqcodec.encoder import encode
-from vqcodec.errors import VqvError
+from vqcodec.errors import InputError, VqvError
 from vqcodec.options import DecodeOptions
-from vqcodec.structure import broken_at
+from vqcodec.structure import _Bytes, broken_at
 from vqcodec.video import VideoSource
 
 pytestmark = pytest.mark.usefixtures("fake_network")
@@ -169,6 +172,31 @@ def test_structure_of_random_files(tmp_path: Path, long_clips: dict[str, Path]) 
             (tmp_path / "x").write_bytes(bytes(data))
             found = broken_at(str(tmp_path / "x"), name, 20)
             assert len(found) <= 20 and all(0 <= n <= len(data) for n in found)
+
+
+def test_a_source_that_shrinks_or_fails_while_it_is_looked_at(tmp_path: Path, long_clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file was mapped into memory, and the process ended by SIGBUS."""
+    names = {"mkv": "matroska,webm", "ts": "mpegts", "mp4": "mov,mp4,m4a,3gp,3g2,mj2"}
+    for kind, name in names.items():
+        path = tmp_path / f"in.{kind}"
+        shutil.copy(long_clips[kind], path)
+        read, size = _Bytes._read, path.stat().st_size
+
+        def shrinking(self: _Bytes, start: int, stop: int, path: Path = path, read: Any = read) -> bytes:
+            os.truncate(path, 5000)
+            return read(self, start, stop)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_Bytes, "_read", shrinking)
+            found = broken_at(str(path), name)
+        assert found and all(0 <= n <= size for n in found), kind
+
+    def fails(*args: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(_Bytes, "_read", fails)
+    with pytest.raises(InputError, match="a.mkv: cannot be read: Input/output error"):
+        broken_at(str(long_clips["mkv"]), "matroska,webm")
 
 
 def test_checksums_of_matroska(tmp_path: Path, long_clips: dict[str, Path]) -> None:

@@ -51,3 +51,14 @@ def lost_times(count: int, start: int | None, after: int | None, before: int | N
     if max(abs(start), abs(start + step * total)) > MAX_PTS:  # only made by hand: keep within what every muxer can hold
         step, start = 1, max(-MAX_PTS, min(start, MAX_PTS - total)) if after is None else after + 1
     return [start + step * i for i in range(count)]
+
+
+def lost_gop_times(count: int, start: int | None, after: int | None, before: int | None, step: int, total: int) -> tuple[list[int], int | None]:
+    """Times for the ``count`` frames of a lost GOP, behind which others of ``total`` lost frames may follow, and the time at which the next of these GOPs begins.
+
+    Whoever knows where each GOP begins, as a file that was repaired tells, finds the same times.
+    """
+    times = lost_times(min(count + 1, total), start, after, before, step, total)
+    if total == count:
+        return times, None
+    return lost_times(count, times[0], after, times[-1], step), times[-1]

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from .conceal import Gap, lost_times
+from .conceal import Gap, lost_gop_times
 from .container import GopPayload
 from .errors import DamageError, DamageLog, LimitError, UsageError, VqvError, WeightsError
 from .files import atomic_path
@@ -94,6 +94,7 @@ class GopDecoder:
         self._held: Picture | None = None
         self._last_pts: int | None = None
         self._gap = Gap(0, 0, None, None)
+        self._next: tuple[int, int | None] = 0, None  # number and time of the first frame of a lost GOP that follows on another
         self._begin: int | None = None  # index of the first GOP that was asked for
         self._timed = 0  # index of the next GOP whose first time is known, from where it was last looked for
         self.step = frame_step(reader)
@@ -148,8 +149,7 @@ class GopDecoder:
                 continue
             self._held, self._last_pts = picture, gop.pts[-1]
             for k in range(j + 1, i):
-                number, pts = self._time_behind(k)
-                self._last_pts = lost_times(gops[k].count, gops[k].first_pts, self._last_pts, pts, self.step, number - gops[k].first_frame)[-1]
+                self._last_pts = self._lost_times(k)[-1]
             number, behind = self._behind(i)
             self._gap = Gap(gops[j + 1].first_frame, number, picture, behind)
             return
@@ -164,6 +164,15 @@ class GopDecoder:
             return gops[self._timed].first_frame, gops[self._timed].first_pts
         return gops[i].first_frame + gops[i].count, None
 
+    def _lost_times(self, i: int) -> list[int]:
+        """Times of the i-th GOP, whose own are lost."""
+        entry = self._reader.gops[i]
+        start = self._next[1] if entry.first_pts is None and self._next[0] == entry.first_frame else entry.first_pts
+        number, before = self._time_behind(i)
+        times, following = lost_gop_times(entry.count, start, self._last_pts, before, self.step, number - entry.first_frame)
+        self._next = entry.first_frame + entry.count, following
+        return times
+
     def _concealed(self, i: int, first: int, times: list[int] | None) -> Iterator[tuple[int, Picture]]:
         """Times and pictures in the place of the i-th GOP's frames from number ``first`` on."""
         entry, header, limit = self._reader.gops[i], self._reader.header, self._options.limits.concealed
@@ -176,9 +185,7 @@ class GopDecoder:
             number, picture = self._behind(i)
             self._gap = Gap(first, number, self._held, picture)
         if times is None:
-            number, pts = self._time_behind(i)
-            start = entry.first_pts if first == entry.first_frame else None
-            times = lost_times(end - first, start, self._last_pts, pts, self.step, number - first)
+            times = self._lost_times(i)
         for frame in range(first, end):
             self._report.concealed += 1
             yield times[frame - first], self._gap.picture(frame, header.width, header.height)

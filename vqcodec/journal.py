@@ -1,7 +1,8 @@
 """The journal of an encode: its finished GOPs in a hidden file beside the output, from which a killed encode goes on.
 
 A journal is the file header and GOP packets of the container in the order in which they were finished. The output is put together
-from it at the end. An encode with a target codes GOPs several times: before each packet stands one with a label that says which of them it is.
+from it at the end. Behind each stands a packet with a checksum of the pictures that the GOP was coded from, so that it is used for no others, and with a
+label: an encode with a target codes GOPs several times, and it says which of them this is.
 Its name, ``.OUT.SOURCE-OPTIONS-MODEL.part``, holds checksums of what the bytes depend on, so that an encode goes on from
 nothing but its own work. While a process writes a journal it holds a lock on it, which a kill releases.
 """
@@ -17,14 +18,14 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from .bits import crc32, u32
+from .bits import Reader, crc32, u32
 from .container import FILE_PREFIX, GOP, MAGIC, MAX_HEADER, PACKET_HEADER_MAX, GopPayload, PacketHeader, StreamHeader, file_header, packet
 from .errors import DamageError, OutputError, UsageError, VqvError
 from .files import check_input, guarded, output_folder, output_target
 
-_LABEL = 0xFF  # type of the packet before a GOP that has a label
+_NOTE = 0xFF  # type of the packet behind a GOP: u32 checksum of its source, then its label
 _SAMPLES, _SAMPLE = 64, 1 << 16
 _PARTS = ("source", "options", "model")
 _TAG = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})\.part")
@@ -84,23 +85,39 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _packets(file: BinaryIO, start: int, stream_id: int) -> Iterator[tuple[int, PacketHeader, str]]:
-    """Offset, head and label of the sound GOP packets one behind the other from ``start`` on."""
-    label = ""
-    while True:
-        file.seek(start)
-        try:
-            head = PacketHeader.parse(file.read(PACKET_HEADER_MAX), stream_id, start)
-            file.seek(start + head.size)
-            data = file.read(head.length + 4)
-            if head.type not in (GOP, _LABEL) or len(data) != head.length + 4 or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
-                return
-        except VqvError:
+class _Stored(NamedTuple):
+    """A GOP of a journal: where its packet lies, checksum of its pictures, label, and where what belongs to it ends."""
+
+    offset: int
+    head: PacketHeader
+    source: int
+    label: str
+    end: int
+
+
+def _packet(file: BinaryIO, start: int, type_: int, stream_id: int) -> tuple[PacketHeader, bytes] | None:
+    """Head and payload of the packet at ``start``, None unless it is a sound one of that type."""
+    file.seek(start)
+    try:
+        head = PacketHeader.parse(file.read(PACKET_HEADER_MAX), stream_id, start)
+    except VqvError:
+        return None
+    file.seek(start + head.size)
+    data = file.read(head.length + 4)
+    if head.type != type_ or len(data) != head.length + 4 or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
+        return None
+    return head, data[:-4]
+
+
+def _stored(file: BinaryIO, start: int, stream_id: int) -> Iterator[_Stored]:
+    """The sound GOPs one behind the other from ``start`` on."""
+    while (gop := _packet(file, start, GOP, stream_id)) and (note := _packet(file, start + gop[0].total, _NOTE, stream_id)):
+        end = start + gop[0].total + note[0].total
+        r = Reader(note[1], "note")
+        if len(note[1]) < 4:
             return
-        if head.type == GOP:
-            yield start, head, label
-        label = "" if head.type == GOP else data[:-4].decode(errors="replace")
-        start += head.total
+        yield _Stored(start, gop[0], r.u32(), bytes(r.take(r.remaining)).decode(errors="replace"), end)
+        start = end
 
 
 def holds_work(path: Path) -> bool:
@@ -110,7 +127,7 @@ def holds_work(path: Path) -> bool:
         length = int.from_bytes(prefix[-4:], "little")
         if prefix[:8] != MAGIC or len(prefix) != FILE_PREFIX or length > MAX_HEADER:
             return False
-        return next(_packets(f, FILE_PREFIX + length + 4, crc32(f.read(length))), None) is not None
+        return next(_stored(f, FILE_PREFIX + length + 4, crc32(f.read(length))), None) is not None
 
 
 class Journal:
@@ -119,27 +136,37 @@ class Journal:
     def __init__(self, file: BinaryIO, path: Path, output: str) -> None:
         self._file, self.output = guarded(file, output), output
         self.temporary = _temporary(path)  # name for what is put together from the journal, until it is complete
-        self._packets: dict[tuple[int, str], tuple[int, PacketHeader]] = {}
+        self._path = path
+        self._gops: dict[tuple[int, str], _Stored] = {}
         self._earlier = 0  # end of what an earlier encode left
         self._end = self._stream_id = 0
         self.header: StreamHeader | None = None
         self.keep = False  # whether the file stays when the encode ends before its time
 
     def begin(self, header: StreamHeader) -> None:
-        """Say which stream is coded: sound GOPs of it that the file holds already are taken over, all else is cut off."""
+        """Say which stream is coded: sound GOPs of it that the file holds already are taken over, all else is cut off. UsageError where they are of another stream."""
         raw = header.to_bytes()
         head = file_header(raw)
-        self.header, self._stream_id = header, crc32(raw)
         self._file.seek(0)
-        if self._file.read(len(head)) == head:
+        there = self._file.read(len(head))
+        if there != head and holds_work(self._path):
+            raise self.other_frames(0)
+        self.header, self._stream_id = header, crc32(raw)
+        if there == head:
             self._end = len(head)
-            for offset, found, label in _packets(self._file, len(head), self._stream_id):
-                self._packets[found.first_frame, label] = offset, found
-                self._end = self._earlier = offset + found.total
+            for gop in _stored(self._file, len(head), self._stream_id):
+                self._gops[gop.head.first_frame, gop.label] = gop
+                self._end = self._earlier = gop.end
         self._file.truncate(self._end)
         self._file.seek(self._end)
         if not self._end:
             self._append(head)
+
+    def other_frames(self, first_frame: int) -> UsageError:
+        """What to raise where the source has other frames from this one on than the GOPs here were coded from."""
+        return UsageError(
+            f"{self.output}: the encode that was cut off has other frames from {first_frame} on than the source: it cannot be gone on with; -y without --resume begins anew"
+        )
 
     def _append(self, data: bytes) -> None:
         self._file.write(data)
@@ -148,29 +175,34 @@ class Journal:
 
     def has(self, first_frame: int, label: str = "") -> bool:
         """Whether the GOP is finished."""
-        return (first_frame, label) in self._packets
+        return (first_frame, label) in self._gops
 
     def is_earlier(self, first_frame: int, label: str = "") -> bool:
         """Whether it was finished by the encode that is gone on with."""
-        return self.has(first_frame, label) and self._packets[first_frame, label][0] < self._earlier
+        return self.has(first_frame, label) and self._gops[first_frame, label].offset < self._earlier
 
     def __len__(self) -> int:
-        return len(self._packets)
+        return len(self._gops)
 
-    def add(self, first_frame: int, gop: GopPayload, label: str = "") -> None:
-        """Append a GOP; GOPs may come in any order."""
-        before = packet(_LABEL, self._stream_id, first_frame, 0, label.encode()) if label else b""
+    def add(self, first_frame: int, gop: GopPayload, source: int, label: str = "") -> None:
+        """Append a GOP coded from pictures of the checksum ``source``; GOPs may come in any order."""
         data = packet(GOP, self._stream_id, first_frame, len(gop.pts), gop.to_bytes())
-        self._packets[first_frame, label] = self._end + len(before), PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
-        self._append(before + data)
+        head = PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
+        data += packet(_NOTE, self._stream_id, first_frame, 0, u32(source) + label.encode())
+        self._gops[first_frame, label] = _Stored(self._end, head, source, label, self._end + len(data))
+        self._append(data)
+
+    def source(self, first_frame: int, label: str = "") -> int:
+        """Checksum of the pictures that the GOP was coded from."""
+        return self._gops[first_frame, label].source
 
     def packet_size(self, first_frame: int, label: str = "") -> int:
         """Bytes that the GOP has in a file."""
-        return self._packets[first_frame, label][1].total
+        return self._gops[first_frame, label].head.total
 
     def read(self, first_frame: int, label: str = "") -> GopPayload:
         """The GOP that begins with this frame."""
-        offset, head = self._packets[first_frame, label]
+        offset, head, *_ = self._gops[first_frame, label]
         self._file.seek(offset + head.size)
         data = self._file.read(head.length + 4)
         self._file.seek(self._end)

@@ -6,7 +6,7 @@ from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from .conceal import lost_times
+from .conceal import lost_gop_times
 from .container import ContainerWriter, IndexEntry
 from .decoder import frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
@@ -45,8 +45,10 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
         behind: list[tuple[int, int | None]] = [(lost[-1].first_frame + lost[-1].count, pts)] if lost else []
         for e in reversed(lost[1:]):
             behind.append((e.first_frame, e.first_pts) if e.first_pts is not None else behind[-1])
+        following: int | None = None
         for e, (number, before) in zip(lost, reversed(behind), strict=True):
-            times = lost_times(e.count, e.first_pts, last, before, step, number - e.first_frame)
+            start = following if e.first_pts is None else e.first_pts
+            times, following = lost_gop_times(e.count, start, last, before, step, number - e.first_frame)
             entries.append(IndexEntry(-1, e.first_frame, e.count, times[0]))
             last = times[-1]
         lost.clear()

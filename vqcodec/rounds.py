@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from .assembly import EncodeReport, Extras, Nowhere, Output
+from .bits import crc32, u32
 from .container import GopPayload, StreamHeader
-from .errors import InputError, UsageError
+from .errors import InputError
 from .interrupt import Interrupt
 from .journal import Journal
 from .picture import Picture
@@ -28,7 +29,8 @@ class _Gop:
     following: int | None = None  # time of the frame behind it, as far as it is known
     label: str = ""  # in the journal
     coded: bool = True  # whether this round codes it: the journal has it, or a probe does without
-    closed: bool = False  # the coder has all it is to have
+    closed: bool = False  # all that is coded in this round has come
+    source: int = 0  # checksum of that
 
     def times(self, n: int, step: int) -> tuple[tuple[int, ...], int]:
         """Times of the first n frames, and how long the last of them lasts. Where the GOP was cut short, the time of the frame behind is known."""
@@ -99,12 +101,16 @@ class Pipeline:
         gop, key = self._gop, self._gop.first
         if new := not gop.pts:
             if self._read and key not in self._spans:
-                raise InputError(f"{self._journal.output}: the source was changed while it was encoded")
+                raise self._changed()
             gop.label = self._label(key, self._round)
             wanted = not self._round.probe or self._probed <= PROBE_SHARE * key
             gop.coded = wanted and not self._journal.has(key, gop.label)
         gop.pts += [pts for pts, _ in pictures]
         gop.following = following
+        if taken := not gop.closed:
+            gop.source = crc32(u32(gop.source), *(plane.tobytes() for _, picture in pictures for plane in picture))
+            # the I frame and the first mini-GOP do for a probe
+            gop.closed = ends or (self._round.probe and not new)
         if ends:
             self._gop = _Gop(key + len(gop.pts))
             self._spans[key] = len(gop.pts), gop.pts[0], gop.pts[-1], gop.times(len(gop.pts), self._step)[1]
@@ -112,7 +118,7 @@ class Pipeline:
                 self._probed += min(len(gop.pts), 1 + MINI_GOP)
             if self._journal.has(key, gop.label) and not gop.coded:
                 self._check(gop)
-        if not gop.coded or gop.closed:
+        if not gop.coded or not taken:
             return
         if new:
             while not self._coder.ready(0.2):
@@ -121,19 +127,21 @@ class Pipeline:
                     return
             self._open[key] = gop
             self._coder.begin(key, self._round.of(key))
-        # the I frame and the first mini-GOP do for a probe
-        gop.closed = ends or (self._round.probe and not new)
         self._coder.add(key, [picture for _, picture in pictures], gop.closed)
 
     def _check(self, gop: _Gop) -> None:
         """Whether a GOP of the journal is the one that the source has there."""
         there = self._journal.read(gop.first, gop.label)
         n = self._frames_of(gop)
-        if len(there.pts) != n or (there.pts, there.duration) != gop.times(n, self._step):
-            raise UsageError(f"{self._journal.output}: the encode that was cut off has other frames from {gop.first} on than the source: it cannot be gone on with; -y begins anew")
-        if self._journal.is_earlier(gop.first, gop.label):
+        earlier = self._journal.is_earlier(gop.first, gop.label)
+        if len(there.pts) != n or (there.pts, there.duration) != gop.times(n, self._step) or self._journal.source(gop.first, gop.label) != gop.source:
+            raise self._journal.other_frames(gop.first) if earlier else self._changed()
+        if earlier:
             self._report.resumed += n
         self._report.add(n, self._journal.packet_size(gop.first, gop.label), there.sse)
+
+    def _changed(self) -> InputError:
+        return InputError(f"{self._journal.output}: the source was changed while it was encoded")
 
     def _frames_of(self, gop: _Gop) -> int:
         """Frames of a GOP that this round codes, as far as they have come."""
@@ -145,7 +153,7 @@ class Pipeline:
             gop = self._open.pop(key)
             if result.frames != self._frames_of(gop):
                 raise RuntimeError(f"{len(gop.pts)} pictures went into a GOP and {result.frames} were coded")
-            self._journal.add(key, gop.payload(result, self._step), gop.label)
+            self._journal.add(key, gop.payload(result, self._step), gop.source, gop.label)
             if not self._labels:
                 self._sse[key] = result.sse
             self._report.add(result.frames, self._journal.packet_size(key, gop.label), result.sse)

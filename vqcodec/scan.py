@@ -273,30 +273,25 @@ class ContainerReader:
         return self.size
 
     def _merge(self, index: list[IndexEntry] | None, found: list[IndexEntry]) -> list[IndexEntry]:
-        """Entries without gaps: from the index where there is one, with the offsets found; else from the packets alone."""
-        sound: dict[int, IndexEntry] = {}
+        """Entries without gaps: from the index with the offsets found, unless it names fewer frames that are there than the packets do by themselves."""
+        packets: dict[tuple[int, int], IndexEntry] = {}
         for e in found:
-            old = sound.get(e.first_frame)
+            old = packets.get((e.first_frame, e.count))
             if old is not None and old.offset >= 0:
                 self.damaged.note(f"frames {e.first_frame} to {e.first_frame + e.count - 1} occur more than once")
                 continue
-            sound[e.first_frame] = e
+            packets[e.first_frame, e.count] = e
+        alone, notes = _alone(list(packets.values()))
         if index is not None:
-            if not self.damaged:
-                self.damaged.note("the packets are not where the index says")
-            return [s if (s := sound.get(e.first_frame)) and s.count == e.count and s.offset >= 0 else IndexEntry(-1, e.first_frame, e.count, e.first_pts) for e in index]
-        entries: list[IndexEntry] = []
-        frame = 0
-        for e in sorted(sound.values(), key=lambda x: x.first_frame):
-            if e.first_frame < frame:
-                self.damaged.note(f"packet of frames {e.first_frame} to {e.first_frame + e.count - 1} overlaps the one before")
-                continue
-            if e.first_frame > frame:
-                self.damaged.note(f"frames {frame} to {e.first_frame - 1} are missing")
-                entries.append(IndexEntry(-1, frame, e.first_frame - frame))
-            entries.append(e)
-            frame = e.first_frame + e.count
-        return entries
+            listed = [p if (p := packets.get((e.first_frame, e.count))) and p.offset >= 0 else IndexEntry(-1, e.first_frame, e.count, e.first_pts) for e in index]
+            if _sound(listed) >= _sound(alone):
+                if not self.damaged:
+                    self.damaged.note("the packets are not where the index says")
+                return listed
+            self.damaged.note("the index is that of other packets: it is not used")
+            self.complete = self.indexed = False
+        self.damaged.extend(notes)
+        return alone
 
     def read_extra(self, i: int) -> memoryview:
         """Payload of the i-th of ``extras``; DamageError when it is damaged."""
@@ -325,3 +320,25 @@ class ContainerReader:
         head = self._head(offset)
         self._payload(head, offset, self.stream_id)
         return self._at(offset, head.total)
+
+
+def _sound(entries: list[IndexEntry]) -> int:
+    """Frames that have a packet."""
+    return sum(e.count for e in entries if e.offset >= 0)
+
+
+def _alone(packets: list[IndexEntry]) -> tuple[list[IndexEntry], DamageLog]:
+    """Entries without gaps that packets make without an index, and what is missing or too much."""
+    entries: list[IndexEntry] = []
+    notes = DamageLog()
+    frame = 0
+    for e in sorted(packets, key=lambda x: (x.first_frame, x.offset < 0)):
+        if e.first_frame < frame:
+            notes.note(f"packet of frames {e.first_frame} to {e.first_frame + e.count - 1} overlaps the one before")
+            continue
+        if e.first_frame > frame:
+            notes.note(f"frames {frame} to {e.first_frame - 1} are missing")
+            entries.append(IndexEntry(-1, frame, e.first_frame - frame))
+        entries.append(e)
+        frame = e.first_frame + e.count
+    return entries, notes

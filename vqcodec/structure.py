@@ -6,12 +6,14 @@ Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4,
 
 from __future__ import annotations
 
-import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from typing import BinaryIO, overload
 
 import numpy as np
+
+from .errors import InputError
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 # children of a segment; a cluster of unknown length ends with one of them
@@ -19,11 +21,49 @@ _TOP = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x
 _VOID, _CRC = 0xEC, 0xBF
 _ANYWHERE = {_VOID, _CRC}
 _IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
-_CRC_CHUNK = 1 << 20  # bytes read together
+_CHUNK = 1 << 20  # bytes read together where all are looked at
+_WINDOW = 1 << 16  # elsewhere
 _TS_CHUNK = 1 << 16  # packets looked at together
 
 
-def _ebml(data: mmap.mmap, pos: int, end: int) -> tuple[int, int, int | None] | None:
+class _Bytes:
+    """The bytes of a file by their positions; zeros and empty slices behind its end, should it be cut meanwhile.
+
+    A mapping into memory would count as memory of the process, with the length of the file, and end the process where the file is cut or cannot be read.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._at, self._window = 0, b""
+
+    def _read(self, start: int, stop: int) -> bytes:
+        if stop - start > _WINDOW:
+            self._file.seek(start)
+            return self._file.read(stop - start)
+        if not self._at <= start <= stop <= self._at + len(self._window):
+            self._file.seek(start)
+            self._at, self._window = start, self._file.read(_WINDOW)
+        return self._window[start - self._at : stop - self._at]
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        if isinstance(key, slice):
+            return self._read(key.start, key.stop)
+        return int.from_bytes(self._read(key, key + 1), "big")
+
+    def find(self, word: bytes, start: int, end: int) -> int:
+        """Position of the next such word that lies within ``start`` to ``end``, or -1."""
+        for at in range(start, end, _CHUNK):
+            found = self._read(at, min(end, at + _CHUNK + len(word) - 1)).find(word)
+            if found >= 0:
+                return at + found
+        return -1
+
+
+def _ebml(data: _Bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
     """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``; None for what is no element."""
     if pos >= end or data[pos] < 0x10:
         return None
@@ -39,18 +79,18 @@ def _ebml(data: mmap.mmap, pos: int, end: int) -> tuple[int, int, int | None] | 
     return number, at + m, None if size == (1 << 7 * m) - 1 else at + m + size
 
 
-def _fails_its_checksum(data: mmap.mmap, begin: int, stop: int) -> bool:
+def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
     """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and what follows has another one."""
     first = _ebml(data, begin, stop)
     if first is None or first[0] != _CRC or first[2] != first[1] + 4 or first[2] > stop:
         return False
     crc = 0
-    for at in range(first[2], stop, _CRC_CHUNK):
-        crc = zlib.crc32(data[at : min(stop, at + _CRC_CHUNK)], crc)
+    for at in range(first[2], stop, _CHUNK):
+        crc = zlib.crc32(data[at : min(stop, at + _CHUNK)], crc)
     return crc != int.from_bytes(data[first[1] : first[2]], "little")
 
 
-def _matroska(data: mmap.mmap, size: int) -> Iterator[int]:
+def _matroska(data: _Bytes, size: int) -> Iterator[int]:
     head = _ebml(data, 0, size)
     segment = _ebml(data, head[2], size) if head is not None and head[2] is not None and head[0] == _EBML else None
     if segment is None or segment[0] != _SEGMENT:
@@ -98,7 +138,7 @@ def _matroska(data: mmap.mmap, size: int) -> Iterator[int]:
         pos = at
 
 
-def _mpegts(data: mmap.mmap, size: int) -> Iterator[int]:
+def _mpegts(data: _Bytes, size: int) -> Iterator[int]:
     # plain packets, those with a time before (Blu-ray), those with a checksum behind (DVB)
     for step, offset in ((188, 0), (192, 4), (204, 0)):
         if size >= 5 * step and all(data[offset + i * step] == 0x47 for i in range(5)):
@@ -110,7 +150,8 @@ def _mpegts(data: mmap.mmap, size: int) -> Iterator[int]:
     counters: dict[int, int] = {}
     for first in range(0, size // step, _TS_CHUNK):
         count = min(_TS_CHUNK, size // step - first)
-        heads = np.frombuffer(data[first * step : (first + count) * step], np.uint8).reshape(count, step)[:, offset : offset + 6]
+        packets = data[first * step : (first + count) * step].ljust(count * step, b"\0")
+        heads = np.frombuffer(packets, np.uint8).reshape(count, step)[:, offset : offset + 6]
         wrong = heads[:, 0] != 0x47
         for i in np.flatnonzero(wrong | (heads[:, 1] & 0x80 != 0)):
             yield (first + int(i)) * step
@@ -133,7 +174,7 @@ def _mpegts(data: mmap.mmap, size: int) -> Iterator[int]:
             yield (first + int(i)) * step
 
 
-def _mp4(data: mmap.mmap, size: int) -> Iterator[int]:
+def _mp4(data: _Bytes, size: int) -> Iterator[int]:
     pos = 0
     while pos < size:
         length, head = int.from_bytes(data[pos : pos + 4], "big"), 8
@@ -142,13 +183,13 @@ def _mp4(data: mmap.mmap, size: int) -> Iterator[int]:
         if length == 0 and size - pos >= 8:
             return  # to the end of the file
         if length < head or pos + length > size or not all(32 <= c < 127 or c == 0xA9 for c in data[pos + 4 : pos + 8]):
-            if any(data[pos:size]):  # some writers leave zeros at the end
+            if any(any(data[at : min(size, at + _CHUNK)]) for at in range(pos, size, _CHUNK)):  # some writers leave zeros at the end
                 yield pos
             return
         pos += length
 
 
-def _avi(data: mmap.mmap, size: int) -> Iterator[int]:
+def _avi(data: _Bytes, size: int) -> Iterator[int]:
     pos = 0
     while pos + 8 <= size and data[pos : pos + 4] == b"RIFF":
         pos += 8 + int.from_bytes(data[pos + 4 : pos + 8], "little")
@@ -157,21 +198,25 @@ def _avi(data: mmap.mmap, size: int) -> Iterator[int]:
         yield size
 
 
-_WALKS: dict[str, Callable[[mmap.mmap, int], Iterator[int]]] = {"matroska": _matroska, "mpegts": _mpegts, "mp4": _mp4, "avi": _avi}
+_WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {"matroska": _matroska, "mpegts": _mpegts, "mp4": _mp4, "avi": _avi}
 
 
 def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
-    """Offsets where the file isn't what its kind demands, at most so many; empty for a whole file and for other kinds of files."""
+    """Offsets where the file isn't what its kind demands, at most so many; empty for a whole file and for other kinds of files. Raises InputError."""
     walk = next((w for name, w in _WALKS.items() if name in format_name.split(",")), None)
     if walk is None:
         return []
-    size = os.path.getsize(path)
-    if not size:
-        return []
     found: list[int] = []
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for offset in walk(data, size):
-            found.append(offset)
-            if len(found) == most:
-                break
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for offset in walk(_Bytes(file), size) if size else ():
+                found.append(offset)
+                if len(found) == most:
+                    break
+            else:
+                if (now := os.fstat(file.fileno()).st_size) < size:  # it was cut meanwhile
+                    found.append(now)
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
-from .conceal import lost_times
+from .conceal import lost_gop_times
 from .container import GopPayload
 from .decoder import frame_step
 from .errors import DamageError, DamageLog, LimitError
@@ -57,11 +57,12 @@ class Timeline:
             after = after if e.first_pts is None else (e.first_frame, e.first_pts)
         known.reverse()
         last: int | None = None
+        following: int | None = None  # where the lost GOP before says that this one begins
         concealed = 0
         for i, e in enumerate(entries):
             try:
                 gop = self._reader.read_gop(i, last)
-                self._known[i] = self._times(i, gop)
+                self._known[i], following = self._times(i, gop), None
             except DamageError as exc:
                 damage.note(str(exc))
                 self.lost.add(i)
@@ -69,8 +70,9 @@ class Timeline:
                 if concealed > limit:
                     raise LimitError(f"{concealed} frames are lost, over the limit of {limit}") from exc
                 number, pts = known[i]
-                times = tuple(lost_times(e.count, e.first_pts, last, pts, self._step, number - e.first_frame))
-                self._known[i] = GopTimes(times, times[-1] + self._step)
+                start = following if e.first_pts is None else e.first_pts
+                times, following = lost_gop_times(e.count, start, last, pts, self._step, number - e.first_frame)
+                self._known[i] = GopTimes(tuple(times), times[-1] + self._step)
             last = self._known[i].pts[-1]
 
     @property
