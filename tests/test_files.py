@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,24 @@ def test_old_content_stays_on_failure(tmp_path: Path) -> None:
     with atomic_output(target, overwrite=True) as f:
         f.write(b"new")
     assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_name_comes_last(tmp_path: Path, overwrite: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First the content is on the disk, then the name, then the folder that holds the name: a machine may lose its power in between."""
+    done: list[str] = []
+    fsync, link, replace = os.fsync, os.link, os.replace
+
+    def synced(fd: int) -> None:
+        fsync(fd)
+        done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"content {os.fstat(fd).st_size}")
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", lambda *args: (link(*args), done.append("name")))
+    monkeypatch.setattr(os, "replace", lambda *args: (replace(*args), done.append("name")))
+    with atomic_output(tmp_path / "a.vqv", overwrite) as f:
+        f.write(b"new")
+    assert done[-3:] == ["content 3", "name", "folder"] and done.count("name") == 1
 
 
 def test_mode_and_suffix(tmp_path: Path) -> None:
@@ -212,8 +231,11 @@ def test_an_error_at_any_write(tmp_path: Path, clip: Path, old: Path, monkeypatc
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of processes")
-@pytest.mark.parametrize("suffix", ["vqv", "y4m", "yuv", "mkv", "mp4", "ts"])
-def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "suffix"),
+    [("encode", "vqv"), ("repair", "vqv"), ("join", "vqv"), ("decode", "y4m"), ("decode", "yuv"), ("decode", "mkv"), ("decode", "mp4"), ("decode", "ts")],
+)
+def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pytest.CaptureFixture[str], command: str, suffix: str) -> None:
     """The system refuses to write beyond a length, whoever writes: here the limit of a process on the size of files."""
     import resource
 
@@ -221,15 +243,16 @@ def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pyt
     encode(str(clip), str(coded), EncodeOptions(gop=5))
     target = old.rename(old.with_suffix(f".{suffix}"))
     codec = ["--vcodec", {"mkv": "ffv1", "mp4": "libx264", "ts": "mpeg4"}[suffix]] if suffix in ("mkv", "mp4", "ts") else []
-    arguments = ["encode", "-q", str(clip)] if suffix == "vqv" else ["decode", "-q", str(coded), *codec]
-    assert main([*arguments, "-g", "5", str(tmp_path / "want.vqv")] if suffix == "vqv" else [*arguments, str(tmp_path / f"want.{suffix}")]) == 0
+    inputs = {"encode": ["-g", "5", str(clip)], "join": [str(coded), str(coded)]}.get(command, [str(coded)])
+    arguments = [command, "-q", *codec, *inputs]
+    assert main([*arguments, str(tmp_path / f"want.{suffix}")]) == 0
     full = (tmp_path / f"want.{suffix}").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     capsys.readouterr()
     for limit in (0, 1, full // 3, full // 2, full - 100, full - 1):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
-            refused(capsys, [*arguments, "-y", str(target), *(["-g", "5"] if suffix == "vqv" else [])], target)
+            refused(capsys, [*arguments, str(target), "-y"], target)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert target.read_bytes() == b"old" and os.listdir(old.parent) == [target.name], limit
