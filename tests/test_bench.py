@@ -27,6 +27,7 @@ from vqcodec.bench.anchors import parse_anchor
 from vqcodec.bench.bd import bd_rate
 from vqcodec.bench.clips import make_reference
 from vqcodec.bench.options import BenchOptions, find_clips, parse_anchors, parse_crfs
+from vqcodec.bench.pictures import to_bgr
 from vqcodec.bench.plots import draw
 from vqcodec.bench.processes import measured
 from vqcodec.bench.report import page
@@ -433,6 +434,19 @@ def test_report_holds_everything(results: dict[str, Any], store: Store) -> None:
         for ours, others in zip(clip["points"]["vqcodec"], clip["matched"], strict=True):
             off = lambda p, ours=ours: abs(math.log(p["bpp"] / ours["bpp"]))
             assert off(others["x264-medium"]) <= min(map(off, clip["points"]["x264-medium"]))
+
+
+@pytest.mark.parametrize("width, height, tag, meant", [(1280, 720, 2, 1), (64, 48, 2, 6), (64, 48, 1, 1), (64, 48, 9, 9), (64, 48, 14, 6)])
+def test_frames_are_shown_in_the_colours_that_are_meant(tmp_path: Path, width: int, height: int, tag: int, meant: int) -> None:
+    """Of a clip that doesn't tell its matrix too, as everywhere in the program; ICtCp has none, and is shown like an untagged one."""
+    flat = Picture(*(np.full(shape, n, np.uint8) for shape, n in (((height, width), 120), ((height // 2, width // 2), 90), ((height // 2, width // 2), 170))))
+    clip = write(tmp_path / "a.mkv", header(width, height, matrix=tag), [flat], vcodec="ffv1")
+    shown = to_bgr(flat, make_reference(clip, "a", tmp_path))
+    kr, kb = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}[meant]
+    y, u, v = (120 - 16) / 219, (90 - 128) / 224, (170 - 128) / 224
+    r, b = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
+    want = [255 * b, 255 * (y - kr * r - kb * b) / (1 - kr - kb), 255 * r]
+    assert shown.shape == (height, width, 3) and np.abs(shown[height // 2, width // 2] - want).max() < 0.52
 
 
 def test_names_are_escaped(results: dict[str, Any], store: Store) -> None:

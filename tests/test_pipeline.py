@@ -19,7 +19,7 @@ from vqcodec.conceal import blend, lost_times
 from vqcodec.decoder import decode, verify
 from vqcodec.encoder import encode, read_ahead
 from vqcodec.errors import DamageError, InputError, OutputError, UsageError, WeightsError
-from vqcodec.info import as_text, describe
+from vqcodec.info import as_text, curve, describe
 from vqcodec.options import DecodeOptions, EncodeOptions, Time
 from vqcodec.picture import Picture, gray
 from vqcodec.scan import ContainerReader
@@ -332,6 +332,13 @@ def test_budget_counts_other_tracks(tmp_path: Path) -> None:
     assert d["bits"]["tracks"] > 500
 
 
+def test_the_curve_follows_the_numbers() -> None:
+    assert curve([30.0, 37.0, 33.5]) == "\u2581\u2588\u2585" and curve([35.0] * 3) == "\u2588" * 3
+    long = curve([float(i) for i in range(1000)])
+    assert len(long) == 80 and list(long) == sorted(long) and len(set(long)) == 8
+    assert len(curve([1.0] * 79 + [2.0] * 2)) == 80
+
+
 def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.vqv"
     assert main(["encode", str(clip), str(out), "--stats", str(tmp_path / "s.jsonl"), "-crf", "20", "-g", "1s"]) == 0
@@ -342,6 +349,8 @@ def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixtur
     d = describe(str(out), bits=True)
     assert d["frames"] == 55 and d["crf"] == 20 and d["seconds"] == pytest.approx(2.2) and d["ok"]
     assert "GOP 0" in as_text(d) and d["gops"][0]["pictures"]
+    bars = next(line for line in as_text(d).splitlines() if "PSNR of the GOPs" in line).split()[0]
+    assert len(bars) == len(d["gops"]) == 4 and set(bars) <= set("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588")
     check_budget(d)
     assert main(["info", "--bits", str(out)]) == 0
     text = capsys.readouterr().out

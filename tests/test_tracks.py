@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -396,6 +399,13 @@ def test_info_lists_tracks(tmp_path: Path) -> None:
     assert [t["kind"] for t in d["tracks"]] == ["audio", "audio", "subtitle", "subtitle", "attachment", "attachment"]
     assert d["tracks"][0]["number"] == 1 and d["tracks"][0]["tags"]["language"] == "deu"
     assert "track 1 (audio, aac, deu, Deutsch)" in as_text(d) and "A \u6f22 film" in as_text(d)
+
+
+def test_letters_that_a_terminal_lacks_are_no_fault(tmp_path: Path) -> None:
+    around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONIOENCODING": "latin-1"}
+    run = subprocess.run([sys.executable, "-m", "vqcodec", "info", str(tmp_path / "a.vqv")], capture_output=True, env=environment)
+    assert run.returncode == 0 and b"title: A ? film" in run.stdout and "Zw\u00f6i ?".encode("latin-1") in run.stdout
 
 
 @pytest.mark.parametrize(("name", "fmt"), [("chroma422.mkv", "yuv422p"), ("chroma444.mkv", "yuv444p10le"), ("gray.mkv", "gray"), ("rgb.mkv", "bgr0")])

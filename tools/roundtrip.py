@@ -21,8 +21,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from media import FILES, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
 
 import vqcodec  # noqa: E402
+from vqcodec.video import VideoSource  # noqa: E402
 
 PROPERTIES = ("size", "sar", "colour", "matrix", "hdr", "bits", "disposition")
+
+
+def location(path: Path) -> int:
+    """Where the chroma samples of 4:2:0 pictures of a file lie."""
+    with VideoSource(path) as source:
+        return source.chroma_location
 
 
 def compare(source: Path, folder: Path) -> list[str]:
@@ -38,7 +45,7 @@ def compare(source: Path, folder: Path) -> list[str]:
     first = want["times"][0], got["times"][0]
     moved = [t - first[0] for t in want["times"]] == [t - first[1] for t in got["times"]]
     times = "identical" if want["times"] == got["times"] else f"all {float(first[1] - first[0]):+.3f} s" if moved else "differ"
-    different = [p for p in PROPERTIES if got[p] != want[p]]
+    different = [p for p in PROPERTIES if got[p] != want[p]] + (["chroma location"] if location(out) != location(source) else [])
     frames = str(len(got["times"])) if len(got["times"]) == len(want["times"]) == encoded.frames else f"{len(want['times'])} -> {len(got['times'])}"
     tracks = f"{len(got['tracks'])} of {len(want['tracks'])}" if want["tracks"] else "none"
     packets = sum(t["count"] for t in want["tracks"])
@@ -61,7 +68,7 @@ def main() -> None:
             source = make_named(folder, file) if isinstance(file, str) else file
             lines.append(compare(source, folder))
             print(*lines[-1], sep=" | ", flush=True)
-    head = ["file", "frames", "times", "tracks", "their packets (count)", "tags", "chapters", "size, aspect, colour, rotation, HDR, depth", "notes of the program"]
+    head = ["file", "frames", "times", "tracks", "their packets (count)", "tags", "chapters", "size, aspect, colour, chroma location, rotation, HDR, depth", "notes of the program"]
     table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines])
     text = (
         f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind; written by `tools/roundtrip.py`. The first are those of tests/data,\n"

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from .budget import as_lines, budget, frame_line
-from .colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, name
+from .colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from .container import VERSION
 from .decoder import check_model, frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
@@ -15,7 +15,8 @@ from .metrics import psnr_yuv
 from .options import Limits
 from .tracks import StoredTracks
 
-_COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES}
+_COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES, "chroma_location": LOCATIONS}
+_BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 _LINE_MEMORY = 1024  # bytes that what is said of a GOP takes, at most
 
 
@@ -97,12 +98,20 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
         } | ({"bits": budget(reader, pictures)} if bits else {})
 
 
+def curve(values: list[float], width: int = 80) -> str:
+    """A line of bars for numbers in their order, of at most ``width`` of them, each the mean of as many as fall upon it."""
+    parts = [values[i * len(values) // n : (i + 1) * len(values) // n] for n in (min(width, len(values)),) for i in range(n)]
+    means = [sum(p) / len(p) for p in parts]
+    low, high = min(means), max(means)
+    return "".join(_BARS[round((m - low) / (high - low) * (len(_BARS) - 1)) if high > low else -1] for m in means)
+
+
 def as_text(d: dict[str, Any], frames: bool = False) -> str:
     """The dict of :func:`describe` for people; with ``frames`` a line for each whose bits are known."""
     lines = [
         f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {d['frames']} frames in {len(d['gops'])} GOPs, {d['seconds']:.3f} s",
         f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
-        "  colour: " + ", ".join(f"{k} {name(_COLOURS[k], v) if k in _COLOURS else v}" for k, v in d["colour"].items()),
+        "  colour: " + ", ".join(f"{k} {name(_COLOURS[k], v)}" for k, v in d["colour"].items()),
         f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
     ]
     lines += [f"  {key}: {value}" for key, value in d["tags"].items()]
@@ -113,6 +122,9 @@ def as_text(d: dict[str, Any], frames: bool = False) -> str:
     if d["psnr"]:
         kbps = f"{d['kbps']:.2f} kbps, " if d["kbps"] else ""
         lines.append(f"  {kbps}{d['bpp']:.5f} bpp; PSNR {d['psnr']['yuv']:.3f} dB (Y {d['psnr']['y']:.3f}, U {d['psnr']['u']:.3f}, V {d['psnr']['v']:.3f})")
+    if len(d["gops"]) > 1:
+        quality = [g["psnr"] for g in d["gops"]]
+        lines.append(f"  {curve(quality)} PSNR of the GOPs, {min(quality):.2f} to {max(quality):.2f} dB")
     for i, g in enumerate(d["gops"]):
         lines.append(f"  GOP {i}: frames {g['first_frame']} to {g['first_frame'] + g['frames'] - 1}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
         if frames:

@@ -13,6 +13,7 @@ import av.error
 import av.filter
 import numpy as np
 
+from . import siting
 from .container import StreamHeader
 from .errors import OutputError, UsageError
 from .options import TrackChoice
@@ -185,8 +186,9 @@ class VideoSink:
         if h.rate is None and rate > 1000:
             rate = Fraction(25)
         aspect = f"{sar.numerator}:{sar.denominator}" if sar else "0:0"
+        tag = siting.Y4M.get(h.chroma_location, _Y4M[self._format]) if self._format == "yuv420p" else _Y4M[self._format]
         colour = {1: " XCOLORRANGE=LIMITED", 2: " XCOLORRANGE=FULL"}.get(h.range, "")
-        return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} Ip A{aspect} C{_Y4M[self._format]}{colour}\n".encode()
+        return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} Ip A{aspect} C{tag}{colour}\n".encode()
 
     @property
     def notes(self) -> list[str]:
@@ -202,6 +204,8 @@ class VideoSink:
         self._container = av.open("file:" + self.path, "w", options=flags)
         rate = h.rate or min(Fraction(1000), 1 / h.time_base)
         defaults = dict(_CODEC_DEFAULTS.get(self.codec, {}))
+        if self._format.startswith("yuv420p"):
+            defaults |= siting.encoder_options(h.chroma_location)
         if self.codec == "ffv1" and min(h.width, h.height) < 64:
             defaults["slices"] = "1"  # ffv1 refuses small pictures with the number it chooses itself
         if description.mastering or description.light:

@@ -63,7 +63,7 @@ class _Bytes:
         return -1
 
 
-def _ebml(data: _Bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
+def ebml(data: _Bytes | bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
     """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``; None for what is no element."""
     if pos >= end or data[pos] < 0x10:
         return None
@@ -81,7 +81,7 @@ def _ebml(data: _Bytes, pos: int, end: int) -> tuple[int, int, int | None] | Non
 
 def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
     """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and what follows has another one."""
-    first = _ebml(data, begin, stop)
+    first = ebml(data, begin, stop)
     if first is None or first[0] != _CRC or first[2] != first[1] + 4 or first[2] > stop:
         return False
     crc = 0
@@ -91,8 +91,8 @@ def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
 
 
 def _matroska(data: _Bytes, size: int) -> Iterator[int]:
-    head = _ebml(data, 0, size)
-    segment = _ebml(data, head[2], size) if head is not None and head[2] is not None and head[0] == _EBML else None
+    head = ebml(data, 0, size)
+    segment = ebml(data, head[2], size) if head is not None and head[2] is not None and head[0] == _EBML else None
     if segment is None or segment[0] != _SEGMENT:
         yield 0
         return
@@ -101,7 +101,7 @@ def _matroska(data: _Bytes, size: int) -> Iterator[int]:
         yield size
         end = size
     while pos < end:
-        element = _ebml(data, pos, end)
+        element = ebml(data, pos, end)
         if element is None or element[0] not in _TOP | _ANYWHERE or (element[2] is None and element[0] != _CLUSTER):
             if element is not None and element[0] == _EBML:
                 return  # another file behind the first
@@ -123,7 +123,7 @@ def _matroska(data: _Bytes, size: int) -> Iterator[int]:
         whole = True
         at, limit = begin, min(end, stop) if stop is not None else end
         while at < limit:
-            child = _ebml(data, at, limit)
+            child = ebml(data, at, limit)
             if stop is None and child is not None and child[0] in _TOP:
                 break
             if child is None or child[0] not in _IN_CLUSTER or child[2] is None or child[2] > limit:

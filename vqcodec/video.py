@@ -14,6 +14,7 @@ import av.error
 import numpy as np
 from av.stream import Disposition
 
+from . import siting
 from .colour import Colour
 from .container import MAX_FRACTION
 from .errors import InputError, LimitError, UsageError
@@ -195,7 +196,6 @@ class VideoSource:
         self.rotation = -int(frame.rotation) % 360 // 90 * 90  # FFmpeg counts anticlockwise
         self.primaries, self.transfer, self.matrix = (int(n) & 0xFF for n in (frame.color_primaries, frame.color_trc, frame.colorspace))
         self.range = int(frame.color_range) if int(frame.color_range) in (1, 2) else 0
-        self.chroma_location = 0  # not told by PyAV
         fmt = frame.format
         self._format_name = fmt.name
         self.bit_depth = max(8, min(16, max((c.bits for c in fmt.components), default=8)))
@@ -206,6 +206,8 @@ class VideoSource:
         if self._rgb:
             self.matrix, self.range = (1 if self.height >= 720 else 6), 1
         converted = fmt.name not in _DIRECT
+        location = siting.of_y4m(self._first_bytes()) if self._container.format.name == "yuv4mpegpipe" else siting.of_stream(self._stream)
+        self.chroma_location = siting.after_conversion(location, fmt) if converted else location
         self._retag()
         self.description = self._description(frame, converted)
         if converted:
@@ -383,16 +385,18 @@ class VideoSource:
             self.warnings.append(f"{self.corrupt} frames of the source are damaged or missing")
         self.close()
 
+    def _first_bytes(self) -> bytes:
+        if self._pipe is not None:
+            return self._pipe.start
+        with open(self.path, "rb") as f:
+            return f.read(4096)
+
     def _cut_y4m(self) -> bool:
         """Whether a y4m file ends within a frame, which FFmpeg doesn't tell."""
         if self._container.format.name != "yuv4mpegpipe":
             return False
-        if self._pipe is not None:
-            start, size = self._pipe.start, self._pipe.count
-        else:
-            with open(self.path, "rb") as f:
-                start, size = f.read(4096), os.path.getsize(self.path)
-        head, sign, rest = start.partition(b"\n")
+        size = self._pipe.count if self._pipe is not None else os.path.getsize(self.path)
+        head, sign, rest = self._first_bytes().partition(b"\n")
         if not sign or not rest.startswith(b"FRAME\n"):
             return False  # frames with parameters of their own have no common length
         parts = av.VideoFormat(self._format_name, self.width, self.height).components

@@ -31,7 +31,7 @@ from .pictures import to_bgr
 from .store import Store, key_of
 
 OURS = "vqcodec"
-FORMAT = 1  # of the records; another number measures everything anew
+FORMAT = 2  # of the records and pictures; another number measures everything anew
 # quality measures that BD-rates are given for: title, and how to read it from a point
 MEASURES: dict[str, tuple[str, Callable[[dict[str, Any]], float | None]]] = {
     "psnr": (f"PSNR {WEIGHTED}, mean of frames", lambda p: p["psnr_mean_of_frames"][WEIGHTED]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -66,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: list[str]) -> tuple[int, str | None]:
     """Exit code, and the sentence of an error."""
     logging.basicConfig(format="vqcodec: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a tag that the terminal has no letters for is no fault
     try:
         signal.signal(signal.SIGTERM, _terminate)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup stays nohup
