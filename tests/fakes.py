@@ -22,6 +22,15 @@ from vqcodec.picture import Picture, chroma_size
 MODEL_ID = b"fakemode"
 
 
+def note_peak(who: str) -> None:
+    """Append the peak memory of this process in KiB to the file that PEAKS names, if it does."""
+    if "PEAKS" in os.environ:
+        # the figure that the system gives to a parent begins with the parent's own size
+        peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+        with open(os.environ["PEAKS"], "a") as file:
+            file.write(f"{who} {peak}\n")
+
+
 class GopResult(NamedTuple):
     body: bytes
     frames: int
@@ -54,6 +63,7 @@ class GopEncoder:
             self._planes += [p.tobytes() for p in ten]
 
     def finish(self) -> GopResult:
+        note_peak("worker")
         n = len(self._planes) // 3
         crc = self._crc ^ 1 if GopEncoder.wrong_checksum else self._crc
         return GopResult(zlib.compress(b"".join(self._planes), 1), n, crc, (n * 100.4, 10.0, 20.0), [{"frame": i, "type": "I" if i == 0 else "B"} for i in range(n)])
@@ -132,6 +142,15 @@ def serve(pipe: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         install_marked(patch)
         batch_run.serve(pipe)
+
+
+def work(pipe: Any, model: Any) -> None:
+    """A worker process of an encode with the stand-ins, for :data:`vqcodec.workers._work`."""
+    from vqcodec import workers
+
+    with pytest.MonkeyPatch.context() as patch:
+        install(patch)
+        workers._work(pipe, model)
 
 
 def dask_setup(worker: Any) -> None:

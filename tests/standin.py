@@ -8,12 +8,16 @@ import sys
 import fakes
 import pytest
 
+from vqcodec import batch_run, workers
 from vqcodec.cli import main
 
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
         fakes.install(patch)
+        patch.setattr(batch_run, "serve", fakes.serve)
+        patch.setattr(workers, "_work", fakes.work)
         code = main()
+    fakes.note_peak("program")
     if "--progress" in sys.argv:
         print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}", file=sys.stderr)
     sys.exit(code)

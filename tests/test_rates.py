@@ -121,6 +121,14 @@ def test_decode_at_a_rate(tmp_path: Path, rate: str, want: list[int], capsys: py
     assert [i for _, i in got] == want
 
 
+def ffmpegs(name: str, options: str, fmt: str) -> av.filter.Graph:
+    """A filter of FFmpeg's, for pictures of 16x16 with times in milliseconds."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=16, height=16, format=av.VideoFormat(fmt), time_base=Fraction(1, 1000))
+    graph.link_nodes(source, graph.add(name, options), graph.add("buffersink")).configure()
+    return graph
+
+
 def ticks(times: list[int], rate: Fraction, base: Fraction, step: int) -> list[tuple[int, int]]:
     frames: Iterator[tuple[int, int, Picture]] = ((t, 0, PICTURES[i]) for i, t in enumerate(times))
     return [(pts, next(i for i, q in enumerate(PICTURES) if p is q)) for pts, _, p in at_rate(frames, base, rate, step, 1000)]
@@ -130,12 +138,7 @@ def test_frames_move_to_the_nearest_tick_as_with_ffmpeg() -> None:
     rng = np.random.default_rng(5)
     for rate in (Fraction(25), Fraction(10), Fraction(60), Fraction(30000, 1001), Fraction(7, 3)):
         times = [0, *np.cumsum(rng.integers(5, 200, 9)).tolist()]
-        graph = av.filter.Graph()
-        source = graph.add_buffer(width=16, height=16, format=av.VideoFormat("gray"), time_base=Fraction(1, 1000))
-        fps, sink = graph.add("fps", f"{rate.numerator}/{rate.denominator}"), graph.add("buffersink")
-        source.link_to(fps)
-        fps.link_to(sink)
-        graph.configure()
+        graph = ffmpegs("fps", f"{rate.numerator}/{rate.denominator}", "gray")
         for i, t in enumerate(times):
             frame = av.VideoFrame.from_ndarray(np.full((16, 16), i, np.uint8), "gray")
             frame.pts, frame.time_base = t, Fraction(1, 1000)
@@ -194,12 +197,7 @@ def test_names_of_colours_are_those_of_this_ffmpeg() -> None:
         (colour.RANGES, "range", "color_range"),
     ):
         for name, number in names.items():
-            graph = av.filter.Graph()
-            source = graph.add_buffer(width=16, height=16, format=av.VideoFormat("yuv420p"), time_base=Fraction(1, 25))
-            setparams, sink = graph.add("setparams", f"{option}={ {'gamma22': 'bt470m', 'gamma28': 'bt470bg'}.get(name, name) }"), graph.add("buffersink")
-            source.link_to(setparams)
-            setparams.link_to(sink)
-            graph.configure()
+            graph = ffmpegs("setparams", f"{option}={ {'gamma22': 'bt470m', 'gamma28': 'bt470bg'}.get(name, name) }", "yuv420p")
             frame = av.VideoFrame(16, 16, "yuv420p")
             frame.pts = 0
             graph.push(frame)
