@@ -171,11 +171,22 @@ class FrameEncoder(FrameCoder):
         return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
 
     def _detail(self, source: Planes, planes: Planes, m: _Motion, blocks: np.ndarray, aim: int) -> _Detail:
+        d = self._choose(source, planes, m, blocks, aim, m.bits)
+        if m.planes is not None or d.step < 0:
+            return d
+        # the contexts of an I frame have seen nothing yet: choose again by what the first choice makes of them
+        contexts = m.contexts.copy()
+        scratch = tuple(p.copy() for p in planes)
+        detail.encode_detail(entropy.encoder_state(), np.empty(m.stream.size, np.uint8), contexts, d.step, detail.STEP_TABLE[d.step], blocks, d.skip, d.levels, scratch)
+        contexts[:, 0] = contexts[:, 1]  # the slow estimates: the fast ones know the last cells only
+        return self._choose(source, planes, m, blocks, aim, _bit_costs(contexts))
+
+    def _choose(self, source: Planes, planes: Planes, m: _Motion, blocks: np.ndarray, aim: int, bits: np.ndarray) -> _Detail:
         step, worth = self.rate.detail(aim)
         worth *= self.rate.detail_key_worth if m.level < 2 else self.rate.detail_worth
         skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
         cost = np.empty(skip.shape)
-        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, blocks, m.bits, skip, levels, cost)
+        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, blocks, bits, skip, levels, cost)
         return _Detail(step if gain > DETAIL_BITS else -1, skip, levels, cost)
 
     def _quantise(self, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> _Latent:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from . import temporal_filter
 from .bits import Reader, Writer
 from .errors import DamageError
-from .frame import Coded, FrameCoder, pad
+from .frame import Coded, FrameCoder, Planes, pad
 from .frame_encoder import FrameEncoder
 from .options import automatic_batch
 from .picture import Picture, chroma_size, plane8
@@ -135,24 +136,39 @@ class GopEncoder:
         self.coder = FrameEncoder(codec, width, height, rate, stats)
         self.width, self.height = width, height
         self.q, self.target = qualities(crf), targets(crf)
-        self.pool, self.count, self.closed = _Pool(), 0, False
+        self.pool = _Pool()
+        self.given, self.count, self.closed = 0, 0, False  # pictures added, those of them that are coded
+        self.waiting: list[Picture] = []
+        self.behind: list[Picture] = []  # the last pictures coded
         self.parts: list[bytes] = []
         self.crc, self.sse, self.stats = 0, [0.0, 0.0, 0.0], []  # type: ignore[var-annotated]
 
     def add(self, pictures: list[Picture]) -> None:
-        """First one picture, the I frame; then 16 at a time in display order, only the last time fewer."""
+        """First one picture, the I frame; then 16 at a time in display order, only the last time fewer.
+
+        They are coded when the next ones are there, which a key frame is filtered with, or at the end.
+        """
         n = len(pictures)
-        if n == 0 or self.closed or n > (1 if self.count == 0 else MINI_GOP):
-            raise ValueError(f"{n} pictures at frame {self.count} of the GOP")
-        self.closed = self.count > 0 and n < MINI_GOP
-        slots = [Slot(0, 0, ())] if self.count == 0 else mini_gop(self.count - 1, n, self.pool.keys[-2] if len(self.pool.keys) > 1 else None)
+        if n == 0 or self.closed or n > (MINI_GOP if self.given else 1):
+            raise ValueError(f"{n} pictures at frame {self.given} of the GOP")
+        self.closed = self.given > 0 and n < MINI_GOP
+        if self.waiting:
+            self._code(self.waiting, pictures[: temporal_filter.REACH])
+        self.waiting, self.given = list(pictures), self.given + n
+
+    def _code(self, pictures: list[Picture], following: list[Picture]) -> None:
+        """Encode a mini-GOP, or the I frame alone."""
+        n = len(pictures)
+        slots = mini_gop(self.count - 1, n, self.pool.keys[-2] if len(self.pool.keys) > 1 else None) if self.count else [Slot(0, 0, ())]
         first = self.count
         streams: dict[int, bytes] = {}
         done: dict[int, Picture] = {}
         rows: dict[int, dict[str, Any]] = {}
         uses = Counter(r for s in slots for r in s.refs)
+        opening = self._filtered(self.behind + pictures + following, len(self.behind) + n - 1, slots[0].level)
+        source_of = lambda frame: opening if frame == slots[0].frame else pad(pictures[frame - first], self.width, self.height)
         for level in sorted({s.level for s in slots}):
-            for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], pictures, first, uses, slots[0].frame):
+            for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], source_of, uses, slots[0].frame):
                 source = pictures[s.frame - first]
                 self.pool.frames[s.frame] = coded
                 streams[s.frame] = data
@@ -167,29 +183,36 @@ class GopEncoder:
             self.crc = checksum_update(self.crc, done[f])
         self.stats += [rows[f] for f in sorted(rows)]
         self.count += n
+        self.behind = (self.behind + pictures)[-temporal_filter.REACH :]
         self.pool.close(self.count - 1)
 
-    def _level(self, slots: list[Slot], pictures: list[Picture], first: int, uses: Counter[int], key: int) -> Iterator[tuple[Slot, tuple[Coded, bytes, dict[str, Any]]]]:
+    def _filtered(self, around: list[Picture], at: int, level: int) -> Planes:
+        """Source of an I or key frame, the one ``at`` that place of those around it."""
+        source = pad(around[at], self.width, self.height)
+        near = range(max(0, at - temporal_filter.REACH), min(len(around), at + temporal_filter.REACH + 1))
+        neighbours = [(i - at, pad(around[i], self.width, self.height)) for i in near if i != at]
+        return temporal_filter.filtered(source, neighbours, self.target[level], self.coder.rate.filter_strength)
+
+    def _level(self, slots: list[Slot], source_of: Callable[[int], Planes], uses: Counter[int], key: int) -> Iterator[tuple[Slot, tuple[Coded, bytes, dict[str, Any]]]]:
         """Encode the frames of a level, as many at once as torch has threads and memory should hold."""
         import torch
 
         many = max(1, min(torch.get_num_threads(), SIDE_BY_SIDE // (self.width * self.height)))
         for i in range(0, len(slots), many):
             same = slots[i : i + many]
-            yield from zip(same, self._encode(same, pictures, first), strict=True)
+            yield from zip(same, self._encode(same, source_of), strict=True)
             # the interpolated phases of a reference are large: drop them with their last use (the key frame opens the next mini-GOP)
             uses.subtract(r for s in same for r in s.refs)
             for r in (r for s in same for r in s.refs):
                 if uses[r] == 0 and r != key:
                     self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
 
-    def _encode(self, slots: list[Slot], pictures: list[Picture], first: int) -> list[tuple[Coded, bytes, dict[str, Any]]]:
+    def _encode(self, slots: list[Slot], source_of: Callable[[int], Planes]) -> list[tuple[Coded, bytes, dict[str, Any]]]:
         """Frames of one level, which don't refer to each other, side by side. torch's thread count, which is the process', is 1 meanwhile."""
         import torch
 
         def one(s: Slot) -> tuple[Coded, bytes, dict[str, Any]]:
-            source = pad(pictures[s.frame - first], self.width, self.height)
-            return self.coder.encode(source, s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level])
+            return self.coder.encode(source_of(s.frame), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level])
 
         if len(slots) == 1:
             return [one(slots[0])]
@@ -204,6 +227,9 @@ class GopEncoder:
             torch.set_num_threads(threads)
 
     def finish(self) -> GopResult:
+        if self.waiting:
+            self._code(self.waiting, [])
+            self.waiting = []
         w = Writer()
         for q in self.q:
             w.u8(q)
