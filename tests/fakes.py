@@ -62,7 +62,7 @@ class GopEncoder:
             self._crc = checksum_update(self._crc, ten)
             self._planes += [p.tobytes() for p in ten]
 
-    def finish(self) -> GopResult:
+    def finish(self, cut: bool = False) -> GopResult:
         note_peak("worker")
         n = len(self._planes) // 3
         crc = self._crc ^ 1 if GopEncoder.wrong_checksum else self._crc

@@ -161,7 +161,7 @@ class Sized(fakes.GopEncoder):
             self._sizes.append(round(contrast * (1 if self._sizes else 4) * math.exp(0.06 * self._x - 0.0003 * (self._x - 40) ** 2)) + 4)
             self._error += contrast * 10 ** (-0.028 * (self._x - 60))
 
-    def finish(self) -> fakes.GopResult:
+    def finish(self, cut: bool = False) -> fakes.GopResult:
         n = len(self._sizes)
         body = b"".join(s.to_bytes(4, "little") for s in self._sizes) + bytes(sum(self._sizes) - 4 * n)
         return fakes.GopResult(body, n, self._crc, (self._error * W * H, self._error * 99, self._error * 88), [])

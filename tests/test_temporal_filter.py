@@ -7,7 +7,7 @@ import pytest
 from clips import moving
 
 from vqcodec.frame import Planes, pad
-from vqcodec.gop import GopEncoder
+from vqcodec.gop import GopEncoder, checksum_update, decode_gop
 from vqcodec.picture import Picture
 from vqcodec.rate import RateParameters
 from vqcodec.temporal_filter import REACH, filtered
@@ -83,3 +83,20 @@ def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_sou
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         unfiltered.add(pictures)
     assert unfiltered.finish().body != result.body
+
+
+@pytest.mark.parametrize(("given", "coded"), [((1,), 1), ((1, 16), 1), ((1, 16, 16), 17)])
+def test_a_gop_that_is_cut_leaves_out_what_waits(tiny_codec: Any, given: tuple[int, ...], coded: int) -> None:
+    clip = moving(64, 64, sum(given))
+    encoder = GopEncoder(tiny_codec, 64, 64, 34)
+    at = 0
+    for n in given:
+        encoder.add(clip[at : at + n])
+        at += n
+    result = encoder.finish(cut=True)
+    out = list(decode_gop(tiny_codec, result.body, coded, 64, 64))
+    assert result.frames == len(out) == coded == len(result.stats)
+    crc = 0
+    for p in out:
+        crc = checksum_update(crc, p)
+    assert crc == result.checksum

@@ -226,8 +226,9 @@ class GopEncoder:
         finally:
             torch.set_num_threads(threads)
 
-    def finish(self) -> GopResult:
-        if self.waiting:
+    def finish(self, cut: bool = False) -> GopResult:
+        """The GOP of all pictures added. With ``cut`` those that are not coded yet are left out, so that it is there at once; but for the I frame."""
+        if self.waiting and not (cut and self.count):
             self._code(self.waiting, [])
             self.waiting = []
         w = Writer()

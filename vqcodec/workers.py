@@ -52,8 +52,8 @@ class Model:
         return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset], self.stats)
 
 
-def _finish(encoder: Any) -> Result:
-    r = encoder.finish()
+def _finish(encoder: Any, cut: bool = False) -> Result:
+    r = encoder.finish(cut)
     return Result(r.body, r.frames, r.checksum, r.sse, r.stats)
 
 
@@ -86,7 +86,7 @@ class Local:
         self._key = -1
         self._encoder: Any = None
         self._done: deque[tuple[int, Result]] = deque()
-        self.pending = 0  # frames coded of unfinished GOPs
+        self.pending = 0  # frames taken of unfinished GOPs
 
     def ready(self, timeout: float) -> bool:
         """Whether a new GOP may begin."""
@@ -103,8 +103,8 @@ class Local:
         if ends:
             self._done.append((key, self._finish()))
 
-    def _finish(self) -> Result:
-        result, self._encoder, self.pending = _finish(self._encoder), None, 0
+    def _finish(self, cut: bool = False) -> Result:
+        result, self._encoder, self.pending = _finish(self._encoder, cut), None, 0
         return result
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
@@ -118,14 +118,14 @@ class Local:
 
     def cut(self, key: int) -> Result | None:
         """End a GOP with the pictures coded so far; its result, None where there are none."""
-        return self._finish() if self.coded(key) else None
+        return self._finish(cut=True) if self.coded(key) else None
 
     def close(self) -> None:
         """Stop; repeated calls do nothing."""
 
 
 def _work(pipe: Any, model: Model) -> None:
-    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result."""
+    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result; an end without pictures cuts the GOP."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(model.threads)
     encoder: Any = None
@@ -139,7 +139,7 @@ def _work(pipe: Any, model: Model) -> None:
                 encoder.add(pictures)
             answer: Any = len(pictures)
             if ends:
-                answer, encoder = encoder and _finish(encoder), None
+                answer, encoder = encoder and _finish(encoder, cut=not pictures), None
             pipe.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the program is gone
