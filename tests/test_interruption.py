@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import child
 import pytest
@@ -20,10 +22,13 @@ from fakes import fake_network  # noqa: F401
 
 from vqcodec.cli import main
 from vqcodec.decoder import decode
-from vqcodec.encoder import read_ahead
+from vqcodec.encoder import encode, read_ahead
 from vqcodec.interrupt import Interrupt
+from vqcodec.picture import Picture
+from vqcodec.progress import ProgressEvent
 from vqcodec.scan import ContainerReader
 from vqcodec.video import VideoSource
+from vqcodec.workers import Local, Model, Result, code_gop
 
 AT_ONCE = 2.0  # seconds
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -76,6 +81,42 @@ def test_ctrl_c_closes_the_file(tmp_path: Path, clip: Path, out: Path, lines: in
         code, err = end(process)
     assert code == 130 and f"holds the first {frames} frames of about 90" in err, err
     assert os.listdir(out.parent) == ["a.vqv"]
+    check_part(out, clip, frames, tmp_path)
+
+
+class _FirstIsLast(Local):
+    """Codes GOPs as they come, but the first, which takes until it is cut: so many of its mini-GOPs are coded by then."""
+
+    parts = 0
+
+    def __init__(self, model: Model, jobs: int, warn: Any) -> None:
+        super().__init__(model, None)
+        self._first: list[list[Picture]] = []
+
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
+        if key:
+            super().add(key, pictures, ends)
+        else:
+            self._first.append(pictures)
+
+    def cut(self, key: int) -> Result | None:
+        return super().cut(key) if key else code_gop(self._model.encoder(None, 30), self._first[: self.parts])
+
+
+@pytest.mark.usefixtures("fake_network")
+@pytest.mark.parametrize(("parts", "frames"), [(2, 17), (3, 57)])
+def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(tmp_path: Path, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, parts: int, frames: int) -> None:
+    """With several workers later GOPs can be finished before an earlier one. Statistics are those of the frames in the file."""
+    monkeypatch.setattr("vqcodec.encoder.Pool", _FirstIsLast)
+    monkeypatch.setattr(_FirstIsLast, "parts", parts)
+    interrupt = Interrupt()
+
+    def progress(event: ProgressEvent) -> None:
+        interrupt.requested |= event.frames > 21  # the second GOP is finished, 17 frames of the third are taken
+
+    report = encode(clip, out, gop=20, jobs=2, stats=str(tmp_path / "stats"), progress=progress, interrupt=interrupt)
+    rows = [json.loads(line) for line in (tmp_path / "stats").read_text().splitlines()]
+    assert report.stopped and report.frames == frames and [r["first"] + r["frame"] for r in rows] == list(range(frames))
     check_part(out, clip, frames, tmp_path)
 
 

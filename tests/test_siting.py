@@ -46,9 +46,14 @@ def probed(path: Path) -> str:
     return str(result["streams"][0].get("chroma_location", "unspecified"))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind, codec, options", [("a.mkv", "libx264", {}), ("a.mp4", "libx265", X265), ("a.mkv", "ffv1", {}), ("a.webm", "libvpx-vp9", {})])
-def test_the_location_comes_back(tmp_path: Path, name: str, kind: str, codec: str, options: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "kind, codec, options, name",
+    [
+        *((*f, n) for f in [("a.mkv", "libx264", {}), ("a.mp4", "libx265", X265), ("a.mkv", "ffv1", {}), ("a.webm", "libvpx-vp9", {})] for n in NAMES),
+        *(("a.mp4", "libsvtav1", {}, n) for n in ("left", "topleft")),  # AV1 has no others
+    ],
+)
+def test_the_location_comes_back(tmp_path: Path, kind: str, codec: str, options: dict[str, str], name: str) -> None:
     source = make(tmp_path / kind, frames=3, codec=codec, options=options | {"chroma_sample_location": name})
     out = tmp_path / f"out{source.suffix}"
     more = ["--vcodec-opts", ":".join(f"{k}={v}" for k, v in options.items())] if options else []

@@ -210,9 +210,8 @@ class Journal:
             raise DamageError(f"{self.output}: its unfinished file was changed or damaged at byte {offset}")
         return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
 
-    def gops(self, labels: Mapping[int, str]) -> Iterator[GopPayload]:
-        """GOPs from frame 0 on in the order of display, those with the ``labels`` (by first frame, else none), up to the first that isn't there."""
-        frame = 0
+    def gops(self, labels: Mapping[int, str], frame: int = 0) -> Iterator[GopPayload]:
+        """GOPs from a frame on in the order of display, those with the ``labels`` (by first frame, else none), up to the first that isn't there."""
         while self.has(frame, label := labels.get(frame, "")):
             gop = self.read(frame, label)
             yield gop

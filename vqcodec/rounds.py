@@ -210,7 +210,7 @@ class Pipeline:
             gop, rows = self._rows.pop(self._rows_at)
             for i, row in enumerate(rows):
                 self._stats.write((json.dumps({"gop": self._rows_gop, "pts": gop.pts[i] if i < len(gop.pts) else None, "first": gop.first} | row) + "\n").encode())
-            self._rows_at += len(gop.pts)
+            self._rows_at += len(rows)  # behind a GOP that was cut short nothing follows
             self._rows_gop += 1
 
     def _version(self, key: int) -> Round:
@@ -219,15 +219,19 @@ class Pipeline:
         return next((r for r in rounds if self._journal.has(key, self._label(key, r))), self._round)
 
     def write(self, file: BinaryIO, extras: Extras) -> None:
-        """Write the finished GOPs, in order, as a .vqv file, and report on them. After an interrupt the GOP that follows them ends where it is."""
+        """Write the finished GOPs, in order, as a .vqv file, and report on them. After an interrupt a GOP that is missing ends where it is; if that is whole, others follow."""
         versions = {key: self._version(key) for key in self._spans} or {0: self._round}
         frames = {key: self._spans[key][0] if key in self._spans else 1 for key in versions}
         self._report.crf = sum(n * versions[key].of(key) for key, n in frames.items()) / sum(frames.values())
         labels = {key: self._label(key, version) for key, version in versions.items()}
         out = Output(file, replace(self._header, crf=round(self._report.crf)), self._step, self._report, extras)
-        for gop in self._journal.gops(labels):
-            out.put(gop, self._sse.get(out.frames, gop.sse))
-        if (last := self._open.get(out.frames)) and (result := self._coder.cut(out.frames)):
+        while True:
+            for gop in self._journal.gops(labels, out.frames):
+                out.put(gop, self._sse.get(out.frames, gop.sse))
+            last = self._open.get(out.frames)
+            result = self._coder.cut(out.frames) if last else None
+            if last is None or result is None:
+                break
             self._write_stats(last, result)
             out.put(last.payload(result, self._step), result.sse)
         out.finish(self.complete)

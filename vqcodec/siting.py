@@ -36,7 +36,7 @@ def of_stream(stream: Any) -> int:
     written = io.BytesIO()
     try:
         with av.open(written, "w", format="matroska") as out:
-            out.add_stream_from_template(stream)
+            out.add_stream_from_template(stream, opaque=True)  # else an encoder is wanted of the name that the decoder has, such as libdav1d
             out.start_encoding()
     except (av.error.FFmpegError, ValueError):
         return 0  # no codec of Matroska's

@@ -113,7 +113,7 @@ class Local:
             yield self._done.popleft()
 
     def coded(self, key: int) -> int:
-        """Frames coded of a GOP that is begun and not finished."""
+        """Frames taken of a GOP that is begun and not finished: an encoder holds the last ones back until it sees what follows."""
         return self.pending if self._encoder is not None and key == self._key else 0
 
     def cut(self, key: int) -> Result | None:
@@ -243,7 +243,7 @@ class Pool:
 
     @property
     def pending(self) -> int:
-        """Frames coded of unfinished GOPs."""
+        """Frames taken of unfinished GOPs."""
         return sum(task.coded for task in self._tasks.values())
 
     def ready(self, timeout: float) -> bool:
@@ -307,15 +307,13 @@ class Pool:
             yield self._waiting.popleft()
 
     def coded(self, key: int) -> int:
-        """Frames coded of a GOP that is begun and not finished."""
+        """Frames taken of a GOP that is begun and not finished."""
         return self._tasks[key].coded if key in self._tasks else 0
 
     def cut(self, key: int) -> Result | None:
-        """End a GOP after the pictures that its worker has; its result, None where there are none."""
-        task = self._tasks.get(key)
-        if task is None:
-            return None
-        task.end()
+        """End a GOP after the pictures that its worker has coded, or is coding; its result, None where there are none."""
+        if task := self._tasks.get(key):
+            task.end()
         while key in self._tasks:
             self._wait(0.2)
         return next((result for k, result in self._waiting if k == key), None)
