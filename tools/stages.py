@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""What an encoder and a decoder spend their time on, by stage: `python tools/stages.py CLIP [--frames 33] [--crf 28]`, one thread, start-up left out.
+
+A GOP is coded once to warm up and once measured. Times are exclusive: what a stage calls that is a stage of its own counts there only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from vqcodec import detail, direct, frame, frame_encoder, gop, quantizer, temporal_filter, weights
+from vqcodec.motion import search
+from vqcodec.nets.prior import Prior
+from vqcodec.nets.synthesis import Synthesis
+from vqcodec.picture import Picture
+from vqcodec.training.data import read_clip
+
+SPENT: defaultdict[str, float] = defaultdict(float)
+RUNNING: list[tuple[str, list[float]]] = []  # stages that run, each with the time spent in stages inside
+REFINEMENT = "refinement: gradients"
+
+
+def staged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, its own time added to that of a stage."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        if name == "synthesis net" and RUNNING and RUNNING[-1][0] == REFINEMENT:  # its smooth twin
+            return function(*args, **options)
+        begin, inside = time.perf_counter(), [0.0]
+        RUNNING.append((name, inside))
+        try:
+            return function(*args, **options)
+        finally:
+            RUNNING.pop()
+            whole = time.perf_counter() - begin
+            SPENT[name] += whole - inside[0]
+            if RUNNING:
+                RUNNING[-1][1][0] += whole
+
+    return run
+
+
+def wrap(owner: Any, stage: str, *names: str) -> None:
+    for name in names:
+        setattr(owner, name, staged(stage, getattr(owner, name)))
+
+
+def instrument() -> None:
+    """Replace what belongs to a stage by what measures it."""
+    wrap(temporal_filter, "temporal filter", "filtered")
+    wrap(search, "motion: starting vectors", "optical_flow", "coarse_vectors")
+    wrap(search, "motion: interpolated phases", "phases")
+    wrap(search, "motion: search and decision", "search")
+    wrap(frame, "motion compensation", "compensate")
+    wrap(frame, "entropy decoding of motion", "decode_motion")
+    wrap(frame_encoder.FrameEncoder, "analysis net", "_analyse")
+    wrap(frame_encoder.FrameEncoder, REFINEMENT, "_refine")
+    wrap(quantizer, "quantiser: search of indices", "search_half", "search_hyper")
+    wrap(quantizer, "entropy coding of latents", "encode_half", "encode_hyper", "decode_half", "decode_hyper")
+    wrap(detail, "detail: choice of levels", "choose")
+    wrap(detail, "detail: entropy coding", "encode_detail", "decode_detail")
+    wrap(direct, "direct blocks: choice", "choose")
+    wrap(Prior, "prior net", "context", "first", "second")
+    wrap(Synthesis, "synthesis net", "__call__")
+
+
+def report(what: str, frames: int, whole: float) -> None:
+    print(f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n")
+    print("| stage | ms a frame | share |\n|---|---|---|")
+    SPENT["the rest"] = whole - sum(SPENT.values())
+    for name, seconds in sorted(SPENT.items(), key=lambda i: -i[1]):
+        print(f"| {name} | {1000 * seconds / frames:.1f} | {100 * seconds / whole:.1f} % |")
+    print()
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("clip", type=Path)
+    ap.add_argument("--frames", type=int, default=33)
+    ap.add_argument("--crf", type=float, default=28)
+    a = ap.parse_args()
+    torch.set_num_threads(1)
+    codec = weights.load_codec(None, "cpu", 1)
+    pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(a.clip, limit=a.frames)]
+    h, w = pictures[0].y.shape
+
+    def encode(some: list[Picture]) -> bytes:
+        e = gop.GopEncoder(codec, w, h, a.crf, stats=False)
+        e.add(some[:1])
+        for i in range(1, len(some), gop.MINI_GOP):
+            e.add(some[i : i + gop.MINI_GOP])
+        return e.finish().body
+
+    for _ in gop.decode_gop(codec, encode(pictures[:3]), 3, w, h):
+        pass
+    instrument()
+    begin = time.perf_counter()
+    body = encode(pictures)
+    report(f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.perf_counter() - begin)
+    SPENT.clear()
+    begin = time.perf_counter()
+    for _ in gop.decode_gop(codec, body, len(pictures), w, h):
+        pass
+    report("decode", len(pictures), time.perf_counter() - begin)
+
+
+if __name__ == "__main__":
+    main()
