@@ -63,7 +63,7 @@ def decoder_memory(width: int, height: int, batch: int = 0) -> int:
     """Bytes that a process takes at most to decode pictures of this size, as measured (test_memory.py); an output's encoder comes on top."""
     padded = (width + 63) // 64 * 64 * ((height + 63) // 64 * 64)
     at_once = batch or automatic_batch(width, height)
-    return (540 << 20) + padded * (50 + 105 * min(at_once, MAX_BATCH))
+    return (540 << 20) + padded * (65 + 105 * min(at_once, MAX_BATCH))
 
 
 def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 0) -> None:
