@@ -137,8 +137,8 @@ class GopEncoder:
         self.width, self.height = width, height
         self.q, self.target = qualities(crf), targets(crf)
         self.pool = _Pool()
-        self.given, self.count, self.closed = 0, 0, False  # pictures added, those of them that are coded
-        self.waiting: list[Picture] = []
+        self.count, self.closed = 0, False  # pictures coded
+        self.waiting: list[Picture] = []  # those added behind them
         self.behind: list[Picture] = []  # the last pictures coded
         self.parts: list[bytes] = []
         self.crc, self.sse, self.stats = 0, [0.0, 0.0, 0.0], []  # type: ignore[var-annotated]
@@ -148,13 +148,13 @@ class GopEncoder:
 
         They are coded when the next ones are there, which a key frame is filtered with, or at the end.
         """
-        n = len(pictures)
-        if n == 0 or self.closed or n > (MINI_GOP if self.given else 1):
-            raise ValueError(f"{n} pictures at frame {self.given} of the GOP")
-        self.closed = self.given > 0 and n < MINI_GOP
+        n, given = len(pictures), self.count + len(self.waiting)
+        if n == 0 or self.closed or n > (MINI_GOP if given else 1):
+            raise ValueError(f"{n} pictures at frame {given} of the GOP")
+        self.closed = given > 0 and n < MINI_GOP
         if self.waiting:
             self._code(self.waiting, pictures[: temporal_filter.REACH])
-        self.waiting, self.given = list(pictures), self.given + n
+        self.waiting = list(pictures)
 
     def _code(self, pictures: list[Picture], following: list[Picture]) -> None:
         """Encode a mini-GOP, or the I frame alone."""
