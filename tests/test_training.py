@@ -12,15 +12,21 @@ import torch
 from clips import header, moving, write
 from conftest import SIZES, crops
 
+from vqcodec import quantizer
 from vqcodec.cli import main
 from vqcodec.decoder import decode, verify
 from vqcodec.encoder import encode
 from vqcodec.errors import InputError, UsageError
+from vqcodec.frame import pad
+from vqcodec.frame_encoder import FrameEncoder
 from vqcodec.nets.layers import Act, anchor_weights
 from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
 from vqcodec.options import DecodeOptions, EncodeOptions
-from vqcodec.training import codebooks, pairs, synthetic
-from vqcodec.training.data import Crops, read_clip
+from vqcodec.picture import Picture
+from vqcodec.rate import RateParameters
+from vqcodec.training import codebooks, pairs, refit, synthetic
+from vqcodec.training.data import Crops, pack, read_clip, unpack
+from vqcodec.training.encodes import encode_stretches
 from vqcodec.training.grow import grow
 from vqcodec.training.model import FrameModel, checkerboard
 from vqcodec.training.stages import Config, Recipe
@@ -53,6 +59,7 @@ def config(folder: Path, text: str) -> Path:
         (STAGE + "minutes = 0", UsageError, "above zero"),
         (STAGE + 'minutes = "long"', UsageError, "train.toml"),
         ('[[stage]]\nkind = "export"', UsageError, "out"),
+        ('[[stage]]\nkind = "export"\nout = "x"\nencodes = -1', UsageError, "encodes not below"),
         (STAGE + "[run]\nspeed = 3", UsageError, "speed"),
         (STAGE + "[data]\nsongs = []", UsageError, "songs"),
         ("data = 3\n" + STAGE, UsageError, "train.toml"),
@@ -120,7 +127,7 @@ STAGES = (
     dict(kind="intra", minutes=0.02, batch=2),
     dict(kind="inter", minutes=0.02, batch=2),
     dict(kind="pairs", minutes=0.05, batches=4),
-    dict(kind="inter", minutes=0.02, batch=2, quantise=True),
+    dict(kind="inter", minutes=0.02, batch=2, quantise=True, recursion=True),
     dict(kind="intra", minutes=0.02, batch=2, quantise=True),
 )
 
@@ -129,18 +136,19 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     plan = codebooks.plan
     monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 16)))  # fitted in no time
     monkeypatch.setattr(pairs, "CHUNK", 4)
+    monkeypatch.setattr(pairs, "CHAIN", 2)
     (tmp_path / "clips").mkdir()
     for seed, name in enumerate(("a.mkv", "b.y4m", "held.mkv")):
         write(tmp_path / "clips" / name, header(80, 64), moving(80, 64, 18, seed), **({"vcodec": "ffv1"} if name.endswith("mkv") else {}))
     out = tmp_path / "new" / "tiny.safetensors"
-    stages = [*STAGES, dict(kind="export", out=str(out), batches=6)]
+    stages = [*STAGES, dict(kind="export", out=str(out), batches=6, encodes=2)]
     value = lambda v: str(v).lower() if isinstance(v, bool) else repr(v)
     path = config(tmp_path, RECIPE + "".join("[[stage]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in s.items()) for s in stages))
 
     Recipe(Config.load(path)).run()
     folder = tmp_path / "run"
     assert {f.name for f in folder.iterdir()} >= {"00-intra.pt", "01-inter.pt", "02-pairs.done", "03-inter.pt", "04-intra.pt", "train.log", "interim.safetensors"}
-    assert list((folder / "pairs").glob("p*.npz"))
+    assert list((folder / "pairs").glob("p*.npz")) and list((folder / "pairs").glob("c*.npz"))
     log = (folder / "train.log").read_text()
     assert "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
     codec = load_codec(out, "cpu", 1)
@@ -320,6 +328,92 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(tiny_models: 
     samples, z = codebooks.collect(m, prior, data, 2)
     assert len(samples) == CLASSES and len(z) == HYPER_BUCKETS and all(len(v) for v in z)
     assert np.array_equal(z[0], z[1]) and np.array_equal(z[2], z[3]) and not np.array_equal(z[0], z[3])
+
+
+def clip(folder: Path, frames: int = 18, seed: int = 0) -> Path:
+    path = folder / f"{seed}.mkv"
+    write(path, header(128, 64), moving(128, 64, frames, seed), vcodec="ffv1")
+    return path
+
+
+def test_codebooks_are_fitted_again_on_what_the_encoder_codes(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codebooks, "FEW", 50)
+    plan, lam = codebooks.plan, RateParameters().vq_lambda
+    monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
+    weights, path = tmp_path / "w.safetensors", clip(tmp_path)
+    weights.write_bytes(tiny_weights.read_bytes())
+    old = load_codec(weights, "cpu", 1)
+    heard = refit.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result()[0]
+    ident = refit.refit(weights, [path], read_clip(path), 2, seed=1, log=lambda text: None)
+    new = load_codec(weights, "cpu", 1)
+    assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
+
+    def cost(books: quantizer.Codebooks, c: int) -> float:
+        """Squared steps a vector, and its bits at what they are worth: what the quantiser minimises."""
+        k, dim = int(books.sizes[c]) - (books.dims[c] < 4), int(books.dims[c])
+        bits = quantizer.Tables(books).costs()[c, :k]
+        e = np.square(heard[c].reshape(-1, 1, dim) - books.words[c, :k, :dim] / 16).sum(-1)
+        return float((e + lam * bits).min(1).mean())
+
+    met = [c for c in range(CLASSES) if old.intra.books.dims[c] and len(heard[c])]
+    costs = {c: (cost(old.intra.books, c), cost(new.intra.books, c)) for c in met}
+    often = [c for c in met if len(heard[c]) >= 50]
+    assert len(often) > 2 and sum(costs[c][1] for c in often) < 0.95 * sum(costs[c][0] for c in often)
+    assert len(often) < len(met) and all(a == b for c, (a, b) in costs.items() if c not in often)
+
+
+def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes too."""
+    codec = load_codec(tiny_weights, "cpu", 1)
+    means: list[np.ndarray] = []
+    search = quantizer.search_half
+    monkeypatch.setattr(quantizer, "search_half", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
+    coder = FrameEncoder(codec, 128, 64)
+    y, c = read_clip(clip(tmp_path, 1))[0]
+    motion = coder._motion(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [])
+    latent, z = coder._analyse(motion.nets, pad(Picture(y, c[0], c[1]), 128, 64), None, 40)
+    latent = latent + np.random.default_rng(0).normal(0, 3, latent.shape).astype(np.float32)  # all classes, and more than any codeword reaches
+    latent[0, 0] = 900.0
+    blocks = np.zeros(latent.shape[:2], np.uint8)
+    blocks[1, 2] = 1
+    n = coder._quantise(motion, latent, z, 40, blocks)
+    assert (n.symbols > 1 << 19).any()
+    cls, r = refit.residuals(latent, n, blocks, motion.tables.books)
+    first = checkerboard(*latent.shape)[0].numpy() > 0
+    want = (latent - np.where(first, *means) / 16)[blocks == 0].reshape(-1, 4)
+    assert len(cls) == len(r) == (blocks == 0).sum() * latent.shape[2] // 4
+    assert np.allclose(r, want, atol=1e-4)
+    assert np.array_equal(cls, np.where(first[..., ::4], *n.classes)[blocks == 0].reshape(-1))
+
+
+def test_clips_that_are_too_short_for_stretches_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
+    codec = load_codec(tiny_weights, "cpu", 1)
+    with pytest.raises(InputError, match="at least 3 frames"):
+        next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0), FrameEncoder))
+
+
+# --- chains ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_predicts_the_second_frame_from_the_first(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded as it was, the first frame gives the recorded prediction; without it nothing is left of what came from it, wherever flipped and cut."""
+    monkeypatch.setattr(pairs, "CHAIN", 1)
+    monkeypatch.setattr(pairs, "CHUNK", 1)
+    pairs.make_pairs(load_codec(tiny_weights, "cpu", 1), [clip(tmp_path)], tmp_path / "pairs", 0.01, log=lambda text: None)
+    data = Crops(64, 1)
+    assert data.add_chains(tmp_path / "pairs") == len(list((tmp_path / "pairs").glob("c*.npz"))) > 2
+    c = data.chain(24)
+    assert c.x.shape == c.pred2.shape == (24, 8, 8, 96) and c.share.shape == (24, 8, 8) and set(c.share.unique().tolist()) <= {0.0, 0.5, 1.0}
+    assert torch.equal(c.predicted(c.rec), c.pred2.clamp(-0.5, 0.5))
+    alone = c.share == 1
+    alone[:, [0, 1, 6, 7]] = alone[:, :, [0, 1, 6, 7]] = False  # the motion of the others stays inside the crop
+    assert alone.any() and float(c.predicted(torch.zeros_like(c.rec))[alone].abs().mean()) < 0.1 * float(c.pred2[alone].abs().mean())
+
+
+def test_unpack_is_the_inverse_of_pack() -> None:
+    y, c = torch.rand(2, 64, 32), torch.rand(2, 2, 32, 16)
+    again = unpack(pack(y, c))
+    assert torch.equal(again[0], y) and torch.equal(again[1], c)
 
 
 def test_a_codebook_may_be_left_with_the_zero_word() -> None:

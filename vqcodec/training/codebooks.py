@@ -14,6 +14,7 @@ from .data import Crops
 from .model import FrameModel, checkerboard
 
 MAX_WORDS = 512
+FEW = 4000  # samples of a class
 TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments it weighs
 
 
@@ -107,8 +108,8 @@ def plan(c: int) -> tuple[int, int]:
     return 1, int(min(400, max(48, 12 * s)))
 
 
-def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 60000, log: Any = print) -> Codebooks:
-    """Codebooks and tables of all classes from collected samples."""
+def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 60000, log: Any = print, old: Codebooks | None = None) -> Codebooks:
+    """Codebooks and tables of all classes from collected samples; those of classes with few of them are taken from ``old``, if given."""
     groups = z[0].shape[1] // 4
     t = CLASSES + groups * HYPER_BUCKETS
     dims, sizes = np.zeros(t, np.int64), np.zeros(t, np.int64)
@@ -117,14 +118,18 @@ def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 
     for c in range(CLASSES):
         x = samples[c]
         real = len(x)
+        if old is not None and real < FEW:
+            k = old.sizes[c]
+            dims[c], sizes[c], words[c, :k], counts[c, :k] = old.dims[c], k, old.words[c, :k], old.counts[c, :k]
+            continue
         # rare classes borrow from their neighbours, scaled to their own width
         for d in (1, -1, 2, -2, 3, -3, 4, -4):
-            if len(x) < 4000 and 0 <= c + d < CLASSES and len(samples[c + d]):
+            if len(x) < FEW and 0 <= c + d < CLASSES and len(samples[c + d]):
                 x = np.concatenate([x, samples[c + d] * 2 ** (-d / 4)])
-        if len(x) < 4000:
-            x = np.concatenate([x, rng.laplace(size=(4000, 4)).astype(np.float32) * 2 ** ((c - CLASS_ZERO) / 4 - 0.5)])
+        if len(x) < FEW:
+            x = np.concatenate([x, rng.laplace(size=(FEW, 4)).astype(np.float32) * 2 ** ((c - CLASS_ZERO) / 4 - 0.5)])
         dim, most_words = plan(c)
-        if dim == 4 and (np.abs(x[: max(real, 4000)]) < 0.5).all(1).mean() > 0.998:
+        if dim == 4 and (np.abs(x[: max(real, FEW)]) < 0.5).all(1).mean() > 0.998:
             continue
         if len(x) > most:
             x = x[rng.permutation(len(x))[:most]]

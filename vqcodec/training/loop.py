@@ -38,6 +38,7 @@ class RunOptions:
     range_factor: float = 3.0  # and of the logarithms of the ranges
     log_seconds: float = 30.0
     save_seconds: float = 240.0
+    recursion: bool = False  # every other step goes through chains of two frames
 
 
 class Run:
@@ -92,16 +93,16 @@ class Run:
             k = o.lr * min(1.0, self.step / o.warmup + 1e-3) * (o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * self.spent / o.minutes)))
             for g in self.muon.param_groups + self.adam.param_groups:
                 g["lr"] = g.get("factor", 1.0) * k
-            x, pred, q = self.data.batch(o.batch)
-            with torch.autocast("cpu", torch.bfloat16):
-                out, bits, zbits = m(x, pred, q)
-            d, r = distortion(out, x), (bits + zbits) / (x.shape[1] * x.shape[2] * 64)
-            each = lagrangian(q) * d + r
+            if o.recursion and self.data.chains and self.step % 2:
+                q, each, d, r, z, behind = self._chained(o.batch // 2)
+            else:
+                q, each, d, r, z = self._coded(*self.data.batch(o.batch))[:5]
+                behind = torch.zeros_like(each)
             bucket = torch.clamp((q / 8).long(), max=7)
             for b, v in zip(bucket.tolist(), each.detach().tolist(), strict=True):
                 if math.isfinite(v):
                     self.norm[b] = v if self.norm[b] == 0 else 0.98 * self.norm[b] + 0.02 * v
-            loss = (each / self.norm[bucket].clamp(min=1e-4)).mean()
+            loss = ((each + behind) / self.norm[bucket].clamp(min=1e-4)).mean()
             self.muon.zero_grad()
             self.adam.zero_grad()
             loss.backward()
@@ -118,7 +119,7 @@ class Run:
             self.step += 1
             now = time.time()
             self.spent = (now - start) / 60
-            acc.append((each.detach(), d.detach(), r.detach(), q, zbits.detach() / (x.shape[1] * x.shape[2] * 64)))
+            acc.append((each.detach(), d.detach(), r.detach(), q, z.detach()))
             if now - logged > o.log_seconds:
                 logged = now
                 e, dd, rr, qq, zz = (torch.cat([a[i] for a in acc]) for i in range(5))
@@ -140,6 +141,20 @@ class Run:
         self.save()
         if evaluate:
             log(self.evaluate(evaluate))
+
+    def _coded(self, x: Tensor, pred: Tensor | None, q: Tensor) -> tuple[Tensor, ...]:
+        """q, cost lambda * D + R, distortion, bits and those of the hyper-latent a sample, each (n,), and the decoded pictures."""
+        with torch.autocast("cpu", torch.bfloat16):
+            out, bits, zbits = self.model(x, pred, q)
+        d, samples = distortion(out, x), x.shape[1] * x.shape[2] * 64
+        r = (bits + zbits) / samples
+        return q, lagrangian(q) * d + r, d, r, zbits / samples, out
+
+    def _chained(self, n: int) -> tuple[Tensor, ...]:
+        """The same of the first frames of ``n`` chains, and in place of pictures the cost of the second ones: what the first are like decides what these have to add."""
+        c = self.data.chain(n)
+        *first, out = self._coded(c.x, c.pred, c.q)
+        return *first, self._coded(c.x2, c.predicted(out), c.q2)[1]
 
     def evaluate(self, evaluate: Callable[[FrameModel], str]) -> str:
         """Run ``evaluate`` on the averaged weights."""

@@ -1,71 +1,122 @@
 """Training pairs for the inter nets: pictures of real clips with the predictions a real encoder made for them.
 
 The clips are encoded by the product itself at random qualities, so references, motion and level are what the nets will meet.
-A folder of ``p*.npz`` chunks receives, for each pair i, ``i_y, i_c`` (8-bit picture), ``i_py, i_pc`` (10-bit prediction) and ``i_q``.
+A folder receives chunks: ``p*.npz`` with, for each pair i, ``i_y, i_c`` (8-bit picture), ``i_py, i_pc`` (10-bit prediction) and ``i_q``; ``c*.npz`` with chains of a
+P or B frame and one that was predicted from it: the pair of the first, ``i_ry, i_rc`` (10 bits) as it was decoded, the pair of the second (``i_y2`` to
+``i_q2``), and for each cell of 8x8 samples its ``i_share`` in that prediction (0, 1/2, 1) and the motion to it ``i_mv`` (2, H/8, W/8), [down, right] in quarter samples.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..frame import Planes
+from ..frame import Coded, Planes
 from ..frame_encoder import FrameEncoder
-from ..gop import MINI_GOP, mini_gop, qualities
-from ..picture import Picture
-from .data import read_clip
+from ..motion.predict import BI, L0, L1
+from .data import Planes as Frame
+from .encodes import encode_stretches
 
 CHUNK = 60
+CHAIN = 30  # of chains in a chunk
 KEEP = (0.0, 1.0, 1.0, 1.0, 0.6, 0.35, 0.2)  # share of the frames of each level that is kept: deep levels are many and cheap
 
 
-class _Tap(FrameEncoder):
-    """A frame encoder that notes the prediction of every frame it codes."""
+@dataclass
+class _Noted:
+    """A frame coded from others: what it was predicted as, and what became of it."""
 
-    pred: Planes | None = None
+    q: int
+    pred: Planes
+    coded: Coded
+    refs: list[Coded]
+
+
+class _Tap(FrameEncoder):
+    """A frame encoder that notes every frame it codes from others."""
+
+    def __init__(self, codec: Any, width: int, height: int):
+        super().__init__(codec, width, height, stats=False)
+        self.noted: dict[int, _Noted] = {}
+
+    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], *args: Any) -> Any:
+        result = super().encode(source, number, level, q, refs, *args)
+        if refs:
+            self.noted[number] = _Noted(q, self.pred, result[0], refs)
+        return result
 
     def _compensate(self, *args: Any) -> Planes:
         self.pred = super()._compensate(*args)
         return self.pred
 
 
+def _pair(frame: Frame, n: _Noted, end: str = "") -> dict[str, Any]:
+    y, c = frame
+    return {f"y{end}": y, f"c{end}": c} | _cut("p", n.pred, y.shape, end) | {f"q{end}": np.float32(n.q)}
+
+
+def _cut(name: str, p: Planes, size: tuple[int, ...], end: str = "") -> dict[str, np.ndarray]:
+    h, w = size
+    return {f"{name}y{end}": p[0][:h, :w], f"{name}c{end}": np.stack(p[1:])[:, : h // 2, : w // 2]}
+
+
+def _chain(frames: list[Frame], noted: dict[int, _Noted], number: int) -> dict[str, Any] | None:
+    """Chain of the deepest of a frame's references and the frame itself; None where that is the I frame."""
+    n = noted[number]
+    lists = {BI: 0.5}
+    l = max(range(len(n.refs)), key=lambda k: n.refs[k].level)
+    ref = n.refs[l]
+    if ref.level == 0:
+        return None
+    lists |= {L0: 1.0 - l, L1: float(l)} if len(n.refs) > 1 else {L0: 1.0}
+    size = frames[number][0].shape
+    f, cells = n.coded.field, (slice(size[0] // 8), slice(size[1] // 8))
+    share = sum(v * (f.direction == d) for d, v in lists.items()).astype(np.float16)  # type: ignore[union-attr]
+    first = _pair(frames[ref.number], noted[ref.number]) | _cut("r", ref.planes, size)
+    return first | _pair(frames[number], n, "2") | {"share": share[cells], "mv": f.mv[cells][:, :, l].transpose(2, 0, 1)}
+
+
 def make_pairs(codec: Any, clips: list[Path], folder: Path, minutes: float, seed: int = 0, prefix: str = "p", log: Any = print) -> int:
     """Encode random stretches of the clips for ``minutes`` and write pairs; returns how many."""
-    from ..frame import pad
-
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    start, chunk, total, n_chunk = time.time(), {}, 0, 0  # type: ignore[var-annotated]
-    while time.time() - start < minutes * 60:
-        clip = clips[rng.integers(len(clips))]
-        frames = read_clip(clip, limit=64)
-        if len(frames) < 3:
-            continue
-        first = int(rng.integers(max(1, len(frames) - MINI_GOP)))
-        frames = frames[first : first + MINI_GOP + 1]
-        crf = float(rng.uniform(0, 55))
-        q = qualities(crf)
-        h, w = frames[0][0].shape
-        coder = _Tap(codec, w, h)
-        src = [pad(Picture(y, c[0], c[1]), w, h) for y, c in frames]
-        done = {0: coder.encode(src[0], 0, 0, q[0], [])[0]}
-        for s in mini_gop(0, len(frames) - 1):
-            done[s.frame] = coder.encode(src[s.frame], s.frame, s.level, q[s.level], [done[r] for r in s.refs])[0]
-            if rng.random() < KEEP[s.level]:
-                y, c = frames[s.frame]
-                p = coder.pred
-                assert p is not None
-                i = len(chunk) // 5
-                chunk |= {f"{i}_y": y, f"{i}_c": c, f"{i}_py": p[0][:h, :w], f"{i}_pc": np.stack(p[1:])[:, : h // 2, : w // 2], f"{i}_q": np.float32(q[s.level])}
-        if len(chunk) >= 5 * CHUNK:
-            tmp = folder / f"tmp-{prefix}.npz"
-            np.savez(tmp, **chunk)
-            tmp.rename(folder / f"{prefix}{seed}_{n_chunk:04d}.npz")
-            total += len(chunk) // 5
-            n_chunk += 1
-            chunk = {}
-            log(f"{total} pairs, {(time.time() - start) / 60:.1f} min")
+    start, total = time.time(), 0
+    pairs, chains = _Chunks(folder, prefix, seed, CHUNK), _Chunks(folder, "c" + prefix, seed, CHAIN)
+    for coder, frames in encode_stretches(codec, clips, rng, _Tap):
+        for number, n in coder.noted.items():
+            if rng.random() >= KEEP[n.coded.level]:
+                continue
+            written = pairs.add(_pair(frames[number], n))
+            chain = _chain(frames, coder.noted, number)
+            if chain is not None:
+                chains.add(chain)
+            if written:
+                total += CHUNK
+                log(f"{total} pairs, {(time.time() - start) / 60:.1f} min")
+        if time.time() - start > minutes * 60:
+            break
     return total
+
+
+class _Chunks:
+    """Files of a number of items each."""
+
+    def __init__(self, folder: Path, prefix: str, seed: int, size: int):
+        self.folder, self.prefix, self.seed, self.size = folder, prefix, seed, size
+        self.items: list[dict[str, Any]] = []
+        self.written = 0
+
+    def add(self, item: dict[str, Any]) -> bool:
+        """True when that filled a file."""
+        self.items.append(item)
+        if len(self.items) < self.size:
+            return False
+        tmp = self.folder / f"tmp-{self.prefix}.npz"
+        np.savez(tmp, **{f"{i}_{k}": v for i, d in enumerate(self.items) for k, v in d.items()})
+        tmp.rename(self.folder / f"{self.prefix}{self.seed}_{self.written:04d}.npz")
+        self.items, self.written = [], self.written + 1
+        return True

@@ -23,6 +23,7 @@ from ..nets.shape import INTER, INTRA, NetShape
 from .data import Crops, pack, read_clip, read_photo
 from .loop import Run, RunOptions, held_out
 from .model import FrameModel
+from .refit import refit
 from .release import calibrate, release
 from .start import transform_start
 
@@ -41,15 +42,17 @@ class Stage:
     lr: float = 1e-3
     batch: int = 8
     quantise: bool = False
+    recursion: bool = False  # inter: through two frames, one predicted from the other, in every other step
     count: int = 40  # of clips
     out: str = ""  # of export
     batches: int = 150  # of latents for the codebooks
+    encodes: int = 80  # stretches of training clips that the codebooks of an export are fitted to again; 0: none
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UsageError(f"stage kind {self.kind!r}: use one of {', '.join(KINDS)}")
-        if self.minutes <= 0 or self.batch < 1 or self.count < 1 or self.batches < 1:
-            raise UsageError(f"stage {self.kind}: minutes, batch, count and batches must be above zero")
+        if self.minutes <= 0 or self.batch < 1 or self.count < 1 or self.batches < 1 or self.encodes < 0:
+            raise UsageError(f"stage {self.kind}: minutes, batch, count and batches must be above zero, encodes not below")
         if self.kind == "export" and not self.out:
             raise UsageError("stage export: name the weights file with out = ...")
 
@@ -190,7 +193,7 @@ class Recipe:
         """Crops for the inter nets, held-out items, and what looks for new pairs while training."""
         c = self.c
         data, folder = Crops(c.crop, c.seed), c.folder / "pairs"
-        refresh = lambda: data.add_pairs(folder)
+        refresh = lambda: data.add_pairs(folder) + data.add_chains(folder)
         if refresh() == 0:
             # no codec has made pairs yet: the previous frame stands in for the prediction
             for f in self.train_clips:
@@ -236,7 +239,7 @@ class Recipe:
         else:
             data, items, refresh = self.pairs()
         m = self.model(s.kind)
-        run = Run(m, data, RunOptions(s.minutes, s.lr, s.batch), path)
+        run = Run(m, data, RunOptions(s.minutes, s.lr, s.batch, recursion=s.recursion), path)
         if path.exists():
             run.resume()
             self.log(f"stage {n} {s.kind}: resumed at {run.spent:.1f} of {s.minutes} min")
@@ -249,7 +252,7 @@ class Recipe:
         m.quantise_aware("float")
         (self.quantised.add if s.quantise else self.quantised.discard)(s.kind)
 
-    def export(self, out: Path, batches: int) -> None:
+    def export(self, out: Path, batches: int, encodes: int = 0) -> None:
         data = {"intra": self.pictures()[0], "inter": self.pairs()[0]}
         models = {k: self.model(k) for k in data}
         for k, m in models.items():
@@ -257,6 +260,8 @@ class Recipe:
                 calibrate(m, data[k])
         out.parent.mkdir(parents=True, exist_ok=True)
         ident = release(models, data, out, batches=batches, log=self.log)
+        if encodes and self.train_clips:
+            ident = refit(out, self.train_clips, [pic for pic, _, _ in data["intra"].items], encodes, self.c.seed, log=self.log)
         self.log(f"wrote {out}: model {ident.hex()}, {out.stat().st_size} bytes")
 
     def make_pairs(self, n: int, s: Stage) -> None:
@@ -290,7 +295,7 @@ class Recipe:
             elif s.kind == "pairs":
                 self.make_pairs(n, s)
             else:
-                self.export(Path(s.out), s.batches)
+                self.export(Path(s.out), s.batches, s.encodes)
 
 
 def _whole(p: Any, limit: int = 320) -> torch.Tensor:
