@@ -25,7 +25,7 @@ def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[np.ndar
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail.STEP_TABLE[index]
     st, out, ctx = encoder_state(), np.empty(1 << 20, np.uint8), new_contexts(CONTEXTS)
-    detail.choose(source, start, step, worth, WEIGHTS, H, W, DIRECT, bit_costs(ctx, np.empty(ctx.shape, np.float32)), skip, levels, np.empty(skip.shape))
+    detail.choose(source, start, step, np.full(DIRECT.shape, worth), WEIGHTS, H, W, DIRECT, bit_costs(ctx, np.empty(ctx.shape, np.float32)), skip, levels, np.empty(skip.shape))
     refined = tuple(p.copy() for p in start)
     detail.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
     return out[: int(finish(st, out))].copy(), refined, skip

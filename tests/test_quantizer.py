@@ -36,7 +36,7 @@ def run(books: Any, target: np.ndarray, mean: np.ndarray, cls: np.ndarray, lam: 
     y, symbols = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32)
     direct, bits = np.zeros((H, W), np.uint8), np.zeros((H, W), np.float32)
     for half in (0, 1):
-        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), lam, symbols, y, bits)
+        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), np.full(direct.shape, lam, np.float32), symbols, y, bits)
         encode_half(st, out, cls, direct, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
     data = out[: int(finish(st, out))].tobytes()
     d = Tables(books, t.counts)
@@ -101,7 +101,7 @@ def test_direct_blocks_have_no_latent(books: Any) -> None:
     t = Tables(books)
     st, out = encoder_state(), np.empty(1 << 16, np.uint8)
     for half in (0, 1):
-        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), 0.12, symbols, y, bits)
+        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), np.full(direct.shape, 0.12, np.float32), symbols, y, bits)
         encode_half(st, out, cls, direct, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
     spent = _bits_so_far(st)
     assert not y[direct == 1].any() and (bits[direct == 1] == 0).all() and y[direct == 0].any()

@@ -43,7 +43,7 @@ def test_noise_is_averaged_away_along_the_motion(step: tuple[int, int]) -> None:
     large = texture(rng, 256, 256)
     shown = {d: large[64 + step[0] * d : 192 + step[0] * d, 64 + step[1] * d : 192 + step[1] * d] for d in range(-REACH, REACH + 1)}
     source = noisy(shown[0], rng)
-    out = filtered(source, [(d, noisy(shown[d], rng)) for d in shown if d], QUALITY, STRENGTH)
+    out, _ = filtered(source, [(d, noisy(shown[d], rng)) for d in shown if d], QUALITY, STRENGTH)
     assert error(out[0], shown[0]) < 0.6 * error(source[0], shown[0])
     for k in (1, 2):
         assert error(out[k], np.full(out[k].shape, 512.0)) < 0.6 * error(source[k], np.full(out[k].shape, 512.0))
@@ -54,14 +54,15 @@ def test_what_the_neighbours_do_not_show_stays() -> None:
     clean = texture(rng, 128, 128)
     source = noisy(clean, rng)
     others = [(d, noisy(texture(rng, 128, 128), rng)) for d in (-2, -1, 1, 2)]
-    out = filtered(source, others, QUALITY, STRENGTH)
+    out, _ = filtered(source, others, QUALITY, STRENGTH)
     assert error(out[0], clean) < 1.02 * error(source[0], clean)
 
 
 def test_nothing_to_filter_with_or_nothing_to_hide() -> None:
     rng = np.random.default_rng(3)
     source, other = noisy(texture(rng, 64, 64), rng), noisy(texture(rng, 64, 64), rng)
-    for out in (filtered(source, [], QUALITY, STRENGTH), filtered(source, [(1, other)], QUALITY, 0.0), filtered(source, [(1, source)], 120, STRENGTH)):
+    for out, errors in (filtered(source, [], QUALITY, STRENGTH), filtered(source, [(1, other)], QUALITY, 0.0), filtered(source, [(1, source)], 120, STRENGTH)):
+        assert errors is None
         assert all(np.array_equal(a, b) for a, b in zip(out, source, strict=True))
 
 
@@ -77,7 +78,7 @@ def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_sou
     result = encoder.finish()
     plain = [pad(p, 64, 64) for p in clip]
     assert [f for f in range(20) if not np.array_equal(seen[f][0], plain[f][0])] == [0, 16, 19]
-    want = filtered(plain[16], [(d, plain[16 + d]) for d in (-4, -3, -2, -1, 1, 2, 3)], encoder.target[1], STRENGTH)
+    want, _ = filtered(plain[16], [(d, plain[16 + d]) for d in (-4, -3, -2, -1, 1, 2, 3)], encoder.target[1], STRENGTH)
     assert all(np.array_equal(a, b) for a, b in zip(seen[16], want, strict=True))
     unfiltered = GopEncoder(tiny_codec, 64, 64, 34, RateParameters(filter_strength=0.0))
     for pictures in (clip[:1], clip[1:17], clip[17:]):

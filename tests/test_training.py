@@ -370,7 +370,7 @@ def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, mo
     monkeypatch.setattr(quantizer, "search_half", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
     coder = FrameEncoder(codec, 128, 64)
     y, c = read_clip(clip(tmp_path, 1))[0]
-    motion = coder._motion(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [])
+    motion = coder._motion(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [], np.ones((4, 8), np.float32))
     latent, z = coder._analyse(motion.nets, pad(Picture(y, c[0], c[1]), 128, 64), None, 40)
     latent = latent + np.random.default_rng(0).normal(0, 3, latent.shape).astype(np.float32)  # all classes, and more than any codeword reaches
     latent[0, 0] = 900.0

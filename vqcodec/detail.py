@@ -247,9 +247,9 @@ def _optimise(v, levels, skip, chroma, unit, bits):
 
 
 @nb.njit(cache=True, nogil=True)
-def choose(source, planes, step, worth, weights, height, width, direct, bits, skip, levels, cost):
-    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V uint16; worth: bits that one unit of squared
-    10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; direct: map
+def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
+    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V uint16; worths (H/16, W/16): bits that one unit of
+    squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; direct: map
     (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see :func:`vqcodec.entropy.bit_costs`; skip (H/8, W/8) int8
     receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8) float64 the bits that what is left of the
     error and the refinement are worth. Returns what it gains, in bits."""
@@ -274,7 +274,7 @@ def choose(source, planes, step, worth, weights, height, width, direct, bits, sk
                 for i in range(16):
                     e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(planes[p][y + i // 4, x + i % 4])
                     before += e[i] * e[i]
-                w = worth * weights[p]
+                w = worths[r >> 1, c >> 1] * weights[p]
                 cost[r, c] += before * w
                 for mode in range(2):
                     lev[mode, k] = 0

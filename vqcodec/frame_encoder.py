@@ -37,6 +37,7 @@ class _Motion:
     pred8: torch.Tensor | None
     planes: Planes | None
     leaves: int
+    worths: np.ndarray  # (H/16, W/16) of error, 1 in the mean: see vqcodec/lookahead.py
 
 
 @dataclass
@@ -88,14 +89,17 @@ class FrameEncoder(FrameCoder):
         super().__init__(codec, width, height)
         self.rate, self.stats = rate or RateParameters(), stats
 
-    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], target: int | None = None) -> tuple[Coded, bytes, dict[str, Any]]:
+    def encode(
+        self, source: Planes, number: int, level: int, q: int, refs: list[Coded], target: int | None = None, worths: np.ndarray | None = None
+    ) -> tuple[Coded, bytes, dict[str, Any]]:
         """Code a frame (padded planes of 10 bits) from 0, 1 or 2 references; returns it decoded, its stream and its statistics (none if not wanted).
 
         ``q`` is the quality of its level, ``target`` (q unless given) the one aimed at: above q, the detail reaches for it.
+        ``worths`` (H/16, W/16) float32: of error in each block, 1 unless given.
         """
         aim = q if target is None else target
-        motion = self._motion(source, number, level, q, refs)
         none = np.zeros((self.h // 16, self.w // 16), np.uint8)
+        motion = self._motion(source, number, level, q, refs, np.ones(none.shape, np.float32) if worths is None else worths)
         y, z = self._analyse(motion.nets, source, motion.pred, q)
         if self.rate.refine_steps and level < self.rate.refine_levels and self.h * self.w <= REFINE_PIXELS:
             y = self._refine(source, motion, y, z, q, aim)
@@ -126,13 +130,13 @@ class FrameEncoder(FrameCoder):
             if r.phases is None:
                 r.phases, r.luma8 = phases(r.planes[0]), plane8(r.planes[0])
 
-    def _motion(self, source: Planes, number: int, level: int, q: int, refs: list[Coded]) -> _Motion:
+    def _motion(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], worths: np.ndarray) -> _Motion:
         from .motion.search import coarse_vectors, optical_flow, search
 
         field, col, ctx, tables, nets = self._start(number, refs)
         st, out = entropy.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
         if not refs:
-            return _Motion(level, st, out, ctx, _bit_costs(ctx), tables, nets, field, None, None, None, 0)
+            return _Motion(level, st, out, ctx, _bit_costs(ctx), tables, nets, field, None, None, None, 0, worths)
         luma8 = plane8(source[0])
         leaves = np.empty((self.h * self.w // 64, 3), np.int32)
         flow = np.zeros((2, 3, self.h // 8, self.w // 8, 2), np.int32)
@@ -144,7 +148,7 @@ class FrameEncoder(FrameCoder):
         n = search(st, out, ctx, field, col, luma8, refs[0].phases, refs[-1].phases, flow, *self.rate.motion(q), leaves)
         planes = self._compensate(field, leaves[:n], refs)
         pred = self._packed(planes)
-        return _Motion(level, st, out, ctx, _bit_costs(ctx), tables, nets, field, pred, self._pred8(pred), planes, int(n))
+        return _Motion(level, st, out, ctx, _bit_costs(ctx), tables, nets, field, pred, self._pred8(pred), planes, int(n), worths)
 
     def _statistics(self, t: _Trial, motion: _Motion, number: int, q: int, refs: list[Coded]) -> dict[str, Any]:
         """What ``--stats`` tells of a frame, for the trial that was kept."""
@@ -186,12 +190,13 @@ class FrameEncoder(FrameCoder):
         worth *= self.rate.detail_key_worth if m.level < 2 else self.rate.detail_worth
         skip, levels = np.empty((self.h // 8, self.w // 8), np.int8), np.empty((self.h // 8, self.w // 8, 6, 16), np.int32)
         cost = np.empty(skip.shape)
-        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth, _WEIGHTS, self.height, self.width, blocks, bits, skip, levels, cost)
+        gain = detail.choose(source, planes, detail.STEP_TABLE[step], worth * m.worths.astype(np.float64), _WEIGHTS, self.height, self.width, blocks, bits, skip, levels, cost)
         return _Detail(step if gain > DETAIL_BITS else -1, skip, levels, cost)
 
     def _quantise(self, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> _Latent:
         """Entropy-constrained search of both halves for latents y, z (floats, in steps)."""
         books, cost, lam = m.tables.books, m.tables.costs(), self.rate.vq_lambda
+        lams = np.float32(lam) / m.worths
         n = _Latent.empty(y.shape, z.shape, direct.idle(blocks), hyper_tables(q, z.shape[2]))
         quantizer.search_hyper(z, n.idle, n.base, books.sizes, books.words, cost, lam, n.zsymbols, n.z)
         target = y * np.float32(quantizer.UNIT)
@@ -200,7 +205,7 @@ class FrameEncoder(FrameCoder):
             for half in range(2):
                 mean, cls = m.nets.prior.first(h1, q) if half == 0 else m.nets.prior.second(h2, self._tensor(n.y), q)
                 mean, cls = mean[0].cpu().numpy(), cls[0].cpu().numpy()
-                quantizer.search_half(target, mean, cls, blocks, half, books.dims, books.sizes, books.words, cost, lam, n.symbols, n.y, n.bits)
+                quantizer.search_half(target, mean, cls, blocks, half, books.dims, books.sizes, books.words, cost, lams, n.symbols, n.y, n.bits)
                 n.classes.append(cls)
         return n
 
@@ -211,12 +216,12 @@ class FrameEncoder(FrameCoder):
         Content-adaptive encoding by gradient (Campos et al. 2019), with the hard quantiser inside the loop.
         """
         worth = self.rate.detail(aim)[1]
-        curve = 2 / self.rate.vq_lambda
+        curve = 2 / self.rate.vq_lambda * m.worths[:, :, None]
         none = np.zeros((self.h // 16, self.w // 16), np.uint8)
         best, best_y = np.inf, y
         with torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
             net = smooth_synthesis(m.nets.synthesis)
-            weight = self._packed_weights()
+            weight = self._packed_weights() * torch.from_numpy(m.worths).to(self.b.device).repeat_interleave(2, 0).repeat_interleave(2, 1)[None, :, :, None]
             x = self._packed(source).float()
             base = m.pred.clone().float() if m.pred is not None else torch.full_like(x, 510.0)
             pred8 = m.pred8.clone() if m.pred8 is not None else None
@@ -266,12 +271,15 @@ class FrameEncoder(FrameCoder):
         stats: dict[str, Any] = {"q": q, "marks": marks, "map": blocks}
         if d.step >= 0:
             stats["refined"] = round(float((d.skip >= 0).mean()), 4)
-        return _Trial(out[:size].tobytes(), planes, ctx, tables, 8 * size + self._error_bits(source, planes, aim), d.cost, n.bits, stats)
+        return _Trial(out[:size].tobytes(), planes, ctx, tables, 8 * size + self._error_bits(source, planes, aim, m.worths), d.cost, n.bits, stats)
 
-    def _error_bits(self, source: Planes, planes: Planes, aim: int) -> float:
+    def _error_bits(self, source: Planes, planes: Planes, aim: int, worths: np.ndarray) -> float:
         """Bits that the squared error is worth."""
-        error = sum(w * float(np.square(a.astype(np.float32) - b).sum()) for w, a, b in zip(PLANE_WEIGHTS, source, planes, strict=True))
-        return self.rate.detail(aim)[1] * error
+        h, w = worths.shape
+        error = np.zeros((h, w))
+        for weight, a, b in zip(PLANE_WEIGHTS, source, planes, strict=True):
+            error += weight * np.square(a.astype(np.float32) - b).reshape(h, a.shape[0] // h, w, a.shape[1] // w).sum((1, 3))
+        return self.rate.detail(aim)[1] * float((error * worths).sum())
 
 
 def _bit_costs(ctx: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import temporal_filter
+from . import lookahead, temporal_filter
 from .bits import Reader, Writer
 from .errors import DamageError
 from .frame import Coded, FrameCoder, Planes, pad
@@ -165,10 +165,10 @@ class GopEncoder:
         done: dict[int, Picture] = {}
         rows: dict[int, dict[str, Any]] = {}
         uses = Counter(r for s in slots for r in s.refs)
-        opening = self._filtered(self.behind + pictures + following, len(self.behind) + n - 1, slots[0].level)
+        opening, worths = self._filtered(self.behind + pictures + following, len(self.behind) + n - 1, slots[0].level)
         source_of = lambda frame: opening if frame == slots[0].frame else pad(pictures[frame - first], self.width, self.height)
         for level in sorted({s.level for s in slots}):
-            for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], source_of, uses, slots[0].frame):
+            for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], source_of, worths if level < 2 else None, uses, slots[0].frame):
                 source = pictures[s.frame - first]
                 self.pool.frames[s.frame] = coded
                 streams[s.frame] = data
@@ -186,33 +186,37 @@ class GopEncoder:
         self.behind = (self.behind + pictures)[-temporal_filter.REACH :]
         self.pool.close(self.count - 1)
 
-    def _filtered(self, around: list[Picture], at: int, level: int) -> Planes:
-        """Source of an I or key frame, the one ``at`` that place of those around it."""
+    def _filtered(self, around: list[Picture], at: int, level: int) -> tuple[Planes, np.ndarray | None]:
+        """Source of an I or key frame, the one ``at`` that place of those around it, and what error in its blocks is worth."""
         source = pad(around[at], self.width, self.height)
         near = range(max(0, at - temporal_filter.REACH), min(len(around), at + temporal_filter.REACH + 1))
         neighbours = [(i - at, pad(around[i], self.width, self.height)) for i in near if i != at]
-        return temporal_filter.filtered(source, neighbours, self.target[level], self.coder.rate.filter_strength)
+        rate, quality = self.coder.rate, self.target[level]
+        out, errors = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength)
+        return out, None if errors is None else lookahead.worths(errors, quality, rate.lookahead_strength)
 
-    def _level(self, slots: list[Slot], source_of: Callable[[int], Planes], uses: Counter[int], key: int) -> Iterator[tuple[Slot, tuple[Coded, bytes, dict[str, Any]]]]:
+    def _level(
+        self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None, uses: Counter[int], key: int
+    ) -> Iterator[tuple[Slot, tuple[Coded, bytes, dict[str, Any]]]]:
         """Encode the frames of a level, as many at once as torch has threads and memory should hold."""
         import torch
 
         many = max(1, min(torch.get_num_threads(), SIDE_BY_SIDE // (self.width * self.height)))
         for i in range(0, len(slots), many):
             same = slots[i : i + many]
-            yield from zip(same, self._encode(same, source_of), strict=True)
+            yield from zip(same, self._encode(same, source_of, worths), strict=True)
             # the interpolated phases of a reference are large: drop them with their last use (the key frame opens the next mini-GOP)
             uses.subtract(r for s in same for r in s.refs)
             for r in (r for s in same for r in s.refs):
                 if uses[r] == 0 and r != key:
                     self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
 
-    def _encode(self, slots: list[Slot], source_of: Callable[[int], Planes]) -> list[tuple[Coded, bytes, dict[str, Any]]]:
+    def _encode(self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None) -> list[tuple[Coded, bytes, dict[str, Any]]]:
         """Frames of one level, which don't refer to each other, side by side. torch's thread count, which is the process', is 1 meanwhile."""
         import torch
 
         def one(s: Slot) -> tuple[Coded, bytes, dict[str, Any]]:
-            return self.coder.encode(source_of(s.frame), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level])
+            return self.coder.encode(source_of(s.frame), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level], worths)
 
         if len(slots) == 1:
             return [one(slots[0])]

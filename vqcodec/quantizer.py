@@ -152,10 +152,10 @@ def active(direct, y, x, g, half, groups):
 
 
 @nb.njit(cache=True, nogil=True)
-def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lam, symbols, y, bits):
-    """Choose the symbols of one half by |r - c|^2 + lam * bits.
+def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lams, symbols, y, bits):
+    """Choose the symbols of one half by |r - c|^2 + lams * bits.
 
-    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W) uint8; symbols (H, W, M) int32 receives the symbol (or,
+    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W) uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or,
     after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent; bits (H, W) float32 grows by what each position costs.
     """
     hh, ww, m = target.shape
@@ -165,6 +165,7 @@ def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lam, 
     wt = np.ascontiguousarray(words.astype(np.float32).transpose(0, 2, 1))  # (T, 4, K)
     for i in range(hh):
         for j in range(ww):
+            lam = lams[i, j]
             for g in range(groups):
                 if not active(direct, i, j, g, half, groups):
                     continue

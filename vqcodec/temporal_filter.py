@@ -122,11 +122,14 @@ def _shifted(luma8: np.ndarray, distance: int, planes: Planes, leaves: np.ndarra
     return out, errors
 
 
-def filtered(source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float) -> Planes:
-    """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a quality; all planes are padded and of 10 bits."""
+def filtered(source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float) -> tuple[Planes, np.ndarray | None]:
+    """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a quality; all planes are padded and of 10 bits.
+
+    Also the mean squared differences (K, H/8, W/8) to the K neighbours along the motion of each cell, on the 8-bit scale; None where nothing was filtered.
+    """
     sigma = 3 * (4 + 6 * math.log2(uniform_step(quality)) - 10)  # of differences that coding hides, by the step's quantisation parameter
     if not neighbours or strength <= 0 or sigma <= 0:
-        return source
+        return source, None
     luma8 = plane8(source[0])
     cells = np.indices((luma8.shape[0] // 8, luma8.shape[1] // 8)).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
@@ -140,4 +143,4 @@ def filtered(source: Planes, neighbours: list[tuple[int, Planes]], quality: floa
         blended = np.empty_like(plane)
         _blend(plane, np.stack([p[k] for p, _ in moved]), errors, (0.55 if k else 0.4) * strengths, 30.0 if k else min(sigma, SIGMA_MAX), 4 if k else 8, blended)
         out.append(blended)
-    return out[0], out[1], out[2]
+    return (out[0], out[1], out[2]), errors
