@@ -261,8 +261,12 @@ class Recipe:
         out.parent.mkdir(parents=True, exist_ok=True)
         ident = release(models, data, out, batches=batches, log=self.log)
         if encodes and self.train_clips:
-            ident = refit(out, self.train_clips, [pic for pic, _, _ in data["intra"].items], encodes, self.c.seed, log=self.log)
+            ident = refit(out, self.train_clips + self.made_clips(), [pic for pic, _, _ in data["intra"].items], encodes, self.c.seed, log=self.log)
         self.log(f"wrote {out}: model {ident.hex()}, {out.stat().st_size} bytes")
+
+    def made_clips(self) -> list[Path]:
+        """What a ``clips`` stage has made."""
+        return sorted((self.c.folder / "clips").glob("*.mkv"))
 
     def make_pairs(self, n: int, s: Stage) -> None:
         from ..weights import load_codec
@@ -274,8 +278,7 @@ class Recipe:
         file = self.c.folder / "interim.safetensors"
         self.export(file, min(s.batches, 40))
         codec = load_codec(file, "cpu", self.c.threads)
-        made = sorted((self.c.folder / "clips").glob("*.mkv"))
-        count = make_pairs(codec, self.train_clips + made, self.c.folder / "pairs", s.minutes, n, log=self.log)
+        count = make_pairs(codec, self.train_clips + self.made_clips(), self.c.folder / "pairs", s.minutes, n, log=self.log)
         if self.held_clips:
             make_pairs(codec, self.held_clips, self.c.folder / "pairs-held", s.minutes / 10, n, log=self.log)
         if count == 0:
