@@ -19,15 +19,35 @@ def test_what_neighbours_show_is_worth_more() -> None:
     errors = np.full((4, 8, 12), 1e6)
     errors[:, :4, :6] = 0.0  # all neighbours show it
     errors[:2, 4:, 6:] = 0.0  # half of them do
-    w = worths(errors, 30, 1.0)
+    w = worths(errors, 30, 1.0, 64, 96)
     assert w.shape == (4, 6) and w.dtype == np.float32
     assert float(np.log2(w).mean()) == pytest.approx(0, abs=1e-6)
     assert w[0, 0] / w[0, 5] == pytest.approx(4, rel=1e-3) and w[3, 5] / w[0, 5] == pytest.approx(2, rel=1e-3)
-    assert np.array_equal(worths(errors, 30, 0.0), np.ones((4, 6), np.float32))
-    assert np.allclose(worths(np.full((3, 8, 8), 5.0), 30, 1.0), 1)
+    assert np.array_equal(worths(errors, 30, 0.0, 64, 96), np.ones((4, 6), np.float32))
+    assert np.allclose(worths(np.full((3, 8, 8), 5.0), 30, 1.0, 64, 64), 1)
     # what coding hides is no difference: the same errors matter less at low quality
     faint = np.where(errors > 0, 3.0, 0.0)
-    assert worths(faint, 10, 1.0).max() < worths(faint, 50, 1.0).max()
+    assert worths(faint, 10, 1.0, 64, 96).max() < worths(faint, 50, 1.0, 64, 96).max()
+
+
+def test_padding_has_no_part_in_the_mean() -> None:
+    errors = np.full((2, 16, 16), 50.0)
+    errors[:, :5, :9] = 0.0
+    shown = worths(errors, 30, 1.0, 66, 66)[:5, :5]
+    assert shown.std() > 0 and float(np.log2(shown).mean()) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_key_frame_that_nothing_refers_to_is_not_weighed(tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last mini-GOP of a GOP may be its key frame alone."""
+    clip = moving(128, 64, 18)
+    encoder = GopEncoder(tiny_codec, 128, 64, 30)
+    given: dict[int, Any] = {}
+    encode = encoder.coder.encode
+    monkeypatch.setattr(encoder.coder, "encode", lambda source, number, *rest: (given.__setitem__(number, rest[-1]), encode(source, number, *rest))[1])
+    for pictures in (clip[:1], clip[1:17], clip[17:]):
+        encoder.add(pictures)
+    encoder.finish()
+    assert [f for f in range(18) if given[f] is not None] == [0, 16]
 
 
 def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:

@@ -37,7 +37,7 @@ class _Motion:
     pred8: torch.Tensor | None
     planes: Planes | None
     leaves: int
-    worths: np.ndarray  # (H/16, W/16) of error, 1 in the mean: see vqcodec/lookahead.py
+    worths: np.ndarray  # (H/16, W/16) of error, with a geometric mean of 1: see vqcodec/lookahead.py
 
 
 @dataclass

@@ -166,6 +166,8 @@ class GopEncoder:
         rows: dict[int, dict[str, Any]] = {}
         uses = Counter(r for s in slots for r in s.refs)
         opening, worths = self._filtered(self.behind + pictures + following, len(self.behind) + n - 1, slots[0].level)
+        if len(slots) == 1 and not following:  # nothing will refer to it
+            worths = None
         source_of = lambda frame: opening if frame == slots[0].frame else pad(pictures[frame - first], self.width, self.height)
         for level in sorted({s.level for s in slots}):
             for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], source_of, worths if level < 2 else None, uses, slots[0].frame):
@@ -193,7 +195,7 @@ class GopEncoder:
         neighbours = [(i - at, pad(around[i], self.width, self.height)) for i in near if i != at]
         rate, quality = self.coder.rate, self.target[level]
         out, errors = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength)
-        return out, None if errors is None else lookahead.worths(errors, quality, rate.lookahead_strength)
+        return out, None if errors is None else lookahead.worths(errors, quality, rate.lookahead_strength, self.height, self.width)
 
     def _level(
         self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None, uses: Counter[int], key: int

@@ -29,12 +29,13 @@ def uniform_step(q: float) -> float:
 
 @dataclass(frozen=True)
 class RateParameters:
-    """filter_strength: of the temporal filter of I and key frames; lookahead_strength: of the weights of their blocks (lookahead.py); motion_sad: SAD that
-    a bit of motion is worth, relative to sqrt(1/lambda); motion_worth: of the residual's cost against motion bits; motion_floor: squared error left after
-    coding, relative to 1/lambda; vq_lambda: squared steps a bit of the latent is worth; refine_steps, refine_rate: steps that refine the latent of frames
-    below level refine_levels, and how far each goes; direct_gain: bits that a frame's map of direct blocks has to promise before it is tried; detail_offset:
-    on the step index of the detail; detail_worth, detail_key_worth: of error against the bits of the detail, in B frames and in those that are longest
-    referred to; detail_share: share of refined cells from which a frame is also tried with its latent coded detail_drops qualities lower, while that pays."""
+    """filter_strength: of the temporal filter of I and key frames; lookahead_strength: of the weights of their blocks
+    (lookahead.py), which need the filter; motion_sad: SAD that a bit of motion is worth, relative to sqrt(1/lambda); motion_worth: of the residual's cost
+    against motion bits; motion_floor: squared error left after coding, relative to 1/lambda; vq_lambda: squared steps a bit of the latent is worth;
+    refine_steps, refine_rate: steps that refine the latent of frames below level refine_levels, and how far each goes; direct_gain: bits that a frame's map of
+    direct blocks has to promise before it is tried; detail_offset: on the step index of the detail; detail_worth, detail_key_worth: of error against the bits
+    of the detail, in B frames and in those that are longest referred to; detail_share: share of refined cells from which a frame is also tried with its latent
+    coded detail_drops qualities lower, while that pays."""
 
     filter_strength: float = 1.5
     lookahead_strength: float = 1.0

@@ -15,6 +15,7 @@ from .model import FrameModel, checkerboard
 
 MAX_WORDS = 512
 FEW = 4000  # samples of a class
+FEW_HYPER = 1000  # and of a range of quality of the hyper-latent
 TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments it weighs
 
 
@@ -109,7 +110,7 @@ def plan(c: int) -> tuple[int, int]:
 
 
 def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 60000, log: Any = print, old: Codebooks | None = None) -> Codebooks:
-    """Codebooks and tables of all classes from collected samples; those of classes with few of them are taken from ``old``, if given."""
+    """Codebooks and tables of all classes from collected samples; where there are few of them, those of ``old`` are taken over, if given."""
     groups = z[0].shape[1] // 4
     t = CLASSES + groups * HYPER_BUCKETS
     dims, sizes = np.zeros(t, np.int64), np.zeros(t, np.int64)
@@ -147,9 +148,14 @@ def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 
     for i in range(groups * HYPER_BUCKETS):
         bucket, g = divmod(i, groups)
         x = z[bucket][:, g * 4 : g * 4 + 4]
+        t = CLASSES + i
+        if old is not None and len(x) < FEW_HYPER:
+            k = old.sizes[t]
+            dims[t], sizes[t], words[t, :k], counts[t, :k] = old.dims[t], k, old.words[t, :k], old.counts[t, :k]
+            continue
         w, n = lloyd(x[rng.permutation(len(x))[:20000]], 128, lam)
         k = len(w)
-        dims[CLASSES + i], sizes[CLASSES + i] = 4, k
-        words[CLASSES + i, :k] = np.rint(w * UNIT)
-        counts[CLASSES + i, :k] = np.maximum(1, np.rint(n / n.sum() * TABLE_WEIGHT))
+        dims[t], sizes[t] = 4, k
+        words[t, :k] = np.rint(w * UNIT)
+        counts[t, :k] = np.maximum(1, np.rint(n / n.sum() * TABLE_WEIGHT))
     return Codebooks(dims, sizes, words, counts)

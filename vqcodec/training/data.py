@@ -46,7 +46,8 @@ class Chain:
     mv: Tensor
 
     def predicted(self, out: Tensor) -> Tensor:
-        """The prediction of the second frames had the first ones been decoded as ``out``: the difference moves along (bilinear, where the codec has longer filters)."""
+        """The prediction of the second frames had the first ones been decoded as ``out``: the difference moves along (bilinear, where the codec has longer
+        filters). ``rec`` has detail and direct blocks, ``out`` comes from the synthesis alone."""
         y, c = unpack(out.float() - self.rec)
         moved = [self._moved(y[:, None], 8), self._moved(c, 4)]
         return (self.pred2 + pack(moved[0][:, 0], moved[1])).clamp(-0.5, 0.5)

@@ -94,7 +94,7 @@ class Run:
             for g in self.muon.param_groups + self.adam.param_groups:
                 g["lr"] = g.get("factor", 1.0) * k
             if o.recursion and self.data.chains and self.step % 2:
-                q, each, d, r, z, behind = self._chained(o.batch // 2)
+                q, each, d, r, z, behind = self._chained(max(1, o.batch // 2))
             else:
                 q, each, d, r, z = self._coded(*self.data.batch(o.batch))[:5]
                 behind = torch.zeros_like(each)
@@ -154,6 +154,7 @@ class Run:
         """The same of the first frames of ``n`` chains, and in place of pictures the cost of the second ones: what the first are like decides what these have to add."""
         c = self.data.chain(n)
         *first, out = self._coded(c.x, c.pred, c.q)
+        # divided by what the first ones cost as a rule, not the second ones: so the trade between the two stays that of bits
         return *first, self._coded(c.x2, c.predicted(out), c.q2)[1]
 
     def evaluate(self, evaluate: Callable[[FrameModel], str]) -> str:

@@ -21,9 +21,10 @@ from .codebooks import fit
 from .data import Planes
 from .encodes import encode_frames, encode_stretches
 
-MOST = 120_000  # groups of a class that are kept; more are thinned out evenly
-CRF = (8.0, 52.0)
+MOST = 240_000  # groups of a class that are kept; more are thinned out evenly
+CRF = (8.0, 60.0)
 SINGLE = 4  # pictures for each stretch
+LARGEST = 640  # samples of their width and height that are coded
 _ESCAPED = 1 << 19
 
 
@@ -31,11 +32,12 @@ class Residuals:
     """What the fit of one frame type's codebooks needs: residuals (n, 4) in steps of each class, hyper-latents (n, Z) of each range of quality."""
 
     def __init__(self, hyper: int, seed: int = 0):
+        self.hyper = hyper
         self.classes: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
         self.held = np.zeros(CLASSES, np.int64)
         self.share = np.ones(CLASSES)
         self.z: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
-        self.hyper, self.rng = hyper, np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
 
     def add(self, cls: np.ndarray, residual: np.ndarray) -> None:
         """cls (n,), residual (n, 4) in steps."""
@@ -44,7 +46,7 @@ class Residuals:
             x = x[self.rng.random(len(x)) < self.share[k]]
             self.classes[k].append(x)
             self.held[k] += len(x)
-            while self.held[k] > 2 * MOST:
+            while self.held[k] > MOST:
                 x = np.concatenate(self.classes[k])
                 self.classes[k] = [x[self.rng.random(len(x)) < 0.5]]
                 self.held[k] = len(self.classes[k][0])
@@ -59,10 +61,9 @@ class Residuals:
         return any(self.z)
 
     def result(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """As :func:`vqcodec.training.codebooks.collect` gives them; a range of quality that nothing fell into gets those of the nearest one."""
-        seen = [i for i, b in enumerate(self.z) if b]
-        near = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]
-        return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in self.classes], [np.concatenate(self.z[i]) for i in near]
+        """As :func:`vqcodec.training.codebooks.collect` gives them, but that nothing stands in for a range of quality without samples."""
+        joined = lambda parts, n: np.concatenate(parts) if parts else np.zeros((0, n), np.float32)
+        return [joined(b, 4) for b in self.classes], [joined(b, self.hyper) for b in self.z]
 
 
 def residuals(y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks) -> tuple[np.ndarray, np.ndarray]:
@@ -120,12 +121,13 @@ def listen(codec: Any, clips: list[Path], pictures: list[Planes], encodes: int, 
     coder = lambda codec, width, height: _Tap(codec, width, height, into)
     for _ in islice(encode_stretches(codec, clips, rng, coder, CRF), encodes):
         for k in rng.integers(len(pictures), size=SINGLE if pictures else 0):
-            encode_frames(codec, [pictures[k]], float(rng.uniform(*CRF)), coder)
+            y, c = pictures[k]
+            encode_frames(codec, [(y[:LARGEST, :LARGEST], c[:, : LARGEST // 2, : LARGEST // 2])], float(rng.uniform(*CRF)), coder)
     return {"intra": into[False], "inter": into[True]}
 
 
 def refit(path: Path, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0, log: Any = print) -> bytes:
-    """Put codebooks into a weights file that are fitted on what :func:`listen` hears of it. Classes that were hardly met keep theirs. Returns the model id."""
+    """Put codebooks into a weights file that are fitted on what :func:`listen` hears of it. What was hardly met keeps its own. Returns the model id."""
     from safetensors.numpy import load_file
 
     codec = weights.load_codec(path, "cpu")

@@ -53,6 +53,8 @@ class Stage:
             raise UsageError(f"stage kind {self.kind!r}: use one of {', '.join(KINDS)}")
         if self.minutes <= 0 or self.batch < 1 or self.count < 1 or self.batches < 1 or self.encodes < 0:
             raise UsageError(f"stage {self.kind}: minutes, batch, count and batches must be above zero, encodes not below")
+        if not isinstance(self.quantise, bool) or not isinstance(self.recursion, bool):
+            raise UsageError(f"stage {self.kind}: quantise and recursion are true or false")
         if self.kind == "export" and not self.out:
             raise UsageError("stage export: name the weights file with out = ...")
 
@@ -189,11 +191,11 @@ class Recipe:
         pics = [read_photo(f) for f in held] or [p for f in self.held_clips for p in read_clip(f, 60)]
         return data, [(_whole(p), None) for p in pics[:12]]
 
-    def pairs(self) -> tuple[Crops, list[Any], Callable[[], object] | None]:
-        """Crops for the inter nets, held-out items, and what looks for new pairs while training."""
+    def pairs(self, chains: bool = False) -> tuple[Crops, list[Any], Callable[[], object] | None]:
+        """Crops for the inter nets (and ``chains``), held-out items, and what looks for new pairs while training."""
         c = self.c
         data, folder = Crops(c.crop, c.seed), c.folder / "pairs"
-        refresh = lambda: data.add_pairs(folder) + data.add_chains(folder)
+        refresh = lambda: data.add_pairs(folder) + (data.add_chains(folder) if chains else 0)
         if refresh() == 0:
             # no codec has made pairs yet: the previous frame stands in for the prediction
             for f in self.train_clips:
@@ -237,7 +239,9 @@ class Recipe:
         if s.kind == "intra":
             data, items = self.pictures()
         else:
-            data, items, refresh = self.pairs()
+            data, items, refresh = self.pairs(s.recursion)
+            if s.recursion:
+                self.log(f"{len(data.chains)} chains of two frames")
         m = self.model(s.kind)
         run = Run(m, data, RunOptions(s.minutes, s.lr, s.batch, recursion=s.recursion), path)
         if path.exists():
@@ -259,9 +263,15 @@ class Recipe:
             if k not in self.quantised:  # ranges of nets that learned under them are part of what they learned
                 calibrate(m, data[k])
         out.parent.mkdir(parents=True, exist_ok=True)
-        ident = release(models, data, out, batches=batches, log=self.log)
+        made = out.with_name(out.name + ".made")
+        ident = release(models, data, made, batches=batches, log=self.log)
         if encodes and self.train_clips:
-            ident = refit(out, self.train_clips + self.made_clips(), [pic for pic, _, _ in data["intra"].items], encodes, self.c.seed, log=self.log)
+            pictures = [pic for pic, _, _ in data["intra"].items]
+            try:
+                ident = refit(made, self.train_clips + self.made_clips(), pictures, encodes, self.c.seed, log=self.log)
+            except InputError as exc:
+                self.log(f"codebooks are left as they are: {exc}")
+        made.replace(out)
         self.log(f"wrote {out}: model {ident.hex()}, {out.stat().st_size} bytes")
 
     def made_clips(self) -> list[Path]:
