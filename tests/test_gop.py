@@ -161,7 +161,7 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
         original(st, out, cls, direct, half, d, sizes, symbols, cdf, seen)
 
     monkeypatch.setattr(frame_encoder.quantizer, "encode_half", spy)
-    r = encoded(tiny_codec, moving(100, 70, 9))
+    r = encoded(tiny_codec, moving(100, 70, 12))
     assert dims == {0, 1, 2, 4} and escapes > 20
     rows = r.stats[1:]
     assert all(0 < s["merged"] < 1 for s in rows) and any(0 < s["bi"] < 1 for s in rows) and sum(s["bits"]["hyper"] for s in rows) > 20
