@@ -196,7 +196,7 @@ def test_hdr_data_that_is_lost_is_told(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_what_an_output_cannot_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coded = around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv").with_suffix(".vqv")
-    for suffix, kinds, said in ((".mp4", ["audio", "audio"], 4), (".webm", ["audio"], 5), (".y4m", [], 1), (".ts", ["audio", "audio"], 4)):
+    for suffix, kinds, said in ((".mp4", ["audio", "audio"], 4), (".webm", ["audio"], 5), (".y4m", [], 1), (".ts", ["audio", "audio"], 4), (".m4v", ["audio"], 5)):
         capsys.readouterr()
         assert main(["decode", str(coded), str(tmp_path / f"b{suffix}")]) == 0
         err = capsys.readouterr().err

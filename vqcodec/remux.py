@@ -14,11 +14,10 @@ from av.stream import Discard, Disposition
 
 from .container import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
 from .errors import InputError, OutputError
+from .inputs import SAMPLE_FORMATS, open_sample, open_written
 from .options import TrackChoice
 from .tracks import KINDS, MAX_ATTACHED, MAX_DESCRIPTION, MAX_TRACKS, SIDE, Chapter, Description, Tags, Track, TrackPacket, TrackWriter
 
-# kinds of files that may hold the sample of a track, the one tried first that keeps more than others
-SAMPLE_FORMATS = ("matroska", "nut", "mp4", "mov", "mpegts")
 _LONGEST_PACKET = MAX_PAYLOAD - (1 << 20)
 # what a muxer writes by itself, about the file that it writes
 _MUXERS_OWN = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
@@ -26,7 +25,16 @@ _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")
 # what .mp4 has a place for without FFmpeg's movflags use_metadata_tags
 _MP4_TAGS = {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics", "description", "synopsis", "show"}
 _MP4_TAGS |= {"episode_id", "network", "keywords", "track", "disc", "compilation", "hd_video", "media_type", "creation_time", "location", "performer", "season_number"}
-_FAILED = (av.error.FFmpegError, OSError, ValueError, TypeError, LookupError)
+# what PyAV raises where it cannot read, or its muxers cannot hold, what a file says
+_FAILED = (
+    av.error.FFmpegError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+)
 
 
 def file_tags(tags: Tags) -> Tags:
@@ -50,10 +58,6 @@ def mp4_flags(tags: Tags) -> str:
     return "+faststart" + ("+use_metadata_tags" if {k.lower() for k in file_tags(tags)} - _MP4_TAGS else "")
 
 
-def _open_sample(name: str, data: bytes) -> Any:
-    return av.open(io.BytesIO(data), format=name, metadata_errors="replace")
-
-
 def _alone(stream: Any, data: bytes, name: str, duration: int = 0) -> bytes:
     """A file of the kind ``name`` with nothing but one packet of a stream."""
     buffer = io.BytesIO()
@@ -74,7 +78,7 @@ def _sample(stream: Any, packet: Any) -> tuple[str, bytes] | None:
     for name in SAMPLE_FORMATS:
         try:
             sample = _alone(stream, data, name, packet.duration or 0)
-            with _open_sample(name, sample) as back:
+            with open_sample(name, sample) as back:
                 if len(back.streams) == 1 and _parameters(back.streams[0]) == _parameters(stream) and data in [bytes(p) for p in back.demux()]:
                     return name, sample
         except _FAILED:
@@ -91,7 +95,7 @@ def _codec(stream: Any) -> tuple[str, str]:
 
 def _holds(name: str, stream: Any, data: bytes) -> bool:
     """Whether files of a kind can hold a stream, so that it is found again as what it is."""
-    with _open_sample(name, _alone(stream, data, name)) as back:
+    with open_written(name, _alone(stream, data, name)) as back:
         return [_codec(s) for s in back.streams] == [_codec(stream)]
 
 
@@ -255,6 +259,13 @@ def cut(packet: TrackPacket, kind: str, start: int) -> TrackPacket | None:
     return None
 
 
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+
+
+def _is_cover(track: Track) -> bool:
+    return bool(track.disposition & Disposition.attached_pic)
+
+
 class TrackMuxer:
     """Adds tracks to an output of FFmpeg that was not started yet, then muxes their packets; ``notes`` says what it can't take."""
 
@@ -276,27 +287,39 @@ class TrackMuxer:
         self.notes += matched.unused()
 
     def _add(self, track: Track) -> str | None:
-        """None, or why not."""
-        cover = track.kind == "video" and bool(track.disposition & Disposition.attached_pic)
-        if track.kind == "attachment" or (cover and self._suffix == ".mkv"):
-            return self._attach(track, cover)
+        """None, or why not. Whatever is wrong with a track costs that track and no more."""
+        cannot = f"{self._suffix} cannot hold it"
+        if track.kind == "attachment":
+            try:
+                return self._attach(track, track.sample, "attachment", "application/octet-stream")
+            except _FAILED:
+                return cannot
         if track.format not in SAMPLE_FORMATS:
             return "its parameters are of an unknown kind"
         try:
-            sample = _open_sample(track.format, track.sample)
-            template = sample.streams[0]
-            if len(sample.streams) != 1 or template.type != track.kind:
-                return "its parameters are damaged"
+            sample = open_sample(track.format, track.sample)
         except _FAILED:
             return "its parameters are damaged"
         self._open.append(sample)
-        try:  # what the muxer refuses only when it writes the header would cost the whole file
+        try:
+            if [s.type for s in sample.streams] != [track.kind]:
+                return "its parameters are damaged"
+            # the sample has the first packet, which of a cover is the only one
             data = next((bytes(p) for p in sample.demux() if p.size), b"")
-            if not _holds(self._container.format.name, template, data):
-                return f"{self._suffix} cannot hold it"
-            stream = self._container.add_stream_from_template(template)
         except _FAILED:
+            return "its parameters are damaged"
+        try:
+            return self._add_stream(track, sample.streams[0], data)
+        except _FAILED:
+            return cannot
+
+    def _add_stream(self, track: Track, template: Any, data: bytes) -> str | None:
+        if self._suffix == ".mkv" and track.kind == "video" and _is_cover(track):
+            return self._attach(track, data, *_COVERS.get(track.codec, _COVERS["mjpeg"]))
+        # what the muxer refuses only when it writes the header would cost the whole file
+        if not _holds(self._container.format.name, template, data):
             return f"{self._suffix} cannot hold it"
+        stream = self._container.add_stream_from_template(template)
         stream.time_base = track.time_base
         stream.disposition = track.disposition
         stream.metadata.clear()
@@ -304,19 +327,14 @@ class TrackMuxer:
         self._streams[track.number] = (stream, track)
         return None
 
-    def _attach(self, track: Track, cover: bool) -> str | None:
+    def _attach(self, track: Track, data: bytes, name: str, mime: str) -> str | None:
+        """Attach ``data``, which is called ``name`` and is of the type ``mime`` unless its tags say otherwise."""
         if self._suffix != ".mkv":
             return f"{self._suffix} holds no attachments"
-        if cover:  # its bytes are its only packet, and the sample has it
-            with _open_sample(track.format, track.sample) as sample:
-                data = next((bytes(p) for p in sample.demux() if p.size), b"")
-            default, mime = ("cover.png", "image/png") if track.codec == "png" else ("cover.jpg", "image/jpeg")
-        else:
-            data, default, mime = track.sample, "attachment", "application/octet-stream"
         tags = {k.lower(): v for k, v in track.tags.items()}
-        stream = self._container.add_attachment(tags.get("filename") or default, tags.get("mimetype") or mime, data)
+        stream = self._container.add_attachment(tags.get("filename") or name, tags.get("mimetype") or mime, data)
         stream.metadata.update(file_tags(track.tags))
-        stream.metadata.setdefault("filename", default)
+        stream.metadata.setdefault("filename", name)
         stream.metadata.setdefault("mimetype", mime)
         return None
 

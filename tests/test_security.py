@@ -1,0 +1,119 @@
+"""What a file from outside must not do to whoever opens it: docs/security.md, point by point."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import pytest
+from av.stream import Disposition
+from media import make
+
+from vqcodec.inputs import SAMPLE_FORMATS, open_sample
+from vqcodec.options import TrackChoice
+from vqcodec.remux import TrackMuxer
+from vqcodec.tracks import KINDS, Track, TrackPacket
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """Address of a server on this machine, and what it was asked for."""
+    hits: list[str] = []
+
+    class Canary(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hits.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Canary)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", hits
+    server.shutdown()
+    server.server_close()
+
+
+def lists(secret: Path, address: str) -> dict[str, bytes]:
+    """Kinds of files that name others: what they name is a file on this disk, or an address."""
+    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n"
+    dash = (
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4">'
+        "<Representation id='1' bandwidth='1'><BaseURL>{}</BaseURL></Representation>"
+        "</AdaptationSet></Period></MPD>"
+    )
+    sdp = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 26\n"
+    return {
+        "hls": hls.format(secret.as_uri()).encode(),
+        "applehttp": hls.format(f"{address}/hls.ts").encode(),
+        "concat": f"ffconcat version 1.0\nfile '{secret}'\n".encode(),
+        "dash": dash.format(f"{address}/dash").encode(),
+        "imf": b'<?xml version="1.0"?><CompositionPlaylist></CompositionPlaylist>',
+        "sdp": sdp.encode(),
+        "rtsp": f"rtsp://{address[7:]}/".encode(),
+        "lavfi": f"movie={secret}".encode(),
+        "image2": str(secret).encode(),
+        "vobsub": b"# VobSub index file, v7 (do not modify this line!)\n",
+        "ffmetadata": b";FFMETADATA1\ntitle=x\n",
+        "nosuch": b"x",
+        "": b"",
+    }
+
+
+def left_out(track: Track, suffix: str, kind: str) -> bytes:
+    """The output of a muxer that must leave a track out, with a note."""
+    target = io.BytesIO()
+    with av.open(target, "w", format=kind) as out:
+        video = out.add_stream("mpeg4", rate=25)
+        video.width = video.height = 16
+        video.pix_fmt = "yuv420p"
+        muxer = TrackMuxer(out, suffix, [track], TrackChoice())
+        out.start_encoding()
+        muxer.write(TrackPacket(0, 0, 0, 10, True, False, (), b"data"), Fraction(0))
+        for packet in video.encode(av.VideoFrame(16, 16, "yuv420p")) + video.encode(None):
+            out.mux(packet)
+        assert len(muxer.notes) == 1 and "is left out" in muxer.notes[0], track
+        muxer.close()
+    with av.open(io.BytesIO(target.getvalue())) as made:
+        assert len(made.streams) == 1 and len(list(made.decode(video=0))) == 1
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("cover", [False, True])
+@pytest.mark.parametrize(("suffix", "kind"), [(".mkv", "matroska"), (".mp4", "mp4")])
+def test_a_track_chooses_none_of_ffmpegs_demuxers(tmp_path: Path, asked: tuple[str, list[str]], suffix: str, kind: str, cover: bool) -> None:
+    """A cover was once opened by whatever demuxer the file named: local files, the network."""
+    address, hits = asked
+    secret = make(tmp_path / "secret.ts", frames=40)
+    with av.open(str(secret)) as c:
+        packets = [bytes(p) for p in c.demux() if p.size]
+    disposition = int(Disposition.attached_pic) if cover else 0
+    for name, sample in lists(secret, address).items():
+        for of in KINDS[:4]:
+            track = Track(0, of, "mjpeg", Fraction(1, 1000), disposition, {}, name, sample)
+            made = left_out(track, suffix, kind)
+            assert not any(p in made for p in packets), name
+        # the same bytes under a name that is allowed
+        for allowed in SAMPLE_FORMATS:
+            track = Track(0, "video", "mjpeg", Fraction(1, 1000), disposition, {}, allowed, sample)
+            left_out(track, suffix, kind)
+    assert not hits
+
+
+def test_the_door_itself_is_shut(tmp_path: Path) -> None:
+    """Not only the muxer asks before it opens a sample."""
+    for name in ("hls", "concat", "sdp", "lavfi", "mp4,hls", "matroska,webm", "wav", ""):
+        with pytest.raises(ValueError, match="samples are of no kind"):
+            open_sample(name, b"")
+    # a demuxer of the five that is made to open another file may not
+    movie = make(tmp_path / "a.mov", frames=20).read_bytes()
+    with open_sample("mov", movie) as sample:
+        assert [s.type for s in sample.streams] == ["video"]
