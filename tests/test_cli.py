@@ -66,7 +66,7 @@ def test_refusals(tmp_path: Path, clip: Path, coded: Path) -> None:
     cases: list[tuple[list[str], int, str]] = [
         ([], 2, ""),
         (["nonsense"], 2, "nonsense"),
-        (["encode"], 2, "one input and one output"),
+        (["encode"], 2, "an input is needed"),
         (["encode", str(clip), new, "extra"], 2, "too many"),
         (["encode", str(clip), new, "-crf", "99"], 2, "allowed"),
         (["encode", str(clip), new, "-crf", "x"], 2, "x"),
@@ -129,14 +129,14 @@ def test_odd_names(tmp_path: Path, coded: Path, name: str, monkeypatch: pytest.M
 
 
 def test_interrupts(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import vqcodec.info
+    import vqcodec.inspection
 
     for error, code in ((KeyboardInterrupt(), 130), (RuntimeError("x"), 1), (MemoryError(), 6), (UsageError("u"), 2)):
 
         def fail(*args: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr(vqcodec.info, "describe", fail)
+        monkeypatch.setattr(vqcodec.inspection, "describe", fail)
         assert main(["info", str(coded)]) == code
 
 

@@ -22,13 +22,13 @@ from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
 from media import make_named
 
-from vqcodec import join as join_module
+from vqcodec import joining as join_module
 from vqcodec import journal, workers
 from vqcodec.cli import main
 from vqcodec.container import StreamHeader
 from vqcodec.encoder import EncodeReport, encode
 from vqcodec.errors import DamageError, LimitError, OutputError, UsageError, WeightsError
-from vqcodec.join import join
+from vqcodec.joining import join
 from vqcodec.options import EncodeOptions, Time
 from vqcodec.picture import Picture
 from vqcodec.progress import Progress

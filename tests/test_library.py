@@ -53,7 +53,7 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     done = vqcodec.decode(tmp_path / "a.vqv", tmp_path / "b.mkv", vcodec="ffv1", duration=vqcodec.Time(frames=12), progress=lambda e: seen.append(e.frames))
     assert done.frames == 12 and seen == list(range(1, 13))
-    from vqcodec.info import describe
+    from vqcodec.inspection import describe
 
     assert describe(str(tmp_path / "a.vqv"))["crf"] == 35
 
@@ -80,3 +80,21 @@ def test_a_callback_that_raises_ends_the_work(source: Path, tmp_path: Path) -> N
     with pytest.raises(Enough):
         vqcodec.encode(source, tmp_path / "a.vqv", progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("fake_network")
+def test_info_verify_and_join_take_any_path(source: Path, tmp_path: Path) -> None:
+    """They were there for the command line alone."""
+    a, b = tmp_path / "a.vqv", tmp_path / "b.vqv"
+    vqcodec.encode(source, a, gop=8, duration=vqcodec.Time(frames=16))
+    vqcodec.encode(source, b, gop=8, start=vqcodec.Time(frames=16))
+    joined = vqcodec.join([a, b], tmp_path / "c.vqv")
+    assert (joined.parts, joined.frames, joined.gops) == (2, 40, 5)
+    checked = vqcodec.verify(tmp_path / "c.vqv", fast=True)
+    assert checked["ok"] and checked["frames"] == 40 and not checked["pixels_checked"]
+    told = vqcodec.info(str(tmp_path / "c.vqv"))
+    assert told["frames"] == 40 and told["bytes"] == joined.bytes
+    broken = bytearray(a.read_bytes())
+    broken[len(broken) // 2] ^= 255
+    a.write_bytes(broken)
+    assert not vqcodec.verify(a, fast=True)["ok"]

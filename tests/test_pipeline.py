@@ -19,7 +19,7 @@ from vqcodec.conceal import blend, lost_times
 from vqcodec.decoder import decode, verify
 from vqcodec.encoder import encode, read_ahead
 from vqcodec.errors import DamageError, InputError, OutputError, UsageError, WeightsError
-from vqcodec.info import as_text, curve, describe
+from vqcodec.inspection import as_text, curve, describe
 from vqcodec.options import DecodeOptions, EncodeOptions, Time
 from vqcodec.picture import Picture, gray
 from vqcodec.scan import ContainerReader

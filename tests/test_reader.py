@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import pickle
 import threading
@@ -20,7 +21,7 @@ import vqcodec
 from vqcodec import random_access
 from vqcodec.container import IndexEntry
 from vqcodec.decoder import DecodeReport, GopDecoder
-from vqcodec.errors import DamageError, LimitError, RangeError, UsageError, WeightsError
+from vqcodec.errors import DamageError, InputError, LimitError, RangeError, UsageError, WeightsError
 from vqcodec.frame import FrameCoder
 from vqcodec.options import DecodeOptions, EncodeOptions, Limits
 from vqcodec.picture import Picture
@@ -316,12 +317,86 @@ def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
     """The position in the file belongs to the process, though the open file is shared after a fork."""
     import os
 
-    from vqcodec.reader import _File
+    from vqcodec.byte_source import PathFile
 
     fd = os.open(coded, os.O_RDONLY)
     try:
-        a, b = _File(fd), _File(fd)
+        a, b = PathFile(fd), PathFile(fd)
         assert a.seek(0, os.SEEK_END) == coded.stat().st_size and a.read(1) == b""
         assert b.read(8) == coded.read_bytes()[:8] and a.seek(1) == 1 and b.read(2) == coded.read_bytes()[8:10] and a.read(7) == coded.read_bytes()[1:8]
     finally:
         os.close(fd)
+
+
+# -- sources other than paths
+
+
+def _picture(source: Any, weights: Path) -> torch.Tensor:
+    with vqcodec.open(source, output="yuv", weights=weights) as v:
+        return v[21].y
+
+
+def test_bytes_and_file_objects(coded: Path, tiny_weights: Path, want: list[torch.Tensor]) -> None:
+    data = coded.read_bytes()
+    for source in (data, bytearray(data), memoryview(data), io.BytesIO(data)):
+        assert torch.equal(_picture(source, tiny_weights), want[21])
+    with coded.open("rb") as file, coded.open("rb", buffering=0) as raw:
+        for source in (file, raw, _Slow(data)):
+            assert torch.equal(_picture(source, tiny_weights), want[21])
+        assert not file.closed and not raw.closed  # they are the caller's
+    with vqcodec.open(data, weights=tiny_weights) as v:
+        assert v.path == "<bytes>" and v.metadata.bytes == len(data)
+        assert torch.equal(pickle.loads(pickle.dumps(v))[3], v[3])
+
+
+class _Slow(io.BytesIO):
+    """Gives a few bytes at a time, as sockets and object stores do."""
+
+    def read(self, n: int | None = -1) -> bytes:
+        return super().read(min(7, n) if n is not None and n > 0 else n)
+
+
+class _Broken(io.BytesIO):
+    def read(self, n: int | None = -1) -> bytes:
+        raise OSError(5, "Input/output error")
+
+
+class _NoSeek(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+def test_sources_that_cannot_be_read(coded: Path, tiny_weights: Path) -> None:
+    data = coded.read_bytes()
+    closed = io.BytesIO(data)
+    closed.close()
+    for source, error, text in (
+        (3, UsageError, "a path, bytes or a file object is needed, not int"),
+        (io.StringIO("text"), UsageError, "gives text: open it with mode 'rb'"),
+        (_NoSeek(data), UsageError, "cannot seek"),
+        (_Broken(data), InputError, "cannot be read: Input/output error"),
+        (closed, InputError, "closed file"),
+        (b"not a video", InputError, "<bytes>: "),
+        (data[:-9], DamageError, "<bytes>: "),
+    ):
+        with pytest.raises(error, match=text):
+            vqcodec.open(source, weights=tiny_weights)
+
+
+def test_a_device_that_is_not_there_is_told_at_open(coded: Path, tiny_weights: Path) -> None:
+    """It was found at the first frame."""
+    with pytest.raises(UsageError, match="device cuda:99 can't be used"):
+        vqcodec.open(coded, "cuda:99", weights=tiny_weights)
+
+
+def test_colours_have_names(coded: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    head = header(W, H, primaries=9, transfer=16, matrix=9, range=1, chroma_location=3)
+    write(tmp_path / "in.mkv", head, moving(W, H, 1), vcodec="ffv1")
+    vqcodec.encode(tmp_path / "in.mkv", tmp_path / "a.vqv", weights=tiny_weights, device="cpu")
+    with vqcodec.open(tmp_path / "a.vqv", weights=tiny_weights) as v:
+        m = v.metadata
+    got = (m.color_primaries, m.color_transfer, m.color_matrix, m.color_range, m.chroma_location)
+    assert got == ("bt2020", "smpte2084", "bt2020nc", "tv", "topleft")
+    told = vqcodec.info(tmp_path / "a.vqv")
+    assert tuple(told["colour_names"].values()) == got
+    assert told["colour"]["transfer"] == 16

@@ -24,7 +24,7 @@ from vqcodec.cli import main
 from vqcodec.decoder import decode, verify
 from vqcodec.encoder import encode
 from vqcodec.errors import DamageError, UsageError, VqvError
-from vqcodec.info import as_text, describe
+from vqcodec.inspection import as_text, describe
 from vqcodec.options import DecodeOptions, EncodeOptions, TrackChoice
 from vqcodec.remux import TrackMuxer
 from vqcodec.scan import ContainerReader

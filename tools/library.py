@@ -29,7 +29,7 @@ def make(clip: Path, width: int, height: int, seconds: float, folder: Path) -> P
 
     import vqcodec
     from vqcodec.container import StreamHeader
-    from vqcodec.join import join
+    from vqcodec.joining import join
     from vqcodec.picture import Picture
     from vqcodec.sink import VideoSink
     from vqcodec.video import VideoSource

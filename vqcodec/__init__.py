@@ -12,12 +12,17 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .decoder import DecodeReport as DecodeReport
+    from .decoder import VerifyReport as VerifyReport
     from .decoder import decode as decode
+    from .decoder import verify as verify
     from .encoder import EncodeReport as EncodeReport
     from .encoder import encode as encode
     from .frames import Frame as Frame
     from .frames import FrameBatch as FrameBatch
     from .frames import VideoMetadata as VideoMetadata
+    from .inspection import info as info
+    from .joining import JoinReport as JoinReport
+    from .joining import join as join
     from .reader import VideoReader as VideoReader
     from .reader import open as open
     from .tensors import Planes as Planes
@@ -27,9 +32,11 @@ if TYPE_CHECKING:
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
 _LATER = {
-    "decoder": ("DecodeReport", "decode"),
+    "decoder": ("DecodeReport", "VerifyReport", "decode", "verify"),
     "encoder": ("EncodeReport", "encode"),
     "tensors": ("Planes",),
+    "inspection": ("info",),
+    "joining": ("JoinReport", "join"),
     "frames": ("Frame", "FrameBatch", "VideoMetadata"),
     "reader": ("VideoReader", "open"),
     "tokens": ("FrameTokens", "TokenSequence", "Vocabulary"),
@@ -47,6 +54,7 @@ __all__ = [
     "FrameBatch",
     "FrameTokens",
     "InputError",
+    "JoinReport",
     "LimitError",
     "Limits",
     "OutputError",
@@ -56,6 +64,7 @@ __all__ = [
     "Time",
     "TokenSequence",
     "UsageError",
+    "VerifyReport",
     "VideoMetadata",
     "VideoReader",
     "Vocabulary",
@@ -64,7 +73,10 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "info",
+    "join",
     "open",
+    "verify",
 ]
 
 

@@ -34,6 +34,7 @@ class EncodeReport:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what was converted or left out
     tracks: int = 0  # tracks besides the pictures
+    source_bytes: int | None = None  # of the source's file where all of it was coded
 
     def clear(self) -> None:
         """Forget the GOPs counted."""
@@ -55,6 +56,11 @@ class EncodeReport:
     def bpp(self) -> float:
         """Bits per pixel."""
         return self.bytes * 8 / max(1, self.frames * self.width * self.height)
+
+    @property
+    def share(self) -> float | None:
+        """Of the source's bytes, as a fraction; None where a stretch of it or a pipe was coded."""
+        return self.bytes / self.source_bytes if self.source_bytes else None
 
     @property
     def kbps(self) -> float:

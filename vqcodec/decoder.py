@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from .conceal import Gap, lost_gop_times
 from .container import GopPayload
@@ -391,11 +391,34 @@ def open_reader(stack: ExitStack, src: str, limits: Limits | None = None) -> Con
         raise type(exc)(f"{src}: {exc}") from exc
 
 
-def verify(path: str, fast: bool = False, *, weights: str | None = None, options: DecodeOptions | None = None, progress: ProgressCallback | Meter | None = None) -> dict[str, Any]:
+class VerifyReport(TypedDict):
+    """What a check found, ready for JSON. ``damage`` holds a sentence for each thing found wrong."""
+
+    file: str
+    complete: bool
+    ok: bool
+    pixels_checked: bool
+    frames: int
+    gops: int
+    bytes: int
+    damaged_gops: int
+    damage: list[str]
+
+
+def verify(
+    path: str | os.PathLike[str],
+    fast: bool = False,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    options: DecodeOptions | None = None,
+    progress: ProgressCallback | Meter | None = None,
+) -> VerifyReport:
     """Check a file: all checksums of the container, and unless ``fast`` every decoded pixel against the encoder's.
 
-    A dict with file, complete, ok, pixels_checked, frames, gops, bytes, damaged_gops and damage (list of sentences).
+    Damage is reported, not raised. Of ``options`` threads, batch, device and limits matter.
+    Raises InputError, LimitError, WeightsError.
     """
+    path = os.fspath(path)
     report = DecodeReport()
     options = options or DecodeOptions()
     progress = as_meter(progress)

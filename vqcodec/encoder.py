@@ -162,6 +162,8 @@ def encode(
         if options.rate is not None and pipe is None:
             _check_alone(src_path, path, source.index, options.tracks)
         report.width, report.height = source.width, source.height
+        if pipe is None and options.start is None and options.duration is None:
+            report.source_bytes = os.path.getsize(path)
         if progress is not None:
             progress.total, progress.rate = source.total, float(source.rate) if source.rate else None
         gop = options.gop_frames(source.rate)
@@ -210,7 +212,7 @@ def encode(
             reading = opened()
             frames = chain(stack.enter_context(closing(read_ahead(reading, interrupt=interrupt))))
         else:
-            report.stopped = True
+            report.stopped, report.source_bytes = True, None
         if source.corrupt and options.strict:
             journal.keep = False
             raise DamageError(f"{src_path}: {source.corrupt} frames are damaged or missing")

@@ -17,7 +17,8 @@ Data = TypeVar("Data")  # Tensor or Planes
 
 @dataclass(frozen=True)
 class VideoMetadata:
-    """What a file says of itself. Colour numbers are those of ITU-T H.273, the chroma location that of FFmpeg; nothing of it but matrix, range and location is applied."""
+    """What a file says of itself. Colours have FFmpeg's names; of all of it only matrix, range and
+    chroma location are applied."""
 
     num_frames: int
     width: int
@@ -29,11 +30,11 @@ class VideoMetadata:
     pixel_aspect_ratio: Fraction | None  # of a sample; None unknown
     rotation: int  # degrees clockwise to apply for display: 0, 90, 180 or 270
     bit_depth: int  # of the source
-    color_primaries: int
-    color_transfer: int
-    color_matrix: int
-    color_range: int  # 0 unknown, 1 limited, 2 full
-    chroma_location: int
+    color_primaries: str  # bt709; unknown where the file doesn't tell
+    color_transfer: str  # smpte2084
+    color_matrix: str  # bt2020nc
+    color_range: str  # tv (limited), pc (full) or unknown
+    chroma_location: str  # left
     crf: int
     model_id: str  # 16 hexadecimal digits
     bytes: int

@@ -11,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 from operator import index
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
+from .byte_source import Source, open_source
+from .colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from .decoder import check_model
 from .errors import DamageError, DamageLog, RangeError, UsageError, VqvError
-from .files import check_input
 from .frames import Data, Frame, FrameBatch, VideoMetadata
 from .options import DecodeOptions, Limits
 from .scan import ContainerReader
@@ -30,22 +31,6 @@ if TYPE_CHECKING:
 CACHE_BYTES = 256 << 20
 
 
-class _File:
-    """A file for reading whose position belongs to the process, so that processes forked from one that opened it don't disturb each other."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd, self._at = fd, 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + (os.fstat(self._fd).st_size if whence == os.SEEK_END else 0)
-        return self._at
-
-    def read(self, n: int) -> bytes:
-        data = os.pread(self._fd, n, self._at)
-        self._at += len(data)
-        return data
-
-
 class VideoReader(Generic[Data]):
     """Frames of a .vqv file by number and by time, as tensors, and the tokens that they are coded as; made by :func:`open`.
 
@@ -53,20 +38,29 @@ class VideoReader(Generic[Data]):
     side by side each thread or process opens the file itself. Pickling a reader opens the file anew where it is unpickled.
     """
 
-    def __init__(self, path: str, options: DecodeOptions, output: Output, on_damage: Literal["raise", "conceal"], cache_bytes: int, weights: str | None) -> None:
-        self.path = path
+    def __init__(
+        self,
+        source: Source,
+        options: DecodeOptions,
+        output: Output,
+        on_damage: Literal["raise", "conceal"],
+        cache_bytes: int,
+        weights: str | None,
+    ) -> None:
+        self.path, file, close = open_source(source)
+        path = self.path
+        self._source = bytes(source) if isinstance(source, memoryview) else source
         self._options, self._output, self._conceal, self._cache_bytes, self._weights = options, output, on_damage == "conceal", cache_bytes, weights
         self._lock = threading.RLock()
         self._closed = False
         self._made: RandomAccess | None = None
         self._shape: ToTensors | None = None
         self._next = 0  # the frame that comes behind the one given last
-        fd = os.open(check_input(path), os.O_RDONLY | os.O_CLOEXEC)
-        self._close_file = weakref.finalize(self, os.close, fd)  # a reader that nobody closes does it when it is gone
+        self._close_file = weakref.finalize(self, close)  # a reader that nobody closes does it when it is gone
         with ExitStack() as stack:
             stack.callback(self._close_file)
             try:
-                self._container = reader = ContainerReader(_File(fd), options.limits)  # type: ignore[arg-type]
+                self._container = reader = ContainerReader(file, options.limits)
             except VqvError as exc:
                 raise type(exc)(f"{path}: {exc}") from exc
             self.damage = DamageLog(reader.damaged)
@@ -76,6 +70,10 @@ class VideoReader(Generic[Data]):
 
             with self._open():
                 check_model(reader, read_model_id(weights))
+                if options.device not in ("auto", "cpu"):  # a device that isn't there is told now
+                    from .nets.exact import choose_backend
+
+                    choose_backend(options.device)
             stored = StoredTracks(reader)
             self.damage += stored.damage
             self._timeline = Timeline(reader, self.damage if self._conceal else None)
@@ -96,11 +94,11 @@ class VideoReader(Generic[Data]):
             pixel_aspect_ratio=h.sar,
             rotation=h.rotation,
             bit_depth=h.bit_depth,
-            color_primaries=h.primaries,
-            color_transfer=h.transfer,
-            color_matrix=h.matrix,
-            color_range=h.range,
-            chroma_location=h.chroma_location,
+            color_primaries=name(PRIMARIES, h.primaries),
+            color_transfer=name(TRANSFERS, h.transfer),
+            color_matrix=name(MATRICES, h.matrix),
+            color_range=name(RANGES, h.range),
+            chroma_location=name(LOCATIONS, h.chroma_location),
             crf=h.crf,
             model_id=h.model_id.hex(),
             bytes=self._container.size,
@@ -124,7 +122,7 @@ class VideoReader(Generic[Data]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         on_damage = "conceal" if self._conceal else "raise"
-        return VideoReader, (self.path, self._options, self._output, on_damage, self._cache_bytes, self._weights)
+        return VideoReader, (self._source, self._options, self._output, on_damage, self._cache_bytes, self._weights)
 
     def __repr__(self) -> str:
         m = self.metadata
@@ -298,7 +296,7 @@ class VideoReader(Generic[Data]):
 
 @overload
 def open(
-    path: str | os.PathLike[str],
+    source: Source,
     device: str = ...,
     *,
     output: Literal["rgb", "float"] = ...,
@@ -310,7 +308,7 @@ def open(
 ) -> VideoReader[Tensor]: ...
 @overload
 def open(
-    path: str | os.PathLike[str],
+    source: Source,
     device: str = ...,
     *,
     output: Literal["yuv"],
@@ -321,7 +319,7 @@ def open(
     limits: Limits | None = ...,
 ) -> VideoReader[Planes]: ...
 def open(
-    path: str | os.PathLike[str],
+    source: Source,
     device: str = "cpu",
     *,
     output: Output = "rgb",
@@ -333,6 +331,7 @@ def open(
 ) -> VideoReader[Any]:
     """Open a .vqv file for reading frames and tokens; nothing but header, index and the last GOP is read until they are asked for.
 
+    source: a path, the bytes of a file, or a file object that gives bytes and can seek; that stays open, and nobody else may use it meanwhile.
     device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, where the nets run and the tensors are.
     output: ``rgb`` (3, H, W) uint8; ``float`` the same as float32 from 0 to 1, not rounded to 8 bits; ``yuv`` the planes (tensors.Planes).
     on_damage: ``raise`` DamageError, at once where the file is not whole and else when a damaged frame is asked for; or ``conceal`` as ``decode`` does: what is lost is
@@ -341,10 +340,10 @@ def open(
     batch: pictures that go through the nets at once, 0 for automatic. weights: a file, if not the weights that come with the program.
     Raises UsageError, InputError, DamageError, LimitError, WeightsError.
     """
-    for name, value, allowed in (("output", output, ("rgb", "float", "yuv")), ("on_damage", on_damage, ("raise", "conceal"))):
+    for option, value, allowed in (("output", output, ("rgb", "float", "yuv")), ("on_damage", on_damage, ("raise", "conceal"))):
         if value not in allowed:
-            raise UsageError(f"{name}: {value!r} is unknown, allowed are {', '.join(allowed)}")
+            raise UsageError(f"{option}: {value!r} is unknown, allowed are {', '.join(allowed)}")
     if cache_bytes < 0:
         raise UsageError(f"cache_bytes: {cache_bytes} is out of range, allowed are numbers from 0")
     options = DecodeOptions(device=str(device), batch=batch, limits=limits or Limits())
-    return VideoReader(os.fspath(path), options, output, on_damage, cache_bytes, None if weights is None else os.fspath(weights))
+    return VideoReader(source, options, output, on_damage, cache_bytes, None if weights is None else os.fspath(weights))

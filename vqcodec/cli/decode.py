@@ -76,7 +76,7 @@ def decode(
     **given: Any,
 ) -> int:
     """Decode a .vqv file to a video file; its suffix chooses the kind (.y4m, .mkv, .mp4, .mov, .webm, ...)."""
-    src, dst = in_out(paths, input_, output)
+    src, dst = in_out(paths, input_, output, ".mkv")
     options = decode_options(**given)
     check_source(src)
     check_target(dst, [src], overwrite)

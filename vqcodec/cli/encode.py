@@ -97,7 +97,7 @@ def encode_options(
 
 @command(
     examples=[
-        "vqcodec encode in.mp4 out.vqv",
+        "vqcodec encode in.mp4                    # to in.vqv",
         "vqcodec encode in.mkv out.vqv -crf 34 --jobs 0",
         "vqcodec encode in.mkv out.vqv --max-size 50M",
         "ffmpeg -i in.mov -f yuv4mpegpipe - | vqcodec encode - out.vqv",
@@ -139,7 +139,7 @@ def encode(
     **given: Any,
 ) -> int:
     """Encode a video file to .vqv."""
-    src, dst = in_out(paths, input_, output)
+    src, dst = in_out(paths, input_, output, ".vqv")
     options = replace(encode_options(quiet=quiet, **given), jobs=jobs, resume=resume, stats=stats)
     needed = resources(resource)
     if resource and scheduler is None:
@@ -168,6 +168,7 @@ def encode(
             "gops": report.gops,
             "bytes": report.bytes,
             "picture_bytes": report.picture_bytes,
+            "source_bytes": report.source_bytes,
             "crf": report.crf,
             "missed": report.missed,
             "bpp": report.bpp,
@@ -182,8 +183,9 @@ def encode(
         }
     )
     pictures = f"{report.picture_kbps:.2f} kbps of pictures, " if options.bitrate else ""
+    of_source = f", {100 * report.share:.1f} % of the source" if report.share else ""
     say(
-        f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}), {report.bpp:.5f} bpp, {report.kbps:.2f} kbps, "
+        f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}{of_source}), {report.bpp:.5f} bpp, {report.kbps:.2f} kbps, "
         f"{pictures}PSNR {report.psnr[0]:.3f} dB (Y {report.psnr[1]:.3f} U {report.psnr[2]:.3f} V {report.psnr[3]:.3f}), {report.fps:.2f} fps, {clock(report.seconds)}",
         quiet,
     )

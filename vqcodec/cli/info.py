@@ -1,4 +1,4 @@
-"""``vqcodec info``: what is in a .vqv file."""
+"""``vqcodec info``: what is in .vqv files."""
 
 from __future__ import annotations
 
@@ -6,24 +6,47 @@ import json
 
 import click
 
-from ..errors import DamageError
+from ..errors import DamageError, VqvError
 from ..pipes import check_source
-from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, limits_of
+from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_of
 
 
-@command(short_help="Show what is in a .vqv file.", examples=["vqcodec info in.vqv", "vqcodec info --bits in.vqv", "vqcodec info --json in.vqv | jq .psnr"])
-@click.argument("file", type=click.Path())
+@command(
+    short_help="Show what is in .vqv files.",
+    examples=[
+        "vqcodec info in.vqv",
+        "vqcodec info --bits in.vqv",
+        "vqcodec info --json *.vqv | jq .psnr",
+    ],
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @JSON
 @click.option("--bits", is_flag=True, help="Show where the bytes went, by level and syntax element. Reads all streams, so it needs the weights and the time of a decode.")
 @click.option("--frames", is_flag=True, help="The same for each frame too.")
 @WEIGHTS
 @LIMITS
 @VERBOSE
-def info(file: str, as_json: bool, bits: bool, frames: bool, weights: str | None, **limits: int) -> int:
-    """Show size, times, quality and GOPs of a .vqv file."""
-    check_source(file)
-    from ..info import as_text, describe
+def info(
+    files: tuple[str, ...],
+    as_json: bool,
+    bits: bool,
+    frames: bool,
+    weights: str | None,
+    **limits: int,
+) -> int:
+    """Show size, times, quality and GOPs of .vqv files; JSON has a line for each."""
+    bounds = limits_of(limits)
 
-    result = describe(file, bits or frames, weights, limits_of(limits))
-    click.echo(json.dumps(result, allow_nan=False) if as_json else as_text(result, frames))
-    return 0 if result["ok"] else DamageError.exit_code
+    def one(file: str) -> int:
+        check_source(file)
+        from ..inspection import as_text, describe
+
+        result = describe(file, bits or frames, weights, bounds)
+        click.echo(json.dumps(result, allow_nan=False) if as_json else as_text(result, frames))
+        return 0 if result["ok"] else DamageError.exit_code
+
+    def failed(file: str, exc: VqvError) -> None:
+        if as_json:
+            click.echo(json.dumps({"file": file, "ok": False, "error": str(exc)}))
+
+    return each_file(files, one, failed)

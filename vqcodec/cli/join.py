@@ -27,7 +27,7 @@ def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     for part in parts:
         check_input(part)
     check_output(dst, parts, overwrite)
-    from ..join import join as run
+    from ..joining import join as run
 
     report = run(parts, dst, overwrite=overwrite)
     say(f"{dst}: {report.parts} parts, {report.frames} frames, {report.gops} GOPs, {report.bytes} bytes ({size(report.bytes)})", quiet)

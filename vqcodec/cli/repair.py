@@ -16,7 +16,7 @@ from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_
 @QUIET
 def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overwrite: bool, quiet: bool, **limits: int) -> int:
     """Write the sound packets of a damaged .vqv file to a new one, with header and index made anew."""
-    src, dst = in_out(paths, input_, output)
+    src, dst = in_out(paths, input_, output, ".repaired.vqv")
     check_source(src)
     check_target(dst, [src], overwrite)
     from ..repair import repair as run

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, number
-from ..errors import UsageError
+from ..errors import UsageError, VqvError
 from ..options import Limits, Time, TrackChoice, parse_count, parse_time
+from ..pipes import PIPE, check_source, is_stream
 from ..progress import MODES, Progress
 from ..rate import PRESETS
 from . import messages
@@ -45,7 +47,7 @@ def _told_in_detail(ctx: click.Context, param: click.Parameter, value: int) -> N
 
 
 PATHS = options(
-    click.argument("paths", nargs=-1, metavar="IN OUT", type=click.Path()),
+    click.argument("paths", nargs=-1, metavar="IN [OUT]", type=click.Path()),
     rare("-i", "input_", metavar="IN", type=click.Path(), help="The input, instead of the first argument."),
     rare("-o", "output", metavar="OUT", type=click.Path(), help="The output, instead of the last argument."),
     click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists."),
@@ -137,17 +139,43 @@ def limits_of(given: dict[str, int]) -> Limits:
     return Limits(**{name.removeprefix("max_"): value for name, value in given.items()})
 
 
-def in_out(paths: tuple[str, ...], input_: str | None, output: str | None) -> tuple[str, str]:
+def in_out(paths: tuple[str, ...], input_: str | None, output: str | None, suffix: str) -> tuple[str, str]:
+    """Input and output as they are named; an output that isn't lies beside the input and has its
+    name with this suffix."""
     rest = list(paths)
     src = input_ if input_ is not None else rest.pop(0) if rest else None
     dst = output if output is not None else rest.pop(0) if rest else None
-    if src is None or dst is None or rest:
-        raise UsageError(
-            f"one input and one output are needed; {click.get_current_context().command_path} -h shows how"
-            if not rest
-            else f"one argument too many: {rest[0]!r}; a name with spaces needs quotes"
-        )
+    if rest:
+        raise UsageError(f"one argument too many: {rest[0]!r}; a name with spaces needs quotes")
+    if src is None:
+        command = click.get_current_context().command_path
+        raise UsageError(f"an input is needed; {command} -h shows how")
+    if dst is None:
+        check_source(src)
+        if is_stream(src):
+            raise UsageError(f"{src}: an output is needed: a pipe has no name that tells one")
+        dst = str(Path(src).with_suffix(suffix))
+        if Path(dst) == Path(src):
+            raise UsageError(f"{src}: an output is needed: the input ends in {suffix} already")
     return src, dst
+
+
+def each_file(files: tuple[str, ...], act: Callable[[str], int], failed: Callable[[str, VqvError], None]) -> int:
+    """Do it for all files, also where one of them fails, which ``failed`` is told; the worst
+    (largest) exit code. The error of a file that is the only one is raised."""
+    if files.count(PIPE) > 1:
+        raise UsageError("-: standard input can be read once only")
+    worst = 0
+    for file in files:
+        try:
+            worst = max(worst, act(file))
+        except VqvError as exc:
+            if len(files) == 1:
+                raise
+            say(f"vqcodec: error: {exc}")
+            failed(file, exc)
+            worst = max(worst, exc.exit_code)
+    return worst
 
 
 def colour(color_primaries: str | None, color_trc: str | None, colorspace: str | None, color_range: str | None) -> Colour:

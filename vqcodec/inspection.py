@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
@@ -79,6 +80,7 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
             "sar": _ratio(h.sar),
             "rotation": h.rotation,
             "colour": {"primaries": h.primaries, "transfer": h.transfer, "matrix": h.matrix, "range": h.range, "chroma_location": h.chroma_location},
+            "colour_names": {key: name(_COLOURS[key], getattr(h, key)) for key in _COLOURS},
             "bit_depth": h.bit_depth,
             "crf": h.crf,
             "tags": stored.description.tags,
@@ -96,6 +98,17 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
             "damage": damage,
             "gops": gops,
         } | ({"bits": budget(reader, pictures)} if bits else {})
+
+
+def info(
+    path: str | os.PathLike[str],
+    *,
+    bits: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """What :func:`describe` tells of a file, which is what ``vqcodec info --json`` prints."""
+    return describe(os.fspath(path), bits, None if weights is None else os.fspath(weights), limits)
 
 
 def curve(values: list[float], width: int = 80) -> str:

@@ -6,6 +6,7 @@ the part before it ends. Packets of other tracks and chapters move along. The jo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
@@ -79,23 +80,24 @@ class _Tracks:
         return at
 
 
-def join(parts: Sequence[str], dst: str, *, overwrite: bool = False) -> JoinReport:
+def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False) -> JoinReport:
     """Write the GOPs of .vqv files one behind the other to ``dst``, which appears under its name only when complete.
 
     Where the parts are ranges of one source, each beginning at a key frame of an encode of the whole, the pictures have the bytes of that encode.
     UsageError unless all parts have the same stream header (size, times, colours, crf, model) and the same kinds of tracks; DamageError for a
     damaged part. Raises InputError, LimitError and OutputError too.
     """
-    if not parts:
+    names, dst = [os.fspath(part) for part in parts], os.fspath(dst)
+    if not names:
         raise UsageError("there is nothing to join")
-    check_output(dst, parts, overwrite)
-    report = JoinReport(parts=len(parts))
+    check_output(dst, names, overwrite)
+    report = JoinReport(parts=len(names))
     first: StreamHeader | None = None
     description = Description()
     known: dict[int, Track] = {}
     shifts: list[int] = []  # ticks by which each part is later in the joined file
     end: int | None = None  # when the part before ends
-    for path in parts:  # all of them are looked at before anything is written
+    for path in names:  # all of them are looked at before anything is written
         with ExitStack() as stack:
             reader = open_reader(stack, path)
             stored = StoredTracks(reader)
@@ -105,12 +107,12 @@ def join(parts: Sequence[str], dst: str, *, overwrite: bool = False) -> JoinRepo
             first = first or reader.header
             if different := _differences(first, reader.header):
                 raise UsageError(
-                    f"{path} cannot be joined to {parts[0]}: another {', '.join(name.replace('_', ' ') for name in different)}: encode all parts with the same options and weights"
+                    f"{path} cannot be joined to {names[0]}: another {', '.join(name.replace('_', ' ') for name in different)}: encode all parts with the same options and weights"
                 )
             for number, track in stored.tracks.items():
                 other = known.setdefault(number, track)
                 if (track.kind, track.codec, track.time_base) != (other.kind, other.codec, other.time_base):
-                    raise UsageError(f"{path} cannot be joined to {parts[0]}: {track} was {other}")
+                    raise UsageError(f"{path} cannot be joined to {names[0]}: {track} was {other}")
             try:
                 begin, last = reader.read_gop(0).pts[0], reader.read_gop(len(reader.gops) - 1)
             except DamageError as exc:
@@ -126,7 +128,7 @@ def join(parts: Sequence[str], dst: str, *, overwrite: bool = False) -> JoinRepo
         if description := description.fitted()[0]:
             writer.extra(DESCRIPTION, description.to_bytes())
         tracks = _Tracks(writer)
-        for path, shift in zip(parts, shifts, strict=True):
+        for path, shift in zip(names, shifts, strict=True):
             with ExitStack() as stack:
                 reader = open_reader(stack, path)
                 at, later = 0, shift * first.time_base
