@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import threading
 from collections.abc import Iterator
@@ -12,12 +13,19 @@ from pathlib import Path
 import av
 import pytest
 from av.stream import Disposition
-from media import make
+from fakes import fake_network  # noqa: F401
+from media import Sound, make
 
+from vqcodec import inputs
+from vqcodec.cli import main
+from vqcodec.encoder import encode
+from vqcodec.errors import InputError
 from vqcodec.inputs import SAMPLE_FORMATS, open_sample
-from vqcodec.options import TrackChoice
+from vqcodec.options import EncodeOptions, TrackChoice
 from vqcodec.remux import TrackMuxer
 from vqcodec.tracks import KINDS, Track, TrackPacket
+
+pytestmark = pytest.mark.usefixtures("fake_network")
 
 
 @pytest.fixture
@@ -117,3 +125,55 @@ def test_the_door_itself_is_shut(tmp_path: Path) -> None:
     movie = make(tmp_path / "a.mov", frames=20).read_bytes()
     with open_sample("mov", movie) as sample:
         assert [s.type for s in sample.streams] == ["video"]
+
+
+def sources(folder: Path, secret: Path, address: str) -> list[Path]:
+    """The lists as files, some under names that say nothing of what they are."""
+    made = []
+    for kind, data in lists(secret, address).items():
+        for name in (f"{kind or 'none'}.mp4", {"hls": "a.m3u8", "dash": "a.mpd"}.get(kind, "")):
+            if name:
+                made.append(folder / name)
+                made[-1].write_bytes(data)
+    made.append(folder / "sibling.ffconcat")
+    made[-1].write_text(f"ffconcat version 1.0\nfile {secret.name}\n")
+    return made
+
+
+def test_sources_that_name_other_files_are_refused(tmp_path: Path, asked: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """An upload must not publish what lies beside it, nor make the program ask the network."""
+    address, hits = asked
+    secret = make(tmp_path / "secret.ts", frames=40)
+    for path in sources(tmp_path, secret, address):
+        capsys.readouterr()
+        assert main(["encode", "-q", str(path), str(tmp_path / "out.vqv")]) == 3, path
+        said = capsys.readouterr().err
+        assert path.name in said
+        if any(kind in path.name for kind in ("hls", "concat", "m3u8", "mpd")):
+            assert "names other files: --allow-playlists reads" in said
+        assert not (tmp_path / "out.vqv").exists()
+    assert not hits
+
+
+def test_playlists_are_read_when_asked_for(tmp_path: Path, asked: tuple[str, list[str]]) -> None:
+    """With all their pictures and sound; addresses are not followed even then."""
+    address, hits = asked
+    part = make(tmp_path / "part.ts", frames=10, sounds=(Sound("aac"),))
+    (tmp_path / "a.ffconcat").write_text("ffconcat version 1.0\n" + f"file {part.name}\n" * 2)
+    options = EncodeOptions(playlists=True)
+    report = encode(str(tmp_path / "a.ffconcat"), str(tmp_path / "a.vqv"), options)
+    assert report.frames == 20 and report.tracks == 1
+    (tmp_path / "b.m3u8").write_bytes(lists(part, address)["applehttp"])
+    with pytest.raises(InputError):
+        encode(str(tmp_path / "b.m3u8"), str(tmp_path / "b.vqv"), options)
+    assert not hits
+
+
+def test_only_one_module_opens_what_comes_from_outside() -> None:
+    """A new call of FFmpeg's demuxers goes through the door as well."""
+    package = Path(inputs.__file__).parent
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("av.open", "av.container.open"):
+                writes = len(node.args) > 1 and ast.unparse(node.args[1]) == "'w'"
+                assert writes or path == Path(inputs.__file__), f"{path}:{node.lineno}"

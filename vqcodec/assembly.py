@@ -92,7 +92,7 @@ class Extras:
             self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
         self._description, self.notes = self._description.fitted()
         start = self._shift * self._base if options.start is not None else None
-        self.source = None if path is None else TrackSource(path, source.index, options.tracks, start)
+        self.source = None if path is None else TrackSource(path, source.index, options.tracks, start, options.playlists)
 
     def begin(self, writer: ContainerWriter) -> None:
         if self._description:

@@ -23,7 +23,7 @@ from .errors import DamageError, UsageError
 from .files import atomic_output, check_output
 from .interrupt import Interrupt
 from .journal import open_journal, tag
-from .options import EncodeOptions, TrackChoice, changed
+from .options import EncodeOptions, changed
 from .picture import Picture
 from .pipes import PIPE, check_source, check_target, is_stream, same_output, target_file, video_source
 from .progress import Meter, ProgressCallback, as_meter
@@ -99,11 +99,11 @@ def _header(source: Any, first: Picture, options: EncodeOptions, model_id: bytes
     )
 
 
-def _check_alone(name: str, path: str, index: int, choice: TrackChoice) -> None:
+def _check_alone(name: str, path: str, index: int, options: EncodeOptions) -> None:
     """UsageError where tracks would be kept that no longer fit pictures at another rate."""
     from .remux import TrackSource
 
-    others = TrackSource(path, index, choice)
+    others = TrackSource(path, index, options.tracks, playlists=options.playlists)
     others.close()
     if others.timed:
         raise UsageError(f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r")
@@ -156,11 +156,22 @@ def encode(
         path, pipe = video_source(stack, src_path, again=target is not None)
 
         def opened() -> VideoSource:
-            return stack.enter_context(VideoSource(path, options.start, options.duration, pipe=pipe, name=src_path, rate=options.rate, colour=options.colour))
+            return stack.enter_context(
+                VideoSource(
+                    path,
+                    options.start,
+                    options.duration,
+                    pipe=pipe,
+                    name=src_path,
+                    rate=options.rate,
+                    colour=options.colour,
+                    playlists=options.playlists,
+                )
+            )
 
         source = opened()
         if options.rate is not None and pipe is None:
-            _check_alone(src_path, path, source.index, options.tracks)
+            _check_alone(src_path, path, source.index, options)
         report.width, report.height = source.width, source.height
         if pipe is None and options.start is None and options.duration is None:
             report.source_bytes = os.path.getsize(path)

@@ -214,6 +214,7 @@ class EncodeOptions:
     bitrate: int | None = None  # of the pictures, in bits per second; this and the next two exclude each other and a crf
     target_psnr: float | None = None  # dB of the mean error, weighted (6 Y + U + V) / 8
     max_size: int | None = None  # bytes of the file
+    playlists: bool = False  # the source may name other files of this machine, as HLS and concat do
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:

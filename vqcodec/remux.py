@@ -14,7 +14,7 @@ from av.stream import Discard, Disposition
 
 from .container import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
 from .errors import InputError, OutputError
-from .inputs import SAMPLE_FORMATS, open_sample, open_written
+from .inputs import SAMPLE_FORMATS, open_sample, open_source, open_written
 from .options import TrackChoice
 from .tracks import KINDS, MAX_ATTACHED, MAX_DESCRIPTION, MAX_TRACKS, SIDE, Chapter, Description, Tags, Track, TrackPacket, TrackWriter
 
@@ -116,12 +116,15 @@ class TrackSource:
     With ``start`` in seconds on the clock of the file only packets from there on are given, and times begin there. Raises InputError.
     """
 
-    def __init__(self, path: str, picture: int, choice: TrackChoice, start: Fraction | None = None) -> None:
+    def __init__(self, path: str, picture: int, choice: TrackChoice, start: Fraction | None = None, playlists: bool = False) -> None:
         self.notes: list[str] = []
         self.corrupt = 0
         self._start = start
         try:
-            self._container = av.open("file:" + path, options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
+            self._opened = open_source(path, playlists)
+            self._container = self._opened.container
+        except InputError as exc:
+            raise InputError(f"{path}: {exc}") from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             raise InputError(f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
         self._numbers: dict[int, int] = {}  # by the stream's index in the file
@@ -246,7 +249,7 @@ class TrackSource:
 
     def close(self) -> None:
         """Release the file."""
-        self._container.close()
+        self._opened.close()
 
 
 def cut(packet: TrackPacket, kind: str, start: int) -> TrackPacket | None:

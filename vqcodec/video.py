@@ -19,6 +19,7 @@ from .colour import Colour
 from .container import MAX_FRACTION
 from .errors import InputError, LimitError, UsageError
 from .files import check_input
+from .inputs import open_source, open_stream
 from .options import Limits, Time
 from .picture import Picture
 from .pipes import CountedPipe
@@ -73,7 +74,7 @@ class VideoSource:
     8-bit 4:2:0 passes untouched; other formats are converted to 4:2:0 of 8 bits, or of 10 bits when they have more.
     ``start`` and ``duration`` select frames exactly; with ``start``, times begin at zero. A ``pipe`` is read as y4m, in one go.
     Messages call the source ``name``. With a ``rate`` frames are numbered at so many a second, whatever times the source has, and ``colour``
-    replaces tags of the source.
+    replaces tags of the source. With ``playlists`` a file may name others of this machine.
     Raises InputError for what is no readable video or changes its size midway, LimitError for pictures too large, UsageError for tags that cannot be replaced.
     """
 
@@ -87,7 +88,9 @@ class VideoSource:
         name: str | None = None,
         rate: Fraction | None = None,
         colour: Colour | None = None,
+        playlists: bool = False,
     ) -> None:
+        self._playlists = playlists
         self.path = str(path) if pipe else str(check_input(path))
         self.name = name or self.path
         self._pipe = pipe
@@ -113,13 +116,14 @@ class VideoSource:
         self._describe(self._first)
 
     def _open(self) -> None:
-        self._container: Any
         try:
-            # local files only: a playlist must not make the program fetch things
             if self._pipe is not None:
-                self._container = av.open(self._pipe, format="yuv4mpegpipe")
+                self._opened = open_stream(self._pipe, "yuv4mpegpipe")
             else:
-                self._container = av.open("file:" + self.path, options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
+                self._opened = open_source(self.path, self._playlists)
+            self._container = self._opened.container
+        except InputError as exc:
+            raise InputError(f"{self.name}: {exc}") from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             raise InputError(f"{self.name}: no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})") from exc
         # a cover picture may come before the video; alone it is one
@@ -404,7 +408,7 @@ class VideoSource:
 
     def close(self) -> None:
         """Release the file; repeated calls do nothing."""
-        self._container.close()
+        self._opened.close()
 
     def __enter__(self) -> VideoSource:
         return self

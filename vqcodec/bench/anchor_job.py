@@ -15,10 +15,13 @@ from typing import Any
 import av
 import numpy as np
 
+from ..inputs import open_source
+
 
 def _frames(path: str, threads: int) -> Iterator[np.ndarray]:
     """Planes of the pictures of a video, one below the other."""
-    with av.open(path) as container:
+    with open_source(path) as source:
+        container = source.container
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads

@@ -20,6 +20,7 @@ from .shared import (
     COLOUR,
     NETWORK,
     PATHS,
+    PLAYLISTS,
     RANGE,
     RATE,
     STRICT,
@@ -66,6 +67,7 @@ def encode_options(
     batch: int,
     device: str,
     strict: bool,
+    playlists: bool,
 ) -> EncodeOptions:
     """Options of encoding as they are typed."""
     begin, length = span(start, duration, end)
@@ -85,6 +87,7 @@ def encode_options(
         batch=batch,
         device=device,
         strict=strict,
+        playlists=playlists,
         tracks=choice(no_audio, no_subtitles, no_data, maps),
     )
     if keyint:
@@ -116,6 +119,7 @@ def encode_options(
 @RATE
 @COLOUR
 @TRACKS
+@PLAYLISTS
 @NETWORK
 @click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
 @CLUSTER

@@ -80,6 +80,12 @@ TALK = options(
     VERBOSE,
     QUIET,
 )
+PLAYLISTS = rare(
+    "--allow-playlists",
+    "playlists",
+    is_flag=True,
+    help="Let the source name other files of this machine, as HLS, DASH and concat do.",
+)
 STRICT = rare("--strict", is_flag=True, help="Write nothing when the input is damaged.")
 PIX_FMT = rare("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
 LIMITS = options(

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..inputs import open_source
+
 Planes = tuple[np.ndarray, np.ndarray]  # luma (H, W), chroma (2, H/2, W/2); uint8, or uint16 with 10 bits
 
 
@@ -78,8 +80,8 @@ def _plane(plane: Any, h: int, w: int) -> np.ndarray:
 def read_clip(path: Path, step: int = 1, limit: int | None = None) -> list[Planes]:
     """Every ``step``-th frame of a video, at most ``limit``."""
     out = []
-    with av.open(str(path)) as c:
-        for i, f in enumerate(c.decode(video=0)):
+    with open_source(path) as c:
+        for i, f in enumerate(c.container.decode(video=0)):
             if i % step == 0:
                 out.append(planes(f))
             if limit and len(out) == limit:
@@ -89,8 +91,8 @@ def read_clip(path: Path, step: int = 1, limit: int | None = None) -> list[Plane
 
 def read_photo(path: Path) -> Planes:
     """A photograph as BT.601 limited-range 4:2:0."""
-    with av.open(str(path)) as c:
-        f = next(c.decode(video=0))
+    with open_source(path) as c:
+        f = next(c.container.decode(video=0))
         f = f.reformat(width=f.width // 2 * 2, height=f.height // 2 * 2, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
         return planes(f)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..inputs import open_source
 from .data import Planes, planes
 
 WORDS = (
@@ -120,8 +121,8 @@ def write_clips(folder: Path, photos: list[Path], count: int, seed: int = 0, siz
         if scroll:
             rgb = page(rng, 480, 900)
         else:
-            with av.open(str(photos[rng.integers(len(photos))])) as photo:
-                rgb = next(photo.decode(video=0)).to_ndarray(format="rgb24")
+            with open_source(photos[rng.integers(len(photos))]) as photo:
+                rgb = next(photo.container.decode(video=0)).to_ndarray(format="rgb24")
         if rgb.shape[0] < size[1] or rgb.shape[1] < size[0]:
             continue
         with av.open(str(folder / f"made-{n:03d}.mkv"), "w") as o:
