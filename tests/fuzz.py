@@ -40,7 +40,7 @@ from vqcodec.options import DecodeOptions, Limits, TrackChoice
 from vqcodec.remux import TrackSource
 from vqcodec.scan import ContainerReader
 from vqcodec.timeline import Timeline
-from vqcodec.tracks import DESCRIPTION, PACKETS, TRACK, Chapter, Description, Mastering, Track, TrackWriter, get_packets
+from vqcodec.tracks import COLLECTED, DESCRIPTION, PACKETS, TRACK, Chapter, Description, Mastering, Track, TrackWriter, get_packets
 
 SECONDS_EACH = 5.0  # of the processor
 SECONDS_TO_END = 300.0  # of the clock; the machine may be busy
@@ -137,7 +137,9 @@ class Fuzzer:
             "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3, tracks) for tracks in (None, source)],
         }
         r = ContainerReader(io.BytesIO(self.seeds["file"][2]))
-        self.seeds["payload"] += [bytes([{DESCRIPTION: 3, TRACK: 4, PACKETS: 5}[e.type], 0]) + bytes(r.read_extra(i)) for i, e in enumerate(r.extras)]
+        numbers = {DESCRIPTION: 3, TRACK: 4, PACKETS: 5, COLLECTED: 5}
+        for i, e in enumerate(r.extras):
+            self.seeds["payload"].append(bytes([numbers[e.type], 0]) + bytes(r.read_extra(i)))
         self.seeds["payload"] += [
             bytes([k, 4]) + d
             for k, d in ((0, stream_header().to_bytes()), (1, c.index_payload(stream_header().to_bytes(), [c.IndexEntry(50, 0, 3, 0), c.IndexEntry(90, 3, 5, 120)])))

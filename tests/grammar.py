@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import zstandard
 
 from vqcodec import container as c
 from vqcodec.bits import Reader, Writer, crc32, u32
 from vqcodec.gop import LEVELS
-from vqcodec.tracks import DESCRIPTION, MAX_SIDE_DATA, MAX_TRACKS, PACKETS, TRACK
+from vqcodec.tracks import COLLECTED, DESCRIPTION, MAX_SIDE_DATA, MAX_TRACKS, PACKETS, TRACK
+from vqcodec.zstd import LEVEL, decompress
 
 U64 = (1 << 64) - 1
+FRAME = c.IGNORABLE | c.COMPRESSED  # bits of the types whose payload is a zstd frame
+
+
+def frame_of(content: bytes) -> bytes:
+    """A zstd frame, be it longer than its content."""
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
 
 
 @dataclass
@@ -62,6 +70,7 @@ class Packet:
     head: list[Field]  # type, length, first frame, frames
     payload: list[Field]
     sync: bytes = c.SYNC
+    compressed: bool = False  # the fields are those of a frame's content
 
 
 @dataclass
@@ -87,8 +96,11 @@ class File:
             r.take(4)
             type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
             r.u32()
-            payload = Reader(r.take(length))
-            fields = gop_fields(payload, frames) if type_ == c.GOP else index_fields(payload) if type_ == c.INDEX else extra_fields(payload, type_)
+            payload, compressed = Reader(r.take(length)), type_ & FRAME == FRAME
+            if compressed:
+                frame = payload.take(length)
+                payload = Reader(decompress(frame, c.MAX_PAYLOAD, "packet"))
+            fields = gop_fields(payload, frames) if type_ == c.GOP else index_fields(payload) if type_ == c.INDEX else extra_fields(payload, type_ & ~c.COMPRESSED)
             r.u32()
             f.packets.append(
                 Packet(
@@ -99,6 +111,7 @@ class File:
                         Field("varint", frames, c.MAX_GOP),
                     ],
                     fields,
+                    compressed=compressed,
                 )
             )
         return f
@@ -126,7 +139,7 @@ class File:
             w = Writer()
             for x in p.payload:
                 x.put(w, None if x.value is not None else next(steps) if x.name == "step" else len(raw) if x.kind == "varint" else raw)
-            payload = w.getvalue()
+            payload = frame_of(w.getvalue()) if p.compressed else w.getvalue()
             w = Writer().raw(p.sync)
             for x, derived in zip(p.head, (0, len(payload), 0, 0), strict=True):
                 x.put(w, derived)
@@ -207,7 +220,7 @@ def extra_fields(r: Reader, type_: int) -> list[Field]:
         t.tags()
         t.blob()
         t.blob()
-    while type_ == PACKETS and r.remaining:
+    while type_ in (PACKETS, COLLECTED) and r.remaining:
         t.number("varint", MAX_TRACKS - 1)
         flags = t.number("u8", 31)
         for _ in range(1 + bool(flags & 2) + bool(flags & 4)):
@@ -243,9 +256,10 @@ def mutate_fields(f: File, rng: np.random.Generator, times: int = 1) -> File:
 
 
 def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
-    """A copy with packets repeated, left out, exchanged, renumbered, of other types, or taken from another file with the right checksums."""
+    """A copy with packets repeated, left out, exchanged, renumbered, of other types, or taken from another file with the right checksums;
+    or with one compressed, so that the bytes of its frame may be changed."""
     f = copy.deepcopy(f)
-    kind, n = int(rng.integers(6)), len(f.packets)
+    kind, n = int(rng.integers(7)), len(f.packets)
     if not n:
         return f
     i, j = int(rng.integers(n)), int(rng.integers(n))
@@ -258,7 +272,15 @@ def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
     elif kind == 3:
         f.packets[i].head[2].value = int(rng.integers(0, 40))
     elif kind == 4:
-        f.packets[i].head[0].value = int(rng.choice([0, 1, 2, 3, DESCRIPTION, TRACK, PACKETS, 0xFF]))
+        f.packets[i].head[0].value = int(rng.choice([0, 1, 2, 3, DESCRIPTION, TRACK, PACKETS, COLLECTED, FRAME | PACKETS, 0xFF]))
+    elif kind == 5:
+        p = f.packets[i]
+        if isinstance(p.head[0].value, int) and p.head[0].value & c.IGNORABLE:
+            w = Writer()
+            for x in p.payload:
+                x.put(w)
+            p.head[0].value |= c.COMPRESSED
+            p.payload, p.compressed = [Field("raw", frame_of(w.getvalue()))], False
     elif other.packets:
         f.packets.insert(j, copy.deepcopy(other.packets[int(rng.integers(len(other.packets)))]))
     return f

@@ -292,7 +292,7 @@ def test_long_chunks_are_divided() -> None:
     f = io.BytesIO()
     w = container.ContainerWriter(f, header(8, 8))
     out = TrackWriter(w)
-    out.add(Track(0, "data", "bin_data", Fraction(1, 1000)))
+    out.add(Track(0, "audio", "pcm_s16le", Fraction(1, 1000)))
     packets = [TrackPacket(0, i, i, 1, True, False, (), bytes([i]) * 200_000) for i in range(20)]
     for p in packets:
         out.packet(p)

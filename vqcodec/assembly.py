@@ -96,17 +96,18 @@ class Extras:
 
     def begin(self, writer: ContainerWriter) -> None:
         if self._description:
-            writer.extra(DESCRIPTION, self._description.to_bytes())
+            writer.extra(DESCRIPTION, self._description.to_bytes(), small=True)
         self._out = TrackWriter(writer)
 
     def write(self, end: int) -> None:
         """Store packets up to the end of the GOP that is written next, in ticks."""
         self._store((end + self._shift) * self._base)
 
-    def finish(self) -> None:
-        """Store what is left behind the last GOP, where not only a stretch was asked for."""
-        if not self._ends:
+    def finish(self, whole: bool) -> None:
+        """Store what is left: of the ``whole`` source also what lies behind the last GOP, where not only a stretch was asked for."""
+        if whole and not self._ends:
             self._store(None)
+        self._out.flush()
 
     def _store(self, limit: Fraction | None) -> None:
         if self.source is not None:
@@ -145,8 +146,7 @@ class Output:
     def finish(self, whole: bool) -> None:
         """Complete the file; with what lies behind the last picture where it is the ``whole`` source."""
         report = self._report
-        if whole:
-            self._extras.finish()
+        self._extras.finish(whole)
         report.bytes = self._writer.finish()
         report.seconds_video = float((self._end - (self._begin or 0)) * self._time_base)
         report.resumed = min(report.resumed, report.frames)

@@ -20,7 +20,7 @@ All integers are little-endian; ``varint`` and ``svarint`` are those of :mod:`vq
 
 The stream id is the CRC-32 of the stream header as four bytes: packets of another file fail their checksums. Packet types:
 0x01 GOP, 0x02 index (first frame = frames of the file, frame count = 0). Types with bit 0x80 may be skipped by a reader that
-doesn't know them; other unknown types are refused. Ranges are in docs/format.md.
+doesn't know them; with bit 0x40 too their payload is a zstd frame. Other unknown types are refused. Ranges are in docs/format.md.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from typing import BinaryIO
 
 from .bits import Reader, Writer, crc32, u32
 from .errors import DamageError, InputError, LimitError
+from .zstd import compress
 
 MAGIC = b"\x89VQV\r\n\x1a\n"
 TAIL_MAGIC = MAGIC[::-1]
 SYNC = b"VQP\xb7"
 VERSION = 0
-GOP, INDEX, IGNORABLE = 0x01, 0x02, 0x80
+GOP, INDEX, IGNORABLE, COMPRESSED = 0x01, 0x02, 0x80, 0x40
 
 MAX_SIDE = 16384
 MAX_PIXELS = 64 << 20
@@ -211,11 +212,14 @@ class IndexEntry:
 
 @dataclass(frozen=True)
 class Extra:
-    """Where a packet lies that is neither GOP nor index; ``first_frame`` is that of the GOP it is stored with."""
+    """Where a packet lies that is neither GOP nor index; ``first_frame`` is that of the GOP it is stored with.
+
+    ``type`` is the one that its content has; ``compressed`` says that the payload is a zstd frame of it."""
 
     offset: int
     type: int
     first_frame: int
+    compressed: bool = False
 
 
 def file_header(header: bytes) -> bytes:
@@ -290,9 +294,14 @@ class ContainerWriter:
         self.frames += len(gop.pts)
         return size
 
-    def extra(self, type_: int, payload: bytes) -> int:
-        """Append a packet of a type that readers may skip, stored with the GOP that follows; its size in bytes."""
-        return self._write(packet(type_, self.stream_id, self.frames, 0, payload))
+    def extra(self, type_: int, content: bytes, small: bool = False) -> int:
+        """Append a packet of a type that readers may skip, stored with the GOP that follows; its size in bytes.
+
+        With ``small`` its content is compressed where that makes it shorter."""
+        frame = compress(content) if small else None
+        if frame is not None:
+            type_, content = type_ | COMPRESSED, frame
+        return self._write(packet(type_, self.stream_id, self.frames, 0, content))
 
     def copy(self, raw: bytes, frames: int = 0, first_pts: int = 0) -> None:
         """Append a whole packet as it is: the next GOP of this stream with its frames and first time, or (0 frames) of another type."""

@@ -17,7 +17,7 @@ from .decoder import frame_step, open_reader
 from .errors import DamageError, UsageError
 from .files import atomic_output, check_output
 from .scan import ContainerReader
-from .tracks import DESCRIPTION, PACKETS, TRACK, Chapter, Description, StoredTracks, Track, TrackWriter, get_packets
+from .tracks import COLLECTED, DESCRIPTION, PACKETS, TRACK, Chapter, Description, StoredTracks, Track, TrackWriter, get_packets
 
 
 @dataclass
@@ -68,16 +68,19 @@ class _Tracks:
                 if track.number not in self._written:
                     self._out.add(track)
                 self._written.add(track.number)
-            elif extra.type == PACKETS:
+            elif extra.type in (PACKETS, COLLECTED):
                 for p in get_packets(payload, extra.offset):
                     if p.track in tracks:
                         self._out.packet(p.shifted(-round(shift / tracks[p.track].time_base)))
             elif extra.type != DESCRIPTION:
                 self._out.flush()
-                self._writer.extra(extra.type, bytes(payload))
+                self._writer.extra(extra.type, bytes(payload), small=extra.compressed)
             at += 1
-        self._out.flush()
         return at
+
+    def flush(self, now: Fraction | None = None) -> None:
+        """Write what belongs before a GOP that begins at ``now`` seconds; None: all that is left."""
+        self._out.flush(now)
 
 
 def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False) -> JoinReport:
@@ -126,7 +129,7 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
     with atomic_output(dst, overwrite) as file:
         writer = ContainerWriter(file, first)
         if description := description.fitted()[0]:
-            writer.extra(DESCRIPTION, description.to_bytes())
+            writer.extra(DESCRIPTION, description.to_bytes(), small=True)
         tracks = _Tracks(writer)
         for path, shift in zip(names, shifts, strict=True):
             with ExitStack() as stack:
@@ -136,9 +139,11 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
                     for i, entry in enumerate(reader.gops):
                         at = tracks.copy(reader, known, at, entry.first_frame, later)
                         gop = reader.read_gop(i)
+                        tracks.flush(later + gop.pts[0] * first.time_base)
                         writer.gop(replace(gop, pts=tuple(t + shift for t in gop.pts)))
                         report.gops += 1
                     tracks.copy(reader, known, at, reader.frames, later)
+                    tracks.flush()
                 except DamageError as exc:
                     raise DamageError(f"{path}: {exc}; a damaged part is not joined") from exc
         report.frames, report.bytes = writer.frames, writer.finish()

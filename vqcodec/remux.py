@@ -187,7 +187,7 @@ class TrackSource:
                 break
             self._next = None
             self._store(out, packet)
-        out.flush()
+        out.flush(limit)
 
     def _attach(self, out: TrackWriter, stream: Any) -> None:
         data = stream.data

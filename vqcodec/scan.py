@@ -12,12 +12,15 @@ from typing import BinaryIO
 
 from .bits import Reader, crc32, u32
 from .container import (
+    COMPRESSED,
     ENTRY_MEMORY,
     FILE_PREFIX,
     GOP,
+    IGNORABLE,
     INDEX,
     MAGIC,
     MAX_HEADER,
+    MAX_PAYLOAD,
     PACKET_HEADER_MAX,
     SYNC,
     TAIL_MAGIC,
@@ -32,6 +35,7 @@ from .container import (
 )
 from .errors import DamageError, DamageLog, InputError, LimitError, VqvError
 from .options import Limits
+from .zstd import decompress
 
 _CHUNK = 1 << 20
 
@@ -172,7 +176,9 @@ class ContainerReader:
         return payload
 
     def _extra(self, offset: int, head: PacketHeader) -> None:
-        self.extras.append(Extra(offset, head.type, head.first_frame))
+        compressed = bool(head.type & IGNORABLE and head.type & COMPRESSED)
+        kind = head.type & ~COMPRESSED if compressed else head.type
+        self.extras.append(Extra(offset, kind, head.first_frame, compressed))
         if len(self.extras) * ENTRY_MEMORY > self.limits.memory:
             raise LimitError(f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)")
 
@@ -295,10 +301,17 @@ class ContainerReader:
         self.damaged.extend(notes)
         return alone
 
-    def read_extra(self, i: int) -> memoryview:
-        """Payload of the i-th of ``extras``; DamageError when it is damaged."""
-        offset = self.extras[i].offset
-        return self._payload(self._head(offset), offset, self.stream_id)
+    def read_extra(self, i: int, room: int = MAX_PAYLOAD) -> memoryview:
+        """Content of the i-th of ``extras``; DamageError when it is damaged.
+
+        LimitError where a compressed one has more than ``room`` bytes, or than a payload or memory may have.
+        """
+        extra = self.extras[i]
+        payload = self._payload(self._head(extra.offset), extra.offset, self.stream_id)
+        if not extra.compressed:
+            return payload
+        limit = min(room, self.limits.packet, self.limits.memory)
+        return memoryview(decompress(payload, limit, f"packet at byte {extra.offset}"))
 
     def read_gop(self, i: int, after: int | None = None) -> GopPayload:
         """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or doesn't begin after the time ``after``."""

@@ -6,6 +6,8 @@ the tracks of video files.
 
 from __future__ import annotations
 
+import heapq
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -16,7 +18,7 @@ from .container import MAX_FRACTION, MAX_HEADER, MAX_PTS, ContainerWriter
 from .errors import DamageError, DamageLog, LimitError, VqvError
 from .scan import ContainerReader
 
-DESCRIPTION, TRACK, PACKETS = 0x80, 0x81, 0x82
+DESCRIPTION, TRACK, PACKETS, COLLECTED = 0x80, 0x81, 0x82, 0x83
 KINDS = ("video", "audio", "data", "subtitle", "attachment")
 MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a track; attachments have the limit of a packet
 MAX_TRACKS = 1000
@@ -24,6 +26,10 @@ MAX_ATTACHED = 256 << 20  # attachments of a file together
 MAX_SIDE_DATA = 256  # of a packet
 MAX_DISPOSITION = (1 << 31) - 1  # FFmpeg's type is a signed int
 CHUNK = 1 << 20  # packets of tracks are put together up to this size
+# Texts and data compress well when there is enough of them in one place; what a damaged place costs is bounded
+COLLECTED_KINDS = ("subtitle", "data")
+COLLECTED_CHUNK, COLLECTED_SECONDS = 1 << 16, 30
+MAX_DECOMPRESSED = 256 << 20  # of the compressed packets of tracks of a file together
 # kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
 SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
 _MATRIX, _MASTERING, _LIGHT = 1, 2, 3
@@ -288,30 +294,80 @@ def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPac
         yield packet
 
 
+class _Chunk:
+    """Records on their way into one payload."""
+
+    def __init__(self) -> None:
+        self.start: Fraction | None = None  # seconds of the first packet that has a time
+        self._writer, self._clocks = Writer(), dict[int, _Clock]()
+
+    def add(self, packet: TrackPacket, seconds: Fraction | None = None) -> None:
+        if self.start is None:
+            self.start = seconds
+        put_packet(self._writer, self._clocks, packet)
+
+    def __len__(self) -> int:
+        return len(self._writer)
+
+    def getvalue(self) -> bytes:
+        return self._writer.getvalue()
+
+
 class TrackWriter:
-    """Puts tracks into a file that is being written: :meth:`add` for each before its first packet, :meth:`packet`, and
-    :meth:`flush` before each GOP."""
+    """Puts tracks into a file that is being written: :meth:`add` for each before its first packet,
+    :meth:`packet`, :meth:`flush` before each GOP, and once more at the end.
+
+    Sound is written before the GOP in whose time it lies. Texts and data are collected for longer,
+    and compressed.
+    """
 
     def __init__(self, writer: ContainerWriter) -> None:
         self._writer = writer
-        self._chunk, self._clocks = Writer(), dict[int, _Clock]()
+        self._bases: dict[int, Fraction] = {}  # of tracks whose packets are collected
+        self._chunk, self._collected = _Chunk(), _Chunk()
+        self._room = MAX_DECOMPRESSED
 
     def add(self, track: Track) -> None:
         """Append the description of a track."""
-        self.flush()
-        self._writer.extra(TRACK, track.to_bytes())
+        self._write_chunk()
+        if track.kind in COLLECTED_KINDS:
+            self._bases[track.number] = track.time_base
+        self._writer.extra(TRACK, track.to_bytes(), small=True)
 
     def packet(self, packet: TrackPacket) -> None:
         """Append a packet of a track that was added."""
-        if len(self._chunk) + len(packet.data) > CHUNK:
-            self.flush()
-        put_packet(self._chunk, self._clocks, packet)
+        base = self._bases.get(packet.track)
+        if base is None:
+            if len(self._chunk) + len(packet.data) > CHUNK:
+                self._write_chunk()
+            self._chunk.add(packet)
+            return
+        seconds = None if packet.time is None else packet.time * base
+        if self._too_long(seconds) or len(self._collected) + len(packet.data) > COLLECTED_CHUNK:
+            self._write_collected()
+        self._collected.add(packet, seconds)
 
-    def flush(self) -> None:
-        """Write what was collected."""
-        if len(self._chunk):
+    def flush(self, now: Fraction | None = None) -> None:
+        """Write what belongs before a GOP that ends at ``now`` seconds; None: all that is left."""
+        self._write_chunk()
+        if now is None or self._too_long(now):
+            self._write_collected()
+
+    def _too_long(self, now: Fraction | None) -> bool:
+        start = self._collected.start
+        return start is not None and now is not None and abs(now - start) > COLLECTED_SECONDS
+
+    def _write_chunk(self) -> None:
+        if self._chunk:
             self._writer.extra(PACKETS, self._chunk.getvalue())
-            self._chunk, self._clocks = Writer(), {}
+            self._chunk = _Chunk()
+
+    def _write_collected(self) -> None:
+        if content := self._collected.getvalue():
+            small = len(content) <= self._room  # a reader decompresses no more
+            self._room -= len(content) if small else 0
+            self._writer.extra(COLLECTED, content, small)
+            self._collected = _Chunk()
 
 
 class StoredTracks:
@@ -342,13 +398,31 @@ class StoredTracks:
                 self.damage.note(str(exc))
 
     def packets(self, first_frame: int = 0) -> Iterator[TrackPacket]:
-        """Packets in the order of the file, from those stored with the frame of that number on."""
-        for i, extra in enumerate(self._reader.extras):
-            if extra.type == PACKETS and extra.first_frame >= first_frame:
+        """Packets by their times, those of a track in the order of the file, from those stored with
+        the frame of that number on."""
+        room = MAX_DECOMPRESSED
+
+        def stored(kind: int) -> Iterator[tuple[float, TrackPacket]]:
+            nonlocal room
+            seconds = -math.inf
+            for i, extra in enumerate(self._reader.extras):
+                if extra.type != kind or extra.first_frame < first_frame:
+                    continue
                 try:
-                    yield from get_packets(self._reader.read_extra(i), extra.offset)
+                    content = self._reader.read_extra(i, room)
+                    room -= len(content) if extra.compressed else 0
+                    for p in get_packets(content, extra.offset):
+                        track = self.tracks.get(p.track)
+                        if track is not None and p.time is not None:
+                            base = track.time_base
+                            seconds = p.time * base.numerator / base.denominator
+                        yield seconds, p
                 except VqvError as exc:
                     self.damage.note(str(exc))
+
+        # collected packets lie further back in the file than the sound of their time
+        for _, packet in heapq.merge(stored(COLLECTED), stored(PACKETS), key=lambda item: item[0]):
+            yield packet
 
 
 def clip_chapters(chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction | None) -> tuple[Chapter, ...]:
