@@ -102,7 +102,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     gop: Any = types.ModuleType("vqcodec.gop")
     gop.GopEncoder, gop.GopResult, gop.decode_gop, gop.checksum_update, gop.body_stats = GopEncoder, GopResult, decode_gop, checksum_update, body_stats
     weights: Any = types.ModuleType("vqcodec.weights")
-    weights.load_codec = lambda path=None, device="auto", threads=0: types.SimpleNamespace(model_id=MODEL_ID)
+    weights.load_codec = lambda path=None, device="auto", threads=0, arithmetic="auto": types.SimpleNamespace(model_id=MODEL_ID)
     weights.read_metadata = lambda path=None: {"model_id": weights.read_model_id(path).hex()}
     weights.read_model_id = lambda path=None: b"othermod" if path == "other" else MODEL_ID
     monkeypatch.setitem(sys.modules, "vqcodec.gop", gop)

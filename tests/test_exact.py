@@ -101,7 +101,10 @@ def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
 
 def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
+    monkeypatch.setattr("vqcodec.nets.exact._times", {"int8": 1.0, "float32": 2.0})
     assert choose_backend("cpu").name == "int8"
+    monkeypatch.setattr("vqcodec.nets.exact._times", {"int8": 2.0, "float32": 1.0})
+    assert choose_backend("cpu").name == "float32"
     for name in ("int8", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", name)
         assert choose_backend("cpu").name == name

@@ -35,10 +35,10 @@ def _identity(weights: str | None) -> tuple[str, ...]:
 
 
 @lru_cache(1)
-def _load(weights: str | None, device: str, threads: int, identity: tuple[str, ...]) -> Any:
+def _load(weights: str | None, device: str, threads: int, arithmetic: str, identity: tuple[str, ...]) -> Any:
     from .weights import load_codec
 
-    return load_codec(weights, device, threads)
+    return load_codec(weights, device, threads, arithmetic)
 
 
 _loading = threading.Lock()
@@ -53,7 +53,7 @@ def code(model: Model, identity: tuple[str, ...], crf: float, parts: list[Packed
     if "numba" not in sys.modules:
         os.environ["NUMBA_NUM_THREADS"] = str(model.threads)
     with _loading:
-        codec = _load(model.weights, model.device, model.threads, identity)
+        codec = _load(model.weights, model.device, model.threads, model.arithmetic, identity)
     return code_gop(model.encoder(codec, crf), map(unpack, parts))
 
 

@@ -109,6 +109,16 @@ def _check_alone(name: str, path: str, index: int, options: EncodeOptions) -> No
         raise UsageError(f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r")
 
 
+def chosen_arithmetic(options: EncodeOptions) -> str:
+    """What the encoder's nets of all coders of a file multiply in: a GOP must not depend on who codes it."""
+    if options.arithmetic != "auto":
+        return options.arithmetic
+    from .nets.arithmetic import float_choice
+    from .nets.exact import chosen_device
+
+    return float_choice("auto", chosen_device(options.device))
+
+
 def encode(
     src_path: str | os.PathLike[str],
     dst_path: str | os.PathLike[str],
@@ -126,7 +136,8 @@ def encode(
     ``changes`` are fields of EncodeOptions, such as ``crf=30``, in the place of those of ``options``. ``progress`` is called with a ProgressEvent after
     some frames, from this thread; what it raises ends the encode, and then nothing is written.
 
-    The bytes depend on the pictures, the options and the weights, not on threads, ``options.jobs`` or ``options.resume``. For a target of bitrate, PSNR or
+    The bytes depend on the pictures, the options, the weights and the arithmetic of the encoder's nets, not on threads, ``options.jobs`` or ``options.resume``.
+    ``options.arithmetic`` is what the processor is faster at unless given; the same bytes on all processors are not promised (docs/cluster.md). For a target of bitrate, PSNR or
     size frames are coded several times; what was not reached is told in ``missed``. A damaged source is coded as far as it can be read and counted in
     ``corrupt``; with ``options.strict`` it raises DamageError and nothing is written. An ``interrupt`` ends the file early, with the frames coded so far, or
     all of them if only the search for a target was ended (``stopped`` in the report). With ``options.resume`` the work of an encode that ended before its
@@ -183,16 +194,17 @@ def encode(
         work = dst_path
         if dst_path == PIPE:  # finished GOPs are kept apart until all is coded here too
             work = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-")), "standard-output.vqv")
-        mine = tag(os.devnull if pipe else path, decides, [meta.get(k, "") for k in ("model_id", "analysis_id")])
+        arithmetic = chosen_arithmetic(options)
+        mine = tag(os.devnull if pipe else path, decides, [meta.get(k, "") for k in ("model_id", "analysis_id")], arithmetic)
         journal = stack.enter_context(open_journal(work, mine, resume=options.resume, overwrite=overwrite))
         journal.keep = options.resume
         coder: Coder
         if cluster is None and options.jobs == 1:
-            model = Model(weights, options.device, options.threads, source.width, source.height, options.preset, bool(options.stats))
-            codec = load_codec(weights, options.device, options.threads)
+            model = Model(weights, options.device, options.threads, source.width, source.height, options.preset, bool(options.stats), arithmetic)
+            codec = load_codec(weights, options.device, options.threads, arithmetic)
             coder, model_id = Local(model, codec), codec.model_id
         else:
-            model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset, bool(options.stats))
+            model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset, bool(options.stats), arithmetic)
             coder = cluster.pool(model) if cluster is not None else Pool(model, options.jobs or len(os.sched_getaffinity(0)), report.warnings.append)
             model_id = read_model_id(weights)
         stack.callback(coder.close)

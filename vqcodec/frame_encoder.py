@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from . import detail, direct, entropy, quantizer
 from .frame import MAX_QDELTA, Coded, FrameCoder, Planes, element_bits, hyper_tables, shares
 from .motion.code import QDELTA, Field, decode_motion
+from .nets.arithmetic import FLOATS, floats, one_thread
 from .nets.smooth import smooth_synthesis
 from .picture import plane8
 from .quantizer import Tables
@@ -170,7 +172,7 @@ class FrameEncoder(FrameCoder):
         """Float latents (H/16, W/16, M) and (H/64, W/64, Z) in steps."""
         x = self._packed(source).to(torch.float32) / 1020 - 0.5
         p = pred.to(torch.float32) / 1020 - 0.5 if pred is not None else None
-        with torch.inference_mode(), torch.autocast(self.b.device.type, torch.bfloat16):
+        with torch.inference_mode(), one_thread(), floats(self.codec.arithmetic, self.b.device):
             y, z = nets.analysis(x, p, torch.tensor([float(q)], device=self.b.device))
         return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
 
@@ -219,8 +221,9 @@ class FrameEncoder(FrameCoder):
         curve = 2 / self.rate.vq_lambda * m.worths[:, :, None]
         none = np.zeros((self.h // 16, self.w // 16), np.uint8)
         best, best_y = np.inf, y
-        with torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
-            net = smooth_synthesis(m.nets.synthesis)
+        # whatever mode the caller is in
+        with torch.inference_mode(False), torch.enable_grad(), one_thread() as threads, floats("float32", self.b.device), ThreadPoolExecutor(threads) as pool:
+            net = smooth_synthesis(m.nets.synthesis, FLOATS[self.codec.arithmetic], pool if threads > 1 else None)
             weight = self._packed_weights() * torch.from_numpy(m.worths).to(self.b.device).repeat_interleave(2, 0).repeat_interleave(2, 1)[None, :, :, None]
             x = self._packed(source).float()
             base = m.pred.clone().float() if m.pred is not None else torch.full_like(x, 510.0)

@@ -3,8 +3,8 @@
 A journal is the file header and GOP packets of the container in the order in which they were finished. The output is put together
 from it at the end. Behind each stands a packet with a checksum of the pictures that the GOP was coded from, so that it is used for no others, and with a
 label: an encode with a target codes GOPs several times, and it says which of them this is.
-Its name, ``.OUT.SOURCE-OPTIONS-MODEL.part``, holds checksums of what the bytes depend on, so that an encode goes on from
-nothing but its own work. While a process writes a journal it holds a lock on it, which a kill releases.
+Its name, ``.OUT.SOURCE-OPTIONS-MODEL-ARITHMETIC.part``, holds checksums of what the bytes depend on, and the arithmetic of the encoder's
+nets, so that an encode goes on from nothing but its own work. While a process writes a journal it holds a lock on it, which a kill releases.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .files import check_input, guarded, output_folder, output_target
 
 _NOTE = 0xFF  # type of the packet behind a GOP: u32 checksum of its source, then its label
 _SAMPLES, _SAMPLE = 64, 1 << 16
-_PARTS = ("source", "options", "model")
-_TAG = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})\.part")
+_PARTS = ("source", "options", "model", "arithmetic")
+_TAG = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-z]{1,16})\.part")
 _LONGEST_NAME = 200  # bytes of the output's name, so that the journal's name fits into 255
 
 
@@ -52,9 +52,9 @@ def source_digest(path: str) -> str:
     return _digest(*parts)
 
 
-def tag(source: str, options: Sequence[object], model: Sequence[str]) -> str:
-    """What the bytes of an encode depend on: the source file, its options, and the model with its encoder."""
-    return "-".join((source_digest(source), _digest(*(repr(o).encode() for o in options)), _digest(*(m.encode() for m in model))))
+def tag(source: str, options: Sequence[object], model: Sequence[str], arithmetic: str) -> str:
+    """What the bytes of an encode depend on: the source file, its options, the model with its encoder, and the floats that multiplies in."""
+    return "-".join((source_digest(source), _digest(*(repr(o).encode() for o in options)), _digest(*(m.encode() for m in model)), arithmetic))
 
 
 def _prefix(target: Path) -> str:
@@ -241,6 +241,9 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
                 if not resume:
                     raise OutputError(f"{output}: an earlier encode of it was cut off: --resume goes on with that one, -y begins anew")
                 other = [name for name, a, b in zip(_PARTS, found.split("-"), mine.split("-"), strict=True) if a != b]
+                if other == ["arithmetic"]:  # of a processor that is fast at something else
+                    theirs = found.rpartition("-")[2]
+                    raise UsageError(f"{output}: the encode that was cut off has another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew")
                 raise UsageError(f"{output}: the encode that was cut off has another {' and other '.join(other)}: it cannot be gone on with; -y begins anew")
             _discard(path)
 

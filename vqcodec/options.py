@@ -19,6 +19,7 @@ MAX_JOBS = 256
 MAX_RATE = 100_000  # frames a second
 MAX_BATCH = 8  # a mini-GOP has no level of more frames
 _RATES = {"ntsc": "30000/1001", "pal": "25", "film": "24", "ntsc-film": "24000/1001"}
+ARITHMETIC = ("auto", "bfloat16", "float32")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?")
 
@@ -215,6 +216,7 @@ class EncodeOptions:
     target_psnr: float | None = None  # dB of the mean error, weighted (6 Y + U + V) / 8
     max_size: int | None = None  # bytes of the file
     playlists: bool = False  # the source may name other files of this machine, as HLS and concat do
+    arithmetic: str = "auto"  # of the encoder's own nets, one of ARITHMETIC: what this processor is faster at
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -223,6 +225,8 @@ class EncodeOptions:
             raise UsageError(f"crf: {self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)")
         if isinstance(self.gop, int) and not 1 <= self.gop <= MAX_GOP:
             raise UsageError(f"key frame distance: {self.gop} is out of range, allowed are 1 to {MAX_GOP} frames")
+        if self.arithmetic not in ARITHMETIC:
+            raise UsageError(f"arithmetic: {self.arithmetic!r} is unknown, allowed are {', '.join(ARITHMETIC)}")
         if not 0 <= self.jobs <= MAX_JOBS:
             raise UsageError(f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}")
         given = [name for name, there in (("-crf", self.crf != EncodeOptions.crf), *((n, v is not None) for n, v in self._targets())) if there]

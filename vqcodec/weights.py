@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,14 @@ class Codec:
     inter: FrameNets
     backend: Backend
     model_id: bytes
+    floats: str = "auto"  # as EncodeOptions.arithmetic
+
+    @cached_property
+    def arithmetic(self) -> str:
+        """``bfloat16`` or ``float32``: what the encoder's own nets multiply in."""
+        from .nets.arithmetic import float_choice
+
+        return float_choice(self.floats, self.backend.device)
 
 
 def save(path: str | os.PathLike, tensors: dict[str, Any], shapes: dict[str, NetShape], extra: dict[str, str] | None = None) -> bytes:
@@ -181,8 +190,9 @@ def _check_scales(arrays: dict[str, Any]) -> None:
             raise ValueError(f"{name} is no normal, positive number everywhere")
 
 
-def load_codec(path: str | os.PathLike | None = None, device: str = "auto", threads: int = 0) -> Codec:
+def load_codec(path: str | os.PathLike | None = None, device: str = "auto", threads: int = 0, arithmetic: str = "auto") -> Codec:
     """Build the nets of a weights file on ``device`` (auto, cpu, cuda[:n], mps). threads: 0 leaves torch's default.
+    arithmetic: of the encoder's nets, as in EncodeOptions.
 
     Raises WeightsError for a missing, foreign or damaged file.
     """
@@ -232,4 +242,4 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
             nets[kind] = FrameNets(shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books)
     except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as exc:
         raise WeightsError(f"{p}: incomplete: {exc}") from exc
-    return Codec(nets["intra"], nets["inter"], backend, ident)
+    return Codec(nets["intra"], nets["inter"], backend, ident, arithmetic)

@@ -39,11 +39,12 @@ class Model:
     height: int
     preset: str = "medium"
     stats: bool = False  # of each frame in the result
+    arithmetic: str = "auto"  # of the encoder's nets; chosen once for all coders of a file
 
     def load(self) -> Any:
         from .weights import load_codec
 
-        return load_codec(self.weights, self.device, self.threads)
+        return load_codec(self.weights, self.device, self.threads, self.arithmetic)
 
     def encoder(self, codec: Any, crf: float) -> Any:
         from .gop import GopEncoder

@@ -16,6 +16,7 @@ from ..options import MAX_GOP, EncodeOptions, parse_amount, parse_gop, parse_rat
 from ..pipes import check_source, check_target
 from ..progress import clock, size
 from .shared import (
+    ARITHMETICS,
     CLUSTER,
     COLOUR,
     NETWORK,
@@ -66,6 +67,7 @@ def encode_options(
     threads: int,
     batch: int,
     device: str,
+    arithmetic: str,
     strict: bool,
     playlists: bool,
 ) -> EncodeOptions:
@@ -86,6 +88,7 @@ def encode_options(
         threads=threads,
         batch=batch,
         device=device,
+        arithmetic=arithmetic,
         strict=strict,
         playlists=playlists,
         tracks=choice(no_audio, no_subtitles, no_data, maps),
@@ -121,6 +124,7 @@ def encode_options(
 @TRACKS
 @PLAYLISTS
 @NETWORK
+@ARITHMETICS
 @click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
 @CLUSTER
 @rare("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")

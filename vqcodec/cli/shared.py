@@ -12,7 +12,7 @@ import click
 
 from ..colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, number
 from ..errors import UsageError, VqvError
-from ..options import Limits, Time, TrackChoice, parse_count, parse_time
+from ..options import ARITHMETIC, Limits, Time, TrackChoice, parse_count, parse_time
 from ..pipes import PIPE, check_source, is_stream
 from ..progress import MODES, Progress
 from ..rate import PRESETS
@@ -70,6 +70,12 @@ NETWORK = options(
     click.option("-threads", "--threads", type=int, default=0, metavar="N", help="Threads, 0 for all; never changes the result."),
     rare("--batch", type=int, default=0, metavar="N", help="Blocks or pictures given to the network at once, 0 for automatic."),
     rare("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."),
+)
+ARITHMETICS = rare(
+    "--arithmetic",
+    type=click.Choice(ARITHMETIC),
+    default="auto",
+    help="What the encoder's networks multiply in, the faster unless given: for the same bytes on unlike processors.",
 )
 LOG = rare("--log-file", metavar="FILE", type=click.Path(), help="Append all messages to this file, with times and levels.")
 VERBOSE = rare("-v", "--verbose", count=True, expose_value=False, callback=_told_in_detail, is_eager=True, help="-vv shows where an error came from.")

@@ -1,8 +1,11 @@
-"""The exact nets in floats (bfloat16 products), so that gradients pass: for encoders that search for better latents."""
+"""The exact nets in floats, so that gradients pass: for encoders that search for better latents."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,20 +14,46 @@ from torch import Tensor
 from .layers import SLOPE
 from .synthesis import Synthesis
 
+_ROWS = 512  # of a product that are multiplied at once, whatever the threads: libraries sum otherwise for another number of rows
+Multiply = Callable[[Tensor, Tensor], Tensor]
+
+
+class _Product(torch.autograd.Function):
+    """x @ w with a gradient by x, both multiplied by a function."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, multiply: Multiply) -> Tensor:
+        ctx.w, ctx.multiply = w, multiply
+        return multiply(x, w)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return ctx.multiply(g, ctx.w.T), None, None
+
 
 class SmoothBackend:
     """The operations of :mod:`vqcodec.nets.exact` on floats: same scales and nearly the same limits, nothing rounded to integers."""
 
     name = "smooth"
 
-    def __init__(self, device: torch.device):
-        self.device = device
+    def __init__(self, device: torch.device, dtype: torch.dtype, pool: Executor | None = None):
+        self.device, self.dtype, self._pool = device, dtype, pool  # dtype: of the products
         self._weights: dict[int, Tensor] = {}
 
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
         if id(w) not in self._weights:  # the layers live as long as the nets
-            self._weights[id(w)] = w.to(torch.bfloat16)
-        return (x.to(torch.bfloat16) @ self._weights[id(w)]).float()
+            self._weights[id(w)] = w.to(self.dtype)
+        return _Product.apply(x, self._weights[id(w)], self._multiply)  # type: ignore[no-any-return]
+
+    def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
+        def rows(part: Tensor) -> Tensor:
+            with torch.no_grad():  # a thread of the pool has a mode of its own
+                return (part.to(self.dtype) @ w).float()
+
+        parts = x.split(_ROWS) if self.device.type == "cpu" else (x,)
+        if len(parts) == 1:
+            return rows(x)
+        return torch.cat(list((self._pool.map if self._pool else map)(rows, parts)))
 
     def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
         v = (acc + bias) * scale
@@ -51,8 +80,11 @@ class SmoothBackend:
         return (y.permute(0, 2, 3, 1) * scale).clamp(-127, 127)
 
 
-def smooth_synthesis(net: Synthesis) -> Synthesis:
-    """A synthesis over the same layers whose output (10-bit samples) is differentiable by the latent."""
+def smooth_synthesis(net: Synthesis, dtype: torch.dtype, pool: Executor | None = None) -> Synthesis:
+    """A synthesis over the same layers whose output (10-bit samples) is differentiable by the latent; products in floats of ``dtype``.
+
+    The threads of a ``pool`` share the products and change nothing of them, as long as torch itself has one thread.
+    """
     twin = copy.copy(net)
-    twin.b = SmoothBackend(net.b.device)  # type: ignore[assignment]
+    twin.b = SmoothBackend(net.b.device, dtype, pool)  # type: ignore[assignment]
     return twin

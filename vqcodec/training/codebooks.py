@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 import torch
 
+from ..nets.arithmetic import float_choice, floats
 from ..nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
 from ..quantizer import UNIT, Codebooks
 from .data import Crops
@@ -33,7 +34,7 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
         x, pred, q = data.batch(4)
         qi = int(round(float(q[0])))
         qt = torch.full((x.shape[0],), float(qi))
-        with torch.autocast("cpu", torch.bfloat16):
+        with floats(float_choice()):
             y, z = m.analysis(x, pred, qt)
         y, z = y.float(), z.float()
         zs[qi * HYPER_BUCKETS // 64].append(z.reshape(-1, z.shape[-1]).numpy())

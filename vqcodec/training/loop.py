@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..nets.arithmetic import float_choice, floats
 from ..rate import lagrangian
 from .data import Crops
 from .model import FrameModel
@@ -144,7 +145,7 @@ class Run:
 
     def _coded(self, x: Tensor, pred: Tensor | None, q: Tensor) -> tuple[Tensor, ...]:
         """q, cost lambda * D + R, distortion, bits and those of the hyper-latent a sample, each (n,), and the decoded pictures."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with floats(float_choice()):
             out, bits, zbits = self.model(x, pred, q)
         d, samples = distortion(out, x), x.shape[1] * x.shape[2] * 64
         r = (bits + zbits) / samples
@@ -178,7 +179,7 @@ def held_out(items: list, qs: tuple[int, ...] = (8, 24, 40, 56)) -> Callable[[Fr
         for q in qs:
             e, d, r = [], [], []
             for x, p in items:
-                with torch.autocast("cpu", torch.bfloat16):
+                with floats(float_choice()):
                     out, b, z = m(x, p, torch.tensor([float(q)]))
                 dd, rr = float(distortion(out, x)), float(b + z) / (x.shape[1] * x.shape[2] * 64)
                 d.append(dd)

@@ -11,6 +11,7 @@ import torch
 
 from .. import weights
 from ..nets.analysis import Analysis
+from ..nets.arithmetic import float_choice, floats
 from ..nets.exact import choose_backend
 from ..nets.layers import Act
 from ..nets.prior import Prior
@@ -33,7 +34,7 @@ def calibrate(m: FrameModel, data: Crops, batches: int = 24) -> None:
         x, pred, q = data.batch(4)
         # every quality, the extremes too
         q = torch.linspace(0, 63, 4) if i % 4 == 0 else q
-        with torch.autocast("cpu", torch.bfloat16):
+        with floats(float_choice()):
             m(x, pred, q)
     m.quantise_aware("float")
     calibrated(m)
@@ -55,7 +56,7 @@ def balance(m: FrameModel, data: Crops, batches: int = 2) -> None:
     def cost() -> float:
         total = torch.zeros(len(EQUAL_Q))
         for x, pred, _ in fixed:
-            with torch.autocast("cpu", torch.bfloat16):
+            with floats(float_choice()):
                 out, bits, zbits = m(x, pred, q)
             each = lagrangian(q) * distortion(out, x) + (bits + zbits) / (x.shape[1] * x.shape[2] * 64)
             total += each.reshape(2, -1).sum(0)
