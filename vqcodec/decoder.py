@@ -318,11 +318,17 @@ def decode(
         report.damage.extend(stored.damage)
         if options.strict and not report.ok:
             raise DamageError(f"{src}: {report.damage[0]}")
+        from .picture_files import PictureFiles, check_pictures, is_picture_name
         from .sink import Extras, VideoSink, choose_codec, choose_format
         from .weights import load_codec, read_model_id
 
         ten_bit = header.bit_depth > 8
-        choose_format(choose_codec(dst, header.width, header.height, options.vcodec)[0], options.pix_fmt, stored.description, ten_bit)
+        as_pictures = options.format is None and is_picture_name(dst)
+        if as_pictures:
+            check_pictures(dst, options, reader.frames)
+        else:
+            vcodec = choose_codec(dst, header.width, header.height, options.vcodec, options.format)[0]
+            choose_format(vcodec, options.pix_fmt, stored.description, ten_bit)
         check_memory(reader, options, stored.size)
         check_model(reader, read_model_id(weights))
         if not reader.gops and options.strict:
@@ -338,7 +344,9 @@ def decode(
             raise UsageError(f"{src}: no frame lies within the chosen times: it has {reader.frames} frames, and vqcodec info shows how long it is")
         # opened only now: chapters need to know where the chosen frames begin
         file, path = None, dst
-        if dst == PIPE:
+        if as_pictures:
+            pass  # they have names of their own
+        elif dst == PIPE:
             file = stack.enter_context(target_file(dst))
         else:
             path = str(stack.enter_context(atomic_path(dst, overwrite)))
@@ -347,12 +355,22 @@ def decode(
         if options.rate is not None:
             shown = stack.enter_context(closing(at_rate(shown, header.time_base, options.rate, frame_step(reader), options.limits.frames)))  # type: ignore[type-var]
             header = replace(header, rate=options.rate, time_base=1 / options.rate)
-        choice = {"vcodec": options.vcodec, "vcodec_opts": options.vcodec_opts, "pix_fmt": options.pix_fmt}
-        sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, **choice)  # type: ignore[arg-type]
+        choice = {
+            "vcodec": options.vcodec,
+            "vcodec_opts": options.vcodec_opts,
+            "pix_fmt": options.pix_fmt,
+            "format": options.format,
+        }
+        sink: VideoSink | PictureFiles
+        if as_pictures:
+            sink = PictureFiles(dst, header, overwrite)
+        else:
+            sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, **choice)  # type: ignore[arg-type]
         stack.callback(sink.abort)
         known = len(stored.damage)
         for pts, duration, picture in shown:
-            sink.write(pts, picture if ten_bit else picture.to8(), duration)
+            whole = ten_bit or as_pictures  # RGB is rounded once
+            sink.write(pts, picture if whole else picture.to8(), duration)
             if progress is not None:
                 progress.update(report.frames)
         sink.close(None if report.end is None else math.ceil(report.end * reader.header.time_base / header.time_base))

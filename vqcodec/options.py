@@ -276,6 +276,7 @@ class DecodeOptions:
     tracks: TrackChoice = field(default_factory=TrackChoice)
     pix_fmt: str | None = None  # of the output: FFmpeg's name, or "source"; None: 4:2:0
     rate: Fraction | None = None  # constant, of the output: frames are repeated and left out; None: the times of the file
+    format: str | None = None  # kind of the output by FFmpeg's name; None: by its suffix
 
     def __post_init__(self) -> None:
         _check_common(self.threads, self.batch, self.device)

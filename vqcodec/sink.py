@@ -18,7 +18,7 @@ from .container import StreamHeader
 from .errors import OutputError, UsageError
 from .options import TrackChoice
 from .picture import Picture
-from .pipes import suffix_of
+from .pipes import PIPE, suffix_of
 from .remux import TrackFeed, TrackMuxer, file_tags, mp4_flags, picture_tags
 from .tracks import Description, StoredTracks, clip_chapters
 
@@ -34,6 +34,17 @@ _DEFAULT = {
     ".webm": "libvpx-vp9",
 }
 SUFFIXES = tuple(_DEFAULT)
+# FFmpeg's names of these kinds, for outputs whose names tell none
+FORMATS = {
+    "matroska": ".mkv",
+    "mp4": ".mp4",
+    "mov": ".mov",
+    "mpegts": ".ts",
+    "webm": ".webm",
+    "yuv4mpegpipe": ".y4m",
+    "rawvideo": ".yuv",
+}
+_RAW_IN_MATROSKA = {"yuv420p", "yuv422p", "gray"}  # what its muxer has a name for
 _CODEC_DEFAULTS = {
     "libx264": {"crf": "12"},
     "libx265": {"crf": "12", "x265-params": "log-level=error"},
@@ -50,16 +61,37 @@ _HOLDS_SAR = {"libx264", "libx265", "mpeg4", "mpeg2video", "h264", "hevc"}
 _EVEN_ONLY = {"libx264", "libx265", "libsvtav1", "mpeg4"}
 
 
-def choose_codec(path: str | os.PathLike[str], width: int, height: int, vcodec: str | None = None) -> tuple[str, str | None]:
-    """Codec name ("" for planes by hand) and a note for the user or None; UsageError when suffix, codec and size don't fit."""
-    suffix = suffix_of(str(path))
+def kind_of(path: str | os.PathLike[str], format: str | None = None) -> str:
+    """Kind of an output as a suffix: that of ``format``, FFmpeg's name, or else of the path.
+    UsageError for one that isn't known, or that cannot go into a pipe."""
+    if format is not None and format not in FORMATS:
+        raise UsageError(f"-f: {format!r} is unknown, allowed are {', '.join(FORMATS)}")
+    suffix = suffix_of(str(path)) if format is None else FORMATS[format]
     if suffix not in _DEFAULT:
-        raise UsageError(f"{path}: unknown kind of video {suffix!r}, allowed are {', '.join(_DEFAULT)}")
+        allowed = f"{', '.join(_DEFAULT)} and .png"
+        raise UsageError(f"{path}: unknown kind of video {suffix!r}, allowed are {allowed}")
+    if str(path) == PIPE and suffix in _MP4:
+        raise UsageError(f"-: {format} cannot be written to a pipe: use -f matroska, or a file")
+    return suffix
+
+
+def choose_codec(
+    path: str | os.PathLike[str],
+    width: int,
+    height: int,
+    vcodec: str | None = None,
+    format: str | None = None,
+) -> tuple[str, str | None]:
+    """Codec name ("" for planes by hand) and a note for the user or None; UsageError when kind,
+    codec and size don't fit."""
+    suffix = kind_of(path, format)
     by_hand = _DEFAULT[suffix] == ""
     if by_hand:
         if vcodec not in (None, "rawvideo"):
             raise UsageError(f"{path}: {suffix} holds raw pictures, not {vcodec}: leave out --vcodec, or write .mkv")
         return "", None
+    if str(path) == PIPE and suffix == ".mkv" and vcodec is None:
+        return "ffv1", None  # what reads the pipe decodes at once: nothing is gained by a loss
     name = vcodec or _DEFAULT[suffix]
     odd = width % 2 or height % 2
     if odd and name in _EVEN_ONLY:
@@ -126,7 +158,7 @@ class VideoSink:
     """Writes pictures with their times to ``path`` (suffix decides the kind); :meth:`close` completes the file.
 
     ``header`` gives size, time base, rate, aspect ratio, rotation and colour; ``ten_bit`` the depth of the pictures; ``extras`` tags and
-    tracks; ``pix_fmt`` another pixel format ("source": that of the source). For the path ``-``, y4m goes to ``file``.
+    tracks; ``pix_fmt`` another pixel format ("source": that of the source). For the path ``-``, y4m or what ``format`` names goes to ``file``.
     ``notes`` holds remarks for the user. Raises UsageError for impossible combinations, OutputError on failure.
     """
 
@@ -142,11 +174,12 @@ class VideoSink:
         extras: Extras | None = None,
         pix_fmt: str | None = None,
         file: BinaryIO | None = None,
+        format: str | None = None,
     ) -> None:
         self.path = str(path)
         self.header = header
         self.ten_bit = ten_bit
-        self._suffix = suffix_of(self.path)
+        self._suffix, self._muxer_name = kind_of(path, format), format
         self._file: BinaryIO | None = None
         self._container: Any = None
         self._muxer: TrackMuxer | None = None
@@ -156,14 +189,17 @@ class VideoSink:
         self._uneven = False
         self._sar: Any = None
         self.frames = 0
-        self.codec, note = choose_codec(path, header.width, header.height, vcodec)
+        self.codec, note = choose_codec(path, header.width, header.height, vcodec, format)
         self._notes = [note] if note else []
         self._extras = extras
         self._description = extras.stored.description if extras is not None else Description()
         self._format = choose_format(self.codec, pix_fmt, self._description, ten_bit)
+        plain = self._format in _RAW_IN_MATROSKA and header.sar in (None, 1)
+        if self.path == PIPE and self._suffix == ".mkv" and vcodec is None and plain:
+            self.codec = "rawvideo"
         try:
             if self.codec:
-                self._open_container(dict(vcodec_opts or {}), threads)
+                self._open_container(dict(vcodec_opts or {}), threads, file)
             else:
                 if extras is not None and extras.stored.tracks:
                     self._notes.append(f"{len(extras.stored.tracks)} tracks besides the pictures are left out: {self._suffix} holds none")
@@ -196,12 +232,13 @@ class VideoSink:
         uneven = [f"{self._suffix} holds no times, and those of this video are not at equal distances"] if self._uneven else []
         return self._notes + uneven + (self._muxer.notes if self._muxer is not None else [])
 
-    def _open_container(self, opts: dict[str, str], threads: int) -> None:
+    def _open_container(self, opts: dict[str, str], threads: int, file: BinaryIO | None) -> None:
         h = self.header
         description = self._description
         # times before the first frame are kept in units of the movie's time scale, by default milliseconds
         flags = {"movflags": mp4_flags(description.tags), "movie_timescale": str(h.time_base.denominator)} if self._suffix in _MP4 else {}
-        self._container = av.open("file:" + self.path, "w", options=flags)
+        to: Any = "file:" + self.path if file is None else file
+        self._container = av.open(to, "w", format=self._muxer_name, options=flags)
         rate = h.rate or min(Fraction(1000), 1 / h.time_base)
         defaults = dict(_CODEC_DEFAULTS.get(self.codec, {}))
         if self._format.startswith("yuv420p"):
@@ -353,5 +390,5 @@ class VideoSink:
         if target is not None:
             try:
                 target.close()
-            except (av.error.FFmpegError, OSError):
+            except (av.error.FFmpegError, OSError, OutputError):
                 pass

@@ -18,6 +18,8 @@ def decode_options(
     start: str | None,
     duration: str | None,
     end: str | None,
+    frames: int | None,
+    format_: str | None = None,
     rate: str | None,
     no_audio: bool,
     no_subtitles: bool,
@@ -33,11 +35,12 @@ def decode_options(
     **limits: int,
 ) -> DecodeOptions:
     """Options of decoding as they are typed."""
-    begin, length = span(start, duration, end)
+    begin, length = span(start, duration, end, frames)
     return DecodeOptions(
         vcodec=vcodec,
         vcodec_opts=parse_codec_options(vcodec_opts),
         pix_fmt=pix_fmt,
+        format=format_,
         start=begin,
         duration=length,
         rate=parse_rate(rate) if rate else None,
@@ -52,13 +55,25 @@ def decode_options(
 
 @command(
     short_help="Decode a .vqv file to a video file.",
-    examples=["vqcodec decode in.vqv out.mp4", "vqcodec decode in.vqv out.mkv --vcodec ffv1 -ss 10 -t 5", "vqcodec decode in.vqv - | ffplay -"],
+    examples=[
+        "vqcodec decode in.vqv out.mp4",
+        "vqcodec decode in.vqv out.mkv --vcodec ffv1 -ss 10 -t 5",
+        "vqcodec decode in.vqv -f matroska - | mpv -",
+        "vqcodec decode in.vqv -ss 5 -frames:v 1 a.png",
+    ],
 )
 @PATHS
 @RANGE
 @RATE
 @TRACKS
 @NETWORK
+@rare(
+    "-f",
+    "--format",
+    "format_",
+    metavar="NAME",
+    help="Kind of the output, not by its suffix: matroska (of -: with all tracks), yuv4mpegpipe, mp4.",
+)
 @click.option("--vcodec", metavar="NAME", help="Picture codec of the output, e.g. libx264, libx265, ffv1, rawvideo; by suffix if not given.")
 @rare("--vcodec-opts", metavar="OPTS", default="", help="Its options: crf=12:preset=fast")
 @PIX_FMT

@@ -55,6 +55,7 @@ def encode_options(
     start: str | None,
     duration: str | None,
     end: str | None,
+    frames: int | None,
     rate: str | None,
     color_primaries: str | None,
     color_trc: str | None,
@@ -72,7 +73,7 @@ def encode_options(
     playlists: bool,
 ) -> EncodeOptions:
     """Options of encoding as they are typed."""
-    begin, length = span(start, duration, end)
+    begin, length = span(start, duration, end, frames)
     if crf is not None and (target := next((name for name, value in (("-b", bitrate), ("--target-psnr", target_psnr), ("--max-size", max_size)) if value is not None), None)):
         raise UsageError(f"-crf and {target} exclude each other")
     options = EncodeOptions(

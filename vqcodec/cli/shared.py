@@ -57,6 +57,15 @@ RANGE = options(
     click.option("-ss", "start", metavar="TIME", help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames)."),
     click.option("-t", "duration", metavar="TIME", help="Length of what is taken."),
     click.option("-to", "end", metavar="TIME", help="End, instead of the length."),
+    rare(
+        "-frames:v",
+        "-vframes",
+        "--frames",
+        "frames",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of frames that are taken, instead of the length.",
+    ),
 )
 TRACKS = options(
     rare("-an", "no_audio", is_flag=True, help="No sound."),
@@ -205,8 +214,13 @@ def choice(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, .
     return TrackChoice(frozenset(k for k, off in kinds.items() if off), maps)
 
 
-def span(start: str | None, duration: str | None, end: str | None) -> tuple[Time | None, Time | None]:
+def span(start: str | None, duration: str | None, end: str | None, frames: int | None) -> tuple[Time | None, Time | None]:
+    """Begin and length of what is taken."""
     begin = parse_time(start, "-ss") if start else None
+    if frames is not None:
+        if duration or end:
+            raise UsageError("-frames:v (a length in frames), -t and -to exclude each other")
+        return begin, Time(frames=frames)
     if end and duration:
         raise UsageError("-t (a length) and -to (an end) exclude each other")
     if not end:
