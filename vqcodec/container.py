@@ -165,8 +165,12 @@ class GopPayload:
     body: bytes
 
     def to_bytes(self) -> bytes:
+        """The payload; LimitError for times that a reader would refuse."""
         if not 1 <= len(self.pts) <= MAX_GOP:
             raise ValueError(f"GOP of {len(self.pts)} frames")
+        for time in (self.pts[0], self.pts[-1], self.duration):
+            if abs(time) > MAX_PTS:
+                raise LimitError(f"the time {time} is beyond {MAX_PTS}, the largest that the format holds")
         runs: list[list[int]] = []
         for a, b in zip(self.pts, self.pts[1:], strict=False):
             if b <= a:

@@ -7,9 +7,9 @@ the part before it ends. Packets of other tracks and chapters move along. The jo
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 
 from .container import ContainerWriter, StreamHeader
@@ -28,6 +28,7 @@ class JoinReport:
     frames: int = 0
     gops: int = 0
     bytes: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def _differences(a: StreamHeader, b: StreamHeader) -> list[str]:
@@ -35,22 +36,41 @@ def _differences(a: StreamHeader, b: StreamHeader) -> list[str]:
     return [f.name for f in fields(StreamHeader) if f.name != "content_id" and getattr(a, f.name) != getattr(b, f.name)]
 
 
-def _with_chapters(joined: Description, part: Description, shift: Fraction) -> Description:
-    """The description with the chapters of a part that begins ``shift`` seconds later; a chapter that was cut by parts is one again."""
-    chapters = list(joined.chapters)
-    for c in part.chapters:
-        ticks = round(shift / c.time_base)
-        moved = replace(c, start=c.start + ticks, end=c.end + ticks)
-        at = next((i for i, old in enumerate(chapters) if _goes_on(old, moved)), None)
-        if at is None:
-            chapters.append(moved)
-        else:
-            chapters[at] = replace(chapters[at], end=moved.end)
-    return replace(joined, chapters=tuple(chapters))
+class _Chapters:
+    """Chapters of the parts; one that was cut by parts is one again."""
 
+    def __init__(self) -> None:
+        self._chapters: list[Chapter] = []
+        self._ends: dict[tuple[object, ...], list[int]] = {}  # positions by what goes on, and when
 
-def _goes_on(a: Chapter, b: Chapter) -> bool:
-    return (a.id, a.time_base, a.tags) == (b.id, b.time_base, b.tags) and abs(a.end - b.start) <= 1
+    def add(self, chapters: tuple[Chapter, ...], shift: Fraction) -> None:
+        """Append the chapters of a part that begins ``shift`` seconds later."""
+        new = []
+        for c in chapters:
+            ticks = round(shift / c.time_base)
+            moved = replace(c, start=c.start + ticks, end=c.end + ticks)
+            at = next((i for by in (0, -1, 1) if (i := self._taken(moved, moved.start + by)) is not None), None)
+            if at is None:
+                at = len(self._chapters)
+                self._chapters.append(moved)
+            else:
+                self._chapters[at] = replace(self._chapters[at], end=moved.end)
+            new.append(at)
+        for at in new:  # only now: chapters of one part stay apart
+            c = self._chapters[at]
+            self._ends.setdefault(self._key(c, c.end), []).append(at)
+
+    @staticmethod
+    def _key(c: Chapter, time: int) -> tuple[object, ...]:
+        return c.id, c.time_base, frozenset(c.tags.items()), time
+
+    def _taken(self, c: Chapter, time: int) -> int | None:
+        """Position of a chapter like this one that ends then; it is given once."""
+        found = self._ends.get(self._key(c, time))
+        return found.pop() if found else None
+
+    def __iter__(self) -> Iterator[Chapter]:
+        return iter(self._chapters)
 
 
 class _Tracks:
@@ -96,7 +116,7 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
     check_output(dst, names, overwrite)
     report = JoinReport(parts=len(names))
     first: StreamHeader | None = None
-    description = Description()
+    description, chapters = Description(), _Chapters()
     known: dict[int, Track] = {}
     shifts: list[int] = []  # ticks by which each part is later in the joined file
     end: int | None = None  # when the part before ends
@@ -122,23 +142,26 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
                 raise DamageError(f"{path}: {exc}; a damaged part is not joined") from exc
             shifts.append(0 if end is None else end - begin)
             end = last.pts[-1] + shifts[-1] + (last.duration or frame_step(reader))
-            description = _with_chapters(
-                replace(description if len(shifts) > 1 else stored.description, chapters=description.chapters), stored.description, shifts[-1] * first.time_base
-            )
+            if len(shifts) == 1:
+                description = stored.description
+            chapters.add(stored.description.chapters, shifts[-1] * first.time_base)
     assert first is not None
     with atomic_output(dst, overwrite) as file:
         writer = ContainerWriter(file, first)
-        if description := description.fitted()[0]:
+        description, report.notes = replace(description, chapters=tuple(chapters)).fitted()
+        if description:
             writer.extra(DESCRIPTION, description.to_bytes(), small=True)
         tracks = _Tracks(writer)
         for path, shift in zip(names, shifts, strict=True):
             with ExitStack() as stack:
                 reader = open_reader(stack, path)
                 at, later = 0, shift * first.time_base
+                before: int | None = None
                 try:
                     for i, entry in enumerate(reader.gops):
                         at = tracks.copy(reader, known, at, entry.first_frame, later)
-                        gop = reader.read_gop(i)
+                        gop = reader.read_gop(i, before)
+                        before = gop.pts[-1]
                         tracks.flush(later + gop.pts[0] * first.time_base)
                         writer.gop(replace(gop, pts=tuple(t + shift for t in gop.pts)))
                         report.gops += 1

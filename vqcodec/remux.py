@@ -240,7 +240,8 @@ class TrackSource:
     def _convert(p: Any, number: int) -> TrackPacket:
         side = tuple((i, bytes(p.get_sidedata(name))) for i, name in enumerate(SIDE) if p.has_sidedata(name))
         dts, pts = (None if t is None or abs(t) > MAX_PTS else t for t in (p.dts, p.pts))
-        return TrackPacket(number, dts, pts, max(0, p.duration or 0), p.is_keyframe, p.is_corrupt, side, bytes(p))
+        duration = p.duration if p.duration and 0 < p.duration <= MAX_PTS else 0
+        return TrackPacket(number, dts, pts, duration, p.is_keyframe, p.is_corrupt, side, bytes(p))
 
     def _range(self, packet: TrackPacket, stream: Any) -> TrackPacket | None:
         if self._start is None or stream.disposition & Disposition.attached_pic:

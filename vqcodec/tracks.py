@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 
 from .bits import Reader, Writer
 from .container import MAX_FRACTION, MAX_HEADER, MAX_PTS, ContainerWriter
@@ -32,6 +33,7 @@ COLLECTED_CHUNK, COLLECTED_SECONDS = 1 << 16, 30
 MAX_DECOMPRESSED = 256 << 20  # of the compressed packets of tracks of a file together
 # kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
 SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
+_TOLD = 20  # tags that are named when they have to go
 _MATRIX, _MASTERING, _LIGHT = 1, 2, 3
 _KEY, _PTS, _DTS, _SIDE, _CORRUPT = 1, 2, 4, 8, 16
 
@@ -51,11 +53,17 @@ def _get_text(r: Reader) -> str:
         raise r.error("text that is no UTF-8") from exc
 
 
+def _tag(key: str, value: str) -> bytes:
+    w = Writer()
+    _put_text(w, key)
+    _put_text(w, value)
+    return w.getvalue()
+
+
 def _put_tags(w: Writer, tags: Tags) -> None:
     w.varint(len(tags))
     for key, value in tags.items():
-        _put_text(w, key)
-        _put_text(w, value)
+        w.raw(_tag(key, value))
 
 
 def _get_tags(r: Reader) -> Tags:
@@ -136,19 +144,31 @@ class Description:
         return w.getvalue()
 
     def fitted(self) -> tuple[Description, list[str]]:
-        """What fits the limit of the format, and remarks on the longest tags, which had to go."""
-        fitted, notes = self, []
-        while len(fitted.to_bytes()) > MAX_DESCRIPTION:
-            texts = {(name, key): len(value) for name in ("tags", "video_tags") for key, value in getattr(fitted, name).items()}
-            if not texts:
-                notes.append(f"{len(fitted.chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes")
-                fitted = replace(fitted, chapters=())
-                continue
-            longest = max(texts, key=lambda k: texts[k])
-            notes.append(f"the tag {longest[1][:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes")
-            tags, video_tags = ({k: v for k, v in getattr(fitted, name).items() if (name, k) != longest} for name in ("tags", "video_tags"))
-            fitted = replace(fitted, tags=tags, video_tags=video_tags)
-        return fitted, notes
+        """What fits the ranges and limits of the format, and remarks on the rest: the longest tags go first, then the chapters."""
+        notes: list[str] = []
+        chapters = tuple(c for c in self.chapters if max(abs(c.start), abs(c.end)) <= MAX_PTS)
+        if len(chapters) < len(self.chapters):
+            notes.append(f"{len(self.chapters) - len(chapters)} chapters are left out: their times are out of range")
+        fitted = replace(self, chapters=chapters)
+        over = len(fitted.to_bytes()) - MAX_DESCRIPTION
+        if over <= 0:
+            return fitted, notes
+        texts = [(len(_tag(key, value)), name, key) for name in ("tags", "video_tags") for key, value in getattr(self, name).items()]
+        gone = set()
+        for size, name, key in sorted(texts, key=lambda t: t[0], reverse=True):
+            if over <= 0:
+                break
+            gone.add((name, key))
+            over -= size
+            if len(gone) <= _TOLD:
+                notes.append(f"the tag {key[:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes")
+        if len(gone) > _TOLD:
+            notes.append(f"so are {len(gone) - _TOLD} more tags")
+        if over > 0:
+            notes.append(f"{len(chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes")
+            fitted = replace(fitted, chapters=())
+        tags, video_tags = ({k: v for k, v in getattr(self, name).items() if (name, k) not in gone} for name in ("tags", "video_tags"))
+        return replace(fitted, tags=tags, video_tags=video_tags), notes
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Description:
@@ -254,8 +274,16 @@ class _Clock:
         self.next = (self.next if time is None else time) + packet.duration
 
 
-def put_packet(w: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
-    """Append a packet to a chunk; ``clocks`` begins empty with each chunk."""
+def put_packet(out: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
+    """Append a packet to a chunk; ``clocks`` begins empty with each chunk.
+
+    LimitError for times that a reader would refuse; ValueError, and nothing is appended, where they are
+    further from those before than a chunk can tell.
+    """
+    for time in (p.dts or 0, p.pts or 0, p.duration):
+        if abs(time) > MAX_PTS:
+            raise LimitError(f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the largest that the format holds")
+    w = Writer()
     clock = clocks.setdefault(p.track, _Clock())
     flags = _KEY * p.key | _PTS * (p.pts is not None) | _DTS * (p.dts is not None) | _SIDE * bool(p.side) | _CORRUPT * p.corrupt
     w.varint(p.track).u8(flags)
@@ -271,6 +299,9 @@ def put_packet(w: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
         for kind, data in p.side:
             w.varint(kind).varint(len(data)).raw(data)
     w.varint(len(p.data)).raw(p.data)
+    if abs((clock.next if p.time is None else p.time) + p.duration) > 2 * MAX_PTS:
+        raise ValueError("the packet ends too late")
+    out.raw(w.getvalue())
     clock.advance(p)
 
 
@@ -302,9 +333,9 @@ class _Chunk:
         self._writer, self._clocks = Writer(), dict[int, _Clock]()
 
     def add(self, packet: TrackPacket, seconds: Fraction | None = None) -> None:
+        put_packet(self._writer, self._clocks, packet)
         if self.start is None:
             self.start = seconds
-        put_packet(self._writer, self._clocks, packet)
 
     def __len__(self) -> int:
         return len(self._writer)
@@ -326,9 +357,14 @@ class TrackWriter:
         self._bases: dict[int, Fraction] = {}  # of tracks whose packets are collected
         self._chunk, self._collected = _Chunk(), _Chunk()
         self._room = MAX_DECOMPRESSED
+        self._attached = 0
 
     def add(self, track: Track) -> None:
-        """Append the description of a track."""
+        """Append the description of a track; LimitError for more attachments than a reader takes."""
+        if track.kind == "attachment":
+            self._attached += len(track.sample)
+            if self._attached > MAX_ATTACHED:
+                raise LimitError(f"{track}: attachments are over the limit of {MAX_ATTACHED} bytes")
         self._write_chunk()
         if track.kind in COLLECTED_KINDS:
             self._bases[track.number] = track.time_base
@@ -340,12 +376,20 @@ class TrackWriter:
         if base is None:
             if len(self._chunk) + len(packet.data) > CHUNK:
                 self._write_chunk()
-            self._chunk.add(packet)
+            try:
+                self._chunk.add(packet)
+            except ValueError:  # too far from the times in this one
+                self._write_chunk()
+                self._chunk.add(packet)
             return
         seconds = None if packet.time is None else packet.time * base
         if self._too_long(seconds) or len(self._collected) + len(packet.data) > COLLECTED_CHUNK:
             self._write_collected()
-        self._collected.add(packet, seconds)
+        try:
+            self._collected.add(packet, seconds)
+        except ValueError:
+            self._write_collected()
+            self._collected.add(packet, seconds)
 
     def flush(self, now: Fraction | None = None) -> None:
         """Write what belongs before a GOP that ends at ``now`` seconds; None: all that is left."""
@@ -428,9 +472,10 @@ class StoredTracks:
 def clip_chapters(chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction | None) -> tuple[Chapter, ...]:
     """Chapters of the stretch from ``start`` to ``stop`` seconds, which then begins at zero."""
     result = []
+    ticks = cache(lambda base: (round(start / base), None if stop is None else round(stop / base)))
     for c in chapters:
-        shift = round(start / c.time_base)
-        end = c.end if stop is None else min(c.end, round(stop / c.time_base))
+        shift, last = ticks(c.time_base)
+        end = c.end if last is None else min(c.end, last)
         if end > shift and c.start < end:
             result.append(replace(c, start=max(0, c.start - shift), end=end - shift))
     return tuple(result)

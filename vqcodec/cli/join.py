@@ -30,5 +30,7 @@ def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     from ..joining import join as run
 
     report = run(parts, dst, overwrite=overwrite)
+    for note in report.notes:
+        say(f"vqcodec: note: {dst}: {note}", quiet)
     say(f"{dst}: {report.parts} parts, {report.frames} frames, {report.gops} GOPs, {report.bytes} bytes ({size(report.bytes)})", quiet)
     return 0
