@@ -82,6 +82,8 @@ def make(
         for s in sounds:
             a: Any = out.add_stream(s.codec, rate=s.rate)
             a.codec_context.layout = s.layout
+            if s.codec.startswith("wma"):
+                a.codec_context.bit_rate = 128_000  # FFmpeg's encoder has none of its own
             a.metadata.update(s.tags)
             a.disposition = s.disposition
             streams.append(a)

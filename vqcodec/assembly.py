@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from .container import ContainerWriter, GopPayload, StreamHeader
 from .metrics import psnr_yuv
 from .options import EncodeOptions
-from .tracks import DESCRIPTION, TrackWriter, clip_chapters
+from .tracks import DESCRIPTION, REMARKS, TrackWriter, clip_chapters, remarks_to_bytes
 
 
 @dataclass
@@ -33,6 +33,7 @@ class EncodeReport:
     stopped: bool = False  # ended before the source did, as it was asked to
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what was converted or left out
+    lost: list[str] = field(default_factory=list)  # what the source has and the file could not keep
     tracks: int = 0  # tracks besides the pictures
     source_bytes: int | None = None  # of the source's file where all of it was coded
 
@@ -90,28 +91,38 @@ class Extras:
         if options.start is not None or options.duration is not None:
             start = self._shift * self._base
             self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
-        self._description, self.notes = self._description.fitted()
+        self._description, too_long = self._description.fitted()
+        self._lost = [*source.lost, *too_long]
+        self._end = Fraction(0)  # of the last GOP written, in seconds on the clock of the source
         start = self._shift * self._base if options.start is not None else None
-        self.source = None if path is None else TrackSource(path, source.index, options.tracks, start, options.playlists)
+        self.source = None
+        if path is not None:
+            self.source = TrackSource(path, source.index, options.tracks, start, source.jumps, options.playlists)
+
+    @property
+    def lost(self) -> list[str]:
+        """What the source has and the file could not keep; all of it after :meth:`finish`."""
+        return self._lost + (self.source.lost if self.source is not None else [])
 
     def begin(self, writer: ContainerWriter) -> None:
         if self._description:
             writer.extra(DESCRIPTION, self._description.to_bytes(), small=True)
-        self._out = TrackWriter(writer)
+        self._writer, self._out = writer, TrackWriter(writer)
 
     def write(self, end: int) -> None:
         """Store packets up to the end of the GOP that is written next, in ticks."""
-        self._store((end + self._shift) * self._base)
+        self._end = (end + self._shift) * self._base
+        if self.source is not None:
+            self.source.write(self._out, self._end)
 
     def finish(self, whole: bool) -> None:
-        """Store what is left: of the ``whole`` source also what lies behind the last GOP, where not only a stretch was asked for."""
-        if whole and not self._ends:
-            self._store(None)
-        self._out.flush()
-
-    def _store(self, limit: Fraction | None) -> None:
+        """Store what is left: of the ``whole`` source, or up to the end of the last GOP where only
+        a stretch was asked for; then what was lost."""
         if self.source is not None:
-            self.source.write(self._out, limit)
+            self.source.finish(self._out, None if whole and not self._ends else self._end)
+        self._out.flush()
+        if self.lost:
+            self._writer.extra(REMARKS, remarks_to_bytes(self.lost), small=True)
 
     def close(self) -> None:
         if self.source is not None:
@@ -140,7 +151,7 @@ class Output:
         size = self._writer.gop(gop)
         if self._begin is None:
             self._begin = gop.pts[0]
-        self._end = gop.pts[-1] + self._step
+        self._end = gop.pts[-1] + (gop.duration or self._step)
         self._report.add(len(gop.pts), size, sse)
 
     def finish(self, whole: bool) -> None:

@@ -87,14 +87,25 @@ def perform(order: Order, tell: Callable[[ProgressEvent], object], cluster: Clus
 
             e = encode(order.source, order.target, order.options, cluster=cluster, **common)
             psnr = e.psnr[0] if math.isfinite(e.psnr[0]) else None
-            code = DamageError.exit_code if e.corrupt else TargetError.exit_code if e.missed else 0
-            message = f"{e.corrupt} frames or packets of the source are damaged or missing" if e.corrupt else e.missed or ""
-            return Outcome(code, message, e.frames, e.bytes, e.bpp, psnr, e.fps, e.seconds, e.warnings)
+            code = TargetError.exit_code if e.missed else 0
+            message = e.missed or ""
+            if e.lost:
+                code, message = DamageError.exit_code, e.lost[0]
+            if e.corrupt:
+                code = DamageError.exit_code
+                message = f"{e.corrupt} frames or packets of the source are damaged or missing"
+            return Outcome(code, message, e.frames, e.bytes, e.bpp, psnr, e.fps, e.seconds, [*e.warnings, *e.lost])
         from .decoder import decode
 
         d = decode(order.source, order.target, order.options, **common)
+        code, message = 0, ""
+        if d.lost:
+            code, message = DamageError.exit_code, d.lost[0]
+        if not d.ok:
+            code, message = DamageError.exit_code, f"{d.concealed} frames were concealed"
+        said = [*d.damage, *d.lost]
         size = os.path.getsize(order.target)
-        return Outcome(0 if d.ok else DamageError.exit_code, "" if d.ok else f"{d.concealed} frames were concealed", d.frames, size, None, None, d.fps, d.seconds, list(d.damage))
+        return Outcome(code, message, d.frames, size, None, None, d.fps, d.seconds, said)
     except Exception as exc:
         outcome = _failure(exc)
         outcome.seconds = time.monotonic() - begin

@@ -38,6 +38,9 @@ class DecodeReport:
     complete: bool = True
     damage: DamageLog = field(default_factory=DamageLog)
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # tracks that the output took a part of only
+    codec: str = ""  # of the output's pictures, with its quality
+    bytes: int | None = None  # of the output; None of standard output, and of many files
     seconds: float = 0.0
     shift: int = 0  # ticks that were taken off the times of the file
     end: int | None = None  # of the chosen frames, in ticks from their begin; None: that of the file
@@ -318,6 +321,7 @@ def decode(
         report.damage.extend(stored.damage)
         if options.strict and not report.ok:
             raise DamageError(f"{src}: {report.damage[0]}")
+        _check_maps(src, options, stored)
         from .picture_files import PictureFiles, check_pictures, is_picture_name
         from .sink import Extras, VideoSink, choose_codec, choose_format
         from .weights import load_codec, read_model_id
@@ -378,10 +382,25 @@ def decode(
             report.notes.append(f"{report.frames} frames became {sink.frames} at {options.rate} frames a second")
         report.damage += stored.damage[known:]
         report.notes += sink.notes
+        report.lost += sink.lost
+        report.codec = sink.quality
+        if not as_pictures and dst != PIPE:
+            report.bytes = os.path.getsize(path)
         if options.strict and stored.damage:
             raise DamageError(f"{src}: {stored.damage[0]}")
     report.seconds = time.monotonic() - begin
     return report
+
+
+def _check_maps(src: str, options: DecodeOptions, stored: StoredTracks) -> None:
+    """UsageError where a map names no track of the file, before anything is decoded."""
+    matched, kinds = options.tracks.matcher(), {"video": 1}
+    matched.keeps("video", 0, 0)
+    for track in sorted(stored.tracks.values(), key=lambda t: t.number):
+        position = kinds.get(track.kind, 0)
+        kinds[track.kind] = position + 1
+        matched.keeps(track.kind, position, track.number + 1)
+    matched.check(src)
 
 
 _EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown

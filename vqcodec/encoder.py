@@ -99,13 +99,18 @@ def _header(source: Any, first: Picture, options: EncodeOptions, model_id: bytes
     )
 
 
-def _check_alone(name: str, path: str, index: int, options: EncodeOptions) -> None:
-    """UsageError where tracks would be kept that no longer fit pictures at another rate."""
+def _check_tracks(name: str, path: str | None, index: int, options: EncodeOptions) -> None:
+    """UsageError where a map names no track, before anything is coded; or where tracks would be
+    kept that no longer fit pictures at another rate. A pipe has no ``path``, and no tracks."""
     from .remux import TrackSource
 
+    if path is None:
+        options.tracks.matcher().check(name)
+        return
     others = TrackSource(path, index, options.tracks, playlists=options.playlists)
     others.close()
-    if others.timed:
+    others.matched.check(name)
+    if options.rate is not None and others.timed:
         raise UsageError(f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r")
 
 
@@ -139,9 +144,12 @@ def encode(
     The bytes depend on the pictures, the options, the weights and the arithmetic of the encoder's nets, not on threads, ``options.jobs`` or ``options.resume``.
     ``options.arithmetic`` is what the processor is faster at unless given; the same bytes on all processors are not promised (docs/cluster.md). For a target of bitrate, PSNR or
     size frames are coded several times; what was not reached is told in ``missed``. A damaged source is coded as far as it can be read and counted in
-    ``corrupt``; with ``options.strict`` it raises DamageError and nothing is written. An ``interrupt`` ends the file early, with the frames coded so far, or
-    all of them if only the search for a target was ended (``stopped`` in the report). With ``options.resume`` the work of an encode that ended before its
-    time is kept beside the output, and gone on with where it is there already. With a ``cluster`` its workers code the GOPs, whatever ``options.jobs`` says.
+    ``corrupt``, and what it has and a .vqv file cannot keep is told in ``lost``; with
+    ``options.strict`` either raises DamageError and nothing is written. An ``interrupt`` ends the
+    file early, with the frames coded so far, or all of them if only the search for a target was
+    ended (``stopped`` in the report). With ``options.resume`` the work of an encode that ended
+    before its time is kept beside the output, and gone on with where it is there already. With a
+    ``cluster`` its workers code the GOPs, whatever ``options.jobs`` says.
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
     src_path, dst_path = os.fspath(src_path), os.fspath(dst_path)
@@ -181,8 +189,7 @@ def encode(
             )
 
         source = opened()
-        if options.rate is not None and pipe is None:
-            _check_alone(src_path, path, source.index, options)
+        _check_tracks(src_path, None if pipe else path, source.index, options)
         report.width, report.height = source.width, source.height
         if pipe is None and options.start is None and options.duration is None:
             report.source_bytes = os.path.getsize(path)
@@ -245,16 +252,20 @@ def encode(
             pipeline.write(file, extras)
             report.corrupt = source.corrupt
             report.warnings += source.warnings
-            report.notes += source.notes + extras.notes
+            report.notes += source.notes
             if extras.source is not None:
                 report.notes += extras.source.notes
                 report.tracks = extras.source.count
                 if extras.source.corrupt:
                     report.corrupt += extras.source.corrupt
                     report.warnings.append(f"{extras.source.corrupt} packets of other tracks are damaged")
+            report.lost = extras.lost
             if report.corrupt and options.strict:
                 journal.keep = False
                 raise DamageError(f"{src_path}: {report.corrupt} frames are damaged or missing")
+            if report.lost and options.strict:
+                journal.keep = False
+                raise DamageError(f"{src_path}: {report.lost[0]}")
         if target and not report.stopped:
             report.missed = target.missed(report.picture_kbps, report.psnr[0], report.bytes, report.crf)
         journal.keep = options.resume and report.stopped

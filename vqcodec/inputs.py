@@ -57,7 +57,7 @@ def open_sample(kind: str, data: bytes) -> Any:
 
 
 def open_written(kind: str, data: bytes) -> Any:
-    """Open what FFmpeg's muxer ``kind`` has just written."""
+    """Open what was written here just now, by FFmpeg's muxer ``kind`` or as one of its files."""
     demuxer = _DEMUXERS.get(kind, kind)
     options = _NOTHING | {"max_pixels": str(_SAMPLE_PIXELS)}
     return av.open(io.BytesIO(data), format=demuxer, options=options, metadata_errors="replace")

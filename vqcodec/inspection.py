@@ -14,7 +14,7 @@ from .decoder import check_model, frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
 from .metrics import psnr_yuv
 from .options import Limits
-from .tracks import StoredTracks
+from .tracks import FIELD_ORDERS, StoredTracks
 
 _COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES, "chroma_location": LOCATIONS}
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -89,6 +89,8 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
                 {"number": t.number + 1, "kind": t.kind, "codec": t.codec, "time_base": _ratio(t.time_base), "tags": t.tags}
                 for t in sorted(stored.tracks.values(), key=lambda t: t.number)
             ],
+            "left_out": stored.left_out,
+            "field_order": FIELD_ORDERS.get(stored.description.field_order),
             "model_id": h.model_id.hex(),
             "kbps": round(reader.size * 8 / 1000 / seconds, 3) if seconds else None,
             "bpp": round(reader.size * 8 / (h.width * h.height * counted), 6) if counted else None,
@@ -132,6 +134,9 @@ def as_text(d: dict[str, Any], frames: bool = False) -> str:
     for t in d["tracks"]:
         names = filter(None, (t["kind"], t["codec"], t["tags"].get("language"), t["tags"].get("title"), t["tags"].get("filename")))
         lines.append(f"  track {t['number']} ({', '.join(names)})")
+    lines += [f"  left out of the source: {text}" for text in d["left_out"]]
+    if d["field_order"]:
+        lines.append(f"  interlaced, {d['field_order']}")
     if d["psnr"]:
         kbps = f"{d['kbps']:.2f} kbps, " if d["kbps"] else ""
         lines.append(f"  {kbps}{d['bpp']:.5f} bpp; PSNR {d['psnr']['yuv']:.3f} dB (Y {d['psnr']['y']:.3f}, U {d['psnr']['u']:.3f}, V {d['psnr']['v']:.3f})")

@@ -187,10 +187,22 @@ class _Matcher:
         return keep and kind not in self._choice.without
 
     def unused(self) -> list[str]:
-        """Remarks on maps that named no track."""
-        picture = ("v", "v:0")
-        texts = (text for text, *_ in self._maps if text not in self._used)
-        return [f"-map {t}: there is no such track" for t in texts if not t.endswith("?") and t.removeprefix("0:") not in (*picture, "0")]
+        """Remarks on maps that take away a track that isn't there."""
+        return self._unmatched(minus=True)
+
+    def missing(self) -> list[str]:
+        """Sentences on maps that ask for a track that isn't there, without a ``?``."""
+        return self._unmatched(minus=False)
+
+    def _unmatched(self, minus: bool) -> list[str]:
+        texts = (text for text, m, *_ in self._maps if m == minus and text not in self._used)
+        own = ("v", "v:0", "0")  # the picture's
+        return [f"-map {t}: there is no such track" for t in texts if not t.endswith("?") and t.removeprefix("0:") not in own]
+
+    def check(self, name: str) -> None:
+        """UsageError where a map asks for a track that ``name`` doesn't have."""
+        if missing := self.missing():
+            raise UsageError(f"{name}: {missing[0]} (with ? behind it that is allowed)")
 
 
 @dataclass(frozen=True)

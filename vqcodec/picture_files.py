@@ -63,6 +63,8 @@ class PictureFiles:
         self._coder = self._open(header)
         self.frames = 0
         self.notes: list[str] = []
+        self.lost: list[str] = []
+        self.quality = "PNG"
         check_output(self._target(1), (), overwrite)
         try:
             self._temporary = Path(tempfile.mkdtemp(prefix=".vqcodec-", dir=self._folder))

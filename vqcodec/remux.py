@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from typing import Any, get_args
 
 import av
@@ -12,13 +15,35 @@ import av.error
 from av.packet import PacketSideData, PktSideDataT
 from av.stream import Discard, Disposition
 
+from .clock import Jump, TrackClock
 from .container import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
-from .errors import InputError, OutputError
+from .errors import DamageError, InputError, OutputError
 from .inputs import SAMPLE_FORMATS, open_sample, open_source, open_written
 from .options import TrackChoice
-from .tracks import KINDS, MAX_ATTACHED, MAX_DESCRIPTION, MAX_TRACKS, SIDE, Chapter, Description, Tags, Track, TrackPacket, TrackWriter
+from .tracks import (
+    KINDS,
+    MAX_ATTACHED,
+    MAX_DESCRIPTION,
+    MAX_TRACKS,
+    PARAMETERS,
+    SIDE,
+    Chapter,
+    Description,
+    Parameters,
+    Tags,
+    Track,
+    TrackPacket,
+    TrackWriter,
+)
+from .wave import as_file, rename, stand_in, wave_format
 
 _LONGEST_PACKET = MAX_PAYLOAD - (1 << 20)
+# packets, and bytes of them, among which the first that describes its track is looked for
+_TRIES, _TRIED = 64, 1 << 20
+_LONGEST_PIECE = 10  # seconds that other tracks may lie further in the file than one
+_TTA_HEAD = 14
+_NONSTRICT = 0x20000  # FFmpeg's AVFMT_TS_NONSTRICT: times may repeat
+_LEAST = -(1 << 63)
 # what a muxer writes by itself, about the file that it writes
 _MUXERS_OWN = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
 _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")
@@ -58,26 +83,39 @@ def mp4_flags(tags: Tags) -> str:
     return "+faststart" + ("+use_metadata_tags" if {k.lower() for k in file_tags(tags)} - _MP4_TAGS else "")
 
 
-def _alone(stream: Any, data: bytes, name: str, duration: int = 0) -> bytes:
-    """A file of the kind ``name`` with nothing but one packet of a stream."""
+def _alone(add: Callable[[Any], Any], base: Fraction, data: bytes, name: str, duration: int = 0) -> io.BytesIO:
+    """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=name, options={"fflags": "+bitexact"}) as out:
-        copy = out.add_stream_from_template(stream)
+        copy = add(out)
         copy.metadata.clear()
         packet = av.Packet(data)
-        packet.stream, packet.time_base = copy, stream.time_base
+        packet.stream, packet.time_base = copy, base
         packet.pts = packet.dts = 0
         packet.duration, packet.is_keyframe = duration, True
         out.mux(packet)
-    return buffer.getvalue()
+    return buffer
+
+
+def _copied(stream: Any, out: Any) -> Any:
+    """Add a stream as another one is."""
+    try:
+        return out.add_stream_from_template(stream)
+    except _FAILED:  # of pictures that FFmpeg cannot encode, only its decoder is known
+        if stream.type != "video":
+            raise
+        return out.add_stream_from_template(stream, opaque=True)
 
 
 def _sample(stream: Any, packet: Any) -> tuple[str, bytes] | None:
     """Kind and bytes of a small file with one packet from which all codec parameters can be read again."""
     data = bytes(packet)
     for name in SAMPLE_FORMATS:
+        if name == "nut" and _wave(stream, data):
+            continue  # it loses the size of blocks, which WAVEFORMATEX has
         try:
-            sample = _alone(stream, data, name, packet.duration or 0)
+            add, length = partial(_copied, stream), packet.duration or 0
+            sample = _alone(add, stream.time_base, data, name, length).getvalue()
             with open_sample(name, sample) as back:
                 if len(back.streams) == 1 and _parameters(back.streams[0]) == _parameters(stream) and data in [bytes(p) for p in back.demux()]:
                     return name, sample
@@ -86,17 +124,37 @@ def _sample(stream: Any, packet: Any) -> tuple[str, bytes] | None:
     return None
 
 
-def _codec(stream: Any) -> tuple[str, str]:
-    """Kind and codec; the two layers of MPEG audio that mp4 doesn't tell apart are one."""
+def _wave(stream: Any, data: bytes) -> bytes:
+    """The WAVEFORMATEX of a stream, empty where it has none."""
+    if stream.type == "audio" and stream.codec_context is not None:
+        with suppress(*_FAILED):
+            return wave_format(stream, data)
+    return b""
+
+
+def _last_resort(stream: Any, packet: Any) -> tuple[str, bytes]:
+    """The codec parameters by themselves, as far as PyAV tells them."""
     context = stream.codec_context
-    name = context.name if context is not None else getattr(stream, "name", None) or ""
-    return stream.type, "mpeg audio" if name in ("mp2", "mp2float", "mp3", "mp3float") else name
+    made = Parameters(
+        getattr(context, "sample_rate", None) or 0,
+        getattr(getattr(context, "layout", None), "name", ""),
+        getattr(context, "width", None) or 0,
+        getattr(context, "height", None) or 0,
+        getattr(context, "extradata", None) or b"",
+        _wave(stream, bytes(packet)),
+        bytes(packet) if packet.size <= _TRIED // 2 else b"",
+    )
+    return PARAMETERS, made.to_bytes()
 
 
-def _holds(name: str, stream: Any, data: bytes) -> bool:
-    """Whether files of a kind can hold a stream, so that it is found again as what it is."""
-    with open_written(name, _alone(stream, data, name)) as back:
-        return [_codec(s) for s in back.streams] == [_codec(stream)]
+def _name(stream: Any) -> str:
+    context = stream.codec_context
+    return (context.name if context is not None else getattr(stream, "name", None)) or ""
+
+
+def _codec(kind: str, name: str) -> tuple[str, str]:
+    """Kind and codec; the two layers of MPEG audio that mp4 doesn't tell apart are one."""
+    return kind, "mpeg audio" if name in ("mp2", "mp2float", "mp3", "mp3float") else name
 
 
 def _parameters(stream: Any) -> tuple[Any, ...]:
@@ -106,20 +164,35 @@ def _parameters(stream: Any) -> tuple[Any, ...]:
         return stream.type, getattr(stream, "name", None)
     values = [getattr(context, name, None) for name in ("sample_rate", "width", "height", "profile")]
     layout = getattr(getattr(context, "layout", None), "name", None)
-    return stream.type, context.name, context.extradata, layout, *values
+    extradata = context.extradata
+    if context.name == "tta" and extradata:
+        extradata = extradata[:_TTA_HEAD]  # then the length, which the muxer writes anew
+    return stream.type, context.name, extradata, layout, *values
 
 
 class TrackSource:
     """The tracks of a video file but the picture's, read apart from the pictures and in step with them.
 
-    ``notes`` are sentences on what couldn't be kept, ``corrupt`` counts damaged packets, ``count`` the tracks kept so far, ``timed`` those chosen that have packets in time.
-    With ``start`` in seconds on the clock of the file only packets from there on are given, and times begin there. Raises InputError.
+    ``notes`` are remarks, ``lost`` sentences on what couldn't be kept, ``matched`` knows which maps
+    name no track; ``corrupt`` counts damaged packets, ``count`` the tracks kept so far, ``timed``
+    those chosen that have packets in time. With ``start`` in seconds on the clock of the file only
+    packets from there on are given, and times begin there. ``jumps`` are those of the file's clock.
+    Raises InputError.
     """
 
-    def __init__(self, path: str, picture: int, choice: TrackChoice, start: Fraction | None = None, playlists: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        picture: int,
+        choice: TrackChoice,
+        start: Fraction | None = None,
+        jumps: Sequence[Jump] = (),
+        playlists: bool = False,
+    ) -> None:
         self.notes: list[str] = []
+        self.lost: list[str] = []
         self.corrupt = 0
-        self._start = start
+        self._start, self._jumps = start, jumps
         try:
             self._opened = open_source(path, playlists)
             self._container = self._opened.container
@@ -128,8 +201,11 @@ class TrackSource:
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             raise InputError(f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
         self._numbers: dict[int, int] = {}  # by the stream's index in the file
+        self._clocks: dict[int, TrackClock] = {}
         self._sounding: set[int] = set()  # streams of sound that gave a frame
         self._known: dict[int, bool] = {}  # whether a stream that had packets could be described
+        self._held: dict[int, list[Any]] = {}  # packets of those that could not be described yet
+        self._ended: set[int] = set()  # streams that have passed the end of the stretch
         self._kinds: dict[str, int] = {"video": 1}
         self.count = 0
         self._attachments: list[Any] = []
@@ -137,6 +213,8 @@ class TrackSource:
         matched = choice.matcher()
         for stream in self._container.streams:
             kind = stream.type
+            if stream.index == picture:
+                matched.keeps("video", 0, stream.index)
             # mp4's chapters are found once more as a track of texts, which FFmpeg marks so
             if stream.index == picture or kind not in KINDS or (kind == "data" and stream.discard == Discard.all):
                 stream.discard = Discard.all
@@ -146,11 +224,12 @@ class TrackSource:
             if not matched.keeps(kind, position, stream.index):
                 stream.discard = Discard.all
             elif len(self._numbers) == MAX_TRACKS:
-                self.notes.append(f"stream {stream.index} is left out: there are more than {MAX_TRACKS}")
+                self.lost.append(f"stream {stream.index} is left out: there are more than {MAX_TRACKS}")
             else:
                 self._numbers[stream.index] = len(self._numbers)
                 (self._attachments if kind == "attachment" else self._streams).append(stream)
         self.notes += matched.unused()
+        self.matched = matched
         self.timed = len(self._streams)
         self._packets = self._demux() if self._streams else iter(())
         self._next: Any = None
@@ -168,6 +247,9 @@ class TrackSource:
             except (StopIteration, *_FAILED):  # that the file is cut is found, and counted, by the reader of the pictures
                 return
             if packet.size and packet.time_base:
+                if self._jumps:
+                    clock = self._clocks.setdefault(packet.stream_index, TrackClock(self._jumps))
+                    clock.straighten(packet)
                 yield packet
 
     @staticmethod
@@ -175,52 +257,96 @@ class TrackSource:
         time = packet.pts if packet.dts is None else packet.dts
         return None if time is None else time * packet.time_base
 
-    def write(self, out: TrackWriter, limit: Fraction | None) -> None:
-        """Store the packets that begin before ``limit`` seconds (None: all that are left)."""
-        for stream in self._attachments:
-            self._attach(out, stream)
-        self._attachments = []
+    def write(self, out: TrackWriter, limit: Fraction) -> None:
+        """Store the packets that begin before ``limit`` seconds, as far as they come in a row."""
+        self._attach_all(out)
         while (packet := self._next or next(self._packets, None)) is not None:
             self._next = packet
             seconds = self._seconds(packet)
-            if limit is not None and seconds is not None and seconds >= limit:
+            if seconds is not None and seconds >= limit:
                 break
             self._next = None
             self._store(out, packet)
         out.flush(limit)
 
+    def finish(self, out: TrackWriter, limit: Fraction | None) -> None:
+        """Store what is left; with a ``limit`` in seconds, what begins before it.
+
+        Files keep tracks in pieces, so what lies behind the limit ends its own track only: reading
+        goes on until all have passed it, or are silent for long.
+        """
+        self._attach_all(out)
+        while (packet := self._next or next(self._packets, None)) is not None:
+            self._next = None
+            seconds = self._seconds(packet)
+            if limit is not None and seconds is not None and seconds >= limit:
+                self._ended.add(packet.stream.index)
+                if len(self._ended) == len(self._streams) or seconds >= limit + _LONGEST_PIECE:
+                    break
+            elif packet.stream.index not in self._ended:
+                self._store(out, packet)
+        for index in list(self._held):
+            self._describe(out, index, _last_resort)
+        out.flush()
+
+    def _attach_all(self, out: TrackWriter) -> None:
+        for stream in self._attachments:
+            self._attach(out, stream)
+        self._attachments = []
+
     def _attach(self, out: TrackWriter, stream: Any) -> None:
         data = stream.data
         track = Track(self._numbers[stream.index], "attachment", "", Fraction(1), int(stream.disposition), dict(stream.metadata), "", data)
         if len(data) > min(_LONGEST_PACKET, MAX_ATTACHED):
-            self.notes.append(f"{track} has {len(data)} bytes and is left out: at most {_LONGEST_PACKET} can be kept")
+            self.lost.append(f"{track} has {len(data)} bytes and is left out: at most {_LONGEST_PACKET} can be kept")
             return
         out.add(track)
         self.count += 1
 
     def _store(self, out: TrackWriter, packet: Any) -> None:
+        index = packet.stream.index
+        if index in self._known:
+            if self._known[index]:
+                self._keep(out, packet)
+            return
+        held = self._held.setdefault(index, [])
+        held.append(packet)
+        # a recording may begin in the middle of a frame, which describes nothing
+        if not self._describe(out, index, _sample) and (len(held) >= _TRIES or sum(p.size for p in held) > _TRIED):
+            self._describe(out, index, _last_resort)
+
+    def _describe(self, out: TrackWriter, index: int, describe: Callable[[Any, Any], tuple[str, bytes] | None]) -> bool:
+        """Add a track as its last packet describes it, with the packets held; whether that went."""
+        held = self._held[index]
+        stream = held[-1].stream
+        made, base = describe(stream, held[-1]), stream.time_base
+        if made is None:
+            return False
+        del self._held[index]
+        track = Track(self._numbers[index], stream.type, _name(stream), base, int(stream.disposition), dict(stream.metadata), *made)
+        kept = len(track.to_bytes()) <= MAX_DESCRIPTION
+        kept &= max(base.numerator, base.denominator) <= MAX_FRACTION
+        self._known[index] = kept
+        if kept:
+            out.add(track)
+            self.count += 1
+            for packet in held:
+                self._keep(out, packet)
+        else:
+            what = f"{stream.type}, {_name(stream) or 'unknown codec'}"
+            self.lost.append(f"stream {index} ({what}) cannot be kept")
+        return True
+
+    def _keep(self, out: TrackWriter, packet: Any) -> None:
         stream = packet.stream
-        if stream.index not in self._known:
-            self._known[stream.index] = self._add(out, stream, packet)
-        stored = self._range(self._convert(packet, self._numbers[stream.index]), stream) if self._known[stream.index] else None
+        stored = self._range(self._convert(packet, self._numbers[stream.index]), stream)
         if stored is None:
             return
         self.corrupt += stored.corrupt or not self._decodes(packet)
         if len(stored.data) + sum(len(d) for _, d in stored.side) > _LONGEST_PACKET:
-            self.notes.append(f"a packet of stream {stream.index} has {len(stored.data)} bytes and is left out")
+            self.lost.append(f"a packet of stream {stream.index} has {len(stored.data)} bytes and is left out")
             return
         out.packet(stored)
-
-    def _add(self, out: TrackWriter, stream: Any, packet: Any) -> bool:
-        codec = stream.codec_context.name if stream.codec_context is not None else getattr(stream, "name", None) or ""
-        made, base = _sample(stream, packet), stream.time_base
-        track = Track(self._numbers[stream.index], stream.type, codec, base, int(stream.disposition), dict(stream.metadata), *(made or ()))
-        if made is None or len(track.to_bytes()) > MAX_DESCRIPTION or max(base.numerator, base.denominator) > MAX_FRACTION:
-            self.notes.append(f"stream {stream.index} ({stream.type}, {codec or 'unknown codec'}) cannot be kept")
-            return False
-        out.add(track)
-        self.count += 1
-        return True
 
     def _decodes(self, packet: Any) -> bool:
         """Whether a packet of sound can be decoded; it is copied as it is, but a damaged source shall be noticed."""
@@ -270,14 +396,31 @@ def _is_cover(track: Track) -> bool:
     return bool(track.disposition & Disposition.attached_pic)
 
 
-class TrackMuxer:
-    """Adds tracks to an output of FFmpeg that was not started yet, then muxes their packets; ``notes`` says what it can't take."""
+def round_half_up(value: Fraction) -> int:
+    """The nearest integer."""
+    return math.floor(value + Fraction(1, 2))
 
-    def __init__(self, container: Any, suffix: str, tracks: Iterable[Track], choice: TrackChoice) -> None:
+
+class TrackMuxer:
+    """Adds tracks to an output of FFmpeg that was not started yet, then muxes their packets;
+    ``notes`` says what it can't take, ``lost`` what it took a part of only."""
+
+    def __init__(
+        self,
+        container: Any,
+        suffix: str,
+        tracks: Iterable[Track],
+        choice: TrackChoice,
+        to_pipe: bool = False,
+    ) -> None:
         self.notes: list[str] = []
+        self.lost: list[str] = []
         self._container, self._suffix = container, suffix
         self._streams: dict[int, tuple[Any, Track]] = {}
         self._last: dict[int, int] = {}
+        self._to_pipe = to_pipe  # so that nothing can be renamed at the end
+        self._strict = not container.format.flags & _NONSTRICT
+        self._waves: list[bytes] = []  # of streams that are renamed at the end
         self._open: list[Any] = []  # samples, which the streams refer to
         kinds: dict[str, int] = {"video": 1}
         matched = choice.matcher()
@@ -298,38 +441,90 @@ class TrackMuxer:
                 return self._attach(track, track.sample, "attachment", "application/octet-stream")
             except _FAILED:
                 return cannot
-        if track.format not in SAMPLE_FORMATS:
+        if track.format not in (*SAMPLE_FORMATS, PARAMETERS):
             return "its parameters are of an unknown kind"
         try:
-            sample = open_sample(track.format, track.sample)
-        except _FAILED:
+            ways, data = self._ways(track)
+        except (DamageError, *_FAILED):
             return "its parameters are damaged"
-        self._open.append(sample)
-        try:
-            if [s.type for s in sample.streams] != [track.kind]:
-                return "its parameters are damaged"
-            # the sample has the first packet, which of a cover is the only one
-            data = next((bytes(p) for p in sample.demux() if p.size), b"")
-        except _FAILED:
-            return "its parameters are damaged"
-        try:
-            return self._add_stream(track, sample.streams[0], data)
-        except _FAILED:
-            return cannot
-
-    def _add_stream(self, track: Track, template: Any, data: bytes) -> str | None:
         if self._suffix == ".mkv" and track.kind == "video" and _is_cover(track):
-            return self._attach(track, data, *_COVERS.get(track.codec, _COVERS["mjpeg"]))
-        # what the muxer refuses only when it writes the header would cost the whole file
-        if not _holds(self._container.format.name, template, data):
-            return f"{self._suffix} cannot hold it"
-        stream = self._container.add_stream_from_template(template)
+            try:
+                return self._attach(track, data, *_COVERS.get(track.codec, _COVERS["mjpeg"]))
+            except _FAILED:
+                return cannot
+        for add, wave in ways:
+            try:  # what a muxer refuses only when it writes the header would cost the whole file
+                if self._holds(track, add, data, wave):
+                    stream = add(self._container)
+                    break
+            except _FAILED:
+                continue
+        else:
+            return cannot
+        if wave:
+            self._waves.append(wave)
         stream.time_base = track.time_base
         stream.disposition = track.disposition
         stream.metadata.clear()
         stream.metadata.update(track_tags(track.tags))
         self._streams[track.number] = (stream, track)
         return None
+
+    def _ways(self, track: Track) -> tuple[list[tuple[Callable[[Any], Any], bytes]], bytes]:
+        """What may add the track to a file, each with the WAVEFORMATEX of a stand-in that is
+        renamed at the end (empty: it is none); and its first packet."""
+        if track.format != PARAMETERS:
+            sample = self._opened(open_sample(track.format, track.sample), track)
+            data = next((bytes(p) for p in sample.demux() if p.size), b"")
+            return self._copies(sample.streams[0], _wave(sample.streams[0], data)), data
+        p = Parameters.from_bytes(track.sample)
+        if p.wave:
+            template = self._opened(open_written("wav", as_file(p.wave)), track).streams[0]
+            return self._copies(template, p.wave), p.packet
+        if track.kind == "data":
+            return [(lambda out: out.add_data_stream(track.codec), b"")], p.packet
+        if p.extradata:
+            return [], b""  # PyAV gives it to a copy only
+        size = {"width": p.width, "height": p.height} if track.kind == "video" else {}
+        rate = p.sample_rate or None
+        return [(lambda out: out.add_mux_stream(track.codec, rate, **size), b"")], p.packet
+
+    def _copies(self, template: Any, wave: bytes) -> list[tuple[Callable[[Any], Any], bytes]]:
+        ways: list[tuple[Callable[[Any], Any], bytes]] = [(partial(_copied, template), b"")]
+        if not wave or self._container.format.name != "matroska" or self._to_pipe:
+            return ways
+        short = open_written("wav", as_file(stand_in(wave)))
+        self._open.append(short)
+
+        def stands_in(out: Any) -> Any:
+            stream = out.add_stream_from_template(short.streams[0])
+            stream.codec_context.extradata = wave
+            return stream
+
+        return [*ways, (stands_in, wave)]
+
+    def _opened(self, sample: Any, track: Track) -> Any:
+        self._open.append(sample)
+        if [s.type for s in sample.streams] != [track.kind]:
+            raise ValueError("a sample of something else")
+        return sample
+
+    def _holds(self, track: Track, add: Callable[[Any], Any], data: bytes, wave: bytes) -> bool:
+        """Whether files of the kind of the output can hold a track, so that it is found again."""
+        name = self._container.format.name
+        made = _alone(add, track.time_base, data, name)
+        if wave:
+            made.seek(0)
+            rename(made, [wave])
+        with open_written(name, made.getvalue()) as back:
+            found = [_codec(s.type, _name(s)) for s in back.streams]
+        return found == [_codec(track.kind, track.codec)]
+
+    def finish(self, path: str) -> None:
+        """What is to be done when the output is complete."""
+        if self._waves:
+            with open(path, "r+b") as file:
+                rename(file, self._waves)
 
     def _attach(self, track: Track, data: bytes, name: str, mime: str) -> str | None:
         """Attach ``data``, which is called ``name`` and is of the type ``mime`` unless its tags say otherwise."""
@@ -358,25 +553,28 @@ class TrackMuxer:
             moved = moved.shifted(-round(delay / track.time_base))
         p = av.Packet(moved.data)
         p.stream, p.time_base = stream, track.time_base
-        last = self._last.get(packet.track)
-        dts = moved.time
-        if dts is None:
-            dts = 0 if last is None else last
-        if last is not None and dts < last:
-            dts = last
-        self._last[packet.track] = dts
+        dts = moved.time or 0
         p.dts, p.pts = dts, dts if moved.pts is None else max(dts, moved.pts)
         p.duration, p.is_keyframe, p.is_corrupt = moved.duration, moved.key, moved.corrupt
         for kind, data in moved.side:
             if kind < len(SIDE) and data:
                 self._add_side(p, SIDE[kind], data)
+        # times that repeat or fall: one tick more than the last, as ffmpeg does it
+        least, unit = self._last.get(packet.track, _LEAST), stream.time_base
+        if moved.time is None or round_half_up(dts * track.time_base / unit) < least:
+            if moved.time is None and least == _LEAST:
+                least = 0
+            later = round_half_up(p.pts * track.time_base / unit)
+            p.duration = round_half_up(p.duration * track.time_base / unit)
+            p.time_base, p.dts, p.pts = unit, least, max(least, later)
         try:
             self._container.mux(p)
+            self._last[packet.track] = p.dts + self._strict  # in ticks of the output by now
         except (av.error.FFmpegError, ValueError) as exc:
             if isinstance(exc, OSError) and exc.errno in (5, 28, 32):
                 raise OutputError(f"a packet of {track} cannot be written: {exc.strerror or exc}") from exc
             del self._streams[packet.track]
-            self.notes.append(f"{track} ends at {float(dts * track.time_base):.2f} s: {self._suffix} refuses its packets ({getattr(exc, 'strerror', None) or exc})")
+            self.lost.append(f"{track} ends at {float(dts * track.time_base):.2f} s: {self._suffix} refuses its packets ({getattr(exc, 'strerror', None) or exc})")
 
     @staticmethod
     def _add_side(packet: Any, name: str, data: bytes) -> None:
@@ -406,16 +604,34 @@ class TrackFeed:
         self.delay = Fraction(0)  # seconds that the whole output is moved back, for kinds of files that can't begin before zero
 
     def until(self, limit: Fraction | None) -> None:
-        """Mux all packets that begin before ``limit`` seconds in the output; None: all that are left."""
+        """Mux all packets that begin before ``limit`` seconds in the output, as far as they come in
+        a row; None: all that are left."""
         if not self._bases:
             return
         while (packet := self._next or next(self._packets, None)) is not None:
             self._next = packet
-            base, time = self._bases.get(packet.track), packet.time
-            if limit is not None and base is not None and time is not None and time * base - self._start + self.delay >= limit:
+            if limit is not None and (time := self._time(packet)) is not None and time >= limit:
                 return
             self._next = None
             self._muxer.write(packet, self._start, self.delay)
+
+    def finish(self, limit: Fraction) -> None:
+        """Mux what is left of before ``limit`` seconds. Packets may be stored later than others of
+        their time, so one behind the limit ends its own track only."""
+        ended: set[int] = set()
+        while (packet := self._next or next(self._packets, None)) is not None:
+            self._next = None
+            if (time := self._time(packet)) is not None and time >= limit:
+                ended.add(packet.track)
+                if ended >= self._bases.keys() or time >= limit + _LONGEST_PIECE:
+                    return
+            elif packet.track not in ended:
+                self._muxer.write(packet, self._start, self.delay)
+
+    def _time(self, packet: TrackPacket) -> Fraction | None:
+        """When a packet begins in the output, in seconds; None of tracks left out."""
+        base, time = self._bases.get(packet.track), packet.time
+        return None if base is None or time is None else time * base - self._start + self.delay
 
 
 def describe(container: Any, stream: Any) -> Description:

@@ -184,7 +184,8 @@ class Pipeline:
                 measures[key] = Measure(frames, size, gop.sse)
             else:
                 measures[key] = from_start(frames, coded, size - sum(map(len, parse_body(gop.body, coded)[1][1:])), size, gop.sse)
-        ticks = self._spans[max(self._spans)][2] + self._step - self._spans[0][1]
+        _, _, last, duration = self._spans[max(self._spans)]
+        ticks = last + duration - self._spans[0][1]
         return Outcome({key: span[0] for key, span in self._spans.items()}, measures, float(ticks * self._header.time_base), other)
 
     def other_bytes(self, extras: Extras) -> int:

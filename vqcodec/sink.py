@@ -52,6 +52,7 @@ _CODEC_DEFAULTS = {
     "libsvtav1": {"crf": "12"},
     "ffv1": {"level": "3"},
 }
+LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "rawvideo", "utvideo", "png", "magicyuv", "v210"}
 # pixel formats of y4m
 _Y4M = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "gray": "mono"}
 _Y4M |= {"yuv420p10le": "420p10 XYSCSS=420P10", "yuv422p10le": "422p10 XYSCSS=422P10", "yuv444p10le": "444p10 XYSCSS=444P10", "gray10le": "mono10 XYSCSS=MONO10"}
@@ -105,6 +106,18 @@ def choose_codec(
         near = get_close_matches(name, av.codecs_available)
         raise UsageError(f"vcodec: {name!r} is no encoder of this FFmpeg; {' and '.join(near or ['libx264', 'libx265', 'ffv1'])} may be meant") from exc
     return name, None
+
+
+def quality_of(codec: str, opts: dict[str, str]) -> str:
+    """For messages: what the pictures are written with, and whether that loses anything."""
+    if not codec:
+        return "raw pictures"
+    options = _CODEC_DEFAULTS.get(codec, {}) | opts
+    if codec in LOSSLESS or options.get("qp") == "0" and codec == "libx264":
+        return f"{codec} (lossless)"
+    names = ("crf", "qp", "q", "b")
+    given = [f"{n} {options[n]}" for n in names if options.get(n, "0") != "0"]
+    return f"{' '.join([codec, *given[:1]])} (lossy: --vcodec ffv1 keeps the pixels)"
 
 
 def choose_format(codec: str, wanted: str | None, description: Description, ten_bit: bool) -> str:
@@ -197,6 +210,7 @@ class VideoSink:
         plain = self._format in _RAW_IN_MATROSKA and header.sar in (None, 1)
         if self.path == PIPE and self._suffix == ".mkv" and vcodec is None and plain:
             self.codec = "rawvideo"
+        self.quality = quality_of(self.codec, vcodec_opts or {})
         try:
             if self.codec:
                 self._open_container(dict(vcodec_opts or {}), threads, file)
@@ -231,6 +245,11 @@ class VideoSink:
         """Remarks for the user; all of them after :meth:`close`."""
         uneven = [f"{self._suffix} holds no times, and those of this video are not at equal distances"] if self._uneven else []
         return self._notes + uneven + (self._muxer.notes if self._muxer is not None else [])
+
+    @property
+    def lost(self) -> list[str]:
+        """What the output took a part of only."""
+        return self._muxer.lost if self._muxer is not None else []
 
     def _open_container(self, opts: dict[str, str], threads: int, file: BinaryIO | None) -> None:
         h = self.header
@@ -285,7 +304,9 @@ class VideoSink:
         stream.disposition = description.disposition
         chapters = clip_chapters(description.chapters, extras.start, extras.stop)
         self._container.set_chapters([{"id": c.id, "start": c.start, "end": c.end, "time_base": c.time_base, "metadata": c.tags} for c in chapters])
-        self._muxer = TrackMuxer(self._container, self._suffix, extras.stored.tracks.values(), extras.choice)
+        tracks = extras.stored.tracks.values()
+        to_pipe = self.path == PIPE
+        self._muxer = TrackMuxer(self._container, self._suffix, tracks, extras.choice, to_pipe)
         self._feed = TrackFeed(self._muxer, extras.stored.packets(extras.first_frame), extras.start)
 
     def _sar_filter(self, sar: Fraction) -> Any:
@@ -369,11 +390,15 @@ class VideoSink:
             if self._file is not None:
                 self._file.close()
             elif self._container is not None:
-                if self._feed is not None:
-                    self._feed.until(None if end is None else (end + self._delay) * self.header.time_base)
+                if self._feed is not None and end is None:
+                    self._feed.until(None)
+                elif self._feed is not None and end is not None:
+                    self._feed.finish((end + self._delay) * self.header.time_base)
                 if self.frames:
                     self._container.mux(self._stream.encode(None))
                 self._container.close()
+                if self._muxer is not None:
+                    self._muxer.finish(self.path)
         except BrokenPipeError:
             raise
         except (av.error.FFmpegError, OSError) as exc:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
@@ -19,7 +19,8 @@ from .container import MAX_FRACTION, MAX_HEADER, MAX_PTS, ContainerWriter
 from .errors import DamageError, DamageLog, LimitError, VqvError
 from .scan import ContainerReader
 
-DESCRIPTION, TRACK, PACKETS, COLLECTED = 0x80, 0x81, 0x82, 0x83
+DESCRIPTION, TRACK, PACKETS, COLLECTED, REMARKS = 0x80, 0x81, 0x82, 0x83, 0x84
+PARAMETERS = "parameters"  # in the place of a kind of sample: codec parameters by themselves
 KINDS = ("video", "audio", "data", "subtitle", "attachment")
 MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a track; attachments have the limit of a packet
 MAX_TRACKS = 1000
@@ -34,7 +35,17 @@ MAX_DECOMPRESSED = 256 << 20  # of the compressed packets of tracks of a file to
 # kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
 SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
 _TOLD = 20  # tags that are named when they have to go
-_MATRIX, _MASTERING, _LIGHT = 1, 2, 3
+_MATRIX, _MASTERING, _LIGHT, _FIELDS = 1, 2, 3, 4
+# FFmpeg's AVFieldOrder: which field is coded, and which is shown first
+TOP, BOTTOM = 2, 3
+FIELD_ORDERS = {
+    TOP: "top field first",
+    BOTTOM: "bottom field first",
+    4: "top field coded first, bottom field shown first",
+    5: "bottom field coded first, top field shown first",
+}
+MAX_FIELD_ORDER = 5
+MAX_REMARKS = 1000
 _KEY, _PTS, _DTS, _SIDE, _CORRUPT = 1, 2, 4, 8, 16
 
 Tags = dict[str, str]
@@ -117,6 +128,7 @@ class Description:
     matrix: tuple[int, ...] | None = None  # display matrix where it is more than a rotation by quarter turns
     mastering: Mastering | None = None
     light: tuple[int, int] | None = None  # content light level: maximum, average of a frame, in cd/m2
+    field_order: int = 0  # of interlaced pictures: FFmpeg's AVFieldOrder, 2 to 5; 0: progressive
 
     def __bool__(self) -> bool:
         return self != Description()
@@ -138,6 +150,8 @@ class Description:
             side.append((_MASTERING, struct.pack("<20iB", *(n for pair in m.values for n in pair), m.has_primaries | m.has_luminance << 1)))
         if self.light is not None:
             side.append((_LIGHT, struct.pack("<2I", *self.light)))
+        if self.field_order:
+            side.append((_FIELDS, bytes([self.field_order])))
         w.varint(len(side))
         for kind, data in side:
             w.varint(kind).varint(len(data)).raw(data)
@@ -187,7 +201,7 @@ class Description:
             kind = r.varint()
             side[kind] = bytes(r.take(r.varint(r.remaining)))
         r.done()
-        for kind, size in ((_MATRIX, 36), (_MASTERING, 81), (_LIGHT, 8)):
+        for kind, size in ((_MATRIX, 36), (_MASTERING, 81), (_LIGHT, 8), (_FIELDS, 1)):
             if kind in side and len(side[kind]) != size:
                 raise r.error(f"side data {kind} of {len(side[kind])} bytes")
         mastering = None
@@ -195,13 +209,75 @@ class Description:
             n = struct.unpack("<20iB", side[_MASTERING])
             mastering = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2))
         light = struct.unpack("<2I", side[_LIGHT]) if _LIGHT in side else None
-        return cls(tags, video_tags, disposition, tuple(chapters), pix_fmt, struct.unpack("<9i", side[_MATRIX]) if _MATRIX in side else None, mastering, light)
+        fields = side.get(_FIELDS, b"\0")[0]
+        if fields > MAX_FIELD_ORDER:
+            raise r.error(f"field order {fields}")
+        matrix = struct.unpack("<9i", side[_MATRIX]) if _MATRIX in side else None
+        return cls(
+            tags,
+            video_tags,
+            disposition,
+            tuple(chapters),
+            pix_fmt,
+            matrix,
+            mastering,
+            light,
+            fields,
+        )
+
+
+def remarks_to_bytes(texts: Sequence[str]) -> bytes:
+    """Payload of the packet that says what the source had and the file has not."""
+    w = Writer().varint(min(len(texts), MAX_REMARKS))
+    for text in texts[:MAX_REMARKS]:
+        _put_text(w, text[:MAX_REMARKS])
+    return w.getvalue()
+
+
+def remarks_from_bytes(data: bytes | memoryview, base: int = 0) -> list[str]:
+    """Parse; DamageError when it contradicts itself."""
+    r = Reader(data, "remarks", base)
+    texts = [_get_text(r) for _ in range(r.varint(min(MAX_REMARKS, r.remaining)))]
+    r.done()
+    return texts
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Codec parameters of a track that no small file of FFmpeg's muxers can carry. ``wave`` is a
+    WAVEFORMATEX, of codecs that have one; ``packet`` the first packet, to try outputs with."""
+
+    sample_rate: int = 0
+    layout: str = ""  # of channels: FFmpeg's name
+    width: int = 0
+    height: int = 0
+    extradata: bytes = b""
+    wave: bytes = b""
+    packet: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        w = Writer().varint(self.sample_rate)
+        _put_text(w, self.layout)
+        w.varint(self.width).varint(self.height)
+        for data in (self.extradata, self.wave, self.packet):
+            w.varint(len(data)).raw(data)
+        return w.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> Parameters:
+        """Parse; DamageError when it contradicts itself."""
+        r = Reader(data, "codec parameters")
+        rate, layout = r.varint(MAX_FRACTION), _get_text(r)
+        width, height = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+        extradata, wave, packet = (bytes(r.take(r.varint(r.remaining))) for _ in range(3))
+        r.done()
+        return cls(rate, layout, width, height, extradata, wave, packet)
 
 
 @dataclass(frozen=True)
 class Track:
     """A track that isn't the picture's; ``number`` is what its packets call it. ``sample`` is a small file of the kind ``format`` (a muxer of FFmpeg) with this track alone and
-    its first packet: its codec parameters are those of the track. Of an attachment it is the attached file itself."""
+    its first packet: its codec parameters are those of the track. With the format ``parameters`` it has those alone. Of an attachment it is the attached file itself."""
 
     number: int
     kind: str
@@ -422,12 +498,17 @@ class StoredTracks:
         self.damage = DamageLog()
         self.size = 0  # bytes that descriptions of tracks take, attachments with them
         self.description = Description()
+        self.left_out: list[str] = []  # what the source had and the file has not
         self.tracks: dict[int, Track] = {}
         found, attached = False, 0
         for i, extra in enumerate(reader.extras):
             try:
                 if extra.type == DESCRIPTION and not found:
                     self.description, found = Description.from_bytes(reader.read_extra(i), extra.offset), True
+                elif extra.type == REMARKS:
+                    room = MAX_REMARKS - len(self.left_out)
+                    texts = remarks_from_bytes(reader.read_extra(i), extra.offset)
+                    self.left_out += texts[:room]
                 elif extra.type == TRACK:
                     payload = reader.read_extra(i)
                     track = Track.from_bytes(payload, extra.offset)
@@ -476,6 +557,8 @@ def clip_chapters(chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction
     for c in chapters:
         shift, last = ticks(c.time_base)
         end = c.end if last is None else min(c.end, last)
-        if end > shift and c.start < end:
+        # one of no length is a mark: it belongs to where it lies
+        mark = c.start == c.end == end >= shift and (last is None or end < last)
+        if mark or (end > shift and c.start < end):
             result.append(replace(c, start=max(0, c.start - shift), end=end - shift))
     return tuple(result)

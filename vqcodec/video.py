@@ -15,6 +15,7 @@ import numpy as np
 from av.stream import Disposition
 
 from . import siting
+from .clock import Jump
 from .colour import Colour
 from .container import MAX_FRACTION
 from .errors import InputError, LimitError, UsageError
@@ -100,6 +101,8 @@ class VideoSource:
         self.decoded = self.corrupt = self._repaired = self._numbered = 0
         self._bad_packets = self._bad_frames = self._missing = 0
         self.warnings: list[str] = []
+        self.lost: list[str] = []
+        self.jumps: list[Jump] = []
         self.notes: list[str] = []
         self.shift = 0
         self.stop: Fraction | None = None

@@ -9,7 +9,7 @@ import click
 from ..errors import DamageError
 from ..options import DecodeOptions, parse_codec_options, parse_rate
 from ..pipes import check_source, check_target
-from ..progress import clock
+from ..progress import clock, size
 from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, RATE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
 
 
@@ -102,6 +102,7 @@ def decode(
     for note in report.notes:
         say(f"vqcodec: note: {note}", quiet)
     warn(src, report.damage)
+    warn(dst, report.lost)
     if not report.ok:
         say(f"vqcodec: warning: {src} is damaged: {report.concealed} of {report.frames} frames were concealed")
     finish(
@@ -117,7 +118,14 @@ def decode(
             "seconds": report.seconds,
             "notes": report.notes,
             "warnings": report.damage,
+            "codec": report.codec,
+            "bytes": report.bytes,
+            "left_out": report.lost,
         }
     )
-    say(f"{dst}: {report.frames} frames, {report.fps:.2f} fps, {clock(report.seconds)}", quiet)
-    return 0 if report.ok else DamageError.exit_code
+    length = "" if report.bytes is None else f"{report.bytes} bytes ({size(report.bytes)}), "
+    say(
+        f"{dst}: {report.frames} frames, {length}{report.codec}, {report.fps:.2f} fps, {clock(report.seconds)}",
+        quiet,
+    )
+    return 0 if report.ok and not report.lost else DamageError.exit_code

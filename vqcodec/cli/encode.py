@@ -168,7 +168,7 @@ def encode(
             report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown, interrupt=interrupt, cluster=cluster)
     for note in report.notes:
         say(f"vqcodec: note: {src}: {note}", quiet)
-    warn(src, report.warnings)
+    warn(src, [*report.warnings, *report.lost])
     finish(
         {
             "command": "encode",
@@ -189,6 +189,7 @@ def encode(
             "stopped": report.stopped,
             "notes": report.notes,
             "warnings": report.warnings,
+            "left_out": report.lost,
         }
     )
     pictures = f"{report.picture_kbps:.2f} kbps of pictures, " if options.bitrate else ""
@@ -204,4 +205,4 @@ def encode(
         return 128 + signal.SIGINT
     if report.missed:
         say(f"vqcodec: warning: {dst}: {report.missed}")
-    return DamageError.exit_code if report.corrupt else TargetError.exit_code if report.missed else 0
+    return DamageError.exit_code if report.corrupt or report.lost else TargetError.exit_code if report.missed else 0
