@@ -6,11 +6,12 @@ import io
 import random
 import struct
 import tracemalloc
-from dataclasses import replace
+from dataclasses import astuple, replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import reference
 import zstandard
 from clips import header
 from fakes import fake_network  # noqa: F401
@@ -60,6 +61,7 @@ def test_frames_of_other_kinds_are_damage() -> None:
     other = zstandard.ZstdCompressor(dict_data=dictionary, write_checksum=True).compress(TEXT)
     bad = [b"", b"x", frame()[:3], frame()[:-1], frame() + b"x", frame() + frame(), TEXT]
     bad += [frame(checksum=False), frame(size=False), frame(b""), other, saying((1 << 64) - 1)]
+    bad += [b"\x28\xb5\x2f\xfd\xe5\7" + saying(len(TEXT))[5:]]  # names a dictionary
     bad += [b"\x50\x2a\x4d\x18\4\0\0\0abcd" + frame(), b"\x50\x2a\x4d\x18\4\0\0\0abcd"]
     bad += [frame()[:-1] + bytes([frame()[-1] ^ 1])]
     for data in bad:
@@ -272,3 +274,13 @@ def test_files_that_encode_writes(tmp_path: Path) -> None:
     assert sum(e.type == COLLECTED for e in reader.extras) == 1
     assert not any(e.compressed for e in reader.extras if e.type == PACKETS)
     assert main(["verify", "--fast", str(tmp_path / "a.vqv")]) == 0
+
+    # the reader that was written from the page finds the same
+    found, packets = reference.read_tracks(reference.read_file((tmp_path / "a.vqv").read_bytes()))
+    for number, t in stored.tracks.items():
+        base = (t.time_base.numerator, t.time_base.denominator)
+        want = (number, t.kind, t.codec, base, t.disposition, t.tags, t.format, t.sample)
+        assert tuple(found[number]) == want
+        want_packets = [astuple(p) for p in stored.packets() if p.track == number]
+        assert [tuple(p) for p in packets.get(number, [])] == want_packets
+    assert len(found) == len(stored.tracks) == 3 and len(packets) == 2

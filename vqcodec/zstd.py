@@ -6,8 +6,6 @@ frame whose content is another one than it says is damage.
 
 from __future__ import annotations
 
-import zstandard
-
 from .errors import DamageError, LimitError
 
 LEVEL = 19  # fonts are 9 % smaller than at level 12, at 2 MB a second
@@ -18,6 +16,8 @@ def compress(content: bytes, level: int = LEVEL) -> bytes | None:
     """One frame with length and checksum of its content; None where it isn't shorter."""
     if not content:
         return None
+    import zstandard  # only here and below: it takes a while, and many commands need none
+
     frame = zstandard.ZstdCompressor(level=level, write_checksum=True).compress(content)
     return frame if len(frame) < len(content) else None
 
@@ -25,10 +25,12 @@ def compress(content: bytes, level: int = LEVEL) -> bytes | None:
 def decompress(frame: bytes | memoryview, limit: int, what: str) -> bytes:
     """The content of a frame; LimitError where it says that this has more than ``limit`` bytes,
     DamageError where it is no sound frame of the kind that :func:`compress` makes."""
+    import zstandard
+
     try:
         head = zstandard.get_frame_parameters(frame[:_HEADER_MAX])
         # a frame of unknown length says 2^64 - 1; a length of 0 would not be looked at further
-        if not 0 < head.content_size < (1 << 64) - 1 or head.dict_id or not head.has_checksum:
+        if not 0 < head.content_size < (1 << 64) - 1 or not head.has_checksum:
             raise DamageError(f"{what}: a zstd frame without length or checksum of its content")
         if head.content_size > limit:
             size = f"{head.content_size} bytes when decompressed"

@@ -81,6 +81,7 @@ class Gop:
 class File:
     header: Header
     gops: list[Gop] = field(default_factory=list)
+    extras: list[tuple[int, bytes]] = field(default_factory=list)  # type and payload of packets that may be skipped
 
 
 def stream_header(data: bytes) -> Header:
@@ -139,6 +140,9 @@ def read_file(data: bytes) -> File:
             entries.append((start, count, file.gops[-1].times[0]))
         elif kind == INDEX:
             break
+        else:
+            demand(count == 0, "head of a packet of tracks")
+            file.extras.append((kind, payload))
     demand(count == 0, "head of the index")
     check_index(payload, head, entries)
     offset = r.take(8)
