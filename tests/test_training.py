@@ -24,7 +24,7 @@ from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.picture import Picture
 from vqcodec.rate import RateParameters
-from vqcodec.training import codebooks, pairs, refit, synthetic
+from vqcodec.training import chunks, codebooks, pairs, refit, synthetic
 from vqcodec.training.data import Crops, pack, read_clip, unpack
 from vqcodec.training.encodes import encode_stretches
 from vqcodec.training.grow import grow
@@ -150,7 +150,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     Recipe(Config.load(path)).run()
     folder = tmp_path / "run"
     assert {f.name for f in folder.iterdir()} >= {"00-intra.pt", "01-inter.pt", "02-pairs.done", "03-inter.pt", "04-intra.pt", "train.log", "interim.safetensors"}
-    assert list((folder / "pairs").glob("p*.npz")) and list((folder / "pairs").glob("c*.npz"))
+    assert list((folder / "pairs").glob("p*.npz.zst")) and list((folder / "pairs").glob("c*.npz.zst"))
     log = (folder / "train.log").read_text()
     assert "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
     codec = load_codec(out, "cpu", 1)
@@ -165,7 +165,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     assert error == pytest.approx(report_error(report.psnr[1]), rel=1e-3)
 
     # again: finished stages are not repeated, and the same model comes out
-    done = {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz")}
+    done = {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz.zst")}
     out.unlink()
     assert main(["train", str(path), "--resume"]) == 0
     new = (folder / "train.log").read_text()[len(log) :]
@@ -173,7 +173,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
         f"stage {n} {kind}: resumed at {spent(folder / f'{n:02d}-{kind}.pt'):.1f} of 0.02 min" for n, kind in enumerate(s["kind"] for s in STAGES) if kind != "pairs"
     ]
     assert " step " not in new
-    assert {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz")} == done
+    assert {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz.zst")} == done
     assert load_codec(out, "cpu", 1).model_id == codec.model_id
 
 
@@ -432,7 +432,7 @@ def test_a_chain_predicts_the_second_frame_from_the_first(tmp_path: Path, tiny_w
     monkeypatch.setattr(pairs, "CHUNK", 1)
     pairs.make_pairs(load_codec(tiny_weights, "cpu", 1), [clip(tmp_path)], tmp_path / "pairs", 0.01, log=lambda text: None)
     data = Crops(64, 1)
-    assert data.add_chains(tmp_path / "pairs") == len(list((tmp_path / "pairs").glob("c*.npz"))) > 2
+    assert data.add_chains(tmp_path / "pairs") == len(list((tmp_path / "pairs").glob("c*.npz.zst"))) > 2
     c = data.chain(24)
     assert c.x.shape == c.pred2.shape == (24, 8, 8, 96) and c.share.shape == (24, 8, 8) and set(c.share.unique().tolist()) <= {0.0, 0.5, 1.0}
     assert torch.equal(c.predicted(c.rec), c.pred2.clamp(-0.5, 0.5))
@@ -498,3 +498,21 @@ def test_clips_are_written_without_loss(tmp_path: Path) -> None:
         assert all(np.array_equal(p, q) for f, g in zip(a, b, strict=True) for p, q in zip(f, g, strict=True))
     synthetic.write_clips(tmp_path / "c", [], 2, size=(96, 64), frames=2)  # pages only
     assert len(list((tmp_path / "c").iterdir())) == 2
+
+
+def test_chunks_of_pairs_are_compressed_and_plain_ones_are_read(tmp_path: Path) -> None:
+    y = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    c = np.stack([y[::2, ::2]] * 2)
+    arrays = {"0_y": y, "0_c": c, "0_py": y * np.uint16(4), "0_pc": c * np.uint16(4)}
+    arrays |= {"0_q": np.float32(30)}
+    chunks.save(tmp_path / f"p0{chunks.SUFFIX}", arrays)
+    np.savez(tmp_path / "p1.npz", **arrays)  # as they were written before
+    sizes = [p.stat().st_size for p in sorted(tmp_path.iterdir())]
+    assert len(sizes) == 2 and sizes[0] < sizes[1] / 4
+    data = Crops(64, 1)
+    assert data.add_pairs(tmp_path) == 2 and data.add_pairs(tmp_path) == 2
+    for picture, prediction, quality in data.items:
+        assert prediction is not None and quality == (25, 35)
+        for got, name in zip((*picture, *prediction), ("y", "c", "py", "pc"), strict=True):
+            want = arrays[f"0_{name}"]
+            assert got.dtype == want.dtype and np.array_equal(got, want)

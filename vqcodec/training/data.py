@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..inputs import open_source
+from . import chunks
 
 Planes = tuple[np.ndarray, np.ndarray]  # luma (H, W), chroma (2, H/2, W/2); uint8, or uint16 with 10 bits
 
@@ -113,27 +114,27 @@ class Crops:
 
     def add_pairs(self, folder: Path) -> int:
         """Load new chunks that :mod:`vqcodec.training.pairs` wrote; returns the number of items."""
-        for f in sorted(folder.glob("p*.npz")):
+        for f in sorted(folder.glob("p*.npz*")):
             if f in self.seen:
                 continue
             self.seen.add(f)
-            with np.load(f) as d:
-                for i in range(sum(k.endswith("_y") for k in d.files)):
-                    q = float(d[f"{i}_q"])
-                    self.add((d[f"{i}_y"], d[f"{i}_c"]), (d[f"{i}_py"], d[f"{i}_pc"]), (q - 5, q + 5))
+            d = chunks.load(f)
+            for i in range(sum(k.endswith("_y") for k in d)):
+                q = float(d[f"{i}_q"])
+                self.add((d[f"{i}_y"], d[f"{i}_c"]), (d[f"{i}_py"], d[f"{i}_pc"]), (q - 5, q + 5))
         return len(self.items)
 
     def add_chains(self, folder: Path) -> int:
         """Load new chunks of chains that :mod:`vqcodec.training.pairs` wrote; returns the number of chains."""
-        for f in sorted(folder.glob("c*.npz")):
+        for f in sorted(folder.glob("c*.npz*")):
             if f in self.seen:
                 continue
             self.seen.add(f)
-            with np.load(f) as d:
-                for i in range(sum(k.endswith("_y") for k in d.files)):
-                    chain = {k.split("_", 1)[1]: d[k] for k in d.files if k.startswith(f"{i}_")}
-                    if min(chain["y"].shape) >= self.size:
-                        self.chains.append(chain)
+            d = chunks.load(f)
+            for i in range(sum(k.endswith("_y") for k in d)):
+                chain = {k.split("_", 1)[1]: v for k, v in d.items() if k.startswith(f"{i}_")}
+                if min(chain["y"].shape) >= self.size:
+                    self.chains.append(chain)
         return len(self.chains)
 
     def chain(self, n: int) -> Chain:

@@ -1,7 +1,8 @@
 """Training pairs for the inter nets: pictures of real clips with the predictions a real encoder made for them.
 
 The clips are encoded by the product itself at random qualities, so references, motion and level are what the nets will meet.
-A folder receives chunks: ``p*.npz`` with, for each pair i, ``i_y, i_c`` (8-bit picture), ``i_py, i_pc`` (10-bit prediction) and ``i_q``; ``c*.npz`` with chains of a
+A folder receives chunks (:mod:`.chunks`): ``p*.npz.zst`` with, for each pair i, ``i_y, i_c`` (8-bit picture),
+``i_py, i_pc`` (10-bit prediction) and ``i_q``; ``c*.npz.zst`` with chains of a
 P or B frame and one that was predicted from it: the pair of the first, ``i_ry, i_rc`` (10 bits) as it was decoded, the pair of the second (``i_y2`` to
 ``i_q2``), and for each cell of 8x8 samples its ``i_share`` in that prediction (0, 1/2, 1) and the motion to it ``i_mv`` (2, H/8, W/8), [down, right] in quarter samples.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from ..frame import Coded, Planes
 from ..frame_encoder import FrameEncoder
 from ..motion.predict import BI, L0, L1
+from . import chunks
 from .data import Planes as Frame
 from .encodes import encode_stretches
 
@@ -115,8 +117,7 @@ class _Chunks:
         self.items.append(item)
         if len(self.items) < self.size:
             return False
-        tmp = self.folder / f"tmp-{self.prefix}.npz"
-        np.savez(tmp, **{f"{i}_{k}": v for i, d in enumerate(self.items) for k, v in d.items()})
-        tmp.rename(self.folder / f"{self.prefix}{self.seed}_{self.written:04d}.npz")
+        arrays = {f"{i}_{k}": v for i, d in enumerate(self.items) for k, v in d.items()}
+        chunks.save(self.folder / f"{self.prefix}{self.seed}_{self.written:04d}{chunks.SUFFIX}", arrays)
         self.items, self.written = [], self.written + 1
         return True
