@@ -84,7 +84,7 @@ def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]], source
         w.gop(c.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body))
         t += 40 * frames
     if tracks is not None:
-        tracks.write(out, None)
+        tracks.finish(out, None)
         tracks.close()
     w.finish()
     return f.getvalue()

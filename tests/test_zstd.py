@@ -164,9 +164,14 @@ def test_bombs_are_over_a_limit(tmp_path: Path) -> None:
     bomb = Track(0, "attachment", "", Fraction(1), sample=bytes(60 << 20)).to_bytes()
     data = written((TRACK | COMPRESSED, frame(bomb)))
     assert len(data) < 10_000 and StoredTracks(opened(data)).tracks[0].sample == bytes(60 << 20)
-    for limits in (Limits(memory=50 << 20), Limits(packet=50 << 20)):
+    for limits in (Limits(memory=100 << 20), Limits(packet=50 << 20)):
         stored = StoredTracks(opened(data, limits))
         assert not stored.tracks and "over the limit of 52428800" in stored.damage[0]
+    # many of them are not decompressed one by one
+    crowd = written(*[(TRACK | COMPRESSED, frame(bomb))] * 50, *[(0xC0, frame(bomb))] * 50)
+    stored = StoredTracks(opened(crowd, Limits(memory=250 << 20)))
+    assert len(stored.damage) == 98 and len(stored.tracks) == 1
+    assert sum("when decompressed" in text for text in stored.damage) == 98
     huge = written((TRACK | COMPRESSED, saying(container.MAX_PAYLOAD + 1)))
     assert "over the limit of 67108864" in StoredTracks(opened(huge)).damage[0]
     (tmp_path / "a.vqv").write_bytes(huge)

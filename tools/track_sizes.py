@@ -203,10 +203,10 @@ def stored(path: Path, seconds: int) -> bytes:
     for begin in range(0, seconds, GOP_SECONDS):
         source.write(out, Fraction(begin + GOP_SECONDS))
         writer.gop(container.GopPayload((1000 * begin,), 1000 * GOP_SECONDS, 0, (0, 0, 0), b""))
-    source.write(out, None)
+    source.finish(out, None)
     source.close()
     writer.finish()
-    assert not source.notes, source.notes
+    assert not source.lost, source.lost
     return file.getvalue()
 
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import cache
 
 from .bits import Reader, Writer
-from .container import MAX_FRACTION, MAX_HEADER, MAX_PTS, ContainerWriter
+from .container import MAX_FRACTION, MAX_HEADER, MAX_PAYLOAD, MAX_PTS, ContainerWriter
 from .errors import DamageError, DamageLog, LimitError, VqvError
 from .scan import ContainerReader
 
@@ -504,13 +504,13 @@ class StoredTracks:
         for i, extra in enumerate(reader.extras):
             try:
                 if extra.type == DESCRIPTION and not found:
-                    self.description, found = Description.from_bytes(reader.read_extra(i), extra.offset), True
+                    self.description, found = Description.from_bytes(reader.read_extra(i, MAX_DESCRIPTION), extra.offset), True
                 elif extra.type == REMARKS:
                     room = MAX_REMARKS - len(self.left_out)
-                    texts = remarks_from_bytes(reader.read_extra(i), extra.offset)
+                    texts = remarks_from_bytes(reader.read_extra(i, 4 * MAX_REMARKS**2), extra.offset)
                     self.left_out += texts[:room]
                 elif extra.type == TRACK:
-                    payload = reader.read_extra(i)
+                    payload = reader.read_extra(i, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size))
                     track = Track.from_bytes(payload, extra.offset)
                     self.size += len(payload)
                     attached += len(track.sample) if track.kind == "attachment" else 0
