@@ -14,6 +14,7 @@ from .decoder import check_model, frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
 from .metrics import psnr_yuv
 from .options import Limits
+from .text import printable
 from .tracks import FIELD_ORDERS, StoredTracks
 
 _COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES, "chroma_location": LOCATIONS}
@@ -150,4 +151,4 @@ def as_text(d: dict[str, Any], frames: bool = False) -> str:
     if "bits" in d:
         lines += ["", *as_lines(d["bits"])]
     lines += [f"  damaged: {text}" for text in d["damage"]]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

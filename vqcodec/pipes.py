@@ -7,7 +7,6 @@ TMPDIR names; y4m is read as it comes. Standard input is touched for ``-`` only.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -29,6 +28,15 @@ def is_stream(name: str) -> bool:
         return name == PIPE or stat.S_ISFIFO(os.stat(name).st_mode)
     except (OSError, ValueError):
         return False
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Errors of reading, with the name of what is read; those of writing have errors of ours."""
+    try:
+        yield
+    except OSError as exc:
+        raise InputError(f"{name}: cannot be read: {exc.strerror or exc}") from exc
 
 
 @contextmanager
@@ -84,21 +92,35 @@ class CountedPipe:
         return data
 
 
-def _spool(stack: ExitStack, stream: Any, head: bytes = b"") -> str:
+@contextmanager
+def _spooled() -> Iterator[None]:
     try:
-        file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="vqcodec-"))
-        file.write(head)
-        shutil.copyfileobj(stream, file, 1 << 20)
-        file.flush()
+        yield
     except OSError as exc:
-        raise OutputError(f"the input cannot be copied to a temporary file: {exc.strerror or exc} (TMPDIR names the folder for it)") from exc
-    return file.name
+        reason = exc.strerror or exc
+        raise OutputError(f"the input cannot be copied to a temporary file: {reason} (TMPDIR names the folder for it)") from exc
+
+
+def _spool(stack: ExitStack, name: str, stream: Any, head: bytes = b"") -> str:
+    with _spooled():
+        # without a buffer, whose rest would be written once more, and fail, where the file is closed
+        file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="vqcodec-", buffering=0))
+    data = head
+    while True:
+        with _spooled():
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+        with _readable(name):
+            data = stream.read(1 << 20)
+        if not data:
+            return file.name
 
 
 def source_path(stack: ExitStack, name: str) -> str:
     """A path to read ``name`` from, for as long as ``stack`` lives."""
     check_source(name)
-    return _spool(stack, stack.enter_context(_stream(name))) if is_stream(name) else name
+    return _spool(stack, name, stack.enter_context(_stream(name))) if is_stream(name) else name
 
 
 def video_source(stack: ExitStack, name: str, again: bool = False) -> tuple[str, CountedPipe | None]:
@@ -107,8 +129,9 @@ def video_source(stack: ExitStack, name: str, again: bool = False) -> tuple[str,
     if not is_stream(name):
         return name, None
     stream = stack.enter_context(_stream(name))
-    head = stream.read(len(_Y4M))
-    return (name, CountedPipe(stream, head)) if head == _Y4M and not again else (_spool(stack, stream, head), None)
+    with _readable(name):
+        head = stream.read(len(_Y4M))
+    return (name, CountedPipe(stream, head)) if head == _Y4M and not again else (_spool(stack, name, stream, head), None)
 
 
 class Stdout:

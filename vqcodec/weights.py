@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,19 +44,31 @@ def default_path() -> Path:
     raise WeightsError(f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}; name a file with --weights")
 
 
+@contextmanager
+def _readable(p: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as exc:
+        raise WeightsError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
 def _open(path: str | os.PathLike | None) -> Path:
     p = Path(path) if path else default_path()
-    if not p.is_file():
-        raise WeightsError(f"no weights at {p}: --weights or VQCODEC_WEIGHTS named them")
-    if p.stat().st_size > MAX_BYTES:
-        raise WeightsError(f"{p}: larger than any weights file ({p.stat().st_size} bytes)")
+    with _readable(p):
+        if not os.path.exists(p):
+            raise WeightsError(f"no weights at {p}: --weights or VQCODEC_WEIGHTS named them")
+        if not p.is_file():
+            raise WeightsError(f"{p}: no regular file, so it holds no weights")
+        size = p.stat().st_size
+    if size > MAX_BYTES:
+        raise WeightsError(f"{p}: larger than any weights file ({size} bytes)")
     return p
 
 
 def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
     """The metadata of a weights file, without loading torch or any tensor."""
     p = _open(path)
-    with open(p, "rb") as f:
+    with _readable(p), open(p, "rb") as f:
         n = int.from_bytes(f.read(8), "little")
         if not 2 <= n <= 1 << 20:
             raise WeightsError(f"{p}: not a weights file")
@@ -214,8 +228,8 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
     backend = choose_backend(device)
     try:
         arrays = load_file(p)
-    except (SafetensorError, ValueError) as exc:
-        raise WeightsError(f"{p}: {exc}") from exc
+    except (SafetensorError, ValueError, OSError, LookupError, TypeError, AttributeError) as exc:
+        raise WeightsError(f"{p}: {getattr(exc, 'strerror', None) or exc}") from exc
     ident = model_id(arrays)
     if ident.hex() != meta.get("model_id"):
         raise WeightsError(f"{p}: damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..columns import columns
+from ..text import printable
 
 
 def cell(percent: float | None) -> str:
@@ -37,7 +38,7 @@ def as_text(results: dict[str, Any]) -> str:
     for codec, speed in results["summary"]["speed"].items():
         e, d = speed["encode"], speed["decode"]
         rows.append([codec, number(e["fps"], 1), number(d["fps"], 1), megabytes(e["peak_bytes"]), megabytes(d["peak_bytes"])])
-    return "\n".join([*lines, "", *columns(rows)]).lstrip("\n")
+    return "\n".join(map(printable, [*lines, "", *columns(rows)])).lstrip("\n")
 
 
 def number(value: float | None, digits: int) -> str:

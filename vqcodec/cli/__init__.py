@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
 
 import click
 
-from ..errors import OutputError, UsageError, VqvError
+from ..errors import LimitError, OutputError, UsageError, VqvError
+from ..memory import ran_out
+from ..text import quoted
 from ..version import __version__
 from . import messages
 from .batch import batch
@@ -29,7 +31,6 @@ from .train import train
 from .verify import verify
 
 _NO_MEMORY = "not enough memory: fewer --jobs, -threads or a smaller --batch take less"
-_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @click.group(
@@ -67,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str]) -> tuple[int, str | None]:
     """Exit code, and the sentence of an error."""
-    logging.basicConfig(format="vqcodec: %(message)s")
+    others = logging.StreamHandler()  # what other libraries have to say
+    others.setFormatter(messages.Lines("vqcodec: %(message)s"))
+    logging.basicConfig(handlers=[others])
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # a tag that the terminal has no letters for is no fault
     try:
@@ -79,18 +82,18 @@ def _run(args: list[str]) -> tuple[int, str | None]:
     stdout = sys.stdout
     try:
         result = cli.main(args=args, prog_name="vqcodec", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0, None
     except click.exceptions.Exit as exc:
         return exc.exit_code, None
     except (click.Abort, KeyboardInterrupt):
         messages.say("vqcodec: stopped")
         return 130, None
-    except BrokenPipeError:
-        return _pipe_closed()
     except SystemExit as exc:
-        if exc.code == 1 and sys.stdout is not stdout:  # click's own answer to a closed pipe
-            return _pipe_closed()
+        # click's own answer to a closed pipe, be it that of standard output or another
+        if exc.code == 1 and sys.stdout is not stdout and isinstance(exc.__context__, OSError):
+            return _failed(exc.__context__)
         raise
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
@@ -102,22 +105,48 @@ def _run(args: list[str]) -> tuple[int, str | None]:
         return _fail(exc.format_message(), UsageError.exit_code)
     except VqvError as exc:
         return _fail(str(exc), exc.exit_code)
-    except MemoryError:
-        return _fail(_NO_MEMORY, 6)
-    except OSError as exc:
-        if exc.errno not in _WRITE_ERRORS:
-            return _fail(_internal(exc), 1)
-        _abandon_stdout()  # files have errors of our own that name them
-        return _fail(f"standard output cannot be written: {exc.strerror or exc}", OutputError.exit_code)
-    except Exception as exc:
-        # torch has no common type for it: CPU and GPU allocators raise RuntimeErrors of their own
-        if "OutOfMemory" in type(exc).__name__ or "can't allocate memory" in str(exc):
-            return _fail(_NO_MEMORY, 6)
-        return _fail(_internal(exc), 1)
+    except BaseException as exc:  # libraries in Rust panic past Exception
+        return _failed(exc)
 
 
-def _internal(exc: Exception) -> str:
+def _failed(exc: BaseException) -> tuple[int, str | None]:
+    """An error that is none of ours: of memory, of standard output, or a fault of the program."""
+    if ran_out(exc):
+        return _fail(_NO_MEMORY, LimitError.exit_code)
+    # files have errors of ours that name them; for standard output it is asked, the number of an error doesn't tell
+    if isinstance(exc, BrokenPipeError) and _unread():
+        _abandon_stdout()
+        return 141, None
+    if isinstance(exc, OSError) and (failure := _unwritten()) is not None:
+        _abandon_stdout()
+        return _fail(f"standard output cannot be written: {failure.strerror or failure}", OutputError.exit_code)
+    return _fail(_internal(exc), 1)
+
+
+def _internal(exc: BaseException) -> str:
     return f"internal error: {type(exc).__name__}: {exc}; this is a fault of the program, -vv shows where it arose"
+
+
+def _unread() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    if sys.__stdout__ is None:
+        return False
+    try:
+        asked = select.poll()
+        asked.register(sys.__stdout__.fileno(), select.POLLOUT)
+        return any(state & (select.POLLERR | select.POLLHUP) for _, state in asked.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
+def _unwritten() -> OSError | None:
+    """Why what lies in the buffer of standard output cannot be written, if so."""
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except OSError as exc:
+        return exc
+    return None
 
 
 def _abandon_stdout() -> None:
@@ -125,22 +154,33 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
-def _pipe_closed() -> tuple[int, None]:
-    _abandon_stdout()
-    return 141, None
-
-
 def _fail(message: str, code: int) -> tuple[int, str]:
     talk = messages.current()
     if talk.detailed:
         import traceback
 
-        traceback.print_exc()
+        click.echo(quoted(traceback.format_exc()), err=True)
     sentence = " ".join(message.split())
     talk.say("vqcodec: error: " + sentence, trace=code == 1)
     return code, sentence
 
 
+def _occupy() -> None:
+    """Put /dev/null where standard input, output or error is closed.
+
+    Else a file that is opened later gets the number, and what native libraries say goes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(opened, True)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
 def run() -> None:
     """Entry point of the installed program."""
+    _occupy()
     sys.exit(main())

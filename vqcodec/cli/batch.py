@@ -14,6 +14,7 @@ from ..columns import columns
 from ..errors import InputError, UsageError
 from ..options import DecodeOptions, EncodeOptions
 from ..progress import clock, size
+from . import messages
 from .decode import decode, decode_options
 from .encode import encode, encode_options
 from .shared import CLUSTER, TALK, command, connect, finish, progress, rare, resources, say, warn
@@ -41,11 +42,6 @@ def _read_list(path: str, null: bool) -> list[str]:
             return parse_list(file.read(), null)
     except OSError as exc:
         raise InputError(f"{path}: the list cannot be read: {exc.strerror or exc}") from exc
-
-
-def printable(text: str) -> str:
-    """A name on one line, whatever it holds."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 @command(
@@ -130,13 +126,13 @@ def batch(
         done += 1
         o = entry.outcome
         shown.close()
-        warn(printable(entry.job.source), [printable(w) for w in o.warnings])
+        warn(entry.job.source, o.warnings)
         if entry.state == "failed":
             name = "" if entry.job.source in o.message or entry.job.output in o.message else f"{entry.job.source}: "
-            say(f"vqcodec: error: {printable(name + o.message)}")
+            say(f"vqcodec: error: {name}{o.message}")
         else:
             rate = f", {o.bpp:.5f} bpp" if o.bpp is not None else ""
-            say(f"{printable(entry.job.output)}: {o.frames} frames, {size(o.bytes or 0)}{rate}, {o.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go", quiet)
+            say(f"{entry.job.output}: {o.frames} frames, {size(o.bytes or 0)}{rate}, {o.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go", quiet)
 
     with ExitStack() as stack:
         cluster = None
@@ -158,9 +154,9 @@ def batch(
                 "-" if o.psnr is None else f"{o.psnr:.3f}",
                 f"{o.fps:.2f}",
             )
-            rows.append((printable(e.job.source if e.state == "failed" else e.job.output), *(figures if o.frames else "-----"), str(o.code), printable(o.message)))
-    if len(rows) > 1 and not quiet:
-        click.echo("\n".join(columns(rows, (0, len(rows[0]) - 1))))
+            rows.append((e.job.source if e.state == "failed" else e.job.output, *(figures if o.frames else "-----"), str(o.code), o.message))
+    if len(rows) > 1 and not quiet and sys.stdout is not None:
+        messages.show(*columns(rows, (0, len(rows[0]) - 1)))
     made = [e.outcome for e in report.entries if e.state == "done"]
     frames, written = sum(o.frames for o in made), sum(o.bytes or 0 for o in made)
     words = {"done": "made", "before": "done before", "left": "left as they were", "failed": "failed", "waiting": "not begun or not finished"}
@@ -171,7 +167,7 @@ def batch(
     )
     told = ", ".join(f"{n} {text}" for text, n in counts.items() if n)
     fps = frames / report.seconds if report.seconds else 0.0
-    say(f"{printable(os.fspath(out))}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}", quiet)
+    say(f"{os.fspath(out)}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}", quiet)
     if report.stopped:
         say("vqcodec: stopped: the same command goes on")
         return 128 + signal.SIGINT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from ..errors import UsageError
 from ..files import atomic_output, check_output
 from ..options import EncodeOptions
+from . import messages
 from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, presets, rare, say
 
 
@@ -69,6 +71,8 @@ def bench(
         raise UsageError("--json, --html and --plot need files of their own")
     if plot and Path(plot).suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"--plot: {plot}: unknown kind of picture, allowed are .png and .svg")
+    if json_path == "-" or not targets:
+        messages.need_stdout()
     check_packages()
     from ..bench.run import run
     from ..bench.store import Store, default_folder
@@ -90,5 +94,8 @@ def bench(
 
         with atomic_output(plot, overwrite) as file:
             file.write(draw(results, Path(plot).suffix.lower()[1:]))
-    click.echo(as_json if json_path == "-" else as_text(results), nl=json_path != "-")
+    if json_path == "-":
+        messages.data(as_json)
+    elif sys.stdout is not None:
+        messages.data(as_text(results) + "\n")
     return 0

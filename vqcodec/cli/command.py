@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..memory import check_room
 from ..version import __version__
 from . import messages
 
@@ -45,7 +46,7 @@ def long_help(command: click.Command, ctx: click.Context) -> str:
 
 def _show_all(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        click.echo(long_help(ctx.command, ctx), color=ctx.color)
+        messages.data(long_help(ctx.command, ctx) + "\n")
         ctx.exit()
 
 
@@ -85,6 +86,8 @@ class Command(_Helpful):
         if path is not None:
             talk.open_log(path, [name for value in ctx.params.values() for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str) and name])
             talk.say(f"vqcodec {__version__}: {shlex.join(talk.args)}", quiet=True)
+        if "device" in ctx.params and not ctx.params.get("fast"):  # a command that runs the nets
+            check_room()
         return super().invoke(ctx)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from . import messages
 from .command import command
 
 SHELLS = ("bash", "zsh", "fish")
@@ -25,5 +26,5 @@ def completions(ctx: click.Context, shell: str) -> int:
     root = ctx.find_root()
     made = get_completion_class(shell)
     assert made is not None  # click has all of SHELLS
-    click.echo(made(root.command, {}, "vqcodec", "_VQCODEC_COMPLETE").source(), nl=False)
+    messages.data(made(root.command, {}, "vqcodec", "_VQCODEC_COMPLETE").source())
     return 0

@@ -8,6 +8,7 @@ import click
 
 from ..errors import DamageError, VqvError
 from ..pipes import check_source
+from . import messages
 from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_of
 
 
@@ -36,17 +37,19 @@ def info(
 ) -> int:
     """Show size, times, quality and GOPs of .vqv files; JSON has a line for each."""
     bounds = limits_of(limits)
+    messages.need_stdout()
 
     def one(file: str) -> int:
         check_source(file)
         from ..inspection import as_text, describe
 
         result = describe(file, bits or frames, weights, bounds)
-        click.echo(json.dumps(result, allow_nan=False) if as_json else as_text(result, frames))
+        text = json.dumps(result, allow_nan=False) if as_json else as_text(result, frames)
+        messages.data(text + "\n")
         return 0 if result["ok"] else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:
         if as_json:
-            click.echo(json.dumps({"file": file, "ok": False, "error": str(exc)}))
+            messages.data(json.dumps({"file": file, "ok": False, "error": str(exc)}) + "\n")
 
     return each_file(files, one, failed)

@@ -1,4 +1,7 @@
-"""What a run says: sentences on standard error, the same with times and levels in a log file, and the last line of ``--progress json``."""
+"""What a run says: sentences on standard error, the same with times and levels in a log file, and the last line of ``--progress json``.
+
+Answers on standard output go through here too, so that no text from outside reaches people as it is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Any
 import click
 
 from ..errors import OutputError, UsageError
+from ..text import printable, quoted
 
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
 _COLOURS = {"warning": "yellow", "error": "red"}
@@ -22,13 +26,33 @@ _LOG.setLevel(logging.INFO)
 _LOG.propagate = False
 
 
+class Lines(logging.Formatter):
+    """A record is one line. Where an error arose follows as marked lines, so that no text can pass for a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # formatters keep it there for each other
+        text = super().format(record)
+        record.exc_text = None
+        return text
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return quoted(super().formatException(ei))
+
+
 class _LogFile(logging.FileHandler):
     """Appends to a file. Where that fails the work goes on, and it is said once."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         failure = sys.exc_info()[1]
         _detach(self)
-        click.echo(f"vqcodec: warning: {self.baseFilename}: the log cannot be written any more: {getattr(failure, 'strerror', None) or failure}", err=True)
+        if _talk._file is self:
+            _talk._file = None
+        reason = getattr(failure, "strerror", None) or failure
+        _talk.say(f"vqcodec: warning: {self.baseFilename}: the log cannot be written any more: {reason}")
 
 
 def _detach(handler: logging.Handler) -> None:
@@ -51,11 +75,12 @@ class Talk:
 
     def say(self, text: str, quiet: bool = False, trace: bool = False) -> None:
         """A sentence; that it is a note, a warning or an error is told by its beginning. Even a quiet run puts it into the log, with ``trace`` where it arose."""
+        text = printable(text)
         match = _PREFIX.match(text)
         kind = match[1] if match else ""
         if self._file is not None:
             message = text.strip() if match is None else text[match.end() :]
-            _LOG.log(_LEVELS.get(kind, logging.INFO), message.replace("\n", "\\n"), exc_info=trace)
+            _LOG.log(_LEVELS.get(kind, logging.INFO), message, exc_info=trace)
         # what was made stands in the result of --progress json
         if not quiet and not (self.json and not text.startswith("vqcodec: ")):
             if match and kind in _COLOURS and coloured(sys.stderr):
@@ -74,7 +99,7 @@ class Talk:
             self._file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
         except OSError as exc:
             raise OutputError(f"{path}: the log cannot be written: {exc.strerror or exc}") from exc
-        self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+        self._file.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
         for logger in (_LOG, logging.getLogger()):
             logger.addHandler(self._file)
 
@@ -119,6 +144,23 @@ def current() -> Talk:
 def say(text: str, quiet: bool = False) -> None:
     """A sentence on standard error unless ``quiet``, and in the log."""
     _talk.say(text, quiet)
+
+
+def need_stdout() -> None:
+    """OutputError where the caller closed standard output: an answer would go nowhere."""
+    if sys.stdout is None:
+        raise OutputError("there is no standard output: it was closed before the program began")
+
+
+def show(*lines: str) -> None:
+    """Lines for people on standard output."""
+    data("".join(printable(line) + "\n" for line in lines))
+
+
+def data(text: str) -> None:
+    """Text for programs on standard output, exactly as it is."""
+    need_stdout()
+    click.echo(text, nl=False)
 
 
 def warn(name: str, texts: Sequence[str]) -> None:

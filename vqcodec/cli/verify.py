@@ -10,6 +10,7 @@ import click
 from ..errors import DamageError, VqvError
 from ..options import DecodeOptions
 from ..pipes import check_source
+from . import messages
 from .shared import JSON, LIMITS, NETWORK, TALK, command, each_file, finish, limits_of, progress, warn
 
 
@@ -41,6 +42,8 @@ def verify(
     """
     options = DecodeOptions(threads=threads, batch=batch, device=device, limits=limits_of(limits))
     results: list[dict[str, Any]] = []
+    if as_json or not quiet:
+        messages.need_stdout()
 
     def one(file: str) -> int:
         check_source(file)
@@ -50,13 +53,13 @@ def verify(
             result = run(file, fast, weights=weights, options=options, progress=shown)
         results.append(dict(result))
         if as_json:
-            click.echo(json.dumps(result, allow_nan=False))
+            messages.data(json.dumps(result, allow_nan=False) + "\n")
         else:
             warn(file, result["damage"])
             checked = "packets" if fast else "packets and pixels"
             state = "sound" if result["ok"] else "DAMAGED"
             if not quiet:
-                click.echo(
+                messages.show(
                     f"{file}: {state} ({checked} checked): {result['frames']} frames, {result['gops']} GOPs, {result['damaged_gops']} of them damaged, {result['bytes']} bytes"
                 )
         return 0 if result["ok"] else DamageError.exit_code
@@ -64,7 +67,7 @@ def verify(
     def failed(file: str, exc: VqvError) -> None:
         results.append({"file": file, "ok": False, "error": str(exc)})
         if as_json:
-            click.echo(json.dumps(results[-1]))
+            messages.data(json.dumps(results[-1]) + "\n")
 
     code = each_file(files, one, failed)
     finish({"command": "verify"} | (results[0] if len(files) == 1 else {"files": results}))

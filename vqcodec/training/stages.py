@@ -20,6 +20,7 @@ import torch
 
 from ..errors import InputError, UsageError
 from ..nets.shape import INTER, INTRA, NetShape
+from ..text import printable
 from .data import Crops, pack, read_clip, read_photo
 from .loop import Run, RunOptions, held_out
 from .model import FrameModel
@@ -162,7 +163,7 @@ class Recipe:
 
     def log(self, text: str) -> None:
         line = f"{time.strftime('%H:%M:%S')} {text}"
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
         logging.getLogger("vqcodec").info(text)  # for --log-file
         with open(self.c.folder / "train.log", "a") as f:
             f.write(line + "\n")
