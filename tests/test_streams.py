@@ -78,6 +78,16 @@ def test_a_failing_disk_is_named(coded: Path, tmp_path: Path) -> None:
     assert "/proc/self/mem: " in result.stderr and "standard output" not in result.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["info a.vqv", "-h", "encode --help-all", "completions bash"])
+def test_a_full_standard_output(command: str, unbuffered: str, coded: Path, tmp_path: Path) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    result = shell(f'"$VQ" {command} > /dev/full', tmp_path, PYTHONUNBUFFERED=unbuffered)
+    said = "vqcodec: error: standard output cannot be written: No space left on device\n"
+    assert (result.returncode, result.stderr) == (5, said)
+
+
 class _Full(io.BytesIO):
     """A temporary file on a full disk; it fails once more where its buffer is written at the end."""
 

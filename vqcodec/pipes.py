@@ -134,28 +134,36 @@ def video_source(stack: ExitStack, name: str, again: bool = False) -> tuple[str,
     return (name, CountedPipe(stream, head)) if head == _Y4M and not again else (_spool(stack, name, stream, head), None)
 
 
+class StdoutError(OutputError):
+    """Standard output cannot be written."""
+
+
+@contextmanager
+def writing_stdout() -> Iterator[None]:
+    """Errors of standard output as StdoutError; a pipe that the reader closed stays a BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise StdoutError(f"standard output cannot be written: {reason}") from exc
+
+
 class Stdout:
-    """Standard output for binary data. A pipe that the reader closed stays a BrokenPipeError, all else is an OutputError."""
+    """Standard output for binary data. A pipe that the reader closed stays a BrokenPipeError, all else is a StdoutError."""
 
     def __init__(self) -> None:
         self._file: BinaryIO = sys.stdout.buffer
 
     def write(self, data: bytes | memoryview) -> int:
-        try:
+        with writing_stdout():
             return self._file.write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as exc:
-            raise OutputError(f"standard output cannot be written: {exc.strerror or exc}") from exc
 
     def close(self) -> None:
         """Write out what is buffered; standard output stays open."""
-        try:
+        with writing_stdout():
             self._file.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as exc:
-            raise OutputError(f"standard output cannot be written: {exc.strerror or exc}") from exc
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import LimitError, OutputError, UsageError, VqvError
+from ..errors import LimitError, UsageError, VqvError
 from ..memory import ran_out
+from ..pipes import StdoutError
 from ..text import quoted
 from ..version import __version__
 from . import messages
@@ -33,12 +35,18 @@ from .verify import verify
 _NO_MEMORY = "not enough memory: fewer --jobs, -threads or a smaller --batch take less"
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        messages.show(f"vqcodec, version {__version__}")
+        ctx.exit()
+
+
 @click.group(
     cls=Group,
     context_settings=CONTEXT,
     examples=["vqcodec encode in.mp4 out.vqv", "vqcodec decode out.vqv out.mp4", "vqcodec encode -h         # what an encode can be told"],
 )
-@click.version_option(__version__, "-V", "--version", prog_name="vqcodec")
+@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit.")
 def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
@@ -82,8 +90,7 @@ def _run(args: list[str]) -> tuple[int, str | None]:
     stdout = sys.stdout
     try:
         result = cli.main(args=args, prog_name="vqcodec", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        messages.flush()
         return result if isinstance(result, int) else 0, None
     except click.exceptions.Exit as exc:
         return exc.exit_code, None
@@ -91,9 +98,8 @@ def _run(args: list[str]) -> tuple[int, str | None]:
         messages.say("vqcodec: stopped")
         return 130, None
     except SystemExit as exc:
-        # click's own answer to a closed pipe, be it that of standard output or another
-        if exc.code == 1 and sys.stdout is not stdout and isinstance(exc.__context__, OSError):
-            return _failed(exc.__context__)
+        if exc.code == 1 and sys.stdout is not stdout:  # click's own answer to any closed pipe
+            return _failed(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
         raise
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
@@ -103,6 +109,9 @@ def _run(args: list[str]) -> tuple[int, str | None]:
         return _fail(f"{exc.format_message()} ({command} -h shows how)", UsageError.exit_code)
     except click.ClickException as exc:
         return _fail(exc.format_message(), UsageError.exit_code)
+    except StdoutError as exc:
+        _abandon_stdout()
+        return _fail(str(exc), exc.exit_code)
     except VqvError as exc:
         return _fail(str(exc), exc.exit_code)
     except BaseException as exc:  # libraries in Rust panic past Exception
@@ -113,13 +122,10 @@ def _failed(exc: BaseException) -> tuple[int, str | None]:
     """An error that is none of ours: of memory, of standard output, or a fault of the program."""
     if ran_out(exc):
         return _fail(_NO_MEMORY, LimitError.exit_code)
-    # files have errors of ours that name them; for standard output it is asked, the number of an error doesn't tell
+    # files have errors of ours that name them, so has standard output, which is asked whether it is read
     if isinstance(exc, BrokenPipeError) and _unread():
         _abandon_stdout()
         return 141, None
-    if isinstance(exc, OSError) and (failure := _unwritten()) is not None:
-        _abandon_stdout()
-        return _fail(f"standard output cannot be written: {failure.strerror or failure}", OutputError.exit_code)
     return _fail(_internal(exc), 1)
 
 
@@ -137,16 +143,6 @@ def _unread() -> bool:
         return any(state & (select.POLLERR | select.POLLHUP) for _, state in asked.poll(0))
     except (OSError, ValueError):
         return False
-
-
-def _unwritten() -> OSError | None:
-    """Why what lies in the buffer of standard output cannot be written, if so."""
-    try:
-        if sys.__stdout__ is not None:
-            sys.__stdout__.flush()
-    except OSError as exc:
-        return exc
-    return None
 
 
 def _abandon_stdout() -> None:

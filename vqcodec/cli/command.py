@@ -50,6 +50,12 @@ def _show_all(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+def _show_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        messages.data(ctx.get_help() + "\n")
+        ctx.exit()
+
+
 class _Helpful(click.Command):
     """``examples``: lines of a shell shown below the options."""
 
@@ -57,6 +63,12 @@ class _Helpful(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.params.append(click.Option(["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_show_all, help="Show all options and exit."))
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from ..errors import OutputError, UsageError
+from ..pipes import writing_stdout
 from ..text import printable, quoted
 
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
@@ -160,7 +161,15 @@ def show(*lines: str) -> None:
 def data(text: str) -> None:
     """Text for programs on standard output, exactly as it is."""
     need_stdout()
-    click.echo(text, nl=False)
+    with writing_stdout():
+        click.echo(text, nl=False)
+
+
+def flush() -> None:
+    """Write out what standard output holds, where there is one."""
+    with writing_stdout():
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def warn(name: str, texts: Sequence[str]) -> None:
