@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .tokens import FrameTokens as FrameTokens
     from .tokens import TokenSequence as TokenSequence
     from .tokens import Vocabulary as Vocabulary
+    from .writer import Writer as Writer
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
 _LATER = {
@@ -40,6 +41,7 @@ _LATER = {
     "frames": ("Frame", "FrameBatch", "VideoMetadata"),
     "reader": ("VideoReader", "open"),
     "tokens": ("FrameTokens", "TokenSequence", "Vocabulary"),
+    "writer": ("Writer",),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}
 
@@ -70,6 +72,7 @@ __all__ = [
     "Vocabulary",
     "VqvError",
     "WeightsError",
+    "Writer",
     "__version__",
     "decode",
     "encode",

@@ -25,7 +25,7 @@ from .interrupt import Interrupt
 from .journal import open_journal, tag
 from .options import EncodeOptions, changed
 from .picture import Picture
-from .pipes import PIPE, check_source, check_target, is_stream, same_output, target_file, video_source
+from .pipes import PIPE, ByteStream, check_source, check_target, is_stream, same_output, target_file, video_source
 from .progress import Meter, ProgressCallback, as_meter
 from .rounds import Pipeline
 from .search import Round, search
@@ -134,6 +134,7 @@ def encode(
     progress: ProgressCallback | Meter | None = None,
     interrupt: Interrupt | None = None,
     cluster: Cluster | None = None,
+    stream: ByteStream | None = None,
     **changes: Any,
 ) -> EncodeReport:
     """Encode the first video stream of a file to a .vqv file, which appears under its name only when complete.
@@ -150,6 +151,8 @@ def encode(
     ended (``stopped`` in the report). With ``options.resume`` the work of an encode that ended
     before its time is kept beside the output, and gone on with where it is there already. With a
     ``cluster`` its workers code the GOPs, whatever ``options.jobs`` says.
+    A ``stream``, such as a pipe, is read in the place of the file; ``src_path`` then is what
+    messages call it.
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
     src_path, dst_path = os.fspath(src_path), os.fspath(dst_path)
@@ -157,14 +160,16 @@ def encode(
     options = changed(options or EncodeOptions(), changes)
     interrupt = interrupt or Interrupt()
     progress = as_meter(progress)
-    check_source(src_path)
-    check_target(dst_path, [src_path], overwrite)
-    if options.resume and (is_stream(src_path) or dst_path == PIPE):
+    if stream is None:
+        check_source(src_path)
+    streamed = stream is not None or is_stream(src_path)
+    check_target(dst_path, [] if stream is not None else [src_path], overwrite)
+    if options.resume and (streamed or dst_path == PIPE):
         raise UsageError("--resume needs a file for input and output, not -, nor a named pipe")
     if options.stats:
         if same_output(options.stats, dst_path):
             raise UsageError(f"{dst_path}: the output and --stats are the same file")
-        check_output(options.stats, [] if src_path == PIPE else [src_path], overwrite)
+        check_output(options.stats, [] if streamed else [src_path], overwrite)
     from .video import VideoSource
     from .weights import load_codec, read_metadata, read_model_id
 
@@ -172,7 +177,7 @@ def encode(
     begin = time.monotonic()
     with ExitStack() as stack:
         target = options.target
-        path, pipe = video_source(stack, src_path, again=target is not None)
+        path, pipe = video_source(stack, src_path, again=target is not None, stream=stream)
 
         def opened() -> VideoSource:
             return stack.enter_context(

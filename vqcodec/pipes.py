@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from .errors import InputError, OutputError, UsageError
 from .files import atomic_output, check_input, check_output
@@ -73,6 +73,13 @@ def check_target(name: str, inputs: Sequence[str] = (), overwrite: bool = False)
         raise UsageError("-: standard output is a terminal; a file or a pipe is needed")
 
 
+class ByteStream(Protocol):
+    """What a stream of bytes can do; ``read1`` gives what is there, nothing at the end only."""
+
+    def read(self, n: int = ..., /) -> bytes: ...
+    def read1(self, n: int = ..., /) -> bytes: ...
+
+
 class CountedPipe:
     """A readable stream that counts its bytes and remembers the first of them; FFmpeg takes it for one that can't seek."""
 
@@ -123,15 +130,21 @@ def source_path(stack: ExitStack, name: str) -> str:
     return _spool(stack, name, stack.enter_context(_stream(name))) if is_stream(name) else name
 
 
-def video_source(stack: ExitStack, name: str, again: bool = False) -> tuple[str, CountedPipe | None]:
-    """A path, or the pipe when y4m that isn't read ``again`` comes from standard input or a named pipe."""
-    check_source(name)
-    if not is_stream(name):
-        return name, None
-    stream = stack.enter_context(_stream(name))
+def video_source(
+    stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None
+) -> tuple[str, CountedPipe | None]:
+    """A path, or the pipe when y4m that isn't read ``again`` comes from standard input, a named pipe
+    or the open ``stream``."""
+    if stream is None:
+        check_source(name)
+        if not is_stream(name):
+            return name, None
+        stream = stack.enter_context(_stream(name))
     with _readable(name):
         head = stream.read(len(_Y4M))
-    return (name, CountedPipe(stream, head)) if head == _Y4M and not again else (_spool(stack, name, stream, head), None)
+    if head == _Y4M and not again:
+        return name, CountedPipe(stream, head)
+    return _spool(stack, name, stream, head), None
 
 
 class StdoutError(OutputError):

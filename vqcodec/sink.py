@@ -372,9 +372,9 @@ class VideoSink:
             rows = np.frombuffer(memoryview(target), source.dtype).reshape(target.height, -1)
             rows[:, : target.width] = source
         if self._rgb:
-            frame = frame.reformat(format=self._format, src_colorspace=_BT709 if h.matrix == _BT709 else _BT601, src_color_range=h.range or 1, dst_color_range=2)
+            frame = frame.reformat(format=self._format, src_colorspace=_BT709 if h.matrix == _BT709 else _BT601, src_color_range=h.range or 1, dst_color_range=2, threads=1)
         elif not gray and self._format != usual:
-            frame = frame.reformat(format=self._format, src_color_range=h.range or 1, dst_color_range=h.range or 1)
+            frame = frame.reformat(format=self._format, src_color_range=h.range or 1, dst_color_range=h.range or 1, threads=1)
         frame.pts, frame.time_base = pts, h.time_base
         if duration:
             frame.duration = duration

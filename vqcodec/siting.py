@@ -18,6 +18,7 @@ LEFT, CENTER, TOPLEFT, TOP = (LOCATIONS[name] for name in ("left", "center", "to
 _NAMES = {number: name for name, number in LOCATIONS.items() if number}
 Y4M = {CENTER: "420jpeg", LEFT: "420mpeg2", TOPLEFT: "420paldv"}
 _OF_Y4M = {"420": CENTER} | {tag: location for location, tag in Y4M.items()}
+_OWN_TAG = "XCHROMA_LOCATION="  # y4m has tags for three locations, and for pictures of 8 bits
 _ON_COLUMN = {LEFT, TOPLEFT, LOCATIONS["bottomleft"]}
 # segment, tracks, track, video, colour
 _PATH = (0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B0)
@@ -28,7 +29,15 @@ _OF_MATROSKA = {(1, 2): LEFT, (2, 2): CENTER, (1, 1): TOPLEFT, (2, 1): TOP}
 def of_y4m(start: bytes) -> int:
     """By the first line of a y4m file."""
     tags = start.partition(b"\n")[0].decode(errors="replace").split()[1:]
+    for tag in tags:
+        if tag.startswith(_OWN_TAG):
+            return LOCATIONS.get(tag.removeprefix(_OWN_TAG), 0)
     return next((_OF_Y4M.get(t[1:], 0) for t in tags if t[0] == "C"), 0)
+
+
+def y4m_tag(location: int) -> str:
+    """What tells :func:`of_y4m` any location, in the first line of a stream of ours."""
+    return _OWN_TAG + _NAMES[location]
 
 
 def of_stream(stream: Any) -> int:

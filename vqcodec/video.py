@@ -46,6 +46,22 @@ def _plane(plane: Any, dtype: type) -> np.ndarray:
     return rows[:, : plane.width].copy()
 
 
+def rgb_matrix(height: int) -> int:
+    """H.273's number of the matrix that RGB pictures of this height are converted by."""
+    return 1 if height >= 720 else 6
+
+
+def converted_rgb(frame: av.VideoFrame, ten_bit: bool) -> Picture:
+    """A 4:2:0 picture of limited range, by that matrix."""
+    made = frame.reformat(
+        format="yuv420p10le" if ten_bit else "yuv420p",
+        dst_colorspace=_BT709 if rgb_matrix(frame.height) == 1 else _BT601,
+        dst_color_range=1,
+        threads=1,  # several have been seen to leave a row of the first picture half done
+    )
+    return Picture(*(_plane(p, np.uint16 if ten_bit else np.uint8) for p in made.planes[:3]))
+
+
 def _quarter_turn(matrix: tuple[int, ...]) -> bool:
     """Whether a display matrix turns by a multiple of 90 degrees and does nothing else."""
     a, b, u, c, d, v, *_ = (round(n / 65536) if abs(n) <= 65536 else n for n in matrix)
@@ -211,7 +227,7 @@ class VideoSource:
         if fmt.name.startswith("yuvj"):
             self.range = _FULL
         if self._rgb:
-            self.matrix, self.range = (1 if self.height >= 720 else 6), 1
+            self.matrix, self.range = rgb_matrix(self.height), 1
         converted = fmt.name not in _DIRECT
         location = siting.of_y4m(self._first_bytes()) if self._container.format.name == "yuv4mpegpipe" else siting.of_stream(self._stream)
         self.chroma_location = siting.after_conversion(location, fmt) if converted else location
@@ -304,10 +320,10 @@ class VideoSource:
         if name not in _DIRECT:
             target = "yuv420p10le" if self.ten_bit else "yuv420p"
             if self._rgb:
-                frame = frame.reformat(format=target, dst_colorspace=_BT709 if self.matrix == 1 else _BT601, dst_color_range=1)
+                return converted_rgb(frame, self.ten_bit)
             else:
                 same = self.range or 1
-                frame = frame.reformat(format=target, src_color_range=same, dst_color_range=same)
+                frame = frame.reformat(format=target, src_color_range=same, dst_color_range=same, threads=1)
             name = target
         return Picture(*(_plane(p, _DIRECT[name]) for p in frame.planes[:3]))
 
