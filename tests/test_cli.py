@@ -42,7 +42,7 @@ def coded(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("args", [["--help"], ["-h"], ["--version"], ["-V"], ["encode", "--help"], ["decode", "-h"], ["train", "-h"]])
+@pytest.mark.parametrize("args", [["--help"], ["-h"], ["-V"], ["encode", "--help"], ["decode", "-h"], ["train", "-h"]])
 def test_help_is_quick(args: list[str]) -> None:
     def attempt() -> float:
         begin = children_time()  # by processor time: the machine may be busy
@@ -200,3 +200,34 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert out.getvalue() == ""
     with pytest.raises(UsageError):
         Progress("x")
+
+
+def test_version_tells_what_a_report_of_a_fault_needs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import av
+    import torch
+
+    from vqcodec import about
+    from vqcodec.weights import read_model_id
+
+    assert main(["-V"]) == 0
+    first = capsys.readouterr().out
+    assert first == f"vqcodec, version {about.__version__}\n"
+    assert main(["--version"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(first)
+    told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
+    assert read_model_id().hex() in told["model"] and told["format"] == f"version {container.VERSION}"
+    assert f"PyAV {av.__version__}" in told["ffmpeg"] and "libavcodec" in told["ffmpeg"]
+    assert torch.__version__ in told["torch"] and "numba" in told["packages"]
+    assert "cpu" in told["devices"] and "processors" in told["processor"]
+    assert "exact nets" in told["arithmetic"] and "float" in told["arithmetic"]
+
+    # of a broken installation it tells what is broken
+    monkeypatch.setenv("VQCODEC_WEIGHTS", "/nowhere/model.safetensors")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["--version"]) == 0
+    out = capsys.readouterr().out
+    told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
+    assert "/nowhere/model.safetensors" in told["model"] and "ffmpeg" in told
+    for name in ("torch", "devices"):
+        assert told[name].startswith("not usable: ") and "torch" in told[name]

@@ -130,9 +130,7 @@ def source_path(stack: ExitStack, name: str) -> str:
     return _spool(stack, name, stack.enter_context(_stream(name))) if is_stream(name) else name
 
 
-def video_source(
-    stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None
-) -> tuple[str, CountedPipe | None]:
+def video_source(stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None) -> tuple[str, CountedPipe | None]:
     """A path, or the pipe when y4m that isn't read ``again`` comes from standard input, a named pipe
     or the open ``stream``."""
     if stream is None:

@@ -17,7 +17,6 @@ from ..errors import LimitError, UsageError, VqvError
 from ..memory import ran_out
 from ..pipes import StdoutError
 from ..text import quoted
-from ..version import __version__
 from . import messages
 from .batch import batch
 from .bench import bench
@@ -37,7 +36,12 @@ _NO_MEMORY = "not enough memory: fewer --jobs, -threads or a smaller --batch tak
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        messages.show(f"vqcodec, version {__version__}")
+        from ..about import first_line, lines
+
+        # -V answers at once; the arithmetic is chosen by a try, for which torch is loaded
+        for line in lines() if param.name == "version" else [first_line()]:
+            messages.show(line)
+            sys.stdout.flush()
         ctx.exit()
 
 
@@ -46,7 +50,23 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     context_settings=CONTEXT,
     examples=["vqcodec encode in.mp4 out.vqv", "vqcodec decode out.vqv out.mp4", "vqcodec encode -h         # what an encode can be told"],
 )
-@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit.")
+@click.option(
+    "-V",
+    "short_version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show it with all that a report of a fault needs: model, libraries, machine.",
+)
 def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
