@@ -37,6 +37,7 @@ from vqcodec.remux import TrackSource, describe  # noqa: E402
 from vqcodec.scan import ContainerReader  # noqa: E402
 
 GOP_SECONDS = 4
+COLLECTED = (4, 8, 15, 30, 60, 120, 300)  # seconds of texts and data in one place, to be compared
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
 COLOURS = b"&H00FFFFFF,&H000000FF,&H00101010,&H80000000"
 STYLE = b"Style: Sign %d,DejaVu Serif,%d," + COLOURS + b",0,0,1,2,1,2,40,40,30,1\n"
@@ -246,6 +247,7 @@ def main() -> None:
         ("camera.ts", camera),
     ]
     rows = [["file", "", "before", "after", "share"]]
+    longer = [["texts and data", "before", *(f"{s} s" for s in COLLECTED)]]
     with tempfile.TemporaryDirectory() as folder:
         for name, make in files:
             made = make()
@@ -258,7 +260,12 @@ def main() -> None:
             for kind in old:
                 share = f"{100 * new[kind] / old[kind]:.0f} %"
                 rows.append([name, kind, str(old[kind]), str(new[kind]), share])
-    print("\n".join(columns(rows)))
+            longer.append([name, str(old["texts and data"])])
+            for length in COLLECTED:
+                with patch.object(tracks, "COLLECTED_SECONDS", length):
+                    found = sizes(stored(path, made.seconds))
+                longer[-1].append(str(found["texts and data"]))
+    print("\n".join([*columns(rows), "", *columns(longer)]))
 
 
 if __name__ == "__main__":
