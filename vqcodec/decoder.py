@@ -16,15 +16,15 @@ from typing import Any, TypedDict
 
 from .conceal import Gap, lost_gop_times
 from .container import GopPayload
-from .errors import DamageError, DamageLog, LimitError, UsageError, VqvError, WeightsError
+from .errors import DamageError, DamageLog, LimitError, RefusedError, UsageError, VqvError, WeightsError
 from .files import atomic_path
 from .options import MAX_BATCH, DecodeOptions, Limits, Time, automatic_batch, changed
 from .picture import Picture
-from .pipes import PIPE, check_source, check_target, source_path, target_file
+from .pipes import PIPE, check_source, check_target, is_stream, source_path, target_file
 from .progress import Meter, ProgressCallback, as_meter
 from .retime import at_rate
 from .scan import ContainerReader
-from .tracks import StoredTracks
+from .tracks import Description, StoredTracks
 
 
 @dataclass
@@ -310,6 +310,27 @@ def decode(
     progress = as_meter(progress)
     check_source(src)
     check_target(dst, [src], overwrite)
+    given = (src, dst, options, weights, overwrite, progress)
+    try:
+        return _decode(*given)
+    except RefusedError as exc:
+        if options.strict or is_stream(src) or dst == PIPE:
+            raise
+        # what else is in the file must not cost the pictures
+        report = _decode(*given, pictures_only=True)
+        report.lost.append(f"only the pictures are written, for with all that the file holds it failed: {exc}")
+        return report
+
+
+def _decode(
+    src: str,
+    dst: str,
+    options: DecodeOptions,
+    weights: str | None,
+    overwrite: bool,
+    progress: Meter | None,
+    pictures_only: bool = False,
+) -> DecodeReport:
     report = DecodeReport()
     begin = time.monotonic()
     with ExitStack() as stack:
@@ -322,6 +343,8 @@ def decode(
         if options.strict and not report.ok:
             raise DamageError(f"{src}: {report.damage[0]}")
         _check_maps(src, options, stored)
+        if pictures_only:
+            stored.tracks, stored.description = {}, Description(pix_fmt=stored.description.pix_fmt)
         from .picture_files import PictureFiles, check_pictures, is_picture_name
         from .sink import Extras, VideoSink, choose_codec, choose_format
         from .weights import load_codec, read_model_id

@@ -50,6 +50,10 @@ class OutputError(VqvError):
     exit_code = 5
 
 
+class RefusedError(OutputError):
+    """FFmpeg's encoder or muxer refuses what it was given; the disk is sound."""
+
+
 class LimitError(VqvError):
     """Something is larger than a limit allows."""
 

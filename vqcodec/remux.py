@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from typing import Any, get_args
 
 import av
@@ -20,6 +21,7 @@ from .container import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
 from .errors import DamageError, InputError, OutputError
 from .inputs import SAMPLE_FORMATS, open_sample, open_source, open_written
 from .options import TrackChoice
+from .ticks import length, ticks
 from .tracks import (
     KINDS,
     MAX_ATTACHED,
@@ -35,6 +37,7 @@ from .tracks import (
     TrackPacket,
     TrackWriter,
 )
+from .trial import FAILED, cannot_write, takes
 from .wave import as_file, rename, stand_in, wave_format
 
 _LONGEST_PACKET = MAX_PAYLOAD - (1 << 20)
@@ -46,30 +49,22 @@ _NONSTRICT = 0x20000  # FFmpeg's AVFMT_TS_NONSTRICT: times may repeat
 _LEAST = -(1 << 63)
 # what a muxer writes by itself, about the file that it writes
 _MUXERS_OWN = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
+MAX_TAGS = 2000  # FFmpeg's dictionaries are lists: time goes by the square of their length
 _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")
 # what .mp4 has a place for without FFmpeg's movflags use_metadata_tags
 _MP4_TAGS = {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics", "description", "synopsis", "show"}
 _MP4_TAGS |= {"episode_id", "network", "keywords", "track", "disc", "compilation", "hd_video", "media_type", "creation_time", "location", "performer", "season_number"}
-# what PyAV raises where it cannot read, or its muxers cannot hold, what a file says
-_FAILED = (
-    av.error.FFmpegError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-)
 
 
 def file_tags(tags: Tags) -> Tags:
-    """Tags without those that a muxer writes by itself."""
-    return {k: v for k, v in tags.items() if k.lower() not in _MUXERS_OWN}
+    """Tags without those that a muxer writes by itself; of very many the first."""
+    kept = ((k, v) for k, v in tags.items() if k.lower() not in _MUXERS_OWN)
+    return dict(islice(kept, MAX_TAGS))
 
 
 def track_tags(tags: Tags) -> Tags:
     """Tags of a track that is copied; its encoder is still the same. What is a title in Matroska is read as a name from mp4."""
-    kept = {k: v for k, v in tags.items() if k.lower() != "duration"}
+    kept = dict(islice(((k, v) for k, v in tags.items() if k.lower() != "duration"), MAX_TAGS))
     return kept if "title" in kept or "name" not in kept else {"title": kept.pop("name")} | kept
 
 
@@ -101,7 +96,7 @@ def _copied(stream: Any, out: Any) -> Any:
     """Add a stream as another one is."""
     try:
         return out.add_stream_from_template(stream)
-    except _FAILED:  # of pictures that FFmpeg cannot encode, only its decoder is known
+    except FAILED:  # of pictures that FFmpeg cannot encode, only its decoder is known
         if stream.type != "video":
             raise
         return out.add_stream_from_template(stream, opaque=True)
@@ -119,7 +114,7 @@ def _sample(stream: Any, packet: Any) -> tuple[str, bytes] | None:
             with open_sample(name, sample) as back:
                 if len(back.streams) == 1 and _parameters(back.streams[0]) == _parameters(stream) and data in [bytes(p) for p in back.demux()]:
                     return name, sample
-        except _FAILED:
+        except FAILED:
             continue
     return None
 
@@ -127,7 +122,7 @@ def _sample(stream: Any, packet: Any) -> tuple[str, bytes] | None:
 def _wave(stream: Any, data: bytes) -> bytes:
     """The WAVEFORMATEX of a stream, empty where it has none."""
     if stream.type == "audio" and stream.codec_context is not None:
-        with suppress(*_FAILED):
+        with suppress(*FAILED):
             return wave_format(stream, data)
     return b""
 
@@ -244,7 +239,7 @@ class TrackSource:
         while True:
             try:
                 packet = next(packets)
-            except (StopIteration, *_FAILED):  # that the file is cut is found, and counted, by the reader of the pictures
+            except (StopIteration, *FAILED):  # that the file is cut is found, and counted, by the reader of the pictures
                 return
             if packet.size and packet.time_base:
                 if self._jumps:
@@ -439,25 +434,25 @@ class TrackMuxer:
         if track.kind == "attachment":
             try:
                 return self._attach(track, track.sample, "attachment", "application/octet-stream")
-            except _FAILED:
+            except FAILED:
                 return cannot
         if track.format not in (*SAMPLE_FORMATS, PARAMETERS):
             return "its parameters are of an unknown kind"
         try:
             ways, data = self._ways(track)
-        except (DamageError, *_FAILED):
+        except (DamageError, *FAILED):
             return "its parameters are damaged"
         if self._suffix == ".mkv" and track.kind == "video" and _is_cover(track):
             try:
                 return self._attach(track, data, *_COVERS.get(track.codec, _COVERS["mjpeg"]))
-            except _FAILED:
+            except FAILED:
                 return cannot
         for add, wave in ways:
             try:  # what a muxer refuses only when it writes the header would cost the whole file
                 if self._holds(track, add, data, wave):
                     stream = add(self._container)
                     break
-            except _FAILED:
+            except FAILED:
                 continue
         else:
             return cannot
@@ -531,10 +526,17 @@ class TrackMuxer:
         if self._suffix != ".mkv":
             return f"{self._suffix} holds no attachments"
         tags = {k.lower(): v for k, v in track.tags.items()}
-        stream = self._container.add_attachment(tags.get("filename") or name, tags.get("mimetype") or mime, data)
-        stream.metadata.update(file_tags(track.tags))
-        stream.metadata.setdefault("filename", name)
-        stream.metadata.setdefault("mimetype", mime)
+        name, mime = tags.get("filename") or name, tags.get("mimetype") or mime
+
+        def attach(container: Any, content: bytes) -> None:
+            stream = container.add_attachment(name, mime, content)
+            stream.metadata.update(file_tags(track.tags))
+            stream.metadata.setdefault("filename", name)
+            stream.metadata.setdefault("mimetype", mime)
+
+        if not takes(self._container.format.name, lambda container, _: attach(container, b"x")):
+            return f"{self._suffix} cannot hold it"
+        attach(self._container, data)
         return None
 
     def write(self, packet: TrackPacket, start: Fraction, delay: Fraction = Fraction(0)) -> None:
@@ -551,30 +553,39 @@ class TrackMuxer:
             return
         if delay:
             moved = moved.shifted(-round(delay / track.time_base))
-        p = av.Packet(moved.data)
+        p: Any = av.Packet(moved.data)
         p.stream, p.time_base = stream, track.time_base
         dts = moved.time or 0
-        p.dts, p.pts = dts, dts if moved.pts is None else max(dts, moved.pts)
-        p.duration, p.is_keyframe, p.is_corrupt = moved.duration, moved.key, moved.corrupt
+        p.is_keyframe, p.is_corrupt = moved.key, moved.corrupt
         for kind, data in moved.side:
             if kind < len(SIDE) and data:
                 self._add_side(p, SIDE[kind], data)
-        # times that repeat or fall: one tick more than the last, as ffmpeg does it
-        least, unit = self._last.get(packet.track, _LEAST), stream.time_base
-        if moved.time is None or round_half_up(dts * track.time_base / unit) < least:
-            if moved.time is None and least == _LEAST:
-                least = 0
-            later = round_half_up(p.pts * track.time_base / unit)
-            p.duration = round_half_up(p.duration * track.time_base / unit)
-            p.time_base, p.dts, p.pts = unit, least, max(least, later)
         try:
+            self._set_times(p, moved, dts, track)
             self._container.mux(p)
             self._last[packet.track] = p.dts + self._strict  # in ticks of the output by now
-        except (av.error.FFmpegError, ValueError) as exc:
-            if isinstance(exc, OSError) and exc.errno in (5, 28, 32):
-                raise OutputError(f"a packet of {track} cannot be written: {exc.strerror or exc}") from exc
+        except FAILED as exc:
+            why = getattr(exc, "strerror", None) or exc
+            if cannot_write(exc):
+                raise OutputError(f"a packet of {track} cannot be written: {why}") from exc
             del self._streams[packet.track]
-            self.lost.append(f"{track} ends at {float(dts * track.time_base):.2f} s: {self._suffix} refuses its packets ({getattr(exc, 'strerror', None) or exc})")
+            at = float(dts * track.time_base)
+            self.lost.append(f"{track} ends at {at:.2f} s: {self._suffix} refuses its packets ({why})")
+
+    def _set_times(self, p: Any, moved: TrackPacket, dts: int, track: Track) -> None:
+        """Times of a packet; BeyondError for those that no file holds."""
+        base = track.time_base
+        p.dts = ticks(dts, base)
+        p.pts = p.dts if moved.pts is None else max(p.dts, ticks(moved.pts, base))
+        p.duration = length(moved.duration, base)
+        # times that repeat or fall: one tick more than the last, as ffmpeg does it
+        least, unit = self._last.get(track.number, _LEAST), p.stream.time_base
+        if moved.time is None or round_half_up(dts * base / unit) < least:
+            if moved.time is None and least == _LEAST:
+                least = 0
+            later = round_half_up(p.pts * base / unit)
+            p.duration = length(round_half_up(p.duration * base / unit), unit)
+            p.time_base, p.dts, p.pts = unit, least, max(least, later)
 
     @staticmethod
     def _add_side(packet: Any, name: str, data: bytes) -> None:

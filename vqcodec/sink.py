@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -12,15 +12,18 @@ import av
 import av.error
 import av.filter
 import numpy as np
+from av.stream import Disposition
 
 from . import siting
 from .container import StreamHeader
-from .errors import OutputError, UsageError
-from .options import TrackChoice
+from .errors import OutputError, RefusedError, UsageError
+from .options import MAX_RATE, TrackChoice
 from .picture import Picture
 from .pipes import PIPE, suffix_of
-from .remux import TrackFeed, TrackMuxer, file_tags, mp4_flags, picture_tags
-from .tracks import Description, StoredTracks, clip_chapters
+from .remux import MAX_TAGS, TrackFeed, TrackMuxer, file_tags, mp4_flags, picture_tags
+from .ticks import MAX_SECONDS, BeyondError, encoder_base, length, ticks
+from .tracks import Chapter, Description, StoredTracks, clip_chapters
+from .trial import FAILED, cannot_write, takes
 
 # picture codec by suffix where none is asked for; "" writes the planes by hand
 _DEFAULT = {
@@ -59,6 +62,12 @@ _Y4M |= {"yuv420p10le": "420p10 XYSCSS=420P10", "yuv422p10le": "422p10 XYSCSS=42
 _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 _MP4 = (".mp4", ".m4v", ".mov")
 _HOLDS_SAR = {"libx264", "libx265", "mpeg4", "mpeg2video", "h264", "hevc"}
+_KINDS = {".mkv": "matroska", ".ts": "mpegts", ".m4v": "ipod"}  # muxers that are not called as their suffix
+_OF_OTHERS = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
+MAX_CHAPTERS = 10_000  # muxers take time by the square of their number
+# parts of a description that a muxer may refuse
+_PARTS = {("tags", "video_tags"): "tags are", ("chapters",): "chapters are", ("disposition",): "roles of the track are"}
+_SLOWEST = Fraction(1, 86400)  # frames a second; less is no rate, but a fault
 _EVEN_ONLY = {"libx264", "libx265", "libsvtav1", "mpeg4"}
 
 
@@ -121,12 +130,15 @@ def quality_of(codec: str, opts: dict[str, str]) -> str:
 
 
 def choose_format(codec: str, wanted: str | None, description: Description, ten_bit: bool) -> str:
-    """Pixel format of the output; UsageError for one that the codec ("" for y4m) doesn't take."""
+    """Pixel format of the output; UsageError for one that the codec ("" for y4m) doesn't take.
+
+    Unless one was asked for, pictures of 10 bits become 8 where the codec takes no more.
+    """
     usual = "yuv420p10le" if ten_bit else "yuv420p"
     name = usual if wanted is None else description.pix_fmt or usual if wanted == "source" else wanted
-    if name == usual:
-        return name
-    allowed = list(_Y4M) if not codec else [f.name for f in av.codec.Codec(codec, "w").video_formats or ()]
+    allowed = list(_Y4M) if not codec else [f.name for f in av.codec.Codec(codec, "w").video_formats or (av.VideoFormat(usual),)]
+    if wanted is None and name not in allowed and "yuv420p" in allowed:
+        return "yuv420p"
     if name not in allowed:
         raise UsageError(f"-pix_fmt: {codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}")
     return name
@@ -153,6 +165,29 @@ def hdr_options(codec: str, description: Description) -> dict[str, str] | None:
     if light:
         parts.append(f"{names[2]}={light[0]},{light[1]}")
     return {names[0]: ":".join(parts)} if parts else {}
+
+
+def fill(container: Any, stream: Any, description: Description) -> None:
+    """Put tags, chapters and disposition into an output that was not started."""
+    container.metadata.update(file_tags(description.tags))
+    stream.metadata.update(picture_tags(description.video_tags))
+    stream.disposition = description.disposition
+    container.set_chapters([{"id": c.id, "start": c.start, "end": c.end, "time_base": c.time_base, "metadata": file_tags(c.tags)} for c in description.chapters])
+
+
+def _only(description: Description, names: tuple[str, ...]) -> Description:
+    return replace(Description(), **{name: getattr(description, name) for name in names})
+
+
+def _without(description: Description, names: tuple[str, ...]) -> Description:
+    return replace(description, **{name: getattr(Description(), name) for name in names})
+
+
+def _holds(chapter: Chapter) -> bool:
+    try:
+        return bool(ticks(chapter.start, chapter.time_base) <= ticks(chapter.end, chapter.time_base))
+    except BeyondError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -199,6 +234,7 @@ class VideoSink:
         self._feed: TrackFeed | None = None
         self._first: int | None = None
         self._delay = 0  # ticks
+        self._last: int | None = None  # time on the encoder's clock
         self._uneven = False
         self._sar: Any = None
         self.frames = 0
@@ -207,13 +243,16 @@ class VideoSink:
         self._extras = extras
         self._description = extras.stored.description if extras is not None else Description()
         self._format = choose_format(self.codec, pix_fmt, self._description, ten_bit)
+        if ten_bit and pix_fmt is None and self._format == "yuv420p":
+            self._notes.append(f"{self.codec} takes no pictures of 10 bits: they are converted to 8")
+        self._base = encoder_base(header.time_base)
         plain = self._format in _RAW_IN_MATROSKA and header.sar in (None, 1)
         if self.path == PIPE and self._suffix == ".mkv" and vcodec is None and plain:
             self.codec = "rawvideo"
         self.quality = quality_of(self.codec, vcodec_opts or {})
         try:
             if self.codec:
-                self._open_container(dict(vcodec_opts or {}), threads, file)
+                self._open_without(dict(vcodec_opts or {}), threads, file)
             else:
                 if extras is not None and extras.stored.tracks:
                     self._notes.append(f"{len(extras.stored.tracks)} tracks besides the pictures are left out: {self._suffix} holds none")
@@ -228,7 +267,7 @@ class VideoSink:
             raise UsageError(f"{self.path}: {exc}") from exc
         except (av.error.FFmpegError, OSError) as exc:
             self.abort()
-            raise OutputError(f"{self.path}: cannot be opened for {self.codec or 'raw'} video: {getattr(exc, 'strerror', None) or exc}") from exc
+            raise self._failed(exc, f"cannot be opened for {self.codec or 'raw'} video") from exc
 
     def _y4m_header(self) -> bytes:
         h = self.header
@@ -251,14 +290,61 @@ class VideoSink:
         """What the output took a part of only."""
         return self._muxer.lost if self._muxer is not None else []
 
+    def _open_without(self, opts: dict[str, str], threads: int, file: BinaryIO | None) -> None:
+        """Open the output without what the muxer or the encoder refuses, each with a note."""
+        self._description = self._taken(self._description)
+        try:
+            self._open_container(dict(opts), threads, file)
+            return
+        except (av.error.FFmpegError, OSError) as exc:
+            without = replace(self._description, mastering=None, light=None)
+            if without == self._description or cannot_write(exc):
+                raise
+        self.abort()
+        self._description = without
+        self._notes.append(f"the HDR data (mastering display, content light level) is left out: {self.codec} refuses it")
+        self._open_container(opts, threads, file)
+
+    def _taken(self, description: Description) -> Description:
+        """The description without the tags and chapters that the muxer refuses."""
+        if self._extras is None:
+            return description
+        if (more := max(len(description.tags), len(description.video_tags)) - MAX_TAGS) > 0:
+            self._notes.append(f"{more} tags are left out: there are more than {MAX_TAGS}")
+        chapters = clip_chapters(description.chapters, self._extras.start, self._extras.stop)
+        sound = tuple(c for c in chapters if _holds(c))
+        if len(sound) < len(chapters):
+            self._notes.append(f"{len(chapters) - len(sound)} chapters are left out: no video file holds their times")
+        if len(sound) > MAX_CHAPTERS:
+            self._notes.append(f"{len(sound) - MAX_CHAPTERS} chapters are left out: there are more than {MAX_CHAPTERS}")
+            sound = sound[:MAX_CHAPTERS]
+        taken = replace(description, chapters=sound, disposition=description.disposition & ~_OF_OTHERS)
+        # but +faststart, which cannot be done in memory
+        plain = mp4_flags(description.tags).removeprefix("+faststart")
+        flags = {"movflags": plain} if self._suffix in _MP4 and plain else {}
+        kind = _KINDS.get(self._suffix, self._suffix[1:])
+
+        def tried(what: Description) -> bool:
+            return takes(kind, lambda out, stream: fill(out, stream, what), flags)
+
+        if tried(taken):
+            return taken
+        for names, what in _PARTS.items():
+            if not tried(_only(taken, names)):
+                taken = _without(taken, names)
+                self._notes.append(f"the {what} left out: {self._suffix} refuses them")
+        return taken if tried(taken) else Description(pix_fmt=description.pix_fmt)
+
     def _open_container(self, opts: dict[str, str], threads: int, file: BinaryIO | None) -> None:
         h = self.header
         description = self._description
         # times before the first frame are kept in units of the movie's time scale, by default milliseconds
-        flags = {"movflags": mp4_flags(description.tags), "movie_timescale": str(h.time_base.denominator)} if self._suffix in _MP4 else {}
+        flags = {"movflags": mp4_flags(description.tags), "movie_timescale": str(self._base.denominator)} if self._suffix in _MP4 else {}
         to: Any = "file:" + self.path if file is None else file
         self._container = av.open(to, "w", format=self._muxer_name, options=flags)
-        rate = h.rate or min(Fraction(1000), 1 / h.time_base)
+        rate = h.rate if h.rate and _SLOWEST <= h.rate <= MAX_RATE else min(Fraction(1000), max(Fraction(1), 1 / h.time_base))
+        if self.codec == "libsvtav1":
+            rate = min(rate, Fraction(240))  # it takes no more; what counts are the times
         defaults = dict(_CODEC_DEFAULTS.get(self.codec, {}))
         if self._format.startswith("yuv420p"):
             defaults |= siting.encoder_options(h.chroma_location)
@@ -274,7 +360,7 @@ class VideoSink:
         self._stream = stream
         stream.width, stream.height, stream.pix_fmt = h.width, h.height, self._format
         context = stream.codec_context
-        context.time_base = stream.time_base = h.time_base
+        context.time_base = stream.time_base = self._base
         if h.sar:
             context.sample_aspect_ratio = h.sar
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = h.primaries, h.transfer, self._matrix, h.range
@@ -298,12 +384,9 @@ class VideoSink:
             raise UsageError(f"{self.path}: {self.codec} has no option {', '.join(unknown)}; ffmpeg -h encoder={self.codec} lists those it has")
 
     def _add_extras(self, stream: Any, extras: Extras) -> None:
-        description = self._description
-        self._container.metadata.update(file_tags(description.tags))
-        stream.metadata.update(picture_tags(description.video_tags))
-        stream.disposition = description.disposition
-        chapters = clip_chapters(description.chapters, extras.start, extras.stop)
-        self._container.set_chapters([{"id": c.id, "start": c.start, "end": c.end, "time_base": c.time_base, "metadata": c.tags} for c in chapters])
+        fill(self._container, stream, self._description)
+        if self._muxer is not None:  # of an output that could not be opened
+            self._muxer.close()
         tracks = extras.stored.tracks.values()
         to_pipe = self.path == PIPE
         self._muxer = TrackMuxer(self._container, self._suffix, tracks, extras.choice, to_pipe)
@@ -333,17 +416,11 @@ class VideoSink:
         if picture.ten_bit != self.ten_bit or picture.y.shape != (h.height, h.width):
             raise ValueError(f"picture of {picture.y.shape} {picture.y.dtype} doesn't fit the output")
         if self._first is None:
-            self._first = pts
-            if pts < 0 and self._suffix in _MP4:
-                # their players begin at zero and would not show what lies before it
-                self._delay = -pts
-                self._notes.append(f"all times are {float(-pts * h.time_base):.3f} s later than in the source: {self._suffix} would hide what lies before zero")
-                if self._feed is not None:
-                    self._feed.delay = self._delay * h.time_base
+            self._begin(pts)
         pts += self._delay
         try:
             if self._file is not None:
-                self._uneven = self._uneven or (h.rate is not None and abs((pts - self._delay - self._first) * h.time_base * h.rate - self.frames) > Fraction(1, 2))
+                self._uneven = self._uneven or (h.rate is not None and abs((pts - self._delay - (self._first or 0)) * h.time_base * h.rate - self.frames) > Fraction(1, 2))
                 if self._suffix == ".y4m":
                     self._file.write(b"FRAME\n")
                 if self._format in ("yuv420p", "yuv420p10le"):
@@ -359,9 +436,30 @@ class VideoSink:
                 self._container.mux(self._stream.encode(self._frame(pts, picture, duration)))
         except BrokenPipeError:
             raise
-        except (av.error.FFmpegError, OSError) as exc:
-            raise OutputError(f"{self.path}: frame {self.frames} cannot be written: {exc.strerror or exc}") from exc
+        except FAILED as exc:
+            raise self._failed(exc, f"frame {self.frames} cannot be written") from exc
         self.frames += 1
+
+    def _begin(self, pts: int) -> None:
+        """Choose by the first time whether all times move: players of mp4 begin at zero and would not show what lies before it."""
+        h, self._first = self.header, pts
+        hidden, far = pts < 0 and self._suffix in _MP4, bool(self.codec) and abs(pts * h.time_base) > MAX_SECONDS // 2
+        if not hidden and not far:
+            return
+        self._delay = -pts
+        why = f"{self._suffix} would hide what lies before zero" if hidden else "they are too far from zero for video files"
+        self._notes.append(f"all times are {float(-pts * h.time_base):.3f} s later than in the source: {why}")
+        if self._feed is not None:
+            self._feed.delay = self._delay * h.time_base
+
+    def _time(self, pts: int) -> int:
+        """A time on the encoder's clock, behind the one before."""
+        time = ticks(pts, self.header.time_base)
+        if self._base != self.header.time_base:
+            time = ticks(round(time * self.header.time_base / self._base), self._base)
+            time = time if self._last is None else max(time, self._last + 1)
+        self._last = time
+        return time
 
     def _frame(self, pts: int, picture: Picture, duration: int) -> av.VideoFrame:
         h = self.header
@@ -375,9 +473,9 @@ class VideoSink:
             frame = frame.reformat(format=self._format, src_colorspace=_BT709 if h.matrix == _BT709 else _BT601, src_color_range=h.range or 1, dst_color_range=2, threads=1)
         elif not gray and self._format != usual:
             frame = frame.reformat(format=self._format, src_color_range=h.range or 1, dst_color_range=h.range or 1, threads=1)
-        frame.pts, frame.time_base = pts, h.time_base
-        if duration:
-            frame.duration = duration
+        frame.pts, frame.time_base = self._time(pts) if self.codec else 0, self._base
+        if duration := length(duration, h.time_base):
+            frame.duration = length(round(duration * h.time_base / self._base), self._base)
         frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = h.primaries, h.transfer, self._matrix, h.range
         if self._sar is not None:
             self._sar.push(frame)
@@ -401,12 +499,16 @@ class VideoSink:
                     self._muxer.finish(self.path)
         except BrokenPipeError:
             raise
-        except (av.error.FFmpegError, OSError) as exc:
-            raise OutputError(f"{self.path}: cannot be completed: {exc.strerror or exc}") from exc
+        except FAILED as exc:
+            raise self._failed(exc, "cannot be completed") from exc
         finally:
             self._file = self._container = None
             if self._muxer is not None:
                 self._muxer.close()
+
+    def _failed(self, exc: BaseException, what: str) -> OutputError:
+        kind = RefusedError if self.codec and not cannot_write(exc) else OutputError
+        return kind(f"{self.path}: {what}: {getattr(exc, 'strerror', None) or exc}")
 
     def abort(self) -> None:
         """Close without completing; errors are of no interest any more."""

@@ -1,0 +1,48 @@
+"""What a muxer takes is tried on a file of one small picture in memory: refused later, it would cost the whole output."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS
+from typing import Any
+
+import av
+import av.error
+
+# what PyAV raises where it cannot read, or its muxers cannot hold, what a file says
+FAILED = (
+    av.error.FFmpegError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,  # FFmpeg says so of more than a thousand streams, and of texts that don't fit
+)
+# errors of the disk or the reader of a pipe: not of what was to be written
+_CANNOT_WRITE = {EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS}
+_CODECS = {"webm": "libvpx-vp9"}  # of the small picture
+_SIDE = 16
+
+
+def cannot_write(exc: BaseException) -> bool:
+    """Whether nothing can be written, whatever it is."""
+    return isinstance(exc, OSError) and exc.errno in _CANNOT_WRITE
+
+
+def takes(kind: str, fill: Callable[[Any, Any], None], options: dict[str, str] | None = None) -> bool:
+    """Whether the muxer ``kind`` completes a file when ``fill`` has put what is tried into (container, stream)."""
+    try:
+        with av.open(io.BytesIO(), "w", format=kind, options=options or {}) as out:
+            stream: Any = out.add_stream(_CODECS.get(kind, "mpeg4"), rate=25)
+            stream.width = stream.height = _SIDE
+            stream.pix_fmt = "yuv420p"
+            fill(out, stream)
+            frame = av.VideoFrame(_SIDE, _SIDE, "yuv420p")
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                out.mux(packet)
+    except FAILED:
+        return False
+    return True
