@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+# An index that torch is installed from, such as that of its CPU build. Empty: pip's own.
+TORCH_INDEX ?=
 CRF ?= 28
 SECONDS ?= 60
 BIN := $(VENV)/bin
@@ -9,26 +11,33 @@ INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install kernels demo compare test test-all fuzz check format docs train dist clean
+.PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs train dist clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "vqcodec needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo not there):" \
+	"name another, as in  make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 venv: $(BIN)/python ## Make the virtual environment in .venv.
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+ifneq ($(TORCH_INDEX),)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch --index-url $(TORCH_INDEX)
+else ifeq ($(shell uname -s),Linux)
+	@echo "torch comes from pip's own index; where that is PyPI, it is the CUDA build, which takes" \
+	"gigabytes more than the CPU build: README.md, Installing, says how to have that"
+endif
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
 install: $(INSTALLED) ## Install the program and the test tools into .venv.
 
 $(KERNELS): $(INSTALLED)
-	@echo "compiling kernels once (up to a minute or two) ..."
-	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
-	$(BIN)/vqcodec encode -q tests/data/tiny.mkv "$$tmp/tiny.vqv" && $(BIN)/vqcodec decode -q "$$tmp/tiny.vqv" "$$tmp/tiny.y4m"
+	$(BIN)/vqcodec kernels
 	@touch $@
 
 kernels: $(KERNELS) ## Compile the kernels; their cache makes every later start quick.
@@ -44,6 +53,9 @@ test: $(KERNELS) ## Run the tests but the slow ones.
 
 test-all: $(KERNELS) ## Run all tests.
 	$(BIN)/python -m pytest -q -n $(JOBS) -m ""
+
+test-versions: ## Run the fast tests with the lowest and the newest versions of all dependencies.
+	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/versions.py --venv $(VENV) --jobs $(JOBS)
 
 fuzz: $(KERNELS) ## Try changed files on all that reads them: SECONDS=600.
 	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz.py

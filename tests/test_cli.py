@@ -190,11 +190,13 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] = float(i)
         plain.update(i, bytes=i * 1000, psnr=30.0)
     assert out.getvalue().count("\n") == 3 and "frame 10/100" in out.getvalue() and "ETA 1:30" in out.getvalue() and "200.0 kbps" in out.getvalue()
+    plain.close()
     out = io.StringIO()
     bar = Progress("bar", 100, None, out)
     now[0] += 1
     bar.update(5)
-    assert out.getvalue().startswith("\rframe 5/100") and "\n" not in out.getvalue()
+    assert out.getvalue().lstrip("\r").startswith("frame 5/100") and "\n" not in out.getvalue()
+    bar.close()
     out = io.StringIO()
     Progress("none", 1, None, out).update(1)
     assert out.getvalue() == ""

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
+from . import kernels
 from .errors import DamageError, LimitError, TargetError, VqvError
 from .options import DecodeOptions, EncodeOptions
 from .processes import spawn
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .cluster import Cluster
 
 BEGIN = "begin"
+_COMPILING = "compiling"
 _TELL = 0.5  # seconds from one event to the next
 _TICK = 0.5
 _TRIES = 2  # processes that may die on one file
@@ -145,6 +147,7 @@ def serve(pipe: Any) -> None:
         except OSError as exc:
             raise SystemExit from exc  # the program is gone; the work is kept
 
+    kernels.tell = lambda: pipe.send(_COMPILING)
     try:
         while True:
             order: Order = pipe.recv()
@@ -220,6 +223,9 @@ class Processes:
                         waiting.appendleft((order, tries + 1))
                     else:
                         yield order, Outcome(LimitError.exit_code, f"the process that made it was lost {tries} times, the last one {how}: not enough memory?")
+                    continue
+                if message == _COMPILING:
+                    kernels.tell()
                     continue
                 if isinstance(message, Outcome):
                     del busy[pipe]

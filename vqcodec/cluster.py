@@ -150,6 +150,7 @@ class ClusterPool:
     """Codes the GOPs of one encode on a cluster; in the place of :class:`vqcodec.workers.Pool`. GOPs are sent when they are whole."""
 
     pending = 0  # workers say nothing of unfinished GOPs
+    tell: Callable[[], object] = lambda: None
 
     def __init__(self, cluster: Cluster, model: Model) -> None:
         self._cluster, self._model = cluster, model

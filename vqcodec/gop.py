@@ -141,6 +141,7 @@ class GopEncoder:
         self.waiting: list[Picture] = []  # those added behind them
         self.behind: list[Picture] = []  # the last pictures coded
         self.parts: list[bytes] = []
+        self.tell: Callable[[int], object] = lambda frames: None  # called as frames are coded
         self.crc, self.sse, self.stats = 0, [0.0, 0.0, 0.0], []  # type: ignore[var-annotated]
 
     def add(self, pictures: list[Picture]) -> None:
@@ -171,6 +172,7 @@ class GopEncoder:
         source_of = lambda frame: opening if frame == slots[0].frame else pad(pictures[frame - first], self.width, self.height)
         for level in sorted({s.level for s in slots}):
             for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], source_of, worths if level < 2 else None, uses, slots[0].frame):
+                self.tell(first + len(done) + 1)
                 source = pictures[s.frame - first]
                 self.pool.frames[s.frame] = coded
                 streams[s.frame] = data
@@ -213,7 +215,7 @@ class GopEncoder:
                 if uses[r] == 0 and r != key:
                     self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
 
-    def _encode(self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None) -> list[tuple[Coded, bytes, dict[str, Any]]]:
+    def _encode(self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None) -> Iterator[tuple[Coded, bytes, dict[str, Any]]]:
         """Frames of one level, which don't refer to each other, side by side. torch's thread count, which is the process', is 1 meanwhile."""
         import torch
 
@@ -221,14 +223,15 @@ class GopEncoder:
             return self.coder.encode(source_of(s.frame), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level], worths)
 
         if len(slots) == 1:
-            return [one(slots[0])]
+            yield one(slots[0])
+            return
         threads = torch.get_num_threads()
         for s in slots:
             self.coder.prepare(self.pool.refs(s))
         try:
             torch.set_num_threads(1)
             with ThreadPoolExecutor(min(threads, len(slots))) as pool:
-                return list(pool.map(one, slots))
+                yield from pool.map(one, slots)
         finally:
             torch.set_num_threads(threads)
 

@@ -1,21 +1,32 @@
 """Progress of encoding and decoding: events for a callable, and the callable that shows them on stderr.
 
-On a terminal it is one line that is rewritten, else a line in ten seconds, or JSON lines (docs/progress.schema.json), or nothing.
+On a terminal it is one line that is drawn by tqdm, else a line in ten seconds, or JSON lines
+(docs/progress.schema.json), or nothing. The clock goes on while no frame ends.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TextIO
 
 from .errors import UsageError
 
 MODES = ("auto", "bar", "json", "none")
-_BAR_INTERVAL, _LINE_INTERVAL = 0.2, 10.0
+# seconds from one line to the next at least where there is news, and at most where there is none
+_INTERVAL = {"bar": 0.2, "json": 1.0, "auto": 10.0, "none": 0.0}
+_HEARTBEAT = {"bar": 0.5, "json": 5.0, "auto": 10.0, "none": 0.0}
+_TICK = 0.25
+_EARLY = 0.1  # share of the frames before which nothing is said of the rest
+_BAR_COLUMNS = 12
+_GAP = "  "
+_JSON = ("stage", "frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
 
 
 def clock(seconds: float) -> str:
@@ -52,8 +63,10 @@ class ProgressEvent:
 
     @property
     def eta(self) -> float | None:
-        """Seconds to go at this speed."""
-        return (self.total - self.frames) / self.fps if self.total and self.fps and self.total >= self.frames else None
+        """Seconds to go at this speed; None before a tenth of the frames is done."""
+        if not self.total or not self.fps or not _EARLY * self.total <= self.frames <= self.total:
+            return None
+        return (self.total - self.frames) / self.fps
 
     @property
     def kbps(self) -> float | None:
@@ -92,63 +105,136 @@ def as_meter(progress: ProgressCallback | Meter | None) -> Meter | None:
     return progress if progress is None or isinstance(progress, Meter) else Meter(progress)
 
 
-class Progress(Meter):
-    """Shows frames done of ``total`` (None where unknown); ``rate`` in frames per second of video gives kbps."""
+def fitted(parts: Sequence[str], columns: int) -> str:
+    """As many of the parts on a line as there are columns for; the first is always there."""
+    kept = list(parts)
+    while len(kept) > 1 and len(_GAP.join(kept)) > columns:
+        kept.pop()
+    return _GAP.join(kept)[:columns]
 
-    def __init__(self, mode: str = "auto", total: int | None = None, rate: float | None = None, stream: TextIO | None = None) -> None:
+
+def words(e: ProgressEvent) -> list[str]:
+    """What is said of an event, the most important first."""
+    found = [e.stage] if e.stage else []
+    found += [f"frame {e.frames}/{e.total}" if e.total else f"frame {e.frames}", clock(e.elapsed)]
+    if e.eta is not None:
+        found.append(f"ETA {clock(e.eta)}")
+    found.append(f"{e.fps:.2f} fps")
+    if e.kbps is not None:
+        found.append(f"{e.kbps:.1f} kbps")
+    if e.psnr is not None:
+        found.append(f"PSNR {e.psnr:.2f} dB")
+    if e.predicted_bytes is not None:
+        found.append(f"about {size(e.predicted_bytes)}")
+    return found
+
+
+def as_json(e: ProgressEvent) -> str:
+    """A line of ``--progress json``."""
+    values = {name: getattr(e, name) for name in _JSON}
+    short = {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
+    return json.dumps({"done": False} | short, allow_nan=False)
+
+
+class _Line:
+    """The last line of a terminal, drawn again and again, and gone without a trace at the end."""
+
+    def __init__(self, out: TextIO) -> None:
+        from tqdm import tqdm
+
+        class Bar(tqdm):  # type: ignore[type-arg]
+            monitor_interval = 0  # drawn by a thread of ours
+
+        Bar.set_lock(threading.RLock())  # its own is one between processes
+        self._out = out
+        self._bar = Bar(file=out, leave=False, bar_format="{desc}", dynamic_ncols=True)
+
+    def draw(self, e: ProgressEvent) -> None:
+        columns = self._columns() - 1
+        text = fitted(words(e), columns)
+        bar = e.total and columns - len(text) >= _BAR_COLUMNS
+        self._bar.bar_format = "{desc}" + _GAP + "|{bar}|" if bar else "{desc}"
+        self._bar.total, self._bar.n = e.total, min(e.frames, e.total or e.frames)
+        self._bar.set_description_str(text)
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._out.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
+    def erase(self) -> None:
+        self._bar.close()
+
+
+class Progress(Meter):
+    """Shows frames done of ``total`` (None where unknown); ``rate`` in frames per second of video
+    gives kbps. A thread moves the clock while there is no news, until :meth:`close`."""
+
+    def __init__(
+        self,
+        mode: str = "auto",
+        total: int | None = None,
+        rate: float | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
         if mode not in MODES:
             raise UsageError(f"progress: {mode!r} is unknown, allowed are {', '.join(MODES)}")
         super().__init__(self.show, total, rate)
         self._out = stream if stream is not None else sys.stderr
-        self._tty = mode == "bar" or (mode == "auto" and self._out.isatty())
-        self.mode = mode
-        self._shown = 0.0  # elapsed when something was last shown
-        self._width = 0
+        self.mode = "bar" if mode == "auto" and self._out.isatty() else mode
+        self._line: _Line | None = None
+        self._lock = threading.RLock()
+        self._event: ProgressEvent | None = None
+        self._told = self._shown = time.monotonic()  # when news came, and when it was last shown
+        self._closed = threading.Event()
+        if self.mode != "none":
+            threading.Thread(target=self._tick, name="progress", daemon=True).start()
 
     def begin(self, stage: str) -> None:
-        super().begin(stage)
-        self._shown = 0.0
+        with self._lock:
+            super().begin(stage)
+            self._event = None
+            self._told = time.monotonic()
 
     def show(self, event: ProgressEvent) -> None:
-        """Print when it is time to."""
-        interval = _BAR_INTERVAL if self._tty else _LINE_INTERVAL if self.mode == "auto" else 1.0
-        if self.mode == "none" or event.elapsed - self._shown < interval:
-            return
-        self._shown = event.elapsed
-        self._print(event)
+        """Take news, and print it when it is time to."""
+        with self._lock:
+            self._event, self._told = event, time.monotonic()
+            self._show(_INTERVAL[self.mode])
 
-    def _print(self, e: ProgressEvent) -> None:
-        if self.mode == "json":
-            names = ("stage", "frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
-            values: dict[str, Any] = {"done": False} | {name: getattr(e, name) for name in names}
-            self._write(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}, allow_nan=False) + "\n")
-            return
-        parts = [*([e.stage] if e.stage else []), f"frame {e.frames}/{e.total}" if e.total else f"frame {e.frames}", f"{e.fps:.2f} fps"]
-        if e.kbps is not None:
-            parts.append(f"{e.kbps:.1f} kbps")
-        if e.psnr is not None:
-            parts.append(f"PSNR {e.psnr:.2f} dB")
-        parts.append(clock(e.elapsed))
-        if e.eta is not None:
-            parts.append(f"ETA {clock(e.eta)}")
-        if e.predicted_bytes is not None:
-            parts.append(f"about {size(e.predicted_bytes)}")
-        line = "  ".join(parts)
-        if self._tty:
-            self._write("\r" + line.ljust(self._width))
-            self._width = len(line)
-        else:
-            self._write(line + "\n")
+    def _tick(self) -> None:
+        while not self._closed.wait(_TICK):
+            with self._lock:
+                self._show(_HEARTBEAT[self.mode])
 
-    def _write(self, text: str) -> None:
+    def _show(self, interval: float) -> None:
+        now = time.monotonic()
+        if self.mode == "none" or self._closed.is_set() or now - self._shown < interval:
+            return
+        self._shown = now
+        last = self._event or ProgressEvent(0, self.total, 0.0, stage=self.stage)
+        event = replace(last, elapsed=last.elapsed + now - self._told)
         try:
-            self._out.write(text)
+            if self.mode == "bar":
+                self._line = self._line or _Line(self._out)
+                self._line.draw(event)
+            else:
+                text = as_json(event) if self.mode == "json" else _GAP.join(words(event))
+                self._out.write(text + "\n")
             self._out.flush()
         except (OSError, ValueError):
             self.mode = "none"  # nobody reads it any more; the work goes on
 
+    def hide(self) -> None:
+        """Make room for a sentence on a terminal; what is shown next stands below it."""
+        with self._lock:
+            line, self._line = self._line, None
+            if line is not None and self.mode != "none":
+                with suppress(OSError, ValueError):
+                    line.erase()
+
     def close(self) -> None:
-        """Clear the line on a terminal."""
-        if self._tty and self._width and self.mode != "none":
-            self._write("\r" + " " * self._width + "\r")
-            self._width = 0
+        """Show nothing more, and clear the line on a terminal."""
+        self._closed.set()
+        self.hide()

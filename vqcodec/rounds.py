@@ -52,6 +52,7 @@ class Pipeline:
         self, coder: Coder, journal: Journal, longest: int, step: int, report: EncodeReport, stats: Any, progress: Meter | None, interrupt: Interrupt, labels: bool
     ) -> None:
         self._coder, self._journal, self._longest, self._labels = coder, journal, longest, labels
+        coder.tell = self._show
         self._report, self._stats, self._step, self._progress, self._interrupt = report, stats, step, progress, interrupt
         self._open: dict[int, _Gop] = {}  # GOPs that are being coded, by first frame
         self._rows: dict[int, tuple[_Gop, list[dict[str, Any]]]] = {}  # lines of --stats that wait for those of a GOP before them
@@ -158,9 +159,13 @@ class Pipeline:
                 self._sse[key] = result.sse
             self._report.add(result.frames, self._journal.packet_size(key, gop.label), result.sse)
             self._write_stats(gop, result)
-        report, pending = self._report, self._coder.pending
         if self.complete or not self._round.probe and (self._journal.has(0, self._label(0, self._round)) or self._coder.coded(0)):
             self._interrupt.worth = True
+        self._show()
+
+    def _show(self) -> None:
+        """How far the work is."""
+        report, pending = self._report, self._coder.pending
         if self._progress is None:
             return
         if self._round.probe:

@@ -216,6 +216,7 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    from . import kernels
     from .nets.analysis import Analysis
     from .nets.exact import choose_backend
     from .nets.prior import Prior
@@ -223,6 +224,7 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
     from .nets.synthesis import Synthesis
     from .quantizer import Codebooks
 
+    kernels.watch()
     if threads:
         torch.set_num_threads(threads)
     backend = choose_backend(device)

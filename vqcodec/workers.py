@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from . import kernels
 from .errors import LimitError, VqvError
 from .picture import Picture
 from .processes import spawn
@@ -65,8 +66,19 @@ def code_gop(encoder: Any, parts: Iterable[list[Picture]]) -> Result:
     return _finish(encoder)
 
 
+class News(NamedTuple):
+    """What a worker process says while it codes a GOP: frames done, or that it compiles kernels."""
+
+    frames: int = 0
+    compiling: bool = False
+
+
 class Coder(Protocol):
-    """What GOPs are given to: this process, processes of this machine, or those of a cluster (:class:`vqcodec.cluster.ClusterPool`)."""
+    """What GOPs are given to: this process, processes of this machine, or those of a cluster (:class:`vqcodec.cluster.ClusterPool`).
+
+    ``tell`` is called, by this process alone, when ``pending`` has changed."""
+
+    tell: Callable[[], object]
 
     @property
     def pending(self) -> int: ...
@@ -87,7 +99,13 @@ class Local:
         self._key = -1
         self._encoder: Any = None
         self._done: deque[tuple[int, Result]] = deque()
-        self.pending = 0  # frames taken of unfinished GOPs
+        self._taken = 0
+        self.pending = 0  # frames coded of unfinished GOPs
+        self.tell: Callable[[], object] = lambda: None
+
+    def _count(self, frames: int) -> None:
+        self.pending = frames
+        self.tell()
 
     def ready(self, timeout: float) -> bool:
         """Whether a new GOP may begin."""
@@ -96,16 +114,18 @@ class Local:
     def begin(self, key: int, crf: float) -> None:
         """A new GOP, called ``key``."""
         self._key, self._encoder = key, self._model.encoder(self._codec, crf)
+        self._encoder.tell = self._count
 
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
         """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
         self._encoder.add(pictures)
-        self.pending += len(pictures)
+        self._taken += len(pictures)
         if ends:
             self._done.append((key, self._finish()))
 
     def _finish(self, cut: bool = False) -> Result:
-        result, self._encoder, self.pending = _finish(self._encoder, cut), None, 0
+        result = _finish(self._encoder, cut)
+        self._encoder, self.pending, self._taken = None, 0, 0
         return result
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
@@ -115,7 +135,7 @@ class Local:
 
     def coded(self, key: int) -> int:
         """Frames taken of a GOP that is begun and not finished: an encoder holds the last ones back until it sees what follows."""
-        return self.pending if self._encoder is not None and key == self._key else 0
+        return self._taken if self._encoder is not None and key == self._key else 0
 
     def cut(self, key: int) -> Result | None:
         """End a GOP with the pictures coded so far; its result, None where there are none."""
@@ -126,16 +146,20 @@ class Local:
 
 
 def _work(pipe: Any, model: Model) -> None:
-    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result; an end without pictures cuts the GOP."""
+    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result; an end without pictures cuts the GOP.
+
+    Before an answer there can be any amount of :class:`News`."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(model.threads)
     encoder: Any = None
+    kernels.tell = lambda: pipe.send(News(compiling=True))
     try:
         codec = model.load()
         while True:
             crf, pictures, ends = pipe.recv()
             if encoder is None and pictures:
                 encoder = model.encoder(codec, crf)
+                encoder.tell = lambda frames: pipe.send(News(frames))
             if pictures:
                 encoder.add(pictures)
             answer: Any = len(pictures)
@@ -157,7 +181,8 @@ class _Task:
     parts: list[list[Picture]] = field(default_factory=list)
     sent: int = 0
     ended: bool = False
-    coded: int = 0
+    coded: int = 0  # frames of the mini-GOPs that were answered
+    done: int = 0  # frames that are known to be coded, which is less
     change: threading.Condition = field(default_factory=threading.Condition)
 
     def part(self, i: int) -> tuple[list[Picture], bool]:
@@ -195,12 +220,15 @@ class _Worker:
         with self._lock:
             if self._process is None:
                 self._start()
-        i, task.coded = 0, 0
+        i, task.coded, task.done = 0, 0, 0
         while True:
             pictures, ends = task.part(i)
             try:
                 self._pipe.send((task.crf, pictures, ends))
-                answer = self._pipe.recv()
+                while isinstance(answer := self._pipe.recv(), News):
+                    task.done = max(task.done, answer.frames)
+                    if answer.compiling:
+                        kernels.tell()
             except OSError as exc:
                 raise EOFError from exc
             if isinstance(answer, Exception):
@@ -235,6 +263,7 @@ class Pool:
         for worker in self._workers:
             self._idle.put(worker)
         self._warn = warn
+        self.tell: Callable[[], object] = lambda: None  # who waits looks at ``pending`` anyway
         self._free = jobs
         self._tasks: dict[int, _Task] = {}
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
@@ -244,8 +273,8 @@ class Pool:
 
     @property
     def pending(self) -> int:
-        """Frames taken of unfinished GOPs."""
-        return sum(task.coded for task in self._tasks.values())
+        """Frames coded of unfinished GOPs."""
+        return sum(task.done for task in self._tasks.values())
 
     def ready(self, timeout: float) -> bool:
         """Whether a new GOP may begin; waits for it."""

@@ -26,6 +26,7 @@ from .decode import decode
 from .encode import encode
 from .info import info
 from .join import join
+from .kernels import kernels
 from .play import play
 from .repair import repair
 from .train import train
@@ -71,7 +72,7 @@ def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
 
-for _command in (encode, decode, play, info, verify, batch, repair, join, bench, train, completions):
+for _command in (encode, decode, play, info, verify, batch, repair, join, bench, train, kernels, completions):
     cli.add_command(_command)
 
 

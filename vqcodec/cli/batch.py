@@ -125,7 +125,6 @@ def batch(
         nonlocal done
         done += 1
         o = entry.outcome
-        shown.close()
         warn(entry.job.source, o.warnings)
         if entry.state == "failed":
             name = "" if entry.job.source in o.message or entry.job.output in o.message else f"{entry.job.source}: "

@@ -15,8 +15,10 @@ from typing import Any
 
 import click
 
+from .. import kernels
 from ..errors import OutputError, UsageError
 from ..pipes import writing_stdout
+from ..progress import Progress
 from ..text import printable, quoted
 
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
@@ -72,6 +74,7 @@ class Talk:
         self.args = list(args)
         self.json = self.detailed = False
         self.result: dict[str, Any] | None = None
+        self.display: Progress | None = None  # makes room for what is said
         self._file: _LogFile | None = None
 
     def say(self, text: str, quiet: bool = False, trace: bool = False) -> None:
@@ -84,6 +87,8 @@ class Talk:
             _LOG.log(_LEVELS.get(kind, logging.INFO), message, exc_info=trace)
         # what was made stands in the result of --progress json
         if not quiet and not (self.json and not text.startswith("vqcodec: ")):
+            if self.display is not None:
+                self.display.hide()
             if match and kind in _COLOURS and coloured(sys.stderr):
                 text = click.style(text[: match.end() - 1], fg=_COLOURS[kind], bold=True) + text[match.end() - 1 :]
             click.echo(text, err=True)
@@ -134,6 +139,7 @@ def begin(args: Sequence[str]) -> Talk:
     """A run with these arguments; what is said from now on is its own."""
     global _talk
     _talk = Talk(args)
+    kernels.tell = lambda: say(f"vqcodec: note: {kernels.NOTE}")
     return _talk
 
 

@@ -240,8 +240,12 @@ def span(start: str | None, duration: str | None, end: str | None, frames: int |
 @contextmanager
 def progress(mode: str, quiet: bool) -> Iterator[Progress]:
     """Progress on stderr, taken away at the end. A quiet run shows it only where it was asked for."""
-    shown = Progress("none" if quiet and mode == "auto" else mode)
+    from .. import kernels
+
+    shown = messages.current().display = Progress("none" if quiet and mode == "auto" else mode)
+    kernels.tell = lambda: say(f"vqcodec: note: {kernels.NOTE}", quiet)
     try:
         yield shown
     finally:
+        messages.current().display = None
         shown.close()
