@@ -176,7 +176,7 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert len(ended) == 5 and len(lines()) == 10
     a = ended["in/a.mkv"]
     assert (a["state"], a["code"], a["frames"], a["bytes"]) == ("done", 0, 3, os.path.getsize("out/a.vqv"))
-    assert a["bpp"] == pytest.approx(a["bytes"] * 8 / (3 * 256)) and a["psnr"] > 20 and a["fps"] > 0
+    assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256) and a["psnr"] > 20 and a["fps"] > 0
     assert ended["in/broken.mp4"]["code"] == 3 and "broken.mp4" in ended["in/broken.mp4"]["message"]
     assert "no such file" in ended["in/missing.mp4"]["message"]
 

@@ -20,6 +20,8 @@ from clock import PATIENCE
 
 from vqcodec.cli import cli, main
 from vqcodec.cli.command import Command, Rare
+from vqcodec.encoder import encode
+from vqcodec.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(cli.commands)
@@ -361,7 +363,7 @@ def test_errors_say_what_to_do_next(tmp_path: Path, clip: Path, network: Any, ca
     Path(text).write_text("hello")
     (tmp_path / "folder").mkdir()
     cases = [
-        (["encode", str(clip)], 2, "vqcodec encode -h shows how"),
+        (["encode"], 2, "vqcodec encode -h shows how"),
         (["encode", str(clip), coded], 5, "-y overwrites it"),
         (["encode", str(clip), str(tmp_path / "no" / "a.vqv")], 5, "make it first"),
         (["encode", str(clip), str(tmp_path / "folder")], 5, "name a file in it"),
@@ -380,3 +382,99 @@ def test_errors_say_what_to_do_next(tmp_path: Path, clip: Path, network: Any, ca
         assert main(args) == code, args
         err = capsys.readouterr().err
         assert hint in err and err.count("\n") == 1 and err.startswith("vqcodec: error: "), err
+
+
+# -- words
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("-vf", "filter them into a pipe"),
+        ("-c:v", "one picture codec"),
+        ("-c:a", "copied as they are"),
+        ("-crff", "Did you mean"),
+    ],
+)
+def test_words_of_ffmpeg_are_answered(option: str, hint: str, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(clip), "a.vqv", option, "x"]) == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "encode"]) == 0
+    assert "Usage: vqcodec encode" in capsys.readouterr().out
+    assert main(["help"]) == 0 and "Usage: vqcodec [OPTIONS]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.MKV", "out.y4m", "out.webm"])
+def test_encode_writes_no_video_of_another_name(name: str, tmp_path: Path, clip: Path, network: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / name
+    out.write_bytes(b"a real one")
+    assert main(["encode", "-y", str(clip), str(out)]) == 2
+    assert f"name it {tmp_path / 'out.vqv'}" in capsys.readouterr().err
+    with pytest.raises(UsageError):
+        encode(clip, out, overwrite=True)
+    assert out.read_bytes() == b"a real one"
+    assert main(["encode", str(clip), str(tmp_path / "out.anything")]) == 0
+
+
+def test_addresses_are_said_not_to_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "http://localhost/a.vqv"]) == 3
+    assert "http://localhost/a.vqv: addresses are not read" in capsys.readouterr().err
+
+
+def test_an_error_of_strict_decoding_names_the_file(tmp_path: Path, clip: Path, network: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    coded = tmp_path / "a.vqv"
+    assert main(["encode", "-q", str(clip), str(coded)]) == 0
+    network.wrong_checksum = True
+    assert main(["encode", "-qy", str(clip), str(coded)]) == 0
+    assert main(["decode", "--strict", str(coded), str(tmp_path / "b.y4m")]) == 4
+    assert str(coded) in capsys.readouterr().err
+
+
+# -- figures of pictures, and of what lies beside them
+
+
+def test_figures_of_pictures_stand_apart_from_those_of_sound(tmp_path: Path, network: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    coded = str(tmp_path / "a.vqv")
+    source = str(ROOT / "tests" / "data" / "sound.mp4")
+    assert main(["encode", source, coded, "--progress", "json", "-t", "20f"]) == 0
+    made = lines(capsys)[-1]["result"]
+    assert main(["info", "--json", coded]) == 0
+    told = json.loads(capsys.readouterr().out)
+    for key in ("picture_bytes", "track_bytes"):
+        assert made[key] == told[key] > 0
+    parts = (told["picture_bytes"], told["track_bytes"], told["container_bytes"])
+    assert sum(parts) == told["bytes"] == os.path.getsize(coded) and parts[2] > 0
+    for key, whole in (("picture_kbps", "kbps"), ("picture_bpp", "bpp")):
+        share = told["picture_bytes"] / told["bytes"]
+        assert told[key] == pytest.approx(told[whole] * share, rel=1e-3)
+    assert main(["info", coded]) == 0
+    shown = capsys.readouterr().out
+    assert f"pictures: {parts[0]} bytes, {told['picture_kbps']:.2f} kbps" in shown
+    assert f"other tracks and tags: {parts[1]} bytes; header and index: {parts[2]} bytes" in shown
+    assert main(["encode", "-y", source, coded, "-t", "20f"]) == 0
+    said = capsys.readouterr().err
+    assert f"pictures: {made['picture_bpp']:.5f} bpp, {made['picture_kbps']:.2f} kbps" in said
+
+
+def test_info_numbers_gops_by_their_place_and_shows_ten(tmp_path: Path, network: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = write(tmp_path / "in.y4m", header(8, 8), [picture(8, 8, i) for i in range(30)])
+    coded = tmp_path / "a.vqv"
+    assert main(["encode", "-q", str(clip), str(coded), "-g", "2"]) == 0
+    assert main(["info", str(coded)]) == 0
+    shown = capsys.readouterr().out
+    assert "30 frames in 15 GOPs," in shown and shown.count("\n  GOP ") == 9
+    assert "6 more (--gops shows them)" in shown and "\n  GOP 14: frames 28 to 29" in shown
+    assert main(["info", "--gops", str(coded)]) == 0
+    assert capsys.readouterr().out.count("\n  GOP ") == 15
+    assert main(["info", "--json", str(coded)]) == 0
+    at = json.loads(capsys.readouterr().out)["gops"][3]["offset"]
+    data = bytearray(coded.read_bytes())
+    data[at + 60] ^= 1
+    coded.write_bytes(data)
+    assert main(["info", "--gops", str(coded)]) == 4
+    shown = capsys.readouterr().out
+    assert "15 GOPs, 1 damaged" in shown and "GOP 3: " not in shown.split("damaged:")[0]
+    assert "\n  GOP 4: frames 8 to 9" in shown

@@ -21,6 +21,7 @@ class EncodeReport:
     gops: int = 0
     bytes: int = 0
     picture_bytes: int = 0  # of the GOPs' packets
+    track_bytes: int = 0  # of the other tracks' packets, tags and chapters
     crf: float = 0.0  # the mean one of all frames
     missed: str | None = None  # what was reached instead of the target
     width: int = 0
@@ -55,7 +56,7 @@ class EncodeReport:
 
     @property
     def bpp(self) -> float:
-        """Bits per pixel."""
+        """Bits per pixel, of the whole file."""
         return self.bytes * 8 / max(1, self.frames * self.width * self.height)
 
     @property
@@ -65,8 +66,13 @@ class EncodeReport:
 
     @property
     def kbps(self) -> float:
-        """Kilobits per second of video."""
+        """Kilobits per second of video, of the whole file."""
         return self.bytes * 8 / 1000 / self.seconds_video if self.seconds_video else 0.0
+
+    @property
+    def picture_bpp(self) -> float:
+        """Bits per pixel, of the pictures alone."""
+        return self.picture_bytes * 8 / max(1, self.frames * self.width * self.height)
 
     @property
     def picture_kbps(self) -> float:
@@ -159,6 +165,7 @@ class Output:
         report = self._report
         self._extras.finish(whole)
         report.bytes = self._writer.finish()
+        report.track_bytes = self._writer.extra_bytes
         report.seconds_video = float((self._end - (self._begin or 0)) * self._time_base)
         report.resumed = min(report.resumed, report.frames)
 

@@ -58,7 +58,7 @@ class Outcome:
     message: str = ""
     frames: int = 0
     bytes: int | None = None
-    bpp: float | None = None
+    bpp: float | None = None  # of the pictures alone
     psnr: float | None = None  # dB, weighted 6:1:1; None also where nothing was lost
     fps: float = 0.0
     seconds: float = 0.0
@@ -96,7 +96,7 @@ def perform(order: Order, tell: Callable[[ProgressEvent], object], cluster: Clus
             if e.corrupt:
                 code = DamageError.exit_code
                 message = f"{e.corrupt} frames or packets of the source are damaged or missing"
-            return Outcome(code, message, e.frames, e.bytes, e.bpp, psnr, e.fps, e.seconds, [*e.warnings, *e.lost])
+            return Outcome(code, message, e.frames, e.bytes, e.picture_bpp, psnr, e.fps, e.seconds, [*e.warnings, *e.lost])
         from .decoder import decode
 
         d = decode(order.source, order.target, order.options, **common)

@@ -282,6 +282,7 @@ class ContainerWriter:
         self._header = header if isinstance(header, bytes) else header.to_bytes()
         self.stream_id = crc32(self._header)
         self.position = 0
+        self.extra_bytes = 0  # of the packets of tracks, tags and chapters
         self.frames = 0
         self.entries: list[IndexEntry] = []
         self._write(file_header(self._header))
@@ -305,7 +306,9 @@ class ContainerWriter:
         frame = compress(content) if small else None
         if frame is not None:
             type_, content = type_ | COMPRESSED, frame
-        return self._write(packet(type_, self.stream_id, self.frames, 0, content))
+        size = self._write(packet(type_, self.stream_id, self.frames, 0, content))
+        self.extra_bytes += size
+        return size
 
     def copy(self, raw: bytes, frames: int = 0, first_pts: int = 0) -> None:
         """Append a whole packet as it is: the next GOP of this stream with its frames and first time, or (0 frames) of another type."""

@@ -7,7 +7,7 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -334,6 +334,7 @@ def _decode(
     report = DecodeReport()
     begin = time.monotonic()
     with ExitStack() as stack:
+        stack.enter_context(_named(src))
         reader = open_reader(stack, src, options.limits)
         header = reader.header
         stored = StoredTracks(reader)
@@ -424,6 +425,17 @@ def _check_maps(src: str, options: DecodeOptions, stored: StoredTracks) -> None:
         kinds[track.kind] = position + 1
         matched.keeps(track.kind, position, track.number + 1)
     matched.check(src)
+
+
+@contextmanager
+def _named(src: str) -> Iterator[None]:
+    """Errors of what is in a file say which one."""
+    try:
+        yield
+    except (DamageError, LimitError) as exc:
+        if src in str(exc):
+            raise
+        raise type(exc)(f"{src}: {exc}") from exc
 
 
 _EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown

@@ -25,7 +25,7 @@ from .interrupt import Interrupt
 from .journal import open_journal, tag
 from .options import EncodeOptions, changed
 from .picture import Picture
-from .pipes import PIPE, ByteStream, check_source, check_target, is_stream, same_output, target_file, video_source
+from .pipes import PIPE, ByteStream, check_coded, check_source, check_target, is_stream, same_output, target_file, video_source
 from .progress import Meter, ProgressCallback, as_meter
 from .rounds import Pipeline
 from .search import Round, search
@@ -160,6 +160,7 @@ def encode(
     options = changed(options or EncodeOptions(), changes)
     interrupt = interrupt or Interrupt()
     progress = as_meter(progress)
+    check_coded(dst_path)
     if stream is None:
         check_source(src_path)
     streamed = stream is not None or is_stream(src_path)

@@ -26,6 +26,8 @@ def check_input(path: str | os.PathLike[str]) -> Path:
         with p.open("rb"):
             pass
     except FileNotFoundError as exc:
+        if "://" in os.fspath(path):  # which Path mangles
+            raise InputError(f"{os.fspath(path)}: addresses are not read: fetch it, or pipe it into -") from exc
         raise InputError(f"{p}: no such file") from exc
     except (OSError, ValueError) as exc:
         raise InputError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc

@@ -7,18 +7,20 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
-from .budget import as_lines, budget, frame_line
+from .budget import as_lines, budget, frame_line, packet_bytes
 from .colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from .container import VERSION
 from .decoder import check_model, frame_step, open_reader
 from .errors import DamageError, DamageLog, LimitError
 from .metrics import psnr_yuv
 from .options import Limits
+from .progress import counted
 from .text import printable
 from .tracks import FIELD_ORDERS, StoredTracks
 
 _COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES, "chroma_location": LOCATIONS}
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_SHOWN = 10  # lines of GOPs, unless more are asked for
 _LINE_MEMORY = 1024  # bytes that what is said of a GOP takes, at most
 
 
@@ -47,11 +49,18 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
         damage = DamageLog([*reader.damaged, *stored.damage])
         gops: list[dict[str, Any]] = []
         pictures: dict[int, list[dict[str, Any]]] = {}
-        sse, counted, first, last, end = [0, 0, 0], 0, None, None, 0
+        sse, known, first, last, end = [0, 0, 0], 0, None, None, 0
         for i, entry in enumerate(reader.gops):
             try:
                 gop = reader.read_gop(i, last)
-                line: dict[str, Any] = {"first_frame": entry.first_frame, "frames": entry.count, "offset": entry.offset, "first_pts": gop.pts[0], "body_bytes": len(gop.body)}
+                line: dict[str, Any] = {
+                    "gop": i,
+                    "first_frame": entry.first_frame,
+                    "frames": entry.count,
+                    "offset": entry.offset,
+                    "first_pts": gop.pts[0],
+                    "body_bytes": len(gop.body),
+                }
                 names = ("psnr", "psnr_y", "psnr_u", "psnr_v")
                 line |= {k: round(v, 4) for k, v in zip(names, psnr_yuv(gop.sse, h.width, h.height, entry.count), strict=True)}
                 if codec is not None:
@@ -63,15 +72,21 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
                 damage.note(str(exc))
                 continue
             sse = [a + b for a, b in zip(sse, gop.sse, strict=True)]
-            counted += entry.count
+            known += entry.count
             first, last = gop.pts[0] if first is None else first, gop.pts[-1]
             end = gop.pts[-1] + (gop.duration or frame_step(reader))
         seconds = float((end - first) * h.time_base) if first is not None else 0.0
-        quality = psnr_yuv(sse, h.width, h.height, counted) if counted else None
+        quality = psnr_yuv(sse, h.width, h.height, known) if known else None
+        of_pictures, of_tracks = packet_bytes(reader, [line["gop"] for line in gops])
+        kbps = lambda n: round(n * 8 / 1000 / seconds, 3) if seconds else None
+        bpp = lambda n: round(n * 8 / (h.width * h.height * known), 6) if known else None
         return {
             "file": path,
             "version": VERSION,
             "bytes": reader.size,
+            "picture_bytes": of_pictures,
+            "track_bytes": of_tracks,
+            "container_bytes": reader.size - of_pictures - of_tracks,
             "width": h.width,
             "height": h.height,
             "frames": reader.frames,
@@ -93,12 +108,15 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
             "left_out": stored.left_out,
             "field_order": FIELD_ORDERS.get(stored.description.field_order),
             "model_id": h.model_id.hex(),
-            "kbps": round(reader.size * 8 / 1000 / seconds, 3) if seconds else None,
-            "bpp": round(reader.size * 8 / (h.width * h.height * counted), 6) if counted else None,
+            "kbps": kbps(reader.size),
+            "bpp": bpp(reader.size),
+            "picture_kbps": kbps(of_pictures),
+            "picture_bpp": bpp(of_pictures),
             "psnr": dict(zip(("yuv", "y", "u", "v"), (round(q, 4) for q in quality), strict=True)) if quality else None,
             "complete": reader.complete,
             "ok": reader.complete and not damage,
             "damage": damage,
+            "damaged_gops": len(reader.gops) - len(gops),
             "gops": gops,
         } | ({"bits": budget(reader, pictures)} if bits else {})
 
@@ -122,10 +140,13 @@ def curve(values: list[float], width: int = 80) -> str:
     return "".join(_BARS[round((m - low) / (high - low) * (len(_BARS) - 1)) if high > low else -1] for m in means)
 
 
-def as_text(d: dict[str, Any], frames: bool = False) -> str:
-    """The dict of :func:`describe` for people; with ``frames`` a line for each whose bits are known."""
+def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
+    """The dict of :func:`describe` for people: with ``gops`` a line for each, else for the first
+    and last of many; with ``frames`` one for each whose bits are known."""
+    broken = d["damaged_gops"]
+    in_all = counted(len(d["gops"]) + broken, "GOP") + (f", {broken} damaged" if broken else "")
     lines = [
-        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {d['frames']} frames in {len(d['gops'])} GOPs, {d['seconds']:.3f} s",
+        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {counted(d['frames'], 'frame')} in {in_all}, {d['seconds']:.3f} s",
         f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
         "  colour: " + ", ".join(f"{k} {name(_COLOURS[k], v)}" for k, v in d["colour"].items()),
         f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
@@ -139,13 +160,22 @@ def as_text(d: dict[str, Any], frames: bool = False) -> str:
     if d["field_order"]:
         lines.append(f"  interlaced, {d['field_order']}")
     if d["psnr"]:
-        kbps = f"{d['kbps']:.2f} kbps, " if d["kbps"] else ""
-        lines.append(f"  {kbps}{d['bpp']:.5f} bpp; PSNR {d['psnr']['yuv']:.3f} dB (Y {d['psnr']['y']:.3f}, U {d['psnr']['u']:.3f}, V {d['psnr']['v']:.3f})")
+        q = d["psnr"]
+        kbps = f"{d['picture_kbps']:.2f} kbps, " if d["picture_kbps"] and d["frames"] > 1 else ""
+        lines.append(f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})")
+    of_tracks = f"other tracks and tags: {d['track_bytes']} bytes; " if d["track_bytes"] else ""
+    lines.append(f"  {of_tracks}header and index: {d['container_bytes']} bytes")
     if len(d["gops"]) > 1:
         quality = [g["psnr"] for g in d["gops"]]
         lines.append(f"  {curve(quality)} PSNR of the GOPs, {min(quality):.2f} to {max(quality):.2f} dB")
     for i, g in enumerate(d["gops"]):
-        lines.append(f"  GOP {i}: frames {g['first_frame']} to {g['first_frame'] + g['frames'] - 1}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
+        if not (gops or frames) and len(d["gops"]) > _SHOWN and _SHOWN - 2 <= i < len(d["gops"]) - 1:
+            if i == _SHOWN - 2:
+                lines.append(f"  ... {len(d['gops']) - _SHOWN + 1} more (--gops shows them)")
+            continue
+        last = g["first_frame"] + g["frames"] - 1
+        where = f"frames {g['first_frame']} to {last}" if g["frames"] > 1 else f"frame {last}"
+        lines.append(f"  GOP {g['gop']}: {where}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
         if frames:
             lines += [f"    {frame_line(p)}" for p in g.get("pictures", ())]
     if "bits" in d:

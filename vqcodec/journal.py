@@ -228,6 +228,12 @@ def _discard(path: Path) -> None:
             p.unlink()
 
 
+def _made(other: list[str]) -> str:
+    """How another encode was made, by what of :data:`_PARTS` is not the same."""
+    words = {"source": "of another source", "options": "with other options"}
+    return " and ".join(words.get(name, f"with another {name}") for name in other)
+
+
 def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
     """See to what earlier encodes left beside the output: OutputError where it is worth something or still being written."""
     there = journals(output)
@@ -243,8 +249,8 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
                 other = [name for name, a, b in zip(_PARTS, found.split("-"), mine.split("-"), strict=True) if a != b]
                 if other == ["arithmetic"]:  # of a processor that is fast at something else
                     theirs = found.rpartition("-")[2]
-                    raise UsageError(f"{output}: the encode that was cut off has another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew")
-                raise UsageError(f"{output}: the encode that was cut off has another {' and other '.join(other)}: it cannot be gone on with; -y begins anew")
+                    raise UsageError(f"{output}: the encode that was cut off was made with another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew")
+                raise UsageError(f"{output}: the encode that was cut off was made {_made(other)}: it cannot be gone on with; -y begins anew")
             _discard(path)
 
 

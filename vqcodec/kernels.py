@@ -61,7 +61,7 @@ def compile_all(weights: str | None = None) -> None:
     from . import reader
     from .decoder import decode
     from .encoder import encode
-    from .info import describe
+    from .inspection import describe
 
     with tempfile.TemporaryDirectory(prefix="vqcodec-kernels-") as name:
         for bits in (8, 10):

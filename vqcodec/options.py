@@ -72,11 +72,12 @@ def parse_time(text: str, name: str = "time") -> Time:
 
 
 def parse_count(text: str) -> int:
-    """``500``, ``64k``, ``64M`` or ``2G``, in steps of 1024 as memory is counted; ``GiB`` and ``GB`` mean the same."""
-    match = re.fullmatch(r"(\d{1,15}) ?([kmgt]?)(i?b)?", text.strip().lower(), re.ASCII)
+    """``500``, ``64k``, ``64M`` or ``2G``, in steps of 1000; ``64Ki``, ``64Mi`` or ``2Gi`` in steps of 1024."""
+    match = re.fullmatch(r"(\d{1,15}) ?(?:([kmgt])(i?))?b?", text.strip().lower(), re.ASCII)
     if match is None:
-        raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 2G")
-    return int(match[1]) << 10 * "kmgt".find(match[2]) + 10 if match[2] else int(match[1])
+        raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 64Mi, 2G")
+    step = 1024 if match[3] else 1000
+    return int(match[1]) * step ** " kmgt".find(match[2] or " ")
 
 
 def parse_amount(text: str, name: str) -> int:

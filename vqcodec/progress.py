@@ -35,6 +35,11 @@ def clock(seconds: float) -> str:
     return f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
 
 
+def counted(n: int, thing: str) -> str:
+    """``1 GOP``, ``2 GOPs``."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
 def size(n: float) -> str:
     """Bytes with a decimal prefix."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -1,4 +1,4 @@
-"""Makes a whole file of a damaged one: header and index anew, sound packets as they are, lost frames named in the index."""
+"""Makes a whole file of a damaged one: header and index anew, undamaged packets as they are, lost frames named in the index."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
 
 
 def repair(src: str, dst: str, *, overwrite: bool = False, limits: Limits | None = None) -> RepairReport:
-    """Write what is sound in ``src`` to a new file: the same packets, a new header, index and trailer.
+    """Write what is undamaged in ``src`` to a new file: the same packets, a new header, index and trailer.
 
     Frames keep their numbers and times; lost ones have entries in the index that name no packet. Nothing is decoded.
     Raises UsageError, InputError, OutputError, LimitError, and DamageError where no header or no GOP can be saved.

@@ -56,12 +56,12 @@ def _read_list(path: str, null: bool) -> list[str]:
 @click.argument("paths", nargs=-1, metavar="FILE|DIR...", type=click.Path())
 @click.option("-o", "--out", "out", metavar="DIR", type=click.Path(), help="The folder of the outputs, which mirrors those of the inputs.")
 @click.option("--list", "list_", metavar="FILE", type=click.Path(), help="Take names from this file too, one on a line; - is standard input.")
-@rare("-0", "--null", "null", is_flag=True, help="Names of the list end with a NUL, as find -print0 writes them.")
+@click.option("-0", "--null", "null", is_flag=True, help="Names of the list end with a NUL, as find -print0 writes them.")
 @click.option("-y", "existing", flag_value="y", type=str, default=None, help="Make outputs anew that are of another source or other options.")
 @click.option("-n", "existing", flag_value="n", type=str, help="Leave every output that is there as it is.")
 @click.option("--decode", "decodes", is_flag=True, help="Decode .vqv files instead.")
-@rare("--suffix", default=".mkv", metavar="SUFFIX", help="With --decode: kind of the outputs whose names don't tell one.", show_default=True)
-@click.option("--workers", type=int, default=1, metavar="N", help="Files made at the same time, 0 for one on each processor.", show_default=True)
+@click.option("--suffix", default=".mkv", metavar="SUFFIX", help="With --decode: kind of the outputs whose names don't tell one.", show_default=True)
+@click.option("--workers", "--jobs", "workers", type=int, default=1, metavar="N", help="Files made at the same time, 0 for one on each processor.", show_default=True)
 @CLUSTER
 @rare("--log", metavar="FILE", type=click.Path(), help="Where lines of JSON say what was done. [default: batch.jsonl in the folder of the outputs]")
 @_options
@@ -130,7 +130,7 @@ def batch(
             name = "" if entry.job.source in o.message or entry.job.output in o.message else f"{entry.job.source}: "
             say(f"vqcodec: error: {name}{o.message}")
         else:
-            rate = f", {o.bpp:.5f} bpp" if o.bpp is not None else ""
+            rate = f", {o.bpp:.5f} bpp of pictures" if o.bpp is not None else ""
             say(f"{entry.job.output}: {o.frames} frames, {size(o.bytes or 0)}{rate}, {o.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go", quiet)
 
     with ExitStack() as stack:

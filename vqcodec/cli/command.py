@@ -13,6 +13,17 @@ from ..memory import check_room
 from ..version import __version__
 from . import messages
 
+_FILTER = "pictures are taken as they are: let ffmpeg filter them into a pipe (docs/cli.md, Pipes)"
+_COPY = "tracks are copied as they are: let ffmpeg convert them, before or behind"
+_CODEC = "encode has one picture codec, and --vcodec chooses that of decode"
+# words of ffmpeg's that mean nothing here, and what does the same
+_FFMPEG = {
+    **dict.fromkeys(("-vf", "-filter:v", "-filter_complex", "-s"), _FILTER),
+    **dict.fromkeys(("-c:a", "-acodec", "-c:s", "-scodec", "-af", "-b:a", "-ar"), _COPY),
+    **dict.fromkeys(("-c:v", "-vcodec", "-c", "-codec"), _CODEC),
+    **dict.fromkeys(("-loglevel", "-hide_banner", "-nostats"), "-q says less, and -v more"),
+}
+
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _ALL = "vqcodec.help-all"
 
@@ -77,6 +88,8 @@ class _Helpful(click.Command):
         except click.NoSuchOption as exc:
             # of -presset click tells no more than its first letter
             whole = next((a for a in given if exc.option_name.startswith("-") and a.startswith(exc.option_name)), exc.option_name)
+            if whole in _FFMPEG:
+                raise click.UsageError(f"{whole}: {_FFMPEG[whole]}", ctx) from exc
             raise click.NoSuchOption(whole.partition("=")[0], possibilities=[name for p in self.get_params(ctx) for name in p.opts], ctx=ctx) from exc
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -105,6 +118,11 @@ class Command(_Helpful):
 
 class Group(_Helpful, click.Group):
     """The program; its commands are listed in the order in which they were added."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:  # git's word for it
+            args = [*args[1:2], "-h"]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -13,7 +13,7 @@ import click
 from ..errors import DamageError, TargetError, UsageError
 from ..files import check_output
 from ..options import MAX_GOP, EncodeOptions, parse_amount, parse_gop, parse_rate
-from ..pipes import check_source, check_target
+from ..pipes import check_coded, check_source, check_target
 from ..progress import clock, size
 from .shared import (
     ARITHMETICS,
@@ -153,6 +153,7 @@ def encode(
     needed = resources(resource)
     if resource and scheduler is None:
         raise UsageError("--resource is about a --scheduler, and none is given")
+    check_coded(dst)
     check_source(src)
     check_target(dst, [src], overwrite)
     if stats:
@@ -177,11 +178,14 @@ def encode(
             "gops": report.gops,
             "bytes": report.bytes,
             "picture_bytes": report.picture_bytes,
+            "track_bytes": report.track_bytes,
             "source_bytes": report.source_bytes,
             "crf": report.crf,
             "missed": report.missed,
             "bpp": report.bpp,
             "kbps": report.kbps,
+            "picture_bpp": report.picture_bpp,
+            "picture_kbps": report.picture_kbps,
             "psnr": dict(zip(("yuv", "y", "u", "v"), report.psnr, strict=True)) if report.frames else None,
             "fps": report.fps,
             "seconds": report.seconds,
@@ -192,11 +196,15 @@ def encode(
             "left_out": report.lost,
         }
     )
-    pictures = f"{report.picture_kbps:.2f} kbps of pictures, " if options.bitrate else ""
+    psnr = report.psnr
+    kbps = f"{report.picture_kbps:.2f} kbps, " if report.frames > 1 else ""  # one lasts no time
+    tracks = f"{size(report.track_bytes)} of other tracks and tags, " if report.track_bytes else ""
     of_source = f", {100 * report.share:.1f} % of the source" if report.share else ""
     say(
-        f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}{of_source}), {report.bpp:.5f} bpp, {report.kbps:.2f} kbps, "
-        f"{pictures}PSNR {report.psnr[0]:.3f} dB (Y {report.psnr[1]:.3f} U {report.psnr[2]:.3f} V {report.psnr[3]:.3f}), {report.fps:.2f} fps, {clock(report.seconds)}",
+        f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}{of_source}), {tracks}"
+        f"pictures: {report.picture_bpp:.5f} bpp, {kbps}"
+        f"PSNR {psnr[0]:.3f} dB (Y {psnr[1]:.3f} U {psnr[2]:.3f} V {psnr[3]:.3f}), "
+        f"{report.fps:.2f} fps, {clock(report.seconds)}",
         quiet,
     )
     if report.stopped:

@@ -23,6 +23,7 @@ from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_o
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @JSON
 @click.option("--bits", is_flag=True, help="Show where the bytes went, by level and syntax element. Reads all streams, so it needs the weights and the time of a decode.")
+@click.option("--gops", is_flag=True, help="Show a line for each GOP, not for the first ones only.")
 @click.option("--frames", is_flag=True, help="The same for each frame too.")
 @WEIGHTS
 @LIMITS
@@ -31,6 +32,7 @@ def info(
     files: tuple[str, ...],
     as_json: bool,
     bits: bool,
+    gops: bool,
     frames: bool,
     weights: str | None,
     **limits: int,
@@ -44,7 +46,7 @@ def info(
         from ..inspection import as_text, describe
 
         result = describe(file, bits or frames, weights, bounds)
-        text = json.dumps(result, allow_nan=False) if as_json else as_text(result, frames)
+        text = json.dumps(result, allow_nan=False) if as_json else as_text(result, frames, gops)
         messages.data(text + "\n")
         return 0 if result["ok"] else DamageError.exit_code
 

@@ -6,7 +6,7 @@ import click
 
 from ..errors import UsageError
 from ..files import check_input, check_output
-from ..progress import size
+from ..progress import counted, size
 from .shared import LOG, QUIET, VERBOSE, command, say
 
 
@@ -32,5 +32,5 @@ def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     report = run(parts, dst, overwrite=overwrite)
     for note in report.notes:
         say(f"vqcodec: note: {dst}: {note}", quiet)
-    say(f"{dst}: {report.parts} parts, {report.frames} frames, {report.gops} GOPs, {report.bytes} bytes ({size(report.bytes)})", quiet)
+    say(f"{dst}: {counted(report.parts, 'part')}, {counted(report.frames, 'frame')}, {counted(report.gops, 'GOP')}, {report.bytes} bytes ({size(report.bytes)})", quiet)
     return 0

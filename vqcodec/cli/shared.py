@@ -104,12 +104,12 @@ PLAYLISTS = rare(
 STRICT = rare("--strict", is_flag=True, help="Write nothing when the input is damaged.")
 PIX_FMT = rare("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
 LIMITS = options(
-    rare("--max-pixels", type=parse_count, default=str(Limits.pixels), metavar="N", help="Largest picture.  [default: 64M]"),
-    rare("--max-packet", type=parse_count, default=str(Limits.packet), metavar="BYTES", help="Largest packet.  [default: 64M]"),
-    rare("--max-metadata", type=parse_count, default=str(Limits.metadata), metavar="BYTES", help="Largest header.  [default: 1M]"),
-    rare("--max-memory", type=parse_count, default=str(Limits.memory), metavar="BYTES", help="Most memory to be taken, as estimated beforehand.  [default: 2G]"),
-    rare("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16M]"),
-    rare("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256k]"),
+    rare("--max-pixels", type=parse_count, default=str(Limits.pixels), metavar="N", help="Largest picture.  [default: 64Mi]"),
+    rare("--max-packet", type=parse_count, default=str(Limits.packet), metavar="BYTES", help="Largest packet.  [default: 64Mi]"),
+    rare("--max-metadata", type=parse_count, default=str(Limits.metadata), metavar="BYTES", help="Largest header.  [default: 1Mi]"),
+    rare("--max-memory", type=parse_count, default=str(Limits.memory), metavar="BYTES", help="Most memory to be taken, as estimated beforehand.  [default: 2Gi]"),
+    rare("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16Mi]"),
+    rare("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256Ki]"),
 )
 RATE = rare("-r", "rate", metavar="RATE", help="Frames a second (25, 30000/1001, ntsc): of a source with wrong times or none; of the output, by repeating and leaving out.")
 COLOUR = options(

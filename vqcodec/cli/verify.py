@@ -10,6 +10,7 @@ import click
 from ..errors import DamageError, VqvError
 from ..options import DecodeOptions
 from ..pipes import check_source
+from ..progress import counted
 from . import messages
 from .shared import JSON, LIMITS, NETWORK, TALK, command, each_file, finish, limits_of, progress, warn
 
@@ -57,11 +58,12 @@ def verify(
         else:
             warn(file, result["damage"])
             checked = "packets" if fast else "packets and pixels"
-            state = "sound" if result["ok"] else "DAMAGED"
+            state = "intact" if result["ok"] else "DAMAGED"
             if not quiet:
-                messages.show(
-                    f"{file}: {state} ({checked} checked): {result['frames']} frames, {result['gops']} GOPs, {result['damaged_gops']} of them damaged, {result['bytes']} bytes"
-                )
+                broken = result["damaged_gops"]
+                found = f"{counted(result['frames'], 'frame')}, {counted(result['gops'], 'GOP')}"
+                found += f", {broken} damaged" if broken else ""
+                messages.show(f"{file}: {state} ({checked} checked): {found}, {result['bytes']} bytes")
         return 0 if result["ok"] else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:
