@@ -55,7 +55,7 @@ def test_what_fits_is_the_first() -> None:
     parts = words(LONG)
     assert len("  ".join(parts)) > 80
     assert fitted(parts, 79).startswith("pass 2  frame 12345/86400  1:23:45  ETA ")
-    assert fitted(parts, 500).endswith("about 864.02 MB")
+    assert fitted(parts, 500).endswith("about 864.05 MB")
     assert fitted(parts, 3) == "pas"
 
 
