@@ -160,7 +160,7 @@ def encode(
     options = changed(options or EncodeOptions(), changes)
     interrupt = interrupt or Interrupt()
     progress = as_meter(progress)
-    check_coded(dst_path)
+    check_coded(dst_path, src_path)
     if stream is None:
         check_source(src_path)
     streamed = stream is not None or is_stream(src_path)

@@ -52,14 +52,14 @@ def _stream(name: str) -> Iterator[Any]:
         yield file
 
 
-def check_coded(name: str) -> None:
+def check_coded(name: str, source: str) -> None:
     """UsageError for an output of the encoder that is called a video of another kind.
 
     No player could make anything of it, and with ``-y`` it would take the place of a real one."""
     from .batch_plan import CODED, VIDEO
 
     base, suffix = os.path.splitext(name)
-    if suffix.lower() in VIDEO:
+    if suffix.lower() in VIDEO and not same_output(name, source):  # which is another fault
         raise UsageError(f"{name}: what is written is no {suffix} but {CODED}: name it {base}{CODED}")
 
 

@@ -88,8 +88,8 @@ class _Helpful(click.Command):
         except click.NoSuchOption as exc:
             # of -presset click tells no more than its first letter
             whole = next((a for a in given if exc.option_name.startswith("-") and a.startswith(exc.option_name)), exc.option_name)
-            if whole in _FFMPEG:
-                raise click.UsageError(f"{whole}: {_FFMPEG[whole]}", ctx) from exc
+            if word := next((a for a in given if a in _FFMPEG), None):
+                raise click.UsageError(f"{word}: {_FFMPEG[word]}", ctx) from exc
             raise click.NoSuchOption(whole.partition("=")[0], possibilities=[name for p in self.get_params(ctx) for name in p.opts], ctx=ctx) from exc
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

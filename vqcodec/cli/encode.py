@@ -153,7 +153,7 @@ def encode(
     needed = resources(resource)
     if resource and scheduler is None:
         raise UsageError("--resource is about a --scheduler, and none is given")
-    check_coded(dst)
+    check_coded(dst, src)
     check_source(src)
     check_target(dst, [src], overwrite)
     if stats:
