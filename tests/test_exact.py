@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import itertools
+import platform
 from typing import Any
 
+import numba as nb
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from vqcodec.errors import UsageError, VqvError, WeightsError
-from vqcodec.nets.exact import EXACT_LIMIT, ExactBlock, ExactLinear, Float32Backend, Int8Backend, choose_backend, self_test
+from vqcodec.nets import exact, product
+from vqcodec.nets.exact import BACKENDS, EXACT_LIMIT, ExactBlock, ExactLinear, Float32Backend, FusedBackend, Int8Backend, choose_backend, self_test
 from vqcodec.nets.layers import anchor_weights, shuffle, unshuffle
 from vqcodec.nets.prior import Prior
+from vqcodec.nets.product import Packed
 from vqcodec.nets.synthesis import Synthesis, pack, unpack
 from vqcodec.training.export import exact_tensors
 
-A, B = Int8Backend(), Float32Backend()
+A, B, C = Int8Backend(), Float32Backend(), FusedBackend()
 
 
 def ints(rng: np.random.Generator, lo: int, hi: int, shape: tuple[int, ...], dtype: Any) -> Tensor:
@@ -66,7 +71,7 @@ def test_backends_agree_in_every_operation(m: int, seed: int) -> None:
 def test_ties_go_to_the_even_number_and_ranges_are_symmetric() -> None:
     acc = torch.tensor([[1, 3, 5, -1, -3, 1000, -1000, -8, -24]], dtype=torch.int32)
     zero, half = torch.zeros(9, dtype=torch.int32), torch.full((9,), 0.5)
-    for b in (A, B):
+    for b in (A, B, C):
         assert b.requant8(acc, zero, half, False)[0].tolist() == [0, 2, 2, 0, -2, 127, -127, -4, -12]
         assert b.requant8(acc, zero, half, True)[0].tolist() == [0, 2, 2, 0, 0, 127, -62, 0, -2]
         assert b.requant16(acc * 1000, zero, half)[0].tolist() == [500, 1500, 2500, -500, -1500, 32767, -32767, -4000, -12000]
@@ -76,13 +81,13 @@ def test_depthwise_is_a_convolution_with_zeros_around() -> None:
     rng = np.random.default_rng(0)
     x, w = ints(rng, -20, 20, (1, 5, 4, 8), np.int8), ints(rng, -5, 5, (9, 8), np.int8)
     ref = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2).float(), w.T.reshape(8, 1, 3, 3).float(), padding=1, groups=8).permute(0, 2, 3, 1)
-    for b in (A, B):
+    for b in (A, B, C):
         got = b.depthwise(x, w, torch.zeros(8, dtype=torch.int32), torch.full((8,), 0.125))
         assert torch.equal(got, torch.round((ref * 0.125).clamp(-127, 127)).to(torch.int8))
 
 
 def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
-    assert self_test(A) and self_test(B)
+    assert self_test(A) and self_test(B) and self_test(C)
 
     class Saturating(Int8Backend):
         """vpmaddubsw: pairs of products are added in 16 bits, which saturate."""
@@ -96,25 +101,34 @@ def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
         def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
             return super().requant8(acc + 1, bias, scale, leaky)
 
-    assert not self_test(Saturating()) and not self_test(HalfUp())
+    class Careless(FusedBackend):
+        """Adds to a trunk without its limits, in the fused form only."""
+
+        def product_add(self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor) -> Tensor:
+            trunk += self.product16(x, layer, q)
+            return self.quant8(trunk, scale8)
+
+    assert not self_test(Saturating()) and not self_test(HalfUp()) and not self_test(Careless())
 
 
 def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
-    monkeypatch.setattr("vqcodec.nets.exact._times", {"int8": 1.0, "float32": 2.0})
-    assert choose_backend("cpu").name == "int8"
-    monkeypatch.setattr("vqcodec.nets.exact._times", {"int8": 2.0, "float32": 1.0})
-    assert choose_backend("cpu").name == "float32"
-    for name in ("int8", "float32"):
+    monkeypatch.setattr("vqcodec.nets.exact._times", dict.fromkeys(BACKENDS, 2.0))
+    for name in BACKENDS:
+        monkeypatch.setitem(exact._times, name, 1.0)
+        assert choose_backend("cpu").name == name
+        monkeypatch.setitem(exact._times, name, 2.0)
+    for name in BACKENDS:
         monkeypatch.setenv("VQCODEC_BACKEND", name)
         assert choose_backend("cpu").name == name
-    monkeypatch.setenv("VQCODEC_BACKEND", "int8")
-    assert choose_backend("auto").name == "int8"
-    for device in ("cuda", "cuda:1", "mps"):
-        with pytest.raises(UsageError, match="int8 runs on the CPU only"):
-            choose_backend(device)
+    for name in ("fused", "int8"):
+        monkeypatch.setenv("VQCODEC_BACKEND", name)
+        assert choose_backend("auto").name == name
+        for device in ("cuda", "cuda:1", "mps"):
+            with pytest.raises(UsageError, match=f"{name} runs on the CPU only"):
+                choose_backend(device)
     monkeypatch.setenv("VQCODEC_BACKEND", "fast")
-    with pytest.raises(UsageError, match="int8 or float32"):
+    with pytest.raises(UsageError, match="fused, int8 or float32"):
         choose_backend("cpu")
     monkeypatch.delenv("VQCODEC_BACKEND")
     monkeypatch.setattr("vqcodec.nets.exact.self_test", lambda b: b.name == "float32")
@@ -153,6 +167,45 @@ def test_depthwise_layers_that_could_overflow_are_refused(tiny_models: dict[str,
         ExactBlock(d, "synthesis.block16", A.device)
 
 
+@pytest.mark.parametrize("m", [1, 2, 7, 8, 9, 61, 300])
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_are_the_same_in_all_backends(m: int, seed: int, one_thread: None) -> None:
+    """Whole layers of any size, at the edges of tiles too, on one thread and several, inputs laid out in any way."""
+    rng = np.random.default_rng(seed)
+    k, n = int(rng.integers(1, 200)), int(rng.integers(1, 150))
+    if seed == 0:
+        k, n = (k + 7) // 8 * 8, (n + 15) // 16 * 16
+    x, t = ints(rng, -128, 127, (m, k), np.int8), ints(rng, -32767, 32767, (m, k), np.int16)
+    layer = ExactLinear(
+        ints(rng, -128, 127, (k, n), np.int8), ints(rng, -(1 << 20), 1 << 20, (2, n), np.int32), torch.stack([scales(rng, n, 127 / (40 * 40 * k**0.5)) for _ in range(2)])
+    )
+    trunk, s8, given = ints(rng, -32767, 32767, (m, n), np.int16), scales(rng, n, 127 / 32767), scales(rng, k, 0.5)
+    found = []
+    backends = (A, B, C) if k % 8 == n % 8 == 0 else (B, C)  # torch._int_mm takes no other sizes
+    for b, threads, layout in itertools.product(backends, (1, 3), (lambda v: v, lambda v: v.T.contiguous().T)):
+        torch.set_num_threads(threads)
+        summed, v = trunk.clone(), layout(x)
+        one = (b.product8(v, layer, True), b.product8(v, layer, False), b.product16(v, layer, 1), b.product_add(v, layer, 1, summed, s8), summed, b.mm(v, layer.w))
+        found.append((*one, *b.product8_each(v, layer), b.wide16(layout(t), given, layer, 1)))
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_products_are_made_by_the_instructions_they_were_written_for() -> None:
+    """A pattern that LLVM no longer knows would be multiplied correctly, and several times slower."""
+    w, acc = Packed.of(np.ones((64, 64), np.int8)), np.zeros((product.ROWS, 64), np.int32)
+    buffer = np.zeros((product.ROWS, 64), np.int8 if product.QUADS else np.int16)
+    kernels = [nb.njit(kernel.py_func) for kernel in (product._multiply8, product._multiply16)]  # code out of a cache cannot be looked at
+    kernels[0](np.ones((8, 64), np.int8), 0, 4, w.words, buffer, acc)
+    kernels[1](np.ones((product.ROWS, 64), np.int16), w.pairs, acc)
+    code = "".join(kernel.inspect_asm(kernel.signatures[0]) for kernel in kernels)
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("the instructions of other processors are not known here")
+    assert ("vpdpbusd" in code) == product.QUADS
+    assert ("zmm" in code) == (product.LANES == 16)
+    assert any(name in code for name in ("vpmaddwd", "vpdpwssd", "pmaddwd")) and "vpmulld" not in code
+
+
 @pytest.mark.parametrize("r", [1, 2, 4])
 def test_unshuffle_and_shuffle_are_inverse(r: int) -> None:
     x = torch.arange(2 * 8 * 12 * 3).reshape(2, 8, 12, 3)
@@ -186,16 +239,16 @@ def inputs(m: Any, seed: int, n: int = 2, wild: bool = False) -> tuple[Tensor, T
 
 @pytest.mark.parametrize("kind", ["intra", "inter"])
 @pytest.mark.parametrize("wild", [False, True])
-def test_whole_nets_are_the_same_in_both_backends_and_in_any_batch(tiny_models: dict[str, Any], kind: str, wild: bool) -> None:
+def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(tiny_models: dict[str, Any], kind: str, wild: bool) -> None:
     m = tiny_models[kind]
-    (pa, sa), (pb, sb) = nets(m, A), nets(m, B)
+    (pa, sa), (pb, sb), (pc, sc) = nets(m, A), nets(m, B), nets(m, C)
     z, y, pred8 = inputs(m, 1, 3, wild)
     one = lambda i: None if pred8 is None else pred8[i : i + 1]
     for q in (0, 31, 63):
-        ha, hb = pa.context(z, pred8), pb.context(z, pred8)
-        results = [(*p.first(h[0], q), *p.second(h[1], y, q), s(y, pred8, q)) for p, h, s in ((pa, ha, sa), (pb, hb, sb))]
-        for a, b in zip(*results, strict=True):
-            assert torch.equal(a, b)
+        ha, hb, hc = (p.context(z, pred8) for p in (pa, pb, pc))
+        results = [(*p.first(h[0], q), *p.second(h[1], y, q), s(y, pred8, q)) for p, h, s in ((pa, ha, sa), (pb, hb, sb), (pc, hc, sc))]
+        for a, b, c in zip(*results, strict=True):
+            assert torch.equal(a, b) and torch.equal(a, c)
         for i in range(3):
             h = pa.context(z[i : i + 1], one(i))
             single = (*pa.first(h[0], q), *pa.second(h[1], y[i : i + 1], q), sa(y[i : i + 1], one(i), q))

@@ -37,7 +37,7 @@ from vqcodec.errors import DamageError, WeightsError
 from vqcodec.frame import FrameCoder
 from vqcodec.gop import decode_gop, gop_order
 from vqcodec.nets import exact
-from vqcodec.nets.exact import EXACT_LIMIT, ExactBlock, Float32Backend, Int8Backend, check_exact
+from vqcodec.nets.exact import EXACT_LIMIT, ExactBlock, Float32Backend, FusedBackend, Int8Backend, check_exact
 from vqcodec.nets.prior import Prior
 from vqcodec.nets.synthesis import Synthesis
 from vqcodec.options import DecodeOptions, Time
@@ -82,7 +82,7 @@ def switched(name: str) -> Iterator[None]:
 
 def test_matrix_of_threads_batches_backends_and_switches(tiny_weights: Path, tiny_codec: Any, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     r = encoded(tiny_codec, moving(40, 70, 12), 20)
-    for backend in ("int8", "float32"):
+    for backend in ("fused", "int8", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
         codec = load_codec(tiny_weights, "cpu", 1)
         assert codec.backend.name == backend
@@ -103,11 +103,11 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
     first = lambda t: None if t is None else t.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
     columns = {k: v.T.contiguous().T if k.endswith(".w") and ".dw." not in k else v for k, v in exact_tensors(m).items()}
     results = []
-    for b, d, layout in product((Int8Backend(), Float32Backend()), (exact_tensors(m), columns), (lambda t: t, first)):
+    for b, d, layout in product((Int8Backend(), Float32Backend(), FusedBackend()), (exact_tensors(m), columns), (lambda t: t, first)):
         prior, synthesis = Prior(d, m.s, b), Synthesis(d, m.s, b)
         h1, h2 = prior.context(layout(z), layout(pred8))
         results.append((*prior.first(layout(h1), 20), *prior.second(layout(h2), layout(y), 20), synthesis(layout(y), layout(pred8), 20)))
-    assert len(results) == 8 and not first(y).is_contiguous()
+    assert len(results) == 12 and not first(y).is_contiguous()
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
@@ -383,7 +383,7 @@ def test_the_worst_input_of_every_layer_is_exact(model_path: Path) -> None:
             v = (16000 * sign * np.sign(w64.T)).astype(np.int16)
             wide = v.astype(np.float64) @ w64
             assert int((np.abs(wide) + top_bias).max()) < 1 << 31, name
-            for b in (Int8Backend(), Float32Backend()):
+            for b in (Int8Backend(), Float32Backend(), FusedBackend()):
                 assert np.array_equal(b.mm(torch.from_numpy(x), torch.from_numpy(w)).numpy(), want), name
                 hi, lo = b.split(torch.from_numpy(v), torch.ones(v.shape[1]))
                 got = (b.mm(hi, torch.from_numpy(w)) << 7) + b.mm(lo, torch.from_numpy(w))
@@ -392,7 +392,7 @@ def test_the_worst_input_of_every_layer_is_exact(model_path: Path) -> None:
 
 def test_trunks_saturate_and_never_wrap() -> None:
     """The largest and smallest trunk, to which the largest and smallest 16-bit result is added."""
-    for b, sign in product((Int8Backend(), Float32Backend()), (1, -1)):
+    for b, sign in product((Int8Backend(), Float32Backend(), FusedBackend()), (1, -1)):
         trunk = torch.full((3, 8), sign * 32767, dtype=torch.int16)
         acc = torch.full((3, 8), sign * ((1 << 31) - EXACT_LIMIT - 1), dtype=torch.int32)
         b.add(acc, torch.full((8,), sign * (EXACT_LIMIT - 1), dtype=torch.int32), torch.ones(8), trunk, torch.full((8,), 1 / 512))

@@ -32,7 +32,7 @@ def test_this_version_has_golden_files() -> None:
 
 
 @every_file
-@pytest.mark.parametrize("backend", ["int8", "float32"])
+@pytest.mark.parametrize("backend", ["fused", "int8", "float32"])
 def test_pixels_of_golden_files(folder: Path, name: str, entry: dict[str, Any], backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     monkeypatch.setenv("VQCODEC_BACKEND", backend)
     options, coded, raw = DecodeOptions(threads=1, device="cpu"), str(folder / f"{name}.vqv"), tmp_path / "out.yuv"

@@ -122,7 +122,7 @@ def test_a_gop_is_added_in_mini_gops(tiny_codec: Any) -> None:
 def test_the_same_pixels_for_any_batch_threads_and_backend(tiny_weights: Any, coded: Any, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     r, pictures = coded
     want = md5(pictures)
-    for backend in ("int8", "float32"):
+    for backend in ("fused", "int8", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
         for threads in (1, 2):
             codec = load_codec(tiny_weights, "cpu", threads)
@@ -144,7 +144,7 @@ def test_frames_side_by_side_give_the_same_bytes(tiny_codec: Any, one_thread: No
 def test_the_same_bytes_for_any_threads_and_backend(tiny_weights: Any, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     clip = moving(100, 70, 4)
     bodies = set()
-    for backend, threads in (("int8", 1), ("int8", 2), ("float32", 1)):
+    for backend, threads in (("int8", 1), ("int8", 2), ("fused", 1), ("fused", 2), ("float32", 1)):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
         bodies.add(encoded(load_codec(tiny_weights, "cpu", threads), clip).body)
     assert len(bodies) == 1

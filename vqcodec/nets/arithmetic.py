@@ -18,22 +18,23 @@ import torch
 FLOATS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 _GAIN = 1.25  # processors have bfloat16 at twice the speed of float32 and more, or emulate it: noise of the clock is far from both
 _SHAPE = (256, 128, 256)  # of the product that is timed
-_ROUNDS = 5
-_HOPELESS = 4.0  # times slower than the best: not timed again
+_ROUNDS, _LEAST = 8, 3
+_HOPELESS = 4.0  # times slower than the best after the least of rounds: not timed again
 
 
 def best_times(candidates: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Seconds of each, the least of a few rounds in turn, so that what else the machine does meets all alike."""
+    """Processor seconds of each on one thread, the least of some rounds in turn, so that what else the machine does changes no choice."""
     best = dict.fromkeys(candidates, math.inf)
-    for run in candidates.values():
-        run()  # what libraries prepare when they are first called
-    for _ in range(_ROUNDS):
-        for name, run in candidates.items():
-            if best[name] < math.inf and best[name] > _HOPELESS * min(best.values()):
-                continue
-            begin = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - begin)
+    with one_thread():
+        for run in candidates.values():
+            run()  # what libraries prepare when they are first called
+        for i in range(_ROUNDS):
+            for name, run in candidates.items():
+                if i >= _LEAST and best[name] > _HOPELESS * min(best.values()):
+                    continue
+                begin = time.thread_time()
+                run()
+                best[name] = min(best[name], time.thread_time() - begin)
     return best
 
 

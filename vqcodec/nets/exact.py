@@ -5,9 +5,10 @@ int32 accumulator, ``acc = x @ w + bias``; it is requantised by one IEEE-754 bin
 (ties to even), and clamped. Nothing is fused, no transcendental function is used, and every |acc| of an int8 product is below
 2^24 for the worst input (checked when a layer is made), so that the float32-carried backend gives the same integers.
 
-Backends: ``int8`` (torch._int_mm and compiled kernels, CPU) and ``float32`` (integers carried in float32 by plain torch operations;
-any device). Both are checked against known vectors before use: some CPUs and libraries saturate in int8 products. Of those that are right
-the fastest one is taken: where there are no instructions for it, torch._int_mm is a plain loop.
+Backends: ``fused`` (products of our own with what follows them in their store, CPU: :mod:`vqcodec.nets.product`), ``int8`` (torch._int_mm and
+compiled kernels, CPU) and ``float32`` (integers carried in float32 by plain torch operations; any device). All are checked against known vectors
+before use: some CPUs and libraries saturate in int8 products. Of those that are right the fastest one is taken: where there are no instructions
+for it, torch._int_mm is a plain loop.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
@@ -23,7 +25,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError, VqvError, WeightsError
+from . import product as kernels
 from .arithmetic import best_times
+from .product import Packed
 
 EXACT_LIMIT = 1 << 24  # below this every integer is a float32
 _F = np.float32
@@ -118,7 +122,41 @@ def _k_depthwise(x, w, bias, scale, out):
 # --- backends ----------------------------------------------------------------------------------------------------------------
 
 
-class Int8Backend:
+class Stepwise:
+    """Layers as a product and what follows it, one after the other, each a pass over memory."""
+
+    if TYPE_CHECKING:
+
+        def mm(self, x: Tensor, w: Tensor) -> Tensor: ...
+        def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor: ...
+        def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor: ...
+        def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor: ...
+        def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def product8(self, x: Tensor, layer: ExactLinear, leaky: bool) -> Tensor:
+        """x (M, K) int8 -> (M, N) int8."""
+        return self.requant8(self.mm(x, layer.w), *layer.row(0), leaky)
+
+    def product8_each(self, x: Tensor, layer: ExactLinear) -> list[Tensor]:
+        """One product, requantised by each row of the layer."""
+        acc = self.mm(x, layer.w)
+        return [self.requant8(acc, *layer.row(k), False) for k in range(layer.rows)]
+
+    def product16(self, x: Tensor, layer: ExactLinear, q: int) -> Tensor:
+        """x (M, K) int8 -> (M, N) int16."""
+        return self.requant16(self.mm(x, layer.w), *layer.row(q))
+
+    def product_add(self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor) -> Tensor:
+        """Add the requantised product of x (M, K) int8 to trunk (M, N) int16, and give the int8 copy under ``scale8``."""
+        return self.add(self.mm(x, layer.w), *layer.row(q), trunk, scale8)
+
+    def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
+        """Product with an activation of 15 bits, t (M, K) int16 times scale, as 128 * hi + lo -> (M, N) int16."""
+        hi, lo = self.split(t, scale)
+        return self.requant16(self.mm(hi, layer.w) * 128 + self.mm(lo, layer.w), *layer.row(q))
+
+
+class Int8Backend(Stepwise):
     """CPU: torch._int_mm with compiled element-wise kernels."""
 
     name = "int8"
@@ -158,7 +196,47 @@ class Int8Backend:
         return out
 
 
-class Float32Backend:
+class FusedBackend(Int8Backend):
+    """CPU: products of our own; what follows them is done while their sums are in the cache."""
+
+    name = "fused"
+
+    def mm(self, x: Tensor, w: Tensor) -> Tensor:
+        packed, out = Packed.of(w.numpy()), torch.empty((x.shape[0], w.shape[1]), dtype=torch.int32)
+        kernels.shared(kernels.product, x.contiguous().numpy(), packed.words, packed.less, out.numpy())
+        return out
+
+    def product8(self, x: Tensor, layer: ExactLinear, leaky: bool) -> Tensor:
+        out = torch.empty((1, x.shape[0], layer.w.shape[1]), dtype=torch.int8)
+        kernels.shared(kernels.product8, x.contiguous().numpy(), layer.packed.words, layer.lessened[:1], layer.scale.numpy()[:1], leaky, out.numpy())
+        return out[0]
+
+    def product8_each(self, x: Tensor, layer: ExactLinear) -> list[Tensor]:
+        out = torch.empty((layer.rows, x.shape[0], layer.w.shape[1]), dtype=torch.int8)
+        bias, scale = np.broadcast_to(layer.lessened, (layer.rows, out.shape[2])), np.broadcast_to(layer.scale.numpy(), (layer.rows, out.shape[2]))
+        kernels.shared(kernels.product8, x.contiguous().numpy(), layer.packed.words, np.ascontiguousarray(bias), np.ascontiguousarray(scale), False, out.numpy())
+        return list(out)
+
+    def product16(self, x: Tensor, layer: ExactLinear, q: int) -> Tensor:
+        out = torch.empty((x.shape[0], layer.w.shape[1]), dtype=torch.int16)
+        bias, scale = layer.arrays(q)
+        kernels.shared(kernels.product16, x.contiguous().numpy(), layer.packed.words, bias, scale, out.numpy())
+        return out
+
+    def product_add(self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor) -> Tensor:
+        out = torch.empty(trunk.shape, dtype=torch.int8)
+        bias, scale = layer.arrays(q)
+        kernels.shared(kernels.product_add, x.contiguous().numpy(), layer.packed.words, bias, scale, trunk.numpy(), scale8.numpy(), out.numpy())
+        return out
+
+    def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
+        out = torch.empty((t.shape[0], layer.w.shape[1]), dtype=torch.int16)
+        bias, by = (a.numpy() for a in layer.row(q))
+        kernels.shared(kernels.wide16, t.contiguous().numpy(), scale.numpy(), layer.packed.pairs, bias, by, out.numpy())
+        return out
+
+
+class Float32Backend(Stepwise):
     """Any device: integers carried in float32 (exact below 2^24) and plain torch operations."""
 
     name = "float32"
@@ -206,7 +284,7 @@ class Float32Backend:
         return self.requant8(acc, bias, scale, False)
 
 
-Backend = Int8Backend | Float32Backend
+Backend = FusedBackend | Int8Backend | Float32Backend
 
 
 def self_test(b: Backend) -> bool:
@@ -228,7 +306,33 @@ def self_test(b: Backend) -> bool:
         ref = np.rint(np.clip(v, -127, 127)).astype(np.int8)
         if not np.array_equal(ref, b.requant8(t(want.astype(np.int32)), t(bias), t(scale), True).cpu().numpy()):
             return False
+        if not _layers(b, rng, t, x, w, bias, scale):
+            return False
     return _rounds(b, rng, t)
+
+
+def _layers(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tensor], x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> bool:
+    """Whole layers: a product with what follows it."""
+    layer = ExactLinear(t(w), t(np.stack([bias, -bias])), t(np.stack([scale, scale * 3])))
+    k, n = w.shape
+    trunk, s8, given = rng.integers(-32767, 32768, (len(x), n)).astype(np.int16), np.full(n, 1 / 256, np.float32), np.full(k, 1 / 4, np.float32)
+    wide = rng.choice(np.array([-32767, 32767, 999], np.int16), (len(x), k))
+    acc = x.astype(np.int64) @ w
+    scaled = lambda q, a: (a + (-bias if q else bias)).astype(np.float32) * (scale * np.float32(3) if q else scale)
+    clip = lambda v, top: np.rint(np.clip(v, -top, top))
+    v0 = scaled(0, acc)
+    total = np.clip(trunk + clip(scaled(1, acc), 32767), -32767, 32767)
+    summed = t(trunk.copy())
+    both = b.product8_each(t(x), layer)
+    pairs = [
+        (b.product8(t(x), layer, True), clip(np.where(v0 >= 0, v0, v0 * np.float32(0.125)), 127)),
+        *((both[q], clip(scaled(q, acc), 127)) for q in (0, 1)),
+        (b.product16(t(x), layer, 1), clip(scaled(1, acc), 32767)),
+        (b.product_add(t(x), layer, 1, summed, t(s8)), clip(total.astype(np.float32) * s8, 127)),
+        (summed, total),
+        (b.wide16(t(wide), t(given), layer, 0), clip(scaled(0, clip(wide * given, 16000).astype(np.int64) @ w), 32767)),
+    ]
+    return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
 
 
 def _rounds(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tensor]) -> bool:
@@ -259,49 +363,52 @@ def _rounds(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tens
 _times: dict[str, float] = {}  # of the CPU's backends, once they are known
 
 
-def _fastest(backends: list[Backend]) -> Backend:
-    """Which one is fastest at a product of the size that a small picture's nets have."""
-    m, k, n = 480, 112, 112
-    x, w = torch.ones((m, k), dtype=torch.int8), torch.ones((k, n), dtype=torch.int8)
-    bias, scale = torch.zeros(n, dtype=torch.int32), torch.full((n,), 0.5)
-    product = lambda b: b.requant8(b.mm(x, w), bias, scale, True)
+def _by_speed(backends: list[Backend]) -> list[Backend]:
+    """The fastest first, at layers of each kind, of the size that a small picture's nets have."""
+    m, n = 480, 112
+    x, trunk, ones = torch.ones((m, n), dtype=torch.int8), torch.zeros((m, n), dtype=torch.int16), torch.ones(n)
+    layer = ExactLinear(torch.ones((n, n), dtype=torch.int8), torch.zeros((1, n), dtype=torch.int32), torch.full((1, n), 0.5))
+
+    def layers(b: Backend) -> None:
+        b.product_add(b.product8(x, layer, True), layer, 0, trunk, ones)
+        b.wide16(trunk, ones, layer, 0)
+
     if any(b.name not in _times for b in backends):
         with torch.inference_mode():
-            _times.update(best_times({b.name: partial(product, b) for b in backends}))
-    return min(backends, key=lambda b: _times[b.name])
+            _times.update(best_times({b.name: partial(layers, b) for b in backends}))
+    return sorted(backends, key=lambda b: _times[b.name])
+
+
+BACKENDS = (FusedBackend.name, Int8Backend.name, Float32Backend.name)
 
 
 def _forced() -> str:
     forced = os.environ.get("VQCODEC_BACKEND", "")
-    if forced not in ("", "int8", "float32"):
-        raise UsageError(f"VQCODEC_BACKEND={forced!r}: use int8 or float32")
+    if forced not in ("", *BACKENDS):
+        raise UsageError(f"VQCODEC_BACKEND={forced!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
     return forced
 
 
 def chosen_device(device: str = "auto") -> str:
     """The device that ``auto`` stands for."""
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() and _forced() in ("", "float32") else "cpu"
+    return device if device != "auto" else "cuda" if torch.cuda.is_available() and _forced() in ("", Float32Backend.name) else "cpu"
 
 
 def choose_backend(device: str = "auto") -> Backend:
-    """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; VQCODEC_BACKEND=int8|float32 forces one. It has passed its self-test."""
+    """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; VQCODEC_BACKEND=fused|int8|float32 forces one. It has passed its self-test."""
     forced, device = _forced(), chosen_device(device)
-    if forced == "int8" and device != "cpu":
-        raise UsageError(f"VQCODEC_BACKEND=int8 runs on the CPU only, not on device {device}")
-    options: list[Backend] = []
-    right: list[Backend] = []
-    if device == "cpu" and forced != "float32":
-        options.append(Int8Backend())
-    if forced != "int8":
-        options.append(Float32Backend(device))
+    if forced and forced != Float32Backend.name and device != "cpu":
+        raise UsageError(f"VQCODEC_BACKEND={forced} runs on the CPU only, not on device {device}")
+    options: list[Backend] = [Float32Backend(device)] if device != "cpu" else [FusedBackend(), Int8Backend(), Float32Backend()]
+    options = [b for b in options if forced in ("", b.name)]
+    if len(options) > 1:
+        options = _by_speed(options)
     for b in options:
         try:
             if self_test(b):
-                right.append(b)
+                return b
         except (RuntimeError, AssertionError, NotImplementedError) as exc:  # what torch raises for a device that isn't there
             raise UsageError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
-    if right:
-        return right[0] if len(right) == 1 else _fastest(right)
     raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test: use another --device, and report it")
 
 
@@ -337,9 +444,27 @@ class ExactLinear:
         check_exact(name, w, bias, scale)
         return cls(w.to(device), bias.to(device), scale.to(device))
 
+    @property
+    def rows(self) -> int:
+        return max(self.bias.shape[0], self.scale.shape[0])
+
     def row(self, q: int) -> tuple[Tensor, Tensor]:
         k = q if self.bias.shape[0] > 1 else 0
-        return self.bias[k], self.scale[k if self.scale.shape[0] > 1 else 0]
+        return self.bias[k], self.scale[q if self.scale.shape[0] > 1 else 0]
+
+    @cached_property
+    def packed(self) -> Packed:
+        """The weights as the fused products read them."""
+        return Packed.of(self.w.numpy())
+
+    @cached_property
+    def lessened(self) -> np.ndarray:
+        """The bias of those products."""
+        return self.bias.numpy() - self.packed.less
+
+    def arrays(self, q: int) -> tuple[np.ndarray, np.ndarray]:
+        """The row of ``lessened`` and of the scale."""
+        return self.lessened[q if len(self.lessened) > 1 else 0], self.row(q)[1].numpy()
 
 
 class ExactBlock:
@@ -354,8 +479,8 @@ class ExactBlock:
 
     def __call__(self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor) -> Tensor:
         """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the copy under ``s_next``."""
-        u = b.requant8(b.mm(x8, self.w1.w), *self.w1.row(0), True)
+        u = b.product8(x8, self.w1, True)
         u = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale).reshape(u.shape)
-        x8 = b.add(b.mm(u, self.w2.w), *self.w2.row(0), trunk, self.s_mid)
-        u = b.requant8(b.mm(x8, self.w3.w), *self.w3.row(0), True)
-        return b.add(b.mm(u, self.w4.w), *self.w4.row(0), trunk, s_next)
+        x8 = b.product_add(u, self.w2, 0, trunk, self.s_mid)
+        u = b.product8(x8, self.w3, True)
+        return b.product_add(u, self.w4, 0, trunk, s_next)

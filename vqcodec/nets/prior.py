@@ -18,10 +18,10 @@ class PriorStep:
         self.mean, self.scale = ExactLinear.load(d, name + ".mean", device), ExactLinear.load(d, name + ".scale", device)
 
     def __call__(self, b: Backend, x8: Tensor, q: int, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-        trunk = b.requant16(b.mm(x8, self.first.w), *self.first.row(q))
+        trunk = b.product16(x8, self.first, q)
         t = self.block(b, trunk, b.quant8(trunk, self.block.s_in), shape, self.s_out)
-        mean = b.requant16(b.mm(t, self.mean.w), *self.mean.row(0))
-        cls = b.requant16(b.mm(t, self.scale.w), *self.scale.row(0))
+        mean = b.product16(t, self.mean, 0)
+        cls = b.product16(t, self.scale, 0)
         return mean, (cls.clamp(-CLASS_ZERO, CLASSES - 1 - CLASS_ZERO) + CLASS_ZERO).to(torch.uint8)
 
 
@@ -48,20 +48,14 @@ class Prior:
         b, s = self.b, self.s
         n, h, w, _ = z.shape
         x = b.quant8(z.reshape(-1, s.hyper), self.s_z)
-        acc = b.mm(x, self.up.w)
-        outs = []
-        for k in range(2):  # one product, two requantisations
-            up = b.requant8(acc, self.up.bias[k], self.up.scale[k], False)
-            outs.append(shuffle(up.reshape(n, h, w, -1), 4))
+        outs = [shuffle(up.reshape(n, h, w, -1), 4) for up in b.product8_each(x, self.up)]
         if s.inter:
             assert pred8 is not None
             h8, w8 = pred8.shape[1:3]
-            trunk = b.requant16(b.mm(pred8.reshape(-1, 96), self.cx_first.w), *self.cx_first.row(0))
+            trunk = b.product16(pred8.reshape(-1, 96), self.cx_first, 0)
             t = self.cx_block(b, trunk, b.quant8(trunk, self.cx_block.s_in), (n, h8, w8), self.s_cx)
             t = unshuffle(t.reshape(n, h8, w8, -1), 2)
-            acc = b.mm(t.reshape(-1, t.shape[-1]), self.cx_last.w)
-            for k in range(2):
-                c = b.requant8(acc, self.cx_last.bias[k], self.cx_last.scale[k], False)
+            for k, c in enumerate(b.product8_each(t.reshape(-1, t.shape[-1]), self.cx_last)):
                 outs[k] = torch.cat([outs[k], c.reshape(n, h8 // 2, w8 // 2, -1)], -1)
         return outs[0], outs[1]
 

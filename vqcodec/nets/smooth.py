@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .exact import ExactLinear, Stepwise
 from .layers import SLOPE
 from .synthesis import Synthesis
 
@@ -31,7 +32,7 @@ class _Product(torch.autograd.Function):
         return ctx.multiply(g, ctx.w.T), None, None
 
 
-class SmoothBackend:
+class SmoothBackend(Stepwise):
     """The operations of :mod:`vqcodec.nets.exact` on floats: same scales and nearly the same limits, nothing rounded to integers."""
 
     name = "smooth"
@@ -69,9 +70,8 @@ class SmoothBackend:
     def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
         return (t.float() * scale).clamp(-127, 127)
 
-    def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        v = (t * scale).clamp(-16000, 16000)
-        return v / 128, torch.zeros_like(v[:1])
+    def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
+        return self.requant16(self.mm((t * scale).clamp(-16000, 16000), layer.w), *layer.row(q))
 
     def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
         c = x.shape[-1]

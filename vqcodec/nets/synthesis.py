@@ -26,29 +26,24 @@ class Synthesis:
         self.s_end16, self.s_end = torch.ones_like(self.s_up), torch.ones_like(self.s_last)
         self.last = ExactLinear.load(d, "synthesis.last", dev)
 
-    def _wide(self, t: Tensor, scale: Tensor, layer: ExactLinear) -> Tensor:
-        """Product with an activation of 15 bits, as 128 * hi + lo."""
-        hi, lo = self.b.split(t, scale)
-        return self.b.mm(hi, layer.w) * 128 + self.b.mm(lo, layer.w)
-
     def __call__(self, y: Tensor, pred8: Tensor | None, q: int) -> Tensor:
         """y (N, H/16, W/16, M) int16 sixteenths, pred8 (N, H/8, W/8, 96) int8 or None -> residual (N, H/8, W/8, 96) int16."""
         b = self.b
         n, h, w, m = y.shape
-        trunk = b.requant16(self._wide(y.reshape(-1, m), self.s_y[q], self.first), *self.first.row(q))
+        trunk = b.wide16(y.reshape(-1, m), self.s_y[q], self.first, q)
         self.block16(b, trunk, b.quant8(trunk, self.block16.s_in), (n, h, w), self.s_end16)
-        t = b.requant16(self._wide(trunk, self.s_up, self.up), *self.up.row(0))
+        t = b.wide16(trunk, self.s_up, self.up, 0)
         trunk = shuffle(t.reshape(n, h, w, -1), 2).reshape(n * h * w * 4, -1).contiguous()
         s_in = self.blocks8[0].s_in
         if self.s.inter:
             assert pred8 is not None
-            x = b.add(b.mm(pred8.reshape(-1, 96), self.pred.w), *self.pred.row(q), trunk, s_in)
+            x = b.product_add(pred8.reshape(-1, 96), self.pred, q, trunk, s_in)
         else:
             x = b.quant8(trunk, s_in)
         shape = (n, h * 2, w * 2)
         for i, block in enumerate(self.blocks8):
             x = block(b, trunk, x, shape, self.blocks8[i + 1].s_in if i + 1 < len(self.blocks8) else self.s_end)
-        out = b.requant16(self._wide(trunk, self.s_last, self.last), *self.last.row(0))
+        out = b.wide16(trunk, self.s_last, self.last, 0)
         return out.reshape(n, h * 2, w * 2, 96)
 
 
