@@ -17,7 +17,8 @@ from clips import header
 from fakes import fake_network  # noqa: F401
 from media import Sound, make
 
-from vqcodec import container, tracks
+import vqcodec
+from vqcodec import container, joining, tracks
 from vqcodec.cli import main
 from vqcodec.container import COMPRESSED, ContainerWriter, GopPayload
 from vqcodec.encoder import encode
@@ -98,7 +99,7 @@ def opened(data: bytes, limits: Limits | None = None) -> ContainerReader:
 
 
 def file_of(*packets: TrackPacket, gops: int = 1, seconds: int = 2) -> bytes:
-    """A file of GOPs of two pictures, and packets in their order, each before the GOP of its time."""
+    """A file of GOPs of two pictures, and packets, each before the GOP of its time."""
     f = io.BytesIO()
     w = ContainerWriter(f, header(8, 8))
     out, left = TrackWriter(w), list(packets)
@@ -132,7 +133,8 @@ def sound(at: float) -> TrackPacket:
 def test_what_shrinks_is_compressed_and_the_rest_is_not() -> None:
     noise = random.Random(1).randbytes(1000)
     font = Track(0, "attachment", "", Fraction(1), sample=TEXT)
-    held = [font, replace(font, number=1, sample=noise), replace(font, number=2, sample=bytes(5 << 20))]
+    held = [font, replace(font, number=1, sample=noise)]
+    held.append(replace(font, number=2, sample=bytes(5 << 20)))
     f = io.BytesIO()
     w = ContainerWriter(f, header(8, 8))
     out = TrackWriter(w)
@@ -201,7 +203,7 @@ def collected(data: bytes) -> list[tuple[int, container.Extra]]:
 
 
 def test_collected_texts_come_in_step_with_the_sound() -> None:
-    """They lie further back in the file than the sound of their time, and are given in its order."""
+    """They lie further back in the file than the sound of their time; they are given with it."""
     packets = sorted(
         [text(t + 0.5) for t in range(0, 100, 3)] + [sound(t) for t in range(100)],
         key=lambda p: float((p.time or 0) * (SOUND if p.track else SUBTITLE).time_base),
@@ -263,7 +265,7 @@ def test_hostile_times_are_given_all_the_same() -> None:
 
 @pytest.mark.usefixtures("fake_network")
 def test_files_that_encode_writes(tmp_path: Path) -> None:
-    """Attachment, description of the subtitles and the texts themselves; they come out as they were."""
+    """Attachment, description of the subtitles and the texts come out as they were."""
     source = make(
         tmp_path / "in.mkv",
         frames=50,
@@ -289,3 +291,22 @@ def test_files_that_encode_writes(tmp_path: Path) -> None:
         want_packets = [astuple(p) for p in stored.packets() if p.track == number]
         assert [tuple(p) for p in packets.get(number, [])] == want_packets
     assert len(found) == len(stored.tracks) == 3 and len(packets) == 2
+
+
+def test_join_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts of joined parts are compressed anew, and the limit holds for each part."""
+    data = file_of(*(text(t) for t in range(100)), gops=50)
+    size = sum(len(opened(data).read_extra(i)) for i, _ in collected(data))
+    for name in ("a.vqv", "b.vqv"):
+        (tmp_path / name).write_bytes(data)
+    parts = [str(tmp_path / name) for name in ("a.vqv", "b.vqv")]
+    monkeypatch.setattr(joining, "MAX_DECOMPRESSED", size)
+    vqcodec.join(parts, tmp_path / "both.vqv")
+    both = (tmp_path / "both.vqv").read_bytes()
+    assert {e.compressed for _, e in collected(both)} == {True}
+    stored = StoredTracks(opened(both))
+    assert len(list(stored.packets())) == 200 and not stored.damage
+    monkeypatch.setattr(joining, "MAX_DECOMPRESSED", size - 1)
+    with pytest.raises(LimitError, match="when decompressed"):
+        vqcodec.join(parts, tmp_path / "more.vqv")
+    assert not (tmp_path / "more.vqv").exists()

@@ -12,12 +12,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 
-from .container import ContainerWriter, StreamHeader
+from .container import MAX_PAYLOAD, ContainerWriter, StreamHeader
 from .decoder import frame_step, open_reader
 from .errors import DamageError, UsageError
 from .files import atomic_output, check_output
 from .scan import ContainerReader
-from .tracks import COLLECTED, DESCRIPTION, PACKETS, TRACK, Chapter, Description, StoredTracks, Track, TrackWriter, get_packets
+from .tracks import (
+    COLLECTED,
+    DESCRIPTION,
+    MAX_DECOMPRESSED,
+    PACKETS,
+    TRACK,
+    Chapter,
+    Description,
+    StoredTracks,
+    Track,
+    TrackWriter,
+    get_packets,
+)
 
 
 @dataclass
@@ -78,17 +90,25 @@ class _Tracks:
 
     def __init__(self, writer: ContainerWriter) -> None:
         self._writer, self._out, self._written = writer, TrackWriter(writer), set[int]()
+        self._room = MAX_DECOMPRESSED
+
+    def begin(self) -> None:
+        """Say that another part follows."""
+        self._room = MAX_DECOMPRESSED
 
     def copy(self, reader: ContainerReader, tracks: dict[int, Track], at: int, until: int, shift: Fraction) -> int:
         """Copy what is stored with frames up to ``until``, ``shift`` seconds later, from the extra ``at`` of a part on; the number of the first one left."""
         while at < len(reader.extras) and reader.extras[at].first_frame <= until:
-            extra, payload = reader.extras[at], reader.read_extra(at)
+            extra = reader.extras[at]
+            records = extra.type in (PACKETS, COLLECTED)
+            payload = reader.read_extra(at, self._room if records else MAX_PAYLOAD)
             if extra.type == TRACK:
                 track = Track.from_bytes(payload, extra.offset)
                 if track.number not in self._written:
                     self._out.add(track)
                 self._written.add(track.number)
-            elif extra.type in (PACKETS, COLLECTED):
+            elif records:
+                self._room -= len(payload) if extra.compressed else 0
                 for p in get_packets(payload, extra.offset):
                     if p.track in tracks:
                         self._out.packet(p.shifted(-round(shift / tracks[p.track].time_base)))
@@ -156,6 +176,7 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
             with ExitStack() as stack:
                 reader = open_reader(stack, path)
                 at, later = 0, shift * first.time_base
+                tracks.begin()
                 before: int | None = None
                 try:
                     for i, entry in enumerate(reader.gops):

@@ -14,7 +14,7 @@ SIDE_DATA, DECODED, DISPLAYED = 8, 4, 2
 
 def content(kind: int, payload: bytes) -> tuple[int, bytes]:
     """Type and payload of a packet as if it were not compressed."""
-    if not 0xC0 <= kind <= 0xC4:
+    if kind < 0xC0:
         return kind, payload
     r = Bytes(payload)
     demand(r.take(4) == bytes.fromhex("28 B5 2F FD"), "no zstd frame")
