@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .joining import join as join
     from .reader import VideoReader as VideoReader
     from .reader import open as open
+    from .sampling import Estimate as Estimate
+    from .sampling import estimate as estimate
     from .tensors import Planes as Planes
     from .tokens import FrameTokens as FrameTokens
     from .tokens import TokenSequence as TokenSequence
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _LATER = {
     "decoder": ("DecodeReport", "VerifyReport", "decode", "verify"),
     "encoder": ("EncodeReport", "encode"),
+    "sampling": ("Estimate", "estimate"),
     "tensors": ("Planes",),
     "inspection": ("info",),
     "joining": ("JoinReport", "join"),
@@ -52,6 +55,7 @@ __all__ = [
     "DecodeReport",
     "EncodeOptions",
     "EncodeReport",
+    "Estimate",
     "Frame",
     "FrameBatch",
     "FrameTokens",
@@ -76,6 +80,7 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "estimate",
     "info",
     "join",
     "open",

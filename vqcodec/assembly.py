@@ -28,6 +28,7 @@ class EncodeReport:
     height: int = 0
     seconds_video: float = 0.0
     seconds: float = 0.0
+    start_seconds: float = 0.0  # of these, before the first frame was there to be coded
     sse: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     corrupt: int = 0  # frames of the source that were damaged or missing
     resumed: int = 0  # frames taken over from the encode that was gone on with

@@ -225,6 +225,7 @@ def encode(
         stats = stack.enter_context(atomic_output(options.stats, overwrite)) if options.stats else None
         ahead = stack.enter_context(closing(read_ahead(source, interrupt=interrupt)))
         first = next(ahead, None)
+        report.start_seconds = time.monotonic() - begin
         if first is None:
             raise UsageError(f"{src_path}: no frame lies within the chosen times: -ss is behind its end, or nothing is left by -t or -to")
         frames = chain([first], ahead)

@@ -19,7 +19,24 @@ from .decode import decode, decode_options
 from .encode import encode, encode_options
 from .shared import CLUSTER, TALK, command, connect, finish, progress, rare, resources, say, warn
 
-_OWN = {"paths", "input_", "output", "overwrite", "progress_mode", "verbose", "quiet", "log_file", "help_all", "jobs", "resume", "stats", "scheduler", "resource", "format_"}
+_OWN = {
+    "paths",
+    "input_",
+    "output",
+    "overwrite",
+    "progress_mode",
+    "verbose",
+    "quiet",
+    "log_file",
+    "help_all",
+    "jobs",
+    "resume",
+    "stats",
+    "scheduler",
+    "resource",
+    "format_",
+    "estimate",
+}
 _ENCODE = [p for p in encode.params if p.name not in _OWN]
 _DECODE = [p for p in decode.params if p.name not in _OWN]
 _NAMES = {option: {p.name for p in params} for option, params in (("encode", _ENCODE), ("decode", _DECODE))}

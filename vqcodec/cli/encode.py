@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -15,6 +15,7 @@ from ..files import check_output
 from ..options import MAX_GOP, EncodeOptions, parse_amount, parse_gop, parse_rate
 from ..pipes import check_coded, check_source, check_target
 from ..progress import clock, size
+from . import messages
 from .shared import (
     ARITHMETICS,
     CLUSTER,
@@ -130,6 +131,11 @@ def encode_options(
 @CLUSTER
 @rare("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")
 @rare("--stats", metavar="FILE", type=click.Path(), help="Write a line of JSON for each frame.")
+@rare(
+    "--estimate",
+    is_flag=True,
+    help="Write nothing, but tell about what size, PSNR and time it would take, from a few stretches.",
+)
 @STRICT
 @TALK
 def encode(
@@ -143,11 +149,17 @@ def encode(
     resource: tuple[str, ...],
     resume: bool,
     stats: str | None,
+    estimate: bool,
     progress_mode: str,
     quiet: bool,
     **given: Any,
 ) -> int:
     """Encode a video file to .vqv."""
+    if estimate:
+        if resume or stats or scheduler:
+            raise UsageError("--estimate writes nothing: leave out --resume, --stats and --scheduler")
+        options = replace(encode_options(quiet=quiet, **given), jobs=jobs)
+        return _estimate(paths, input_, output, options, weights, progress_mode, quiet)
     src, dst = in_out(paths, input_, output, ".vqv")
     options = replace(encode_options(quiet=quiet, **given), jobs=jobs, resume=resume, stats=stats)
     needed = resources(resource)
@@ -214,3 +226,27 @@ def encode(
     if report.missed:
         say(f"vqcodec: warning: {dst}: {report.missed}")
     return DamageError.exit_code if report.corrupt or report.lost else TargetError.exit_code if report.missed else 0
+
+
+def _estimate(
+    paths: tuple[str, ...],
+    input_: str | None,
+    output: str | None,
+    options: EncodeOptions,
+    weights: str | None,
+    progress_mode: str,
+    quiet: bool,
+) -> int:
+    """What an encode with these options would give; an output that is named is left alone."""
+    named = len(paths) + (input_ is not None) + (output is not None)
+    src, _ = in_out(paths, input_, "-" if named == 1 else output, ".vqv")
+    from ..sampling import estimate as run
+
+    with progress(progress_mode, quiet) as shown:
+        made = run(src, options, weights=weights, progress=shown)
+    finish({"command": "estimate", "input": src, "share": made.share} | asdict(made))
+    share = f", {100 * made.share:.1f} % of the source" if made.share else ""
+    spread = f" ({made.psnr_worst:.2f} to {made.psnr_best:.2f})" if made.stretches > 1 else ""
+    of = f"{made.stretches} stretches, {made.sampled_frames} of {made.frames} frames"
+    messages.show(f"{src}: about {size(made.bytes)}{share}, PSNR {made.psnr:.2f} dB{spread}, {clock(made.seconds)} to encode on this machine; from {of}")
+    return 0
