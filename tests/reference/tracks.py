@@ -1,4 +1,4 @@
-"""Section Tracks and metadata, of an undamaged file: contents of compressed packets, tracks and their packets."""
+"""Sections Tracks and metadata, and Compressed packets, of an undamaged file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Chunks of training pairs: named arrays in one file, .npz in a zstd frame.
 
-Pictures and predictions get 1.7 times smaller (chains 2.2) for 6 ms of writing and 1 ms of reading a
-MB; the Deflate of ``np.savez_compressed`` gets no further and takes six times as long.
+Pictures and predictions get 1.7 times smaller (chains 2.2) for 6 ms of writing and 1 ms of reading
+a MB; the Deflate of ``np.savez_compressed`` gets no further and takes six times as long.
 """
 
 from __future__ import annotations
