@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, BinaryIO
 
+from .captions import as_packets, as_track
 from .container import ContainerWriter, GopPayload, StreamHeader
 from .metrics import psnr_yuv
 from .options import EncodeOptions
@@ -100,11 +102,14 @@ class Extras:
             self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
         self._description, too_long = self._description.fitted()
         self._lost = [*source.lost, *too_long]
+        self._captions = [] if "subtitle" in options.tracks.without else source.captions
+        self._told = 0  # of these, how many are stored
         self._end = Fraction(0)  # of the last GOP written, in seconds on the clock of the source
         start = self._shift * self._base if options.start is not None else None
         self.source = None
         if path is not None:
             self.source = TrackSource(path, source.index, options.tracks, start, source.jumps, options.playlists)
+        self._number = 0 if self.source is None else self.source.next_number  # of the captions
 
     @property
     def lost(self) -> list[str]:
@@ -115,18 +120,33 @@ class Extras:
         if self._description:
             writer.extra(DESCRIPTION, self._description.to_bytes(), small=True)
         self._writer, self._out = writer, TrackWriter(writer)
+        if self._captions:
+            self._out.add(as_track(self._number, self._base))
 
     def write(self, end: int) -> None:
         """Store packets up to the end of the GOP that is written next, in ticks."""
         self._end = (end + self._shift) * self._base
         if self.source is not None:
             self.source.write(self._out, self._end)
+        self._tell(end)
+        self._out.flush(self._end)
+
+    def _tell(self, end: int | None) -> None:
+        """Store the captions of pictures before ``end`` in ticks; None: all that are left."""
+        due = len(self._captions)
+        if end is not None:
+            due = bisect_left(self._captions, (end, b""), self._told)
+        for packet in as_packets(self._number, self._captions[self._told : due]):
+            self._out.packet(packet)
+        self._told = due
 
     def finish(self, whole: bool) -> None:
         """Store what is left: of the ``whole`` source, or up to the end of the last GOP where only
         a stretch was asked for; then what was lost."""
         if self.source is not None:
             self.source.finish(self._out, None if whole and not self._ends else self._end)
+        if whole:
+            self._tell(None)
         self._out.flush()
         if self.lost:
             self._writer.extra(REMARKS, remarks_to_bytes(self.lost), small=True)

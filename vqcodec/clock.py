@@ -7,6 +7,7 @@ are read apart from them, follow by the places in the file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -22,6 +23,15 @@ class Jump(NamedTuple):
 
     position: int
     later: Fraction
+
+
+_SEAM = 1 << 18  # bytes around a jump where packets of either part may be incomplete
+
+
+def at_seam(position: int | None, jumps: Sequence[Jump]) -> bool:
+    """Whether a place of the file is where parts were put together: what is torn there was cut, and
+    counters begin anew."""
+    return position is not None and any(abs(position - j.position) < _SEAM for j in jumps)
 
 
 def _move(packet: Any, later: Fraction) -> None:
@@ -83,3 +93,43 @@ class TrackClock:
             self._last = said
         if self._passed:
             _move(packet, self._jumps[self._passed - 1].later)
+
+
+class BestEffort:
+    """FFmpeg's best_effort_timestamp: times of display, or of decoding where those are wrong.
+
+    Files without times of display (.avi) give each packet its time of decoding; then times of
+    frames fall where pictures were reordered. ``faulty_pts``: that is known beforehand.
+    """
+
+    def __init__(self, faulty_pts: bool = False) -> None:
+        self._faulty_pts, self._faulty_dts = int(faulty_pts), 0
+        self._last_pts = self._last_dts = -math.inf
+        self._guess: int | None = None
+        self._apart = 0  # ticks from one guess to the next
+
+    def guess(self, pts: int | None, dts: int | None) -> int | None:
+        """The time of the next frame in the order of display."""
+        if dts is not None:
+            self._faulty_dts += dts <= self._last_dts
+            self._last_dts = dts
+        elif pts is not None:
+            self._last_dts = pts
+        if pts is not None:
+            self._faulty_pts += pts <= self._last_pts
+            self._last_pts = pts
+        elif dts is not None:
+            self._last_pts = dts
+        right = self._faulty_pts <= self._faulty_dts
+        found = pts if right and pts is not None else dts
+        if found is None and pts is not None and self._guess is not None:
+            found = self._guess + self._apart  # the last frames come without a time of decoding
+        if found is not None and self._guess is not None:
+            self._apart = found - self._guess
+        self._guess = found
+        return found
+
+    def rewind(self) -> None:
+        """The frames seen so far come again; which times are wrong is known by now."""
+        self._last_pts = self._last_dts = -math.inf
+        self._guess = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -389,11 +389,12 @@ def _decode(
             "pix_fmt": options.pix_fmt,
             "format": options.format,
         }
+        uneven = options.rate is None and _is_uneven(reader)
         sink: VideoSink | PictureFiles
         if as_pictures:
             sink = PictureFiles(dst, header, overwrite)
         else:
-            sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, **choice)  # type: ignore[arg-type]
+            sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, uneven=uneven, **choice)  # type: ignore[arg-type]
         stack.callback(sink.abort)
         known = len(stored.damage)
         for pts, duration, picture in shown:
@@ -414,6 +415,19 @@ def _decode(
             raise DamageError(f"{src}: {stored.damage[0]}")
     report.seconds = time.monotonic() - begin
     return report
+
+
+def _is_uneven(reader: ContainerReader) -> bool:
+    """Whether frames are not at equal distances, by the first and the last of them."""
+    for i in {0, len(reader.gops) - 1}:
+        try:
+            pts = reader.read_gop(i).pts
+        except DamageError:
+            continue
+        apart = {b - a for a, b in pairwise(pts)}
+        if apart and 2 * max(apart) > 3 * min(apart):
+            return True
+    return False
 
 
 def _check_maps(src: str, options: DecodeOptions, stored: StoredTracks) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -16,7 +17,8 @@ import av.error
 from av.packet import PacketSideData, PktSideDataT
 from av.stream import Discard, Disposition
 
-from .clock import Jump, TrackClock
+from .captions import is_captions
+from .clock import JUMPING, Jump, TrackClock, at_seam
 from .container import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
 from .errors import DamageError, InputError, OutputError
 from .inputs import SAMPLE_FORMATS, open_sample, open_source, open_written
@@ -198,6 +200,7 @@ class TrackSource:
         self._numbers: dict[int, int] = {}  # by the stream's index in the file
         self._clocks: dict[int, TrackClock] = {}
         self._sounding: set[int] = set()  # streams of sound that gave a frame
+        self._doubtful: Counter[int] = Counter()  # damaged packets of sound, by stream
         self._known: dict[int, bool] = {}  # whether a stream that had packets could be described
         self._held: dict[int, list[Any]] = {}  # packets of those that could not be described yet
         self._ended: set[int] = set()  # streams that have passed the end of the stretch
@@ -218,8 +221,8 @@ class TrackSource:
             self._kinds[kind] = position + 1
             if not matched.keeps(kind, position, stream.index):
                 stream.discard = Discard.all
-            elif len(self._numbers) == MAX_TRACKS:
-                self.lost.append(f"stream {stream.index} is left out: there are more than {MAX_TRACKS}")
+            elif len(self._numbers) == MAX_TRACKS - 1:  # one is for captions
+                self.lost.append(f"stream {stream.index} is left out: there are more than {MAX_TRACKS - 1}")
             else:
                 self._numbers[stream.index] = len(self._numbers)
                 (self._attachments if kind == "attachment" else self._streams).append(stream)
@@ -228,6 +231,11 @@ class TrackSource:
         self.timed = len(self._streams)
         self._packets = self._demux() if self._streams else iter(())
         self._next: Any = None
+
+    @property
+    def next_number(self) -> int:
+        """A number that no track has."""
+        return len(self._numbers)
 
     def _demux(self) -> Iterator[Any]:
         if self._start is not None:
@@ -262,7 +270,6 @@ class TrackSource:
                 break
             self._next = None
             self._store(out, packet)
-        out.flush(limit)
 
     def finish(self, out: TrackWriter, limit: Fraction | None) -> None:
         """Store what is left; with a ``limit`` in seconds, what begins before it.
@@ -282,7 +289,11 @@ class TrackSource:
                 self._store(out, packet)
         for index in list(self._held):
             self._describe(out, index, _last_resort)
-        out.flush()
+        # recordings end in the middle of a frame, as they begin
+        torn = self._container.format.name in JUMPING
+        for index, count in self._doubtful.items():
+            self.corrupt += count - (torn and index in self._sounding)
+        self._doubtful.clear()
 
     def _attach_all(self, out: TrackWriter) -> None:
         for stream in self._attachments:
@@ -337,11 +348,26 @@ class TrackSource:
         stored = self._range(self._convert(packet, self._numbers[stream.index]), stream)
         if stored is None:
             return
-        self.corrupt += stored.corrupt or not self._decodes(packet)
+        self._count(packet, stored.corrupt)
         if len(stored.data) + sum(len(d) for _, d in stored.side) > _LONGEST_PACKET:
             self.lost.append(f"a packet of stream {stream.index} has {len(stored.data)} bytes and is left out")
             return
         out.packet(stored)
+
+    def _count(self, packet: Any, corrupt: bool) -> None:
+        """Count a packet that is damaged. Of sound, it counts once sound came before and behind it:
+        a recording may begin and end in the middle of a frame."""
+        index = packet.stream.index
+        before, sound = index in self._sounding, self._decodes(packet)
+        if packet.stream.type != "audio":
+            self.corrupt += corrupt
+        elif at_seam(packet.pos, self._jumps):
+            return
+        elif corrupt or not sound:
+            self._doubtful[index] += 1
+        elif index in self._sounding:
+            doubted = self._doubtful.pop(index, 0)
+            self.corrupt += doubted if before else 0
 
     def _decodes(self, packet: Any) -> bool:
         """Whether a packet of sound can be decoded; it is copied as it is, but a damaged source shall be noticed."""
@@ -353,9 +379,10 @@ class TrackSource:
         except (av.error.FFmpegError, ValueError):
             # the first packets of a cut stream may lack what they refer to
             return stream.index not in self._sounding
-        if frames:
+        sound = not any(frame.is_corrupt for frame in frames)
+        if frames and sound:
             self._sounding.add(stream.index)
-        return not any(frame.is_corrupt for frame in frames)
+        return sound or stream.index not in self._sounding
 
     @staticmethod
     def _convert(p: Any, number: int) -> TrackPacket:
@@ -417,14 +444,16 @@ class TrackMuxer:
         self._strict = not container.format.flags & _NONSTRICT
         self._waves: list[bytes] = []  # of streams that are renamed at the end
         self._open: list[Any] = []  # samples, which the streams refer to
+        self.captions: Track | None = None  # of the pictures, which their writer puts into them
         kinds: dict[str, int] = {"video": 1}
         matched = choice.matcher()
         for track in sorted(tracks, key=lambda t: t.number):
             position = kinds.get(track.kind, 0)
             kinds[track.kind] = position + 1
             if matched.keeps(track.kind, position, track.number + 1):
-                reason = self._add(track)
-                if reason:
+                if is_captions(track):
+                    self.captions = track
+                elif reason := self._add(track):
                     self.notes.append(f"{track} is left out: {reason}")
         self.notes += matched.unused()
 

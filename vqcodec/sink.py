@@ -15,14 +15,16 @@ import numpy as np
 from av.stream import Disposition
 
 from . import siting
+from .captions import Captions, can_insert, insert
 from .container import StreamHeader
 from .errors import OutputError, RefusedError, UsageError
+from .fields import CONTAINERS, Y4M, codes_fields, filters, is_told
 from .options import MAX_RATE, TrackChoice
 from .picture import Picture
 from .pipes import PIPE, suffix_of
 from .remux import MAX_TAGS, TrackFeed, TrackMuxer, file_tags, mp4_flags, picture_tags
 from .ticks import MAX_SECONDS, BeyondError, encoder_base, length, ticks
-from .tracks import Chapter, Description, StoredTracks, clip_chapters
+from .tracks import FIELD_ORDERS, Chapter, Description, StoredTracks, clip_chapters
 from .trial import FAILED, cannot_write, takes
 
 # picture codec by suffix where none is asked for; "" writes the planes by hand
@@ -61,6 +63,8 @@ _Y4M = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "gray": "mono"
 _Y4M |= {"yuv420p10le": "420p10 XYSCSS=420P10", "yuv422p10le": "422p10 XYSCSS=422P10", "yuv444p10le": "444p10 XYSCSS=444P10", "gray10le": "mono10 XYSCSS=MONO10"}
 _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 _MP4 = (".mp4", ".m4v", ".mov")
+# options that keep encoders from reordering pictures
+_IN_ORDER = {"libx264": {"bf": "0"}, "libx265": {"x265-params": "bframes=0"}}
 _HOLDS_SAR = {"libx264", "libx265", "mpeg4", "mpeg2video", "h264", "hevc"}
 _KINDS = {".mkv": "matroska", ".ts": "mpegts", ".m4v": "ipod"}  # muxers that are not called as their suffix
 _OF_OTHERS = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
@@ -207,7 +211,7 @@ class VideoSink:
 
     ``header`` gives size, time base, rate, aspect ratio, rotation and colour; ``ten_bit`` the depth of the pictures; ``extras`` tags and
     tracks; ``pix_fmt`` another pixel format ("source": that of the source). For the path ``-``, y4m or what ``format`` names goes to ``file``.
-    ``notes`` holds remarks for the user. Raises UsageError for impossible combinations, OutputError on failure.
+    ``uneven``: frames are not at equal distances. ``notes`` holds remarks for the user. Raises UsageError for impossible combinations, OutputError on failure.
     """
 
     def __init__(
@@ -223,6 +227,7 @@ class VideoSink:
         pix_fmt: str | None = None,
         file: BinaryIO | None = None,
         format: str | None = None,
+        uneven: bool = False,
     ) -> None:
         self.path = str(path)
         self.header = header
@@ -236,7 +241,14 @@ class VideoSink:
         self._delay = 0  # ticks
         self._last: int | None = None  # time on the encoder's clock
         self._uneven = False
-        self._sar: Any = None
+        self._filters: Any = None
+        self._captions: Captions | None = None
+        self._cued: dict[int, bytes] = {}  # captions of pictures that are being coded, by their times
+        self._first_tick = 0
+        self._held: Any = None  # the last coded picture
+        self._lengths: dict[int, int] = {}  # how long pictures that are being coded are shown, by their times
+        self._offset: int | None = None  # from decoding to display of the first picture, in ticks
+        self._shown = (0, 0)  # time and duration of the last picture
         self.frames = 0
         self.codec, note = choose_codec(path, header.width, header.height, vcodec, format)
         self._notes = [note] if note else []
@@ -250,6 +262,9 @@ class VideoSink:
         if self.path == PIPE and self._suffix == ".mkv" and vcodec is None and plain:
             self.codec = "rawvideo"
         self.quality = quality_of(self.codec, vcodec_opts or {})
+        # with pictures that are reordered .mp4 cannot say when the last one ends, unless all are as
+        # long; the distances of its times of decoding add up to something else
+        self._in_order = uneven and self._suffix in _MP4
         try:
             if self.codec:
                 self._open_without(dict(vcodec_opts or {}), threads, file)
@@ -276,8 +291,9 @@ class VideoSink:
             rate = Fraction(25)
         aspect = f"{sar.numerator}:{sar.denominator}" if sar else "0:0"
         tag = siting.Y4M.get(h.chroma_location, _Y4M[self._format]) if self._format == "yuv420p" else _Y4M[self._format]
+        fields = Y4M.get(self._description.field_order, "p")
         colour = {1: " XCOLORRANGE=LIMITED", 2: " XCOLORRANGE=FULL"}.get(h.range, "")
-        return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} Ip A{aspect} C{tag}{colour}\n".encode()
+        return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} I{fields} A{aspect} C{tag}{colour}\n".encode()
 
     @property
     def notes(self) -> list[str]:
@@ -356,6 +372,12 @@ class VideoSink:
                 self._notes.append(f"{self.codec} cannot write the HDR data (mastering display, content light level)")
             for key, value in (hdr or {}).items():
                 opts[key] = ":".join(filter(None, (defaults.get(key), value, opts.get(key))))
+        if self._in_order:
+            for key, value in _IN_ORDER.get(self.codec, {}).items():
+                defaults[key] = ":".join(filter(None, (defaults.get(key), value)))
+        order = description.field_order
+        if order and codes_fields(self.codec, h.height) and "flags" not in opts:
+            defaults["flags"] = "+ildct+ilme"
         stream: Any = self._container.add_stream(self.codec, rate=rate, options=defaults | opts)
         self._stream = stream
         stream.width, stream.height, stream.pix_fmt = h.width, h.height, self._format
@@ -364,12 +386,19 @@ class VideoSink:
         if h.sar:
             context.sample_aspect_ratio = h.sar
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = h.primaries, h.transfer, self._matrix, h.range
+        chain = filters(order)
+        if order:
+            context.field_order = CONTAINERS[order]
+            if not is_told(self.codec, self._suffix, h.height):
+                name = FIELD_ORDERS[order]
+                self._notes.append(f"{self._suffix} with {self.codec} does not say that the pictures are interlaced ({name})")
         if h.sar and self._suffix in (".mkv", ".webm") and self.codec not in _HOLDS_SAR:
             # PyAV doesn't tell Matroska's muxer of it, so it must lie in the coded pictures
             if self.codec == "ffv1":
-                self._sar = self._sar_filter(h.sar)
+                chain.append(("setsar", f"{h.sar.numerator}/{h.sar.denominator}"))
             elif h.sar != 1:
                 self._notes.append(f"{self.codec} in {self._suffix} holds no aspect ratio: that of the pictures, {h.sar}, is lost")
+        self._filters = self._graph(chain)
         if threads:
             context.thread_count = threads
         if description.matrix is not None:
@@ -390,15 +419,75 @@ class VideoSink:
         tracks = extras.stored.tracks.values()
         to_pipe = self.path == PIPE
         self._muxer = TrackMuxer(self._container, self._suffix, tracks, extras.choice, to_pipe)
+        self._captions = self._stored_captions(extras)
         self._feed = TrackFeed(self._muxer, extras.stored.packets(extras.first_frame), extras.start)
 
-    def _sar_filter(self, sar: Fraction) -> Any:
-        """A filter that tells each frame its aspect ratio."""
+    def _stored_captions(self, extras: Extras) -> Captions | None:
+        """Those that go into the pictures of the output."""
+        track = None if self._muxer is None else self._muxer.captions
+        if track is None:
+            return None
+        if not can_insert(self.codec) or track.time_base != self.header.time_base:
+            why = "pictures at another rate" if can_insert(self.codec) else self.codec
+            self._notes.append(f"the captions in the pictures are left out: {why} cannot hold them")
+            return None
+        self._first_tick = round(extras.start / track.time_base)
+        return Captions(extras.stored, track, extras.first_frame)
+
+    def _encode(self, time: int, frame: Any) -> None:
+        """Encode the frame of a time in the file, and mux what comes of it."""
+        if self._captions is not None and (data := self._captions.of(time + self._first_tick)):
+            self._cued[frame.pts] = data
+        if self.frames:
+            self._lengths[self._shown[0]] = frame.pts - self._shown[0]
+        self._shown = frame.pts, frame.duration or 0
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: list[Any]) -> None:
+        """Mux coded pictures, with the captions that belong to them."""
+        for packet in packets:
+            if self._offset is None and packet.pts is not None and packet.dts is not None:
+                self._offset = packet.pts - packet.dts
+            if data := self._cued.pop(packet.pts, b""):
+                packet = insert(packet, self.codec, data)
+            if self._held is not None:
+                self._mux_timed(self._held)
+            self._held = packet
+
+    def _flush(self) -> None:
+        """Mux what the encoder still has, with how long the last picture is shown."""
+        pts, duration = self._shown
+        self._lengths[pts] = duration
+        self._mux(self._stream.encode(None))
+        packet, self._held = self._held, None
+        if packet is None:
+            return
+        if duration and self._suffix in _MP4 and packet.pts != pts and packet.dts is not None:
+            # it is shown before the last one, but .mp4 adds up the distances of times of decoding
+            self._lengths[packet.pts] = max(1, pts + duration - (self._offset or 0) - packet.dts)
+        self._mux_timed(packet)
+
+    def _mux_timed(self, packet: Any) -> None:
+        """Mux a packet with how long its picture is shown, of which encoders know the mean only."""
+        if shown := self._lengths.pop(packet.pts, 0):
+            packet.duration = shown
+        self._container.mux(packet)
+
+    def _graph(self, chain: list[tuple[str, str]]) -> Any:
+        """Filters that tell each frame what it is."""
+        if not chain:
+            return None
         graph = av.filter.Graph()
-        source = graph.add_buffer(width=self.header.width, height=self.header.height, format=av.VideoFormat(self._format), time_base=self.header.time_base)
-        tell, end = graph.add("setsar", f"{sar.numerator}/{sar.denominator}"), graph.add("buffersink")
-        source.link_to(tell)
-        tell.link_to(end)
+        last: Any = graph.add_buffer(
+            width=self.header.width,
+            height=self.header.height,
+            format=av.VideoFormat(self._format),
+            time_base=self._base,
+        )
+        for name, options in (*chain, ("buffersink", "")):
+            step = graph.add(name, options)
+            last.link_to(step)
+            last = step
         graph.configure()
         return graph
 
@@ -433,7 +522,7 @@ class VideoSink:
             else:
                 if self._feed is not None:
                     self._feed.until(pts * h.time_base)
-                self._container.mux(self._stream.encode(self._frame(pts, picture, duration)))
+                self._encode(pts - self._delay, self._frame(pts, picture, duration))
         except BrokenPipeError:
             raise
         except FAILED as exc:
@@ -477,9 +566,9 @@ class VideoSink:
         if duration := length(duration, h.time_base):
             frame.duration = length(round(duration * h.time_base / self._base), self._base)
         frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = h.primaries, h.transfer, self._matrix, h.range
-        if self._sar is not None:
-            self._sar.push(frame)
-            frame = self._sar.pull()
+        if self._filters is not None:
+            self._filters.push(frame)
+            frame = self._filters.pull()
         return frame
 
     def close(self, end: int | None = None) -> None:
@@ -493,7 +582,7 @@ class VideoSink:
                 elif self._feed is not None and end is not None:
                     self._feed.finish((end + self._delay) * self.header.time_base)
                 if self.frames:
-                    self._container.mux(self._stream.encode(None))
+                    self._flush()
                 self._container.close()
                 if self._muxer is not None:
                     self._muxer.finish(self.path)

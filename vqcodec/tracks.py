@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
@@ -20,7 +20,8 @@ from .errors import DamageError, DamageLog, LimitError, VqvError
 from .scan import ContainerReader
 
 DESCRIPTION, TRACK, PACKETS, COLLECTED, REMARKS = 0x80, 0x81, 0x82, 0x83, 0x84
-PARAMETERS = "parameters"  # in the place of a kind of sample: codec parameters by themselves
+# in the place of a kind of sample: codec parameters by themselves, and captions of the pictures
+PARAMETERS, CAPTIONS = "parameters", "captions"
 KINDS = ("video", "audio", "data", "subtitle", "attachment")
 MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a track; attachments have the limit of a packet
 MAX_TRACKS = 1000
@@ -36,15 +37,8 @@ MAX_DECOMPRESSED = 256 << 20  # of the compressed packets of tracks of a file to
 SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
 _TOLD = 20  # tags that are named when they have to go
 _MATRIX, _MASTERING, _LIGHT, _FIELDS = 1, 2, 3, 4
-# FFmpeg's AVFieldOrder: which field is coded, and which is shown first
-TOP, BOTTOM = 2, 3
-FIELD_ORDERS = {
-    TOP: "top field first",
-    BOTTOM: "bottom field first",
-    4: "top field coded first, bottom field shown first",
-    5: "bottom field coded first, top field shown first",
-}
-MAX_FIELD_ORDER = 5
+TOP, BOTTOM = 2, 3  # the field that is shown first
+FIELD_ORDERS = {TOP: "top field first", BOTTOM: "bottom field first"}
 MAX_REMARKS = 1000
 _KEY, _PTS, _DTS, _SIDE, _CORRUPT = 1, 2, 4, 8, 16
 
@@ -128,7 +122,7 @@ class Description:
     matrix: tuple[int, ...] | None = None  # display matrix where it is more than a rotation by quarter turns
     mastering: Mastering | None = None
     light: tuple[int, int] | None = None  # content light level: maximum, average of a frame, in cd/m2
-    field_order: int = 0  # of interlaced pictures: FFmpeg's AVFieldOrder, 2 to 5; 0: progressive
+    field_order: int = 0  # TOP or BOTTOM of interlaced pictures; 0: not interlaced, or not known
 
     def __bool__(self) -> bool:
         return self != Description()
@@ -210,7 +204,7 @@ class Description:
             mastering = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2))
         light = struct.unpack("<2I", side[_LIGHT]) if _LIGHT in side else None
         fields = side.get(_FIELDS, b"\0")[0]
-        if fields > MAX_FIELD_ORDER:
+        if fields and fields not in FIELD_ORDERS:
             raise r.error(f"field order {fields}")
         matrix = struct.unpack("<9i", side[_MATRIX]) if _MATRIX in side else None
         return cls(
@@ -522,10 +516,14 @@ class StoredTracks:
             except VqvError as exc:
                 self.damage.note(str(exc))
 
-    def packets(self, first_frame: int = 0) -> Iterator[TrackPacket]:
+    def packets(self, first_frame: int = 0, only: Collection[int] | None = None) -> Iterator[TrackPacket]:
         """Packets by their times, those of a track in the order of the file, from those stored with
-        the frame of that number on."""
+        the frame of that number on. Packets of others may be left out where ``only`` some tracks
+        are wanted."""
         room = MAX_DECOMPRESSED
+        kinds = {True, False}
+        if only is not None:
+            kinds = {t.kind in COLLECTED_KINDS for n, t in self.tracks.items() if n in only}
 
         def stored(kind: int) -> Iterator[tuple[float, TrackPacket]]:
             nonlocal room
@@ -546,7 +544,8 @@ class StoredTracks:
                     self.damage.note(str(exc))
 
         # collected packets lie further back in the file than the sound of their time
-        for _, packet in heapq.merge(stored(COLLECTED), stored(PACKETS), key=lambda item: item[0]):
+        rows = [stored(COLLECTED if collected else PACKETS) for collected in kinds]
+        for _, packet in heapq.merge(*rows, key=lambda item: item[0]):
             yield packet
 
 

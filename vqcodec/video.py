@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 import av
@@ -15,16 +18,18 @@ import numpy as np
 from av.stream import Disposition
 
 from . import siting
-from .clock import Jump
+from .clock import JUMPING, BestEffort, Jump, PictureClock, at_seam
 from .colour import Colour
 from .container import MAX_FRACTION
 from .errors import InputError, LimitError, UsageError
+from .fields import field_order
 from .files import check_input
 from .inputs import open_source, open_stream
 from .options import Limits, Time
 from .picture import Picture
 from .pipes import CountedPipe
 from .remux import describe
+from .side_data import CAPTIONS, LIGHT, MASTERING, MATRIX, Losses, side_data
 from .sink import VideoSink
 from .structure import broken_at
 from .tracks import Description, Mastering
@@ -34,8 +39,7 @@ __all__ = ["Picture", "VideoSink", "VideoSource"]
 # demuxers that take any text for a video of a terminal
 _NOT_VIDEO = {"ansi", "bintext", "xbin", "idf"}
 _DIRECT = {"yuv420p": np.uint8, "yuvj420p": np.uint8, "yuva420p": np.uint8, "yuv420p10le": np.uint16, "yuva420p10le": np.uint16}
-_SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
-_DYNAMIC = {"DYNAMIC_HDR_PLUS", "DOVI_RPU_BUFFER", "DOVI_METADATA", "DYNAMIC_HDR_VIVID"}
+_SEEN_AHEAD = 8  # frames among which it shows whether times of display are those of decoding
 _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 _FULL = 2
 
@@ -85,7 +89,8 @@ class VideoSource:
     primaries, transfer, matrix, range, chroma_location (FFmpeg's numbers), bit_depth (of the source), ten_bit (of the
     pictures given), total (estimated frames or None), index (of the stream in the file), description (tags, chapters, HDR data), notes
     (sentences on what is converted); while and after iterating: decoded, corrupt (frames damaged or missing), warnings (sentences),
-    shift (what was taken off the times), stop (the end asked for, in seconds on the clock of the file, or None); after iterating: following
+    shift (what was taken off the times), captions (times and bytes of those that lie in the pictures), jumps (of the clock of the file), lost (sentences on what cannot
+    be kept), stop (the end asked for, in seconds on the clock of the file, or None); after iterating: following
     (time of the frame behind the last one given, None at the end of the file).
 
     8-bit 4:2:0 passes untouched; other formats are converted to 4:2:0 of 8 bits, or of 10 bits when they have more.
@@ -115,7 +120,11 @@ class VideoSource:
         self._forced, self._colour = rate, colour or Colour()
         self._limits = limits or Limits()
         self.decoded = self.corrupt = self._repaired = self._numbered = 0
-        self._bad_packets = self._bad_frames = self._missing = 0
+        self._missing = 0
+        # places in the file of packets that are damaged, and that gave damaged frames
+        self._bad_packets: list[int | None] = []
+        self._bad_frames: list[int | None] = []
+        self._place: int | None = None
         self.warnings: list[str] = []
         self.lost: list[str] = []
         self.jumps: list[Jump] = []
@@ -126,13 +135,14 @@ class VideoSource:
         if pipe is None and os.path.getsize(self.path) == 0:
             raise InputError(f"{self.name}: the file is empty")
         self.following: int | None = None
+        self.captions: list[tuple[int, bytes]] = []
+        self._losses, self._transparent = Losses(), False
         self._open()
-        self._frames = self._seek_and_decode()
-        self._first = next(self._frames, None)
-        if self._first is None:
+        self._chosen = self._choose()
+        self._first = next(self._chosen, None)
+        if self._any is None:
             self.close()
             raise InputError(f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks")
-        self._describe(self._first)
 
     def _open(self) -> None:
         try:
@@ -150,6 +160,9 @@ class VideoSource:
         if not streams:
             self.close()
             raise InputError(f"{self.name}: no video stream")
+        if streams[0].disposition & Disposition.attached_pic and self._container.streams.audio:
+            self.close()
+            raise InputError(f"{self.name}: no video: sound with a cover picture")
         self._stream = streams[0]
         self.index = self._stream.index  # the stream must not be asked once the file is closed
         context = self._stream.codec_context
@@ -173,7 +186,10 @@ class VideoSource:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames as they come; damage is counted, not raised."""
-        packets = self._container.demux(self._stream)
+        packets, clock = self._container.demux(self._stream), None
+        if self._container.format.name in JUMPING and self._forced is None:
+            clock = PictureClock(self._step * self.time_base)
+            self.jumps = clock.jumps
         while True:
             try:
                 packet = next(packets)
@@ -183,7 +199,11 @@ class VideoSource:
                 self.corrupt += 1
                 self.warnings.append("the file cannot be read to its end")
                 return
-            self._bad_packets += packet.is_corrupt
+            self._place = packet.pos or self._place
+            if packet.is_corrupt:
+                self._bad_packets.append(self._place)
+            if clock is not None and packet.size:
+                clock.straighten(packet)
             try:
                 yield from packet.decode()
             except (av.error.FFmpegError, ValueError):
@@ -206,7 +226,7 @@ class VideoSource:
             except (av.error.FFmpegError, OSError):
                 pass
             self.close()
-            self.corrupt = self._bad_packets = 0
+            self.corrupt, self._bad_packets = 0, []
             self._open()
         yield from self._decode()
 
@@ -235,13 +255,28 @@ class VideoSource:
         self.description = self._description(frame, converted)
         if converted:
             self.notes.append(f"pictures of {fmt.name} are converted to {'yuv420p10le' if self.ten_bit else 'yuv420p'}")
-        elif fmt.name.startswith("yuva"):
-            self.notes.append("the transparency of the pictures is left out")
-        if any(data.type.name in _DYNAMIC for data in frame.side_data):  # type: ignore[attr-defined]
-            self.notes.append("dynamic HDR data (HDR10+, Dolby Vision) is left out")
+        self._alpha = "alpha" if any(c.is_alpha for c in fmt.components) else ""
+        if fmt.has_palette or self._stream.codec_context.name == "gif":
+            self._alpha = "perhaps"  # known by its pictures only
+        elif self._alpha or self._stream.metadata.get("alpha_mode") == "1":
+            self._see_through()
         if frame.interlaced_frame:
             self.warnings.append("the source is interlaced; fields are coded as they lie in the frames")
         self.total = self._estimate()
+
+    def _see_through(self) -> None:
+        self._transparent = True
+        self.notes.append("the transparency of the pictures is left out")
+
+    def _look(self, frame: av.VideoFrame, pts: int) -> None:
+        """Note what lies in a frame besides the picture."""
+        if self._alpha == "perhaps" and not self._transparent:
+            if (frame.reformat(format="bgra").to_ndarray()[..., 3] < 255).any():
+                self._see_through()
+        found = side_data(frame)
+        self._losses.see(found)
+        if CAPTIONS in found:
+            self.captions.append((pts, bytes(found[CAPTIONS])))
 
     def _retag(self) -> None:
         """Put the tags asked for in the place of the source's."""
@@ -256,8 +291,8 @@ class VideoSource:
 
     def _description(self, frame: av.VideoFrame, converted: bool) -> Description:
         """Tags, chapters and HDR data as the file has them."""
-        side: dict[str, bytes] = {data.type.name: bytes(data) for data in frame.side_data if data.type.name in _SIDE_DATA}  # type: ignore
-        matrix, mastering, light = (side.get(name, b"") for name in _SIDE_DATA)
+        side = side_data(frame)
+        matrix, mastering, light = (bytes(side[name]) if name in side else b"" for name in (MATRIX, MASTERING, LIGHT))
         changes: dict[str, Any] = {"pix_fmt": self._format_name if converted else ""}
         if len(matrix) == 36:
             numbers = struct.unpack("9i", matrix)
@@ -267,6 +302,7 @@ class VideoSource:
             changes["mastering"] = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20]), bool(n[21]))
         if len(light) == 8:
             changes["light"] = struct.unpack("2I", light)
+        changes["field_order"] = field_order(frame)
         made = replace(describe(self._container, self._stream), **changes)
         if self._forced is not None and made.chapters:
             self.notes.append("the chapters are left out: their times are not those of the pictures at another rate")
@@ -301,13 +337,18 @@ class VideoSource:
         return None if total is None else max(1, total)
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
-        if (frame.width, frame.height) != (self.width, self.height):
-            raise InputError(
-                f"{self.name}: the size changes from {self.width}x{self.height} to {frame.width}x{frame.height} after {self.decoded} frames: encode both parts apart (-t, -ss)"
-            )
+        size, new = (f"{w}x{h}" for w, h in ((self.width, self.height), (frame.width, frame.height)))
         name = frame.format.name
-        if name != self._format_name:
-            raise InputError(f"{self.name}: the pixel format changes from {self._format_name} to {name} after {self.decoded} frames: encode both parts apart (-t, -ss)")
+        if size != new or name != self._format_name:
+            what = f"the size changes from {size} to {new}"
+            if size == new:
+                what = f"the pixel format changes from {self._format_name} to {name}"
+            n = self.decoded - 1
+            # a point in time of many digits would miss its frame by rounding
+            rest = f"-ss {self._number}f"
+            if self._start is not None and self._start.seconds is not None:
+                rest = f"-ss {math.floor(self._seconds * 1_000_000) / 1_000_000:.6f}".rstrip("0")
+            raise InputError(f"{self.name}: {what} after {n} frames: encode the parts apart, the first with -t {n}f, what follows with {rest}")
         if name.startswith("gray") and name[4:] in ("", "9le", "10le", "12le", "14le", "16le"):
             # by hand, as swscale would take it for full range
             luma = _plane(frame.planes[0], np.uint16 if self.ten_bit else np.uint8)
@@ -327,22 +368,40 @@ class VideoSource:
             name = target
         return Picture(*(_plane(p, _DIRECT[name]) for p in frame.planes[:3]))
 
-    def __iter__(self) -> Iterator[tuple[int, Picture]]:
-        if self._first is None:
+    def _timed(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
+        """Frames with their times of display, as far as they have one."""
+        frames = self._seek_and_decode()
+        first = next(frames, None)
+        if first is None:
             return
-        frame: av.VideoFrame | None = self._first
-        self._first = None
+        ahead, reordered = [first], self._stream.codec_context.has_b_frames
+        times = BestEffort(reordered and self._container.format.name == "avi")
+        if reordered:
+            ahead += islice(frames, _SEEN_AHEAD)
+            for frame in ahead:
+                times.guess(frame.pts, frame.dts)
+            times.rewind()
+        for frame in chain(ahead, frames):
+            yield times.guess(frame.pts, frame.dts), frame
+
+    def _choose(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The chosen frames, on the clock that begins with the first one."""
         start, length = self._start or Time(frames=0), self._duration
         last: int | None = None
-        given: int | None = None
-        origin = self._stream.start_time if self._forced is None else 0
-        number, shift, stopped = 0, 0, False
+        given: tuple[int, int] | None = None  # time and length of the last one
+        behind: int | None = None
+        origin: int | None = None
+        self._any: av.VideoFrame | None = None
+        self._number, shift, stopped = 0, 0, False
         stop: Fraction | None = None
-        while frame is not None:
+        for best, frame in self._timed():
+            if self._any is None:
+                self._any = frame
+                origin = self._stream.start_time if self._forced is None else 0
+            pts = best if self._forced is None else self._number
             if length is not None and length.frames is not None and self.decoded >= length.frames:
-                stopped = True
+                stopped, behind = True, pts
                 break
-            pts = frame.pts if self._forced is None else number
             if pts is None:
                 pts = 0 if last is None else last + self._step
                 self._numbered += 1
@@ -353,42 +412,94 @@ class VideoSource:
                 self._missing += round((pts - last) / self._step) - 1
             last = pts
             origin = pts if origin is None else origin
-            self._end = (pts + (frame.duration if self._forced is None and frame.duration else self._step)) * self.time_base
-            seconds = (pts - origin) * self.time_base
-            if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
-                if not self.decoded:
+            own = self._length(frame)
+            self._end = (pts + (own or self._step)) * self.time_base
+            seconds = self._seconds = (pts - origin) * self.time_base
+            if seconds >= start.seconds if start.seconds is not None else self._number >= (start.frames or 0):
+                if given is None:
                     shift = self.shift = pts if self._start else 0
                     if length is not None and length.seconds is not None:
-                        stop = (start.seconds if start.seconds is not None else seconds) + length.seconds
+                        begin = seconds if start.seconds is None else start.seconds
+                        stop = begin + length.seconds
                         self.stop = stop + origin * self.time_base
                     elif length is not None:
                         self.stop = (pts + (length.frames or 0) * self._step) * self.time_base
+                    self._describe(frame)  # those before may be of another size
                 if stop is not None and seconds >= stop:
-                    stopped = True
+                    stopped, behind = True, pts
                     break
-                self._bad_frames += frame.is_corrupt
+                if frame.is_corrupt:
+                    self._bad_frames.append(self._place)
                 self.decoded += 1
-                yield pts - shift, self._picture(frame)
-                given = pts
-            number += 1
-            frame = next(self._frames, None)
-        behind = None if frame is None else frame.pts if self._forced is None else number
-        if behind is not None and given is not None and behind > given:
-            self.following = behind - shift
-        self._finish(stopped, origin or 0)
+                given = pts, own
+                yield pts - shift, frame
+            self._number += 1
+        if given is not None:
+            end = sum(given) if behind is None else behind
+            if not stopped and (declared := self._declared_end(*given)):
+                end = declared
+                self._end = end * self.time_base
+            if end > given[0]:
+                self.following = end - shift
+        if given is None and stop is None and self._any is not None:
+            self._describe(self._any)
+        if self._any is not None:
+            self._finish(stopped, origin or 0)
+
+    def _declared_end(self, last: int, length: int) -> int | None:
+        """Where the last frame ends by what Matroska says, which has no durations of frames; None
+        where its time and ``length`` say the same, or where the file is not as it was written."""
+        declared, whole = self._declared(), self._container.duration
+        matroska = "matroska" in self._container.format.name
+        if not matroska or not declared or not whole or self._forced is not None:
+            return None
+        end = round(declared / self.time_base)
+        if end <= last or abs(end - last - length) <= 2 or self.corrupt or self._pipe is not None:
+            return None
+        # a tag that was copied from a longer file says more than the file does
+        stale = declared > Fraction(whole, 1_000_000) + Fraction(1, 10)
+        return None if stale or self._broken else end
+
+    @cached_property
+    def _broken(self) -> list[int]:
+        """Where the file is not what its kind demands."""
+        return broken_at(self.path, self._container.format.name)
+
+    def _length(self, frame: av.VideoFrame) -> int:
+        """How long a frame is shown, 0 where that isn't known."""
+        if self._forced is not None or not frame.duration:
+            return 0
+        # with reordered pictures it is the distance to the next one in the file
+        reordered = self._stream.codec_context.has_b_frames
+        return 0 if reordered and 2 * frame.duration < self._step else frame.duration
+
+    def __iter__(self) -> Iterator[tuple[int, Picture]]:
+        if self._first is None:
+            return
+        first, self._first = self._first, None
+        for pts, frame in chain([first], self._chosen):
+            picture = self._picture(frame)
+            self._look(frame, pts)
+            yield pts, picture
 
     def _finish(self, stopped: bool, origin: int) -> None:
         """Compare what came with what the file declares."""
+        self.notes += self._losses.notes
+        self.lost += self._losses.lost
+        if self.jumps:
+            times = "once" if len(self.jumps) == 1 else f"{len(self.jumps)} times"
+            self.warnings.append(f"the clock of the file jumps {times}; all tracks were straightened")
         if self._numbered and self.decoded > 1:
             self.warnings.append(f"{self._numbered} frames had no time and were numbered by the frame rate")
         if self._repaired:
             self.warnings.append(f"{self._repaired} frames had a time not after the one before and were moved")
         # a damaged packet mostly shows as a damaged frame too
-        self.corrupt += max(self._bad_packets, self._bad_frames)
+        bad = (self._bad_packets, self._bad_frames)
+        self.corrupt += max(sum(not at_seam(p, self.jumps) for p in places) for places in bad)
         if not stopped:
             declared = self._declared()
             step = self._step * self.time_base
-            if declared and self._end is not None and self._forced is None:
+            if declared and self._end is not None and self._forced is None and not self.jumps:
                 # Matroska's durations are end times: they count from zero, not from the first picture
                 zero = 0 if "matroska" in self._container.format.name else origin * self.time_base
                 missing = zero + declared - self._end
@@ -399,7 +510,9 @@ class VideoSource:
             if self._cut_y4m():
                 self.corrupt += 1
                 self.warnings.append("the file ends within a frame")
-            broken = broken_at(self.path, self._container.format.name) if self._pipe is None and self._start is None else []
+            broken = self._broken if self._pipe is None and self._start is None else []
+            # where files were put together counters of packets begin anew
+            broken = [at for at in broken if not at_seam(at, self.jumps)]
             if broken:
                 self.corrupt = max(self.corrupt, 1, self._missing)
                 places = f"{len(broken)} places, the first at byte {broken[0]}" if len(broken) > 1 else f"byte {broken[0]}"

@@ -1,0 +1,77 @@
+"""What lies in coded pictures besides the pictures: which of it is kept, harmless, or left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from av.sidedata.sidedata import Type
+
+CAPTIONS = "A53_CC"
+MATRIX, MASTERING, LIGHT = "DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"
+_KEPT = {CAPTIONS, MATRIX, MASTERING, LIGHT}
+# hints for encoders, settings of the encoder that made the pictures, and what decoders have applied
+_HARMLESS = {
+    "DETECTION_BBOXES",
+    "FILM_GRAIN_PARAMS",
+    "GOP_TIMECODE",
+    "MOTION_VECTORS",
+    "REGIONS_OF_INTEREST",
+    "SEI_UNREGISTERED",
+    "VIDEO_ENC_PARAMS",
+    "VIDEO_HINT",
+}
+_HDR = "dynamic HDR data (HDR10+, Dolby Vision) is left out"
+# without these a player shows something else
+_LOST = {
+    "SPHERICAL": "360 degree metadata is left out: players will show the pictures flat",
+    "STEREO3D": "3D metadata is left out: players will show both views side by side, or one",
+}
+_LEFT_OUT = {
+    "AFD": "the active format description is left out",
+    "AMBIENT_VIEWING_ENVIRONMENT": "the ambient viewing environment is left out",
+    "DOVI_METADATA": _HDR,
+    "DOVI_RPU_BUFFER": _HDR,
+    "DYNAMIC_HDR_PLUS": _HDR,
+    "DYNAMIC_HDR_VIVID": _HDR,
+    "ICC_PROFILE": "the colour profile (ICC) is left out",
+    "PANSCAN": "pan and scan windows are left out",
+    "S12M_TIMECODE": "timecodes of the pictures are left out",
+    "29": "the pictures are one view of several (3D); the others are left out",
+    "30": "3D reference displays are left out",
+    "31": "EXIF data is left out",
+}
+
+
+def _unnamed(cls: Any, value: object) -> Any:
+    """A member for a kind that PyAV has no name for; without it no kind of the frame can be read."""
+    made = object.__new__(cls)
+    made._name_, made._value_ = str(value), value
+    return made
+
+
+Type._missing_ = classmethod(_unnamed)  # type: ignore[method-assign,assignment]
+
+
+def side_data(frame: Any) -> dict[str, Any]:
+    """Side data of a frame by the names of its kinds, or their numbers where they have none."""
+    return {data.type.name: data for data in frame.side_data}
+
+
+class Losses:
+    """What of the side data of pictures goes without being kept, told once for each kind."""
+
+    def __init__(self) -> None:
+        self._known = _KEPT | _HARMLESS
+        self.notes: list[str] = []
+        self.lost: list[str] = []
+
+    def see(self, names: Any) -> None:
+        """Side data that a frame has."""
+        for name in names:
+            if name not in self._known:
+                self._known.add(name)
+                told = self.lost if name in _LOST else self.notes
+                default = f"side data of the pictures ({name.lower()}) is left out"
+                text = _LOST.get(name) or _LEFT_OUT.get(name, default)
+                if text not in told:
+                    told.append(text)
