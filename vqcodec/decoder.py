@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 from .conceal import Gap, lost_gop_times
 from .container import GopPayload
 from .errors import DamageError, DamageLog, LimitError, RefusedError, UsageError, VqvError, WeightsError
 from .files import atomic_path
+from .given import DecodeChanges
 from .options import MAX_BATCH, DecodeOptions, Limits, Time, automatic_batch, changed
 from .picture import Picture
 from .pipes import PIPE, check_source, check_target, is_stream, source_path, target_file
@@ -294,7 +295,7 @@ def decode(
     weights: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: ProgressCallback | Meter | None = None,
-    **changes: Any,
+    **changes: Unpack[DecodeChanges],
 ) -> DecodeReport:
     """Decode a .vqv file to a video file of the kind of its suffix.
 

@@ -14,13 +14,14 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .assembly import EncodeReport, Extras
 from .bits import crc32
 from .container import StreamHeader
 from .errors import DamageError, UsageError
 from .files import atomic_output, check_output
+from .given import EncodeChanges
 from .interrupt import Interrupt
 from .journal import open_journal, tag
 from .options import EncodeOptions, changed
@@ -135,7 +136,7 @@ def encode(
     interrupt: Interrupt | None = None,
     cluster: Cluster | None = None,
     stream: ByteStream | None = None,
-    **changes: Any,
+    **changes: Unpack[EncodeChanges],
 ) -> EncodeReport:
     """Encode the first video stream of a file to a .vqv file, which appears under its name only when complete.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from . import container
+from . import container, given
 from .colour import Colour
 from .errors import UsageError
 from .rate import PRESETS
@@ -206,9 +207,62 @@ class _Matcher:
             raise UsageError(f"{name}: {missing[0]} (with ? behind it that is allowed)")
 
 
+def _instance(kind: type) -> Callable[[Any, str], Any]:
+    def check(value: Any, name: str) -> Any:
+        if not isinstance(value, kind):
+            raise UsageError(f"{name}: {value!r} is none, allowed are those of {kind.__name__}")
+        return value
+
+    return check
+
+
+# what makes the value of each option of what its caller gave
+_COMMON: dict[str, Callable[[Any, str], Any]] = {
+    "start": given.time,
+    "duration": given.time,
+    "threads": given.whole,
+    "batch": given.whole,
+    "device": given.text,
+    "strict": given.flag,
+    "tracks": given.tracks,
+    "rate": given.rate,
+}
+_OF_ENCODE: dict[str, Callable[[Any, str], Any]] = {
+    "crf": given.number,
+    "preset": given.text,
+    "gop": given.gop,
+    "stats": given.path,
+    "jobs": given.whole,
+    "resume": given.flag,
+    "colour": _instance(Colour),
+    "bitrate": given.amount,
+    "target_psnr": given.number,
+    "max_size": given.amount,
+    "playlists": given.flag,
+    "arithmetic": given.text,
+}
+_OF_DECODE: dict[str, Callable[[Any, str], Any]] = {
+    "vcodec": given.text,
+    "vcodec_opts": given.codec_options,
+    "limits": _instance(Limits),
+    "pix_fmt": given.text,
+    "format": given.text,
+}
+
+
+def _take(options: Any, forms: dict[str, Callable[[Any, str], Any]]) -> None:
+    """Bring the fields of frozen options into the form that they hold; None stays where it may."""
+    for f in fields(options):
+        value = getattr(options, f.name)
+        if value is not None or f.default is not None:
+            object.__setattr__(options, f.name, forms[f.name](value, f.name))
+
+
 @dataclass(frozen=True)
 class EncodeOptions:
-    """Options of encoding; UsageError with the allowed values when one is out of range."""
+    """Options of encoding; UsageError with the allowed values when one is out of range.
+
+    Values may also be texts as on the command line: ``bitrate="800k"``, ``start="1:02"``."""
 
     crf: float = 28
     preset: str = "medium"  # of PRESETS
@@ -232,6 +286,7 @@ class EncodeOptions:
     arithmetic: str = "auto"  # of the encoder's own nets, one of ARITHMETIC: what this processor is faster at
 
     def __post_init__(self) -> None:
+        _take(self, _COMMON | _OF_ENCODE)
         if self.preset not in PRESETS:
             raise UsageError(f"preset: {self.preset!r} is unknown, allowed are {', '.join(PRESETS)}")
         if not 0 <= self.crf <= MAX_CRF:
@@ -292,6 +347,7 @@ class DecodeOptions:
     format: str | None = None  # kind of the output by FFmpeg's name; None: by its suffix
 
     def __post_init__(self) -> None:
+        _take(self, _COMMON | _OF_DECODE)
         _check_common(self.threads, self.batch, self.device)
         _check_rate(self.rate)
 
@@ -299,7 +355,7 @@ class DecodeOptions:
 Options = TypeVar("Options", EncodeOptions, DecodeOptions)
 
 
-def changed(options: Options, changes: dict[str, Any]) -> Options:
+def changed(options: Options, changes: Mapping[str, Any]) -> Options:
     """The options with other values in some fields; UsageError for names that are none."""
     names = [f.name for f in fields(options)]
     for name in changes:

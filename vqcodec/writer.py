@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Unpack
 
 import av
 import numpy as np
@@ -22,6 +22,7 @@ from .colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, n
 from .container import MAX_FRACTION
 from .encoder import encode
 from .errors import UsageError, VqvError
+from .given import EncodeChanges
 from .options import EncodeOptions, changed, parse_rate
 from .picture import Picture, chroma_size
 from .pipes import check_target
@@ -92,7 +93,7 @@ class Writer:
         color_matrix: str | None = None,
         color_range: str | None = None,
         chroma_location: str | None = None,
-        **changes: Any,
+        **changes: Unpack[EncodeChanges],
     ) -> None:
         self.path = os.fspath(path)
         self.report: EncodeReport | None = None
