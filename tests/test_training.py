@@ -24,7 +24,7 @@ from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.picture import Picture
 from vqcodec.rate import RateParameters
-from vqcodec.training import chunks, codebooks, pairs, refit, synthetic
+from vqcodec.training import check, chunks, codebooks, pairs, refit, synthetic
 from vqcodec.training.data import Crops, pack, read_clip, unpack
 from vqcodec.training.encodes import encode_stretches
 from vqcodec.training.grow import grow
@@ -153,6 +153,8 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     assert list((folder / "pairs").glob("p*.npz.zst")) and list((folder / "pairs").glob("c*.npz.zst"))
     log = (folder / "train.log").read_text()
     assert "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
+    last = log.splitlines()[-1]
+    assert "held-out clips (1): " in last and "against the model that came with the program" in last
     codec = load_codec(out, "cpu", 1)
     assert codec.intra.shape == NetShape(inter=False, **SIZES) and f"model {codec.model_id.hex()}" in log
 
@@ -516,3 +518,72 @@ def test_chunks_of_pairs_are_compressed_and_plain_ones_are_read(tmp_path: Path) 
         for got, name in zip((*picture, *prediction), ("y", "c", "py", "pc"), strict=True):
             want = arrays[f"0_{name}"]
             assert got.dtype == want.dtype and np.array_equal(got, want)
+
+
+# --- what a newcomer meets
+
+
+def recipe(folder: Path, text: str, clips: int = 0, size: tuple[int, int] = (80, 64)) -> Path:
+    (folder / "clips").mkdir()
+    for i in range(clips):
+        write(folder / "clips" / f"c{i}.y4m", header(*size), moving(*size, 2, i))
+    return config(folder, text)
+
+
+def test_a_recipe_is_checked_before_its_first_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that would end a later stage: crops too large, an output that is there, packages."""
+    out = tmp_path / "x.safetensors"
+    export = f'[[stage]]\nkind = "export"\nout = "{out}"\n'
+    pairs_ = '[[stage]]\nkind = "pairs"\n'
+    path = recipe(tmp_path, '[data]\nclips = "clips"\n' + STAGE + pairs_ + export, clips=2, size=(160, 130))
+    assert main(["train", str(path)]) == 3
+    assert "at least 192 samples wide and high: crop = 128 in [data]" in capsys.readouterr().err
+    path = config(tmp_path, '[data]\nclips = "clips"\ncrop = 128\n' + STAGE + pairs_ + export)
+    out.write_bytes(b"mine")
+    for extra in ([], ["--resume"], ["--dry-run"]):
+        assert main(["train", str(path), *extra]) == 5
+        assert "exists already (-y overwrites it)" in capsys.readouterr().err
+    assert main(["train", str(path), "--dry-run", "-y"]) == 0
+    said = capsys.readouterr().out
+    assert "1 clips to train on, 1 of them large enough for crops of 128; 1 held out: c1" in said
+    assert "stage 0 intra: 10 min" in said and "0.3 hours in all" in said
+    assert not (tmp_path / "runs").exists() and out.read_bytes() == b"mine"
+    found = check.find_spec
+    monkeypatch.setattr(check, "find_spec", lambda name: None if name == "PIL" else found(name))
+    assert main(["train", str(path), "-y"]) == 2
+    assert "train needs pillow: pip install 'vqcodec[train]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (STAGE + "minuets = 3", r"train.toml: stage 0 \(intra\): unknown key 'minuets', did you mean 'minutes'"),
+        ('[[stage]]\nkind = "intro"', "train.toml: stage 0: stage kind 'intro'"),
+        ("[[stage]]\nminutes = 1", "train.toml: stage 0: kind is missing"),
+        (STAGE + '[run]\nint = "x"', r"train.toml: \[run\]: unknown key 'int', did you mean 'init'"),
+        (STAGE + '[run]\ninit = "relased"', "use 'released'"),
+    ],
+)
+def test_slips_of_the_pen_are_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Config.load(config(tmp_path, text))
+
+
+def test_the_example_goes_on_from_the_released_model(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "examples" / "my-camera.toml").read_text()
+    (tmp_path / "my-clips").mkdir()
+    for i in range(12):
+        write(tmp_path / "my-clips" / f"c{i:02d}.y4m", header(256, 192), moving(256, 192, 1, i))
+    c = Config.load(config(tmp_path, text))
+    assert [f.stem for f in c.held_clips] == ["c01", "c11"] and len(c.train_clips) == 10
+    assert check.check(c)[-1].startswith("1.7 hours in all")
+    for kind, path in c.init.items():
+        Recipe.load(FrameModel(c.shapes[kind]), path)
+    wheel = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+    assert '"weights/training" = "vqcodec/data/training"' in wheel
+
+
+def test_a_short_stage_keeps_the_pairs_that_it_made(tmp_path: Path) -> None:
+    chunk = pairs._Chunks(tmp_path, "p", 0, 60)
+    assert not chunk.add({"y": np.zeros((64, 64), np.uint8)}) and not list(tmp_path.iterdir())
+    assert chunk.end() == 1 and len(list(tmp_path.iterdir())) == 1 and chunk.end() == 0

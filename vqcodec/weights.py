@@ -44,6 +44,15 @@ def default_path() -> Path:
     raise WeightsError(f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}; name a file with --weights")
 
 
+def released(name: str) -> Path:
+    """A file of the released model in the package or the source tree, whatever VQCODEC_WEIGHTS says."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "data", here.parent / "weights"):
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsError(f"{name} of the released model is neither in the package nor in {here.parent / 'weights'}")
+
+
 @contextmanager
 def _readable(p: Path) -> Iterator[None]:
     try:

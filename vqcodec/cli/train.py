@@ -9,18 +9,25 @@ from ..files import check_input
 from .shared import LOG, VERBOSE, command
 
 
-@command(examples=["vqcodec train train.toml", "vqcodec train train.toml --resume"])
+@command(
+    examples=[
+        "vqcodec train my-camera.toml --dry-run   # what would be done, and whether all is there",
+        "vqcodec train my-camera.toml --resume",
+    ]
+)
 @click.argument("config", type=click.Path())
 @click.option("--resume", is_flag=True, help="Go on where an earlier run was stopped.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run trained.")
+@click.option("--dry-run", is_flag=True, help="Check the recipe, show its stages, and train nothing.")
+@click.option("-y", "overwrite", is_flag=True, help="Overwrite weights files that exist.")
 @LOG
 @VERBOSE
-def train(config: str, resume: bool, restart: bool) -> int:
+def train(config: str, resume: bool, restart: bool, dry_run: bool, overwrite: bool) -> int:
     """Train a model as CONFIG says."""
     if resume and restart:
         raise UsageError("--resume and --restart exclude each other")
     check_input(config)
     from ..training.stages import main as run
 
-    run(config, resume, restart)
+    run(config, resume, restart, overwrite, dry_run)
     return 0

@@ -101,7 +101,8 @@ def make_pairs(codec: Any, clips: list[Path], folder: Path, minutes: float, seed
                 log(f"{total} pairs, {(time.time() - start) / 60:.1f} min")
         if time.time() - start > minutes * 60:
             break
-    return total
+    chains.end()
+    return total + pairs.end()
 
 
 class _Chunks:
@@ -117,7 +118,17 @@ class _Chunks:
         self.items.append(item)
         if len(self.items) < self.size:
             return False
+        self._write()
+        return True
+
+    def end(self) -> int:
+        """Write what is left; how many items that are."""
+        left = len(self.items)
+        if left:
+            self._write()
+        return left
+
+    def _write(self) -> None:
         arrays = {f"{i}_{k}": v for i, d in enumerate(self.items) for k, v in d.items()}
         chunks.save(self.folder / f"{self.prefix}{self.seed}_{self.written:04d}{chunks.SUFFIX}", arrays)
         self.items, self.written = [], self.written + 1
-        return True

@@ -10,8 +10,9 @@ import logging
 import sys
 import time
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ class Stage:
         if self.kind == "export" and not self.out:
             raise UsageError("stage export: name the weights file with out = ...")
 
+    @property
+    def timed(self) -> bool:
+        """Whether it takes the minutes that it says."""
+        return self.kind in ("intra", "inter", "pairs")
+
 
 @dataclass
 class Config:
@@ -68,7 +74,7 @@ class Config:
     photos: list[Path]
     folder: Path
     stages: list[Stage]
-    held_out: set[str] = field(default_factory=set)
+    held_out: set[str] | None = None  # names without suffix; None: one in ten
     pages: int = 140  # made pages of text among the pictures
     crop: int = 192
     threads: int = 1
@@ -94,6 +100,19 @@ class Config:
             if not path.is_file():
                 raise InputError(f"{path}: no such file")
 
+    @property
+    def held_clips(self) -> list[Path]:
+        """Clips that are measured and never trained on; one in ten of two or more, unless named."""
+        if self.held_out is None:
+            return self.clips[1::10]
+        return [f for f in self.clips if f.stem in self.held_out]
+
+    @property
+    def train_clips(self) -> list[Path]:
+        """All others."""
+        held = set(self.held_clips)
+        return [f for f in self.clips if f not in held]
+
     @classmethod
     def load(cls, path: str | Path) -> Config:
         """Raises InputError for a missing or malformed file or folder, UsageError for an unknown key or value."""
@@ -107,7 +126,9 @@ class Config:
         try:
             data, run = d.pop("data", {}), d.pop("run", {})
             shapes = d.pop("shape", {})
-            stages = [Stage(**s) for s in d.pop("stage", [])]
+            stages = [_stage(n, s) for n, s in enumerate(d.pop("stage", []))]
+            _known("[data]", data, ("clips", "photos", "held_out", "pages", "crop"))
+            _known("[run]", run, ("folder", "threads", "seed", "init"))
             if d:
                 raise UsageError(f"{p}: unknown table {next(iter(d))!r}; there are data, run, stage and shape")
             if not stages:
@@ -120,16 +141,51 @@ class Config:
             return cls(
                 clips=_files(base, data.pop("clips", []), CLIP_TYPES),
                 photos=_files(base, data.pop("photos", []), PHOTO_TYPES),
-                held_out=set(data.pop("held_out", [])),
+                held_out=None if (held := data.pop("held_out", None)) is None else set(held),
                 folder=base / run.pop("folder", "runs/default"),
                 stages=stages,
-                init={k: base / v for k, v in run.pop("init", {}).items()},
+                init=_init(base, run.pop("init", {})),
                 shapes={k: replace(s, **shapes.get(k, {})) for k, s in both.items()},
                 **data,
                 **run,
             )
-        except (AttributeError, TypeError) as exc:  # unknown keys, and values of another type
+        except (UsageError, InputError) as exc:
+            if str(p) in str(exc):
+                raise
+            raise type(exc)(f"{p}: {exc}") from exc
+        except (AttributeError, TypeError) as exc:  # values of another type
             raise UsageError(f"{p}: {exc}") from exc
+
+
+def _known(where: str, given: dict[str, Any], names: Sequence[str]) -> None:
+    """UsageError for a key that is none, with the one that was probably meant."""
+    for key in given:
+        if key not in names:
+            near = get_close_matches(key, names, 1)
+            meant = f", did you mean {near[0]!r}?" if near else ", allowed are " + ", ".join(names)
+            raise UsageError(f"{where}: unknown key {key!r}{meant}")
+
+
+def _stage(n: int, given: dict[str, Any]) -> Stage:
+    where = f"stage {n} ({given.get('kind', 'without a kind')})"
+    _known(where, given, [f.name for f in fields(Stage)])
+    if "kind" not in given:
+        raise UsageError(f"stage {n}: kind is missing, allowed are {', '.join(KINDS)}")
+    try:
+        return Stage(**given)
+    except UsageError as exc:
+        raise UsageError(f"stage {n}: {exc}") from exc
+
+
+def _init(base: Path, given: dict[str, str] | str) -> dict[str, Path]:
+    """Float models to go on from; ``released`` are those of the released model."""
+    from ..weights import released
+
+    if isinstance(given, str):
+        if given != "released":
+            raise UsageError(f"[run]: init = {given!r}: use 'released', or name files by init.intra and init.inter")
+        return {kind: released(f"training/{kind}.safetensors") for kind in ("intra", "inter")}
+    return {kind: base / name for kind, name in given.items()}
 
 
 def _files(base: Path, folders: list[str] | str, types: tuple[str, ...]) -> list[Path]:
@@ -158,12 +214,14 @@ class Recipe:
         torch.manual_seed(c.seed)
         self.models: dict[str, FrameModel] = {}
         self.quantised: set[str] = set()  # nets whose last training was quantisation-aware
-        self.train_clips = [f for f in c.clips if f.stem not in c.held_out]
-        self.held_clips = [f for f in c.clips if f.stem in c.held_out]
+        self.train_clips, self.held_clips = c.train_clips, c.held_clips
+        self.written: Path | None = None  # the weights file that was written last
 
-    def log(self, text: str) -> None:
+    def log(self, text: str, shown: bool = True) -> None:
+        """Put a line into ``train.log``, and show it unless it is one of very many."""
         line = f"{time.strftime('%H:%M:%S')} {text}"
-        print(printable(line), file=sys.stderr, flush=True)
+        if shown:
+            print(printable(line), file=sys.stderr, flush=True)
         logging.getLogger("vqcodec").info(text)  # for --log-file
         with open(self.c.folder / "train.log", "a") as f:
             f.write(line + "\n")
@@ -265,14 +323,16 @@ class Recipe:
                 calibrate(m, data[k])
         out.parent.mkdir(parents=True, exist_ok=True)
         made = out.with_name(out.name + ".made")
-        ident = release(models, data, made, batches=batches, log=self.log)
+        quiet = lambda text: self.log(text, shown=not text.startswith("class "))
+        ident = release(models, data, made, batches=batches, log=quiet)
         if encodes and self.train_clips:
             pictures = [pic for pic, _, _ in data["intra"].items]
             try:
-                ident = refit(made, self.train_clips + self.made_clips(), pictures, encodes, self.c.seed, log=self.log)
+                ident = refit(made, self.train_clips + self.made_clips(), pictures, encodes, self.c.seed, log=quiet)
             except InputError as exc:
                 self.log(f"codebooks are left as they are: {exc}")
         made.replace(out)
+        self.written = out
         self.log(f"wrote {out}: model {ident.hex()}, {out.stat().st_size} bytes")
 
     def made_clips(self) -> list[Path]:
@@ -293,12 +353,15 @@ class Recipe:
         if self.held_clips:
             make_pairs(codec, self.held_clips, self.c.folder / "pairs-held", s.minutes / 10, n, log=self.log)
         if count == 0:
-            self.log("no pairs were made: the stage is too short for one chunk")
+            raise UsageError(f"stage {n} pairs: none were made in {s.minutes:g} minutes: give it more")
         done.touch()
 
     def run(self) -> None:
-        for n, s in enumerate(self.c.stages):
-            self.log(f"stage {n} {s.kind}{' quantisation-aware' if s.quantise else ''}")
+        stages = self.c.stages
+        for n, s in enumerate(stages):
+            left = sum(t.minutes for t in stages[n:] if t.timed) / 60
+            aware = " quantisation-aware" if s.quantise else ""
+            self.log(f"stage {n} {s.kind}{aware}: of {len(stages)} stages, about {left:.1f} hours to go")
             if s.kind in ("intra", "inter"):
                 self.train(n, s)
             elif s.kind == "clips":
@@ -310,6 +373,14 @@ class Recipe:
                 self.make_pairs(n, s)
             else:
                 self.export(Path(s.out), s.batches, s.encodes)
+        if self.written is not None:
+            self.log(self._verdict(self.written))
+
+    def _verdict(self, made: Path) -> str:
+        from ..weights import NAME, released
+        from .verdict import verdict
+
+        return verdict(made, released(NAME), self.held_clips, self.c.threads, self.log)
 
 
 def _whole(p: Any, limit: int = 320) -> torch.Tensor:
@@ -320,6 +391,22 @@ def _whole(p: Any, limit: int = 320) -> torch.Tensor:
     return pack(f(p[0][:h, :w]), f(p[1][:, : h // 2, : w // 2]))
 
 
-def main(config_path: str, resume: bool = True, restart: bool = False) -> None:
-    """Run a recipe. ``resume``: go on from the checkpoints of an earlier run; ``restart``: throw them away; neither: UsageError if there are some."""
-    Recipe(Config.load(config_path), resume, restart).run()
+def main(
+    config_path: str,
+    resume: bool = True,
+    restart: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Run a recipe after a look at all that it needs; with ``dry_run`` only tell what that found.
+
+    Outputs that exist are refused without ``overwrite``. ``resume``: go on from the checkpoints of an earlier run;
+    ``restart``: throw them away; neither: UsageError if there are some."""
+    from .check import check
+
+    c = Config.load(config_path)
+    plan = check(c, overwrite)
+    if dry_run:
+        print("\n".join(map(printable, plan)))
+        return
+    Recipe(c, resume, restart).run()

@@ -1,0 +1,86 @@
+"""What a recipe needs, looked at before its first stage: packages, clips, photographs, the output. Hours later is too late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, OutputError, UsageError, VqvError
+from ..files import check_output
+from ..inputs import open_source
+
+if TYPE_CHECKING:
+    from .stages import Config
+
+NEEDED = {"PIL": "pillow", "matplotlib": "matplotlib", "bjontegaard": "bjontegaard"}
+_GRID = 64  # crops are multiples of this
+
+
+def check_packages() -> None:
+    """UsageError that names the packages of the extra ``train`` that are missing."""
+    if missing := [name for module, name in NEEDED.items() if find_spec(module) is None]:
+        raise UsageError(f"train needs {', '.join(missing)}: pip install 'vqcodec[train]'")
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a video or a picture; InputError where there is none."""
+    try:
+        with open_source(path) as source:
+            stream = source.container.streams.video[0]
+            return int(stream.codec_context.width), int(stream.codec_context.height)
+    except VqvError:
+        raise
+    except Exception as exc:  # FFmpeg's errors have many types
+        raise InputError(f"{path}: no video that can be read: {exc}") from exc
+
+
+def _fitting(paths: Iterable[Path], crop: int, what: str) -> list[Path]:
+    """Those that a crop can be cut from; InputError, with the crop that would do, where none is."""
+    sides = {path: min(size(path)) for path in paths}
+    large = [path for path, side in sides.items() if side >= crop]
+    if sides and not large:
+        best = max(sides.values()) // _GRID * _GRID
+        hint = f": crop = {best} in [data] would do" if best >= _GRID else ""
+        raise InputError(f"no training {what} is at least {crop} samples wide and high{hint}")
+    return large
+
+
+def _check_outputs(c: Config, overwrite: bool) -> None:
+    for stage in (s for s in c.stages if s.kind == "export"):
+        out = Path(stage.out)
+        if out.parent.is_dir():
+            check_output(out, [], overwrite)
+        elif any(p.exists() and not p.is_dir() for p in out.parents):
+            raise OutputError(f"{out}: its folder cannot be made: a file is in the way")
+
+
+def check(c: Config, overwrite: bool = False) -> list[str]:
+    """Raise UsageError, InputError or OutputError for what would end a later stage; lines of what will be done."""
+    check_packages()
+    _check_outputs(c, overwrite)
+    clips, held = c.train_clips, c.held_clips
+    kinds = {s.kind for s in c.stages}
+    if not clips and kinds & {"inter", "pairs"}:
+        raise InputError("there are no training clips, which stages inter and pairs need: [data] clips names a folder")
+    if not clips and not c.photos and not c.pages:
+        raise InputError("there is nothing to train on: [data] clips and photos name folders")
+    large = _fitting(clips, c.crop, "clip")
+    if "intra" in kinds and not clips and not c.pages:
+        _fitting(c.photos, c.crop, "picture")
+    lines = [
+        f"{len(clips)} clips to train on, {len(large)} of them large enough for crops of {c.crop}; {len(held)} held out"
+        + (f": {', '.join(p.stem for p in held[:6])}{', ...' if len(held) > 6 else ''}" if held else ""),
+        f"{len(c.photos)} photographs, {c.pages} made pages",
+        f"work and checkpoints in {c.folder}",
+    ]
+    lines += [f"nets of {kind} frames go on from {path}" for kind, path in c.init.items()]
+    timed = 0.0
+    for n, s in enumerate(c.stages):
+        minutes = s.minutes if s.timed else 0.0
+        timed += minutes
+        what = f"{minutes:g} min" if s.timed else s.out if s.kind == "export" else f"{s.count} clips"
+        lines.append(f"stage {n} {s.kind}{' quantisation-aware' if s.quantise else ''}: {what}")
+    lines.append(f"{timed / 60:.1f} hours in all, and some minutes for each export")
+    return lines
