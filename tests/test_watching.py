@@ -102,6 +102,28 @@ def test_kinds_by_name(rich: Path, tmp_path: Path) -> None:
     assert codes(run) == [2, 0] and "allowed are matroska" in run.stderr
 
 
+@pytest.mark.usefixtures("fake_network")
+def test_a_pipe_closed_at_any_place(rich: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the packets of sound it was said to be an output that cannot be written."""
+    from vqcodec.pipes import Stdout
+
+    vqcodec.encode(rich, tmp_path / "a.vqv")
+    left = 0
+
+    def write(self: Stdout, data: bytes) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise BrokenPipeError(32, "Broken pipe")
+        return len(data)
+
+    monkeypatch.setattr(Stdout, "write", write)
+    for passed in range(9):
+        left = passed
+        with pytest.raises(BrokenPipeError):
+            vqcodec.decode(tmp_path / "a.vqv", "-", format="matroska")
+
+
 def test_a_full_disk_behind_matroska(rich: Path, tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")

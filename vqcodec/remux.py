@@ -593,6 +593,8 @@ class TrackMuxer:
             self._set_times(p, moved, dts, track)
             self._container.mux(p)
             self._last[packet.track] = p.dts + self._strict  # in ticks of the output by now
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            raise
         except FAILED as exc:
             why = getattr(exc, "strerror", None) or exc
             if cannot_write(exc):

@@ -280,6 +280,9 @@ class VideoSink:
         except ValueError as exc:
             self.abort()
             raise UsageError(f"{self.path}: {exc}") from exc
+        except BrokenPipeError:
+            self.abort()
+            raise
         except (av.error.FFmpegError, OSError) as exc:
             self.abort()
             raise self._failed(exc, f"cannot be opened for {self.codec or 'raw'} video") from exc
