@@ -206,3 +206,13 @@ def test_no_name_of_the_choices_is_unknown_to_the_options() -> None:
     from vqcodec.options import ARITHMETIC
 
     assert ARITHMETIC == ("auto", *FLOATS)
+
+
+def test_the_choices_are_told(clip: Path, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With -v, and in a log file always."""
+    args = ["encode", "-q", "-y", "-t", "1f", str(clip), str(tmp_path / "a.vqv"), "--weights", str(tiny_weights), "--device", "cpu", "-threads", "1"]
+    assert main([*args, "--log-file", str(tmp_path / "log"), "--arithmetic", "float32"]) == 0
+    want = ["the encoder's networks multiply in float32", f"exact products: {exact.choose_backend('cpu').name}, on cpu"]
+    assert not capsys.readouterr().err and all((tmp_path / "log").read_text().count(text) == 1 for text in want)
+    assert main([*args, "-v", "--arithmetic", "float32"]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"vqcodec: {text}" for text in want]

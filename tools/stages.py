@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What an encoder and a decoder spend their time on, by stage: `python tools/stages.py CLIP [--frames 33] [--crf 28]`, one thread, start-up left out.
+"""What an encoder and a decoder spend their time on, by stage: `python tools/stages.py CLIP [--frames 33] [--crf 28]`, processor time of one thread, start-up left out.
 
 A GOP is coded once to warm up and once measured. Times are exclusive: what a stage calls that is a stage of its own counts there only.
 """
@@ -38,13 +38,13 @@ def staged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **options: Any) -> Any:
         if name == "synthesis net" and RUNNING and RUNNING[-1][0] == REFINEMENT:  # its smooth twin
             return function(*args, **options)
-        begin, inside = time.perf_counter(), [0.0]
+        begin, inside = time.thread_time(), [0.0]
         RUNNING.append((name, inside))
         try:
             return function(*args, **options)
         finally:
             RUNNING.pop()
-            whole = time.perf_counter() - begin
+            whole = time.thread_time() - begin
             SPENT[name] += whole - inside[0]
             if RUNNING:
                 RUNNING[-1][1][0] += whole
@@ -106,14 +106,14 @@ def main() -> None:
     for _ in gop.decode_gop(codec, encode(pictures[:3]), 3, w, h):
         pass
     instrument()
-    begin = time.perf_counter()
+    begin = time.thread_time()
     body = encode(pictures)
-    report(f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.perf_counter() - begin)
+    report(f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.thread_time() - begin)
     SPENT.clear()
-    begin = time.perf_counter()
+    begin = time.thread_time()
     for _ in gop.decode_gop(codec, body, len(pictures), w, h):
         pass
-    report("decode", len(pictures), time.perf_counter() - begin)
+    report("decode", len(pictures), time.thread_time() - begin)
 
 
 if __name__ == "__main__":

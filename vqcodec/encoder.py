@@ -5,6 +5,7 @@ For a target of bitrate, PSNR or size this is done in several rounds over the vi
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import tempfile
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .cluster import Cluster
 
 _READ_AHEAD = 4
+_LOG = logging.getLogger("vqcodec.nets")
 
 
 def read_ahead(items: Any, depth: int = _READ_AHEAD, interrupt: Interrupt | None = None) -> Generator[Any, None, None]:
@@ -209,6 +211,7 @@ def encode(
         if dst_path == PIPE:  # finished GOPs are kept apart until all is coded here too
             work = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-")), "standard-output.vqv")
         arithmetic = chosen_arithmetic(options)
+        _LOG.info("the encoder's networks multiply in %s", arithmetic)
         mine = tag(os.devnull if pipe else path, decides, [meta.get(k, "") for k in ("model_id", "analysis_id")], arithmetic)
         journal = stack.enter_context(open_journal(work, mine, resume=options.resume, overwrite=overwrite))
         journal.keep = options.resume

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .nets.synthesis import Synthesis
     from .quantizer import Codebooks
 
+_LOG = logging.getLogger("vqcodec.nets")
 NAME = "vqcodec.safetensors"
 FORMAT = "vqcodec-1"
 KINDS = ("intra", "inter")
@@ -237,6 +239,7 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
     if threads:
         torch.set_num_threads(threads)
     backend = choose_backend(device)
+    _LOG.info("exact products: %s, on %s", backend.name, backend.device)
     try:
         arrays = load_file(p)
     except (SafetensorError, ValueError, OSError, LookupError, TypeError, AttributeError) as exc:

@@ -46,6 +46,18 @@ class Lines(logging.Formatter):
         return quoted(super().formatException(ei))
 
 
+class _Choices(logging.Handler):
+    """What was chosen for the networks of a run: said with ``-v``, and always in the log file."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _talk.say(f"vqcodec: {record.getMessage()}", quiet=not _talk.verbose)
+
+
+_NETS = logging.getLogger("vqcodec.nets")
+_NETS.propagate = False
+_NETS.addHandler(_Choices())
+
+
 class _LogFile(logging.FileHandler):
     """Appends to a file. Where that fails the work goes on, and it is said once."""
 
@@ -68,11 +80,12 @@ def _detach(handler: logging.Handler) -> None:
 
 
 class Talk:
-    """One run of the program. ``json``: progress is told in JSON; ``detailed``: where an error arose is shown; ``result``: what the last line of it holds."""
+    """One run of the program. ``json``: progress is told in JSON; ``verbose``: what was chosen
+    is told; ``detailed``: where an error arose is shown; ``result``: what the last line of it holds."""
 
     def __init__(self, args: Sequence[str] = ()) -> None:
         self.args = list(args)
-        self.json = self.detailed = False
+        self.json = self.verbose = self.detailed = False
         self.result: dict[str, Any] | None = None
         self.display: Progress | None = None  # makes room for what is said
         self._file: _LogFile | None = None

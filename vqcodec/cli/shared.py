@@ -43,7 +43,7 @@ def _told_in_json(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 def _told_in_detail(ctx: click.Context, param: click.Parameter, value: int) -> None:
     if not ctx.resilient_parsing:
-        messages.current().detailed = value > 1
+        messages.current().verbose, messages.current().detailed = value > 0, value > 1
 
 
 PATHS = options(
@@ -87,7 +87,17 @@ ARITHMETICS = rare(
     help="What the encoder's networks multiply in, the faster unless given: for the same bytes on unlike processors.",
 )
 LOG = rare("--log-file", metavar="FILE", type=click.Path(), help="Append all messages to this file, with times and levels.")
-VERBOSE = rare("-v", "--verbose", count=True, expose_value=False, callback=_told_in_detail, is_eager=True, help="-vv shows where an error came from.")
+VERBOSE = rare(
+    "-v",
+    "--verbose",
+    count=True,
+    expose_value=False,
+    callback=_told_in_detail,
+    is_eager=True,
+    help="-v tells what arithmetic was chosen, -vv also where an error came from.",
+)
+    "-v", "--verbose", count=True, expose_value=False, callback=_told_in_detail, is_eager=True, help="-v tells what arithmetic was chosen, -vv also where an error came from."
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 TALK = options(
     rare("--progress", "progress_mode", type=click.Choice(MODES), default="auto", callback=_told_in_json, is_eager=True, help="How progress is shown on stderr."),
