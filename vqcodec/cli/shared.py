@@ -96,8 +96,6 @@ VERBOSE = rare(
     is_eager=True,
     help="-v tells what arithmetic was chosen, -vv also where an error came from.",
 )
-    "-v", "--verbose", count=True, expose_value=False, callback=_told_in_detail, is_eager=True, help="-v tells what arithmetic was chosen, -vv also where an error came from."
-)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 TALK = options(
     rare("--progress", "progress_mode", type=click.Choice(MODES), default="auto", callback=_told_in_json, is_eager=True, help="How progress is shown on stderr."),

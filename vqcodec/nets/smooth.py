@@ -15,7 +15,7 @@ from .exact import ExactLinear, Stepwise
 from .layers import SLOPE
 from .synthesis import Synthesis
 
-_ROWS = 512  # of a product that are multiplied at once, whatever the threads: libraries sum otherwise for another number of rows
+_ROWS = 1024  # of a product that are multiplied at once, whatever the threads: libraries sum otherwise for another number of rows
 Multiply = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -47,14 +47,17 @@ class SmoothBackend(Stepwise):
         return _Product.apply(x, self._weights[id(w)], self._multiply)  # type: ignore[no-any-return]
 
     def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
-        def rows(part: Tensor) -> Tensor:
-            with torch.no_grad():  # a thread of the pool has a mode of its own
-                return (part.to(self.dtype) @ w).float()
+        if self.device.type != "cpu":
+            return (x.to(self.dtype) @ w).float()
+        x, out = x.to(self.dtype), torch.empty((x.shape[0], w.shape[1]))
 
-        parts = x.split(_ROWS) if self.device.type == "cpu" else (x,)
-        if len(parts) == 1:
-            return rows(x)
-        return torch.cat(list((self._pool.map if self._pool else map)(rows, parts)))
+        def rows(i: int) -> None:
+            with torch.no_grad():  # a thread of the pool has a mode of its own
+                torch.matmul(x[i : i + _ROWS], w, out=out[i : i + _ROWS]) if self.dtype == out.dtype else out[i : i + _ROWS].copy_(x[i : i + _ROWS] @ w)
+
+        for _ in (self._pool.map if self._pool else map)(rows, range(0, len(x), _ROWS)):
+            pass
+        return out
 
     def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
         v = (acc + bias) * scale
