@@ -147,6 +147,26 @@ def test_bd_rate_undefined() -> None:
         assert value.percent is None and reason in value.reason
 
 
+def test_anchors_reach_for_our_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points are added at the ends while curves have too little in common, and no others."""
+
+    def made(crf: float, offset: float = 0.0) -> dict[str, Any]:
+        psnr = 60 - 0.5 * crf + offset
+        planes = {"(6Y+U+V)/8": psnr}
+        point = {"crf": crf, "bpp": 2.0 ** (-crf / 6), "ms_ssim_db": None, "vmaf": None}
+        return point | {"psnr_mean_of_frames": planes, "psnr_of_mean_error": planes}
+
+    anchor = parse_anchor("x264")
+    of_clip = object.__new__(run.ClipRun)
+    monkeypatch.setattr(of_clip, "anchor", lambda a, crf: made(crf), raising=False)
+    points = [made(crf) for crf in anchor.crfs]
+    for offset, want in ((0, []), (-12, [45, 50]), (-19, [45, 50, 51]), (14, [5, 10, 15]), (60, [1, 5, 10, 15])):
+        ours = [made(crf, offset) for crf in (20, 30, 40)]
+        found = of_clip.reaching(anchor, points, ours)
+        assert sorted({p["crf"] for p in found} - set(anchor.crfs)) == want, offset
+        assert [p["crf"] for p in found] == sorted(p["crf"] for p in found)
+
+
 def test_rate_is_matched_along_the_curve() -> None:
     curve = [(20, 0.8), (30, 0.2), (40, 0.05)]  # a factor of four in ten steps
     assert run.crf_for_rate(curve, 0.1) == pytest.approx(35)

@@ -43,7 +43,11 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     undefined = {"percent": None, "reason": "the curves have too little quality in common"}
     measures = {"psnr": "PSNR (6Y+U+V)/8, mean of frames", "ms_ssim": "MS-SSIM of luma in dB", "vmaf": "VMAF"}
     bd = {"x264-medium": {"psnr": {"percent": -12.3, "reason": ""}, "ms_ssim": undefined, "vmaf": {"percent": 4.0, "reason": ""}}}
-    mean = {m: {"percent": v["percent"], "best": v["percent"], "worst": v["percent"], "clips": 2, "undefined": 0 if v["percent"] else 2} for m, v in bd["x264-medium"].items()}
+    mean = {
+        m: {"percent": v["percent"], "best": v["percent"], "worst": v["percent"], "clips": 2 if v["percent"] else 0, "undefined": 0 if v["percent"] else 2}
+        for m, v in bd["x264-medium"].items()
+    }
+    mean["vmaf"] |= {"clips": 1, "undefined": 1}
     clip = {
         "width": SIZE[0], "height": SIZE[1], "frames": 9, "rate": "25", "bit_depth": 8, "notes": ["only 9 frames"], "shown_frame": 4, "original": "original",
         "points": {"x264-medium": theirs, "vqcodec": ours}, "bd_rate": bd, "matched": [{"x264-medium": t} for t in theirs],
@@ -168,3 +172,34 @@ def test_small_and_dark(opened: tuple[Any, list[str], list[str]]) -> None:
     assert page.evaluate("getComputedStyle(document.querySelector('.charts path[style*=\"--line-0\"]')).stroke") != curve
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_telephone_shows_whole_tables_and_readable_curves(
+    opened: tuple[Any, list[str], list[str]],
+) -> None:
+    page, _, _ = opened
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('bits'))")
+    shown = page.locator("#bits thead th:visible").all_inner_texts()
+    assert shown == ["clip", "against", "PSNR (6Y+U+V)/8, mean of frames", "VMAF"]
+    heights = page.evaluate("[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height)).filter(h => h > 0)")
+    assert min(heights) >= 7
+    inside = "(s => s.getBoundingClientRect().right <= s.closest('.card').getBoundingClientRect().right - 4)"
+    assert page.evaluate(f"{inside}(document.getElementById('quality'))")
+
+
+def test_three_curves_stand_in_a_row(opened: tuple[Any, list[str], list[str]]) -> None:
+    page, _, _ = opened
+    page.set_viewport_size({"width": 1280, "height": 900})
+    tops = page.evaluate("[...document.querySelector('.charts').children].map(c => c.getBoundingClientRect().top)")
+    assert len(tops) == 3 and len(set(tops)) == 1
+
+
+def test_one_value_is_no_range_and_nothing_is_ruled_off_below_the_mean(
+    opened: tuple[Any, list[str], list[str]],
+) -> None:
+    page, _, _ = opened
+    under = "getComputedStyle(document.querySelector('tr.mean th[rowspan]')).borderBottomWidth"
+    assert page.evaluate(under) == "0px"
+    ranges = page.locator("#bits tr.mean .range").all_inner_texts()
+    assert ranges == ["-12.3 % to -12.3 %", "2 undefined", "1 undefined"]

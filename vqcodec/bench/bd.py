@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+TOO_LITTLE = "the curves have too little quality in common"
 MIN_OVERLAP = 0.25  # of the tested curve's range of quality
 
 
@@ -30,7 +31,7 @@ def bd_rate(anchor: Sequence[tuple[float, float | None]], test: Sequence[tuple[f
     (ra, qa), (rt, qt) = ([list(v) for v in zip(*curve, strict=True)] for curve in curves)
     common = min(qa[-1], qt[-1]) - max(qa[0], qt[0])
     if common < MIN_OVERLAP * (qt[-1] - qt[0]):
-        return BdRate(None, "the curves have too little quality in common")
+        return BdRate(None, TOO_LITTLE)
     from bjontegaard import bd_rate as compute
 
     value = float(compute(ra, qa, rt, qt, method="pchip", require_matching_points=False, min_overlap=0))

@@ -80,7 +80,7 @@ def chart(clip: dict[str, Any], measure: str) -> str:
     if all(quality(p) is None for points in clip["points"].values() for p in points):
         return ""
     with plt.rc_context(_AXES):
-        fig, ax = plt.subplots(figsize=(5.4, 3.5), layout="constrained")
+        fig, ax = plt.subplots(figsize=(4.3, 3.1), layout="constrained")
         curves(ax, clip["points"], quality, _TEXT, _GRID)
         ax.set_xlabel("bits per pixel", color=_TEXT)
         ax.set_ylabel(title if "dB" in title or measure == "vmaf" else f"{title}, dB", color=_TEXT)

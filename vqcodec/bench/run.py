@@ -22,7 +22,7 @@ from ..video import VideoSource
 from ..weights import read_metadata
 from . import vmaf
 from .anchors import Anchor
-from .bd import bd_rate
+from .bd import TOO_LITTLE, bd_rate
 from .clips import Reference, clip_names, make_reference
 from .encoders import AnchorCoder, VqcodecCoder
 from .measure import WEIGHTED, compare
@@ -41,6 +41,7 @@ MEASURES: dict[str, tuple[str, Callable[[dict[str, Any]], float | None]]] = {
 }
 _MATCH = 0.03  # relative difference of rates that needs no second try
 TRIES = 2  # at most, for a point of equal rate
+BEYOND = 4  # points at most that an anchor's curve gets at each end, for a BD-rate that would be undefined
 
 Say = Callable[[str], None]
 
@@ -143,6 +144,27 @@ class ClipRun:
         self.say(f"{self._reference.name} {codec} crf {crf:g}: {record['bpp']:.4f} bpp, {psnr:.2f} dB{speed}{' (from the cache)' if cached else ''}")
         return record
 
+    def reaching(self, anchor: Anchor, points: list[dict[str, Any]], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The points of an anchor, with more at its ends while it and our curve have too little
+        quality in common for a BD-rate."""
+        found = sorted(points, key=lambda p: p["crf"])
+        spacing = anchor.crfs[1] - anchor.crfs[0] if len(anchor.crfs) > 1 else 5
+        for _ in range(BEYOND):
+            apart = [m for m in MEASURES if bd_rate(curve(found, m), curve(ours, m)).reason == TOO_LITTLE]
+            crfs = set()
+            for m in apart:
+                theirs, own = ([q for _, q in curve(p, m) if q is not None] for p in (found, ours))
+                if min(theirs) > min(own):
+                    crfs.add(min(anchor.max_crf, found[-1]["crf"] + spacing))
+                if max(theirs) < max(own):
+                    crfs.add(max(1, found[0]["crf"] - spacing))
+            crfs -= {p["crf"] for p in found}
+            if not crfs:
+                break
+            found += [self.anchor(anchor, crf) for crf in crfs]
+            found.sort(key=lambda p: p["crf"])
+        return found
+
     def matched(self, anchor: Anchor, points: list[dict[str, Any]], target: float) -> dict[str, Any]:
         """A point of an anchor with as nearly ``target`` bits per pixel as two tries beside its ``points`` give."""
         known = list(points)
@@ -200,6 +222,9 @@ def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = 
             of_clip.keep_original()
             points = {a.name: [of_clip.anchor(a, crf) for crf in a.crfs] for a in options.anchors}
             points[OURS] = [of_clip.ours(crf) for crf in options.crfs]
+            of_clip.say = lambda text: say(f"to reach vqcodec's qualities: {text}")
+            for a in options.anchors:
+                points[a.name] = of_clip.reaching(a, points[a.name], points[OURS])
             entry = {
                 "name": name,
                 "width": reference.width,
