@@ -230,9 +230,28 @@ FILES: dict[str, dict[str, Any]] = {
 }
 
 
+# sound and texts that PyAV's muxers refuse, or whose small files say something else: how they
+# are made, and where they go to
+RARE: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "wma2.wmv": ({"codec": "wmv2", "sounds": (Sound("wmav2"),)}, (".mkv",)),
+    "wma1.wmv": ({"codec": "wmv2", "sounds": (Sound("wmav1", 22050, "mono"),)}, (".mkv",)),
+    "ima.avi": ({"sounds": (Sound("adpcm_ima_wav"),)}, (".mkv",)),
+    "ms.avi": ({"sounds": (Sound("adpcm_ms", 22050, "mono"),)}, (".mkv",)),
+    "yamaha.avi": ({"sounds": (Sound("adpcm_yamaha"),)}, (".mkv",)),
+    "swf.flv": ({"codec": "flv", "sounds": (Sound("adpcm_swf"),)}, (".mkv",)),
+    "g726.avi": ({"sounds": (Sound("g726", 8000, "mono"),)}, (".mkv",)),
+    "tta.mkv": ({"sounds": (Sound("tta"),)}, (".mkv",)),
+    "dvd.vob": ({"codec": "mpeg2video", "sounds": (Sound("pcm_dvd", 48000),)}, ()),
+    "disc.m2ts": ({"sounds": (Sound("pcm_bluray", 48000),)}, ()),
+    "vtt.mkv": ({"subtitles": (("webvtt", {"language": "deu"}),)}, (".mkv",)),
+    "alaw.mov": ({"sounds": (Sound("pcm_alaw", 8000, "mono"),)}, (".mkv", ".mov")),
+    "klv.ts": ({"data": "klv", "base": Fraction(1, 90000)}, (".ts",)),
+}
+
+
 def make_named(folder: Path, name: str) -> Path:
-    """The file of that name in FILES."""
-    return make(folder / name, **FILES[name])
+    """The file of that name in FILES or RARE."""
+    return make(folder / name, **(FILES[name] if name in FILES else RARE[name][0]))
 
 
 def md5(parts: Any) -> str:

@@ -7,37 +7,17 @@ import math
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 from fakes import fake_network  # noqa: F401
-from media import Sound, listing, make
+from media import RARE, Sound, listing, make
 
 from vqcodec import remux
 from vqcodec.cli import main
 from vqcodec.inspection import describe
 
 pytestmark = pytest.mark.usefixtures("fake_network")
-
-PCM = "pcm_s16le"
-# sound and texts that PyAV's muxers refuse, or whose small files say something else: how they
-# are made, and where they go to
-RARE: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "wma2.wmv": ({"codec": "wmv2", "sounds": (Sound("wmav2"),)}, (".mkv",)),
-    "wma1.wmv": ({"codec": "wmv2", "sounds": (Sound("wmav1", 22050, "mono"),)}, (".mkv",)),
-    "ima.avi": ({"sounds": (Sound("adpcm_ima_wav"),)}, (".mkv",)),
-    "ms.avi": ({"sounds": (Sound("adpcm_ms", 22050, "mono"),)}, (".mkv",)),
-    "yamaha.avi": ({"sounds": (Sound("adpcm_yamaha"),)}, (".mkv",)),
-    "swf.flv": ({"codec": "flv", "sounds": (Sound("adpcm_swf"),)}, (".mkv",)),
-    "g726.avi": ({"sounds": (Sound("g726", 8000, "mono"),)}, (".mkv",)),
-    "tta.mkv": ({"sounds": (Sound("tta"),)}, (".mkv",)),
-    "dvd.vob": ({"codec": "mpeg2video", "sounds": (Sound("pcm_dvd", 48000),)}, ()),
-    "disc.m2ts": ({"sounds": (Sound("pcm_bluray", 48000),)}, ()),
-    "vtt.mkv": ({"subtitles": (("webvtt", {"language": "deu"}),)}, (".mkv",)),
-    "alaw.mov": ({"sounds": (Sound("pcm_alaw", 8000, "mono"),)}, (".mkv", ".mov")),
-    "klv.ts": ({"data": "klv", "base": Fraction(1, 90000)}, (".ts",)),
-}
 
 
 @pytest.mark.parametrize("name", RARE)
@@ -205,3 +185,43 @@ def test_the_last_line_of_decode_says_what_is_lost(tmp_path: Path, suffix: str, 
     if suffix == ".mkv":
         assert main(["decode", "-y", coded, str(out), "--vcodec", "ffv1"]) == 0
         assert "ffv1 (lossless)" in capsys.readouterr().err
+
+
+def test_refusals_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By FFmpeg's own words where it has some."""
+    whole = make(tmp_path / "a.mp4", frames=3).read_bytes()
+    head = b"YUV4MPEG2 W64 H48 F25:1 %s A1:1 %s\n"
+    frame = b"FRAME\n" + bytes(64 * 48 * 3 // 2)
+    assert main(["encode", "-q", str(tmp_path / "a.mp4"), str(tmp_path / "a.vqv")]) == 0
+    coded = (tmp_path / "a.vqv").read_bytes()
+    for name, data, said in (
+        ("nomoov.mp4", whole[: whole.index(b"moov") - 4], "moov atom not found"),
+        ("raw.yuv", bytes(4608), "-f rawvideo -pix_fmt yuv420p -s WIDTHxHEIGHT"),
+        ("unknown.y4m", head % (b"Ip", b"C999") + frame, "unknown pixel format"),
+        ("mixed.y4m", head % (b"Im", b"C420jpeg") + frame, "mixed interlaced"),
+        ("head.y4m", head % (b"Ip", b"C420jpeg"), "there is no frame in it"),
+        ("b.vqv", coded, "coded already"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        assert main(["encode", str(tmp_path / name), str(tmp_path / "o.vqv")]) == 3
+        err = capsys.readouterr().err
+        assert said in err, err
+        assert err.count("\n") == 1 and str(tmp_path / name) in err
+    assert main(["encode", str(tmp_path / "f_%03d.png"), str(tmp_path / "o.vqv")]) == 3
+    assert "pictures in a row come through a pipe" in capsys.readouterr().err
+    assert main(["encode", "-q", f"file:{tmp_path / 'a.mp4'}", str(tmp_path / "o.vqv")]) == 0
+
+
+def test_a_timecode_that_the_muxer_writes_is_not_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make(tmp_path / "a.mov", frames=5, video_tags={"timecode": "01:00:00:00"})
+    with av.open(str(source)) as c:
+        assert [s.type for s in c.streams] == ["video", "data"]
+    assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0
+    for suffix in (".mov", ".mp4"):
+        capsys.readouterr()
+        out = tmp_path / f"b{suffix}"
+        assert main(["decode", str(tmp_path / "a.vqv"), str(out)]) == 0
+        assert "left out" not in capsys.readouterr().err
+        with av.open(str(out)) as c:
+            tags = [s.metadata.get("timecode") for s in c.streams if s.type == "data"]
+            assert tags == ["01:00:00:00"]

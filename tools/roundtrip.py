@@ -3,7 +3,8 @@
 
     tools/roundtrip.py --out docs/roundtrip.md [FILE ...]
 
-The made files are those of tests/media.py, the real ones those of tests/data; more can be named. Each is decoded to a file of its own kind.
+The made files are those of tests/media.py, the real ones those of tests/data; more can be named. Each is decoded to a file of its own kind, or
+to one that holds its tracks where vqcodec writes no such files.
 Packets of all tracks but the pictures' are compared by MD5, times of frames and packets exactly.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from media import FILES, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
+from media import FILES, RARE, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
 
 import vqcodec  # noqa: E402
 from vqcodec.siting import LEFT  # noqa: E402
@@ -35,7 +36,8 @@ def location(path: Path) -> int:
 
 def compare(source: Path, folder: Path) -> list[str]:
     """Cells of the table for a file."""
-    coded, out = folder / "a.vqv", folder / f"out{source.suffix}"
+    suffix = RARE[source.name][1][0] if source.name in RARE else source.suffix
+    coded, out = folder / "a.vqv", folder / f"out{suffix}"
     encoded = vqcodec.encode(str(source), str(coded), vqcodec.EncodeOptions(crf=35), overwrite=True)
     decoded = vqcodec.decode(str(coded), str(out), vqcodec.DecodeOptions(), overwrite=True)
     want, got = listing(source), listing(out)
@@ -52,8 +54,9 @@ def compare(source: Path, folder: Path) -> list[str]:
     packets = sum(t["count"] for t in want["tracks"])
     md5 = ("identical" if got["tracks"] == want["tracks"] else "differ") + f" ({packets})" if want["tracks"] else ""
     tags = same("tags") if want["tags"] == got["tags"] and want["video_tags"] == got["video_tags"] else "differ"
-    notes = "; ".join(encoded.notes + encoded.warnings + decoded.notes).replace(str(folder), "")
-    return [source.name, frames, times, tracks, md5, tags, same("chapters") if want["chapters"] else "", ", ".join(different) + " differ" if different else "identical", notes]
+    notes = "; ".join(encoded.notes + encoded.warnings + encoded.lost + decoded.notes + decoded.lost).replace(str(folder), "")
+    name = source.name if suffix == source.suffix else f"{source.name} to {suffix}"
+    return [name, frames, times, tracks, md5, tags, same("chapters") if want["chapters"] else "", ", ".join(different) + " differ" if different else "identical", notes]
 
 
 def main() -> None:
@@ -65,6 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files: list[Any] = sorted(p for p in (ROOT / "tests" / "data").iterdir() if p.suffix in (".mp4", ".mkv")) + args.files + list(FILES)
+        files += [name for name, (_, outputs) in RARE.items() if outputs]
         for file in files:
             source = make_named(folder, file) if isinstance(file, str) else file
             lines.append(compare(source, folder))
@@ -72,7 +76,8 @@ def main() -> None:
     head = ["file", "frames", "times", "tracks", "their packets (count)", "tags", "chapters", "size, aspect, colour, chroma location, rotation, HDR, depth", "notes of the program"]
     table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines])
     text = (
-        f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind; written by `tools/roundtrip.py`. The first are those of tests/data,\n"
+        f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind, or of the kind named;\n"
+        "written by `tools/roundtrip.py`. The first are those of tests/data,\n"
         "the others are made by `tests/media.py`, which says how. Identical packets have the same MD5, times, codec parameters, tags and dispositions; durations are\n"
         "compared of subtitles. Tags that every muxer writes anew (encoder, duration, brands) are left out. Pictures themselves are coded with loss, and are no part\n"
         "of this table.\n"

@@ -21,7 +21,7 @@ from .assembly import EncodeReport, Extras
 from .bits import crc32
 from .container import StreamHeader
 from .errors import DamageError, UsageError
-from .files import atomic_output, check_output
+from .files import atomic_output, check_output, local
 from .given import EncodeChanges
 from .interrupt import Interrupt
 from .journal import open_journal, tag
@@ -158,7 +158,7 @@ def encode(
     messages call it.
     Raises UsageError, InputError, LimitError, OutputError, WeightsError.
     """
-    src_path, dst_path = os.fspath(src_path), os.fspath(dst_path)
+    src_path, dst_path = local(os.fspath(src_path)), os.fspath(dst_path)
     weights = None if weights is None else os.fspath(weights)
     options = changed(options or EncodeOptions(), changes)
     interrupt = interrupt or Interrupt()

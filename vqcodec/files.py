@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,15 @@ from typing import IO, Any, BinaryIO
 from .errors import InputError, OutputError, UsageError, VqvError
 
 _umask = threading.Lock()  # it can be read only by setting it, for all threads
+
+
+_PATTERN = re.compile(r"%0?\d*d|\*\.")
+
+
+def local(path: str) -> str:
+    """The path of a file that is named as FFmpeg names it: ``file:in.mp4``."""
+    plain = path.removeprefix("file:")
+    return path if os.path.exists(path) or not os.path.exists(plain) else plain
 
 
 def check_input(path: str | os.PathLike[str]) -> Path:
@@ -28,6 +38,9 @@ def check_input(path: str | os.PathLike[str]) -> Path:
     except FileNotFoundError as exc:
         if "://" in os.fspath(path):  # which Path mangles
             raise InputError(f"{os.fspath(path)}: addresses are not read: fetch it, or pipe it into -") from exc
+        if _PATTERN.search(p.name):
+            name = os.fspath(path)
+            raise InputError(f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} -f yuv4mpegpipe - | vqcodec encode - out.vqv") from exc
         raise InputError(f"{p}: no such file") from exc
     except (OSError, ValueError) as exc:
         raise InputError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc

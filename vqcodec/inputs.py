@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import av.error
+import av.logging
 from av.format import Flags
 
 from .errors import InputError
@@ -115,6 +116,21 @@ def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source
         if isinstance(exc, av.error.FFmpegError) and (why := _refused(path)):
             raise InputError(why) from exc
         raise
+
+
+def reason(path: str | os.PathLike[str], exc: BaseException) -> str:
+    """Why FFmpeg cannot read a file: its own last words, which only its log has, or else the error."""
+    said: list[str] = []
+    before = av.logging.get_level()
+    try:
+        av.logging.set_level(av.logging.ERROR)
+        with av.logging.Capture() as lines, open_source(path):
+            pass
+    except Exception:
+        said = [text.strip().rstrip(".") for _, _, text in lines if text.strip()]
+    finally:
+        av.logging.set_level(before)
+    return said[0] if said else str(getattr(exc, "strerror", None) or exc)
 
 
 def open_stream(file: Any, kind: str) -> Source:

@@ -453,9 +453,14 @@ class TrackMuxer:
             if matched.keeps(track.kind, position, track.number + 1):
                 if is_captions(track):
                     self.captions = track
-                elif reason := self._add(track):
+                elif (reason := self._add(track)) and not self._by_tag(track):
                     self.notes.append(f"{track} is left out: {reason}")
         self.notes += matched.unused()
+
+    def _by_tag(self, track: Track) -> bool:
+        """Whether the muxer writes a track by itself: timecodes, which the pictures' tag has."""
+        has = track.kind == "data" and "timecode" in map(str.lower, track.tags)
+        return has and self._suffix in (".mp4", ".m4v", ".mov")
 
     def _add(self, track: Track) -> str | None:
         """None, or why not. Whatever is wrong with a track costs that track and no more."""

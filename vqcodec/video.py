@@ -20,11 +20,11 @@ from av.stream import Disposition
 from . import siting
 from .clock import JUMPING, BestEffort, Jump, PictureClock, at_seam
 from .colour import Colour
-from .container import MAX_FRACTION
+from .container import MAGIC, MAX_FRACTION
 from .errors import InputError, LimitError, UsageError
 from .fields import field_order
 from .files import check_input
-from .inputs import open_source, open_stream
+from .inputs import open_source, open_stream, reason
 from .options import Limits, Time
 from .picture import Picture
 from .pipes import CountedPipe
@@ -134,7 +134,10 @@ class VideoSource:
         self._end: Fraction | None = None
         if pipe is None and os.path.getsize(self.path) == 0:
             raise InputError(f"{self.name}: the file is empty")
+        if pipe is None and self._first_bytes().startswith(MAGIC):
+            raise InputError(f"{self.name}: it is a .vqv file, and coded already: decode it first")
         self.following: int | None = None
+        self._packets = 0  # of the pictures that were read
         self.captions: list[tuple[int, bytes]] = []
         self._losses, self._transparent = Losses(), False
         self._open()
@@ -142,7 +145,9 @@ class VideoSource:
         self._first = next(self._chosen, None)
         if self._any is None:
             self.close()
-            raise InputError(f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks")
+            if self._packets:
+                raise InputError(f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks")
+            raise InputError(f"{self.name}: no picture: there is no frame in it; what should have written it may have failed")
 
     def _open(self) -> None:
         try:
@@ -154,7 +159,7 @@ class VideoSource:
         except InputError as exc:
             raise InputError(f"{self.name}: {exc}") from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
-            raise InputError(f"{self.name}: no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})") from exc
+            raise InputError(f"{self.name}: {self._why(exc)}") from exc
         # a cover picture may come before the video; alone it is one
         streams = sorted((s for s in self._container.streams.video if s.codec_context is not None), key=lambda s: bool(s.disposition & Disposition.attached_pic))
         if not streams:
@@ -184,6 +189,14 @@ class VideoSource:
             self.rate, self.time_base = self._forced, 1 / self._forced
         self._step = max(1, round(1 / ((self.rate or 25) * self.time_base)))
 
+    def _why(self, exc: BaseException) -> str:
+        """Why the file cannot be opened."""
+        if self._pipe is not None:
+            return f"no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})"
+        if self.path.lower().endswith(".yuv"):
+            return "raw pictures say neither size nor rate: " + ("ffmpeg -f rawvideo -pix_fmt yuv420p -s WIDTHxHEIGHT -r RATE -i FILE -f yuv4mpegpipe - | vqcodec encode - out.vqv")
+        return f"no video that FFmpeg reads ({reason(self.path, exc)})"
+
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames as they come; damage is counted, not raised."""
         packets, clock = self._container.demux(self._stream), None
@@ -199,6 +212,7 @@ class VideoSource:
                 self.corrupt += 1
                 self.warnings.append("the file cannot be read to its end")
                 return
+            self._packets += packet.size > 0
             self._place = packet.pos or self._place
             if packet.is_corrupt:
                 self._bad_packets.append(self._place)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import DamageError, TargetError, UsageError
-from ..files import check_output
+from ..files import check_output, local
 from ..options import MAX_GOP, EncodeOptions, parse_amount, parse_gop, parse_rate
 from ..pipes import check_coded, check_source, check_target
 from ..progress import clock, size
@@ -161,6 +161,7 @@ def encode(
         options = replace(encode_options(quiet=quiet, **given), jobs=jobs)
         return _estimate(paths, input_, output, options, weights, progress_mode, quiet)
     src, dst = in_out(paths, input_, output, ".vqv")
+    src = local(src)
     options = replace(encode_options(quiet=quiet, **given), jobs=jobs, resume=resume, stats=stats)
     needed = resources(resource)
     if resource and scheduler is None:
