@@ -17,7 +17,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from canary import Canary
 from clips import moving
 from grammar import File, body_fields, extra_fields, gop_fields, mutate_bytes, mutate_fields, mutate_packets
 from media import Sound, make
@@ -61,6 +62,17 @@ DESCRIBED = Description(
 )
 
 
+# limits of a decode that is tried, as of SMALL
+_SMALL = ("--max-pixels", "4096", "--max-frames", "400", "--max-concealed", "400")
+# what a decode refuses though the file is sound: by what was asked for, and what no video file can hold
+_EXCUSED = {
+    2: ("no frame lies within", "needs even sizes"),
+    5: ("is beyond what",),
+    6: ("over the limit of",),
+    7: ("needs model",),
+}
+
+
 class Finding(Exception):
     """What must not happen."""
 
@@ -69,8 +81,13 @@ def stream_header(**changes: Any) -> c.StreamHeader:
     return c.StreamHeader(**({"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
 
 
-def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]], source: Path | None = None) -> bytes:
-    """A file of GOPs given as body, frames and checksum, with a description and the tracks of the file ``source`` if there is one."""
+def written(
+    header: c.StreamHeader,
+    bodies: list[tuple[bytes, int, int]],
+    source: Path | None = None,
+    more: Sequence[Track] = (),
+) -> bytes:
+    """A file of GOPs given as body, frames and checksum, with a description and the tracks of the file ``source`` if there is one, and ``more``."""
     f = io.BytesIO()
     w = c.ContainerWriter(f, header)
     t = 0
@@ -78,6 +95,8 @@ def written(header: c.StreamHeader, bodies: list[tuple[bytes, int, int]], source
     if source is not None:
         w.extra(DESCRIPTION, DESCRIBED.to_bytes())
         tracks = TrackSource(str(source), 0, TrackChoice())
+    for track in more:
+        out.add(track)
     for body, frames, checksum in bodies:
         if tracks is not None:
             tracks.write(out, Fraction(t + 40 * frames, 1000))
@@ -136,6 +155,15 @@ class Fuzzer:
             "body": [bytes([FRAMES, W, H]) + gop.body],
             "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3, tracks) for tracks in (None, source)],
         }
+        self.canary = Canary(folder)
+        covers = make(folder / "covers.mp4", frames=6, cover=True, sounds=(Sound("aac"), Sound("flac")))
+        head, gops = stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3
+        self.seeds["output"] = [
+            *self.seeds["decode"],
+            written(head, gops, covers),
+            written(head, gops[:1], source, self.canary.hostile()),
+            *(written(head, gops[:1], None, [track]) for track in self.canary.hostile()),
+        ]
         r = ContainerReader(io.BytesIO(self.seeds["file"][2]))
         numbers = {DESCRIPTION: 3, TRACK: 4, PACKETS: 5, COLLECTED: 5}
         for i, e in enumerate(r.extras):
@@ -152,6 +180,7 @@ class Fuzzer:
             "payload": ("payload", self.payload),
             "body": ("body", self.gop_body),
             "decode": ("decode", self.decode),
+            "output": ("output", self.output),
             "join": ("file", self.join),
             "open": ("decode", self.open),
         }
@@ -237,6 +266,31 @@ class Fuzzer:
             raise Finding(f"{report}")
         return f"ok {report.ok}, concealed {bool(report.concealed)}"
 
+    def output(self, data: bytes) -> str:
+        """Where verify finds pictures, they are written, whatever else the file says; no other file is read, and nobody is asked."""
+        path = self._path(data)
+        checked = self._command("verify", "--fast", path, *_SMALL, codes=(0, 3, 4, 6))
+        codes = []
+        for suffix, codec in ((".mkv", "ffv1"), (".mp4", "libx264")):
+            out = self.folder / f"written{suffix}"
+            out.unlink(missing_ok=True)
+            begin = len(data) % 7 == 0
+            options = ("--vcodec", codec, *_SMALL, *(("-ss", "0.05") if begin else ()))
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as err:
+                code = main(["decode", "-y", path, str(out), *options])
+            said = err.getvalue()
+            if self.canary.asked():
+                raise Finding(f"{suffix}: the network was asked: {said}")
+            if out.exists() and self.canary.is_in(out):
+                raise Finding(f"{suffix}: another file is in the output: {said}")
+            excused = _EXCUSED.get(code, ())
+            if checked in (0, 4) and code not in (0, 4) and not any(text in said for text in excused):
+                raise Finding(f"{suffix}: verify ends with {checked}, decode with {code}: {said}")
+            if code not in (0, 2, 3, 4, 5, 6, 7):
+                raise Finding(f"{suffix}: exit code {code}: {said}")
+            codes.append(code)
+        return f"{checked} {codes}"
+
     def join(self, data: bytes) -> str:
         """The input between two sound files, and alone."""
         sound, out = self.folder / "sound.vqv", self.folder / "joined.vqv"
@@ -278,7 +332,7 @@ class Fuzzer:
         rng = self.rng
         if rng.integers(3) == 0:
             return mutate_bytes(seed, rng)
-        if kind in ("file", "decode"):
+        if kind in ("file", "decode", "output"):
             try:
                 f = File.parse(seed)
                 if rng.integers(3) == 0:
@@ -362,7 +416,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
 
 
 def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs for FUZZ_SECONDS from FUZZ_SEED (else: the clock)."""
+    """Runs for FUZZ_SECONDS from FUZZ_SEED (else: the clock), with all targets or those of FUZZ_TARGETS."""
     seconds, seed = float(os.environ.get("FUZZ_SECONDS", "60")), int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9))
     stand_in(monkeypatch, tiny_codec)
     fuzzer = Fuzzer(tiny_codec, tmp_path, seed)
@@ -377,7 +431,7 @@ def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for target, (kind, _) in fuzzer.targets.items():  # the first use compiles and imports
         fuzzer.targets[target][1](fuzzer.seeds[kind][0])
     begin = time.monotonic()
-    names = list(fuzzer.targets)
+    names = os.environ.get("FUZZ_TARGETS", " ".join(fuzzer.targets)).split()
     with current.open("r+b" if current.exists() else "w+b") as file:
         original = fuzzer.execute
 
@@ -393,6 +447,7 @@ def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             for name in names:
                 fuzzer.step(name)
     current.unlink(missing_ok=True)
+    fuzzer.canary.close()
     for kind, seeds in fuzzer.seeds.items():
         for data in seeds[known[kind] :]:
             (KEPT / f"{kind}-{hashlib.sha256(data).hexdigest()[:8]}.bin").write_bytes(data)

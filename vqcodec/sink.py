@@ -23,7 +23,7 @@ from .options import MAX_RATE, TrackChoice
 from .picture import Picture
 from .pipes import PIPE, suffix_of
 from .remux import MAX_TAGS, TrackFeed, TrackMuxer, file_tags, mp4_flags, picture_tags
-from .ticks import MAX_SECONDS, BeyondError, encoder_base, length, ticks
+from .ticks import MAX_SECONDS, MAX_STEP, BeyondError, encoder_base, length, ticks
 from .tracks import FIELD_ORDERS, Chapter, Description, StoredTracks, clip_chapters
 from .trial import FAILED, cannot_write, takes
 
@@ -257,7 +257,7 @@ class VideoSink:
         self._format = choose_format(self.codec, pix_fmt, self._description, ten_bit)
         if ten_bit and pix_fmt is None and self._format == "yuv420p":
             self._notes.append(f"{self.codec} takes no pictures of 10 bits: they are converted to 8")
-        self._base = encoder_base(header.time_base)
+        self._base = encoder_base(header.time_base, self.codec)
         plain = self._format in _RAW_IN_MATROSKA and header.sar in (None, 1)
         if self.path == PIPE and self._suffix == ".mkv" and vcodec is None and plain:
             self.codec = "rawvideo"
@@ -550,6 +550,8 @@ class VideoSink:
         if self._base != self.header.time_base:
             time = ticks(round(time * self.header.time_base / self._base), self._base)
             time = time if self._last is None else max(time, self._last + 1)
+        if self._suffix in _MP4 and self._last is not None and time - self._last > MAX_STEP:
+            raise BeyondError(f"a pause of {float((time - self._last) * self._base):.0f} s is beyond what {self._suffix} holds: write .mkv")
         self._last = time
         return time
 

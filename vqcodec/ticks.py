@@ -9,8 +9,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 MAX_SECONDS = 1 << 32  # on either side of zero; as nanoseconds they fit in 64 bits
+MAX_STEP = (1 << 31) - (1 << 24)  # ticks from a frame to the next in mp4, less what B frames need
 _MAX_TICKS = 1 << 62
-_FINEST = 10**9  # ticks a second that all encoders take
+# MPEG-4 part 2 counts in 16 bits; of its units this one fits all usual rates
+_FINEST_MPEG4, _MPEG4 = (1 << 16) - 1, Fraction(1, 60_000)
+_FINEST = 10**7  # ticks a second that encoders take, and that leave room in 32 bits for a pause
 
 
 class BeyondError(ValueError):
@@ -26,12 +29,14 @@ def ticks(time: int, base: Fraction) -> int:
 
 
 def length(duration: int, base: Fraction) -> int:
-    """A duration, or 0 (unknown) in the place of one beyond those limits."""
-    return duration if 0 <= duration <= _MAX_TICKS and duration * base <= MAX_SECONDS else 0
+    """A duration, or 0 (unknown) in the place of one beyond those limits, and those of mp4."""
+    return duration if 0 <= duration <= MAX_STEP and duration * base <= MAX_SECONDS else 0
 
 
-def encoder_base(base: Fraction) -> Fraction:
+def encoder_base(base: Fraction, codec: str = "") -> Fraction:
     """The time base itself where encoders take it, otherwise one that they take."""
+    if codec == "mpeg4" and base.denominator > _FINEST_MPEG4:
+        return _MPEG4
     if base.denominator > _FINEST:
         return Fraction(1, 1_000_000)
     return base if base < 1 else Fraction(1, min(_FINEST, 1000 * base.denominator))
