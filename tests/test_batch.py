@@ -386,3 +386,16 @@ def test_outputs_are_whole(here: Path) -> None:
     with open("out/a.vqv", "rb") as file:
         reader = ContainerReader(file)
         assert reader.complete and reader.frames == 11 and [g.count for g in reader.gops] == [9, 2]
+
+
+def test_frames_of_opened_files_are_counted_and_others_told_from_bytes() -> None:
+    from vqcodec.batch import _Meter
+
+    meter, one, two = _Meter(300), object(), object()
+    assert meter.event().total is None
+    meter.at(one, ProgressEvent(1, 40, 1.0), 100)  # type: ignore[arg-type]
+    assert meter.event().total == 120
+    meter.at(two, ProgressEvent(1, 62, 1.0), 200)  # type: ignore[arg-type]
+    assert meter.event().total == 102
+    meter.end(one, 40, 100)  # type: ignore[arg-type]
+    assert (meter.event().frames, meter.event().total) == (41, 102)

@@ -233,3 +233,14 @@ def test_version_tells_what_a_report_of_a_fault_needs(monkeypatch: pytest.Monkey
     assert "/nowhere/model.safetensors" in told["model"] and "ffmpeg" in told
     for name in ("torch", "devices"):
         assert told[name].startswith("not usable: ") and "torch" in told[name]
+
+
+def test_waiting_threads_sleep() -> None:
+    """Spinning ones cost twice the processor time; it has to be said before torch is loaded."""
+    code = "import os, sys; from vqcodec import cli; cli.main = lambda: 0\ntry: cli.run()\nexcept SystemExit: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    plain = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    root = str(Path(__file__).parents[1])
+    for given, want in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):
+        env = plain | given | {"PYTHONPATH": root}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        assert done.stdout.split() == [want, "False"], done.stderr

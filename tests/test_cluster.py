@@ -264,3 +264,9 @@ def test_memory_does_not_grow_with_length(here: Path) -> None:
         done = subprocess.run([sys.executable, "-c", GROWTH, f"{frames}.y4m"], env=env, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout))
     assert peaks[1] <= peaks[0] * 1.05, peaks
+
+
+@pytest.mark.parametrize("address", ["foo", "tcp://foo", "http://", "host:port", ""])
+def test_nonsense_addresses_are_refused_at_once(address: str) -> None:
+    with pytest.raises(ClusterError, match="such as tcp://host:8786"):
+        Cluster(address)

@@ -215,11 +215,12 @@ class _Meter:
         self._size = max(1, size)
         self._begin = time.monotonic()
         self._frames = self._ended = 0
-        self._running: dict[Order, tuple[int, float]] = {}
+        self._running: dict[Order, ProgressEvent] = {}
+        self._sizes: dict[Order, int] = {}
 
     def at(self, order: Order, event: ProgressEvent, size: int) -> None:
         """A file is so far."""
-        self._running[order] = event.frames, size * min(1.0, event.frames / event.total) if event.total else 0.0
+        self._running[order], self._sizes[order] = event, size
 
     def end(self, order: Order, frames: int, size: int) -> None:
         """A file is done."""
@@ -229,6 +230,11 @@ class _Meter:
 
     def event(self) -> ProgressEvent:
         """How far the batch is."""
-        frames = self._frames + sum(n for n, _ in self._running.values())
-        share = (self._ended + sum(size for _, size in self._running.values())) / self._size
-        return ProgressEvent(frames, max(frames, round(frames / share)) if frames and share else None, time.monotonic() - self._begin)
+        running = self._running.values()
+        frames = self._frames + sum(e.frames for e in running)
+        # frames of files that were opened are known, those of others are told from their bytes
+        known = self._frames + sum(e.total or 0 for e in running)
+        opened = self._ended + sum(self._sizes[o] for o, e in self._running.items() if e.total)
+        total = round(known * self._size / opened) if known and opened else None
+        elapsed = time.monotonic() - self._begin
+        return ProgressEvent(frames, None if total is None else max(frames, total), elapsed)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from . import kernels
 from .errors import DamageError, LimitError, TargetError, VqvError
 from .options import DecodeOptions, EncodeOptions
-from .processes import spawn
+from .processes import let_waiting_threads_sleep, spawn
 from .progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def serve(pipe: Any) -> None:
         except OSError as exc:
             raise SystemExit from exc  # the program is gone; the work is kept
 
+    let_waiting_threads_sleep()
     kernels.tell = lambda: pipe.send(_COMPILING)
     try:
         while True:

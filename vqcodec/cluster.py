@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from .version import __version__
 from .workers import Model, Result, code_gop
 
 _TIMEOUT = "10 s"  # for the scheduler to answer
+_ADDRESS = re.compile(r"(?:[a-z+]+://)?\S+:\d{1,5}/?|inproc://\S+")
 _LOOK = 2.0  # seconds between two looks at which workers there are
 _PATIENCE = 10.0  # seconds without a worker until that is said
 _IDENTITY = ("model_id", "analysis_id")
@@ -73,6 +75,8 @@ class Cluster:
         # tasks are large on purpose, see docs/cluster.md
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})
         self.address, self.resources = address, dict(resources or {})
+        if not _ADDRESS.fullmatch(address):  # Dask would try for long, and complain at the end
+            raise ClusterError(f"{address}: no address of a Dask scheduler, such as tcp://host:8786 or host:8786")
         self._warn = warn or (lambda text: None)
         try:
             self._client = Client(address, timeout=_TIMEOUT, set_as_default=False, name="vqcodec")

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
+
+
+def let_waiting_threads_sleep() -> None:
+    """Threads of OpenMP that have nothing to do take no processor time, unless the user says so.
+
+    They would spin, which gains little on an idle machine and costs twice the time on a busy one.
+    Has no effect once torch is loaded."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def spawn(target: Callable[..., None], name: str, *args: Any, daemon: bool) -> tuple[SpawnProcess, Connection]:

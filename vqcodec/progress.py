@@ -25,6 +25,7 @@ _HEARTBEAT = {"bar": 0.5, "json": 5.0, "auto": 10.0, "none": 0.0}
 _TICK = 0.25
 _EARLY = 0.1  # share of the frames before which nothing is said of the rest
 _BAR_COLUMNS = 12
+_NARROW = 80  # columns of a terminal that doesn't tell
 _GAP = "  "
 _JSON = ("stage", "frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
 
@@ -152,21 +153,22 @@ class _Line:
 
         Bar.set_lock(threading.RLock())  # its own is one between processes
         self._out = out
-        self._bar = Bar(file=out, leave=False, bar_format="{desc}", dynamic_ncols=True)
+        self._bar = Bar(file=out, leave=False, bar_format="{desc}", ncols=_NARROW)
 
     def draw(self, e: ProgressEvent) -> None:
         columns = self._columns() - 1
         text = fitted(words(e), columns)
         bar = e.total and columns - len(text) >= _BAR_COLUMNS
+        self._bar.ncols = columns  # some versions of tqdm would take the last one too
         self._bar.bar_format = "{desc}" + _GAP + "|{bar}|" if bar else "{desc}"
         self._bar.total, self._bar.n = e.total, min(e.frames, e.total or e.frames)
         self._bar.set_description_str(text)
 
     def _columns(self) -> int:
         try:
-            return os.get_terminal_size(self._out.fileno()).columns or 80
+            return os.get_terminal_size(self._out.fileno()).columns or _NARROW
         except (OSError, ValueError):
-            return 80
+            return _NARROW
 
     def erase(self) -> None:
         self._bar.close()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from . import kernels
 from .errors import LimitError, VqvError
 from .picture import Picture
-from .processes import spawn
+from .processes import let_waiting_threads_sleep, spawn
 
 TRIES = 3  # workers that may die on one GOP
 
@@ -149,6 +149,7 @@ def _work(pipe: Any, model: Model) -> None:
     """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result; an end without pictures cuts the GOP.
 
     Before an answer there can be any amount of :class:`News`."""
+    let_waiting_threads_sleep()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(model.threads)
     encoder: Any = None

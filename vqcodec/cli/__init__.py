@@ -16,6 +16,7 @@ import click
 from ..errors import LimitError, UsageError, VqvError
 from ..memory import ran_out
 from ..pipes import StdoutError
+from ..processes import let_waiting_threads_sleep
 from ..text import quoted
 from . import messages
 from .batch import batch
@@ -199,5 +200,6 @@ def _occupy() -> None:
 
 def run() -> None:
     """Entry point of the installed program."""
+    let_waiting_threads_sleep()
     _occupy()
     sys.exit(main())
