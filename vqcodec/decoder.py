@@ -25,6 +25,7 @@ from .pipes import PIPE, check_source, check_target, is_stream, source_path, tar
 from .progress import Meter, ProgressCallback, as_meter
 from .retime import at_rate
 from .scan import ContainerReader
+from .surroundings import undisturbed
 from .tracks import Description, StoredTracks
 
 
@@ -287,6 +288,7 @@ def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: 
                 number += 1
 
 
+@undisturbed()
 def decode(
     src: str | os.PathLike[str],
     dst: str | os.PathLike[str],
@@ -492,6 +494,7 @@ class VerifyReport(TypedDict):
     damage: list[str]
 
 
+@undisturbed()
 def verify(
     path: str | os.PathLike[str],
     fast: bool = False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from .compiled import njit
 from .entropy import decode_bit, decode_raw, encode_bit, encode_raw
 from .motion.code import DETAIL
 
@@ -30,12 +31,12 @@ def step8(index: int) -> int:
     return (_STEP8[k] << octave) >> 3
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _clamp16(v):
     return min(max(v, -32768), 32767)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def inverse(levels, step, skip, out):
     """levels (16,) raster order -> residual (16,) in 10-bit samples."""
     if skip:
@@ -57,7 +58,7 @@ def inverse(levels, step, skip, out):
             out[r * 4 + c] = (s + 512) >> 10
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _forward(e, out):
     # orthonormal DCT times eight, in floats: the encoder's own business
     t = np.empty(16)
@@ -75,7 +76,7 @@ def _forward(e, out):
             out[r * 4 + c] = s * 8 / 128
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _sig_context(skip, chroma, i, levels):
     base = DETAIL + SIG + (skip * 2 + chroma) * 16
     if not skip:
@@ -85,7 +86,7 @@ def _sig_context(skip, chroma, i, levels):
     return base + min(right, 2) + 3 * min(below, 2)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _sign_context(i, levels):
     right = levels[i + 1] if i % 4 < 3 else 0
     below = levels[i + 4] if i < 12 else 0
@@ -93,7 +94,7 @@ def _sign_context(i, levels):
     return DETAIL + SIGN + (0 if s == 0 else (1 if s > 0 else 2))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _encode_block(st, out, ctx, levels, skip, chroma):
     scan = RASTER if skip else ZIGZAG
     last = 15
@@ -140,7 +141,7 @@ def _encode_block(st, out, ctx, levels, skip, chroma):
             encode_raw(st, out, s, 1)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _decode_block(st, data, ctx, levels, skip, chroma):
     scan = RASTER if skip else ZIGZAG
     levels[:] = 0
@@ -173,7 +174,7 @@ def _decode_block(st, data, ctx, levels, skip, chroma):
         levels[i] = -a if s else a
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _block_at(k, r, c):
     """Plane, row and column of block k (0-3 luma, 4 Cb, 5 Cr) of the cell (r, c)."""
     if k < 4:
@@ -181,12 +182,12 @@ def _block_at(k, r, c):
     return k - 3, r * 4, c * 4
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _cell_context(skip, direct, r, c):
     return DETAIL + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL) + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _block_bits(levels, skip, chroma, bits):
     """What :func:`_encode_block` writes for these levels, in bits, were the contexts to stay as they are; 0 where all are zero."""
     scan = RASTER if skip else ZIGZAG
@@ -222,7 +223,7 @@ def _block_bits(levels, skip, chroma, bits):
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _optimise(v, levels, skip, chroma, unit, bits):
     """Levels (16,) of the values v (in steps) that cost least: each in turn, from the last of the scan, is tried nearer to zero.
     unit: bits that a squared step of error is worth. Returns the bits of the levels."""
@@ -246,7 +247,7 @@ def _optimise(v, levels, skip, chroma, unit, bits):
     return now
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
     """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V uint16; worths (H/16, W/16): bits that one unit of
     squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; direct: map
@@ -306,14 +307,14 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _add(plane, y, x, rec):
     for i in range(16):
         v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
         plane[y + i // 4, x + i % 4] = min(max(v, 0), 1023)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
     """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/direct.py."""
     if step_index < 0:
@@ -344,7 +345,7 @@ def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
                     _add(planes[p], y, x, rec)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_detail(st, data, ctx, steps, direct, skip, planes):
     """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
     if not decode_bit(st, data, ctx, DETAIL + FRAME):

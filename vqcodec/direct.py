@@ -6,9 +6,9 @@ What moves without changing (scrolled text, static graphics) is predicted exactl
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from .compiled import njit
 from .entropy import decode_bit, encode_bit
 from .motion.code import DIRECT
 
@@ -16,14 +16,14 @@ FRAME, BLOCK = 0, 1  # contexts, from DIRECT on
 _FLAG_BITS = np.array([[0.1, 4.0], [1.0, 1.0], [4.0, 0.1]])  # about what a flag 0, 1 costs behind 0, 1, 2 direct neighbours
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _context(direct, merged, r, c):
     left = direct[r, c - 1] if c > 0 else 0
     above = direct[r - 1, c] if r > 0 else 0
     return DIRECT + BLOCK + left + above + 3 * merged[2 * r, 2 * c]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_map(st, out, ctx, direct, merged):
     """direct (H/16, W/16) uint8, merged (H/8, W/8) uint8 of the motion grid; a map of zeros costs one flag."""
     some = 0
@@ -38,7 +38,7 @@ def encode_map(st, out, ctx, direct, merged):
             encode_bit(st, out, ctx, _context(direct, merged, r, c), direct[r, c])
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_map(st, data, ctx, direct, merged):
     """The inverse of :func:`encode_map`, into ``direct``."""
     direct[:] = 0
@@ -61,7 +61,7 @@ def idle(blocks: np.ndarray) -> np.ndarray:
     return np.asarray(blocks.reshape(h // 4, 4, w // 4, 4).all((1, 3)))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _decide(gain, bits, out):
     # twice over the map: a flag counts what it costs behind its neighbours and what it costs those that follow
     h, w = gain.shape

@@ -31,6 +31,7 @@ from .pipes import PIPE, ByteStream, check_coded, check_source, check_target, is
 from .progress import Meter, ProgressCallback, as_meter
 from .rounds import Pipeline
 from .search import Round, search
+from .surroundings import undisturbed
 from .version import __version__
 from .workers import Coder, Local, Model, Pool
 
@@ -127,6 +128,7 @@ def chosen_arithmetic(options: EncodeOptions) -> str:
     return float_choice("auto", chosen_device(options.device))
 
 
+@undisturbed()
 def encode(
     src_path: str | os.PathLike[str],
     dst_path: str | os.PathLike[str],

@@ -13,6 +13,8 @@ import math
 import numba as nb
 import numpy as np
 
+from .compiled import njit
+
 TOTAL_BITS = 15
 TOTAL = 1 << TOTAL_BITS
 _TOP = np.uint64(1 << 24)
@@ -36,13 +38,13 @@ def decoder_state(data: np.ndarray) -> np.ndarray:
     return st
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def taken(st):
     """Bits that a decoder has taken so far, with fractions: bytes read less what is in hand, refined by what the range has left."""
     return 8 * float(st[2]) - math.log2(float(st[1]))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _prime(st, data):
     for _ in range(4):
         b = np.uint64(data[st[2]]) if st[2] < st[3] else np.uint64(0)
@@ -50,7 +52,7 @@ def _prime(st, data):
         st[2] += np.uint64(1)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _shift_low(st, out):
     # cache holds the last byte not yet safe from a carry, pending counts the 0xFF bytes behind it
     low = st[0]
@@ -70,7 +72,7 @@ def _shift_low(st, out):
     st[0] = (low << np.uint64(8)) & _MASK32
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode(st, out, start, size, bits):
     """Code the interval [start, start + size) of 2^bits."""
     r = st[1] >> np.uint64(bits)
@@ -81,7 +83,7 @@ def encode(st, out, start, size, bits):
         _shift_low(st, out)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_bit(st, out, ctx, k, bit):
     """Code a bit with context k and adapt it."""
     f, s = nb.int64(ctx[k, 0]), nb.int64(ctx[k, 1])
@@ -102,7 +104,7 @@ def encode_bit(st, out, ctx, k, bit):
         _shift_low(st, out)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def bit_costs(ctx, out):
     """out (contexts, 2) float32: bits that a 0 and a 1 would take in each context as it stands. Returns it."""
     for k in range(ctx.shape[0]):
@@ -112,14 +114,14 @@ def bit_costs(ctx, out):
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_raw(st, out, value, bits):
     """Code ``bits`` equiprobable bits, most significant first."""
     for i in range(bits - 1, -1, -1):
         encode(st, out, (value >> i) & 1, 1, 1)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def finish(st, out):
     """Flush with as few bytes as identify the interval; returns the length. Trailing zero bytes are left out."""
     # the value in [low, low + range) with the most trailing zeros
@@ -138,7 +140,7 @@ def finish(st, out):
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _refill(st, data):
     while st[1] < _TOP:
         b = np.uint64(data[st[2]]) if st[2] < st[3] else np.uint64(0)
@@ -147,7 +149,7 @@ def _refill(st, data):
         st[2] += np.uint64(1)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_bit(st, data, ctx, k):
     f, s = nb.int64(ctx[k, 0]), nb.int64(ctx[k, 1])
     p = (f + s) >> 1
@@ -168,7 +170,7 @@ def decode_bit(st, data, ctx, k):
     return bit
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_raw(st, data, bits):
     v = 0
     for _ in range(bits):
@@ -183,7 +185,7 @@ def decode_raw(st, data, bits):
     return v
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_symbol(st, data, cdf, k):
     """Decode one of k symbols under the cumulative table cdf[0..k] of total 2^TOTAL_BITS."""
     r = st[1] >> np.uint64(TOTAL_BITS)
@@ -209,7 +211,7 @@ def consumed(st: np.ndarray) -> bool:
     return bool(st[3] <= st[2])
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def build_cdf(counts, sizes, cdf):
     """counts (T, K) uint32 with ``sizes[t]`` symbols each -> cdf (T, K+1) uint32 of total 2^TOTAL_BITS, no symbol empty."""
     for t in range(counts.shape[0]):

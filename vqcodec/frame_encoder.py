@@ -173,7 +173,7 @@ class FrameEncoder(FrameCoder):
         x = self._packed(source).to(torch.float32) / 1020 - 0.5
         p = pred.to(torch.float32) / 1020 - 0.5 if pred is not None else None
         with torch.inference_mode(), one_thread(), floats(self.codec.arithmetic, self.b.device):
-            y, z = nets.analysis(x, p, torch.tensor([float(q)], device=self.b.device))
+            y, z = nets.analysis(x, p, torch.tensor([float(q)], dtype=torch.float32, device=self.b.device))
         return np.nan_to_num(y[0].float().cpu().numpy()), np.nan_to_num(z[0].float().cpu().numpy())
 
     def _detail(self, source: Planes, planes: Planes, m: _Motion, blocks: np.ndarray, aim: int) -> _Detail:
@@ -246,7 +246,7 @@ class FrameEncoder(FrameCoder):
 
     def _packed_weights(self) -> torch.Tensor:
         """(96,) weights of the squared errors of packed samples."""
-        return torch.tensor([PLANE_WEIGHTS[0]] * 64 + [PLANE_WEIGHTS[1]] * 16 + [PLANE_WEIGHTS[2]] * 16, device=self.b.device)
+        return torch.tensor([PLANE_WEIGHTS[0]] * 64 + [PLANE_WEIGHTS[1]] * 16 + [PLANE_WEIGHTS[2]] * 16, dtype=torch.float32, device=self.b.device)
 
     def _trial(self, source: Planes, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, delta: int, blocks: np.ndarray, aim: int) -> _Trial:
         """Code what follows the motion: latents y, z (floats, in steps) at quality q = that of the level + delta, with a map of direct blocks."""

@@ -15,6 +15,7 @@ from .errors import DamageError, DamageLog, LimitError
 from .metrics import psnr_yuv
 from .options import Limits
 from .progress import counted
+from .surroundings import undisturbed
 from .text import printable
 from .tracks import FIELD_ORDERS, StoredTracks
 
@@ -28,6 +29,7 @@ def _ratio(value: Fraction | None) -> str | None:
     return None if value is None else f"{value.numerator}/{value.denominator}"
 
 
+@undisturbed()
 def describe(path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None) -> dict[str, Any]:
     """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where its bytes went (:mod:`vqcodec.budget`), and of each frame.
 

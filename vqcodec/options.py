@@ -21,7 +21,7 @@ MAX_RATE = 100_000  # frames a second
 MAX_BATCH = 8  # a mini-GOP has no level of more frames
 _RATES = {"ntsc": "30000/1001", "pal": "25", "film": "24", "ntsc-film": "24000/1001"}
 ARITHMETIC = ("auto", "bfloat16", "float32")
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,2})?")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?")
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
+from .compiled import njit
 from .entropy import TOTAL, TOTAL_BITS, build_cdf, decode_raw, decode_symbol, encode, encode_raw
 
 MAX_SYMBOLS = 4096  # of a table
@@ -90,7 +90,7 @@ class Tables:
         return counts
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def adapt(counts, seen):
     for t in range(counts.shape[0]):
         total = np.int64(0)
@@ -104,7 +104,7 @@ def adapt(counts, seen):
                 total += counts[t, k]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _raw_bits(n):
     a, k = abs(n), 0
     while a:
@@ -113,7 +113,7 @@ def _raw_bits(n):
     return 2 * k + 1
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _encode_value(st, out, n):
     # Elias gamma in raw bits: bit length in unary, the bits below the first, the sign
     a, k = abs(n), 0
@@ -128,7 +128,7 @@ def _encode_value(st, out, n):
         encode_raw(st, out, 1 if n < 0 else 0, 1)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _decode_value(st, data):
     k = 0
     while k < 12 and decode_raw(st, data, 1):
@@ -141,7 +141,7 @@ def _decode_value(st, data):
     return -a if decode_raw(st, data, 1) else a
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def active(direct, y, x, g, half, groups):
     """Whether group g of ``groups`` at (y, x) is coded in checkerboard half 0 or 1. direct: map (H, W), whose blocks have no latent."""
     if direct[y, x]:
@@ -151,7 +151,7 @@ def active(direct, y, x, g, half, groups):
     return first == (half == 0)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lams, symbols, y, bits):
     """Choose the symbols of one half by |r - c|^2 + lams * bits.
 
@@ -213,7 +213,7 @@ def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lams,
                         y[i, j, ch] = min(max(v, -32767), 32767)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_half(st, out, cls, direct, half, dims, sizes, symbols, cdf, seen):
     """Code the symbols that :func:`search_half` chose."""
     hh, ww, groups = cls.shape
@@ -236,7 +236,7 @@ def encode_half(st, out, cls, direct, half, dims, sizes, symbols, cdf, seen):
                             _encode_value(st, out, symbols[i, j, g * 4 + s + c] - (1 << 20))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen, y, symbols, classes):
     """Decode one half into y (H, W, M) int16; arguments as in :func:`search_half`.
 
@@ -276,7 +276,7 @@ def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen
                         y[i, j, ch] = min(max(v, -32767), 32767)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def search_hyper(target, idle, base, sizes, words, cost, lam, symbols, z):
     """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths; tables from ``base`` on.
 
@@ -303,7 +303,7 @@ def search_hyper(target, idle, base, sizes, words, cost, lam, symbols, z):
                     z[i, j, g * 4 + c] = words[t, bk, c]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_hyper(st, out, idle, base, symbols, cdf, seen):
     for i in range(symbols.shape[0]):
         for j in range(symbols.shape[1]):
@@ -315,7 +315,7 @@ def encode_hyper(st, out, idle, base, symbols, cdf, seen):
                 seen[base + g, k] += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z, symbols):
     """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols, unless it is empty."""
     keep = symbols.size > 0

@@ -25,8 +25,8 @@ _OPEN_GOPS = 8  # whose coded bytes are kept
 
 
 @lru_cache(maxsize=4)
-def _codec(path: str, changed: int, device: str) -> Any:
-    """A model, loaded once for all files that are open."""
+def _codec(path: str, changed: int, device: str, process: int | None) -> Any:
+    """A model, loaded once for all files that are open; on a GPU in each process that was forked."""
     from .weights import load_codec
 
     return load_codec(path, device)
@@ -46,7 +46,8 @@ class RandomAccess:
         self._batch = options.batch or automatic_batch(h.width, h.height)
         self.cache = FrameCache(max(0, min(cache_bytes, options.limits.memory - decoder_memory(h.width, h.height, options.batch))))
         file = os.path.realpath(weights or default_path())
-        self.codec = _codec(file, os.stat(file).st_mtime_ns, options.device)
+        process = None if options.device == "cpu" else os.getpid()
+        self.codec = _codec(file, os.stat(file).st_mtime_ns, options.device, process)
         check_model(reader, self.codec.model_id)
         frame_bytes = (h.width + 63) // 64 * 64 * ((h.height + 63) // 64 * 64) * 3 + (1 << 19)
         self._holds_mini_gop = self._batch > 1 and self.cache.limit >= (MINI_GOP + 2) * frame_bytes

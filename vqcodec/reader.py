@@ -18,6 +18,7 @@ from .errors import DamageError, DamageLog, RangeError, UsageError, VqvError
 from .frames import Data, Frame, FrameBatch, VideoMetadata
 from .options import DecodeOptions, Limits
 from .scan import ContainerReader
+from .surroundings import undisturbed
 from .timeline import Timeline
 from .tracks import StoredTracks
 
@@ -29,6 +30,36 @@ if TYPE_CHECKING:
     from .tokens import FrameTokens, Vocabulary
 
 CACHE_BYTES = 256 << 20
+
+
+_READERS: weakref.WeakSet[VideoReader[Any]] = weakref.WeakSet()
+_PATIENCE = 5.0  # seconds that a fork waits for calls of other threads
+_held: list[tuple[VideoReader[Any], bool]] = []
+
+
+def _before_fork() -> None:
+    # libraries have locks of their own: a child whose parent was within them could wait for ever
+    _held[:] = [(reader, reader._lock.acquire(timeout=_PATIENCE)) for reader in list(_READERS)]
+
+
+def _after_fork_in_parent() -> None:
+    for reader, taken in _held:
+        if taken:
+            reader._lock.release()
+    _held.clear()
+
+
+def _after_fork_in_child() -> None:
+    for reader, _ in _held:
+        reader._lock, reader._made = threading.RLock(), None
+    _held.clear()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)
 
 
 class VideoReader(Generic[Data]):
@@ -52,6 +83,7 @@ class VideoReader(Generic[Data]):
         self._source = bytes(source) if isinstance(source, memoryview) else source
         self._options, self._output, self._conceal, self._cache_bytes, self._weights = options, output, on_damage == "conceal", cache_bytes, weights
         self._lock = threading.RLock()
+        _READERS.add(self)
         self._closed = False
         self._made: RandomAccess | None = None
         self._shape: ToTensors | None = None
@@ -222,7 +254,8 @@ class VideoReader(Generic[Data]):
             if self._closed:
                 raise UsageError(f"{self.path}: the reader is closed")
             try:
-                yield
+                with undisturbed():
+                    yield
             except VqvError as exc:
                 if str(exc).startswith(self.path):
                     raise

@@ -14,6 +14,7 @@ import numba as nb
 import numpy as np
 import torch
 
+from .compiled import njit
 from .frame import Planes
 from .motion.code import Field
 from .motion.predict import L0, compensate
@@ -28,7 +29,7 @@ BOTH_SIDES = (0.85, 0.57, 0.41, 0.33)  # weight of a neighbour by its distance i
 ONE_SIDE = (1.13, 0.97, 0.81, 0.57)  # and one side only
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _vectors(cur, ph, flow, coarse, out, error):
     """Best vector of every 8x8 cell, by SAD, from a few starts; ``error`` (H/8, W/8): its mean squared difference on the 8-bit scale."""
     h, w = cur.shape
@@ -78,7 +79,7 @@ def _vectors(cur, ph, flow, coarse, out, error):
             error[r, c] = e / 64.0
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _blend(source, refs, errors, strengths, sigma, size, out):
     """One plane: source (H, W) uint16, refs (K, H, W) uint16, errors (K, H/8, W/8), strengths (K,); cells of ``size`` samples."""
     k, h, w = refs.shape

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import WeightsError
+from .surroundings import set_threads
 
 if TYPE_CHECKING:
     from .nets.analysis import Analysis
@@ -183,6 +184,21 @@ def _check_layout(kind: str, arrays: dict[str, Any], shape: NetShape) -> None:
             raise ValueError(f"{k} is {found.get(k, 'missing')}, the sizes ask for {want.get(k, 'none')}")
 
 
+def _check_analysis(kind: str, state: dict[str, Any], shape: NetShape) -> None:
+    """ValueError unless the sizes are those of the encoder's tensors: no memory is taken before."""
+    import torch
+
+    from .nets.analysis import Analysis
+
+    with torch.device("meta"):
+        want = {k: tuple(v.shape) for k, v in Analysis(shape).state_dict().items()}
+    for k, size in want.items():
+        if k in state and tuple(state[k].shape) != size:
+            raise ValueError(f"{kind}.analysis.{k} is {tuple(state[k].shape)}, not {size}")
+        if k not in state and len(size) > 1:  # vectors may have other names, and are small
+            raise ValueError(f"{kind}.analysis.{k} is missing")
+
+
 def _check_books(b: Codebooks, s: NetShape) -> None:
     """ValueError unless compiled code can use the tables without looking."""
     import numpy as np
@@ -237,7 +253,7 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
 
     kernels.watch()
     if threads:
-        torch.set_num_threads(threads)
+        set_threads(threads)
     backend = choose_backend(device)
     _LOG.info("exact products: %s, on %s", backend.name, backend.device)
     try:
@@ -256,15 +272,16 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
             shape = NetShape.from_dict(json.loads(meta[kind]))
             d = {k[len(kind) + 1 :]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(kind + ".")}
             _check_layout(kind, arrays, shape)
-            analysis = Analysis(shape)
             state = {k[9:]: v.float() for k, v in d.items() if k.startswith("analysis.")}
             for k in [k for k in state if k.endswith("_scale")]:  # of int8 matrices, row by row
                 state[k[:-6]] *= state.pop(k)[:, None]
+            _check_analysis(kind, state, shape)
+            analysis = Analysis(shape)
             # ranges of activations matter to the exact nets only and are not stored for the analysis
             missing, surplus = analysis.load_state_dict(state, strict=False)
             if surplus or any(not k.endswith(".peak") for k in missing):
                 raise KeyError(f"{kind} analysis: {(surplus or missing)[0]}")
-            analysis = analysis.eval().to(backend.device)
+            analysis = analysis.eval().to(backend.device, torch.float32)
             books = Codebooks.unpacked(*(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts")))
             _check_books(books, shape)
             nets[kind] = FrameNets(shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books)

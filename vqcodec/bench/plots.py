@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ..text import printable
+
 # (colour, its name in a page's style sheet, marker) of vqcodec, then of the anchors in turn
 STYLES = [
     ("#c2410c", "--line-0", "o"),
@@ -64,7 +66,7 @@ def draw(results: dict[str, Any], kind: str) -> bytes:
             ax.set_axis_off()
         for ax, clip in zip(axes.flat, clips, strict=False):
             curves(ax, clip["points"], quality)
-            ax.set_title(clip["name"], fontsize=10)
+            ax.set_title(printable(clip["name"]), fontsize=10, parse_math=False)
             ax.set_xlabel("bits per pixel")
         for row in axes:
             row[0].set_ylabel(f"{title}, dB")

@@ -101,6 +101,7 @@ def _run(args: list[str]) -> tuple[int, str | None]:
     others = logging.StreamHandler()  # what other libraries have to say
     others.setFormatter(messages.Lines("vqcodec: %(message)s"))
     logging.basicConfig(handlers=[others])
+    messages.hear_notes()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # a tag that the terminal has no letters for is no fault
     try:

@@ -107,6 +107,7 @@ class Command(_Helpful):
 
     def invoke(self, ctx: click.Context) -> Any:
         talk = messages.current()
+        talk.quiet = bool(ctx.params.get("quiet"))
         path = ctx.params.pop("log_file", None)
         if path is not None:
             talk.open_log(path, [name for value in ctx.params.values() for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str) and name])

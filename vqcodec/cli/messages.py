@@ -81,11 +81,12 @@ def _detach(handler: logging.Handler) -> None:
 
 class Talk:
     """One run of the program. ``json``: progress is told in JSON; ``verbose``: what was chosen
-    is told; ``detailed``: where an error arose is shown; ``result``: what the last line of it holds."""
+    is told; ``detailed``: where an error arose is shown; ``quiet``: notes
+    are not; ``result``: what the last line of it holds."""
 
     def __init__(self, args: Sequence[str] = ()) -> None:
         self.args = list(args)
-        self.json = self.verbose = self.detailed = False
+        self.json = self.verbose = self.detailed = self.quiet = False
         self.result: dict[str, Any] | None = None
         self.display: Progress | None = None  # makes room for what is said
         self._file: _LogFile | None = None
@@ -164,6 +165,20 @@ def current() -> Talk:
 def say(text: str, quiet: bool = False) -> None:
     """A sentence on standard error unless ``quiet``, and in the log."""
     _talk.say(text, quiet)
+
+
+class _Notes(logging.Handler):
+    """What the library has to say while it works, as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"vqcodec: note: {record.getMessage()}", _talk.quiet)
+
+
+def hear_notes() -> None:
+    """Show the notes of the library from now on."""
+    notes = logging.getLogger("vqcodec.notes")
+    notes.propagate = False
+    notes.handlers = [_Notes()]
 
 
 def need_stdout() -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from ..compiled import njit
 from ..entropy import decode_bit, decode_raw, encode_bit, encode_raw, taken
 from .predict import BI, L0, L1
 
@@ -41,7 +42,7 @@ class Field(NamedTuple):
         return cls(np.zeros(g, np.uint8), np.zeros((*g, 2, 2), np.int16), np.zeros(g, np.uint8), np.zeros(g, np.uint8), np.array([d0, d1], np.int64))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def scale_mv(v, num, den):
     """v * num / den rounded to nearest, halves away from zero, clipped to the legal range."""
     n, d = v * num, den
@@ -52,7 +53,7 @@ def scale_mv(v, num, den):
     return min(max(r, -MV_LIMIT), MV_LIMIT)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def temporal(col, y, x, dist, out):
     """Vectors (2, 2) that continue the linear motion of the co-located cell of the field ``col``; False when it has none."""
     d = col.direction[y, x]
@@ -66,7 +67,7 @@ def temporal(col, y, x, dist, out):
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def candidates(f, col, y, x, n, cdir, cmv):
     """Merge candidates of the block of n cells at (y, x) into cdir (5,), cmv (5, 2, 2); returns how many (at least one).
 
@@ -121,7 +122,7 @@ def candidates(f, col, y, x, n, cdir, cmv):
     return k
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def predictor(f, col, y, x, n, out):
     """Motion vector predictor (2, 2): median of left, above and above right (or above left); the temporal one where none is there."""
     h, w = f.direction.shape
@@ -151,7 +152,7 @@ def predictor(f, col, y, x, n, out):
         out[:] = v[0]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def fill(f, y, x, n, depth, direction, mv, merged):
     """Write one leaf into the grid; the vector of a list not used is the other's, scaled by time."""
     if direction == L0 and f.dist[1] != 0:
@@ -170,7 +171,7 @@ def fill(f, y, x, n, depth, direction, mv, merged):
                     f.mv[r, c, a, b] = mv[a, b]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def split_context(f, y, x, depth):
     k = SPLIT + 3 * depth
     if x > 0 and f.depth[y, x - 1] > depth:
@@ -180,7 +181,7 @@ def split_context(f, y, x, depth):
     return k
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def merge_context(f, y, x, depth):
     k = MERGE + 3 * depth
     if x > 0 and f.merged[y, x - 1]:
@@ -190,7 +191,7 @@ def merge_context(f, y, x, depth):
     return k
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def bit_length(a):
     k = 0
     while a:
@@ -199,7 +200,7 @@ def bit_length(a):
     return k
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _encode_mvd(st, out, ctx, comp, d):
     a = abs(d)
     k = bit_length(a)
@@ -215,7 +216,7 @@ def _encode_mvd(st, out, ctx, comp, d):
         encode_raw(st, out, 1 if d < 0 else 0, 1)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _decode_mvd(st, data, ctx, comp):
     k = 0
     while k < 15 and decode_bit(st, data, ctx, MVD_CLASS + 16 * comp + k):
@@ -230,7 +231,7 @@ def _decode_mvd(st, data, ctx, comp):
     return -a if decode_raw(st, data, 1) else a
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def encode_leaf(st, out, ctx, f, col, y, x, n, depth, direction, mv, index):
     """Code a leaf (merge candidate ``index``, or -1 and its own direction and vectors) and write it into the grid."""
     k = merge_context(f, y, x, depth)
@@ -257,7 +258,7 @@ def encode_leaf(st, out, ctx, f, col, y, x, n, depth, direction, mv, index):
     fill(f, y, x, n, depth, direction, mv, 0)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_leaf(st, data, ctx, f, col, y, x, n, depth, vector_bits):
     mv = np.zeros((2, 2), np.int64)
     if decode_bit(st, data, ctx, merge_context(f, y, x, depth)):
@@ -286,7 +287,7 @@ def decode_leaf(st, data, ctx, f, col, y, x, n, depth, vector_bits):
     fill(f, y, x, n, depth, direction, mv, 0)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def decode_motion(st, data, ctx, f, col, leaves, vector_bits):
     """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column, size; returns their number.
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from ..compiled import njit
+
 LUMA = np.array([[0, 0, 0, 64, 0, 0, 0, 0], [-1, 4, -10, 58, 17, -5, 1, 0], [-1, 4, -11, 40, 40, -11, 4, -1], [0, 1, -5, 17, 58, -10, 4, -1]], np.int32)
 CHROMA = np.array([[0, 64, 0, 0], [-2, 58, 10, -2], [-4, 54, 16, -2], [-6, 46, 28, -4], [-4, 36, 36, -4], [-4, 28, 46, -6], [-2, 16, 54, -4], [-2, 10, 58, -2]], np.int32)
 L0, L1, BI = 1, 2, 3  # prediction directions
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _fetch(plane, y0, x0, h, w, out):
     """Copy plane[y0:y0+h, x0:x0+w] into out as int32, repeating the border."""
     ph, pw = plane.shape
@@ -30,7 +32,7 @@ def _fetch(plane, y0, x0, h, w, out):
                 out[j, i] = plane[y, min(max(x0 + i, 0), pw - 1)]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def luma_block(plane, y, x, my, mx, n, src, mid, out):
     """14-bit intermediate of the n x n luma block at (y, x) moved by (my, mx) quarter samples, into out[:n, :n].
 
@@ -93,7 +95,7 @@ def luma_block(plane, y, x, my, mx, n, src, mid, out):
             ) >> 6
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def chroma_block(plane, y, x, my, mx, n, src, mid, out):
     """Like :func:`luma_block` for an n x n chroma block; (my, mx) in eighths of a chroma sample."""
     fy, fx = my & 7, mx & 7
@@ -121,7 +123,7 @@ def chroma_block(plane, y, x, my, mx, n, src, mid, out):
                 out[j, i] = (a0 * mid[j, i] + a1 * mid[j + 1, i] + a2 * mid[j + 2, i] + a3 * mid[j + 3, i]) >> 6
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _store(out, y, x, n, direction, a, b):
     if direction == BI:
         for j in range(n):
@@ -134,7 +136,7 @@ def _store(out, y, x, n, direction, a, b):
                 out[y + j, x + i] = min(max((c[j, i] + 8) >> 4, 0), 1023)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def compensate(leaves, direction, mv, ref0, ref1, out):
     """Predict a whole picture.
 

@@ -15,6 +15,7 @@ import cv2
 import numba as nb
 import numpy as np
 
+from ..compiled import njit
 from ..entropy import bit_costs, encode_bit
 from .code import (
     BI_FLAG,
@@ -41,7 +42,7 @@ PAD = 80  # how far a block may lie outside the reference, in samples
 _BIG = 1 << 29
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def phases(plane):
     """(H, W) uint16 of 10 bits -> (4, 4, H + 2 PAD, W + 2 PAD) uint8: [vertical][horizontal] quarter-sample phases, border repeated."""
     h, w = plane.shape
@@ -83,7 +84,7 @@ def phases(plane):
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def legal(y, x, n, my, mx, h, w):
     if abs(my) > MV_LIMIT or abs(mx) > MV_LIMIT:
         return False
@@ -91,7 +92,7 @@ def legal(y, x, n, my, mx, h, w):
     return r > 8 - PAD and c > 8 - PAD and r + n < h + PAD - 8 and c + n < w + PAD - 8
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def sad(ph, cur, y, x, my, mx, n, best):
     """SAD of the n x n block at (y, x) moved by (my, mx); may stop early above ``best``."""
     p = ph[my & 3, mx & 3]
@@ -111,7 +112,7 @@ def sad(ph, cur, y, x, my, mx, n, best):
     return s
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def sad_bi(p0, p1, cur, y, x, mv, n):
     a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
     r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
@@ -125,7 +126,7 @@ def sad_bi(p0, p1, cur, y, x, mv, n):
     return s
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
     """Expected cost in bits of the n x n block at (y, x) under a prediction.
 
@@ -156,7 +157,7 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
     return total * 64.0 * worth
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def mvd_costs(cost, out):
     """out (2, 16) float32: bits of a vector difference of bit length k per component."""
     for comp in range(2):
@@ -171,12 +172,12 @@ def mvd_costs(cost, out):
             out[comp, k] = c + (1 if k else 0)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _mvd(table, dy, dx):
     return table[0, bit_length(abs(dy))] + table[1, bit_length(abs(dx))]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
     """Pattern search around mv (its J is ``start``) with steps first, ..., 4 (one sample), 2, 1 quarter samples; returns the best J."""
     best = start
@@ -206,7 +207,7 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
     return best
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, depth, parent, mv, info):
     """Best leaf for the block of n cells at (yc, xc): its J; mv (2, 2) and info [direction, merge index] receive it.
 
@@ -318,14 +319,14 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, 
     return best
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _clear(f, y, x, n):
     for r in range(y, y + n):
         for c in range(x, x + n):
             f.direction[r, c] = 0
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
     """Decide and code the motion of a picture.
 
@@ -429,7 +430,7 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
     return n_leaves
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _block_match(cur, ref, block, reach, smooth, out):
     """Full search of block x block blocks within +-reach whole samples by SAD + smooth * |vector|; out (h, w, 2) [y, x]."""
     h, w = cur.shape

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..compiled import njit
 from ..errors import UsageError, VqvError, WeightsError
 from . import product as kernels
 from .arithmetic import best_times
@@ -36,7 +36,7 @@ _F = np.float32
 # --- compiled kernels; x: (M, C) ---------------------------------------------------------------------------------------------
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _k_requant8(acc, bias, scale, leaky, out):
     for m in range(acc.shape[0]):
         a, o = acc[m], out[m]
@@ -51,7 +51,7 @@ def _k_requant8(acc, bias, scale, leaky, out):
                 o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _k_requant16(acc, bias, scale, out):
     for m in range(acc.shape[0]):
         a, o = acc[m], out[m]
@@ -60,7 +60,7 @@ def _k_requant16(acc, bias, scale, out):
             o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _k_add(acc, bias, scale, trunk, scale8, out8):
     # trunk += requantised acc, and at once the int8 copy that the next layer reads
     for m in range(acc.shape[0]):
@@ -74,7 +74,7 @@ def _k_add(acc, bias, scale, trunk, scale8, out8):
             o[c] = np.int8(np.rint(min(max(s * scale8[c], _F(-127)), _F(127))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _k_quant8(t, scale, out):
     for m in range(t.shape[0]):
         a, o = t[m], out[m]
@@ -82,7 +82,7 @@ def _k_quant8(t, scale, out):
             o[c] = np.int8(np.rint(min(max(np.float32(a[c]) * scale[c], _F(-127)), _F(127))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _k_split(t, scale, hi, lo):
     for m in range(t.shape[0]):
         a, h, l = t[m], hi[m], lo[m]
@@ -93,7 +93,7 @@ def _k_split(t, scale, hi, lo):
             l[c] = np.int8(v - (k << 7))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _k_depthwise(x, w, bias, scale, out):
     # x, out (N, H, W, C) int8, w (9, C) int8
     n, hh, ww, cc = x.shape

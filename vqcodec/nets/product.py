@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numba as nb
 import numpy as np
 import torch
 from llvmlite import ir
@@ -119,7 +118,7 @@ def _packed(w: np.ndarray, of: Any) -> np.ndarray:
     return np.ascontiguousarray(full.reshape(-1, group, full.shape[1] // LANES, LANES).transpose(2, 0, 3, 1)).view(np.int32)[..., 0]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _widths(left):
     """Blocks of columns that the next tile takes, of those that are left: a tile of one is slow."""
     if left >= VECTORS and left != VECTORS + 1:
@@ -127,7 +126,7 @@ def _widths(left):
     return min(left, 2)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _multiply8(x, i, n, w, buffer, acc):
     """acc (ROWS, columns) = rows i to i + n of x, int8."""
     for r in range(n):
@@ -155,7 +154,7 @@ def _multiply8(x, i, n, w, buffer, acc):
         to += count * LANES * 4
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _multiply16(buffer, w, acc):
     """acc (ROWS, columns) = buffer (ROWS, words * 2) int16."""
     words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
@@ -172,7 +171,7 @@ def _multiply16(buffer, w, acc):
         to += count * LANES * 4
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def _buffers(w):
     if QUADS:
         return np.zeros((ROWS, w.shape[1] * 4), np.int8), np.empty((ROWS, w.shape[0] * LANES), np.int32)
@@ -199,7 +198,7 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 # --- products of rows begin to end of x (M, K); bias (.., N) as ExactLinear has it, less what 128 more adds ------------------------------
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def product(x, begin, end, w, less, out):
     """out (M, N) int32."""
     buffer, acc = _buffers(w)
@@ -212,7 +211,7 @@ def product(x, begin, end, w, less, out):
                 o[c] = np.int32(a[c] - less[c])
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def product8(x, begin, end, w, bias, scale, leaky, out):
     """out (.., M, N) int8, one for each row of bias and scale."""
     buffer, acc = _buffers(w)
@@ -234,7 +233,7 @@ def product8(x, begin, end, w, bias, scale, leaky, out):
                         o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def product16(x, begin, end, w, bias, scale, out):
     """out (M, N) int16."""
     buffer, acc = _buffers(w)
@@ -248,7 +247,7 @@ def product16(x, begin, end, w, bias, scale, out):
                 o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
     """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the next layer reads."""
     buffer, acc = _buffers(w)
@@ -265,7 +264,7 @@ def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
                 o[c] = np.int8(np.rint(min(max(v * scale8[c], _F(-127)), _F(127))))
 
 
-@nb.njit(cache=True, nogil=True)
+@njit
 def wide16(x, begin, end, given, w, bias, scale, out):
     """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
     buffer, acc = np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty((ROWS, w.shape[0] * LANES), np.int32)

@@ -8,6 +8,7 @@ CLASSES = 40  # rate classes of the latent, a quarter of an octave of the Laplac
 CLASS_ZERO = 15  # the class whose scale is one quantisation step
 UNIT_TRUNK = 1 / 512  # value of one step of the int16 residual trunks
 HYPER_BUCKETS = 4  # quality ranges of 16 with hyper-latent tables of their own
+MAX_CHANNELS, MAX_BLOCKS = 4096, 64  # far more than any net of use has
 GROUP = 4  # latent channels that share a class
 
 
@@ -34,7 +35,16 @@ class NetShape:
 
     @classmethod
     def from_dict(cls, d: dict) -> NetShape:
-        return cls(**{f.name: d[f.name] for f in fields(cls)})
+        """Raises KeyError, TypeError or ValueError for what are no sizes of nets."""
+        shape = cls(**{f.name: d[f.name] for f in fields(cls)})
+        if type(shape.inter) is not bool:
+            raise TypeError(f"inter is {shape.inter!r}")
+        for f in fields(cls):
+            value = getattr(shape, f.name)
+            most = MAX_BLOCKS if f.name.endswith("_blocks") else MAX_CHANNELS
+            if f.name != "inter" and (type(value) is not int or not 1 <= value <= most):
+                raise ValueError(f"{f.name} is {value!r}, allowed are 1 to {most}")
+        return shape
 
 
 INTER = NetShape(inter=True, enc16=320, latent=256, dec16=320)

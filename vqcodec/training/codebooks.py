@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 import torch
 
+from ..compiled import njit
 from ..nets.arithmetic import float_choice, floats
 from ..nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
 from ..quantizer import UNIT, Codebooks
@@ -56,7 +56,7 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
     return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [np.concatenate(zs[i]) for i in near]
 
 
-@nb.njit(cache=True)
+@njit
 def _assign(x, words, bits, lam, out):
     total = 0.0
     for i in range(x.shape[0]):

@@ -1,0 +1,69 @@
+"""Compiled kernels, and where they are kept for the next run.
+
+Numba keeps them beside the source or in the user's cache, and refuses to begin where it can write
+to neither: a program on a read-only disk, a user of a service without a home. Then they are kept
+in a folder of this run, which its worker processes share, or not at all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba as nb
+
+# what the library has to say while it works; the command line shows it as a note
+NOTES = logging.getLogger("vqcodec.notes")
+_WHY = (
+    "compiled kernels cannot be kept: neither the folder of the program nor the user's cache can be "
+    "written, so every run compiles what it needs (NUMBA_CACHE_DIR names a folder for them)"
+)
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """Compile a function for the processor, to run without the lock of the interpreter."""
+    made = nb.njit(nogil=True)(function)
+    try:
+        made.enable_caching()
+    except RuntimeError:  # numba's for a function that no folder was found for
+        if _folder_of_run():
+            made.enable_caching()
+            _copy_kept(function, str(made.stats.cache_path))
+    return made
+
+
+@cache
+def _folder_of_run() -> str | None:
+    """A folder for the kernels of this run that only its user can read; None where there is no place."""
+    NOTES.warning(_WHY)
+    try:
+        folder = tempfile.mkdtemp(prefix="vqcodec-kernels-")
+    except OSError:
+        return None
+    atexit.register(_remove, folder, os.getpid())
+    setattr(nb.config, "CACHE_DIR", folder)  # noqa: B010  # it is made at run time
+    os.environ["NUMBA_CACHE_DIR"] = folder  # of worker processes
+    return folder
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # not a child that was forked
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_kept(function: Callable[..., Any], target: str) -> None:
+    """What was compiled into a folder before it became read-only serves still."""
+    source = Path(function.__code__.co_filename)
+    name = f"{source.stem}.{function.__qualname__}-{function.__code__.co_firstlineno}."
+    for file in (source.parent / "__pycache__").glob(f"{name}*.nb[ci]"):
+        try:
+            shutil.copy(file, target)
+        except OSError:
+            return
