@@ -22,6 +22,8 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from ..compiled import njit
+
 _FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
 _WIDE = {"+avx512f", "+avx512bw", "+avx512vl"} <= _FEATURES
 QUADS = (_WIDE and "+avx512vnni" in _FEATURES) or "+avxvnni" in _FEATURES  # four bytes in a word
