@@ -70,7 +70,7 @@ def _open(path: str | os.PathLike | None) -> Path:
         if not os.path.exists(p):
             raise WeightsError(f"no weights at {p}: --weights or VQCODEC_WEIGHTS named them")
         if not p.is_file():
-            raise WeightsError(f"{p}: no regular file, so it holds no weights")
+            raise WeightsError(f"no weights at {p}: that is no regular file")
         size = p.stat().st_size
     if size > MAX_BYTES:
         raise WeightsError(f"{p}: larger than any weights file ({size} bytes)")
