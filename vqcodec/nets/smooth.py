@@ -49,7 +49,7 @@ class SmoothBackend(Stepwise):
     def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
         if self.device.type != "cpu":
             return (x.to(self.dtype) @ w).float()
-        x, out = x.to(self.dtype), torch.empty((x.shape[0], w.shape[1]))
+        x, out = x.to(self.dtype), torch.empty((x.shape[0], w.shape[1]), dtype=torch.float32)
 
         def rows(i: int) -> None:
             with torch.no_grad():  # a thread of the pool has a mode of its own
