@@ -306,3 +306,32 @@ def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
         with open("/dev/full", "wb") as full:
             result = subprocess.run([sys.executable, "-m", "vqcodec", *args], stdout=full, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
         assert (result.returncode, result.stderr) == (5, "vqcodec: error: standard output cannot be written: No space left on device\n")
+
+
+_KILLED = """
+import os, signal, sys
+from vqcodec.files import atomic_output
+with atomic_output(sys.argv[1], overwrite=True) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """And by that only: what another process is writing stays."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    for _ in range(2):
+        run = [sys.executable, "-c", _KILLED, str(tmp_path / "a.mkv")]
+        assert subprocess.run(run, env=environment).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1  # the second has removed that of the first
+    (tmp_path / ".vqcodec-folder").mkdir()
+    (tmp_path / ".vqcodec-link").symlink_to(tmp_path / "precious")
+    (tmp_path / "precious").write_bytes(b"precious")
+    with atomic_output(tmp_path / "b.mkv") as other:
+        other.write(b"other")
+        with atomic_output(tmp_path / "c.mkv") as file:
+            file.write(b"whole")
+        assert sum(p.name.startswith(".vqcodec-") and p.is_file() and not p.is_symlink() for p in tmp_path.iterdir()) == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"b.mkv", "c.mkv", ".vqcodec-folder", ".vqcodec-link", "precious"}
+    assert (tmp_path / "b.mkv").read_bytes() == b"other" and (tmp_path / "c.mkv").read_bytes() == b"whole"

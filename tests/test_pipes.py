@@ -278,3 +278,25 @@ def test_start_of_a_pipe_is_not_sought(tmp_path: Path) -> None:
     path = write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16, i) for i in range(30)])
     with open(path, "rb") as f, VideoSource("-", Time(seconds=Fraction(1)), pipe=CountedPipe(f)) as source:
         assert len(list(source)) == 5 and source.corrupt == 0
+
+
+def test_strict_writes_nothing_into_a_pipe_either(tmp_path: Path) -> None:
+    """Damage in the last GOP shows when the pictures before it are decoded."""
+    write(tmp_path / "in.y4m", header(34, 18), [picture(34, 18, i) for i in range(30)])
+    assert codes(shell("vqcodec encode -q -g 10 in.y4m a.vqv", tmp_path)) == [0]
+    data = (tmp_path / "a.vqv").read_bytes()
+    from vqcodec.scan import ContainerReader
+
+    with (tmp_path / "a.vqv").open("rb") as f:
+        last = ContainerReader(f).gops[-1].offset
+    for suffix, form in ((".y4m", ""), (".mkv", "-f matroska")):
+        (tmp_path / "a.vqv").write_bytes(data)
+        whole = f"vqcodec decode -q --strict a.vqv {form} - > whole{suffix}"
+        assert codes(shell(whole, tmp_path)) == [0] and len(pictures(tmp_path / f"whole{suffix}")) == 30
+        (tmp_path / "a.vqv").write_bytes(data[: last + 60] + bytes([data[last + 60] ^ 1]) + data[last + 61 :])
+        damaged = f"vqcodec decode -q --strict a.vqv {form} - > out{suffix}"
+        assert codes(shell(damaged, tmp_path)) == [4] and (tmp_path / f"out{suffix}").read_bytes() == b""
+    cut = (tmp_path / "in.y4m").read_bytes()[:-100]
+    (tmp_path / "cut.y4m").write_bytes(cut)
+    assert codes(shell("vqcodec encode -q --strict cut.y4m - > out.vqv", tmp_path)) == [4]
+    assert (tmp_path / "out.vqv").read_bytes() == b""

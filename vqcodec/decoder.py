@@ -378,7 +378,7 @@ def _decode(
         if as_pictures:
             pass  # they have names of their own
         elif dst == PIPE:
-            file = stack.enter_context(target_file(dst))
+            file = stack.enter_context(target_file(dst, whole=options.strict))
         else:
             path = str(stack.enter_context(atomic_path(dst, overwrite)))
         extras = Extras(stored, options.tracks, *_stretch(reader, options, report))

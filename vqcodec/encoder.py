@@ -261,7 +261,7 @@ def encode(
             raise DamageError(f"{src_path}: {source.corrupt} frames are damaged or missing")
         extras = Extras(source, None if pipe else path, options)
         stack.callback(extras.close)
-        with target_file(dst_path, overwrite) if dst_path == PIPE else atomic_output(dst_path, overwrite, journal.temporary) as file:
+        with target_file(dst_path, overwrite, options.strict) if dst_path == PIPE else atomic_output(dst_path, overwrite, journal.temporary) as file:
             pipeline.write(file, extras)
             report.corrupt = source.corrupt
             report.warnings += source.warnings

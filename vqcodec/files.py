@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,7 @@ from typing import IO, Any, BinaryIO
 
 from .errors import InputError, OutputError, UsageError, VqvError
 
+_TEMPORARY = ".vqcodec-"
 _umask = threading.Lock()  # it can be read only by setting it, for all threads
 
 
@@ -98,10 +101,53 @@ def _sync(folder: Path) -> None:
             os.close(fd)
 
 
+def _lock(fd: int) -> bool:
+    """Whether no other process has this very file open as its temporary one; a kill ends a lock."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _same(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _locked(final: Path) -> tuple[int, Path]:
+    """An empty temporary file beside an output, and the descriptor that holds its lock."""
+    while True:
+        fd, name = tempfile.mkstemp(prefix=_TEMPORARY, suffix=final.suffix, dir=final.parent)
+        with suppress(OSError):  # a file system without locks
+            if not _lock(fd) or not _same(fd, Path(name)):  # swept before it was locked
+                os.close(fd)
+                continue
+        return fd, Path(name)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of this user that a killed process left behind."""
+    with suppress(OSError):
+        for path in folder.glob(_TEMPORARY + "*"):
+            with suppress(OSError):
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    info = os.fstat(fd)
+                    mine = stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
+                    if mine and _lock(fd) and _same(fd, path):
+                        path.unlink()
+                finally:
+                    os.close(fd)
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[Path]:
     """Give the path of an empty temporary file beside ``path`` with the same suffix; rename it over ``path`` on success.
 
+    A process that is killed leaves it behind; the next one that writes into the folder removes it.
     A caller that nobody can disturb may say which file is the ``temporary`` one, to find it again after a kill.
     The temporary file is removed on any exception. OSError becomes OutputError with the path; other errors of ours that name the temporary
     file name ``path`` instead.
@@ -109,16 +155,16 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary
     target = check_output(path, overwrite=overwrite)
     final = output_target(target)
     temp: Path | None = None
+    held: int | None = None
     try:
         if temporary is None:
-            fd, name = tempfile.mkstemp(prefix=".vqcodec-", suffix=final.suffix, dir=final.parent)
-            temp = Path(name)
+            _sweep(final.parent)
+            held, temp = _locked(final)
         else:
             temp = temporary
             with suppress(FileNotFoundError):
                 temp.unlink()
-            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        os.close(fd)
+            os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         yield temp
         with _umask:
             umask = os.umask(0)
@@ -147,6 +193,8 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary
         if temp is not None:
             with suppress(FileNotFoundError):
                 temp.unlink()
+        if held is not None:
+            os.close(held)
 
 
 class _Guarded:

@@ -188,15 +188,66 @@ class Stdout:
             self._file.flush()
 
 
+class _Kept:
+    """What standard output gets when all of it is there."""
+
+    def __init__(self) -> None:
+        with _keeping():
+            self._file = tempfile.TemporaryFile(prefix="vqcodec-")
+
+    def write(self, data: bytes | memoryview) -> int:
+        with _keeping():
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        """Nothing yet."""
+
+    close = flush
+
+    def give(self, out: Stdout) -> None:
+        """Copy it."""
+        with _keeping():
+            self._file.seek(0)
+        while True:
+            with _keeping():
+                data = self._file.read(1 << 20)
+            if not data:
+                return
+            out.write(data)
+
+    def __enter__(self) -> _Kept:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
 @contextmanager
-def target_file(name: str, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """The output opened for writing: standard output, or a file that gets its name when it is complete."""
+def _keeping() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise OutputError(f"the output cannot be kept in a temporary file: {reason} (TMPDIR names the folder for it)") from exc
+
+
+@contextmanager
+def target_file(name: str, overwrite: bool = False, whole: bool = False) -> Iterator[BinaryIO]:
+    """The output opened for writing: standard output, or a file that gets its name when it is complete.
+
+    With ``whole`` standard output, too, gets nothing before all of it is there; until then it lies in a temporary file.
+    """
     if name != PIPE:
         with atomic_output(name, overwrite) as file:
             yield file
         return
     out = Stdout()
-    yield out  # type: ignore[misc]
+    if whole:
+        with _Kept() as kept:
+            yield kept  # type: ignore[misc]
+            kept.give(out)
+    else:
+        yield out  # type: ignore[misc]
     out.close()
 
 

@@ -601,8 +601,11 @@ class VideoSink:
                 self._muxer.close()
 
     def _failed(self, exc: BaseException, what: str) -> OutputError:
+        why = getattr(exc, "strerror", None) or exc
+        if isinstance(exc, av.error.PatchWelcomeError) and self._suffix in _MP4:
+            why = f"a pause between its frames is beyond what {self._suffix} holds: write .mkv"
         kind = RefusedError if self.codec and not cannot_write(exc) else OutputError
-        return kind(f"{self.path}: {what}: {getattr(exc, 'strerror', None) or exc}")
+        return kind(f"{self.path}: {what}: {why}")
 
     def abort(self) -> None:
         """Close without completing; errors are of no interest any more."""

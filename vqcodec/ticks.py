@@ -39,4 +39,4 @@ def encoder_base(base: Fraction, codec: str = "") -> Fraction:
         return _MPEG4
     if base.denominator > _FINEST:
         return Fraction(1, 1_000_000)
-    return base if base < 1 else Fraction(1, min(_FINEST, 1000 * base.denominator))
+    return base if base < 1 else Fraction(1, base.denominator * -(-1000 // base.denominator))
