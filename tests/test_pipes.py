@@ -100,7 +100,7 @@ def test_named_pipes_and_process_substitution(tmp_path: Path) -> None:
 def test_info_and_verify_read_standard_input(tmp_path: Path) -> None:
     make_named(tmp_path, "one_frame.mp4")
     result = shell("vqcodec encode -q one_frame.mp4 - > a.vqv; vqcodec info - < a.vqv; cat a.vqv | vqcodec verify - | cat; cat a.vqv | vqcodec verify --fast -", tmp_path)
-    assert codes(result) == [0, 0] and "1 frames" in result.stdout
+    assert codes(result) == [0, 0] and "1 frame in 1 GOP" in result.stdout
 
 
 def test_a_reader_that_stops_early(tmp_path: Path) -> None:
