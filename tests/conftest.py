@@ -12,6 +12,8 @@ import pytest
 from clips import moving, picture
 
 SIZES = dict(enc8=16, enc16=16, enc_blocks=1, latent=16, hyper=8, hyper_up=8, context=8, context_out=8, prior=16, dec16=16, dec8=16, dec_blocks=2)
+# of the intra nets only, so that both ways of coding a latent are met
+MORE_SIZES = dict(enc16_blocks=2, dec16_blocks=2, prior_blocks=2, steps=4)
 
 
 def pytest_configure() -> None:
@@ -29,14 +31,15 @@ def make_models() -> dict[str, Any]:
     from vqcodec.training.release import calibrate
 
     torch.set_num_threads(1)
-    torch.manual_seed(7)
     models = {}
-    for kind in ("intra", "inter"):
-        m = FrameModel(NetShape(inter=kind == "inter", **SIZES))
+    for seed, kind in ((7, "intra"), (8, "inter")):
+        torch.manual_seed(seed)
+        more = MORE_SIZES if kind == "intra" else {}
+        m = FrameModel(NetShape(inter=kind == "inter", **SIZES, **more))
         with torch.no_grad():
             m.analysis.last.weight *= 6
             m.analysis.hyper.weight *= 6
-            for step in (m.prior.step1, m.prior.step2):
+            for step in m.prior.steps:
                 step.mean.weight *= 30
                 step.scale.weight *= 60
                 step.scale.bias.copy_(torch.linspace(-4.5, 5, len(step.scale.bias)))

@@ -161,10 +161,10 @@ def test_layers_that_could_overflow_are_refused() -> None:
 
 def test_depthwise_layers_that_could_overflow_are_refused(tiny_models: dict[str, Any]) -> None:
     d = exact_tensors(tiny_models["inter"])
-    ExactBlock(d, "synthesis.block16", A.device)
-    d["synthesis.block16.dw.bias"] = torch.full_like(d["synthesis.block16.dw.bias"], 1 << 24)
-    with pytest.raises(WeightsError, match="synthesis.block16.dw"):
-        ExactBlock(d, "synthesis.block16", A.device)
+    ExactBlock(d, "synthesis.blocks16.0", A.device)
+    d["synthesis.blocks16.0.dw.bias"] = torch.full_like(d["synthesis.blocks16.0.dw.bias"], 1 << 24)
+    with pytest.raises(WeightsError, match="synthesis.blocks16.0.dw"):
+        ExactBlock(d, "synthesis.blocks16.0", A.device)
 
 
 @pytest.mark.parametrize("m", [1, 2, 7, 8, 9, 61, 300])
@@ -246,25 +246,28 @@ def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(tiny_models: d
     one = lambda i: None if pred8 is None else pred8[i : i + 1]
     for q in (0, 31, 63):
         ha, hb, hc = (p.context(z, pred8) for p in (pa, pb, pc))
-        results = [(*p.first(h[0], q), *p.second(h[1], y, q), s(y, pred8, q)) for p, h, s in ((pa, ha, sa), (pb, hb, sb), (pc, hc, sc))]
+        results = [(*(t for k in range(m.s.steps) for t in p.step(k, h[k], y, q)), s(y, pred8, q)) for p, h, s in ((pa, ha, sa), (pb, hb, sb), (pc, hc, sc))]
         for a, b, c in zip(*results, strict=True):
             assert torch.equal(a, b) and torch.equal(a, c)
         for i in range(3):
             h = pa.context(z[i : i + 1], one(i))
-            single = (*pa.first(h[0], q), *pa.second(h[1], y[i : i + 1], q), sa(y[i : i + 1], one(i), q))
+            yi = y[i : i + 1]
+            steps = (t for k in range(m.s.steps) for t in pa.step(k, h[k], yi, q))
+            single = (*steps, sa(yi, one(i), q))
             assert all(torch.equal(a[i : i + 1], b) for a, b in zip(results[0], single, strict=True))
-        assert len(results[0][4].unique()) > 50 and len(results[0][1].unique()) > 8
+        assert len(results[0][-1].unique()) > 50 and len(results[0][1].unique()) > 8
 
 
 def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> None:
     m = tiny_models["intra"]
     d = exact_tensors(m)
-    d["prior.step1.scale.scale"] *= 1e6
+    d["prior.steps.0.scale.scale"] *= 1e6
     p = Prior(d, m.s, A)
-    cls = p.first(p.context(*inputs(m, 1)[::2])[0], 30)[1]
+    z, y, pred8 = inputs(m, 1)
+    cls = p.step(0, p.context(z, pred8)[0], y, 30)[1]
     assert set(cls.unique().tolist()) <= {0, 15, 39} and (cls == 39).any() and (cls == 0).any()
     normal = nets(m, A)[0]
-    cls2 = normal.first(normal.context(*inputs(m, 1)[::2])[0], 30)[1]
+    cls2 = normal.step(0, normal.context(z, pred8)[0], y, 30)[1]
     assert (cls[cls2 > 15] == 39).all() and (cls[cls2 < 15] == 0).all()
 
 
@@ -288,10 +291,10 @@ def test_integer_nets_follow_the_fake_quantised_ones(tiny_models: dict[str, Any]
             for q in (8, 40, 63):
                 at = anchor_weights(torch.full((y.shape[0],), float(q)))
                 h = m.prior.context(z.float() / 16, pred)
-                h1, h2 = prior.context(z, pred8)
                 pairs = []
-                for step, (mean, cls) in ((m.prior.step1, prior.first(h1, q)), (m.prior.step2, prior.second(h2, y, q))):
-                    mu, ls = step(h if step is m.prior.step1 else torch.cat([y.float() / 16, h], -1), at)
+                for k, context in enumerate(prior.context(z, pred8)):
+                    mean, cls = prior.step(k, context, y, q)
+                    mu, ls = m.prior.steps[k](torch.cat([y.float() / 16, h], -1) if k else h, at)
                     pairs += [(mean.float(), mu * 16), (cls.float(), (ls * 4 + 15).clamp(0, 39))]
                 # latents as the ranges were observed for: larger ones saturate the integers' trunk, which the float nets don't have
                 gain = torch.exp(at[:1] @ m.synthesis.log_gain)[0]

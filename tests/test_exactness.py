@@ -408,9 +408,9 @@ def test_trunks_saturate_and_never_wrap() -> None:
 def test_the_lowest_depthwise_bias_is_refused(tiny_models: dict[str, Any]) -> None:
     """Its absolute value is no 32-bit integer: the bound was once computed in 32 bits, and this bias passed."""
     d = exact_tensors(tiny_models["inter"])
-    d["synthesis.block16.dw.bias"] = torch.full_like(d["synthesis.block16.dw.bias"], -(1 << 31))
-    with pytest.raises(WeightsError, match="synthesis.block16.dw"):
-        ExactBlock(d, "synthesis.block16", Int8Backend.device)
+    d["synthesis.blocks16.0.dw.bias"] = torch.full_like(d["synthesis.blocks16.0.dw.bias"], -(1 << 31))
+    with pytest.raises(WeightsError, match="synthesis.blocks16.0.dw"):
+        ExactBlock(d, "synthesis.blocks16.0", Int8Backend.device)
 
 
 def test_layers_whose_tensors_do_not_fit_are_refused() -> None:
@@ -423,7 +423,7 @@ def test_layers_whose_tensors_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-40])
-@pytest.mark.parametrize("name", ["inter.synthesis.s_up", "intra.prior.step1.block.dw.scale", "inter.prior.cx_last.scale"])
+@pytest.mark.parametrize("name", ["inter.synthesis.s_up", "intra.prior.steps.0.blocks.0.dw.scale", "inter.prior.cx_last.scale"])
 def test_scales_that_are_no_normal_positive_numbers_are_refused(tiny_weights: Path, tmp_path: Path, name: str, value: float, one_thread: None) -> None:
     from vqcodec.nets.shape import NetShape
 

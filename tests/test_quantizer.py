@@ -9,8 +9,9 @@ from vqcodec import quantizer
 from vqcodec.entropy import consumed, decoder_state, encoder_state, finish
 from vqcodec.frame_encoder import _bits_so_far
 from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS
-from vqcodec.quantizer import HALVE_AT, INCREMENT, Tables, adapt, decode_half, decode_hyper, encode_half, encode_hyper, search_half, search_hyper
+from vqcodec.quantizer import HALVE_AT, INCREMENT, Tables, adapt, decode_hyper, decode_step, encode_hyper, encode_step, search_hyper, search_step
 from vqcodec.training.codebooks import fit
+from vqcodec.training.model import step_masks
 
 H, W, M = 6, 5, 16
 
@@ -29,22 +30,32 @@ def job(seed: int, books: Any, dim: int | None, spread: float) -> tuple[np.ndarr
     return (mean + rng.laplace(size=mean.shape) * spread).astype(np.float32), mean, cls
 
 
-def run(books: Any, target: np.ndarray, mean: np.ndarray, cls: np.ndarray, lam: float = 0.12, tables: Tables | None = None) -> tuple[np.ndarray, np.ndarray, bytes]:
-    """Both halves through search, coder and decoder; the decoded latent, the symbols and the bytes."""
+def run(
+    books: Any,
+    target: np.ndarray,
+    mean: np.ndarray,
+    cls: np.ndarray,
+    lam: float = 0.12,
+    tables: Tables | None = None,
+    steps: int = 2,
+) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """All steps through search, coder and decoder; the decoded latent, the symbols and the bytes."""
     t = tables or Tables(books)
     st, out = encoder_state(), np.empty(1 << 16, np.uint8)
     y, symbols = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32)
     direct, bits = np.zeros((H, W), np.uint8), np.zeros((H, W), np.float32)
-    for half in (0, 1):
-        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), np.full(direct.shape, lam, np.float32), symbols, y, bits)
-        encode_half(st, out, cls, direct, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
+    lams = np.full(direct.shape, lam, np.float32)
+    sizes, words = books.sizes, books.words
+    for k in range(steps):
+        search_step(target, mean, cls, direct, k, steps, books.dims, sizes, words, t.costs(), lams, symbols, y, bits)
+        encode_step(st, out, cls, direct, k, steps, books.dims, sizes, symbols, t.cdf, t.seen)
     data = out[: int(finish(st, out))].tobytes()
     d = Tables(books, t.counts)
     buf = np.frombuffer(data, np.uint8)
     sd, back = decoder_state(buf), np.zeros((H, W, M), np.int16)
     read, classes = np.full((H, W, M), -1, np.int32), np.full((H, W, M // 4), -1, np.int8)
-    for half in (0, 1):
-        decode_half(sd, buf, mean, cls, direct, half, books.dims, books.sizes, books.words, d.cdf, d.seen, back, read, classes)
+    for k in range(steps):
+        decode_step(sd, buf, mean, cls, direct, k, steps, books.dims, sizes, words, d.cdf, d.seen, back, read, classes)
     assert np.array_equal(back, y) and consumed(sd) and np.array_equal(d.seen, t.seen)
     dims = np.repeat(books.dims[cls], 4, axis=2)
     coded = (dims > 0) & ((np.arange(M) % np.maximum(dims, 1) == 0) | (symbols > 1 << 19))  # the first channel of a vector, all of an escaped one
@@ -66,10 +77,11 @@ def test_the_first_codeword_is_zero_and_every_table_is_sound(tiny_codec: Any) ->
 
 @pytest.mark.parametrize("dim", [0, 1, 2, 4, None])
 @pytest.mark.parametrize("spread", [2.0, 16.0, 300.0, 60000.0])
-def test_halves_come_back(books: Any, dim: int | None, spread: float) -> None:
+@pytest.mark.parametrize("steps", [2, 4])
+def test_steps_come_back(books: Any, dim: int | None, spread: float, steps: int) -> None:
     for seed in range(5):
         target, mean, cls = job(seed, books, dim, spread)
-        y, symbols, data = run(books, target, mean, cls)
+        y, symbols, data = run(books, target, mean, cls, steps=steps)
         if dim == 0:
             assert data == b"" and np.array_equal(y, mean)
         if dim in (1, 2) and spread >= 300:
@@ -85,11 +97,30 @@ def test_an_escape_holds_whole_steps_up_to_its_limit(books: Any) -> None:
     assert np.array_equal(y.astype(int), np.minimum(mean.astype(int) + 16 * 2047, 32767))
 
 
-def test_the_two_halves_are_a_checkerboard() -> None:
-    none = np.zeros((4, 4), np.uint8)
-    first = np.array([[[quantizer.active(none, y, x, g, 0, 4) for g in range(4)] for x in range(4)] for y in range(4)])
-    second = np.array([[[quantizer.active(none, y, x, g, 1, 4) for g in range(4)] for x in range(4)] for y in range(4)])
-    assert np.array_equal(first, ~second)
+def turns(steps: int) -> np.ndarray:
+    """(4, 4, 4) number of the step that codes each group of four at each position."""
+    none, out = np.zeros((4, 4), np.uint8), np.full((4, 4, 4), -1)
+    for y, x, g, k in np.ndindex(4, 4, 4, steps):
+        if quantizer.active(none, y, x, g, 4, k, steps):
+            assert out[y, x, g] == -1
+            out[y, x, g] = k
+    return out
+
+
+def test_four_steps_take_each_place_of_a_cell_and_each_quarter_in_turn() -> None:
+    """Every step codes a quarter of each position and of each quarter of the channels; the second the
+    positions diagonally opposite. The float nets learn with the same masks."""
+    step = turns(4)
+    assert sorted(step[0, 0]) == [0, 1, 2, 3] == sorted(step[:2, :2, 2].ravel())
+    assert (step[:2, :2] == step[2:, 2:]).all() and (step[0, 0, 0], step[1, 1, 0]) == (0, 1)
+    for steps in (2, 4):
+        masks = step_masks(4, 4, 16, steps)
+        for k in range(steps):
+            assert np.array_equal(masks[k][0, ..., ::4].numpy() > 0, turns(steps) == k)
+
+
+def test_two_steps_are_a_checkerboard() -> None:
+    first = turns(2) == 0
     assert first[0, 1].tolist() == [True, True, False, False] and first[0, 0].tolist() == [False, False, True, True]
 
 
@@ -100,9 +131,13 @@ def test_direct_blocks_have_no_latent(books: Any) -> None:
     y, symbols, bits = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32), np.zeros((H, W), np.float32)
     t = Tables(books)
     st, out = encoder_state(), np.empty(1 << 16, np.uint8)
-    for half in (0, 1):
-        search_half(target, mean, cls, direct, half, books.dims, books.sizes, books.words, t.costs(), np.full(direct.shape, 0.12, np.float32), symbols, y, bits)
-        encode_half(st, out, cls, direct, half, books.dims, books.sizes, symbols, t.cdf, t.seen)
+    lams = np.full(direct.shape, 0.12, np.float32)
+    for k in (0, 1):
+        search_step(
+            target, mean, cls, direct, k, 2, books.dims, books.sizes, books.words, t.costs(), lams,
+            symbols, y, bits,
+        )  # fmt: skip
+        encode_step(st, out, cls, direct, k, 2, books.dims, books.sizes, symbols, t.cdf, t.seen)
     spent = _bits_so_far(st)
     assert not y[direct == 1].any() and (bits[direct == 1] == 0).all() and y[direct == 0].any()
     assert t.seen.sum() == (direct == 0).sum() * M // 4

@@ -82,23 +82,25 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
 def test_indices_are_those_of_the_latents(video: Any, tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The vectors that the indices name, with the values of escapes, are the latents less their means that the synthesis was given."""
     residuals: dict[int, np.ndarray] = {}
-    real = quantizer.decode_half
+    real = quantizer.decode_step
     runs: list[tuple[Any, np.ndarray, np.ndarray]] = []
 
-    def decode_half(st: Any, data: Any, mean: np.ndarray, cls: Any, direct: Any, half: int, *rest: Any) -> None:
-        real(st, data, mean, cls, direct, half, *rest)
-        runs.append((rest[6], mean.copy(), rest[5]))  # symbols, mean, latent
+    def decode_step(st: Any, data: Any, mean: np.ndarray, cls: Any, direct: Any, step: int, *rest: Any) -> None:
+        real(st, data, mean, cls, direct, step, *rest)
+        runs.append((rest[7], mean.copy(), rest[6]))  # symbols, mean, latent
 
-    monkeypatch.setattr(quantizer, "decode_half", decode_half)
+    monkeypatch.setattr(quantizer, "decode_step", decode_step)
     real_tokens = frame_tokens
 
     def keep(run: Any, first: int, seconds: float) -> Any:
         t = real_tokens(run, first, seconds)
-        halves = [(mean, y) for symbols, mean, y in runs if symbols is run.symbols]
+        steps = [(mean, y) for symbols, mean, y in runs if symbols is run.symbols]
         groups = t.classes.shape[2]
-        active = np.array([[[[quantizer.active(run.direct, i, j, g, h, groups) for g in range(groups)] for j in range(X)] for i in range(Y)] for h in range(2)])
-        mean = np.where(np.repeat(active[0], 4, 2), halves[0][0], np.where(np.repeat(active[1], 4, 2), halves[1][0], 0))
-        residuals[t.frame] = np.where(np.repeat(active.any(0), 4, 2), halves[1][1] - mean, 0)
+        active = np.zeros((len(steps), Y, X, groups), bool)
+        for k, i, j, g in np.ndindex(active.shape):
+            active[k, i, j, g] = quantizer.active(run.direct, i, j, g, groups, k, len(steps))
+        mean = np.select(list(np.repeat(active, 4, 3)), [mean for mean, _ in steps], 0)
+        residuals[t.frame] = np.where(np.repeat(active.any(0), 4, 2), steps[-1][1] - mean, 0)
         return t
 
     monkeypatch.setattr("vqcodec.random_access.frame_tokens", keep)

@@ -27,9 +27,8 @@ from vqcodec.rate import RateParameters
 from vqcodec.training import check, chunks, codebooks, pairs, refit, synthetic
 from vqcodec.training.data import Crops, pack, read_clip, unpack
 from vqcodec.training.encodes import encode_stretches
-from vqcodec.training.grow import grow
 from vqcodec.training.loop import Run, RunOptions
-from vqcodec.training.model import FrameModel, checkerboard
+from vqcodec.training.model import FrameModel, step_masks
 from vqcodec.training.stages import Config, Recipe
 from vqcodec.training.start import transform_start
 from vqcodec.weights import load_codec
@@ -225,7 +224,7 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(tiny_models: dic
 
     def outputs() -> list[torch.Tensor]:
         h = m.prior.context(z, pred)
-        return [m.synthesis(y, pred, at), h, *m.prior.step1(h, at), *m.prior.step2(torch.cat([y, h], -1), at)]
+        return [m.synthesis(y, pred, at), h, *m.prior.steps[0](h, at), *(t for k in m.prior.steps[1:] for t in k(torch.cat([y, h], -1), at))]
 
     with torch.no_grad():
         y, z = (t.round() for t in m.analysis(x, pred, q))
@@ -245,7 +244,7 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(tiny_models: dic
     m.train()
     out, bits, zbits = m(x, pred, q)
     ((out - x).square().sum() + bits.sum() + zbits.sum()).backward()
-    for w in (m.synthesis.first.weight, m.prior.up.weight, m.prior.step2.mean.weight, m.analysis.first.weight):
+    for w in (m.synthesis.first.weight, m.prior.up.weight, m.prior.steps[-1].mean.weight, m.analysis.first.weight):
         assert torch.isfinite(w.grad).all() and float(w.grad.abs().max()) > 0
     m.quantise_aware("float")
     with torch.no_grad():
@@ -275,39 +274,6 @@ def test_old_calibration_clipped_sixteen_bits() -> None:
     act(torch.tensor([[1.0, -3.0]]))
     act.mode = "quant"
     assert torch.equal(act.peak, torch.tensor([2.0, 6.0])) and torch.equal(act(torch.tensor([[1.9, -5.0]])), torch.tensor([[1.9, -5.0]]))
-
-
-@pytest.mark.parametrize("kind", ["intra", "inter"])
-def test_a_grown_model_computes_what_the_old_one_did(kind: str) -> None:
-    torch.manual_seed(2)
-    sizes = SIZES | dict(enc8=96, dec8=96)
-    old = FrameModel(NetShape(inter=kind == "inter", **sizes)).eval()
-    with torch.no_grad():
-        for p in old.parameters():
-            p += 0.02 * torch.randn(p.shape)
-    data = crops(kind)
-    new = grow(old, NetShape(inter=kind == "inter", **(sizes | dict(latent=24, enc16=24, dec16=24))), data).eval()
-    place = torch.cat([torch.arange(8), 12 + torch.arange(8)])
-    x, pred, q = data.batch(3)
-    at = anchor_weights(q)
-    close = lambda a, b: float((a - b).abs().max()) <= 1e-4 * float(b.abs().max())
-    with torch.no_grad():
-        (y0, z0), (y1, z1) = old.analysis(x, pred, q), new.analysis(x, pred, q)
-        assert close(y1[..., place], y0) and close(z1, z0)
-        assert torch.equal(checkerboard(4, 4, 24)[..., place], checkerboard(4, 4, 16))
-        h = old.prior.context(z0, pred)
-        assert torch.equal(new.prior.context(z0, pred), h)
-        groups = place[::4] // 4
-        for (m0, s0), (m1, s1) in (
-            (old.prior.step1(h, at), new.prior.step1(h, at)),
-            (old.prior.step2(torch.cat([y0, h], -1), at), new.prior.step2(torch.cat([y1, h], -1), at)),
-        ):
-            assert close(m1[..., place], m0) and close(s1[..., groups], s0)
-        y = torch.zeros_like(y1)
-        y[..., place] = y0
-        assert close(new.synthesis(y, pred, at), old.synthesis(y0, pred, at))
-    with pytest.raises(ValueError, match="must grow"):
-        grow(old, NetShape(inter=kind == "inter", **(sizes | dict(latent=24))), data)
 
 
 # --- codebooks ---------------------------------------------------------------------------------------------------------------
@@ -399,8 +365,8 @@ def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, mo
     """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes too."""
     codec = load_codec(tiny_weights, "cpu", 1)
     means: list[np.ndarray] = []
-    search = quantizer.search_half
-    monkeypatch.setattr(quantizer, "search_half", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
+    search = quantizer.search_step
+    monkeypatch.setattr(quantizer, "search_step", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
     coder = FrameEncoder(codec, 128, 64)
     y, c = read_clip(clip(tmp_path, 1))[0]
     motion = coder._motion(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [], np.ones((4, 8), np.float32))
@@ -412,11 +378,11 @@ def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, mo
     n = coder._quantise(motion, latent, z, 40, blocks)
     assert (n.symbols > 1 << 19).any()
     cls, r = refit.residuals(latent, n, blocks, motion.tables.books)
-    first = checkerboard(*latent.shape)[0].numpy() > 0
-    want = (latent - np.where(first, *means) / 16)[blocks == 0].reshape(-1, 4)
+    masks = [m[0].numpy() > 0 for m in step_masks(*latent.shape, len(means))]
+    want = (latent - np.select(masks, means) / 16)[blocks == 0].reshape(-1, 4)
     assert len(cls) == len(r) == (blocks == 0).sum() * latent.shape[2] // 4
     assert np.allclose(r, want, atol=1e-4)
-    assert np.array_equal(cls, np.where(first[..., ::4], *n.classes)[blocks == 0].reshape(-1))
+    assert np.array_equal(cls, np.select([m[..., ::4] for m in masks], n.classes)[blocks == 0].reshape(-1))
 
 
 def test_clips_that_are_too_short_for_stretches_are_refused(tmp_path: Path, tiny_weights: Path) -> None:

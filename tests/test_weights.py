@@ -26,7 +26,7 @@ def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(tiny_weights: Path
     assert model_id(dict(reversed(tensors.items()))) == ident
     name = next(k for k in tensors if ".analysis." in k)
     assert model_id(tensors | {name: tensors[name] + 1}) == ident
-    for name in ("intra.books.counts", "inter.prior.s_y", "inter.synthesis.last.w"):
+    for name in ("intra.books.counts", "inter.prior.steps.1.s_y", "inter.synthesis.last.w"):
         assert model_id(tensors | {name: tensors[name] + tensors[name].dtype.type(1)}) != ident
         assert model_id(tensors | {name: tensors[name][None]}) != ident
     assert weights.save(tmp_path / "again.safetensors", tensors, shapes(tiny_weights), {"note": "x"}) == ident
@@ -138,11 +138,11 @@ def test_tensors_of_other_sizes_never_reach_compiled_code(tiny_weights: Path, tm
         "intra.books.words": np.delete(tensors["intra.books.words"], slice(word, word + drop)),
         "intra.books.counts": np.delete(tensors["intra.books.counts"], slice(at, at + drop)),
     }
-    wide = {f"intra.synthesis.block16.w2.{k}": np.repeat(tensors[f"intra.synthesis.block16.w2.{k}"], 40, axis=1) for k in ("w", "bias", "scale")}
+    wide = {f"intra.synthesis.blocks16.0.w2.{k}": np.repeat(tensors[f"intra.synthesis.blocks16.0.w2.{k}"], 40, axis=1) for k in ("w", "bias", "scale")}
     cases: list[dict[str, Any]] = [
         escape,
         wide,
-        {"intra.synthesis.block16.dw.w": tensors["intra.synthesis.block16.dw.w"][:2]},
+        {"intra.synthesis.blocks16.0.dw.w": tensors["intra.synthesis.blocks16.0.dw.w"][:2]},
         {"intra.synthesis.s_up": tensors["intra.synthesis.s_up"][:3]},
         {"intra.synthesis.s_y": tensors["intra.synthesis.s_y"][:3]},
         {"inter.prior.s_z": tensors["inter.prior.s_z"].astype(np.float64)},

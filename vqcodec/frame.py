@@ -1,7 +1,7 @@
 """One frame decoded: range coder, prediction, nets and detail put together; what :mod:`vqcodec.frame_encoder` shares with it.
 
-Order inside a frame's stream: motion (P and B), quality difference, direct blocks (P and B), hyper-latent, first and second checkerboard half of
-the latent, detail.
+Order inside a frame's stream: motion (P and B), quality difference, direct blocks (P and B), hyper-latent, the latent in two or
+four steps, detail.
 """
 
 from __future__ import annotations
@@ -154,13 +154,16 @@ class FrameCoder:
             r.mark()
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
         with torch.inference_mode():
-            h1, h2 = nets.prior.context(torch.from_numpy(z).to(b.device), pred8)
-            for half in range(2):
-                mean, cls = nets.prior.first(h1, q) if half == 0 else nets.prior.second(h2, torch.from_numpy(y).to(b.device), q)
+            contexts = nets.prior.context(torch.from_numpy(z).to(b.device), pred8)
+            for k, context in enumerate(contexts):
+                mean, cls = nets.prior.step(k, context, torch.from_numpy(y).to(b.device), q)
                 mean, cls = mean.cpu().numpy(), cls.cpu().numpy()
                 for i, r in enumerate(runs):
                     t = r.tables
-                    quantizer.decode_half(r.st, r.data, mean[i], cls[i], r.direct, half, books.dims, books.sizes, books.words, t.cdf, t.seen, y[i], r.symbols, r.classes)
+                    quantizer.decode_step(
+                        r.st, r.data, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes,
+                        books.words, t.cdf, t.seen, y[i], r.symbols, r.classes,
+                    )  # fmt: skip
         for r in runs:
             r.mark()
         return y, pred, pred8

@@ -62,7 +62,7 @@ class _Latent:
     base: int  # first table of the hyper-latent
     y: np.ndarray  # (H/16, W/16, M) int16
     symbols: np.ndarray
-    classes: list[np.ndarray]  # of each half
+    classes: list[np.ndarray]  # of each step
     bits: np.ndarray  # (H/16, W/16) of y
 
     @classmethod
@@ -196,18 +196,21 @@ class FrameEncoder(FrameCoder):
         return _Detail(step if gain > DETAIL_BITS else -1, skip, levels, cost)
 
     def _quantise(self, m: _Motion, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> _Latent:
-        """Entropy-constrained search of both halves for latents y, z (floats, in steps)."""
+        """Entropy-constrained search of all steps for latents y, z (floats, in steps)."""
         books, cost, lam = m.tables.books, m.tables.costs(), self.rate.vq_lambda
         lams = np.float32(lam) / m.worths
         n = _Latent.empty(y.shape, z.shape, direct.idle(blocks), hyper_tables(q, z.shape[2]))
         quantizer.search_hyper(z, n.idle, n.base, books.sizes, books.words, cost, lam, n.zsymbols, n.z)
         target = y * np.float32(quantizer.UNIT)
         with torch.inference_mode():
-            h1, h2 = m.nets.prior.context(self._tensor(n.z), m.pred8)
-            for half in range(2):
-                mean, cls = m.nets.prior.first(h1, q) if half == 0 else m.nets.prior.second(h2, self._tensor(n.y), q)
+            contexts = m.nets.prior.context(self._tensor(n.z), m.pred8)
+            for k, context in enumerate(contexts):
+                mean, cls = m.nets.prior.step(k, context, self._tensor(n.y), q)
                 mean, cls = mean[0].cpu().numpy(), cls[0].cpu().numpy()
-                quantizer.search_half(target, mean, cls, blocks, half, books.dims, books.sizes, books.words, cost, lams, n.symbols, n.y, n.bits)
+                quantizer.search_step(
+                    target, mean, cls, blocks, k, len(contexts), books.dims, books.sizes,
+                    books.words, cost, lams, n.symbols, n.y, n.bits,
+                )  # fmt: skip
                 n.classes.append(cls)
         return n
 
@@ -265,8 +268,11 @@ class FrameEncoder(FrameCoder):
         mark()
         quantizer.encode_hyper(st, out, n.idle, n.base, n.zsymbols, tables.cdf, tables.seen)
         mark()
-        for half, cls in enumerate(n.classes):
-            quantizer.encode_half(st, out, cls, blocks, half, books.dims, books.sizes, n.symbols, tables.cdf, tables.seen)
+        for k, cls in enumerate(n.classes):
+            quantizer.encode_step(
+                st, out, cls, blocks, k, len(n.classes), books.dims, books.sizes, n.symbols,
+                tables.cdf, tables.seen,
+            )  # fmt: skip
         mark()
         detail.encode_detail(st, out, ctx, d.step, detail.STEP_TABLE[max(d.step, 0)], blocks, d.skip, d.levels, planes)
         mark()

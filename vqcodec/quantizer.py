@@ -17,6 +17,7 @@ import numpy as np
 
 from .compiled import njit
 from .entropy import TOTAL, TOTAL_BITS, build_cdf, decode_raw, decode_symbol, encode, encode_raw
+from .nets.shape import TURN
 
 MAX_SYMBOLS = 4096  # of a table
 UNIT = 16  # codeword units in one quantisation step
@@ -141,19 +142,25 @@ def _decode_value(st, data):
     return -a if decode_raw(st, data, 1) else a
 
 
+_TURN = np.array(TURN)
+
+
 @njit
-def active(direct, y, x, g, half, groups):
-    """Whether group g of ``groups`` at (y, x) is coded in checkerboard half 0 or 1. direct: map (H, W), whose blocks have no latent."""
+def active(direct, y, x, g, groups, step, steps):
+    """Whether group g of ``groups`` at (y, x) is coded in this one of 2 or 4 steps.
+
+    direct: map (H, W), whose blocks have no latent.
+    """
     if direct[y, x]:
         return False
-    odd = (y + x) & 1
-    first = odd == 1 if g < groups // 2 else odd == 0
-    return first == (half == 0)
+    if steps == 2:  # a checkerboard, the other way round in the second half of the channels
+        return ((y + x + 1) & 1) ^ (g * 2 // groups) == step
+    return _TURN[((y & 1) * 2 + (x & 1)) ^ (g * 4 // groups)] == step
 
 
 @njit
-def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lams, symbols, y, bits):
-    """Choose the symbols of one half by |r - c|^2 + lams * bits.
+def search_step(target, mean, cls, direct, step, steps, dims, sizes, words, cost, lams, symbols, y, bits):
+    """Choose the symbols of one step by |r - c|^2 + lams * bits.
 
     target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W) uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or,
     after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent; bits (H, W) float32 grows by what each position costs.
@@ -167,7 +174,7 @@ def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lams,
         for j in range(ww):
             lam = lams[i, j]
             for g in range(groups):
-                if not active(direct, i, j, g, half, groups):
+                if not active(direct, i, j, g, groups, step, steps):
                     continue
                 t = cls[i, j, g]
                 dim = dims[t]
@@ -214,15 +221,15 @@ def search_half(target, mean, cls, direct, half, dims, sizes, words, cost, lams,
 
 
 @njit
-def encode_half(st, out, cls, direct, half, dims, sizes, symbols, cdf, seen):
-    """Code the symbols that :func:`search_half` chose."""
+def encode_step(st, out, cls, direct, step, steps, dims, sizes, symbols, cdf, seen):
+    """Code the symbols that :func:`search_step` chose."""
     hh, ww, groups = cls.shape
     for i in range(hh):
         for j in range(ww):
             for g in range(groups):
                 t = cls[i, j, g]
                 dim = dims[t]
-                if dim == 0 or not active(direct, i, j, g, half, groups):
+                if dim == 0 or not active(direct, i, j, g, groups, step, steps):
                     continue
                 for s in range(0, 4, dim):
                     k = symbols[i, j, g * 4 + s]
@@ -237,17 +244,17 @@ def encode_half(st, out, cls, direct, half, dims, sizes, symbols, cdf, seen):
 
 
 @njit
-def decode_half(st, data, mean, cls, direct, half, dims, sizes, words, cdf, seen, y, symbols, classes):
-    """Decode one half into y (H, W, M) int16; arguments as in :func:`search_half`.
+def decode_step(st, data, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes):
+    """Decode one step into y (H, W, M) int16; arguments as in :func:`search_step`.
 
-    symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this half codes, unless they are empty.
+    symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this step codes, unless they are empty.
     """
     hh, ww, groups = cls.shape
     keep = symbols.size > 0
     for i in range(hh):
         for j in range(ww):
             for g in range(groups):
-                if not active(direct, i, j, g, half, groups):
+                if not active(direct, i, j, g, groups, step, steps):
                     continue
                 t = cls[i, j, g]
                 dim = dims[t]

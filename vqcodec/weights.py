@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("vqcodec.nets")
 NAME = "vqcodec.safetensors"
-FORMAT = "vqcodec-1"
+FORMAT = "vqcodec-2"
 KINDS = ("intra", "inter")
 MAX_BYTES = 256 << 20
 

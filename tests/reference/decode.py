@@ -96,9 +96,10 @@ def decode_frame(model: Model, place: Place, quality: int, stream: bytes, done: 
     z = hyper(s, tables, kind.books, q, direct, kind.sizes["hyper"])
     y = np.zeros((h // 16, w // 16, kind.sizes["latent"]), np.int64)
     prior = Prior(kind, q, z, p8)
-    for half in (0, 1):
-        mean, cls = prior.step(half + 1, y)
-        latent(s, tables, kind.books, half, mean, cls, direct, y)
+    steps = kind.sizes["steps"]
+    for k in range(steps):
+        mean, cls = prior.step(k, y)
+        latent(s, tables, kind.books, (k, steps), mean, cls, direct, y)
     planes = []
     for p, r, size in zip(prediction, synthesis(kind, q, y, p8), (16, 8, 8), strict=True):
         coded = np.kron(~direct, np.ones((size, size), bool))

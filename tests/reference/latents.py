@@ -39,18 +39,37 @@ def hyper(s: RangeDecoder, tables: Tables, books: Books, q: int, direct: np.ndar
     return z
 
 
-def half_of(y: int, x: int, g: int, channels: int) -> int:
-    """0 for a group of the first half, 1 for one of the second."""
-    return (y + x + 1) % 2 if g < channels // 8 else (y + x) % 2
+ORDER = [0, 2, 3, 1]
 
 
-def latent(s: RangeDecoder, tables: Tables, books: Books, half: int, mean: np.ndarray, cls: np.ndarray, direct: np.ndarray, y: np.ndarray) -> None:
-    """Fill in one half of the latent y (rows, columns, channels); cls is (rows, columns, channels / 4), direct (rows, columns)."""
+def step_of(y: int, x: int, g: int, channels: int, steps: int) -> int:
+    """The step that codes group g at row y and column x."""
+    part = g * steps // (channels // 4)
+    if steps == 2:
+        return (y + x + 1) % 2 ^ part
+    return ORDER[(2 * (y % 2) + x % 2) ^ part]
+
+
+def latent(
+    s: RangeDecoder,
+    tables: Tables,
+    books: Books,
+    step: tuple[int, int],
+    mean: np.ndarray,
+    cls: np.ndarray,
+    direct: np.ndarray,
+    y: np.ndarray,
+) -> None:
+    """Fill in one step (its number and how many there are) of the latent y.
+
+    y: (rows, columns, channels), cls (rows, columns, channels / 4), direct (rows, columns).
+    """
+    k, steps = step
     rows, columns, channels = y.shape
     for r in range(rows):
         for c in range(columns):
             for g in range(channels // 4):
-                if half_of(r, c, g, channels) == half and not direct[r, c]:
+                if step_of(r, c, g, channels, steps) == k and not direct[r, c]:
                     group(s, tables, books, int(cls[r, c, g]), mean[r, c, 4 * g : 4 * g + 4], y[r, c, 4 * g : 4 * g + 4])
 
 

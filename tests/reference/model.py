@@ -46,7 +46,7 @@ def load_model(path: Path) -> Model:
     n = int.from_bytes(data[:8], "little")
     header, data = json.loads(data[8 : 8 + n]), data[8 + n :]
     meta = header.pop("__metadata__")
-    demand(meta["format"] == "vqcodec-1", "format of the weights")
+    demand(meta["format"] == "vqcodec-2", "format of the weights")
     tensors, sha = {}, hashlib.sha256()
     for name in sorted(header):
         if ".analysis." in name:

@@ -49,18 +49,18 @@ class Net:
     """The layers of one frame type at quality q."""
 
     def __init__(self, kind: Kind, q: int):
-        self.k, self.q, self.inter = kind.tensors, q, kind.sizes["inter"]
+        self.k, self.q, self.sizes = kind.tensors, q, kind.sizes
 
     def row(self, name: str, part: str, step: int) -> np.ndarray:
         rows = self.k[f"{name}.{part}"]
-        return rows[{64: self.q, 2: step - 1}.get(len(rows), 0)]
+        return rows[{64: self.q, 1: 0}.get(len(rows), step)]
 
-    def scaled(self, name: str, x: np.ndarray, step: int = 1) -> np.ndarray:
+    def scaled(self, name: str, x: np.ndarray, step: int = 0) -> np.ndarray:
         """float(acc + bias) * scale of the product of x (.., in) with the layer's weights (in, out)."""
         acc = x.astype(np.int64) @ self.k[f"{name}.w"].astype(np.int64)
         return (acc + self.row(name, "bias", step)).astype(np.float32) * self.row(name, "scale", step)
 
-    def r8(self, name: str, x: np.ndarray, step: int = 1) -> np.ndarray:
+    def r8(self, name: str, x: np.ndarray, step: int = 0) -> np.ndarray:
         return rounded(self.scaled(name, x, step), TOP8)
 
     def l8(self, name: str, x: np.ndarray) -> np.ndarray:
@@ -102,10 +102,12 @@ class Prior(Net):
 
     def step(self, k: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = self.context(k)
-        if k == 2:
-            x = np.concatenate([self.q8(y, "prior.s_y"), x], 2)
-        name = f"prior.step{k}"
-        t = self.block(f"{name}.block", self.r16(f"{name}.first", x))
+        name = f"prior.steps.{k}"
+        if k > 0:
+            x = np.concatenate([self.q8(y, f"{name}.s_y"), x], 2)
+        t = self.r16(f"{name}.first", x)
+        for i in range(self.sizes["prior_blocks"]):
+            t = self.block(f"{name}.blocks.{i}", t)
         x = self.q8(t, f"{name}.s_out")
         return self.r16(f"{name}.mean", x), np.clip(CLASS_ZERO + self.r16(f"{name}.scale", x), 0, CLASSES - 1)
 
@@ -114,7 +116,8 @@ def synthesis(kind: Kind, q: int, y: np.ndarray, p8: np.ndarray | None) -> list[
     """The residual's planes."""
     n = Net(kind, q)
     t = n.r16("synthesis.first", quantised(y, n.k["synthesis.s_y"][q], WIDE))
-    t = n.block("synthesis.block16", t)
+    for i in range(kind.sizes["dec16_blocks"]):
+        t = n.block(f"synthesis.blocks16.{i}", t)
     t = shuffle(n.r16("synthesis.up", quantised(t, n.k["synthesis.s_up"], WIDE)), 2)
     if p8 is not None:
         t = np.clip(t + n.r16("synthesis.pred", p8), -TOP16, TOP16)

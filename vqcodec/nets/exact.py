@@ -484,3 +484,17 @@ class ExactBlock:
         x8 = b.product_add(u, self.w2, 0, trunk, self.s_mid)
         u = b.product8(x8, self.w3, True)
         return b.product_add(u, self.w4, 0, trunk, s_next)
+
+
+def run_blocks(
+    b: Backend,
+    blocks: list[ExactBlock],
+    trunk: Tensor,
+    x8: Tensor,
+    shape: tuple[int, int, int],
+    s_end: Tensor,
+) -> Tensor:
+    """Blocks one after the other; returns the int8 copy of the trunk under ``s_end``."""
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        x8 = block(b, trunk, x8, shape, following.s_in if following else s_end)
+    return x8

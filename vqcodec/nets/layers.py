@@ -14,6 +14,10 @@ from torch import Tensor, nn
 
 SLOPE = 0.125  # of the leaky ReLU; a power of two, so that the integer nets multiply exactly
 
+# masks (N, H, W, 1) of what is coded, at 1/8, 1/16 and 1/64 of the resolution
+Tiles = tuple[Tensor | None, Tensor | None, Tensor | None]
+NO_TILES: Tiles = (None, None, None)
+
 
 def unshuffle(x: Tensor, r: int) -> Tensor:
     """(N, H, W, C) -> (N, H/r, W/r, r*r*C); the new channel is (dy * r + dx) * C + c."""
@@ -164,11 +168,15 @@ class Depthwise(nn.Module):
         w = self.weight.float() * act.scale[:, None]
         return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / 127
 
-    def forward(self, x: Tensor) -> Tensor:
-        w: Tensor = self.weight
+    def taps(self) -> Tensor:
+        """(C, 9), under the integers' arithmetic in mode ``quant``."""
         if self.mode == "quant" and self._act[0] is not None:
             f, s = self.folded()
-            w = _ste(f, s[:, None], -127, 127) / self._act[0].scale[:, None]
+            return _ste(f, s[:, None], -127, 127) / self._act[0].scale[:, None]
+        return self.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.taps()
         c = w.shape[0]
         y = F.conv2d(x.permute(0, 3, 1, 2), w.reshape(c, 1, 3, 3).to(x.dtype), self.bias.to(x.dtype), padding=1, groups=c)
         return y.permute(0, 2, 3, 1)
@@ -186,8 +194,11 @@ class Block(nn.Module):
         self.w3 = Linear(c, c * e, self.a4)
         self.w4 = Linear(c * e, c, self.a5, std=0.02)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x (N, H, W, C); mask (N, H, W, 1): 0 where nothing is coded, where neighbours see zeros."""
         u = self.a2(F.leaky_relu(self.w1(self.a1(x)), SLOPE))
+        if mask is not None:
+            u = u * mask
         x = x + self.w2(self.a3(self.dw(u)))
         u = self.a5(F.leaky_relu(self.w3(self.a4(x)), SLOPE))
         return x + self.w4(u)

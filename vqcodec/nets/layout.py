@@ -20,24 +20,29 @@ def _block(d: Layout, name: str, a: int, e: int) -> None:
 
 def exact_layout(s: NetShape) -> Layout:
     """Type and shape of every tensor of the prior and the synthesis of one frame type."""
-    d: Layout = {"prior.s_z": ("float32", (s.hyper,)), "prior.s_y": ("float32", (s.latent,))}
-    _layer(d, "prior.up", s.hyper, 16 * s.hyper_up, 2)
+    d: Layout = {"prior.s_z": ("float32", (s.hyper,))}
+    _layer(d, "prior.up", s.hyper, 16 * s.hyper_up, s.steps)
     width = s.hyper_up
     if s.inter:
         _layer(d, "prior.cx_first", 96, s.context, 1)
         _block(d, "prior.cx_block", s.context, 1)
         d["prior.s_cx"] = ("float32", (s.context,))
-        _layer(d, "prior.cx_last", 4 * s.context, s.context_out, 2)
+        _layer(d, "prior.cx_last", 4 * s.context, s.context_out, s.steps)
         width += s.context_out
-    for step, cin in (("prior.step1", width), ("prior.step2", s.latent + width)):
-        _layer(d, f"{step}.first", cin, s.prior, 64)
-        _block(d, f"{step}.block", s.prior, 1)
+    for k in range(s.steps):
+        step = f"prior.steps.{k}"
+        if k:
+            d[f"{step}.s_y"] = ("float32", (s.latent,))
+        _layer(d, f"{step}.first", width + (s.latent if k else 0), s.prior, 64)
+        for i in range(s.prior_blocks):
+            _block(d, f"{step}.blocks.{i}", s.prior, 1)
         d[f"{step}.s_out"] = ("float32", (s.prior,))
         _layer(d, f"{step}.mean", s.prior, s.latent, 1)
         _layer(d, f"{step}.scale", s.prior, s.latent // 4, 1)
     d["synthesis.s_y"] = ("float32", (64, s.latent))
     _layer(d, "synthesis.first", s.latent, s.dec16, 64)
-    _block(d, "synthesis.block16", s.dec16, 2)
+    for i in range(s.dec16_blocks):
+        _block(d, f"synthesis.blocks16.{i}", s.dec16, 2)
     d["synthesis.s_up"] = ("float32", (s.dec16,))
     _layer(d, "synthesis.up", s.dec16, 4 * s.dec8, 1)
     if s.inter:

@@ -10,11 +10,18 @@ UNIT_TRUNK = 1 / 512  # value of one step of the int16 residual trunks
 HYPER_BUCKETS = 4  # quality ranges of 16 with hyper-latent tables of their own
 MAX_CHANNELS, MAX_BLOCKS = 4096, 64  # far more than any net of use has
 GROUP = 4  # latent channels that share a class
+# of four steps the one that codes place p of a 2x2 cell in quarter c of the channels, by p ^ c:
+# after a position the one diagonally opposite, then those between
+TURN = (0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
 class NetShape:
-    """Channel counts. ``8``, ``16``: width at 1/8 and 1/16 of the resolution."""
+    """Channel counts and numbers of blocks. ``8``, ``16``: at 1/8 and 1/16 of the resolution.
+
+    ``steps``: turns in which a latent is coded, each seeing those before: 2 (a checkerboard over
+    halves of the channels) or 4 (quarters of the channels over cells of 2x2 positions).
+    """
 
     inter: bool
     enc8: int = 128
@@ -29,13 +36,24 @@ class NetShape:
     dec16: int = 160
     dec8: int = 112
     dec_blocks: int = 3
+    enc16_blocks: int = 1
+    dec16_blocks: int = 1
+    prior_blocks: int = 1
+    steps: int = 2
+
+    def __post_init__(self) -> None:
+        if self.steps not in (2, 4) or self.latent % (GROUP * self.steps):
+            raise ValueError(f"a latent of {self.latent} channels in {self.steps} steps")
 
     def to_dict(self) -> dict:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, d: dict) -> NetShape:
-        """Raises KeyError, TypeError or ValueError for what are no sizes of nets."""
+        """The inverse of :meth:`to_dict`.
+
+        Raises KeyError, TypeError or ValueError for what are no sizes of nets.
+        """
         shape = cls(**{f.name: d[f.name] for f in fields(cls)})
         if type(shape.inter) is not bool:
             raise TypeError(f"inter is {shape.inter!r}")
@@ -49,3 +67,14 @@ class NetShape:
 
 INTER = NetShape(inter=True, enc16=320, latent=256, dec16=320)
 INTRA = NetShape(inter=False, enc16=384, latent=384, hyper=48, hyper_up=96, prior=192, dec16=384, dec8=128)
+
+# four times the arithmetic, for the frames that are inherited longest
+LARGE_INTRA = NetShape(
+    inter=False, enc8=160, enc16=384, enc_blocks=4, enc16_blocks=2, latent=384, hyper=48, hyper_up=96,
+    prior=224, prior_blocks=2, dec16=384, dec16_blocks=2, dec8=192, dec_blocks=6, steps=4,
+)  # fmt: skip
+LARGE_KEY = NetShape(
+    inter=True, enc8=160, enc16=320, enc_blocks=4, enc16_blocks=2, latent=256, hyper=48, hyper_up=96,
+    context=128, context_out=128, prior=224, prior_blocks=2, dec16=320, dec16_blocks=2, dec8=192,
+    dec_blocks=6, steps=4,
+)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .exact import Backend, ExactBlock, ExactLinear
+from .exact import Backend, ExactBlock, ExactLinear, run_blocks
 from .layers import shuffle
 from .shape import NetShape
 
@@ -16,7 +16,7 @@ class Synthesis:
         dev = b.device
         self.s_y = d["synthesis.s_y"].to(dev)  # (64, M): step and gain of each quality
         self.first, self.up = ExactLinear.load(d, "synthesis.first", dev), ExactLinear.load(d, "synthesis.up", dev)
-        self.block16 = ExactBlock(d, "synthesis.block16", dev)
+        self.blocks16 = [ExactBlock(d, f"synthesis.blocks16.{i}", dev) for i in range(s.dec16_blocks)]
         self.s_up = d["synthesis.s_up"].to(dev)
         if s.inter:
             self.pred = ExactLinear.load(d, "synthesis.pred", dev)
@@ -31,7 +31,8 @@ class Synthesis:
         b = self.b
         n, h, w, m = y.shape
         trunk = b.wide16(y.reshape(-1, m), self.s_y[q], self.first, q)
-        self.block16(b, trunk, b.quant8(trunk, self.block16.s_in), (n, h, w), self.s_end16)
+        x = b.quant8(trunk, self.blocks16[0].s_in)
+        run_blocks(b, self.blocks16, trunk, x, (n, h, w), self.s_end16)
         t = b.wide16(trunk, self.s_up, self.up, 0)
         trunk = shuffle(t.reshape(n, h, w, -1), 2).reshape(n * h * w * 4, -1).contiguous()
         s_in = self.blocks8[0].s_in
@@ -40,9 +41,7 @@ class Synthesis:
             x = b.product_add(pred8.reshape(-1, 96), self.pred, q, trunk, s_in)
         else:
             x = b.quant8(trunk, s_in)
-        shape = (n, h * 2, w * 2)
-        for i, block in enumerate(self.blocks8):
-            x = block(b, trunk, x, shape, self.blocks8[i + 1].s_in if i + 1 < len(self.blocks8) else self.s_end)
+        run_blocks(b, self.blocks8, trunk, x, (n, h * 2, w * 2), self.s_end)
         out = b.wide16(trunk, self.s_last, self.last, 0)
         return out.reshape(n, h * 2, w * 2, 96)
 

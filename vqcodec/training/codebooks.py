@@ -12,7 +12,7 @@ from ..nets.arithmetic import float_choice, floats
 from ..nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
 from ..quantizer import UNIT, Codebooks
 from .data import Crops
-from .model import FrameModel, checkerboard
+from .model import FrameModel, step_masks
 
 MAX_WORDS = 512
 FEW = 4000  # samples of a class
@@ -39,11 +39,12 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
         y, z = y.float(), z.float()
         zs[qi * HYPER_BUCKETS // 64].append(z.reshape(-1, z.shape[-1]).numpy())
         pred8 = None if pred is None else ((torch.round((pred + 0.5) * 1020).int() - 512) >> 2).to(torch.int8)
-        h1, h2 = prior.context((z.round() * UNIT).to(torch.int16), pred8)
-        first = checkerboard(y.shape[1], y.shape[2], y.shape[3])
+        contexts = prior.context((z.round() * UNIT).to(torch.int16), pred8)
         yq = torch.zeros_like(y)
-        for half, mask in enumerate((first, 1 - first)):
-            mean, cls = prior.first(h1, qi) if half == 0 else prior.second(h2, (yq * UNIT).to(torch.int16), qi)
+        height, width, channels = y.shape[1:]
+        masks = step_masks(height, width, channels, m.s.steps)
+        for k, mask in enumerate(masks):
+            mean, cls = prior.step(k, contexts[k], (yq * UNIT).to(torch.int16), qi)
             r = y - mean.float() / UNIT
             yq = yq + (mean.float() / UNIT + r.round()) * mask
             rows = r.reshape(-1, 4).numpy()

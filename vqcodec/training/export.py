@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..nets.layers import Act, Block, Depthwise, Linear, anchor_weights
 from ..nets.shape import UNIT_TRUNK
@@ -54,21 +54,28 @@ def block(d: dict[str, Tensor], name: str, m: Block) -> None:
     linear(d, name + ".w4", m.w4, UNIT_TRUNK)
 
 
+def blocks(d: dict[str, Tensor], name: str, m: nn.ModuleList) -> None:
+    for i, b in enumerate(m):
+        assert isinstance(b, Block)
+        block(d, f"{name}.{i}", b)
+
+
 def _step(d: dict[str, Tensor], name: str, m: PriorStep) -> None:
     linear(d, name + ".first", m.first, UNIT_TRUNK)
-    block(d, name + ".block", m.block)
+    blocks(d, name + ".blocks", m.blocks)
     d[name + ".s_out"] = _to8(m.a_out)
     linear(d, name + ".mean", m.mean, 1 / 16)
     linear(d, name + ".scale", m.scale, 1 / 4)  # a class is a quarter of an octave
 
 
-def _twice(d: dict[str, Tensor], name: str, m: Linear, units: list[Tensor]) -> None:
-    """One product whose output is requantised for two consumers: rows 0 and 1 of bias and scale."""
-    linear(d, name, m, units[0])
-    second: dict[str, Tensor] = {}
-    linear(second, name, m, units[1])
+def _shared(d: dict[str, Tensor], name: str, m: Linear, units: list[Tensor]) -> None:
+    """One product whose output is requantised for several consumers, a row of bias and scale each."""
+    rows: list[dict[str, Tensor]] = [{} for _ in units]
+    for row, unit in zip(rows, units, strict=True):
+        linear(row, name, m, unit)
+    d[name + ".w"] = rows[0][name + ".w"]
     for k in (".bias", ".scale"):
-        d[name + k] = torch.cat([d[name + k], second[name + k]])
+        d[name + k] = torch.cat([row[name + k] for row in rows])
 
 
 @torch.no_grad()
@@ -78,29 +85,29 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
     p, y, s = m.prior, m.synthesis, m.s
     d["prior.s_z"] = _to8(p.a_z, 1 / 16)
     up = s.hyper_up
-    # contexts enter step 1 as they are and step 2 behind the latent
-    c1, c2 = p.step1.a_in.scale, p.step2.a_in.scale[s.latent :]
-    _twice(d, "prior.up", p.up, [c[:up].repeat(16) for c in (c1, c2)])
+    # contexts enter the first step as they are and the others behind the latent
+    contexts = [step.a_in.scale[s.latent if k else 0 :] for k, step in enumerate(p.each_step())]
+    _shared(d, "prior.up", p.up, [c[:up].repeat(16) for c in contexts])
     if s.inter:
         linear(d, "prior.cx_first", p.cx_first, UNIT_TRUNK, PRED_OFFSET)
         block(d, "prior.cx_block", p.cx_block)
         # the activation is kept before the unshuffle: the four positions share their channel's scale
         d["prior.s_cx"] = _to8(p.a_cx)[: s.context]
-        _twice(d, "prior.cx_last", p.cx_last, [c[up:] for c in (c1, c2)])
-    d["prior.s_y"] = _to8(Part(p.step2.a_in.scale[: s.latent]), 1 / 16)  # type: ignore[arg-type]
-    _step(d, "prior.step1", p.step1)
-    _step(d, "prior.step2", p.step2)
+        _shared(d, "prior.cx_last", p.cx_last, [c[up:] for c in contexts])
+    for k, step in enumerate(p.each_step()):
+        if k:
+            part = Part(step.a_in.scale[: s.latent])
+            d[f"prior.steps.{k}.s_y"] = _to8(part, 1 / 16)  # type: ignore[arg-type]
+        _step(d, f"prior.steps.{k}", step)
     gain = torch.exp(anchor_weights(torch.arange(64)) @ y.log_gain)
     d["synthesis.s_y"] = (gain / 16 / y.a_y.scale).to(torch.float32).contiguous()
     linear(d, "synthesis.first", y.first, UNIT_TRUNK)
-    block(d, "synthesis.block16", y.block16)
+    blocks(d, "synthesis.blocks16", y.blocks16)
     d["synthesis.s_up"] = _to8(y.a_up)
     linear(d, "synthesis.up", y.up, UNIT_TRUNK)
     if s.inter:
         linear(d, "synthesis.pred", y.pred, UNIT_TRUNK, PRED_OFFSET)
-    for i, b in enumerate(y.blocks8):
-        assert isinstance(b, Block)
-        block(d, f"synthesis.blocks8.{i}", b)
+    blocks(d, "synthesis.blocks8", y.blocks8)
     d["synthesis.s_last"] = _to8(y.a_last)
     linear(d, "synthesis.last", y.last, 8 / 1020)
     return d
@@ -128,5 +135,5 @@ def calibrated(m: FrameModel) -> None:
         even = (act.peak * column).log().mean().exp() / column
         act.peak.copy_(torch.minimum(torch.maximum(even, act.peak), 8 * act.peak))
     # the latent's few huge values must not cost the many small ones their resolution
-    part = m.prior.step2.a_in.peak[: m.s.latent]
-    part.clamp_(max=127 / 3)
+    for step in m.prior.each_step()[1:]:
+        step.a_in.peak[: m.s.latent].clamp_(max=127 / 3)

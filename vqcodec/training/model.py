@@ -7,13 +7,14 @@ The prior and the synthesis here are the float twins of :mod:`vqcodec.nets.prior
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ..nets.analysis import Analysis
-from ..nets.layers import Act, Block, Linear, anchor_weights, set_mode, shuffle, unshuffle
-from ..nets.shape import CLASS_ZERO, CLASSES, GROUP, NetShape
+from ..nets.layers import NO_TILES, Act, Block, Linear, Tiles, anchor_weights, set_mode, shuffle, unshuffle
+from ..nets.shape import CLASS_ZERO, CLASSES, GROUP, TURN, NetShape
 
 
 class _LowerBound(torch.autograd.Function):
@@ -38,10 +39,16 @@ def gauss_bits(r: Tensor, s: Tensor) -> Tensor:
     return -torch.log2(_LowerBound.apply(p, 1e-9))
 
 
-def checkerboard(h: int, w: int, m: int, device=None) -> Tensor:
-    """(1, h, w, m) mask of the first half: odd squares in the first m/2 channels, even squares in the rest."""
-    odd = (torch.arange(h, device=device)[:, None] + torch.arange(w, device=device)[None]) % 2
-    return torch.cat([odd[..., None].expand(h, w, m // 2), 1 - odd[..., None].expand(h, w, m // 2)], -1)[None].float()
+def step_masks(h: int, w: int, m: int, steps: int, device: torch.device | None = None) -> list[Tensor]:
+    """(1, h, w, m) masks of what each step codes; the integers' own rule is :func:`vqcodec.quantizer.active`."""
+    rows, columns = torch.arange(h, device=device)[:, None], torch.arange(w, device=device)[None]
+    part = torch.arange(m, device=device) // 4 * steps // (m // 4)
+    if steps == 2:
+        turn = ((rows + columns + 1) % 2)[..., None] ^ part
+    else:
+        place = (rows % 2 * 2 + columns % 2)[..., None] ^ part
+        turn = torch.tensor(TURN, device=device)[place]
+    return [(turn == k)[None].float() for k in range(steps)]
 
 
 class PriorStep(nn.Module):
@@ -51,13 +58,16 @@ class PriorStep(nn.Module):
         super().__init__()
         self.a_in = Act(cin)
         self.first = Linear(cin, s.prior, self.a_in, quality=True)
-        self.block = Block(s.prior, 1)
+        self.blocks = nn.ModuleList([Block(s.prior, 1) for _ in range(s.prior_blocks)])
         self.a_out = Act(s.prior)
         self.mean = Linear(s.prior, s.latent, self.a_out, std=0.01)
         self.scale = Linear(s.prior, s.latent // GROUP, self.a_out, std=0.01)
 
-    def forward(self, h: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        t = self.a_out(self.block(self.first(self.a_in(h), at)))
+    def forward(self, h: Tensor, at: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        t = self.first(self.a_in(h), at)
+        for block in self.blocks:
+            t = block(t, mask)
+        t = self.a_out(t)
         return self.mean(t).float(), self.scale(t).float()
 
 
@@ -75,14 +85,16 @@ class Prior(nn.Module):
             self.a_cx = Act(4 * s.context, share=4)
             self.cx_last = Linear(4 * s.context, s.context_out, self.a_cx)
             width += s.context_out
-        self.step1 = PriorStep(width, s)
-        self.step2 = PriorStep(width + s.latent, s)
+        self.steps = nn.ModuleList([PriorStep(width + (s.latent if k else 0), s) for k in range(s.steps)])
 
-    def context(self, z: Tensor, pred: Tensor | None) -> Tensor:
+    def each_step(self) -> list[PriorStep]:
+        return cast("list[PriorStep]", list(self.steps))
+
+    def context(self, z: Tensor, pred: Tensor | None, m8: Tensor | None = None) -> Tensor:
         h = shuffle(self.up(self.a_z(z)), 4)
         if self.s.inter:
             assert pred is not None
-            c = self.cx_block(self.cx_first(self.a_pred(pred)))
+            c = self.cx_block(self.cx_first(self.a_pred(pred)), m8)
             h = torch.cat([h, self.cx_last(self.a_cx(unshuffle(c, 2)))], -1)
         return h
 
@@ -94,7 +106,7 @@ class Synthesis(nn.Module):
         self.log_gain = nn.Parameter(torch.zeros(Linear.ANCHORS, s.latent))
         self.a_y = Act(s.latent, 16)
         self.first = Linear(s.latent, s.dec16, self.a_y, quality=True)
-        self.block16 = Block(s.dec16)
+        self.blocks16 = nn.ModuleList([Block(s.dec16) for _ in range(s.dec16_blocks)])
         self.a_up = Act(s.dec16, 16)
         self.up = Linear(s.dec16, 4 * s.dec8, self.a_up)
         if s.inter:
@@ -104,15 +116,19 @@ class Synthesis(nn.Module):
         self.a_last = Act(s.dec8, 16)
         self.last = Linear(s.dec8, 96, self.a_last, std=0.01)
 
-    def forward(self, y: Tensor, pred: Tensor | None, at: Tensor) -> Tensor:
+    def forward(self, y: Tensor, pred: Tensor | None, at: Tensor, tiles: Tiles = NO_TILES) -> Tensor:
         """Latent in steps, prediction (or None) -> residual, packed, in units of the full range."""
+        m8, m16, _ = tiles
         y = y * torch.exp(at @ self.log_gain)[:, None, None]
-        t = shuffle(self.up(self.a_up(self.block16(self.first(self.a_y(y), at)))), 2)
+        t = self.first(self.a_y(y), at)
+        for b in self.blocks16:
+            t = b(t, m16)
+        t = shuffle(self.up(self.a_up(t)), 2)
         if self.s.inter:
             assert pred is not None
             t = t + self.pred(self.a_pred(pred), at)
         for b in self.blocks8:
-            t = b(t)
+            t = b(t, m8)
         return self.last(self.a_last(t)) * 0.125
 
 
@@ -136,26 +152,39 @@ class FrameModel(nn.Module):
         set_mode(self.prior, mode)
         set_mode(self.synthesis, mode)
 
-    def forward(self, x: Tensor, pred: Tensor | None, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x, pred (N, H/8, W/8, 96), q (N,) -> reconstruction like x, bits of y and of z per sample (N,)."""
+    def forward(self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: Tiles = NO_TILES) -> tuple[Tensor, Tensor, Tensor]:
+        """x, pred (N, H/8, W/8, 96), q (N,) -> picture like x, bits of y and of z a sample (N,).
+
+        ``tiles``: masks of what is coded; elsewhere the nets see zeros and the prediction is shown.
+        """
         at = anchor_weights(q)
-        y, z = self.analysis(x, pred, q)
+        m8, m16, m64 = tiles
+        y, z = self.analysis(x, pred, q, tiles)
         y, z = y.float(), z.float()
-        noise = lambda t: t + torch.rand_like(t) - 0.5 if self.training else t.round()
-        zbits = gauss_bits(noise(z), torch.exp2(self.z_scale)).sum((1, 2, 3))
+        zbits = gauss_bits(self._noisy(z), torch.exp2(self.z_scale))
         z = z + (z.round() - z).detach()
-        h = self.prior.context(z, pred)
+        if m64 is not None:
+            z, zbits = z * m64, zbits * m64
+        h = self.prior.context(z, pred, m8)
         _, hh, ww, m = y.shape
-        first = checkerboard(hh, ww, m)
         bits: Tensor | float = 0.0
         yq = torch.zeros_like(y)
-        for step, mask in ((self.prior.step1, first), (self.prior.step2, 1 - first)):
-            mu, ls = step(h if step is self.prior.step1 else torch.cat([yq.to(h.dtype), h], -1), at)
+        for k, mask in enumerate(step_masks(hh, ww, m, self.s.steps, y.device)):
+            if m16 is not None:
+                mask = mask * m16
+            seen = h if k == 0 else torch.cat([yq.to(h.dtype), h], -1)
+            mu, ls = self.prior.steps[k](seen, at, m16)
             ls = _LowerBound.apply(ls, -CLASS_ZERO / 4).clamp(max=(CLASSES - 1 - CLASS_ZERO) / 4)
             s = torch.exp2(ls).repeat_interleave(GROUP, -1)
             r = y - mu
-            bits = bits + (gauss_bits(noise(r), s) * mask).sum((1, 2, 3))
+            bits = bits + (gauss_bits(self._noisy(r), s) * mask).sum((1, 2, 3))
             yq = yq + (mu + r + (r.round() - r).detach()) * mask
-        out = self.synthesis(yq, pred, at).float()
+        out = self.synthesis(yq, pred, at, tiles).float()
+        if m8 is not None:
+            out = out * m8
         assert isinstance(bits, Tensor)
-        return (out if pred is None else pred.float() + out), bits, zbits
+        return (out if pred is None else pred.float() + out), bits, zbits.sum((1, 2, 3))
+
+    def _noisy(self, t: Tensor) -> Tensor:
+        """Uniform noise in the place of rounding while training (Balle et al. 2017)."""
+        return t + torch.rand_like(t) - 0.5 if self.training else t.round()

@@ -14,12 +14,13 @@ import numpy as np
 
 from .. import direct, weights
 from ..frame_encoder import FrameEncoder
-from ..nets.shape import CLASSES, HYPER_BUCKETS
+from ..nets.shape import CLASSES, GROUP, HYPER_BUCKETS
 from ..quantizer import UNIT, Codebooks
 from ..rate import RateParameters
 from .codebooks import fit
 from .data import Planes
 from .encodes import encode_frames, encode_stretches
+from .model import step_masks
 
 MOST = 240_000  # groups of a class that are kept; more are thinned out evenly
 CRF = (8.0, 60.0)
@@ -70,9 +71,8 @@ def residuals(y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks) -> tu
     """Classes (n,) and residuals (n, 4) in steps of the coded groups of a latent y (H/16, W/16, M), in steps, that was quantised to ``n`` (``frame_encoder._Latent``)."""
     h, w, m = y.shape
     g = m // 4
-    odd = np.add.outer(np.arange(h), np.arange(w)) % 2
-    first = np.stack([odd == 1] * (g // 2) + [odd == 0] * (g // 2), -1)
-    cls = np.where(first, *n.classes)
+    turns = [t[0, ..., ::GROUP].numpy() > 0 for t in step_masks(h, w, m, len(n.classes))]
+    cls = np.select(turns, n.classes)
     dims, sym = books.dims[cls], n.symbols.reshape(h, w, g, 4)
     slot = np.arange(4)
     lead = slot - slot % np.maximum(dims, 1)[..., None]  # channel at which the symbol of each channel stands

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from .. import weights
+from ..errors import UsageError
 from ..nets.analysis import Analysis
 from ..nets.arithmetic import float_choice, floats
 from ..nets.exact import choose_backend
 from ..nets.layers import Act
 from ..nets.prior import Prior
+from ..nets.shape import NetShape
 from ..rate import lagrangian
 from .codebooks import collect, fit
 from .data import Crops
@@ -102,10 +107,29 @@ def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:
     return out
 
 
-def release(models: dict[str, FrameModel], data: dict[str, Crops], path: Path, lam: float = 0.12, batches: int = 150, log: Any = print) -> bytes:
-    """Write the weights file of calibrated (better: quantisation-aware trained) models; returns the model id."""
+def release(
+    models: dict[str, FrameModel],
+    data: dict[str, Crops],
+    path: Path,
+    lam: float = 0.12,
+    batches: int = 150,
+    log: Any = print,
+    keep: Path | None = None,
+) -> bytes:
+    """Write the weights file of calibrated (better: quantisation-aware trained) models.
+
+    keep: a weights file that gives the nets of kinds without a model, as they are. Returns the id.
+    """
     tensors: dict[str, np.ndarray] = {}
+    shapes = {k: m.s for k, m in models.items()}
     for kind in weights.KINDS:
+        if kind not in models:
+            if keep is None:
+                raise UsageError(f"no {kind} nets")
+            tensors |= {k: v for k, v in load_file(keep).items() if k.startswith(kind + ".")}
+            with safe_open(keep, "np") as f:
+                shapes[kind] = NetShape.from_dict(json.loads(f.metadata()[kind]))
+            continue
         log(f"codebooks of the {kind} nets")
         tensors |= {f"{kind}.{k}": v for k, v in kind_tensors(models[kind], data[kind], lam, batches, log).items()}
-    return weights.save(path, tensors, {k: m.s for k, m in models.items()})
+    return weights.save(path, tensors, shapes)

@@ -57,9 +57,10 @@ def transform_start(m: FrameModel, data: Crops) -> None:
                 b.w2.weight.zero_()
                 b.w4.weight.zero_()
         pc = principal_components(data, s.latent)
-        # neighbouring channels share a rate class: keep the order by energy, but give each half of the checkerboard every other group
+        # neighbouring channels share a rate class: keep the order by energy, and give each part of
+        # the channels that is coded at its own turn groups of all energies
         groups = torch.arange(s.latent // GROUP)
-        order = torch.cat([groups[0::2], groups[1::2]])
+        order = torch.cat([groups[k :: s.steps] for k in range(s.steps)])
         pc = pc.reshape(-1, GROUP, 384)[order].reshape(s.latent, 384)
         k = weighted(torch.ones(96))
         step = lagrangian_step()

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Code key frames, and frames half-way between two, and write what they were predicted from.
+
+tools/key_pairs.py FOLDER CLIPS... --workers 12 --seconds 600
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from vqcodec.training.data import read_clip  # noqa: E402
+
+HELD = {"davis-tennis", "mdn-flower", "sam2-dog-1", "tears-11", "mediabunny-timeline"}
+HELD.add("simpl-driving-2")
+
+
+def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed: int) -> None:
+    """Code key frames 8 to 32 apart and frames between them; ``SEED-N.npz`` for each stretch."""
+    import dataclasses
+
+    from vqcodec.frame import pad
+    from vqcodec.gop import qualities
+    from vqcodec.picture import Picture
+    from vqcodec.rate import RateParameters
+    from vqcodec.training.pairs import _cut, _Tap
+    from vqcodec.weights import default_path, load_codec
+
+    torch.set_num_threads(1)
+    codec = load_codec(default_path(), "cpu", 1)
+    rng, begin, count = np.random.default_rng(seed), time.time(), 0
+    rate = dataclasses.replace(RateParameters(), refine_steps=0, detail_drops=())
+    while time.time() - begin < seconds:
+        clips = sorted(p for f in inputs for p in Path(f).glob("*.mkv") if (p.stem in HELD) == held)
+        clip = clips[rng.integers(len(clips))]
+        frames = read_clip(clip)
+        if len(frames) < 9 or min(frames[0][0].shape) < 192:
+            continue
+        gap = min(int(rng.choice([8, 12, 16, 16, 16, 16, 24, 32])), len(frames) - 1)
+        first = int(rng.integers(min(gap, len(frames) - gap)))
+        keys = list(range(first, len(frames), gap))[:4]
+        h, w = frames[0][0].shape
+        coder = _Tap(codec, w, h)
+        coder.rate = rate
+        q = qualities(float(rng.uniform(0, 55)))
+        source = [pad(Picture(y, *c), w, h) for y, c in frames]
+        done = [coder.encode(source[keys[0]], keys[0], 0, q[0], [])[0]]
+        for before, n in zip(keys, keys[1:], strict=False):
+            refs = done[-1:-3:-1]
+            coded = coder.encode(source[n], n, 1, q[1], refs)[0]
+            if rng.random() < 0.4:  # one of the first B level, from both
+                middle = (before + n) // 2
+                coder.encode(source[middle], middle, 2, q[2], [done[-1], coded])
+            done.append(coded)
+        out: dict[str, np.ndarray] = {}
+        for i, (n, noted) in enumerate(coder.noted.items()):
+            y, c = frames[n]
+            cut = _cut("p", noted.pred, y.shape, "")
+            out |= {f"{i}_y": y, f"{i}_c": c, f"{i}_py": cut["py"], f"{i}_pc": cut["pc"]}
+            out[f"{i}_q"] = np.array(noted.q, np.float32)
+        tmp = folder / f"tmp{seed}.npz"
+        np.savez(tmp, **out)  # type: ignore[arg-type]  # of the names of arrays it takes all
+        tmp.rename(folder / f"{seed:03d}-{count:05d}.npz")
+        count += 1
+
+
+def all_pairs(a: argparse.Namespace) -> None:
+    context = multiprocessing.get_context("spawn")
+    folder = Path(a.out)
+    (folder / "held").mkdir(parents=True, exist_ok=True)
+    jobs = [(folder, a.inputs, False, a.seconds, 1 + k) for k in range(a.workers)]
+    jobs.append((folder / "held", a.inputs, True, min(60.0, a.seconds), 500))
+    runs = [context.Process(target=make_pairs, args=j) for j in jobs]
+    for r in runs:
+        r.start()
+    for r in runs:
+        r.join()
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("out")
+    ap.add_argument("inputs", nargs="+")
+    ap.add_argument("--seconds", type=float, default=300)
+    ap.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    all_pairs(ap.parse_args())
+
+
+if __name__ == "__main__":
+    main()
