@@ -10,6 +10,7 @@ UNIT_TRUNK = 1 / 512  # value of one step of the int16 residual trunks
 HYPER_BUCKETS = 4  # quality ranges of 16 with hyper-latent tables of their own
 MAX_CHANNELS, MAX_BLOCKS = 4096, 64  # far more than any net of use has
 GROUP = 4  # latent channels that share a class
+STEPS = (2, 4)  # numbers of steps that a latent may be coded in
 # of four steps the one that codes place p of a 2x2 cell in quarter c of the channels, by p ^ c:
 # after a position the one diagonally opposite, then those between
 TURN = (0, 2, 3, 1)
@@ -41,10 +42,6 @@ class NetShape:
     prior_blocks: int = 1
     steps: int = 2
 
-    def __post_init__(self) -> None:
-        if self.steps not in (2, 4) or self.latent % (GROUP * self.steps):
-            raise ValueError(f"a latent of {self.latent} channels in {self.steps} steps")
-
     def to_dict(self) -> dict:
         return asdict(self)
 
@@ -62,6 +59,8 @@ class NetShape:
             most = MAX_BLOCKS if f.name.endswith("_blocks") else MAX_CHANNELS
             if f.name != "inter" and (type(value) is not int or not 1 <= value <= most):
                 raise ValueError(f"{f.name} is {value!r}, allowed are 1 to {most}")
+        if shape.steps not in STEPS or shape.latent % (GROUP * shape.steps):
+            raise ValueError(f"a latent of {shape.latent} channels in {shape.steps} steps")
         return shape
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError, UsageError
-from ..nets.shape import INTER, INTRA, NetShape
+from ..nets.shape import GROUP, INTER, INTRA, STEPS, NetShape
 from ..text import printable
 from .data import Crops, pack, read_clip, read_photo
 from .loop import Run, RunOptions, held_out
@@ -90,9 +90,13 @@ class Config:
         if self.crop % 64:
             raise UsageError(f"crop = {self.crop}: use a multiple of 64")
         for kind, s in self.shapes.items():
+            if s.steps not in STEPS:
+                raise UsageError(f"shape.{kind}: steps = {s.steps!r}: use 2 or 4")
             for name, v in s.to_dict().items():
-                step = 8 if name not in ("inter", "enc_blocks", "dec_blocks") else 0
-                if step and (not isinstance(v, int) or v < step or v % step):
+                if name in ("inter", "steps"):
+                    continue
+                step = 1 if name.endswith("_blocks") else GROUP * s.steps if name == "latent" else 8
+                if not isinstance(v, int) or v < step or v % step:
                     raise UsageError(f"shape.{kind}: {name} = {v!r}: use a multiple of {step}")
         for kind, path in self.init.items():
             if kind not in self.shapes:
