@@ -105,8 +105,10 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
     results = []
     for b, d, layout in product((Int8Backend(), Float32Backend(), FusedBackend()), (exact_tensors(m), columns), (lambda t: t, first)):
         prior, synthesis = Prior(d, m.s, b), Synthesis(d, m.s, b)
-        h1, h2 = prior.context(layout(z), layout(pred8))
-        results.append((*prior.first(layout(h1), 20), *prior.second(layout(h2), layout(y), 20), synthesis(layout(y), layout(pred8), 20)))
+        contexts = prior.context(layout(z), layout(pred8))
+        steps = (prior.step(k, layout(h), layout(y), 20) for k, h in enumerate(contexts))
+        shown = synthesis(layout(y), layout(pred8), 20)
+        results.append((*(t for step in steps for t in step), shown))
     assert len(results) == 12 and not first(y).is_contiguous()
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
