@@ -14,6 +14,7 @@ import pytest
 from clips import header, moving, write
 from fakes import fake_network  # noqa: F401
 from media import FILES, Sound, listing, make, make_named
+from PIL import Image
 
 from vqcodec.cli import main
 from vqcodec.decoder import decode
@@ -276,3 +277,25 @@ def test_b_frames_come_in_the_order_of_display(tmp_path: Path) -> None:
     with VideoSource(make_named(tmp_path, "b_frames.mp4")) as source:
         times = [pts for pts, _ in source]
         assert times == sorted(times) and len(times) == 25 and source.corrupt == 0
+
+
+@pytest.mark.parametrize("kind", ["ts", "mp4", "mov", "mkv", "webm"])
+def test_a_still_with_sound_is_whole_in_all_kinds(tmp_path: Path, kind: str) -> None:
+    """A picture or two that stand for long, and back: the length of the sound was once taken for missing pictures."""
+    for times in ([0], [0, 5000]):
+        source = make(tmp_path / "still.mp4", frames=len(times), base=Fraction(1, 1000), times=times, sounds=(Sound("aac"),))
+        assert main(["encode", "-q", "-y", str(source), str(tmp_path / "a.vqv")]) == 0
+        out = tmp_path / f"out.{kind}"
+        assert main(["decode", "-q", "-y", str(tmp_path / "a.vqv"), str(out)]) == 0
+        assert main(["encode", "-q", "-y", str(out), str(tmp_path / "b.vqv")]) == 0, times
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "mkv"])
+def test_a_last_picture_that_stands_for_long(tmp_path: Path, kind: str) -> None:
+    """As in many GIFs: in mp4 the last picture shown is not the last one in the file."""
+    pictures = [Image.new("RGB", (64, 48), (40 * i, 80, 90)) for i in range(4)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=[100, 100, 100, 3000], loop=0)
+    assert main(["encode", "-q", str(tmp_path / "a.gif"), str(tmp_path / "a.vqv")]) == 0
+    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / f"a.{kind}")]) == 0
+    report = encode(str(tmp_path / f"a.{kind}"), str(tmp_path / "b.vqv"))
+    assert not report.corrupt and report.frames == 4, report.warnings

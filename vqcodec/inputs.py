@@ -121,15 +121,19 @@ def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source
 def reason(path: str | os.PathLike[str], exc: BaseException) -> str:
     """Why FFmpeg cannot read a file: its own last words, which only its log has, or else the error."""
     said: list[str] = []
-    before = av.logging.get_level()
+    before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     try:
         av.logging.set_level(av.logging.ERROR)
+        av.logging.set_skip_repeated(False)
         with av.logging.Capture() as lines, open_source(path):
             pass
     except Exception:
         said = [text.strip().rstrip(".") for _, _, text in lines if text.strip()]
     finally:
         av.logging.set_level(before)
+        av.logging.set_skip_repeated(skips)
+    if said and said[0].startswith("Format not on whitelist"):
+        return "it is of a kind for which FFmpeg would open other files or devices"
     return said[0] if said else str(getattr(exc, "strerror", None) or exc)
 
 

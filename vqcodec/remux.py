@@ -602,7 +602,7 @@ class TrackMuxer:
             raise
         except FAILED as exc:
             why = getattr(exc, "strerror", None) or exc
-            if cannot_write(exc):
+            if cannot_write(exc, self._container.name.removeprefix("file:")):
                 raise OutputError(f"a packet of {track} cannot be written: {why}") from exc
             del self._streams[packet.track]
             at = float(dts * track.time_base)

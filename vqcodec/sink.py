@@ -317,7 +317,7 @@ class VideoSink:
             return
         except (av.error.FFmpegError, OSError) as exc:
             without = replace(self._description, mastering=None, light=None)
-            if without == self._description or cannot_write(exc):
+            if without == self._description or cannot_write(exc, self.path):
                 raise
         self.abort()
         self._description = without
@@ -544,13 +544,18 @@ class VideoSink:
         if self._feed is not None:
             self._feed.delay = self._delay * h.time_base
 
+    def _short(self, duration: int) -> bool:
+        """Whether mp4, if that is written, can say how long it is: its muxer's units are finer than the encoder's."""
+        unit = self._stream.time_base if self.codec else None
+        return self._suffix not in _MP4 or not unit or duration * self._base / unit <= MAX_STEP
+
     def _time(self, pts: int) -> int:
         """A time on the encoder's clock, behind the one before."""
         time = ticks(pts, self.header.time_base)
         if self._base != self.header.time_base:
             time = ticks(round(time * self.header.time_base / self._base), self._base)
             time = time if self._last is None else max(time, self._last + 1)
-        if self._suffix in _MP4 and self._last is not None and time - self._last > MAX_STEP:
+        if self._last is not None and not self._short(time - self._last):
             raise BeyondError(f"a pause of {float((time - self._last) * self._base):.0f} s is beyond what {self._suffix} holds: write .mkv")
         self._last = time
         return time
@@ -569,7 +574,8 @@ class VideoSink:
             frame = frame.reformat(format=self._format, src_color_range=h.range or 1, dst_color_range=h.range or 1, threads=1)
         frame.pts, frame.time_base = self._time(pts) if self.codec else 0, self._base
         if duration := length(duration, h.time_base):
-            frame.duration = length(round(duration * h.time_base / self._base), self._base)
+            duration = length(round(duration * h.time_base / self._base), self._base)
+            frame.duration = duration if self._short(duration) else 0
         frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = h.primaries, h.transfer, self._matrix, h.range
         if self._filters is not None:
             self._filters.push(frame)
@@ -604,7 +610,7 @@ class VideoSink:
         why = getattr(exc, "strerror", None) or exc
         if isinstance(exc, av.error.PatchWelcomeError) and self._suffix in _MP4:
             why = f"a pause between its frames is beyond what {self._suffix} holds: write .mkv"
-        kind = RefusedError if self.codec and not cannot_write(exc) else OutputError
+        kind = RefusedError if self.codec and not cannot_write(exc, self.path) else OutputError
         return kind(f"{self.path}: {what}: {why}")
 
     def abort(self) -> None:

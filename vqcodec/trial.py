@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 from collections.abc import Callable
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS
 from typing import Any
@@ -23,13 +25,19 @@ FAILED = (
 )
 # errors of the disk or the reader of a pipe: not of what was to be written
 _CANNOT_WRITE = {EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS}
+_ROOM = 16 << 20  # bytes; a disk with less is full
 _CODECS = {"webm": "libvpx-vp9"}  # of the small picture
 _SIDE = 16
 
 
-def cannot_write(exc: BaseException) -> bool:
-    """Whether nothing can be written, whatever it is."""
-    return isinstance(exc, OSError) and exc.errno in _CANNOT_WRITE
+def cannot_write(exc: BaseException, path: str) -> bool:
+    """Whether nothing can be written to an output, whatever it is."""
+    if not isinstance(exc, OSError) or exc.errno not in _CANNOT_WRITE:
+        return False
+    if exc.errno != ENOSPC or not os.path.isfile(path):
+        return True
+    # Matroska's muxer says the same where it left no room for what a packet brings
+    return shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free < _ROOM
 
 
 def takes(kind: str, fill: Callable[[Any, Any], None], options: dict[str, str] | None = None) -> bool:

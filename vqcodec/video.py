@@ -123,6 +123,7 @@ class VideoSource:
         self._missing = 0
         # places in the file of packets that are damaged, and that gave damaged frames
         self._bad_packets: list[int | None] = []
+        self._lasted = 0  # ticks of all packets together
         self._bad_frames: list[int | None] = []
         self._place: int | None = None
         self.warnings: list[str] = []
@@ -213,6 +214,7 @@ class VideoSource:
                 self.warnings.append("the file cannot be read to its end")
                 return
             self._packets += packet.size > 0
+            self._lasted += packet.duration or 0
             self._place = packet.pos or self._place
             if packet.is_corrupt:
                 self._bad_packets.append(self._place)
@@ -240,7 +242,7 @@ class VideoSource:
             except (av.error.FFmpegError, OSError):
                 pass
             self.close()
-            self.corrupt, self._bad_packets = 0, []
+            self.corrupt, self._bad_packets, self._lasted = 0, [], 0
             self._open()
         yield from self._decode()
 
@@ -513,10 +515,10 @@ class VideoSource:
         if not stopped:
             declared = self._declared()
             step = self._step * self.time_base
-            if declared and self._end is not None and self._forced is None and not self.jumps:
-                # Matroska's durations are end times: they count from zero, not from the first picture
-                zero = 0 if "matroska" in self._container.format.name else origin * self.time_base
-                missing = zero + declared - self._end
+            # of streams that say nothing FFmpeg guesses by the whole file: a still with sound in .ts is not cut
+            says = self._container.format.name not in JUMPING
+            if declared and says and self._end is not None and self._forced is None:
+                missing = declared - self._reached(origin)
                 if missing > max(2 * step, Fraction(1, 10)):
                     count = max(1, int(missing / step))
                     self.corrupt += count
@@ -534,6 +536,16 @@ class VideoSource:
         if self.corrupt:
             self.warnings.append(f"{self.corrupt} frames of the source are damaged or missing")
         self.close()
+
+    def _reached(self, origin: int) -> Fraction:
+        """How much of the declared length was there, in seconds."""
+        assert self._end is not None
+        kind = self._container.format.name
+        if "matroska" in kind:  # its durations are end times: they count from zero, not from the first picture
+            return self._end
+        end = self._end - origin * self.time_base
+        # mp4's is the sum of all packets, hidden ones too; the last one shown need not be the last in the file
+        return max(end, self._lasted * self._stream.time_base) if "mp4" in kind else end
 
     def _first_bytes(self) -> bytes:
         if self._pipe is not None:
