@@ -99,6 +99,15 @@ def test_full_disk(tmp_path: Path) -> None:
             f.write(b"x")
 
 
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_a_name_that_is_none_is_not_taken_for_a_folder(name: str) -> None:
+    with pytest.raises(InputError) as inp:
+        check_input(name)
+    with pytest.raises(OutputError) as out:
+        check_output(name)
+    assert str(inp.value) == str(out.value) == f"{name!r}: no name for a file"
+
+
 def test_refusals(tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     source.write_bytes(b"x")

@@ -120,6 +120,10 @@ PLANES = stacked(moving(W, H, 2))
         (np.zeros((2, H, W), np.uint8), "(N, 3, H, W) is needed for RGB"),
         (np.zeros((2, H, W, 3), np.uint8), "(N, 3, H, W) is needed for RGB"),
         (torch.zeros(2, 3, H, W), "uint8 or uint16 is needed for RGB, not float32"),
+        (torch.zeros(2, 3, H, W, dtype=torch.bfloat16), "numpy makes no array of what was given"),
+        (torch.zeros(3, H, W, dtype=torch.uint8).to_sparse(), "numpy makes no array"),
+        (torch.zeros(3, H, W, dtype=torch.uint8, device="meta"), "numpy makes no array"),
+        (([[1, 2], [3]], [[1]], [[1]]), "numpy makes no array"),
         (np.zeros((0, 3, H, W), np.uint8), "(N, 3, H, W) is needed for RGB"),
         ((PLANES[0], PLANES[1]), "three are needed"),
         ((PLANES[0], PLANES[0], PLANES[0]), "none of 4:2:0"),
@@ -152,6 +156,11 @@ def test_refused_at_once(tmp_path: Path) -> None:
         ({"crf": 99}, UsageError, "crf: 99"),
         ({"resume": True}, UsageError, "cannot be read again"),
         ({"dimension_order": "HWC"}, UsageError, "NCHW, NHWC"),
+        ({"pixel_aspect_ratio": 1.5}, UsageError, "1.5 is none, allowed are Fractions"),
+        ({"pixel_aspect_ratio": "4:3"}, UsageError, "'4:3' is none, allowed are Fractions"),
+        ({"pixel_aspect_ratio": Fraction(-4, 3)}, UsageError, "-4/3 is out of range"),
+        ({"pixel_aspect_ratio": Fraction(1 << 31, 3)}, UsageError, "2147483648/3 is out of range"),
+        ({"path": ""}, OutputError, "'': no name for a file"),
         ({"path": taken}, OutputError, "exists already"),
         ({"path": tmp_path / "no" / "a.vqv"}, OutputError, "no folder"),
     ):
@@ -159,6 +168,24 @@ def test_refused_at_once(tmp_path: Path) -> None:
         with pytest.raises(error, match=text):
             vqcodec.Writer(**given)
     assert taken.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
+
+
+@fake
+def test_the_widest_aspect_ratio_is_kept(tmp_path: Path) -> None:
+    widest = Fraction((1 << 31) - 1, 2)
+    with vqcodec.Writer(tmp_path / "a.vqv", 25, pixel_aspect_ratio=widest) as w:
+        w.write(RGB)
+    with vqcodec.open(tmp_path / "a.vqv") as video:
+        assert video.metadata.pixel_aspect_ratio == widest
+
+
+@fake
+def test_values_in_the_other_byte_order(tmp_path: Path) -> None:
+    frames = np.random.default_rng(1).integers(0, 65536, (2, 3, H, W), dtype=np.uint16)
+    for name, dtype in (("little", "<u2"), ("big", ">u2")):
+        with vqcodec.Writer(tmp_path / name, 25) as w:
+            w.write(frames.astype(dtype))
+    assert (tmp_path / "little").read_bytes() == (tmp_path / "big").read_bytes()
 
 
 @fake

@@ -28,9 +28,17 @@ def local(path: str) -> str:
     return path if os.path.exists(path) or not os.path.exists(plain) else plain
 
 
+def _nameless(path: str | os.PathLike[str]) -> bool:
+    """Of an empty text Path makes ``.``, a folder that nobody named."""
+    name = os.fspath(path)
+    return not name or "\0" in name
+
+
 def check_input(path: str | os.PathLike[str]) -> Path:
     """The path of a readable file; InputError otherwise."""
     p = Path(path)
+    if _nameless(path):
+        raise InputError(f"{os.fspath(path)!r}: no name for a file")
     try:
         if p.is_dir():
             raise InputError(f"{p}: is a directory: name a file")
@@ -57,8 +65,8 @@ def check_output(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLik
     or a device, or when its folder is missing or not writable.
     """
     p = Path(path)
-    if "\0" in str(p):
-        raise OutputError(f"{str(p)!r}: no name for a file")
+    if _nameless(path):
+        raise OutputError(f"{os.fspath(path)!r}: no name for a file")
     try:
         exists = p.exists()
         for source in inputs:

@@ -105,7 +105,7 @@ class Writer:
         if dimension_order not in ("NCHW", "NHWC"):
             raise UsageError(f"dimension_order: {dimension_order!r} is unknown, allowed are NCHW, NHWC")
         self._last = dimension_order == "NHWC"
-        self._sar = pixel_aspect_ratio
+        self._sar = _ratio(pixel_aspect_ratio)
         named = (
             (PRIMARIES, color_primaries, "color_primaries"),
             (TRANSFERS, color_transfer, "color_transfer"),
@@ -221,7 +221,7 @@ class Writer:
 
         self._thread = threading.Thread(target=run, name="vqcodec-writer", daemon=True)
         self._thread.start()
-        sar = self._sar or Fraction(0)
+        sar = self._sar
         tags = [f"W{width} H{height} F{self._fps.numerator}:{self._fps.denominator} Ip"]
         tags.append(f"A{sar.numerator}:{sar.denominator}" if sar else "A0:0")
         if ten_bit:
@@ -299,10 +299,28 @@ def _rate(fps: float | Fraction | str) -> Fraction:
     return rate
 
 
+def _ratio(sar: Fraction | None) -> Fraction | None:
+    """An aspect ratio that a file can hold; None where it is 0, which says that it isn't known."""
+    if sar is None or sar == 0:
+        return None
+    if not isinstance(sar, int | Fraction):
+        raise UsageError(f"pixel_aspect_ratio: {sar!r} is none, allowed are Fractions")
+    ratio = Fraction(sar)
+    if ratio < 0 or max(ratio.numerator, ratio.denominator) > MAX_FRACTION:
+        raise UsageError(f"pixel_aspect_ratio: {ratio} is out of range, allowed are Fractions above 0 of numbers up to {MAX_FRACTION}")
+    return ratio
+
+
 def _array(frames: Plane) -> np.ndarray:
-    # torch is not imported for arrays
-    whole = frames.detach().cpu().numpy() if hasattr(frames, "detach") else frames
-    return np.asarray(whole)
+    """In the machine's byte order; UsageError where numpy cannot hold what is given."""
+    try:
+        # torch is not imported for arrays
+        whole = frames.detach().cpu().numpy() if hasattr(frames, "detach") else frames
+        array = np.asarray(whole)
+    except (TypeError, ValueError, NotImplementedError) as exc:  # bfloat16, sparse, meta, ragged
+        said = str(exc).splitlines()[0]
+        raise UsageError(f"frames: numpy makes no array of what was given ({said})") from exc
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _said(kind: tuple[int, int, bool, bool]) -> str:
