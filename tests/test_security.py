@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import io
+import resource
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -125,6 +129,25 @@ def test_the_door_itself_is_shut(tmp_path: Path) -> None:
     movie = make(tmp_path / "a.mov", frames=20).read_bytes()
     with open_sample("mov", movie) as sample:
         assert [s.type for s in sample.streams] == ["video"]
+
+
+def test_a_sample_is_no_bomb() -> None:
+    """A compressed index of QuickTime once became a thousand times as long in memory."""
+
+    def atom(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(data)) + kind + data
+
+    size = 256 << 20
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(size >> 20)) + packer.flush()
+    index = atom(b"cmov", atom(b"dcom", b"zlib") + atom(b"cmvd", struct.pack(">I", size) + packed))
+    movie = atom(b"ftyp", b"qt  \0\0\0\0qt  ") + atom(b"moov", index)
+    assert len(movie) < 1 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for kind in SAMPLE_FORMATS:
+        with suppress(ValueError, av.error.FFmpegError):
+            open_sample(kind, movie).close()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
 
 
 def sources(folder: Path, secret: Path, address: str) -> list[Path]:

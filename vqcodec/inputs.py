@@ -47,13 +47,16 @@ _WITHIN = {b"<MPD": "a DASH manifest", b"CompositionPlaylist": "a playlist of IM
 _SESSION = b"v=0"
 _BUFFER = 1 << 18  # bytes that FFmpeg asks for at a time: few calls from its threads
 _DEMUXERS = {"ipod": "mp4"}  # of muxers that have another name: .m4v is written by ipod
-_SAMPLE_PIXELS = 64 << 20  # of a picture in a sample: FFmpeg decodes one to learn its format
+_BOMB = b"cmov"  # of QuickTime's index in zlib
+_SAMPLE_PIXELS = 16 << 20  # of a picture in a sample: FFmpeg decodes one to learn its format
 
 
 def open_sample(kind: str, data: bytes) -> Any:
     """Open a sample; ValueError unless its kind is one of SAMPLE_FORMATS, FFmpegError where it is none."""
     if kind not in SAMPLE_FORMATS:
         raise ValueError(f"samples are of no kind {kind!r}")
+    if kind in ("mp4", "mov") and _BOMB in data:
+        raise ValueError("the index is compressed, to any size: no muxer writes it so")
     return open_written(kind, data)
 
 
