@@ -13,7 +13,7 @@ import pytest
 from fakes import fake_network  # noqa: F401
 from media import RARE, Sound, listing, make
 
-from vqcodec import remux
+from vqcodec import amr, remux
 from vqcodec.cli import main
 from vqcodec.inspection import describe
 
@@ -225,3 +225,37 @@ def test_a_timecode_that_the_muxer_writes_is_not_left_out(tmp_path: Path, capsys
         with av.open(str(out)) as c:
             tags = [s.metadata.get("timecode") for s in c.streams if s.type == "data"]
             assert tags == ["01:00:00:00"]
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_speech_of_several_frames_a_packet(tmp_path: Path, frames: int) -> None:
+    """As phones write .3gp: FFmpeg's muxer of .mov takes single frames only."""
+    source = tmp_path / "a.nut"
+    speech = b"".join(bytes([kind << 3 | 4]) + os.urandom(size - 1) for kind, size in [(7, 32), (0, 13), (2, 16), (4, 20)] * 10)
+    packets = [b"".join(amr.frames("amrnb", speech)[i : i + frames]) for i in range(0, 40, frames)]
+    with av.open(str(source), "w") as out:
+        pictures = out.add_stream("ffv1", 25)
+        pictures.width = pictures.height = 16
+        pictures.pix_fmt = "yuv420p"
+        sound = out.add_stream("libopencore_amrnb", 8000, layout="mono")
+        for _ in range(20):
+            out.mux(pictures.encode(av.VideoFrame(16, 16, "yuv420p")))
+        out.mux(pictures.encode(None))
+        for i, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = sound, Fraction(1, 50)
+            packet.pts = packet.dts = i * frames
+            packet.duration = frames
+            out.mux(packet)
+    coded = tmp_path / "a.vqv"
+    assert main(["encode", "-q", "--strict", str(source), str(coded)]) == 0
+    assert main(["decode", "-q", "--strict", str(coded), str(tmp_path / "b.mov")]) == 0
+    want, got = ([(p.pts * p.time_base, bytes(p)) for p in _sound_of(path)] for path in (source, tmp_path / "b.mov"))
+    assert len(want) == 40 // frames and len(got) == 40
+    assert b"".join(data for _, data in got) == speech
+    assert [t for t, _ in want] == [t for t, _ in got[::frames]]
+
+
+def _sound_of(path: Path) -> list[av.Packet]:
+    with av.open(str(path)) as c:
+        return [p for p in c.demux(audio=0) if p.size]

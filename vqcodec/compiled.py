@@ -8,7 +8,6 @@ in a folder of this run, which its worker processes share, or not at all.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import shutil
 import tempfile
@@ -19,12 +18,16 @@ from typing import Any
 
 import numba as nb
 
-# what the library has to say while it works; the command line shows it as a note
-NOTES = logging.getLogger("vqcodec.notes")
-_WHY = (
-    "compiled kernels cannot be kept: neither the folder of the program nor the user's cache can be "
-    "written, so every run compiles what it needs (NUMBA_CACHE_DIR names a folder for them)"
-)
+
+def kept() -> bool:
+    """Whether kernels stay for the next run: numba finds a folder that is not of this run alone."""
+    if _folder_of_run.cache_info().currsize:
+        return False
+    try:
+        nb.njit(_copy_kept).enable_caching()
+    except RuntimeError:  # numba's for a function that no folder was found for
+        return False
+    return True
 
 
 def njit(function: Callable[..., Any]) -> Any:
@@ -32,7 +35,7 @@ def njit(function: Callable[..., Any]) -> Any:
     made = nb.njit(nogil=True)(function)
     try:
         made.enable_caching()
-    except RuntimeError:  # numba's for a function that no folder was found for
+    except RuntimeError:
         if _folder_of_run():
             made.enable_caching()
             _copy_kept(function, str(made.stats.cache_path))
@@ -42,7 +45,6 @@ def njit(function: Callable[..., Any]) -> Any:
 @cache
 def _folder_of_run() -> str | None:
     """A folder for the kernels of this run that only its user can read; None where there is no place."""
-    NOTES.warning(_WHY)
     try:
         folder = tempfile.mkdtemp(prefix="vqcodec-kernels-")
     except OSError:

@@ -17,6 +17,7 @@ import av.error
 from av.packet import PacketSideData, PktSideDataT
 from av.stream import Discard, Disposition
 
+from . import amr
 from .captions import is_captions
 from .clock import JUMPING, Jump, TrackClock, at_seam
 from .container import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
@@ -462,6 +463,10 @@ class TrackMuxer:
         has = track.kind == "data" and "timecode" in map(str.lower, track.tags)
         return has and self._suffix in (".mp4", ".m4v", ".mov")
 
+    def _by_frame(self, track: Track) -> bool:
+        """Whether packets must be split into frames for the kind of the output."""
+        return track.codec in amr.CODECS and self._suffix == ".mov"
+
     def _add(self, track: Track) -> str | None:
         """None, or why not. Whatever is wrong with a track costs that track and no more."""
         cannot = f"{self._suffix} cannot hold it"
@@ -474,6 +479,8 @@ class TrackMuxer:
             return "its parameters are of an unknown kind"
         try:
             ways, data = self._ways(track)
+            if self._by_frame(track):
+                data = amr.frames(track.codec, data)[0]
         except (DamageError, *FAILED):
             return "its parameters are damaged"
         if self._suffix == ".mkv" and track.kind == "video" and _is_cover(track):
@@ -587,6 +594,12 @@ class TrackMuxer:
             return
         if delay:
             moved = moved.shifted(-round(delay / track.time_base))
+        by_frame = self._by_frame(track)
+        for one in amr.split(track.codec, moved, track.time_base) if by_frame else [moved]:
+            if packet.track in self._streams:
+                self._mux(one, stream, track)
+
+    def _mux(self, moved: TrackPacket, stream: Any, track: Track) -> None:
         p: Any = av.Packet(moved.data)
         p.stream, p.time_base = stream, track.time_base
         dts = moved.time or 0
@@ -597,14 +610,14 @@ class TrackMuxer:
         try:
             self._set_times(p, moved, dts, track)
             self._container.mux(p)
-            self._last[packet.track] = p.dts + self._strict  # in ticks of the output by now
+            self._last[track.number] = p.dts + self._strict  # in ticks of the output by now
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
         except FAILED as exc:
             why = getattr(exc, "strerror", None) or exc
             if cannot_write(exc, self._container.name.removeprefix("file:")):
                 raise OutputError(f"a packet of {track} cannot be written: {why}") from exc
-            del self._streams[packet.track]
+            del self._streams[track.number]
             at = float(dts * track.time_base)
             self.lost.append(f"{track} ends at {at:.2f} s: {self._suffix} refuses its packets ({why})")
 

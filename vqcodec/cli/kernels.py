@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..errors import OutputError
 from ..progress import clock
 from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, finish, say
 
@@ -17,13 +18,23 @@ from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, finish, say
 @VERBOSE
 @QUIET
 def kernels(weights: str | None, quiet: bool) -> int:
-    """Compile what the first run would wait for. Kernels that are there already are left."""
+    """Compile what the first run would wait for. Kernels that are there already are left.
+
+    It is an error where they cannot be kept for later runs."""
     from .. import kernels as compiled
 
-    compiled.tell = lambda: say("vqcodec: note: compiling kernels, for about a minute", quiet)
+    made: list[bool] = []
+
+    def tell() -> None:
+        made.append(True)
+        say("vqcodec: note: compiling kernels, for about a minute", quiet)
+
+    compiled.tell = tell
     begin = time.monotonic()
     compiled.compile_all(weights)
     seconds = time.monotonic() - begin
+    if made and not compiled.kept():
+        raise OutputError(compiled.LOST)
     finish({"command": "kernels", "seconds": seconds})
     say(f"kernels are compiled, {clock(seconds)}", quiet)
     return 0

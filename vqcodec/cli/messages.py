@@ -153,7 +153,7 @@ def begin(args: Sequence[str]) -> Talk:
     """A run with these arguments; what is said from now on is its own."""
     global _talk
     _talk = Talk(args)
-    kernels.tell = lambda: say(f"vqcodec: note: {kernels.NOTE}")
+    kernels.tell = lambda: say(f"vqcodec: note: {kernels.note()}")
     return _talk
 
 

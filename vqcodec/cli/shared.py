@@ -251,7 +251,7 @@ def progress(mode: str, quiet: bool) -> Iterator[Progress]:
     from .. import kernels
 
     shown = messages.current().display = Progress("none" if quiet and mode == "auto" else mode)
-    kernels.tell = lambda: say(f"vqcodec: note: {kernels.NOTE}", quiet)
+    kernels.tell = lambda: say(f"vqcodec: note: {kernels.note()}", quiet)
     try:
         yield shown
     finally:

@@ -411,6 +411,6 @@ def main(
     c = Config.load(config_path)
     plan = check(c, overwrite)
     if dry_run:
-        print("\n".join(map(printable, plan)))
+        print("\n".join(printable(line) for line in plan))
         return
     Recipe(c, resume, restart).run()
