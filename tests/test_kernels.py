@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from clips import header, moving, write
 
+from vqcodec import kernels
+from vqcodec.cli import main
+
 ROOT = Path(__file__).parents[1]
 TELLS = """
 import numba
@@ -32,6 +35,23 @@ def run(*args: str, cache: Path) -> str:
 
 def test_the_first_kernel_that_is_compiled_is_told_once(tmp_path: Path) -> None:
     assert run(TELLS, cache=tmp_path) == "told\n"
+
+
+@pytest.mark.parametrize(("compiles", "kept", "code"), [(1, 0, 5), (1, 1, 0), (0, 0, 0)])
+def test_the_command_fails_where_what_it_compiled_is_lost(
+    compiles: int,
+    kept: int,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A container's recipe would go on as if kernels were there."""
+    monkeypatch.setattr(kernels, "tell", None)
+    monkeypatch.setattr(kernels, "compile_all", lambda weights: compiles and kernels.tell())
+    monkeypatch.setattr(kernels, "kept", lambda: bool(kept))
+    assert main(["kernels"]) == code
+    said = capsys.readouterr().err
+    assert ("NUMBA_CACHE_DIR" in said) == bool(code) != ("kernels are compiled" in said), said
 
 
 @pytest.mark.slow

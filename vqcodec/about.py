@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .container import VERSION
+from .processors import usable
 from .version import __version__
 
 # instructions that decide what is fast (docs/benchmarks.md)
@@ -76,9 +77,8 @@ def _processor() -> str:
             name = value.strip()
         elif key.strip() in ("flags", "Features"):
             flags = set(value.split())
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     shown = [flag for flag in (*_FLAGS, *_FLAGS_ARM) if flag in flags]
-    return ", ".join([name, f"{usable} of {os.cpu_count()} processors", *shown])
+    return ", ".join([name, f"{usable()} of {os.cpu_count()} processors", *shown])
 
 
 def _torch() -> str:

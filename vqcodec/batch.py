@@ -14,6 +14,7 @@ from .batch_plan import Job
 from .batch_run import BEGIN, Order, Outcome, Processes, Threads
 from .errors import OutputError, UsageError
 from .options import DecodeOptions, EncodeOptions, TrackChoice
+from .processors import usable
 from .progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _runner(task: Task, files: int) -> tuple[Any, EncodeOptions | DecodeOptions]
         options = replace(options, resume=True, jobs=1)
     if task.cluster is not None:
         return Threads(max(1, min(files, task.workers or min(_READERS, task.cluster.slots() + 1))), task.cluster), options
-    count = max(1, min(files, task.workers or len(os.sched_getaffinity(0))))
+    count = max(1, min(files, task.workers or usable()))
     if count > 1 and not options.threads:
         options = replace(options, threads=1)
     return Processes(count), options

@@ -28,6 +28,7 @@ from .journal import open_journal, tag
 from .options import EncodeOptions, changed
 from .picture import Picture
 from .pipes import PIPE, ByteStream, check_coded, check_source, check_target, is_stream, same_output, target_file, video_source
+from .processors import usable
 from .progress import Meter, ProgressCallback, as_meter
 from .rounds import Pipeline
 from .search import Round, search
@@ -224,7 +225,7 @@ def encode(
             coder, model_id = Local(model, codec), codec.model_id
         else:
             model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset, bool(options.stats), arithmetic)
-            coder = cluster.pool(model) if cluster is not None else Pool(model, options.jobs or len(os.sched_getaffinity(0)), report.warnings.append)
+            coder = cluster.pool(model) if cluster is not None else Pool(model, options.jobs or usable(), report.warnings.append)
             model_id = read_model_id(weights)
         stack.callback(coder.close)
         # entered first, so that it gets its name last: no statistics without their video

@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from . import processors
+
 
 def let_waiting_threads_sleep() -> None:
     """Threads of OpenMP that have nothing to do take no processor time, unless the user says so.
@@ -17,6 +19,16 @@ def let_waiting_threads_sleep() -> None:
     They would spin, which gains little on an idle machine and costs twice the time on a busy one.
     Has no effect once torch is loaded."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def no_more_threads_than_processors() -> None:
+    """Where a container has a quota, OpenMP takes as many threads, unless the user says how many.
+
+    It asks for the processors of the machine, and threads past the quota stand still together.
+    Has no effect once torch is loaded."""
+    usable = processors.usable()
+    if usable < (os.cpu_count() or 1):
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable))
 
 
 def spawn(target: Callable[..., None], name: str, *args: Any, daemon: bool) -> tuple[SpawnProcess, Connection]:

@@ -15,6 +15,7 @@ from .errors import UsageError
 from .metrics import psnr_yuv
 from .options import EncodeOptions, Time, changed
 from .pipes import check_source, is_stream
+from .processors import usable
 from .progress import Meter, ProgressCallback, as_meter
 from .scenes import MINI_GOP
 from .tracks import PACKETS
@@ -169,7 +170,7 @@ def estimate(
         track_bytes = round(track_bytes * float(frames / rate) / max(1e-9, sums.seconds_video))
         gops = max(1, round(expected))
     per_frame = sum(s for s, _ in coding) / max(1, sum(n for _, n in coding))
-    jobs = min(options.jobs or len(os.sched_getaffinity(0)), gops)
+    jobs = min(options.jobs or usable(), gops)
     everything = options.start is None and options.duration is None
     return Estimate(
         frames=frames,

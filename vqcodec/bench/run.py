@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import tempfile
 import time
@@ -18,6 +17,7 @@ import av
 import numpy as np
 
 from .. import __version__
+from ..processors import usable
 from ..video import VideoSource
 from ..weights import read_metadata
 from . import vmaf
@@ -55,7 +55,7 @@ def machine() -> str:
         name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable()
     return f"{name}, {cores} core{'s' if cores > 1 else ''}"
 
 

@@ -16,7 +16,7 @@ import click
 from ..errors import LimitError, UsageError, VqvError
 from ..memory import ran_out
 from ..pipes import StdoutError
-from ..processes import let_waiting_threads_sleep
+from ..processes import let_waiting_threads_sleep, no_more_threads_than_processors
 from ..text import quoted
 from . import messages
 from .batch import batch
@@ -202,5 +202,6 @@ def _occupy() -> None:
 def run() -> None:
     """Entry point of the installed program."""
     let_waiting_threads_sleep()
+    no_more_threads_than_processors()
     _occupy()
     sys.exit(main())

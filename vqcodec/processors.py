@@ -1,0 +1,49 @@
+"""Processors that this process may use: those of its affinity, and of the quota of its container."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def usable(root: Path = Path("/")) -> int:
+    """Their number, at least 1; parts of a processor count as one. ``root`` is where /proc and /sys are."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13, which can be told otherwise (PYTHON_CPU_COUNT)
+        count = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count()
+    quotas = (math.ceil(quota) for folder in _groups(root) if (quota := _quota(folder)))
+    return max(1, min([count or 1, *quotas]))
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Folders of the control groups that this process is in, of both versions, and of those around them."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        inner = top / path.strip("/")  # in a container often not to be seen, but the top is its own
+        yield from (p for p in (inner, *inner.parents) if p.is_relative_to(top))
+
+
+def _quota(folder: Path) -> float | None:
+    """Processors that a group may keep busy; None where nothing is said of it."""
+    try:
+        if (file := folder / "cpu.max").exists():
+            quota, period = file.read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
+    except (OSError, ValueError):  # not there; "max"
+        return None
