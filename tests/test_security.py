@@ -192,6 +192,21 @@ def test_playlists_are_read_when_asked_for(tmp_path: Path, asked: tuple[str, lis
     assert not hits
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n", "Protocol 'http' not"),
+        ("a.ffconcat", "ffconcat version 1.0\nfile /etc/passwd\n", "Unsafe file name '/etc/passwd'"),
+    ],
+)
+def test_an_allowed_playlist_fails_for_its_own_reason(name: str, text: str, why: str, tmp_path: Path) -> None:
+    """Not for that of the refusal that --allow-playlists has lifted."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as caught:
+        encode(str(tmp_path / name), str(tmp_path / "a.vqv"), EncodeOptions(playlists=True))
+    assert why in str(caught.value)
+
+
 def test_only_one_module_opens_what_comes_from_outside() -> None:
     """A new call of FFmpeg's demuxers goes through the door as well."""
     package = Path(inputs.__file__).parent

@@ -121,14 +121,17 @@ def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source
         raise
 
 
-def reason(path: str | os.PathLike[str], exc: BaseException) -> str:
-    """Why FFmpeg cannot read a file: its own last words, which only its log has, or else the error."""
+def reason(path: str | os.PathLike[str], exc: BaseException, playlists: bool = False) -> str:
+    """Why FFmpeg cannot read a file: its own last words, which only its log has, or else the error.
+
+    ``playlists`` as it was opened with: else the reason would be that of another refusal.
+    """
     said: list[str] = []
     before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     try:
         av.logging.set_level(av.logging.ERROR)
         av.logging.set_skip_repeated(False)
-        with av.logging.Capture() as lines, open_source(path):
+        with av.logging.Capture() as lines, open_source(path, playlists):
             pass
     except Exception:
         said = [text.strip().rstrip(".") for _, _, text in lines if text.strip()]

@@ -196,7 +196,7 @@ class VideoSource:
             return f"no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})"
         if self.path.lower().endswith(".yuv"):
             return "raw pictures say neither size nor rate: " + ("ffmpeg -f rawvideo -pix_fmt yuv420p -s WIDTHxHEIGHT -r RATE -i FILE -f yuv4mpegpipe - | vqcodec encode - out.vqv")
-        return f"no video that FFmpeg reads ({reason(self.path, exc)})"
+        return f"no video that FFmpeg reads ({reason(self.path, exc, self._playlists)})"
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames as they come; damage is counted, not raised."""
