@@ -520,6 +520,16 @@ def test_a_recipe_is_checked_before_its_first_stage(tmp_path: Path, monkeypatch:
     assert "train needs pillow: pip install 'vqcodec[train]'" in capsys.readouterr().err
 
 
+def test_a_dry_run_says_that_no_clip_is_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '[data]\nclips = "clips"\ncrop = 128\n' + STAGE
+    for clips, silent in ((1, False), (2, True)):
+        folder = tmp_path / str(clips)
+        folder.mkdir()
+        path = recipe(folder, text, clips=clips, size=(160, 130))
+        assert main(["train", str(path), "--dry-run"]) == 0
+        assert ("no clip is held out" not in capsys.readouterr().out) == silent
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -76,6 +76,8 @@ def check(c: Config, overwrite: bool = False) -> list[str]:
         f"work and checkpoints in {c.folder}",
     ]
     lines += [f"nets of {kind} frames go on from {path}" for kind, path in c.init.items()]
+    if not held:  # the comparison with the model that it began from is what many train for
+        lines.insert(1, "no clip is held out, so nothing will say whether the new model is better: that takes two clips or more")
     timed = 0.0
     for n, s in enumerate(c.stages):
         minutes = s.minutes if s.timed else 0.0
