@@ -75,11 +75,17 @@ def test_every_pixel_is_verified(coded: Path, tiny_weights: Path) -> None:
 
 
 def test_wrong_pixels_do_not_pass(coded: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vqcodec.nets.exact import Int8Backend
+    from vqcodec.nets import exact
 
-    real = Int8Backend.mm
-    monkeypatch.setattr("vqcodec.nets.exact.self_test", lambda b: True)  # a processor that computes wrongly and was not found out
-    monkeypatch.setattr(Int8Backend, "mm", lambda self, x, w: real(self, x, w) + 64)
+    def wrong(device: str) -> exact.Backend:
+        """A processor that computes wrongly and was not found out, whichever arithmetic is the fastest on it."""
+        backend = choose(device)
+        real = backend.quant8  # which every arithmetic has, and nothing goes past
+        monkeypatch.setattr(backend, "quant8", lambda t, scale: real(t, scale) ^ 4)
+        return backend
+
+    choose = exact.choose_backend
+    monkeypatch.setattr(exact, "choose_backend", wrong)
     result = verify(str(coded), weights=str(tiny_weights))
     assert not result["ok"] and result["damaged_gops"] == 3
 
