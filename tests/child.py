@@ -11,9 +11,8 @@ import select
 import subprocess
 import sys
 import time
-import types
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 
 def start(seconds: float | None, *args: str) -> subprocess.Popen[str]:
@@ -27,8 +26,9 @@ def start(seconds: float | None, *args: str) -> subprocess.Popen[str]:
 def go_on(process: subprocess.Popen[str]) -> None:
     """Let a process that goes step by step do the mini-GOP that it began."""
     assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):  # it has ended, which shows where its lines are read
+        process.stdin.write("\n")
+        process.stdin.flush()
 
 
 def advance(process: subprocess.Popen[str], lines: int) -> list[str]:
@@ -38,7 +38,7 @@ def advance(process: subprocess.Popen[str], lines: int) -> list[str]:
     for _ in range(lines - 1):
         go_on(process)
         seen.append(process.stdout.readline())
-    assert all(seen)
+    assert all(seen), (seen, process.communicate()[1])
     return seen
 
 
@@ -55,10 +55,9 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
 
 def main() -> int:
     import fakes
+    from pytest import MonkeyPatch
 
     seconds = None if sys.argv[1] == "step" else float(sys.argv[1])
-    gop: Any = types.ModuleType("vqcodec.gop")
-    weights: Any = types.ModuleType("vqcodec.weights")
 
     class Slow(fakes.GopEncoder):
         def add(self, pictures: list) -> None:
@@ -69,11 +68,9 @@ def main() -> int:
             elif select.select([sys.stdin], [], [], 120)[0]:
                 os.read(sys.stdin.fileno(), 1)
 
-    gop.GopEncoder, gop.decode_gop, gop.checksum_update = Slow, fakes.decode_gop, fakes.checksum_update
-    weights.load_codec = lambda path=None, device="auto", threads=0: types.SimpleNamespace(model_id=fakes.MODEL_ID)
-    weights.read_model_id = lambda path=None: fakes.MODEL_ID
-    weights.read_metadata = lambda path=None: {"model_id": fakes.MODEL_ID.hex()}
-    sys.modules["vqcodec.gop"], sys.modules["vqcodec.weights"] = gop, weights
+    patch = MonkeyPatch()
+    fakes.install(patch)
+    patch.setattr(sys.modules["vqcodec.gop"], "GopEncoder", Slow)
     from vqcodec.cli import main as program
 
     return program(sys.argv[2:])

@@ -49,7 +49,7 @@ class GopEncoder:
     wrong_checksum = False
     tell: Any = lambda self, frames: None
 
-    def __init__(self, codec: Any, width: int, height: int, crf: float, preset: Any = None, stats: bool = True) -> None:
+    def __init__(self, codec: Any, width: int, height: int, crf: float, rate: Any = None, stats: bool = True) -> None:
         self._planes: list[bytes] = []
         self._crc = 0
         GopEncoder.log.append([])
@@ -94,6 +94,18 @@ def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) ->
     return [{"frame": i, "type": "IPB"[min(i, 2)], "level": min(i, 2), "bytes": n, "bits": {"codes": 8.0 * n}} for i, n in enumerate(sizes)]
 
 
+def load_codec(path: str | None = None, device: str = "auto", threads: int = 0, arithmetic: str = "auto") -> Any:
+    return types.SimpleNamespace(model_id=MODEL_ID)
+
+
+def read_model_id(path: str | None = None) -> bytes:
+    return b"othermod" if path == "other" else MODEL_ID
+
+
+def read_metadata(path: str | None = None) -> dict[str, str]:
+    return {"model_id": read_model_id(path).hex()}
+
+
 @pytest.fixture
 def fake_network(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     return install(monkeypatch)
@@ -104,9 +116,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     gop: Any = types.ModuleType("vqcodec.gop")
     gop.GopEncoder, gop.GopResult, gop.decode_gop, gop.checksum_update, gop.body_stats = GopEncoder, GopResult, decode_gop, checksum_update, body_stats
     weights: Any = types.ModuleType("vqcodec.weights")
-    weights.load_codec = lambda path=None, device="auto", threads=0, arithmetic="auto": types.SimpleNamespace(model_id=MODEL_ID)
-    weights.read_metadata = lambda path=None: {"model_id": weights.read_model_id(path).hex()}
-    weights.read_model_id = lambda path=None: b"othermod" if path == "other" else MODEL_ID
+    weights.load_codec, weights.read_metadata, weights.read_model_id = load_codec, read_metadata, read_model_id
     monkeypatch.setitem(sys.modules, "vqcodec.gop", gop)
     monkeypatch.setitem(sys.modules, "vqcodec.weights", weights)
     GopEncoder.log, GopEncoder.fail_after, GopEncoder.wrong_checksum = [], None, False

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
+import fakes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from vqcodec import weights
+from vqcodec import gop, weights
 from vqcodec.errors import WeightsError
 from vqcodec.nets.shape import NetShape
 from vqcodec.weights import default_path, load_codec, model_id, read_metadata, read_model_id
@@ -174,3 +176,16 @@ def test_missing_weights_and_where_they_are_looked_for(tmp_path: Path, monkeypat
     monkeypatch.setattr(weights, "MAX_BYTES", 1000)
     with pytest.raises(WeightsError, match="larger"):
         read_metadata(tiny_weights)
+
+
+def test_stand_ins_take_what_the_real_functions_take() -> None:
+    """Else the tests with stand-ins fail, or pass, for reasons of their own."""
+    for real, own in (
+        (weights.load_codec, fakes.load_codec),
+        (weights.read_model_id, fakes.read_model_id),
+        (weights.read_metadata, fakes.read_metadata),
+        (gop.GopEncoder.__init__, fakes.GopEncoder.__init__),
+        (gop.decode_gop, fakes.decode_gop),
+    ):
+        names = [list(inspect.signature(f).parameters) for f in (real, own)]
+        assert names[0] == names[1], real
