@@ -227,7 +227,7 @@ def test_refusals(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr(cluster_module, "_TIMEOUT", "1 s")
     cases = [
         (["encode", "in.mkv", "a.vqv", "--scheduler", "tcp://127.0.0.1:9"], 9, "tcp://127.0.0.1:9: no Dask scheduler can be reached there"),
-        (["batch", "in.mkv", "-o", "out", "--scheduler", "nonsense://x"], 9, "no Dask scheduler can be reached"),
+        (["batch", "in.mkv", "-o", "out", "--scheduler", "nonsense://x"], 9, "no address of a Dask scheduler"),
         (["encode", "in.mkv", "a.vqv", "--resource", "GPU=1"], 2, "none is given"),
         (["encode", "in.mkv", "a.vqv", "--scheduler", "tcp://x:1", "--resource", "GPU"], 2, "--resource: 'GPU' is none"),
     ]

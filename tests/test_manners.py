@@ -137,6 +137,7 @@ def test_log_file(tmp_path: Path, clip: Path, network: Any, capsys: pytest.Captu
     matches = [re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} (INFO|ERROR) (.*)", line) for line in lines]
     said = [(m[1], m[2]) for m in matches if m]
     assert len(said) == len(matches)
+    assert said.pop(1)[1].startswith("vqcodec: the encoder's networks multiply in ")
     assert [level for level, _ in said] == ["INFO", "INFO", "INFO", "INFO", "ERROR", "INFO", "INFO", "ERROR", "INFO"]
     assert said[0][1].startswith("vqcodec ") and "encode -q" in said[0][1] and "3 frames" in said[1][1] and said[2][1] == "exit code 0"
     assert "exists" in said[4][1] and said[5][1] == "exit code 5" and said[8][1] == "exit code 3"

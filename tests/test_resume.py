@@ -178,17 +178,17 @@ def test_a_journal_without_a_gop_is_no_obstacle(clip: Path, out: Path, want: byt
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"crf": 20}, "options"),
-        ({"gop": 8}, "options"),
-        ({"start": Time(frames=1)}, "options"),
-        ({"duration": Time(frames=50)}, "options"),
-        ({"device": "cpu"}, "options"),
-        ({"preset": "fast"}, "options"),
-        ({"rate": Fraction(12)}, "options"),
-        ({"colour": Colour(primaries=1)}, "options"),
-        ({"weights": "other"}, "model"),
-        ({"source": 1}, "source"),
-        ({"source": 2, "crf": 3}, "source and other options"),
+        ({"crf": 20}, "with other options"),
+        ({"gop": 8}, "with other options"),
+        ({"start": Time(frames=1)}, "with other options"),
+        ({"duration": Time(frames=50)}, "with other options"),
+        ({"device": "cpu"}, "with other options"),
+        ({"preset": "fast"}, "with other options"),
+        ({"rate": Fraction(12)}, "with other options"),
+        ({"colour": Colour(primaries=1)}, "with other options"),
+        ({"weights": "other"}, "with another model"),
+        ({"source": 1}, "of another source"),
+        ({"source": 2, "crf": 3}, "of another source and with other options"),
     ],
 )
 def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -> None:
@@ -201,7 +201,7 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
         clip.write_bytes(data)
         if source == 1:  # a changed byte, with the time as it was
             os.utime(clip, ns=times)
-    with pytest.raises(UsageError, match=f"another {what}: it cannot be gone on with; -y begins anew"):
+    with pytest.raises(UsageError, match=f"was made {what}: it cannot be gone on with; -y begins anew"):
         encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights)
     assert path.exists() and not out.exists()
     encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights, overwrite=True)
