@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import vqcodec
-from vqcodec.container import StreamHeader
+from vqcodec.container.packets import StreamHeader
+from vqcodec.media.sink import VideoSink
 from vqcodec.picture import Picture
-from vqcodec.sink import VideoSink
 
 SIZE, GOP = 64, 5
 KINDS = ("stripes", "spots")

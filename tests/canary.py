@@ -10,7 +10,7 @@ import av
 from av.stream import Disposition
 from media import make
 
-from vqcodec.tracks import KINDS, Track
+from vqcodec.container.tracks import KINDS, Track
 
 _PIECE = 48  # bytes of a packet by which it is found again
 

@@ -70,7 +70,7 @@ def main() -> int:
 
     patch = MonkeyPatch()
     fakes.install(patch)
-    patch.setattr(sys.modules["vqcodec.gop"], "GopEncoder", Slow)
+    patch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Slow)
     from vqcodec.cli import main as program
 
     return program(sys.argv[2:])

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from vqcodec.container import GopPayload, StreamHeader
+from vqcodec.container.packets import GopPayload, StreamHeader
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError
+from vqcodec.media.sink import VideoSink
 from vqcodec.picture import Picture
-from vqcodec.scan import ContainerReader
-from vqcodec.sink import VideoSink
 
 
 def picture(width: int, height: int, seed: int = 0, ten_bit: bool = False) -> Picture:

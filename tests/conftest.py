@@ -26,7 +26,7 @@ def make_models() -> dict[str, Any]:
     """Calibrated float models whose outputs are far from trivial: every class, large latents, residuals of many levels."""
     import torch
 
-    from vqcodec.nets.shape import NetShape
+    from vqcodec.codec.nets.shape import NetShape
     from vqcodec.training.model import FrameModel
     from vqcodec.training.release import calibrate
 
@@ -71,8 +71,8 @@ def crops(kind: str) -> Any:
 
 def make_weights(models: dict[str, Any], path: Path) -> Path:
     """Write the weights file of the tiny codec."""
-    from vqcodec import weights
-    from vqcodec.quantizer import Codebooks
+    from vqcodec.codec import weights
+    from vqcodec.codec.codebooks import Codebooks
     from vqcodec.training import codebooks
     from vqcodec.training.release import kind_tensors
 
@@ -97,7 +97,7 @@ def tiny_weights(tiny_models: dict[str, Any], tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def tiny_codec(tiny_weights: Path) -> Any:
     """The tiny codec, on one thread."""
-    from vqcodec.weights import load_codec
+    from vqcodec.codec.weights import load_codec
 
     return load_codec(tiny_weights, "cpu", 1)
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from vqcodec.bits import crc32
 from vqcodec.errors import DamageError
+from vqcodec.fields import crc32
 from vqcodec.picture import Picture, chroma_size
 
 MODEL_ID = b"fakemode"
@@ -111,14 +111,26 @@ def fake_network(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     return install(monkeypatch)
 
 
+def coders(encoder: type[GopEncoder]) -> dict[str, types.ModuleType]:
+    """The modules that code and decode GOPs, with ``encoder`` and its decoder in them."""
+    names = {
+        "vqcodec.encoding.gop_encoder": dict(GopEncoder=encoder, GopResult=GopResult),
+        "vqcodec.codec.gop_decoder": dict(decode_gop=decode_gop, body_stats=body_stats),
+        "vqcodec.codec.gop_body": dict(checksum_update=checksum_update),
+    }
+    modules = {}
+    for name, attributes in names.items():
+        modules[name] = types.ModuleType(name)
+        vars(modules[name]).update(attributes)
+    return modules
+
+
 def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     """Put the stand-ins in the place of the modules that run networks."""
-    gop: Any = types.ModuleType("vqcodec.gop")
-    gop.GopEncoder, gop.GopResult, gop.decode_gop, gop.checksum_update, gop.body_stats = GopEncoder, GopResult, decode_gop, checksum_update, body_stats
-    weights: Any = types.ModuleType("vqcodec.weights")
+    weights: Any = types.ModuleType("vqcodec.codec.weights")
     weights.load_codec, weights.read_metadata, weights.read_model_id = load_codec, read_metadata, read_model_id
-    monkeypatch.setitem(sys.modules, "vqcodec.gop", gop)
-    monkeypatch.setitem(sys.modules, "vqcodec.weights", weights)
+    for name, module in (coders(GopEncoder) | {"vqcodec.codec.weights": weights}).items():
+        monkeypatch.setitem(sys.modules, name, module)
     GopEncoder.log, GopEncoder.fail_after, GopEncoder.wrong_checksum = [], None, False
     return GopEncoder
 
@@ -144,25 +156,25 @@ class Marked(GopEncoder):
 def install_marked(patch: pytest.MonkeyPatch) -> None:
     """The stand-ins, with :class:`Marked`."""
     install(patch)
-    patch.setattr(sys.modules["vqcodec.gop"], "GopEncoder", Marked)
+    patch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Marked)
 
 
 def serve(pipe: Any) -> None:
-    """A worker process of a batch with the stand-ins, for :data:`vqcodec.batch_run.serve`."""
-    from vqcodec import batch_run
+    """A worker process of a batch with the stand-ins, for :data:`vqcodec.batch.runners.serve`."""
+    from vqcodec.batch import runners
 
     with pytest.MonkeyPatch.context() as patch:
         install_marked(patch)
-        batch_run.serve(pipe)
+        runners.serve(pipe)
 
 
 def work(pipe: Any, model: Any) -> None:
-    """A worker process of an encode with the stand-ins, for :data:`vqcodec.workers._work`."""
-    from vqcodec import workers
+    """A worker process of an encode with the stand-ins, for :data:`vqcodec.pipeline.process_pool._work`."""
+    from vqcodec.pipeline import process_pool
 
     with pytest.MonkeyPatch.context() as patch:
         install(patch)
-        workers._work(pipe, model)
+        process_pool._work(pipe, model)
 
 
 def dask_setup(worker: Any) -> None:

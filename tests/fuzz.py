@@ -31,17 +31,19 @@ from grammar import File, body_fields, extra_fields, gop_fields, mutate_bytes, m
 from media import Sound, make
 
 import vqcodec
-from vqcodec import container as c
-from vqcodec.bits import Reader, Writer
 from vqcodec.cli import main
-from vqcodec.decoder import decode
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.container import packets, writer
+from vqcodec.container.description import Chapter, Description, Mastering
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.tracks import COLLECTED, DESCRIPTION, PACKETS, TRACK, Track, TrackWriter, get_packets
+from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.errors import DamageError, DamageLog, VqvError
-from vqcodec.gop import GopEncoder, decode_gop
+from vqcodec.fields import Reader, Writer
+from vqcodec.media.track_source import TrackSource
 from vqcodec.options import DecodeOptions, Limits, TrackChoice
-from vqcodec.remux import TrackSource
-from vqcodec.scan import ContainerReader
-from vqcodec.timeline import Timeline
-from vqcodec.tracks import COLLECTED, DESCRIPTION, PACKETS, TRACK, Chapter, Description, Mastering, Track, TrackWriter, get_packets
+from vqcodec.pipeline.decode import decode
+from vqcodec.reading.timeline import Timeline
 
 SECONDS_EACH = 5.0  # of the processor
 SECONDS_TO_END = 300.0  # of the clock; the machine may be busy
@@ -77,19 +79,19 @@ class Finding(Exception):
     """What must not happen."""
 
 
-def stream_header(**changes: Any) -> c.StreamHeader:
-    return c.StreamHeader(**({"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
+def stream_header(**changes: Any) -> packets.StreamHeader:
+    return packets.StreamHeader(**({"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
 
 
 def written(
-    header: c.StreamHeader,
+    header: packets.StreamHeader,
     bodies: list[tuple[bytes, int, int]],
     source: Path | None = None,
     more: Sequence[Track] = (),
 ) -> bytes:
     """A file of GOPs given as body, frames and checksum, with a description and the tracks of the file ``source`` if there is one, and ``more``."""
     f = io.BytesIO()
-    w = c.ContainerWriter(f, header)
+    w = writer.ContainerWriter(f, header)
     t = 0
     tracks, out = None, TrackWriter(w)
     if source is not None:
@@ -100,7 +102,7 @@ def written(
     for body, frames, checksum in bodies:
         if tracks is not None:
             tracks.write(out, Fraction(t + 40 * frames, 1000))
-        w.gop(c.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body))
+        w.gop(packets.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body))
         t += 40 * frames
     if tracks is not None:
         tracks.finish(out, None)
@@ -151,7 +153,7 @@ class Fuzzer:
                 written(stream_header(), [(b"body", 3, 1), (b"more", 5, 2)], source),
                 written(stream_header(), []),
             ],
-            "payload": [bytes([2, 4]) + c.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()],
+            "payload": [bytes([2, 4]) + packets.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()],
             "body": [bytes([FRAMES, W, H]) + gop.body],
             "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3, tracks) for tracks in (None, source)],
         }
@@ -170,7 +172,10 @@ class Fuzzer:
             self.seeds["payload"].append(bytes([numbers[e.type], 0]) + bytes(r.read_extra(i)))
         self.seeds["payload"] += [
             bytes([k, 4]) + d
-            for k, d in ((0, stream_header().to_bytes()), (1, c.index_payload(stream_header().to_bytes(), [c.IndexEntry(50, 0, 3, 0), c.IndexEntry(90, 3, 5, 120)])))
+            for k, d in (
+                (0, stream_header().to_bytes()),
+                (1, packets.index_payload(stream_header().to_bytes(), [packets.IndexEntry(50, 0, 3, 0), packets.IndexEntry(90, 3, 5, 120)])),
+            )
         ]
         self.targets: dict[str, tuple[str, Callable[[bytes], str]]] = {
             "container": ("file", self.container),
@@ -239,14 +244,14 @@ class Fuzzer:
 
     def payload(self, data: bytes) -> str:
         kind, frames = (*data[:2], 0, 0)[:2]
-        parsers: list[Callable[[bytes], Any]] = [c.StreamHeader.from_bytes, lambda d: c.parse_index(d, 0, 1 << 20), Description.from_bytes, Track.from_bytes]
+        parsers: list[Callable[[bytes], Any]] = [packets.StreamHeader.from_bytes, lambda d: packets.parse_index(d, 0, 1 << 20), Description.from_bytes, Track.from_bytes]
         if kind % 6 == 5:
             for _ in get_packets(data[2:]):
                 pass
         elif kind % 6 != 2:
             parsers[(0, 1, 0, 2, 3)[kind % 6]](data[2:])
         else:
-            gop = c.GopPayload.from_bytes(data[2:], max(1, min(frames, c.MAX_GOP)))
+            gop = packets.GopPayload.from_bytes(data[2:], max(1, min(frames, packets.MAX_GOP)))
             if list(gop.pts) != sorted(set(gop.pts)):
                 raise Finding("times that don't increase")
         return f"parsed {kind % 6}"
@@ -407,8 +412,8 @@ class Fuzzer:
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
     """Let decode use the tiny codec without loading it every time."""
-    import vqcodec.random_access as random_access
-    import vqcodec.weights as weights
+    import vqcodec.codec.weights as weights
+    import vqcodec.reading.random_access as random_access
 
     monkeypatch.setattr(random_access, "_codec", lambda *a: codec)
     monkeypatch.setattr(weights, "load_codec", lambda *a: codec)

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from vqcodec import container as c
-from vqcodec.bits import Reader, Writer, crc32, u32
-from vqcodec.gop import LEVELS
-from vqcodec.tracks import COLLECTED, DESCRIPTION, MAX_SIDE_DATA, MAX_TRACKS, PACKETS, TRACK
-from vqcodec.zstd import LEVEL, decompress
+from vqcodec.codec.gop_structure import LEVELS
+from vqcodec.container import packets as packets_module
+from vqcodec.container.description import MAX_SIDE_DATA
+from vqcodec.container.tracks import COLLECTED, DESCRIPTION, MAX_TRACKS, PACKETS, TRACK
+from vqcodec.container.zstd import LEVEL, decompress
+from vqcodec.fields import Reader, Writer, crc32, u32
 
 U64 = (1 << 64) - 1
-FRAME = c.IGNORABLE | c.COMPRESSED  # bits of the types whose payload is a zstd frame
+FRAME = packets_module.IGNORABLE | packets_module.COMPRESSED  # bits of the types whose payload is a zstd frame
 
 
 def frame_of(content: bytes) -> bytes:
@@ -69,7 +70,7 @@ class Field:
 class Packet:
     head: list[Field]  # type, length, first frame, frames
     payload: list[Field]
-    sync: bytes = c.SYNC
+    sync: bytes = packets_module.SYNC
     compressed: bool = False  # the fields are those of a frame's content
 
 
@@ -84,31 +85,37 @@ class File:
         """Of a sound file whose packets are of known types."""
         r = Reader(data)
         r.take(8)
-        header = [Field("u16", r.u16(), c.VERSION, "version"), Field("u32", None, c.MAX_HEADER, "length")]
+        header = [Field("u16", r.u16(), packets_module.VERSION, "version"), Field("u32", None, packets_module.MAX_HEADER, "length")]
         end = r.u32() + r.position
-        tops = [c.MAX_SIDE] * 2 + [c.MAX_FRACTION] * 6
+        tops = [packets_module.MAX_SIDE] * 2 + [packets_module.MAX_FRACTION] * 6
         header += [Field("varint", r.varint(), top) for top in tops]
-        header += [Field("u8", r.u8(), top) for top in (3, 255, 255, 255, 2, 255, 16, c.MAX_CRF)]
+        header += [Field("u8", r.u8(), top) for top in (3, 255, 255, 255, 2, 255, 16, packets_module.MAX_CRF)]
         header += [Field("u32", r.u32(), (1 << 32) - 1), Field("raw", bytes(r.take(end - r.position)))]
         r.u32()
         f = cls(header)
-        while r.remaining > c.TRAILER_SIZE:
+        while r.remaining > packets_module.TRAILER_SIZE:
             r.take(4)
             type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
             r.u32()
             payload, compressed = Reader(r.take(length)), type_ & FRAME == FRAME
             if compressed:
                 frame = payload.take(length)
-                payload = Reader(decompress(frame, c.MAX_PAYLOAD, "packet"))
-            fields = gop_fields(payload, frames) if type_ == c.GOP else index_fields(payload) if type_ == c.INDEX else extra_fields(payload, type_ & ~c.COMPRESSED)
+                payload = Reader(decompress(frame, packets_module.MAX_PAYLOAD, "packet"))
+            fields = (
+                gop_fields(payload, frames)
+                if type_ == packets_module.GOP
+                else index_fields(payload)
+                if type_ == packets_module.INDEX
+                else extra_fields(payload, type_ & ~packets_module.COMPRESSED)
+            )
             r.u32()
             f.packets.append(
                 Packet(
                     [
-                        Field("u8", type_, 255, "GOP" if type_ == c.GOP else ""),
-                        Field("varint", None, c.MAX_PAYLOAD),
+                        Field("u8", type_, 255, "GOP" if type_ == packets_module.GOP else ""),
+                        Field("varint", None, packets_module.MAX_PAYLOAD),
                         Field("varint", first, 1 << 62),
-                        Field("varint", frames, c.MAX_GOP),
+                        Field("varint", frames, packets_module.MAX_GOP),
                     ],
                     fields,
                     compressed=compressed,
@@ -124,7 +131,7 @@ class File:
         for x in self.header[2:]:
             x.put(w)
         raw = w.getvalue()
-        w = Writer().raw(c.MAGIC)
+        w = Writer().raw(packets_module.MAGIC)
         self.header[0].put(w)
         self.header[1].put(w, len(raw))
         out = bytearray(w.raw(raw).getvalue())
@@ -148,7 +155,7 @@ class File:
             offsets += [at] if listed else []
         w = Writer()
         self.trailer.put(w, at)
-        return bytes(out) + w.getvalue() + u32(crc32(w.getvalue(), c.TAIL_MAGIC)) + c.TAIL_MAGIC
+        return bytes(out) + w.getvalue() + u32(crc32(w.getvalue(), packets_module.TAIL_MAGIC)) + packets_module.TAIL_MAGIC
 
 
 def gop_fields(r: Reader, frames: int) -> list[Field]:
@@ -190,8 +197,8 @@ class _Taken:
             self.blob()
 
     def base(self) -> None:
-        self.number("varint", c.MAX_FRACTION)
-        self.number("varint", c.MAX_FRACTION)
+        self.number("varint", packets_module.MAX_FRACTION)
+        self.number("varint", packets_module.MAX_FRACTION)
 
 
 def extra_fields(r: Reader, type_: int) -> list[Field]:
@@ -204,8 +211,8 @@ def extra_fields(r: Reader, type_: int) -> list[Field]:
         for _ in range(t.number("varint")):
             t.number("svarint")
             t.base()
-            t.number("svarint", c.MAX_PTS)
-            t.number("svarint", c.MAX_PTS)
+            t.number("svarint", packets_module.MAX_PTS)
+            t.number("svarint", packets_module.MAX_PTS)
             t.tags()
         t.blob()
         for _ in range(t.number("varint")):
@@ -224,7 +231,7 @@ def extra_fields(r: Reader, type_: int) -> list[Field]:
         t.number("varint", MAX_TRACKS - 1)
         flags = t.number("u8", 31)
         for _ in range(1 + bool(flags & 2) + bool(flags & 4)):
-            t.number("svarint", c.MAX_PTS)
+            t.number("svarint", packets_module.MAX_PTS)
         for _ in range(t.number("varint", MAX_SIDE_DATA) if flags & 8 else 0):
             t.number("varint", 8)
             t.blob()
@@ -235,10 +242,10 @@ def extra_fields(r: Reader, type_: int) -> list[Field]:
 def index_fields(r: Reader) -> list[Field]:
     n = r.varint()
     r.take(n)
-    fields = [Field("varint", None, c.MAX_HEADER), Field("raw", None), Field("varint", r.varint(), 1 << 22)]
+    fields = [Field("varint", None, packets_module.MAX_HEADER), Field("raw", None), Field("varint", r.varint(), 1 << 22)]
     for _ in range(fields[-1].value):
         r.varint()
-        fields += [Field("varint", None, 1 << 62, "step"), Field("varint", r.varint(), c.MAX_GOP), Field("svarint", r.svarint(), 1 << 62)]
+        fields += [Field("varint", None, 1 << 62, "step"), Field("varint", r.varint(), packets_module.MAX_GOP), Field("svarint", r.svarint(), 1 << 62)]
     return fields
 
 
@@ -275,11 +282,11 @@ def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
         f.packets[i].head[0].value = int(rng.choice([0, 1, 2, 3, DESCRIPTION, TRACK, PACKETS, COLLECTED, FRAME | PACKETS, 0xFF]))
     elif kind == 5:
         p = f.packets[i]
-        if isinstance(p.head[0].value, int) and p.head[0].value & c.IGNORABLE:
+        if isinstance(p.head[0].value, int) and p.head[0].value & packets_module.IGNORABLE:
             w = Writer()
             for x in p.payload:
                 x.put(w)
-            p.head[0].value |= c.COMPRESSED
+            p.head[0].value |= packets_module.COMPRESSED
             p.payload, p.compressed = [Field("raw", frame_of(w.getvalue()))], False
     elif other.packets:
         f.packets.insert(j, copy.deepcopy(other.packets[int(rng.integers(len(other.packets)))]))

@@ -26,6 +26,6 @@ class Lossy(fakes.GopEncoder):
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
         fakes.install(patch)
-        patch.setattr(sys.modules["vqcodec.gop"], "GopEncoder", Lossy)
+        patch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Lossy)
         code = main()
     sys.exit(code)

@@ -8,14 +8,15 @@ import sys
 import fakes
 import pytest
 
-from vqcodec import batch_run, workers
+from vqcodec.batch import runners
 from vqcodec.cli import main
+from vqcodec.pipeline import process_pool
 
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
         fakes.install(patch)
-        patch.setattr(batch_run, "serve", fakes.serve)
-        patch.setattr(workers, "_work", fakes.work)
+        patch.setattr(runners, "serve", fakes.serve)
+        patch.setattr(process_pool, "_work", fakes.work)
         code = main()
     fakes.note_peak("program")
     if "--progress" in sys.argv:

@@ -12,18 +12,19 @@ import torch
 from clips import header, moving, write
 from test_gop import crc, encoded
 
-from vqcodec import cluster, weights
 from vqcodec.cli import main
-from vqcodec.encoder import encode
+from vqcodec.codec import weights
+from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.nets import arithmetic, integer
+from vqcodec.codec.weights import default_path, load_codec
+from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
 from vqcodec.errors import UsageError
-from vqcodec.frame import pad
-from vqcodec.frame_encoder import FrameEncoder
-from vqcodec.gop import decode_gop
-from vqcodec.nets import arithmetic, exact
-from vqcodec.nets.smooth import smooth_synthesis
 from vqcodec.options import EncodeOptions
-from vqcodec.weights import default_path, load_codec
-from vqcodec.workers import Model
+from vqcodec.pipeline import cluster
+from vqcodec.pipeline.encode import encode
+from vqcodec.pipeline.gop_coders import Model
 
 FLOATS = list(arithmetic.FLOATS)
 OPTIONS = EncodeOptions(gop=5, crf=30, device="cpu", threads=1)
@@ -50,10 +51,10 @@ def test_floats_are_those_that_are_fast(monkeypatch: pytest.MonkeyPatch, bfloat1
 def test_exact_products_are_those_that_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain loop in the place of torch's int8 product, as where the instructions are missing, is right, and still not taken."""
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
-    monkeypatch.setattr(exact, "_times", {})
+    monkeypatch.setattr(integer, "_times", {})
     with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
-        assert exact.self_test(exact.Int8Backend())
-        assert exact.choose_backend("cpu").name != "int8"
+        assert integer.self_test(integer.Int8Backend())
+        assert integer.choose_backend("cpu").name != "int8"
 
 
 def test_candidates_are_timed_in_turn_and_hopeless_ones_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,13 +108,13 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
 
 @pytest.mark.parametrize("name", FLOATS)
 def test_refinement_in_parts_has_the_gradient_of_the_whole(tiny_weights: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vqcodec.nets import smooth
+    from vqcodec.encoding.nets import relaxed_synthesis
 
     codec = load_codec(tiny_weights, "cpu", 1, name)
     start = torch.randn(1, 8, 8, codec.intra.shape.latent, generator=torch.Generator().manual_seed(1)) * 40
     found = []
     for rows in (1 << 20, 7):
-        monkeypatch.setattr(smooth, "_ROWS", rows)
+        monkeypatch.setattr(relaxed_synthesis, "_ROWS", rows)
         y = start.clone().requires_grad_(True)
         out = smooth_synthesis(codec.intra.synthesis, arithmetic.FLOATS[name])(y, None, 30)
         out.square().sum().backward()
@@ -212,7 +213,7 @@ def test_the_choices_are_told(clip: Path, tmp_path: Path, tiny_weights: Path, ca
     """With -v, and in a log file always."""
     args = ["encode", "-q", "-y", "-t", "1f", str(clip), str(tmp_path / "a.vqv"), "--weights", str(tiny_weights), "--device", "cpu", "-threads", "1"]
     assert main([*args, "--log-file", str(tmp_path / "log"), "--arithmetic", "float32"]) == 0
-    want = ["the encoder's networks multiply in float32", f"exact products: {exact.choose_backend('cpu').name}, on cpu"]
+    want = ["the encoder's networks multiply in float32", f"exact products: {integer.choose_backend('cpu').name}, on cpu"]
     assert not capsys.readouterr().err and all((tmp_path / "log").read_text().count(text) == 1 for text in want)
     assert main([*args, "-v", "--arithmetic", "float32"]) == 0
     assert capsys.readouterr().err.splitlines() == [f"vqcodec: {text}" for text in want]

@@ -15,14 +15,14 @@ import fakes
 import pytest
 from clips import header, picture, write
 
-from vqcodec import batch_run
-from vqcodec.batch import LOG
-from vqcodec.batch_log import open_log
-from vqcodec.batch_plan import Job, parse_list, plan
+from vqcodec.batch import runners
+from vqcodec.batch.log import open_log
+from vqcodec.batch.plan import Job, parse_list, plan
+from vqcodec.batch.run import LOG
 from vqcodec.cli import main
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import OutputError, UsageError
-from vqcodec.progress import ProgressEvent
-from vqcodec.scan import ContainerReader
+from vqcodec.system.progress import ProgressEvent
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,7 +40,7 @@ def clip(path: Path, frames: int = 3, mark: int = 0, seed: int = 0) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, with stand-ins for the networks."""
     fakes.install(monkeypatch)
-    monkeypatch.setattr(batch_run, "serve", fakes.serve)
+    monkeypatch.setattr(runners, "serve", fakes.serve)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -247,9 +247,9 @@ def test_n_leaves_what_came_after_a_kill(here: Path, capsys: pytest.CaptureFixtu
 
 
 def test_progress_goes_on_in_every_pass_of_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_run, "_TELL", 0.0)
+    monkeypatch.setattr(runners, "_TELL", 0.0)
     told: list[ProgressEvent] = []
-    tell = batch_run._now_and_then(told.append)
+    tell = runners._now_and_then(told.append)
     events = [ProgressEvent(1, 9, elapsed, stage=stage) for stage in ("probe 1", "pass 1") for elapsed in (1.0, 50.0)]
     for event in events:
         tell(event)
@@ -291,7 +291,7 @@ def test_largest_first_and_none_twice(here: Path) -> None:
 CHILD = """
 import signal, sys
 import fakes, pytest
-from vqcodec import batch_run
+from vqcodec.batch import runners as batch_run
 from vqcodec.cli import main
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
@@ -389,7 +389,7 @@ def test_outputs_are_whole(here: Path) -> None:
 
 
 def test_frames_of_opened_files_are_counted_and_others_told_from_bytes() -> None:
-    from vqcodec.batch import _Meter
+    from vqcodec.batch.run import _Meter
 
     meter, one, two = _Meter(300), object(), object()
     assert meter.event().total is None

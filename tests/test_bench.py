@@ -24,12 +24,12 @@ from clips import header, moving, picture, write
 from vqcodec import bench
 from vqcodec.bench import encoders, measure, run, vmaf
 from vqcodec.bench.anchors import parse_anchor
-from vqcodec.bench.bd import bd_rate
+from vqcodec.bench.bd_rate import bd_rate
 from vqcodec.bench.clips import make_reference
+from vqcodec.bench.measured_process import measured
 from vqcodec.bench.options import BenchOptions, find_clips, parse_anchors, parse_crfs
 from vqcodec.bench.pictures import to_bgr
 from vqcodec.bench.plots import draw
-from vqcodec.bench.processes import measured
 from vqcodec.bench.report import page
 from vqcodec.bench.store import Store
 from vqcodec.bench.table import as_text

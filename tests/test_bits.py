@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from vqcodec.bits import Reader, Writer, crc32
 from vqcodec.errors import DamageError
+from vqcodec.fields import Reader, Writer, crc32
 
 EDGES = [0, 1, 127, 128, 16383, 16384, (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
 

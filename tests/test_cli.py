@@ -11,10 +11,10 @@ import pytest
 from clips import header, picture, write
 from clock import PATIENCE, Stopwatch, children_time, quickest
 
-from vqcodec import container
 from vqcodec.cli import main
+from vqcodec.container import packets, writer
 from vqcodec.errors import UsageError
-from vqcodec.progress import Progress
+from vqcodec.system.progress import Progress
 
 HEAVY = "torch,numba"
 
@@ -34,8 +34,8 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def coded(tmp_path: Path) -> Path:
     f = io.BytesIO()
-    w = container.ContainerWriter(f, header(8, 8))
-    w.gop(container.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
+    w = writer.ContainerWriter(f, header(8, 8))
+    w.gop(packets.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
     path = tmp_path / "a.vqv"
     path.write_bytes(f.getvalue())
@@ -129,14 +129,14 @@ def test_odd_names(tmp_path: Path, coded: Path, name: str, monkeypatch: pytest.M
 
 
 def test_interrupts(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import vqcodec.inspection
+    import vqcodec.reading.info
 
     for error, code in ((KeyboardInterrupt(), 130), (RuntimeError("x"), 1), (MemoryError(), 6), (UsageError("u"), 2)):
 
         def fail(*args: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr(vqcodec.inspection, "describe", fail)
+        monkeypatch.setattr(vqcodec.reading.info, "describe", fail)
         assert main(["info", str(coded)]) == code
 
 
@@ -153,13 +153,12 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
     script = (
         "import sys, types, time, os, signal\n"
         "import fakes\n"
-        "gop, weights = types.ModuleType('g'), types.ModuleType('w')\n"
+        "weights = types.ModuleType('w')\n"
         "class Slow(fakes.GopEncoder):\n"
         "    def add(self, pictures): print('started', flush=True); time.sleep(30)\n"
-        "gop.GopEncoder = Slow\n"
         "weights.load_codec = lambda *a: types.SimpleNamespace(model_id=bytes(8))\n"
         "weights.read_metadata, weights.read_model_id = lambda path: {}, lambda path: bytes(8)\n"
-        "sys.modules['vqcodec.gop'], sys.modules['vqcodec.weights'] = gop, weights\n"
+        "sys.modules.update(fakes.coders(Slow) | {'vqcodec.codec.weights': weights})\n"
         "from vqcodec.cli import main\n"
         "sys.exit(main())\n"
     )
@@ -183,7 +182,7 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("vqcodec.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("vqcodec.system.progress.time.monotonic", lambda: now[0])
     out = io.StringIO()
     plain = Progress("auto", 100, 25.0, out)
     for i in range(1, 31):
@@ -208,8 +207,8 @@ def test_version_tells_what_a_report_of_a_fault_needs(monkeypatch: pytest.Monkey
     import av
     import torch
 
-    from vqcodec import about
-    from vqcodec.weights import read_model_id
+    from vqcodec.cli import about
+    from vqcodec.codec.weights import read_model_id
 
     assert main(["-V"]) == 0
     first = capsys.readouterr().out
@@ -218,7 +217,7 @@ def test_version_tells_what_a_report_of_a_fault_needs(monkeypatch: pytest.Monkey
     out = capsys.readouterr().out
     assert out.startswith(first)
     told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
-    assert read_model_id().hex() in told["model"] and told["format"] == f"version {container.VERSION}"
+    assert read_model_id().hex() in told["model"] and told["format"] == f"version {packets.VERSION}"
     assert f"PyAV {av.__version__}" in told["ffmpeg"] and "libavcodec" in told["ffmpeg"]
     assert torch.__version__ in told["torch"] and "numba" in told["packages"]
     assert "cpu" in told["devices"] and "processors" in told["processor"]

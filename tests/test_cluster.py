@@ -22,13 +22,13 @@ import pytest
 from clips import header, moving, picture, same, write
 from test_jobs import FRAMES, OPTIONS, Act, clip, want  # noqa: F401
 
-from vqcodec import cluster as cluster_module
 from vqcodec.cli import main
-from vqcodec.cluster import Cluster
-from vqcodec.encoder import encode
 from vqcodec.errors import ClusterError, DamageError, LimitError, WeightsError
-from vqcodec.lossless import pack, unpack
+from vqcodec.media.packed_pictures import pack, unpack
 from vqcodec.options import EncodeOptions, Time
+from vqcodec.pipeline import cluster as cluster_module
+from vqcodec.pipeline.cluster import Cluster
+from vqcodec.pipeline.encode import encode
 
 pytest.importorskip("distributed")
 dask: Any = pytest.importorskip("dask")
@@ -241,8 +241,8 @@ GROWTH = """
 import resource, sys
 import fakes, pytest
 from distributed import LocalCluster
-from vqcodec.cluster import Cluster
-from vqcodec.encoder import encode
+from vqcodec.pipeline.cluster import Cluster
+from vqcodec.pipeline.encode import encode
 from vqcodec.options import EncodeOptions
 with pytest.MonkeyPatch.context() as patch:
     fakes.install(patch)

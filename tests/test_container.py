@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from clips import sound
 
-from vqcodec import container as c
-from vqcodec.bits import crc32, u32
+from vqcodec.container import packets as packets_module
+from vqcodec.container import writer
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, InputError, LimitError, VqvError
-from vqcodec.scan import ContainerReader
+from vqcodec.fields import crc32, u32
 
-HEADER = c.StreamHeader(16, 9, Fraction(1, 1000), Fraction(25), Fraction(1), 0, 1, 1, 1, 1, 0, 8, 28, 0x01020304, bytes(range(0xA0, 0xA8)))
+HEADER = packets_module.StreamHeader(16, 9, Fraction(1, 1000), Fraction(25), Fraction(1), 0, 1, 1, 1, 1, 0, 8, 28, 0x01020304, bytes(range(0xA0, 0xA8)))
 
 
-def gops(n: int = 4, seed: int = 0) -> list[c.GopPayload]:
+def gops(n: int = 4, seed: int = 0) -> list[packets_module.GopPayload]:
     rng = np.random.default_rng(seed)
     result, t = [], -40
     for _ in range(n):
@@ -27,13 +28,13 @@ def gops(n: int = 4, seed: int = 0) -> list[c.GopPayload]:
         for _ in range(frames):
             pts.append(t)
             t += int(rng.choice([40, 40, 41]))
-        result.append(c.GopPayload(tuple(pts), 40, int(rng.integers(1 << 32)), (int(rng.integers(1 << 40)), 5, 0), rng.bytes(int(rng.integers(1, 60)))))
+        result.append(packets_module.GopPayload(tuple(pts), 40, int(rng.integers(1 << 32)), (int(rng.integers(1 << 40)), 5, 0), rng.bytes(int(rng.integers(1, 60)))))
     return result
 
 
-def build(payloads: list[c.GopPayload], header: c.StreamHeader = HEADER) -> tuple[bytes, list[int]]:
+def build(payloads: list[packets_module.GopPayload], header: packets_module.StreamHeader = HEADER) -> tuple[bytes, list[int]]:
     f = io.BytesIO()
-    w = c.ContainerWriter(f, header)
+    w = writer.ContainerWriter(f, header)
     offsets = []
     for g in payloads:
         offsets.append(w.position)
@@ -43,7 +44,7 @@ def build(payloads: list[c.GopPayload], header: c.StreamHeader = HEADER) -> tupl
     return f.getvalue(), offsets
 
 
-def by_frame(payloads: list[c.GopPayload]) -> dict[int, c.GopPayload]:
+def by_frame(payloads: list[packets_module.GopPayload]) -> dict[int, packets_module.GopPayload]:
     result, n = {}, 0
     for g in payloads:
         result[n] = g
@@ -69,20 +70,20 @@ def test_empty_stream() -> None:
 
 @pytest.mark.parametrize("change", [{"rate": None}, {"sar": None}, {"rotation": 270}, {"width": 1, "height": 1}, {"width": 16384, "height": 4096}, {"bit_depth": 10}])
 def test_header_values(change: dict) -> None:
-    header = c.StreamHeader(**(HEADER.__dict__ | change))
-    assert c.StreamHeader.from_bytes(header.to_bytes()) == header
+    header = packets_module.StreamHeader(**(HEADER.__dict__ | change))
+    assert packets_module.StreamHeader.from_bytes(header.to_bytes()) == header
 
 
 @pytest.mark.parametrize("change", [{"width": 16385}, {"width": 16384, "height": 16384}])
 def test_header_limits(change: dict) -> None:
     with pytest.raises(LimitError):
-        c.StreamHeader(**(HEADER.__dict__ | change)).to_bytes()
+        packets_module.StreamHeader(**(HEADER.__dict__ | change)).to_bytes()
 
 
 @pytest.mark.parametrize("change", [{"width": 0}, {"crf": 64}, {"rotation": 360}, {"range": 3}, {"bit_depth": 7}, {"bit_depth": 17}])
 def test_header_damage(change: dict) -> None:
     with pytest.raises(DamageError):
-        c.StreamHeader(**(HEADER.__dict__ | change)).to_bytes()
+        packets_module.StreamHeader(**(HEADER.__dict__ | change)).to_bytes()
 
 
 def test_every_bit_flip_is_detected_and_contained() -> None:
@@ -125,7 +126,7 @@ def test_truncation_at_every_byte() -> None:
 def test_splice_from_another_stream_is_noticed() -> None:
     want, other = gops(4, 0), gops(4, 0)
     data, o = build(want)
-    alien, _ = build(other, c.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))
+    alien, _ = build(other, packets_module.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))
     spliced = data[: o[1]] + alien[o[1] : o[2]] + data[o[2] :]
     r = ContainerReader(io.BytesIO(spliced))
     assert r.damaged and r.complete
@@ -142,7 +143,7 @@ def tail(data: bytes) -> bytes:
 def with_tail(packets: bytes, other: bytes) -> bytes:
     """A file up to its index, with the index packet of another one, and a trailer that says where it is."""
     offset = len(packets).to_bytes(8, "little")
-    return packets + tail(other)[: -c.TRAILER_SIZE] + offset + u32(crc32(offset, c.TAIL_MAGIC)) + c.TAIL_MAGIC
+    return packets + tail(other)[: -packets_module.TRAILER_SIZE] + offset + u32(crc32(offset, packets_module.TAIL_MAGIC)) + packets_module.TAIL_MAGIC
 
 
 def test_an_index_of_other_packets_costs_no_frame() -> None:
@@ -150,7 +151,7 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
     want = gops(8)[:6]
     data, o = build(want)
     packets = data[: o[-1]]
-    stranger = build(want, c.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))[0]
+    stranger = build(want, packets_module.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))[0]
     for other in (stranger, build(gops(6, 5))[0], build(want[:4])[0], build(want[2:])[0], build([])[0]):
         for bad in (with_tail(packets, other), packets + tail(other), data + other):
             r = ContainerReader(io.BytesIO(bad))
@@ -184,7 +185,7 @@ def test_insert_delete_duplicate_swap() -> None:
         return data[: o[0]] + b"".join(order) + data[o[-1] :]
 
     for changed, lost in (
-        (joined(*parts[:2], b"junk" + c.SYNC + b"junk", *parts[2:]), None),
+        (joined(*parts[:2], b"junk" + packets_module.SYNC + b"junk", *parts[2:]), None),
         (joined(*parts[:2], *parts[3:]), 2),
         (joined(*parts[:3], parts[1], *parts[3:]), None),
         (joined(parts[0], parts[2], parts[1], *parts[3:]), None),
@@ -209,7 +210,7 @@ def test_a_packet_longer_than_the_file_ends_no_search() -> None:
     """A head that claimed 64 MiB once used up what may be searched, and the GOPs behind it were not found."""
     want = gops(4)
     data, o = build(want)
-    raw = c.SYNC + b"\x01" + b"\x80\x80\x80\x20" + b"\x7f\x01"  # 64 MiB
+    raw = packets_module.SYNC + b"\x01" + b"\x80\x80\x80\x20" + b"\x7f\x01"  # 64 MiB
     head = raw + u32(crc32(u32(crc32(HEADER.to_bytes())), raw))
     bad = data[: o[1]] + head + data[o[1] :]
     assert sound(bad) == by_frame(want)
@@ -262,7 +263,7 @@ def test_cut_within_the_file_header() -> None:
 def test_other_version_is_named() -> None:
     data = bytearray(build(gops(1))[0])
     data[8:10] = b"\x07\x00"
-    with pytest.raises(InputError, match=f"format version 7, this program reads {c.VERSION}"):
+    with pytest.raises(InputError, match=f"format version 7, this program reads {packets_module.VERSION}"):
         ContainerReader(io.BytesIO(bytes(data)))
 
 
@@ -274,30 +275,30 @@ def with_packet(raw: bytes) -> bytes:
 def test_packet_types() -> None:
     sid = crc32(HEADER.to_bytes())
     with pytest.raises(InputError, match="unknown type 5"):
-        ContainerReader(io.BytesIO(with_packet(c.packet(5, sid, 0, 0, b""))))
-    assert len(ContainerReader(io.BytesIO(with_packet(c.packet(0x85, sid, 0, 0, b"future")))).gops) == 1
+        ContainerReader(io.BytesIO(with_packet(packets_module.packet(5, sid, 0, 0, b""))))
+    assert len(ContainerReader(io.BytesIO(with_packet(packets_module.packet(0x85, sid, 0, 0, b"future")))).gops) == 1
 
 
 def test_bombs() -> None:
     sid = crc32(HEADER.to_bytes())
-    head = c.PacketHeader(c.GOP, 0, 0, 0)
+    head = packets_module.PacketHeader(packets_module.GOP, 0, 0, 0)
     assert head.total == 4
-    raw = c.SYNC + b"\x01" + b"\xff\xff\xff\xff\x7f" + b"\x00\x01"
+    raw = packets_module.SYNC + b"\x01" + b"\xff\xff\xff\xff\x7f" + b"\x00\x01"
     with pytest.raises(LimitError):
         ContainerReader(io.BytesIO(with_packet(raw + u32(crc32(u32(sid), raw)))))
     for frames in (0, 129):
-        r = ContainerReader(io.BytesIO(with_packet(c.packet(c.GOP, sid, 0, frames, b"x"))))
+        r = ContainerReader(io.BytesIO(with_packet(packets_module.packet(packets_module.GOP, sid, 0, frames, b"x"))))
         assert r.damaged and len(r.gops) == 1
     with pytest.raises(DamageError):
-        c.parse_index(b"\x00" + b"\xff\xff\xff\xff\x0f")
+        packets_module.parse_index(b"\x00" + b"\xff\xff\xff\xff\x0f")
     with pytest.raises(LimitError):
-        c.PacketHeader.build(c.GOP, c.MAX_PAYLOAD + 1, 0, 1)
+        packets_module.PacketHeader.build(packets_module.GOP, packets_module.MAX_PAYLOAD + 1, 0, 1)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x00\x01\x00\x01\x00", b"\x00\x01\x01\x00\x00", b"\x00\x00\x00\x00\x00\x00\x00", b"\x00\x05\x01\x01"])
 def test_bad_gop_payloads(payload: bytes) -> None:
     with pytest.raises(DamageError):
-        c.GopPayload.from_bytes(payload, 2)
+        packets_module.GopPayload.from_bytes(payload, 2)
 
 
 def test_random_changes_give_only_our_errors() -> None:
@@ -328,15 +329,15 @@ def test_worked_example_of_the_documentation() -> None:
     r = ContainerReader(io.BytesIO(data))
     assert r.complete and not r.damaged and r.header == HEADER
     first, second = (r.read_gop(i) for i in range(2))
-    assert first == c.GopPayload((0, 40, 80, 125), 35, 0xCAFEF00D, (300, 20, 7), b"abc")
-    assert second == c.GopPayload((160,), 40, 0x12345678, (90, 5, 2), b"de")
+    assert first == packets_module.GopPayload((0, 40, 80, 125), 35, 0xCAFEF00D, (300, 20, 7), b"abc")
+    assert second == packets_module.GopPayload((160,), 40, 0x12345678, (90, 5, 2), b"de")
     assert build([first, second])[0] == data
 
 
 def test_many_false_sync_words_are_scanned_in_linear_time() -> None:
     """4 MiB of sync words once took minutes: each was searched for in a megabyte read anew."""
     raw, offsets = build(gops(2))
-    data = raw[: offsets[1]] + c.SYNC * (1 << 18)
+    data = raw[: offsets[1]] + packets_module.SYNC * (1 << 18)
     begin = time.process_time()  # the machine may be busy
     reader = ContainerReader(io.BytesIO(data))
     assert time.process_time() - begin < 10 and len(reader.gops) == 1 and not reader.complete

@@ -18,17 +18,18 @@ from clips import header, moving, same, sound, write
 from clock import PATIENCE, children_time, quickest
 from grammar import File, mutate_fields
 
-from vqcodec import container as c
 from vqcodec.cli import main
-from vqcodec.decoder import decode
-from vqcodec.encoder import encode
+from vqcodec.codec.gop_body import checksum_update
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.container import packets, writer
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.tracks import StoredTracks
 from vqcodec.errors import DamageError, VqvError
-from vqcodec.gop import checksum_update, decode_gop
+from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.picture import Picture
-from vqcodec.scan import ContainerReader
-from vqcodec.tracks import StoredTracks
-from vqcodec.video import VideoSource
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
 
 W, H, GOP = 50, 38, 5
 FULL = pytest.mark.slow
@@ -55,12 +56,12 @@ def synthetic(n: int, size: int, seed: int = 0, content: int = 7) -> tuple[bytes
     """A file of n GOPs of about ``size`` bytes, and the offsets of its packets, the index's last."""
     rng = np.random.default_rng(seed)
     f = io.BytesIO()
-    w = c.ContainerWriter(f, c.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25), content_id=content))
+    w = writer.ContainerWriter(f, packets.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25), content_id=content))
     offsets, t = [], 0
     for _ in range(n):
         offsets.append(w.position)
         frames = int(rng.integers(1, 30))
-        w.gop(c.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, int(rng.integers(1 << 32)), (1, 2, 3), rng.bytes(int(rng.integers(size, 2 * size)))))
+        w.gop(packets.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, int(rng.integers(1 << 32)), (1, 2, 3), rng.bytes(int(rng.integers(size, 2 * size)))))
         t += 40 * frames
     offsets.append(w.position)
     w.finish()
@@ -148,7 +149,7 @@ def test_cut_at_every_byte(size: int) -> None:
     assert len(data) <= 20_000
     good = sound(data)
     firsts = list(good)
-    heads = [c.PacketHeader.parse(data[o:], reader(data).stream_id, o) for o in offsets]
+    heads = [packets.PacketHeader.parse(data[o:], reader(data).stream_id, o) for o in offsets]
     for n in range(len(data)):
         whole = [f for f, end in zip(firsts, offsets[1:], strict=True) if end <= n]
         try:
@@ -177,7 +178,7 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
         for _ in range(int(rng.integers(1, 4))):
             kind, i, j = int(rng.integers(6)), int(rng.integers(len(now))), int(rng.integers(len(now)))
             if kind == 0:
-                now.insert(i, rng.bytes(int(rng.integers(1, 40))) + c.SYNC * int(rng.integers(2)))
+                now.insert(i, rng.bytes(int(rng.integers(1, 40))) + packets.SYNC * int(rng.integers(2)))
             elif kind == 1 and len(now) > 2:
                 del now[i]
             elif kind == 2:
@@ -200,9 +201,9 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
 def test_fields_with_right_checksums(count: int) -> None:
     """Every field at the ends of its range, beyond them and by chance: only our errors."""
     f = io.BytesIO()
-    w = c.ContainerWriter(f, c.StreamHeader(64, 48, Fraction(1001, 30000), Fraction(25), Fraction(16, 15), 90, 1, 1, 1, 1, 0, 10, 20, 7))
+    w = writer.ContainerWriter(f, packets.StreamHeader(64, 48, Fraction(1001, 30000), Fraction(25), Fraction(16, 15), 90, 1, 1, 1, 1, 0, 10, 20, 7))
     for t in (0, 200, 900):
-        w.gop(c.GopPayload((t, t + 40, t + 80, t + 125), 40, 1, (300, 20, 7), b"body"))
+        w.gop(packets.GopPayload((t, t + 40, t + 80, t + 125), 40, 1, (300, 20, 7), b"body"))
     w.finish()
     tree = File.parse(f.getvalue())
     assert tree.build() == f.getvalue()
@@ -237,8 +238,8 @@ PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001
 
 def test_files_of_other_kinds_are_refused_at_once(tmp_path: Path) -> None:
     root = Path(__file__).parents[1]
-    clear = {"empty": b"", "one": b"V", "one_of_magic": c.MAGIC[:1], "magic": c.MAGIC, "png": PNG, "text": b"hello, this is a text\n" * 50}
-    clear |= {"mp4": (root / "tests/data/flower.mp4").read_bytes(), "sent_as_text": c.MAGIC.replace(b"\r\n", b"\n") + bytes(60)}
+    clear = {"empty": b"", "one": b"V", "one_of_magic": packets.MAGIC[:1], "magic": packets.MAGIC, "png": PNG, "text": b"hello, this is a text\n" * 50}
+    clear |= {"mp4": (root / "tests/data/flower.mp4").read_bytes(), "sent_as_text": packets.MAGIC.replace(b"\r\n", b"\n") + bytes(60)}
     want = {"one_of_magic": 4, "magic": 4, "sent_as_text": 4}
     for name, data in clear.items():
         path = tmp_path / f"{name}.vqv"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vqcodec import detail
-from vqcodec.entropy import bit_costs, consumed, decoder_state, encoder_state, finish, new_contexts
-from vqcodec.motion.code import CONTEXTS
+from vqcodec.codec import detail_syntax
+from vqcodec.codec.contexts import CONTEXTS
+from vqcodec.codec.range_coder import bit_costs, consumed, decoder_state, encoder_state, finish, new_contexts
+from vqcodec.encoding import detail_choice
 
 H, W = 64, 128
 WEIGHTS = np.array([0.75, 1.5, 1.5])
@@ -23,11 +24,13 @@ def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[np.ndarray, tuple, np.ndarray]:
     """Choose and code; returns the stream, the refined planes and the cell modes."""
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
-    step = detail.STEP_TABLE[index]
+    step = detail_syntax.STEP_TABLE[index]
     st, out, ctx = encoder_state(), np.empty(1 << 20, np.uint8), new_contexts(CONTEXTS)
-    detail.choose(source, start, step, np.full(DIRECT.shape, worth), WEIGHTS, H, W, DIRECT, bit_costs(ctx, np.empty(ctx.shape, np.float32)), skip, levels, np.empty(skip.shape))
+    detail_choice.choose(
+        source, start, step, np.full(DIRECT.shape, worth), WEIGHTS, H, W, DIRECT, bit_costs(ctx, np.empty(ctx.shape, np.float32)), skip, levels, np.empty(skip.shape)
+    )
     refined = tuple(p.copy() for p in start)
-    detail.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
+    detail_syntax.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
     return out[: int(finish(st, out))].copy(), refined, skip
 
 
@@ -38,7 +41,7 @@ def test_the_decoder_refines_as_the_encoder_did(index: int, sharp: bool) -> None
     data, refined, _ = code(source, start, index, 1.0)
     got = tuple(p.copy() for p in start)
     st = decoder_state(data)
-    detail.decode_detail(st, data, new_contexts(CONTEXTS), detail.STEP_TABLE, DIRECT, np.empty((H // 8, W // 8), np.int8), got)
+    detail_syntax.decode_detail(st, data, new_contexts(CONTEXTS), detail_syntax.STEP_TABLE, DIRECT, np.empty((H // 8, W // 8), np.int8), got)
     assert consumed(st)
     for a, b in zip(refined, got, strict=True):
         assert np.array_equal(a, b)
@@ -76,10 +79,10 @@ def test_the_transform_is_orthonormal_within_its_rounding() -> None:
     assert np.abs(matrix @ matrix.T - np.eye(4)).max() < 2e-3
     for _ in range(200):
         levels = rng.integers(-200, 201, 16)
-        detail.inverse(levels, 8, 0, out)
+        detail_syntax.inverse(levels, 8, 0, out)
         want = matrix.T @ levels.reshape(4, 4) @ matrix
         assert np.abs(out.reshape(4, 4) - want).max() < 1.0
-    assert detail.step8(0) == 8 and all(b >= a for a, b in zip(detail.STEP_TABLE, detail.STEP_TABLE[1:], strict=False))
+    assert detail_syntax.step8(0) == 8 and all(b >= a for a, b in zip(detail_syntax.STEP_TABLE, detail_syntax.STEP_TABLE[1:], strict=False))
 
 
 def costs(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,11 +103,11 @@ def test_the_expected_bits_of_a_block_are_those_it_takes(skip: int, chroma: int)
         levels[0] = levels[0] or 40
         st, out = encoder_state(), np.empty(4096, np.uint8)
         for _ in range(8):  # each time with the contexts as they were: the ends of streams must not count much
-            detail._encode_block(st, out, ctx.copy(), levels, skip, chroma)
+            detail_syntax._encode_block(st, out, ctx.copy(), levels, skip, chroma)
         taken += int(finish(st, out)) * 8
-        expected += 8 * detail._block_bits(levels, skip, chroma, bits)
+        expected += 8 * detail_choice._block_bits(levels, skip, chroma, bits)
     assert abs(taken / expected - 1) < 0.03  # contexts adapt a little within a block
-    assert detail._block_bits(np.zeros(16, np.int32), skip, chroma, bits) == 0
+    assert detail_choice._block_bits(np.zeros(16, np.int32), skip, chroma, bits) == 0
 
 
 @pytest.mark.parametrize("skip", [0, 1])
@@ -115,12 +118,12 @@ def test_levels_cost_no_more_than_rounded_ones(skip: int) -> None:
         v, unit = rng.laplace(0, 1.0, 16), float(rng.uniform(2, 12))
 
         def cost(levels: np.ndarray, v: np.ndarray = v, unit: float = unit, bits: np.ndarray = bits) -> float:
-            return float(((v - levels) ** 2).sum()) * unit + detail._block_bits(levels.astype(np.int32), skip, 0, bits)
+            return float(((v - levels) ** 2).sum()) * unit + detail_choice._block_bits(levels.astype(np.int32), skip, 0, bits)
 
         levels = np.empty(16, np.int32)
-        written = detail._optimise(v, levels, skip, 0, unit, bits)
-        assert written == pytest.approx(detail._block_bits(levels, skip, 0, bits))
-        rounded = np.trunc(np.abs(v) + detail.ROUND) * np.sign(v)
+        written = detail_choice._optimise(v, levels, skip, 0, unit, bits)
+        assert written == pytest.approx(detail_choice._block_bits(levels, skip, 0, bits))
+        rounded = np.trunc(np.abs(v) + detail_choice.ROUND) * np.sign(v)
         assert cost(levels) <= cost(rounded) + 1e-6
         won += cost(levels) < cost(rounded) - 0.5
     assert won > 50

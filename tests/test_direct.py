@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqcodec import direct
-from vqcodec.entropy import consumed, decoder_state, encoder_state, finish, new_contexts
-from vqcodec.gop import GopEncoder, decode_gop
-from vqcodec.motion.code import CONTEXTS
+from vqcodec.codec import direct_map
+from vqcodec.codec.contexts import CONTEXTS
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.range_coder import consumed, decoder_state, encoder_state, finish, new_contexts
+from vqcodec.encoding import direct_choice
+from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.picture import Picture
 
 
@@ -21,11 +23,11 @@ def test_maps_come_back(share: float) -> None:
     merged = (rng.random((24, 40)) < 0.5).astype(np.uint8)
     st, out, ctx = encoder_state(), np.empty(9999, np.uint8), new_contexts(CONTEXTS)
     for m in maps:
-        direct.encode_map(st, out, ctx, m, merged)
+        direct_map.encode_map(st, out, ctx, m, merged)
     data = out[: int(finish(st, out))].copy()
     sd, back, got = decoder_state(data), new_contexts(CONTEXTS), np.ones((12, 20), np.uint8)
     for m in maps:
-        direct.decode_map(sd, data, back, got, merged)
+        direct_map.decode_map(sd, data, back, got, merged)
         assert np.array_equal(got, m)
     assert consumed(sd) and np.array_equal(ctx, back)
     if share == 0:
@@ -37,16 +39,16 @@ def test_a_64_block_is_idle_when_all_of_it_is_direct() -> None:
     m[0:4, 4:8] = 1
     m[4:8, 8:12] = 1
     m[7, 11] = 0
-    assert direct.idle(m).tolist() == [[False, True, False], [False, False, False]]
+    assert direct_map.idle(m).tolist() == [[False, True, False], [False, False, False]]
 
 
 def test_choice_follows_the_cost_and_joins_neighbours() -> None:
     net, plain = np.full((16, 16), 10.0), np.full((16, 16), 10.0)
     latent = np.zeros((8, 8), np.float32)
-    assert direct.choose(net, latent, plain, 40) is None
+    assert direct_choice.choose(net, latent, plain, 40) is None
     net[:, 8:] = 40.0  # the right half is worse behind the nets, by 120 bits a block
     latent[2, 6] = -119.9  # but one block of it only just
-    chosen = direct.choose(net, latent, plain, 40)
+    chosen = direct_choice.choose(net, latent, plain, 40)
     assert chosen is not None and chosen[:, 4:].all() and not chosen[:, :3].any()
 
 

@@ -10,15 +10,16 @@ import pytest
 from clips import header, moving, picture, same, write
 
 from vqcodec.cli import main
-from vqcodec.decoder import decode, verify
-from vqcodec.encoder import encode
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.weights import load_codec
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import WeightsError
-from vqcodec.gop import decode_gop
+from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions, EncodeOptions, Time
 from vqcodec.picture import Picture
-from vqcodec.scan import ContainerReader
-from vqcodec.video import VideoSource
-from vqcodec.weights import load_codec
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
+from vqcodec.reading.verify import verify
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 W, H, GOP = 50, 38, 5
@@ -75,17 +76,17 @@ def test_every_pixel_is_verified(coded: Path, tiny_weights: Path) -> None:
 
 
 def test_wrong_pixels_do_not_pass(coded: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vqcodec.nets import exact
+    from vqcodec.codec.nets import integer
 
-    def wrong(device: str) -> exact.Backend:
+    def wrong(device: str) -> integer.Backend:
         """A processor that computes wrongly and was not found out, whichever arithmetic is the fastest on it."""
         backend = choose(device)
         real = backend.quant8  # which every arithmetic has, and nothing goes past
         monkeypatch.setattr(backend, "quant8", lambda t, scale: real(t, scale) ^ 4)
         return backend
 
-    choose = exact.choose_backend
-    monkeypatch.setattr(exact, "choose_backend", wrong)
+    choose = integer.choose_backend
+    monkeypatch.setattr(integer, "choose_backend", wrong)
     result = verify(str(coded), weights=str(tiny_weights))
     assert not result["ok"] and result["damaged_gops"] == 3
 
@@ -95,8 +96,8 @@ def test_other_weights_are_refused(coded: Path, tiny_weights: Path, tmp_path: Pa
 
     from safetensors.numpy import load_file
 
-    from vqcodec import weights
-    from vqcodec.nets.shape import NetShape
+    from vqcodec.codec import weights
+    from vqcodec.codec.nets.shape import NetShape
 
     tensors, meta = load_file(tiny_weights), weights.read_metadata(tiny_weights)
     tensors["intra.synthesis.last.bias"] = tensors["intra.synthesis.last.bias"] + np.int32(1)

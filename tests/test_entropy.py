@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vqcodec import entropy
-from vqcodec.entropy import (
+from vqcodec.codec import range_coder
+from vqcodec.codec.range_coder import (
     TOTAL,
     TOTAL_BITS,
     build_cdf,
@@ -185,4 +185,4 @@ def test_empty_tables_are_left_alone() -> None:
 
 def test_nothing_takes_no_bytes() -> None:
     assert coded([]) == b"" and decoded(b"", [(1, 8, 0)])[0] == [0]
-    assert entropy.TOTAL == 1 << entropy.TOTAL_BITS
+    assert range_coder.TOTAL == 1 << range_coder.TOTAL_BITS

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from vqcodec.codec.nets import integer, product
+from vqcodec.codec.nets.integer import BACKENDS, EXACT_LIMIT, ExactBlock, ExactLinear, Float32Backend, FusedBackend, Int8Backend, choose_backend, self_test
+from vqcodec.codec.nets.prior import Prior
+from vqcodec.codec.nets.product import Packed
+from vqcodec.codec.nets.shuffle import shuffle, unshuffle
+from vqcodec.codec.nets.synthesis import Synthesis, pack, unpack
+from vqcodec.encoding.nets.layers import anchor_weights
 from vqcodec.errors import UsageError, VqvError, WeightsError
-from vqcodec.nets import exact, product
-from vqcodec.nets.exact import BACKENDS, EXACT_LIMIT, ExactBlock, ExactLinear, Float32Backend, FusedBackend, Int8Backend, choose_backend, self_test
-from vqcodec.nets.layers import anchor_weights, shuffle, unshuffle
-from vqcodec.nets.prior import Prior
-from vqcodec.nets.product import Packed
-from vqcodec.nets.synthesis import Synthesis, pack, unpack
 from vqcodec.training.export import exact_tensors
 
 A, B, C = Int8Backend(), Float32Backend(), FusedBackend()
@@ -113,11 +114,11 @@ def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
 
 def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
-    monkeypatch.setattr("vqcodec.nets.exact._times", dict.fromkeys(BACKENDS, 2.0))
+    monkeypatch.setattr("vqcodec.codec.nets.integer._times", dict.fromkeys(BACKENDS, 2.0))
     for name in BACKENDS:
-        monkeypatch.setitem(exact._times, name, 1.0)
+        monkeypatch.setitem(integer._times, name, 1.0)
         assert choose_backend("cpu").name == name
-        monkeypatch.setitem(exact._times, name, 2.0)
+        monkeypatch.setitem(integer._times, name, 2.0)
     for name in BACKENDS:
         monkeypatch.setenv("VQCODEC_BACKEND", name)
         assert choose_backend("cpu").name == name
@@ -131,9 +132,9 @@ def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match="fused, int8 or float32"):
         choose_backend("cpu")
     monkeypatch.delenv("VQCODEC_BACKEND")
-    monkeypatch.setattr("vqcodec.nets.exact.self_test", lambda b: b.name == "float32")
+    monkeypatch.setattr("vqcodec.codec.nets.integer.self_test", lambda b: b.name == "float32")
     assert choose_backend("cpu").name == "float32"
-    monkeypatch.setattr("vqcodec.nets.exact.self_test", lambda b: False)
+    monkeypatch.setattr("vqcodec.codec.nets.integer.self_test", lambda b: False)
     with pytest.raises(VqvError, match="no exact arithmetic"):
         choose_backend("cpu")
 

@@ -30,21 +30,23 @@ from safetensors.numpy import load_file
 from test_golden import FILES
 from test_gop import body, crc, encoded, md5, parts
 
-from vqcodec import weights as weights_file
-from vqcodec.container import ContainerWriter, GopPayload
-from vqcodec.decoder import DecodeReport, frames
+from vqcodec.codec import weights as weights_file
+from vqcodec.codec.frame_decoder import FrameCoder
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.gop_structure import gop_order
+from vqcodec.codec.nets import integer
+from vqcodec.codec.nets.integer import EXACT_LIMIT, ExactBlock, Float32Backend, FusedBackend, Int8Backend, check_exact
+from vqcodec.codec.nets.prior import Prior
+from vqcodec.codec.nets.synthesis import Synthesis
+from vqcodec.codec.weights import default_path, load_codec
+from vqcodec.container.packets import GopPayload
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.writer import ContainerWriter
 from vqcodec.errors import DamageError, WeightsError
-from vqcodec.frame import FrameCoder
-from vqcodec.gop import decode_gop, gop_order
-from vqcodec.nets import exact
-from vqcodec.nets.exact import EXACT_LIMIT, ExactBlock, Float32Backend, FusedBackend, Int8Backend, check_exact
-from vqcodec.nets.prior import Prior
-from vqcodec.nets.synthesis import Synthesis
 from vqcodec.options import DecodeOptions, Time
 from vqcodec.picture import Picture
-from vqcodec.scan import ContainerReader
+from vqcodec.reading.sequence import DecodeReport, frames
 from vqcodec.training.export import exact_tensors
-from vqcodec.weights import default_path, load_codec
 
 TESTS = Path(__file__).parent
 
@@ -120,7 +122,7 @@ sys.path.insert(0, sys.argv[1])
 locale.setlocale(locale.LC_ALL, "")
 from safetensors.numpy import load_file
 from test_golden import FILES, weights
-from vqcodec.decoder import decode
+from vqcodec.pipeline.decode import decode
 from vqcodec.options import DecodeOptions
 sums = {}
 with tempfile.TemporaryDirectory() as temp:
@@ -369,7 +371,7 @@ def test_every_layer_of_a_model_is_checked_when_it_is_loaded(model_path: Path, m
         checked.append(name)
         check_exact(name, *tensors)
 
-    monkeypatch.setattr(exact, "check_exact", spy)
+    monkeypatch.setattr(integer, "check_exact", spy)
     load_codec(model_path, "cpu", 1)
     names = layers(model_path)
     assert sorted(checked) == sorted(n.split(".", 1)[1] for n in names)
@@ -427,7 +429,7 @@ def test_layers_whose_tensors_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-40])
 @pytest.mark.parametrize("name", ["inter.synthesis.s_up", "intra.prior.steps.0.blocks.0.dw.scale", "inter.prior.cx_last.scale"])
 def test_scales_that_are_no_normal_positive_numbers_are_refused(tiny_weights: Path, tmp_path: Path, name: str, value: float, one_thread: None) -> None:
-    from vqcodec.nets.shape import NetShape
+    from vqcodec.codec.nets.shape import NetShape
 
     arrays = load_file(tiny_weights)
     arrays[name].flat[-1] = value

@@ -12,12 +12,12 @@ import pytest
 from clips import header, picture, write
 from fakes import fake_network  # noqa: F401
 
-from vqcodec import files
 from vqcodec.cli import main
-from vqcodec.encoder import encode
 from vqcodec.errors import InputError, OutputError, UsageError
-from vqcodec.files import atomic_output, atomic_path, check_input, check_output
 from vqcodec.options import EncodeOptions
+from vqcodec.pipeline.encode import encode
+from vqcodec.system import files
+from vqcodec.system.files import atomic_output, atomic_path, check_input, check_output
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 
@@ -319,7 +319,7 @@ def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
 
 _KILLED = """
 import os, signal, sys
-from vqcodec.files import atomic_output
+from vqcodec.system.files import atomic_output
 with atomic_output(sys.argv[1], overwrite=True) as file:
     file.write(b"half")
     file.flush()

@@ -47,7 +47,7 @@ def test_what_must_not_be_read_is_noticed(fuzzer: Fuzzer, monkeypatch: pytest.Mo
     """The target for outputs finds what it is there for, were the door for samples not shut."""
     import av
 
-    import vqcodec.remux as remux
+    import vqcodec.media.track_muxer as remux
 
     for data in fuzzer.seeds["output"]:
         fuzzer.execute("output", data)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from vqcodec.container import VERSION
-from vqcodec.decoder import decode, verify
+from vqcodec.container.packets import VERSION
 from vqcodec.options import DecodeOptions
+from vqcodec.pipeline.decode import decode
+from vqcodec.reading.verify import verify
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = [(path.parent, name, entry) for path in sorted(GOLDEN.glob("v*/golden.json")) for name, entry in json.loads(path.read_text())["files"].items()]

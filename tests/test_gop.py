@@ -9,17 +9,21 @@ import pytest
 import torch
 from clips import moving, picture, same
 
-from vqcodec import frame, frame_encoder
-from vqcodec.bits import Reader
-from vqcodec.entropy import decoder_state, encoder_state, finish, new_contexts
+from vqcodec.codec import bit_statistics, frame_decoder
+from vqcodec.codec.contexts import CONTEXTS
+from vqcodec.codec.gop_body import checksum_update
+from vqcodec.codec.gop_decoder import body_stats, decode_gop
+from vqcodec.codec.gop_structure import LEVELS, MINI_GOP, gop_order, mini_gop
+from vqcodec.codec.range_coder import decoder_state, encoder_state, finish, new_contexts
+from vqcodec.codec.weights import load_codec
+from vqcodec.encoding import frame_encoder
+from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.gop_encoder import GopEncoder, GopResult, qualities
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.errors import DamageError
-from vqcodec.frame_encoder import FrameEncoder
-from vqcodec.gop import LEVELS, MINI_GOP, GopEncoder, GopResult, body_stats, checksum_update, decode_gop, gop_order, mini_gop, qualities
-from vqcodec.motion.code import CONTEXTS
+from vqcodec.fields import Reader
 from vqcodec.picture import Picture
-from vqcodec.rate import RateParameters
-from vqcodec.weights import load_codec
-from vqcodec.workers import Model
+from vqcodec.pipeline.gop_coders import Model
 
 # what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no frame a poor latent
 LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0)
@@ -191,7 +195,7 @@ def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> Non
             assert sum(s["bits"].values()) == pytest.approx(8 * s["bytes"], abs=0.5)
     for a, b in zip(r.stats, rows, strict=True):
         assert a["bytes"] == b["bytes"] and a["q"] == b["q"]
-        assert all(abs(a["bits"][k] - b["bits"][k]) < 1 for k in frame.ELEMENTS)
+        assert all(abs(a["bits"][k] - b["bits"][k]) < 1 for k in bit_statistics.ELEMENTS)
         assert all(a.get(k) == b.get(k) for k in ("skip", "merged", "bi", "direct", "leaves"))
     assert all(s["skip"] <= min(s["merged"], s["direct"]) and s["lambda"] > 0 and len(s["psnr"]) == 3 for s in r.stats[1:])
     assert sum(s["bits"]["vectors"] for s in rows) > 100 and sum(s["bits"]["modes"] for s in rows) > 100 and rows[0]["bits"]["vectors"] == rows[0]["bits"]["modes"] == 0
@@ -213,7 +217,7 @@ def test_quality_differences_come_back(d: int) -> None:
     frame_encoder._encode_qdelta(st, out, ctx, -d)
     data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
     sd, back = decoder_state(data), new_contexts(CONTEXTS)
-    assert [frame._decode_qdelta(sd, data, back) for _ in range(2)] == [d, -d] and np.array_equal(ctx, back)
+    assert [frame_decoder._decode_qdelta(sd, data, back) for _ in range(2)] == [d, -d] and np.array_equal(ctx, back)
 
 
 def parts(body: bytes, frames: int) -> tuple[bytes, list[bytes]]:
@@ -224,7 +228,7 @@ def parts(body: bytes, frames: int) -> tuple[bytes, list[bytes]]:
 
 
 def body(q: bytes, streams: list[bytes]) -> bytes:
-    from vqcodec.bits import Writer
+    from vqcodec.fields import Writer
 
     w = Writer().raw(q)
     for s in streams:

@@ -21,14 +21,15 @@ from clock import PATIENCE, Stopwatch, quickest
 from fakes import fake_network  # noqa: F401
 
 from vqcodec.cli import main
-from vqcodec.decoder import decode
-from vqcodec.encoder import encode, read_ahead
-from vqcodec.interrupt import Interrupt
+from vqcodec.container.reader import ContainerReader
+from vqcodec.media.source import VideoSource
 from vqcodec.picture import Picture
-from vqcodec.progress import ProgressEvent
-from vqcodec.scan import ContainerReader
-from vqcodec.video import VideoSource
-from vqcodec.workers import Local, Model, Result, code_gop
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
+from vqcodec.pipeline.gop_coders import Local, Model, Result, code_gop
+from vqcodec.pipeline.read_ahead import read_ahead
+from vqcodec.system.interrupt import Interrupt
+from vqcodec.system.progress import ProgressEvent
 
 AT_ONCE = 2.0  # seconds
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -107,7 +108,7 @@ class _FirstIsLast(Local):
 @pytest.mark.parametrize(("parts", "frames"), [(2, 17), (3, 57)])
 def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(tmp_path: Path, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, parts: int, frames: int) -> None:
     """With several workers later GOPs can be finished before an earlier one. Statistics are those of the frames in the file."""
-    monkeypatch.setattr("vqcodec.encoder.Pool", _FirstIsLast)
+    monkeypatch.setattr("vqcodec.pipeline.encode.Pool", _FirstIsLast)
     monkeypatch.setattr(_FirstIsLast, "parts", parts)
     interrupt = Interrupt()
 

@@ -22,18 +22,18 @@ from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
 from media import make_named
 
-from vqcodec import joining as join_module
-from vqcodec import journal, workers
 from vqcodec.cli import main
-from vqcodec.container import StreamHeader
-from vqcodec.encoder import EncodeReport, encode
+from vqcodec.container.packets import StreamHeader
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.tracks import StoredTracks
 from vqcodec.errors import DamageError, LimitError, OutputError, UsageError, WeightsError
-from vqcodec.joining import join
 from vqcodec.options import EncodeOptions, Time
 from vqcodec.picture import Picture
-from vqcodec.progress import Progress
-from vqcodec.scan import ContainerReader
-from vqcodec.tracks import StoredTracks
+from vqcodec.pipeline import join as join_module
+from vqcodec.pipeline import journal, process_pool
+from vqcodec.pipeline.encode import EncodeReport, encode
+from vqcodec.pipeline.join import join
+from vqcodec.system.progress import Progress
 
 W, H, FRAMES = 32, 24, 62
 OPTIONS = EncodeOptions(gop=9, crf=30, device="cpu", threads=1)
@@ -95,13 +95,13 @@ def children() -> list[Any]:
 def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no more GOPs are read ahead than there are workers."""
     held = []
-    add = workers.Pool.add
+    add = process_pool.Pool.add
 
-    def counting(self: workers.Pool, key: int, pictures: list[Picture], ends: bool) -> None:
+    def counting(self: process_pool.Pool, key: int, pictures: list[Picture], ends: bool) -> None:
         add(self, key, pictures, ends)
         held.append(sum(len(part) for task in self._tasks.values() for part in task.parts))
 
-    monkeypatch.setattr(workers.Pool, "add", counting)
+    monkeypatch.setattr(process_pool.Pool, "add", counting)
     progress = Act()
     stats = tmp_path / "stats"
     report = encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, jobs=jobs, stats=str(stats)), weights=str(tiny_weights), progress=progress)
@@ -129,7 +129,7 @@ def test_killed_with_workers_and_gone_on_with(tmp_path: Path, clip: Path, want: 
     options = ["-g", "9", "-crf", "30", "--device", "cpu", "--weights", str(tiny_weights), "-q", "--jobs", "2"]
     code = (
         "import sys\n"
-        "from vqcodec import progress\n"
+        "from vqcodec.system import progress\n"
         "progress.Progress.update = lambda self, frames, *rest: (print(frames, flush=True), sys.stdin.readline())\n"
         "from vqcodec.cli import main\n"
         "if __name__ == '__main__': sys.exit(main())\n"
@@ -195,7 +195,7 @@ class Broken:
 
 
 def test_a_gop_that_kills_its_workers_is_given_up(tmp_path: Path, clip: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_Worker", Broken)
+    monkeypatch.setattr(process_pool, "_Worker", Broken)
     with pytest.raises(LimitError, match="GOP of frame 0 were lost 3 times, the last one killed by signal 9: not enough memory"):
         encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, jobs=1 + 1, duration=Time(frames=5)), weights=str(tiny_weights))
     assert Broken.starts == 3 and os.listdir(tmp_path) == []

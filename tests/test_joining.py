@@ -12,19 +12,12 @@ import pytest
 from clips import header
 
 from vqcodec.cli import main
-from vqcodec.container import MAX_PTS, ContainerWriter, GopPayload
-from vqcodec.decoder import verify
-from vqcodec.inspection import describe
-from vqcodec.tracks import (
-    DESCRIPTION,
-    MAX_ATTACHED,
-    MAX_DESCRIPTION,
-    Chapter,
-    Description,
-    Track,
-    TrackPacket,
-    TrackWriter,
-)
+from vqcodec.container.description import MAX_DESCRIPTION, Chapter, Description
+from vqcodec.container.packets import MAX_PTS, GopPayload
+from vqcodec.container.tracks import DESCRIPTION, MAX_ATTACHED, Track, TrackPacket, TrackWriter
+from vqcodec.container.writer import ContainerWriter
+from vqcodec.reading.info import describe
+from vqcodec.reading.verify import verify
 
 MS = Fraction(1, 1000)
 

@@ -12,13 +12,13 @@ import pytest
 from fakes import fake_network  # noqa: F401
 from media import Sound, listing, make, picture
 
-from vqcodec import clock
-from vqcodec.captions import _escaped, insert
 from vqcodec.cli import main
-from vqcodec.clock import BestEffort, Jump, TrackClock
-from vqcodec.inspection import describe
-from vqcodec.side_data import Losses, side_data
-from vqcodec.video import VideoSource
+from vqcodec.media import clock
+from vqcodec.media.captions import _escaped, insert
+from vqcodec.media.clock import BestEffort, Jump, TrackClock
+from vqcodec.media.side_data import Losses, side_data
+from vqcodec.media.source import VideoSource
+from vqcodec.reading.info import describe
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 

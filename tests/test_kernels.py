@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from clips import header, moving, write
 
-from vqcodec import kernels
 from vqcodec.cli import main
+from vqcodec.pipeline import compile_kernels
+from vqcodec.system import kernels as kernels_module
 
 ROOT = Path(__file__).parents[1]
 TELLS = """
 import numba
-from vqcodec import kernels
+from vqcodec.system import kernels
 kernels.tell = lambda: print("told")
 kernels.watch()
 kernels.watch()
@@ -46,9 +47,9 @@ def test_the_command_fails_where_what_it_compiled_is_lost(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A container's recipe would go on as if kernels were there."""
-    monkeypatch.setattr(kernels, "tell", None)
-    monkeypatch.setattr(kernels, "compile_all", lambda weights: compiles and kernels.tell())
-    monkeypatch.setattr(kernels, "kept", lambda: bool(kept))
+    monkeypatch.setattr(kernels_module, "tell", None)
+    monkeypatch.setattr(compile_kernels, "compile_all", lambda weights: compiles and kernels_module.tell())
+    monkeypatch.setattr(kernels_module, "kept", lambda: bool(kept))
     assert main(["kernels"]) == code
     said = capsys.readouterr().err
     assert ("NUMBA_CACHE_DIR" in said) == bool(code) != ("kernels are compiled" in said), said

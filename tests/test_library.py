@@ -53,7 +53,7 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     done = vqcodec.decode(tmp_path / "a.vqv", tmp_path / "b.mkv", vcodec="ffv1", duration=vqcodec.Time(frames=12), progress=lambda e: seen.append(e.frames))
     assert done.frames == 12 and seen == list(range(1, 13))
-    from vqcodec.inspection import describe
+    from vqcodec.reading.info import describe
 
     assert describe(str(tmp_path / "a.vqv"))["crf"] == 35
 

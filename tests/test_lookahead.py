@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from clips import moving
 
-from vqcodec.frame_encoder import FrameEncoder
-from vqcodec.gop import GopEncoder, decode_gop
-from vqcodec.lookahead import worths
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.gop_encoder import GopEncoder
+from vqcodec.encoding.lookahead import worths
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.picture import Picture
-from vqcodec.rate import RateParameters
 
 
 def test_what_neighbours_show_is_worth_more() -> None:

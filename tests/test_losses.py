@@ -13,9 +13,9 @@ import pytest
 from fakes import fake_network  # noqa: F401
 from media import RARE, Sound, listing, make
 
-from vqcodec import amr, remux
 from vqcodec.cli import main
-from vqcodec.inspection import describe
+from vqcodec.media import amr, track_muxer
+from vqcodec.reading.info import describe
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 
@@ -89,7 +89,7 @@ def test_sound_that_begins_in_the_middle_of_a_frame(tmp_path: Path) -> None:
 def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Also with -q, in `info`, in the log and the code of a batch; --strict writes nothing."""
     source, coded = make(tmp_path / "a.mkv", sounds=(Sound(),)), tmp_path / "a.vqv"
-    monkeypatch.setattr(remux, "MAX_DESCRIPTION", 10)
+    monkeypatch.setattr(track_muxer, "MAX_DESCRIPTION", 10)
     said = "stream 1 (audio, aac) cannot be kept"
     assert main(["encode", "-q", str(source), str(coded)]) == 4
     assert f"warning: {source}: {said}" in capsys.readouterr().err
@@ -100,7 +100,7 @@ def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(tmp_path: Path, monk
     assert main(["encode", str(source), str(tmp_path / "b.vqv"), "--strict"]) == 4
     assert said in capsys.readouterr().err and not (tmp_path / "b.vqv").exists()
     assert main(["encode", "-q", "-an", str(source), str(tmp_path / "c.vqv"), "--strict"]) == 0
-    from vqcodec.batch_run import Order, perform
+    from vqcodec.batch.runners import Order, perform
     from vqcodec.options import EncodeOptions
 
     order = Order(str(source), str(tmp_path / "d.vqv"), EncodeOptions())
@@ -111,9 +111,9 @@ def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(tmp_path: Path, monk
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".ts"])
 def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> None:
     """Of 20 packets at 1/90000 s, which .mp4 and .mov keep in coarser units."""
-    from vqcodec.container import ContainerWriter
-    from vqcodec.scan import ContainerReader
-    from vqcodec.tracks import StoredTracks, TrackPacket, TrackWriter
+    from vqcodec.container.reader import ContainerReader
+    from vqcodec.container.tracks import StoredTracks, TrackPacket, TrackWriter
+    from vqcodec.container.writer import ContainerWriter
 
     source = make(tmp_path / "a.ts", frames=12, base=Fraction(1, 90000), sounds=(Sound("ac3", 48000),))
     assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0

@@ -20,8 +20,8 @@ from clock import PATIENCE
 
 from vqcodec.cli import cli, main
 from vqcodec.cli.command import Command, Rare
-from vqcodec.encoder import encode
 from vqcodec.errors import UsageError
+from vqcodec.pipeline.encode import encode
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(cli.commands)
@@ -225,7 +225,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += 2
         return now[0]
 
-    monkeypatch.setattr("vqcodec.progress.time.monotonic", tick)
+    monkeypatch.setattr("vqcodec.system.progress.time.monotonic", tick)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

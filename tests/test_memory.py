@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from vqcodec import container as c
-from vqcodec.bits import Writer, crc32, u32
 from vqcodec.cli import main
-from vqcodec.decoder import decoder_memory
+from vqcodec.codec.gop_structure import LEVELS
+from vqcodec.codec.weights import read_model_id
+from vqcodec.container import packets, writer
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import LimitError, VqvError
-from vqcodec.gop import LEVELS
+from vqcodec.fields import Writer, crc32, u32
 from vqcodec.options import Limits
-from vqcodec.scan import ContainerReader
-from vqcodec.weights import read_model_id
+from vqcodec.reading.opening import decoder_memory
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[1]
 def coded(path: Path, width: int, height: int, frames: int) -> Path:
     """A file of one GOP whose streams are empty: they are decoded as any others, with zeros for bits."""
     with path.open("wb") as f:
-        w = c.ContainerWriter(f, c.StreamHeader(width, height, Fraction(1, 25), model_id=read_model_id()))
-        w.gop(c.GopPayload(tuple(range(frames)), 1, 0, (0, 0, 0), bytes(LEVELS + frames)))
+        w = writer.ContainerWriter(f, packets.StreamHeader(width, height, Fraction(1, 25), model_id=read_model_id()))
+        w.gop(packets.GopPayload(tuple(range(frames)), 1, 0, (0, 0, 0), bytes(LEVELS + frames)))
         w.finish()
     return path
 
@@ -72,33 +72,33 @@ def test_a_picture_over_the_limit_of_memory_is_refused(tmp_path: Path) -> None:
 
 def bombs() -> dict[str, Callable[[], bytes]]:
     """Small files that claim to be large, with every checksum right."""
-    header = c.StreamHeader(16, 16, Fraction(1, 25))
+    header = packets.StreamHeader(16, 16, Fraction(1, 25))
     raw = header.to_bytes()
     sid = crc32(raw)
-    start = c.file_header(raw)
+    start = packets.file_header(raw)
 
     def closed(middle: bytes, index: bytes, frames: int) -> bytes:
         offset = (len(start) + len(middle)).to_bytes(8, "little")
-        return start + middle + c.packet(c.INDEX, sid, frames, 0, index) + offset + u32(crc32(offset, c.TAIL_MAGIC)) + c.TAIL_MAGIC
+        return start + middle + packets.packet(packets.INDEX, sid, frames, 0, index) + offset + u32(crc32(offset, packets.TAIL_MAGIC)) + packets.TAIL_MAGIC
 
     def varint(n: int) -> bytes:
         return Writer().varint(n).getvalue()
 
-    def head(length: int, first: int, frames: int, type_: int = c.GOP) -> bytes:
-        data = c.SYNC + bytes([type_]) + varint(length) + varint(first) + varint(frames)
+    def head(length: int, first: int, frames: int, type_: int = packets.GOP) -> bytes:
+        data = packets.SYNC + bytes([type_]) + varint(length) + varint(first) + varint(frames)
         return start + data + u32(crc32(u32(sid), data)) + bytes(40)
 
-    gop = c.GopPayload((0,), 1, 0, (0, 0, 0), b"").to_bytes()
+    gop = packets.GopPayload((0,), 1, 0, (0, 0, 0), b"").to_bytes()
     huge_runs = b"\x00" + varint(1 << 60) + b"\x01" * 9
     return {
-        "width and height": lambda: c.file_header(varint(16384) + varint(16384) + raw[2:]),
-        "length of the header": lambda: c.MAGIC + b"\0\0" + u32((1 << 32) - 1) + raw,
+        "width and height": lambda: packets.file_header(varint(16384) + varint(16384) + raw[2:]),
+        "length of the header": lambda: packets.MAGIC + b"\0\0" + u32((1 << 32) - 1) + raw,
         "length of a packet": lambda: head(1 << 40, 0, 1),
         "packet of 64 MiB": lambda: head(64 << 20, 0, 1),
         "packet of another type": lambda: head(1 << 62, 0, 0, 0x80),
         "frames of a GOP": lambda: head(0, 0, 1 << 62),
-        "number of the first frame": lambda: start + c.packet(c.GOP, sid, (1 << 62) - 200, 1, gop),
-        "runs of times": lambda: start + c.packet(c.GOP, sid, 0, 128, huge_runs),
+        "number of the first frame": lambda: start + packets.packet(packets.GOP, sid, (1 << 62) - 200, 1, gop),
+        "runs of times": lambda: start + packets.packet(packets.GOP, sid, 0, 128, huge_runs),
         "entries of the index": lambda: closed(b"", varint(len(raw)) + raw + varint(1 << 62), 0),
         "many entries of the index": lambda: closed(b"", varint(len(raw)) + raw + varint(21_000_000) + b"\0\1\2" * 21_000_000, 21_000_000),
         "frames of an entry": lambda: closed(b"", varint(len(raw)) + raw + b"\x01\x00" + varint(1 << 61) + b"\0", 1 << 61),
@@ -124,9 +124,9 @@ def test_bombs_are_refused_before_memory_is_taken(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("index", [True, False])
 def test_an_entry_of_the_index_takes_no_more_than_counted(index: bool) -> None:
     n, f = 5_000, io.BytesIO()
-    w = c.ContainerWriter(f, c.StreamHeader(16, 16, Fraction(1, 25)))
+    w = writer.ContainerWriter(f, packets.StreamHeader(16, 16, Fraction(1, 25)))
     for i in range(n):
-        w.gop(c.GopPayload((10**12 + i,), 1, 0, (0, 0, 0), b""))
+        w.gop(packets.GopPayload((10**12 + i,), 1, 0, (0, 0, 0), b""))
     end = w.position
     w.finish()
     data = f.getvalue() if index else f.getvalue()[:end]
@@ -136,16 +136,16 @@ def test_an_entry_of_the_index_takes_no_more_than_counted(index: bool) -> None:
         used = tracemalloc.get_traced_memory()[1] - 2 * len(data)
     finally:
         tracemalloc.stop()
-    assert len(r.gops) == n and 0.3 * c.ENTRY_MEMORY < used / n < c.ENTRY_MEMORY
+    assert len(r.gops) == n and 0.3 * packets.ENTRY_MEMORY < used / n < packets.ENTRY_MEMORY
     with pytest.raises(LimitError, match="memory"):
-        ContainerReader(io.BytesIO(data), Limits(memory=n * c.ENTRY_MEMORY - 1000))
+        ContainerReader(io.BytesIO(data), Limits(memory=n * packets.ENTRY_MEMORY - 1000))
 
 
 def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(coded(tmp_path / "a.vqv", 100, 80, 20))
     assert main(["info", path]) == 0
     r = ContainerReader(io.BytesIO(Path(path).read_bytes()))
-    largest = max(len(r.read_gop(0).to_bytes()), len(c.index_payload(r.raw_header, r.gops)))
+    largest = max(len(r.read_gop(0).to_bytes()), len(packets.index_payload(r.raw_header, r.gops)))
     for option, least in (("--max-pixels", 8000), ("--max-packet", largest), ("--max-metadata", len(r.raw_header)), ("--max-frames", 20)):
         for command in (["info"], ["verify", "--fast"], ["repair", "-y", "-o", str(tmp_path / "b.vqv")], ["decode", "-y", "-o", str(tmp_path / "b.y4m")]):
             capsys.readouterr()

@@ -4,30 +4,15 @@ import numpy as np
 import pytest
 from clips import moving
 
-from vqcodec import entropy
-from vqcodec.frame import pad
-from vqcodec.motion.code import (
-    BI_FLAG,
-    CONTEXTS,
-    CTU,
-    MERGE,
-    MV_LIMIT,
-    MVD_CLASS,
-    MVD_TOP,
-    QDELTA,
-    SPLIT,
-    Field,
-    candidates,
-    decode_motion,
-    encode_leaf,
-    predictor,
-    scale_mv,
-    split_context,
-    temporal,
-)
-from vqcodec.motion.predict import BI, L0, L1, chroma_block, compensate, luma_block
-from vqcodec.motion.search import legal, optical_flow, phases, search
-from vqcodec.rate import RateParameters
+from vqcodec.codec import range_coder
+from vqcodec.codec.contexts import BI_FLAG, CONTEXTS, MERGE, MVD_CLASS, MVD_TOP, QDELTA, SPLIT
+from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.motion_compensation import BI, L0, L1, chroma_block, compensate, luma_block
+from vqcodec.codec.motion_field import CTU, MV_LIMIT, Field, candidates, predictor, scale_mv, temporal
+from vqcodec.codec.motion_syntax import decode_motion, encode_leaf, split_context
+from vqcodec.encoding.block_matching import legal, optical_flow, phases
+from vqcodec.encoding.motion_search import search
+from vqcodec.encoding.rate_distortion import RateParameters
 
 # ITU-T H.265, tables 8-11 and 8-12, taken from the standard and not from the package
 LUMA = {0: [0, 0, 0, 64, 0, 0, 0, 0], 1: [-1, 4, -10, 58, 17, -5, 1, 0], 2: [-1, 4, -11, 40, 40, -11, 4, -1], 3: [0, 1, -5, 17, 58, -10, 4, -1]}
@@ -177,13 +162,13 @@ def motion(
     flow = np.zeros((2, 1, h // 8, w // 8, 2), np.int32)
     for k, r in enumerate(ref):
         flow[k, 0] = optical_flow(cur, (r[0] >> 2).astype(np.uint8))
-    st, out, ctx = entropy.encoder_state(), np.empty(h * w * 4 + 4096, np.uint8), entropy.new_contexts(CONTEXTS)
+    st, out, ctx = range_coder.encoder_state(), np.empty(h * w * 4 + 4096, np.uint8), range_coder.new_contexts(CONTEXTS)
     leaves, back = np.zeros((h * w // 64, 3), np.int32), np.zeros((h * w // 64, 3), np.int32)
     n = search(st, out, ctx, f, col, cur, phases(ref[0][0]), phases(ref[-1][0]), flow, *(trade or RateParameters().motion(30)), leaves)
-    data = out[: int(entropy.finish(st, out))].tobytes()
-    buf, ctx2 = np.frombuffer(data, np.uint8), entropy.new_contexts(CONTEXTS)
-    sd = entropy.decoder_state(buf)
-    assert decode_motion(sd, buf, ctx2, g, col, back, np.zeros(1)) == n and entropy.consumed(sd)
+    data = out[: int(range_coder.finish(st, out))].tobytes()
+    buf, ctx2 = np.frombuffer(data, np.uint8), range_coder.new_contexts(CONTEXTS)
+    sd = range_coder.decoder_state(buf)
+    assert decode_motion(sd, buf, ctx2, g, col, back, np.zeros(1)) == n and range_coder.consumed(sd)
     assert np.array_equal(ctx, ctx2) and np.array_equal(leaves, back)
     for a, b in zip(f, g, strict=True):
         assert np.array_equal(a, b)
@@ -226,14 +211,14 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
     col = Field.empty(128, 192, -8, 8)
     col.direction[:], col.mv[:] = rng.integers(0, 4, col.direction.shape), rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
     f, g = (Field.empty(128, 192, -3, 5 if two else 0) for _ in range(2))
-    st, out, ctx = entropy.encoder_state(), np.empty(1 << 18, np.uint8), entropy.new_contexts(CONTEXTS)
+    st, out, ctx = range_coder.encoder_state(), np.empty(1 << 18, np.uint8), range_coder.new_contexts(CONTEXTS)
     blocks = []
 
     def tree(y: int, x: int, depth: int) -> None:
         n = CTU >> depth
         if depth < 3:
             split = int(rng.random() < 0.7)
-            entropy.encode_bit(st, out, ctx, split_context(f, y, x, depth), split)
+            range_coder.encode_bit(st, out, ctx, split_context(f, y, x, depth), split)
             if split:
                 for k in range(4):
                     tree(y + (n >> 1) * (k >> 1), x + (n >> 1) * (k & 1), depth + 1)
@@ -249,10 +234,10 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
     for y in range(0, 16, CTU):
         for x in range(0, 24, CTU):
             tree(y, x, 0)
-    buf = np.frombuffer(out[: int(entropy.finish(st, out))].tobytes(), np.uint8)
-    sd, back, leaves = entropy.decoder_state(buf), entropy.new_contexts(CONTEXTS), np.zeros((384, 3), np.int32)
+    buf = np.frombuffer(out[: int(range_coder.finish(st, out))].tobytes(), np.uint8)
+    sd, back, leaves = range_coder.decoder_state(buf), range_coder.new_contexts(CONTEXTS), np.zeros((384, 3), np.int32)
     n = decode_motion(sd, buf, back, g, col, leaves, np.zeros(1))
-    assert leaves[:n].tolist() == [list(b) for b in blocks] and entropy.consumed(sd) and np.array_equal(ctx, back)
+    assert leaves[:n].tolist() == [list(b) for b in blocks] and range_coder.consumed(sd) and np.array_equal(ctx, back)
     assert all(np.array_equal(a, b) for a, b in zip(f, g, strict=True)) and len(np.unique(f.direction)) == (3 if two else 1)
 
 
@@ -275,7 +260,7 @@ def test_any_bytes_give_a_whole_grid() -> None:
         f, col = Field.empty(128, 128, -3, 5), Field.empty(128, 128, -1, 0)
         col.direction[:], col.mv[:] = 1, rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
         leaves = np.zeros((256, 3), np.int32)
-        n = decode_motion(entropy.decoder_state(buf), buf, entropy.new_contexts(CONTEXTS), f, col, leaves, np.zeros(1))
+        n = decode_motion(range_coder.decoder_state(buf), buf, range_coder.new_contexts(CONTEXTS), f, col, leaves, np.zeros(1))
         assert f.direction.min() >= 1 and np.abs(f.mv.astype(int)).max() <= MV_LIMIT and (leaves[:n, 2] ** 2).sum() == 256
         planes = (noise(128, 128), noise(64, 64), noise(64, 64))
         compensate(leaves[:n], f.direction, f.mv, planes, planes, tuple(np.empty(p.shape, np.uint16) for p in planes))

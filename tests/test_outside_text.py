@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from clips import header, picture, write
 
-from vqcodec import container
 from vqcodec.bench.table import as_text as bench_text
 from vqcodec.cli import cli, main, messages
-from vqcodec.columns import columns
-from vqcodec.text import printable
-from vqcodec.tracks import DESCRIPTION, PACKETS, TRACK, Chapter, Description, Track
+from vqcodec.container import packets, writer
+from vqcodec.container.description import Chapter, Description
+from vqcodec.container.tracks import DESCRIPTION, PACKETS, TRACK, Track
+from vqcodec.system.columns import columns
+from vqcodec.system.text import printable
 
 HOSTILE = "\x1b]0;OWNED\x07\x1b[2J\x9b31m\u202eevil\u2066\u2028\r\nFORGED: line\b\x7f"
 _DRIVES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -49,12 +50,12 @@ def hostile(tmp_path: Path) -> Path:
         Track(2, "attachment", "", Fraction(1), 0, tags, "", b"font"),
     ]
     f = io.BytesIO()
-    w = container.ContainerWriter(f, header(8, 8))
+    w = writer.ContainerWriter(f, header(8, 8))
     w.extra(DESCRIPTION, Description(tags, tags, 0, chapters, HOSTILE).to_bytes())
     for track in tracks:
         w.extra(TRACK, track.to_bytes())
     w.extra(PACKETS, b"\xff" * 20)
-    w.gop(container.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
+    w.gop(packets.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
     path = tmp_path / ("a" + HOSTILE + ".vqv")
     path.write_bytes(f.getvalue())

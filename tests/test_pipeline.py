@@ -13,18 +13,20 @@ import pytest
 from clips import header, picture, same, write
 from fakes import fake_network  # noqa: F401
 
-from vqcodec.budget import as_lines, by_level, frame_line
 from vqcodec.cli import main
-from vqcodec.conceal import blend, lost_times
-from vqcodec.decoder import decode, verify
-from vqcodec.encoder import encode, read_ahead
+from vqcodec.container.reader import ContainerReader
+from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector
 from vqcodec.errors import DamageError, InputError, OutputError, UsageError, WeightsError
-from vqcodec.inspection import as_text, curve, describe
+from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions, EncodeOptions, Time
 from vqcodec.picture import Picture, gray
-from vqcodec.scan import ContainerReader
-from vqcodec.scenes import GopCutter, SceneDetector
-from vqcodec.video import VideoSource
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
+from vqcodec.pipeline.read_ahead import read_ahead
+from vqcodec.reading.bit_budget import as_lines, by_level, frame_line
+from vqcodec.reading.info import as_text, curve, describe
+from vqcodec.reading.lost_frames import blend, lost_times
+from vqcodec.reading.verify import verify
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 

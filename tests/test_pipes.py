@@ -18,9 +18,9 @@ from fakes import fake_network  # noqa: F401
 from media import Sound, listing, make, make_named
 
 from vqcodec.cli import main
+from vqcodec.media.source import VideoSource
 from vqcodec.options import Time
-from vqcodec.pipes import CountedPipe
-from vqcodec.video import VideoSource
+from vqcodec.system.stdio import CountedPipe
 
 TESTS = Path(__file__).parent
 PROGRAM = f"{shlex.quote(sys.executable)} {shlex.quote(str(TESTS / 'standin.py'))}"
@@ -285,7 +285,7 @@ def test_strict_writes_nothing_into_a_pipe_either(tmp_path: Path) -> None:
     write(tmp_path / "in.y4m", header(34, 18), [picture(34, 18, i) for i in range(30)])
     assert codes(shell("vqcodec encode -q -g 10 in.y4m a.vqv", tmp_path)) == [0]
     data = (tmp_path / "a.vqv").read_bytes()
-    from vqcodec.scan import ContainerReader
+    from vqcodec.container.reader import ContainerReader
 
     with (tmp_path / "a.vqv").open("rb") as f:
         last = ContainerReader(f).gops[-1].offset

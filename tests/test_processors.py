@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vqcodec import processes, processors
-from vqcodec.processors import usable
+from vqcodec.system import processes, processors
+from vqcodec.system.processors import usable
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,7 +59,7 @@ def test_a_system_without_control_groups(tmp_path: Path) -> None:
 
 def test_the_affinity_counts() -> None:
     one = "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])"
-    code = f"{one}; from vqcodec.processors import usable; print(usable())"
+    code = f"{one}; from vqcodec.system.processors import usable; print(usable())"
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert told.stdout == "1\n", told

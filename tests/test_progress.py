@@ -15,14 +15,16 @@ import pytest
 from clips import header, moving, write
 from clock import PATIENCE
 
-from vqcodec import kernels, progress, workers
-from vqcodec.encoder import encode
-from vqcodec.progress import Progress, ProgressEvent, fitted, words
+from vqcodec.pipeline import gop_coders, process_pool
+from vqcodec.pipeline.encode import encode
+from vqcodec.system import kernels as kernels_module
+from vqcodec.system import progress
+from vqcodec.system.progress import Progress, ProgressEvent, fitted, words
 
 LONG = ProgressEvent(12345, 86400, 5025.0, 123456789, 38.123, 25.0, "pass 2")
 SHOW = """
 import sys, time
-from vqcodec.progress import Progress, ProgressEvent
+from vqcodec.system.progress import Progress, ProgressEvent
 shown = Progress("auto")
 for i in range(8):
     shown.show(ProgressEvent(12345 + i, 86400, 5025.0 + i, 123456789, 38.123, 25.0, "pass 2"))
@@ -107,17 +109,17 @@ def test_frames_of_a_mini_gop_count_one_by_one(tmp_path: Path, tiny_weights: Pat
 
 
 def test_workers_tell_each_frame(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "tell", kernels.tell)
-    model = workers.Model(str(tiny_weights), "cpu", 1, 64, 48)
+    monkeypatch.setattr(kernels_module, "tell", kernels_module.tell)
+    model = gop_coders.Model(str(tiny_weights), "cpu", 1, 64, 48)
     ours, theirs = multiprocessing.Pipe()
-    threading.Thread(target=workers._work, args=(theirs, model), daemon=True).start()
+    threading.Thread(target=process_pool._work, args=(theirs, model), daemon=True).start()
     pictures = moving(64, 48, 17, seed=3)
     heard: list[Any] = []
     for part, ends in ((pictures[:1], False), (pictures[1:], True)):
         ours.send((30.0, part, ends))
-        while isinstance(answer := ours.recv(), workers.News):
+        while isinstance(answer := ours.recv(), gop_coders.News):
             heard += [] if answer.compiling else [answer.frames]
-    kernels.tell()
-    assert isinstance(ours.recv(), workers.News)
+    kernels_module.tell()
+    assert isinstance(ours.recv(), gop_coders.News)
     ours.close()
     assert answer.frames == 17 and heard == list(range(1, 18))

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqcodec import quantizer
-from vqcodec.entropy import consumed, decoder_state, encoder_state, finish
-from vqcodec.frame_encoder import _bits_so_far
-from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS
-from vqcodec.quantizer import HALVE_AT, INCREMENT, Tables, adapt, decode_hyper, decode_step, encode_hyper, encode_step, search_hyper, search_step
+from vqcodec.codec import latent_syntax
+from vqcodec.codec.codebooks import HALVE_AT, INCREMENT, Tables, adapt
+from vqcodec.codec.latent_syntax import decode_hyper, decode_step, encode_hyper, encode_step
+from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS
+from vqcodec.codec.range_coder import consumed, decoder_state, encoder_state, finish
+from vqcodec.encoding.frame_encoder import _bits_so_far
+from vqcodec.encoding.latent_search import search_hyper, search_step
 from vqcodec.training.codebooks import fit
 from vqcodec.training.model import step_masks
 
@@ -101,7 +103,7 @@ def turns(steps: int) -> np.ndarray:
     """(4, 4, 4) number of the step that codes each group of four at each position."""
     none, out = np.zeros((4, 4), np.uint8), np.full((4, 4, 4), -1)
     for y, x, g, k in np.ndindex(4, 4, 4, steps):
-        if quantizer.active(none, y, x, g, 4, k, steps):
+        if latent_syntax.active(none, y, x, g, 4, k, steps):
             assert out[y, x, g] == -1
             out[y, x, g] = k
     return out

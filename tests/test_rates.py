@@ -21,10 +21,10 @@ from media import Sound, make
 from vqcodec import colour
 from vqcodec.cli import main
 from vqcodec.errors import LimitError, UsageError
+from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions, EncodeOptions, parse_rate
 from vqcodec.picture import Picture
-from vqcodec.retime import at_rate
-from vqcodec.video import VideoSource
+from vqcodec.pipeline.constant_rate import at_rate
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 PICTURES = [picture(16, 16, i) for i in range(10)]

@@ -18,15 +18,15 @@ import torch
 from clips import header, moving, write
 
 import vqcodec
-from vqcodec import random_access
-from vqcodec.container import IndexEntry
-from vqcodec.decoder import DecodeReport, GopDecoder
+from vqcodec.codec.frame_decoder import FrameCoder
+from vqcodec.codec.weights import load_codec
+from vqcodec.container.packets import IndexEntry
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, InputError, LimitError, RangeError, UsageError, WeightsError
-from vqcodec.frame import FrameCoder
 from vqcodec.options import DecodeOptions, EncodeOptions, Limits
 from vqcodec.picture import Picture
-from vqcodec.scan import ContainerReader
-from vqcodec.weights import load_codec
+from vqcodec.reading import random_access
+from vqcodec.reading.sequence import DecodeReport, GopDecoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 W, H, GOP, FRAMES = 50, 38, 20, 45
@@ -317,7 +317,7 @@ def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
     """The position in the file belongs to the process, though the open file is shared after a fork."""
     import os
 
-    from vqcodec.byte_source import PathFile
+    from vqcodec.container.byte_source import PathFile
 
     fd = os.open(coded, os.O_RDONLY)
     try:

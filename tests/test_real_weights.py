@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from vqcodec.gop import GopEncoder, checksum_update, decode_gop, qualities
-from vqcodec.nets.exact import BACKENDS
+from vqcodec.codec.gop_body import checksum_update
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.nets.integer import BACKENDS
+from vqcodec.codec.weights import load_codec
+from vqcodec.encoding.gop_encoder import GopEncoder, qualities
+from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian
 from vqcodec.picture import Picture
-from vqcodec.rate import PLANE_WEIGHTS, PRESETS, lagrangian
 from vqcodec.training.data import read_clip
-from vqcodec.weights import load_codec
 
 CLIP = Path(__file__).parent / "data" / "tiny.mkv"
 FRAMES = 5

@@ -19,8 +19,9 @@ from reference.container import Bad
 from reference.decode import checksum
 from test_golden import FILES, every_file, weights
 
-from vqcodec.gop import MINI_GOP, GopEncoder
-from vqcodec.weights import load_codec
+from vqcodec.codec.gop_structure import MINI_GOP
+from vqcodec.codec.weights import load_codec
+from vqcodec.encoding.gop_encoder import GopEncoder
 
 PARTS = sorted(Path(reference.__file__).parent.glob("*.py"))
 
@@ -104,9 +105,9 @@ def test_fresh_gops(tiny_weights: Path, tiny_codec: Any, width: int, height: int
 
 def test_the_weights_of_the_project() -> None:
     """The nets in their real sizes: an I, a P and a B frame of the bundled clip."""
+    from vqcodec.codec.weights import default_path
     from vqcodec.picture import Picture
     from vqcodec.training.data import read_clip
-    from vqcodec.weights import default_path
 
     pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(Path(__file__).parent / "data" / "tiny.mkv", limit=3)]
     h, w = pictures[0].y.shape

@@ -13,11 +13,13 @@ import pytest
 from fakes import fake_network  # noqa: F401
 from media import Sound, make
 
-from vqcodec import tracks
 from vqcodec.cli import main
-from vqcodec.container import MAX_FRACTION, MAX_PTS, ContainerWriter
-from vqcodec.scan import ContainerReader
-from vqcodec.tracks import Chapter, Description, Mastering, StoredTracks, Track, TrackPacket, TrackWriter
+from vqcodec.container import tracks as tracks_module
+from vqcodec.container.description import Chapter, Description, Mastering
+from vqcodec.container.packets import MAX_FRACTION, MAX_PTS
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.tracks import StoredTracks, Track, TrackPacket, TrackWriter
+from vqcodec.container.writer import ContainerWriter
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 
@@ -54,7 +56,7 @@ def changed(
     with path.open("wb") as f:
         w = ContainerWriter(f, old.header.__class__(**(vars(old.header) | header)))
         if description is not None:
-            w.extra(tracks.DESCRIPTION, description.to_bytes(), small=True)
+            w.extra(tracks_module.DESCRIPTION, description.to_bytes(), small=True)
         out = TrackWriter(w)
         for track in extras:
             out.add(track)

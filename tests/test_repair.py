@@ -15,18 +15,22 @@ from test_container import tail, with_tail
 from test_damage import synthetic
 from test_pipeline import clip, coded, flip, frames, reader  # noqa: F401
 
-from vqcodec import container as c
-from vqcodec import tracks
-from vqcodec.bits import crc32
 from vqcodec.cli import main
-from vqcodec.decoder import DecodeReport, decode, verify
-from vqcodec.decoder import frames as decoded_frames
-from vqcodec.encoder import encode
+from vqcodec.container import description as description_module
+from vqcodec.container import packets as packets_module
+from vqcodec.container import tracks as tracks_module
+from vqcodec.container import writer
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, DamageLog, VqvError
+from vqcodec.fields import crc32
 from vqcodec.options import DecodeOptions, Time
-from vqcodec.repair import repair
-from vqcodec.scan import ContainerReader
-from vqcodec.timeline import Timeline
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
+from vqcodec.pipeline.repair import repair
+from vqcodec.reading.sequence import DecodeReport
+from vqcodec.reading.sequence import frames as decoded_frames
+from vqcodec.reading.timeline import Timeline
+from vqcodec.reading.verify import verify
 
 FFV1 = DecodeOptions(vcodec="ffv1")
 
@@ -83,7 +87,7 @@ def test_lost_gops_keep_their_place(tmp_path: Path, lost: tuple[int, ...], index
 def test_packets_of_other_types_are_kept(tmp_path: Path) -> None:
     data, o = synthetic(3, 50)
     sid = ContainerReader(io.BytesIO(data)).stream_id
-    other = c.packet(0x90, sid, 5, 0, b"of a later version")
+    other = packets_module.packet(0x90, sid, 5, 0, b"of a later version")
     code, good = repaired(data[: o[1]] + other + data[o[1] :], tmp_path)
     assert code == 0 and good[: o[1]] + other == good[: o[1] + len(other)]
     assert sound(good) == sound(data)
@@ -123,25 +127,25 @@ def test_a_repaired_file_decodes_as_the_damaged_one(tmp_path: Path, coded: Path)
 def test_tracks_are_carried_along(tmp_path: Path) -> None:
     """Description, tracks and their packets, in the order of the GOPs with which they are stored; what is there twice once."""
     f = io.BytesIO()
-    w = c.ContainerWriter(f, c.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25)))
-    description = tracks.Description({"title": "T"}, chapters=(tracks.Chapter(1, 0, 5, Fraction(1, 25), {"title": "One"}),))
-    w.extra(tracks.DESCRIPTION, description.to_bytes())
-    t = tracks.TrackWriter(w)
-    t.add(tracks.Track(0, "audio", "aac", Fraction(1, 1000), sample=b"sample"))
-    t.add(tracks.Track(1, "attachment", "", Fraction(1), tags={"filename": "a.ttf"}, sample=b"font"))
+    w = writer.ContainerWriter(f, packets_module.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25)))
+    description = description_module.Description({"title": "T"}, chapters=(description_module.Chapter(1, 0, 5, Fraction(1, 25), {"title": "One"}),))
+    w.extra(tracks_module.DESCRIPTION, description.to_bytes())
+    t = tracks_module.TrackWriter(w)
+    t.add(tracks_module.Track(0, "audio", "aac", Fraction(1, 1000), sample=b"sample"))
+    t.add(tracks_module.Track(1, "attachment", "", Fraction(1), tags={"filename": "a.ttf"}, sample=b"font"))
     begins, packets = [], []
     for i in range(4):
-        packets.append(tracks.TrackPacket(0, 400 * i, 400 * i, 400, True, False, (), b"packet %d" % i))
+        packets.append(tracks_module.TrackPacket(0, 400 * i, 400 * i, 400, True, False, (), b"packet %d" % i))
         begins.append(w.position)
         t.packet(packets[-1])
         t.flush()
-        w.gop(c.GopPayload(tuple(range(400 * i, 400 * (i + 1), 40)), 40, i, (1, 2, 3), b"body %d" % i))
+        w.gop(packets_module.GopPayload(tuple(range(400 * i, 400 * (i + 1), 40)), 40, i, (1, 2, 3), b"body %d" % i))
     begins.append(w.position)
     w.finish()
     data = f.getvalue()
 
-    def held(data: bytes) -> tuple[tracks.Description, list[tracks.Track], list[tracks.TrackPacket]]:
-        s = tracks.StoredTracks(ContainerReader(io.BytesIO(data)))
+    def held(data: bytes) -> tuple[description_module.Description, list[tracks_module.Track], list[tracks_module.TrackPacket]]:
+        s = tracks_module.StoredTracks(ContainerReader(io.BytesIO(data)))
         assert not s.damage
         return s.description, list(s.tracks.values()), list(s.packets())
 

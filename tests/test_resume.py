@@ -19,13 +19,13 @@ from clock import PATIENCE
 from fakes import fake_network  # noqa: F401
 from media import Sound, make
 
-from vqcodec import journal
 from vqcodec.cli import main
 from vqcodec.colour import Colour
-from vqcodec.encoder import encode
+from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, OutputError, UsageError
 from vqcodec.options import EncodeOptions, Time, TrackChoice
-from vqcodec.scan import ContainerReader
+from vqcodec.pipeline import journal
+from vqcodec.pipeline.encode import encode
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 FRAMES, GOP = 60, 7
@@ -138,7 +138,7 @@ def test_killed_while_the_output_is_put_together(clip: Path, out: Path, want: by
         def kill(*args: object) -> None:
             raise Killed
 
-        patch.setattr("vqcodec.assembly.ContainerWriter.finish", kill)
+        patch.setattr("vqcodec.pipeline.output.ContainerWriter.finish", kill)
         patch.setattr(Path, "unlink", lambda *args, **options: None)
         with pytest.raises(Killed):
             encode(str(clip), str(out), OPTIONS)
@@ -236,7 +236,7 @@ def test_frames_that_differ_are_refused(clip: Path, out: Path, monkeypatch: pyte
     """Should a source ever be cut otherwise than the first time, though all looks the same."""
     cut_off(clip, out, 4)
     (same,) = journal.journals(out)
-    monkeypatch.setattr("vqcodec.encoder.tag", lambda *args: same)
+    monkeypatch.setattr("vqcodec.pipeline.encode.tag", lambda *args: same)
     with pytest.raises(UsageError, match="a.vqv: the encode that was cut off has other frames from 0 on"):
         encode(str(clip), str(out), replace(OPTIONS, gop=GOP - 2))
 

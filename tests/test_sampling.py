@@ -13,17 +13,17 @@ from clips import header, moving, write
 from media import Sound, make
 
 import vqcodec
-from vqcodec import sampling
 from vqcodec.cli import main
 from vqcodec.errors import UsageError
-from vqcodec.sampling import _gop_length
+from vqcodec.pipeline import estimate
+from vqcodec.pipeline.estimate import _gop_length
 
 W, H = 64, 48
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "STRETCHES", 3)
+    monkeypatch.setattr(estimate, "STRETCHES", 3)
 
 
 @pytest.fixture

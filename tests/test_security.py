@@ -20,14 +20,14 @@ from av.stream import Disposition
 from fakes import fake_network  # noqa: F401
 from media import Sound, make
 
-from vqcodec import inputs
 from vqcodec.cli import main
-from vqcodec.encoder import encode
+from vqcodec.container.tracks import KINDS, Track, TrackPacket
 from vqcodec.errors import InputError
-from vqcodec.inputs import SAMPLE_FORMATS, open_sample
+from vqcodec.media import inputs
+from vqcodec.media.inputs import SAMPLE_FORMATS, open_sample
+from vqcodec.media.track_muxer import TrackMuxer
 from vqcodec.options import EncodeOptions, TrackChoice
-from vqcodec.remux import TrackMuxer
-from vqcodec.tracks import KINDS, Track, TrackPacket
+from vqcodec.pipeline.encode import encode
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 

@@ -16,11 +16,11 @@ from clips import header, picture, write
 from fakes import fake_network  # noqa: F401
 from media import make
 
-from vqcodec import siting
 from vqcodec.cli import main
 from vqcodec.colour import LOCATIONS
-from vqcodec.scan import ContainerReader
-from vqcodec.video import VideoSource
+from vqcodec.container.reader import ContainerReader
+from vqcodec.media import chroma_siting
+from vqcodec.media.source import VideoSource
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 NAMES = ["left", "center", "topleft", "top"]
@@ -80,7 +80,7 @@ def test_what_is_not_told_is_not_made_up(tmp_path: Path) -> None:
     with VideoSource(tmp_path / "b.mkv") as back:
         assert back.chroma_location == 0
     # raw pictures have no place in Matroska for it, and names no place at all
-    assert siting.of_y4m(b"YUV4MPEG2 W2 H2 C420p10\nFRAME\n") == siting.of_y4m(b"YUV4MPEG2 W2 H2\n") == siting.of_y4m(b"") == 0
+    assert chroma_siting.of_y4m(b"YUV4MPEG2 W2 H2 C420p10\nFRAME\n") == chroma_siting.of_y4m(b"YUV4MPEG2 W2 H2\n") == chroma_siting.of_y4m(b"") == 0
     write(tmp_path / "a.y4m", header(16, 16, chroma_location=77), [picture(16, 16)])
     assert b" C420jpeg\n" in (tmp_path / "a.y4m").read_bytes()
     write(tmp_path / "c.mkv", header(16, 16, chroma_location=77), [picture(16, 16)])
@@ -89,8 +89,8 @@ def test_what_is_not_told_is_not_made_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fmt, location", [("yuv444p", "center"), ("rgb24", "center"), ("yuv422p", "left"), ("gray", "unknown"), ("nv12", "topleft")])
 def test_conversions_say_where_they_put_chroma(fmt: str, location: str) -> None:
     told = LOCATIONS["topleft"]
-    assert siting.after_conversion(told, av.VideoFormat(fmt, 16, 16)) == LOCATIONS[location]
-    assert siting.after_conversion(0, av.VideoFormat(fmt, 16, 16)) == (LOCATIONS["center"] if location == "center" else 0)
+    assert chroma_siting.after_conversion(told, av.VideoFormat(fmt, 16, 16)) == LOCATIONS[location]
+    assert chroma_siting.after_conversion(0, av.VideoFormat(fmt, 16, 16)) == (LOCATIONS["center"] if location == "center" else 0)
 
 
 @pytest.mark.parametrize("fmt, column", [("yuv444p", 0.5), ("yuv422p", 0)])

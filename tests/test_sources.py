@@ -17,12 +17,12 @@ from media import FILES, Sound, listing, make, make_named
 from PIL import Image
 
 from vqcodec.cli import main
-from vqcodec.decoder import decode
-from vqcodec.encoder import encode
 from vqcodec.errors import InputError, VqvError
+from vqcodec.media.integrity import _Bytes, broken_at
+from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions
-from vqcodec.structure import _Bytes, broken_at
-from vqcodec.video import VideoSource
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 

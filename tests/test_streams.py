@@ -13,10 +13,12 @@ import pytest
 from clips import header, picture, write
 from clock import PATIENCE
 
-from vqcodec import container, pipes, weights
 from vqcodec.cli import _failed
+from vqcodec.codec import weights
+from vqcodec.container import packets, writer
 from vqcodec.errors import InputError, OutputError, WeightsError
-from vqcodec.memory import ran_out
+from vqcodec.system import stdio
+from vqcodec.system.memory import ran_out
 
 ROOT = Path(__file__).parents[1]
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]
@@ -34,8 +36,8 @@ def shell(command: str, folder: Path, **more: str) -> subprocess.CompletedProces
 @pytest.fixture
 def coded(tmp_path: Path) -> Path:
     f = io.BytesIO()
-    w = container.ContainerWriter(f, header(8, 8))
-    w.gop(container.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
+    w = writer.ContainerWriter(f, header(8, 8))
+    w.gop(packets.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
     path = tmp_path / "a.vqv"
     path.write_bytes(f.getvalue())
@@ -98,11 +100,11 @@ class _Full(io.BytesIO):
 
 
 def test_a_full_folder_of_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipes.tempfile, "NamedTemporaryFile", lambda **_: _Full())
+    monkeypatch.setattr(stdio.tempfile, "NamedTemporaryFile", lambda **_: _Full())
     stdin = types.SimpleNamespace(buffer=io.BytesIO(b"x" * 100), closed=False, isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pipes.ExitStack() as stack, pytest.raises(OutputError, match="TMPDIR"):
-        pipes.source_path(stack, "-")
+    with stdio.ExitStack() as stack, pytest.raises(OutputError, match="TMPDIR"):
+        stdio.source_path(stack, "-")
 
 
 def test_a_full_disk_for_temporary_files_is_told_once() -> None:
@@ -118,10 +120,10 @@ def test_a_full_disk_for_temporary_files_is_told_once() -> None:
             return open("/dev/full", "wb", buffering=buffering)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipes, "tempfile", Tempfile)
+        patch.setattr(stdio, "tempfile", Tempfile)
         with pytest.raises(OutputError, match="temporary file: No space left"):
-            with pipes.ExitStack() as stack:
-                pipes._spool(stack, "-", io.BytesIO(b"x" * 100))
+            with stdio.ExitStack() as stack:
+                stdio._spool(stack, "-", io.BytesIO(b"x" * 100))
     assert asked == {"buffering": 0}
 
 
@@ -130,8 +132,8 @@ def test_reading_that_fails_is_not_the_temporary_file(tmp_path: Path) -> None:
         def read(self, n: int | None = -1) -> bytes:
             raise OSError(5, "Input/output error")
 
-    with pipes.ExitStack() as stack, pytest.raises(InputError, match="^x: cannot be read: Input"):
-        pipes._spool(stack, "x", Broken())
+    with stdio.ExitStack() as stack, pytest.raises(InputError, match="^x: cannot be read: Input"):
+        stdio._spool(stack, "x", Broken())
 
 
 @pytest.mark.parametrize("number", [5, 28, 32])

@@ -22,11 +22,11 @@ from clock import PATIENCE
 
 import vqcodec
 from vqcodec import compiled
+from vqcodec.codec.nets.shape import NetShape
 from vqcodec.errors import UsageError, WeightsError
-from vqcodec.nets.shape import NetShape
+from vqcodec.media.side_data import side_data
 from vqcodec.options import DecodeOptions, EncodeOptions
-from vqcodec.side_data import side_data
-from vqcodec.surroundings import undisturbed
+from vqcodec.system.surroundings import undisturbed
 
 torch = pytest.importorskip("torch")
 ROOT = Path(__file__).parents[1]
@@ -172,8 +172,8 @@ def run_installed(folder: Path, code: str, *args: str, **more: str) -> Any:
 _KERNEL = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1] or None
-from vqcodec import compiled, kernels
-from vqcodec.motion import predict
+from vqcodec import compiled; from vqcodec.system import kernels
+from vqcodec.codec import motion_compensation as predict
 made = [v for v in vars(predict).values() if hasattr(v, "stats")]
 print(len(made) > 0, {bool(k.stats.cache_path) for k in made})
 kernels.watch()
@@ -256,7 +256,7 @@ def test_side_data_without_a_name(number: int) -> None:
 def test_a_photo_with_exif(tmp_path: Path) -> None:
     """Kind 31 comes with the pictures of every phone."""
     image = pytest.importorskip("PIL.Image")
-    from vqcodec.video import VideoSource
+    from vqcodec.media.source import VideoSource
 
     exif = image.Exif()
     exif[0x010F] = "maker"
@@ -281,7 +281,7 @@ def test_devices_that_do_not_exist(device: str) -> None:
 
 
 def test_a_device_that_is_not_there() -> None:
-    from vqcodec.nets.exact import choose_backend
+    from vqcodec.codec.nets.integer import choose_backend
 
     if torch.cuda.device_count() < 99:
         with pytest.raises(UsageError, match="cuda:99"):
@@ -310,7 +310,7 @@ def test_sizes_are_part_of_the_check(name: str, tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.numpy import save_file
 
-    from vqcodec.weights import load_codec
+    from vqcodec.codec.weights import load_codec
 
     with safe_open(WEIGHTS, "np") as file:
         meta = file.metadata()
@@ -327,7 +327,7 @@ def test_sizes_are_part_of_the_check(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "F8_E5M2", "BOOL", "F64", "U64"])
 def test_tensors_of_all_types(kind: str, tmp_path: Path) -> None:
-    from vqcodec.weights import load_codec
+    from vqcodec.codec.weights import load_codec
 
     size = {"BF16": 2, "F64": 8, "U64": 8}.get(kind, 1)
     head = json.loads((raw := WEIGHTS.read_bytes())[8 : 8 + int.from_bytes(raw[:8], "little")])

@@ -20,21 +20,22 @@ from clips import header, moving, picture, write
 from media import make_named
 from test_resume import Killed
 
-from vqcodec import journal
 from vqcodec.cli import main
-from vqcodec.decoder import verify
-from vqcodec.encoder import EncodeReport, encode
+from vqcodec.codec.gop_structure import LEVELS
+from vqcodec.container.reader import ContainerReader
+from vqcodec.encoding.gop_encoder import OFFSETS, targets
+from vqcodec.encoding.rate_distortion import key_quality
+from vqcodec.encoding.target import Target
+from vqcodec.encoding.target_search import BAND, GRID, PROBE_SHARE, Measure, Outcome, Round, from_start, search
 from vqcodec.errors import UsageError
-from vqcodec.gop import LEVELS, OFFSETS, targets
-from vqcodec.interrupt import Interrupt
 from vqcodec.metrics import psnr_yuv
 from vqcodec.options import EncodeOptions, Time, parse_amount
 from vqcodec.picture import Picture
-from vqcodec.progress import ProgressEvent
-from vqcodec.rate import key_quality
-from vqcodec.scan import ContainerReader
-from vqcodec.search import BAND, GRID, PROBE_SHARE, Measure, Outcome, Round, from_start, search
-from vqcodec.target import Target
+from vqcodec.pipeline import journal
+from vqcodec.pipeline.encode import EncodeReport, encode
+from vqcodec.reading.verify import verify
+from vqcodec.system.interrupt import Interrupt
+from vqcodec.system.progress import ProgressEvent
 
 W, H, GOP, FRAMES = 32, 24, 20, 150
 
@@ -174,9 +175,9 @@ def parse_body(body: bytes, frames: int) -> tuple[list[int], list[bytes]]:
 @pytest.fixture
 def sized(monkeypatch: pytest.MonkeyPatch) -> type[Sized]:
     fakes.install(monkeypatch)
-    gop = sys.modules["vqcodec.gop"]
-    monkeypatch.setattr(gop, "GopEncoder", Sized)
-    monkeypatch.setattr(gop, "parse_body", parse_body, raising=False)
+    monkeypatch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Sized)
+    body = sys.modules["vqcodec.codec.gop_body"]
+    monkeypatch.setattr(body, "parse_body", parse_body, raising=False)
     return Sized
 
 

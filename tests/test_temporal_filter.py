@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from clips import moving
 
-from vqcodec.frame import Planes, pad
-from vqcodec.gop import GopEncoder, checksum_update, decode_gop
+from vqcodec.codec.frame_decoder import Planes, pad
+from vqcodec.codec.gop_body import checksum_update
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.encoding.gop_encoder import GopEncoder
+from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.encoding.temporal_filter import REACH, filtered
 from vqcodec.picture import Picture
-from vqcodec.rate import RateParameters
-from vqcodec.temporal_filter import REACH, filtered
 
 QUALITY, STRENGTH = 40, RateParameters().filter_strength
 

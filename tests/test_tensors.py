@@ -9,7 +9,7 @@ from clips import header, picture
 
 from vqcodec.errors import UsageError
 from vqcodec.picture import Picture
-from vqcodec.tensors import ToRgb, ToTensors, planes
+from vqcodec.reading.tensors import ToRgb, ToTensors, planes
 
 CPU = torch.device("cpu")
 KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}

@@ -11,13 +11,13 @@ import pytest
 from clips import header, moving, picture, write
 
 import vqcodec
-from vqcodec import quantizer
-from vqcodec.container import GopPayload
-from vqcodec.frame import FrameCoder, hyper_tables
-from vqcodec.gop_access import FrameCache, GopAccess
-from vqcodec.nets.synthesis import Synthesis
+from vqcodec.codec import latent_syntax
+from vqcodec.codec.frame_decoder import FrameCoder, hyper_tables
+from vqcodec.codec.nets.synthesis import Synthesis
+from vqcodec.codec.tokens import frame_tokens
+from vqcodec.container.packets import GopPayload
 from vqcodec.picture import Picture
-from vqcodec.tokens import frame_tokens
+from vqcodec.reading.gop_cache import FrameCache, GopAccess
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 W, H, FRAMES = 80, 48, 22
@@ -82,14 +82,14 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
 def test_indices_are_those_of_the_latents(video: Any, tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The vectors that the indices name, with the values of escapes, are the latents less their means that the synthesis was given."""
     residuals: dict[int, np.ndarray] = {}
-    real = quantizer.decode_step
+    real = latent_syntax.decode_step
     runs: list[tuple[Any, np.ndarray, np.ndarray]] = []
 
     def decode_step(st: Any, data: Any, mean: np.ndarray, cls: Any, direct: Any, step: int, *rest: Any) -> None:
         real(st, data, mean, cls, direct, step, *rest)
         runs.append((rest[7], mean.copy(), rest[6]))  # symbols, mean, latent
 
-    monkeypatch.setattr(quantizer, "decode_step", decode_step)
+    monkeypatch.setattr(latent_syntax, "decode_step", decode_step)
     real_tokens = frame_tokens
 
     def keep(run: Any, first: int, seconds: float) -> Any:
@@ -98,12 +98,12 @@ def test_indices_are_those_of_the_latents(video: Any, tiny_codec: Any, monkeypat
         groups = t.classes.shape[2]
         active = np.zeros((len(steps), Y, X, groups), bool)
         for k, i, j, g in np.ndindex(active.shape):
-            active[k, i, j, g] = quantizer.active(run.direct, i, j, g, groups, k, len(steps))
+            active[k, i, j, g] = latent_syntax.active(run.direct, i, j, g, groups, k, len(steps))
         mean = np.select(list(np.repeat(active, 4, 3)), [mean for mean, _ in steps], 0)
         residuals[t.frame] = np.where(np.repeat(active.any(0), 4, 2), steps[-1][1] - mean, 0)
         return t
 
-    monkeypatch.setattr("vqcodec.random_access.frame_tokens", keep)
+    monkeypatch.setattr("vqcodec.reading.random_access.frame_tokens", keep)
     some = 0
     for t in [*video.tokens(0, 1), *video.tokens(15, 18)]:
         books = (tiny_codec.intra if t.kind == "I" else tiny_codec.inter).books
@@ -183,8 +183,8 @@ def test_arrays_belong_to_the_caller(video: Any) -> None:
 
 def test_a_gop_alone(tiny_codec: Any) -> None:
     """GopAccess knows its mini-GOPs, and tells damage."""
+    from vqcodec.encoding.gop_encoder import GopEncoder
     from vqcodec.errors import DamageError
-    from vqcodec.gop import GopEncoder
 
     e = GopEncoder(tiny_codec, W, H, 30)
     e.add(scene()[:1])

@@ -18,17 +18,21 @@ from clips import header
 from fakes import fake_network  # noqa: F401
 from media import CHAPTERS, FILES, Sound, listing, make, make_named
 
-from vqcodec import container, tracks
-from vqcodec.bits import Writer
 from vqcodec.cli import main
-from vqcodec.decoder import decode, verify
-from vqcodec.encoder import encode
+from vqcodec.container import description, writer
+from vqcodec.container import packets as packets_module
+from vqcodec.container import tracks as tracks_module
+from vqcodec.container.description import Chapter, Description, Mastering, clip_chapters
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.tracks import StoredTracks, Track, TrackPacket, TrackWriter, get_packets, put_packet
 from vqcodec.errors import DamageError, UsageError, VqvError
-from vqcodec.inspection import as_text, describe
+from vqcodec.fields import Writer
+from vqcodec.media.track_muxer import TrackMuxer
 from vqcodec.options import DecodeOptions, EncodeOptions, TrackChoice
-from vqcodec.remux import TrackMuxer
-from vqcodec.scan import ContainerReader
-from vqcodec.tracks import Chapter, Description, Mastering, StoredTracks, Track, TrackPacket, TrackWriter, clip_chapters, get_packets, put_packet
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
+from vqcodec.reading.info import as_text, describe
+from vqcodec.reading.verify import verify
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 
@@ -132,9 +136,9 @@ def test_claimed_counts_are_refused_before_memory_is_taken(count: int) -> None:
     with pytest.raises(DamageError, match="above"):
         Description.from_bytes(w.getvalue() + bytes(100))
     with pytest.raises(DamageError, match="limit"):
-        Description.from_bytes(bytes(tracks.MAX_DESCRIPTION + 1))
+        Description.from_bytes(bytes(description.MAX_DESCRIPTION + 1))
     with pytest.raises(DamageError, match="limit"):
-        Track.from_bytes(Track(0, "audio", "x", Fraction(1), sample=bytes(tracks.MAX_DESCRIPTION)).to_bytes())
+        Track.from_bytes(Track(0, "audio", "x", Fraction(1), sample=bytes(description.MAX_DESCRIPTION)).to_bytes())
 
 
 def test_metadata_over_the_limit_is_left_out_with_a_note() -> None:
@@ -290,27 +294,27 @@ def test_tracks_stand_beside_their_pictures(tmp_path: Path) -> None:
     assert reader.complete and not reader.damaged and len(reader.gops) == 6
     base = StoredTracks(reader).tracks[0].time_base
     for i, extra in enumerate(reader.extras):
-        if extra.type == tracks.PACKETS and extra.first_frame:
+        if extra.type == tracks_module.PACKETS and extra.first_frame:
             for p in get_packets(reader.read_extra(i)):
                 assert p.pts is not None
                 assert extra.first_frame <= p.pts * base * 25 + Fraction(1, 20)
                 assert p.pts * base * 25 < extra.first_frame + 10 or extra.first_frame >= 50
-    assert sum(e.type == tracks.PACKETS for e in reader.extras) in (6, 7)  # with what lies behind the last picture
+    assert sum(e.type == tracks_module.PACKETS for e in reader.extras) in (6, 7)  # with what lies behind the last picture
 
 
 def test_long_chunks_are_divided() -> None:
     f = io.BytesIO()
-    w = container.ContainerWriter(f, header(8, 8))
+    w = writer.ContainerWriter(f, header(8, 8))
     out = TrackWriter(w)
     out.add(Track(0, "audio", "pcm_s16le", Fraction(1, 1000)))
     packets = [TrackPacket(0, i, i, 1, True, False, (), bytes([i]) * 200_000) for i in range(20)]
     for p in packets:
         out.packet(p)
     out.flush()
-    w.gop(container.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
+    w.gop(packets_module.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
     reader = ContainerReader(f)
-    assert sum(e.type == tracks.PACKETS for e in reader.extras) == 4 and reader.complete and not reader.damaged
+    assert sum(e.type == tracks_module.PACKETS for e in reader.extras) == 4 and reader.complete and not reader.damaged
     assert list(StoredTracks(reader).packets()) == packets
 
 
@@ -319,7 +323,7 @@ def _pictures(path: Path) -> list[bytes]:
         return [f.to_ndarray().tobytes() for f in c.decode(video=0)]
 
 
-@pytest.mark.parametrize("kind", [tracks.DESCRIPTION, tracks.TRACK, tracks.PACKETS])
+@pytest.mark.parametrize("kind", [tracks_module.DESCRIPTION, tracks_module.TRACK, tracks_module.PACKETS])
 @pytest.mark.parametrize("index", [True, False])
 def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: bool) -> None:
     source = make_named(tmp_path, "two_audio.mkv")
@@ -333,9 +337,9 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
     assert not report.ok and report.concealed == 0 and report.damage
     assert _pictures(tmp_path / "b.mkv") == _pictures(tmp_path / "a.mkv")
     want, got = listing(tmp_path / "a.mkv"), listing(tmp_path / "b.mkv")
-    if kind == tracks.TRACK:
+    if kind == tracks_module.TRACK:
         assert got["tracks"] == want["tracks"][1:]
-    elif kind == tracks.DESCRIPTION:
+    elif kind == tracks_module.DESCRIPTION:
         assert got["tracks"] == want["tracks"]
     else:
         assert sum(t["count"] for t in got["tracks"]) < sum(t["count"] for t in want["tracks"]) and len(got["tracks"]) == 2
@@ -348,7 +352,7 @@ def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv", "--vcodec", "ffv1")
     reader = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     f = io.BytesIO()
-    w = container.ContainerWriter(f, reader.header)
+    w = writer.ContainerWriter(f, reader.header)
     for i in range(len(reader.gops)):
         w.gop(reader.read_gop(i))
     w.finish()
@@ -387,7 +391,7 @@ def test_hostile_times_of_packets(tmp_path: Path, capsys: pytest.CaptureFixture[
     old = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     for times in ([(5, 5), (3, 3), (None, None), (None, 2), (9, 1)], [(-(1 << 40), 0), (1 << 40, 1 << 40), (0, 0)]):
         f = io.BytesIO()
-        w = container.ContainerWriter(f, old.header)
+        w = writer.ContainerWriter(f, old.header)
         out = TrackWriter(w)
         out.add(StoredTracks(old).tracks[0])
         for dts, pts in times:
@@ -467,7 +471,7 @@ def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
 
 
 def test_hdr_values_of_nonsense_are_not_written(tmp_path: Path) -> None:
-    from vqcodec.sink import hdr_options
+    from vqcodec.media.output_formats import hdr_options
 
     assert hdr_options("libx264", Description(mastering=Mastering(((1, 0),) * 10, True, True))) == {}
     assert hdr_options("libx264", Description(light=(7, 3))) == {"x264-params": "cll=7,3"}
@@ -475,9 +479,9 @@ def test_hdr_values_of_nonsense_are_not_written(tmp_path: Path) -> None:
 
 def test_a_disposition_that_ffmpeg_cannot_hold_is_refused() -> None:
     """Found by the fuzzer: it passed the reader, and making the output ended in an OverflowError."""
-    largest = tracks.Track(0, "audio", "flac", Fraction(1, 48000), tracks.MAX_DISPOSITION, {}, "matroska", b"sample")
-    assert tracks.Track.from_bytes(largest.to_bytes()).disposition == (1 << 31) - 1
+    largest = tracks_module.Track(0, "audio", "flac", Fraction(1, 48000), description.MAX_DISPOSITION, {}, "matroska", b"sample")
+    assert tracks_module.Track.from_bytes(largest.to_bytes()).disposition == (1 << 31) - 1
     with pytest.raises(DamageError):
-        tracks.Track.from_bytes(replace(largest, disposition=1 << 31).to_bytes())
+        tracks_module.Track.from_bytes(replace(largest, disposition=1 << 31).to_bytes())
     with pytest.raises(DamageError):
-        tracks.Description.from_bytes(tracks.Description(disposition=1 << 31).to_bytes())
+        description.Description.from_bytes(description.Description(disposition=1 << 31).to_bytes())

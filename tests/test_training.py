@@ -12,26 +12,28 @@ import torch
 from clips import header, moving, write
 from conftest import SIZES, crops
 
-from vqcodec import quantizer
 from vqcodec.cli import main
-from vqcodec.decoder import decode, verify
-from vqcodec.encoder import encode
+from vqcodec.codec import codebooks as codebooks_module
+from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
+from vqcodec.codec.weights import load_codec
+from vqcodec.encoding import latent_search
+from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.nets.layers import Act, anchor_weights
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.errors import InputError, UsageError
-from vqcodec.frame import pad
-from vqcodec.frame_encoder import FrameEncoder
-from vqcodec.nets.layers import Act, anchor_weights
-from vqcodec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.picture import Picture
-from vqcodec.rate import RateParameters
-from vqcodec.training import check, chunks, codebooks, pairs, refit, synthetic
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
+from vqcodec.reading.verify import verify
+from vqcodec.training import check, chunks, codebooks, pairs, refit_codebooks, synthetic
 from vqcodec.training.data import Crops, pack, read_clip, unpack
-from vqcodec.training.encodes import encode_stretches
 from vqcodec.training.loop import Run, RunOptions
 from vqcodec.training.model import FrameModel, step_masks
-from vqcodec.training.stages import Config, Recipe
-from vqcodec.training.start import transform_start
-from vqcodec.weights import load_codec
+from vqcodec.training.real_encodes import encode_stretches
+from vqcodec.training.recipe import Config, Recipe
+from vqcodec.training.transform_start import transform_start
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STAGE = '[[stage]]\nkind = "intra"\n'
@@ -280,8 +282,8 @@ def test_old_calibration_clipped_sixteen_bits() -> None:
 
 
 def test_ranges_of_quality_without_samples_borrow_from_the_nearest(tiny_models: dict[str, Any]) -> None:
-    from vqcodec.nets.exact import choose_backend
-    from vqcodec.nets.prior import Prior
+    from vqcodec.codec.nets.integer import choose_backend
+    from vqcodec.codec.nets.prior import Prior
     from vqcodec.training.export import exact_tensors
 
     class Fixed(Crops):
@@ -313,15 +315,15 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(tmp_path: Path, ti
     weights, path = tmp_path / "w.safetensors", clip(tmp_path)
     weights.write_bytes(tiny_weights.read_bytes())
     old = load_codec(weights, "cpu", 1)
-    heard = refit.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result()[0]
-    ident = refit.refit(weights, [path], read_clip(path), 2, seed=1, log=lambda text: None)
+    heard = refit_codebooks.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result()[0]
+    ident = refit_codebooks.refit(weights, [path], read_clip(path), 2, seed=1, log=lambda text: None)
     new = load_codec(weights, "cpu", 1)
     assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
 
-    def cost(books: quantizer.Codebooks, c: int) -> float:
+    def cost(books: codebooks_module.Codebooks, c: int) -> float:
         """Squared steps a vector, and its bits at what they are worth: what the quantiser minimises."""
         k, dim = int(books.sizes[c]) - (books.dims[c] < 4), int(books.dims[c])
-        bits = quantizer.Tables(books).costs()[c, :k]
+        bits = codebooks_module.Tables(books).costs()[c, :k]
         e = np.square(heard[c].reshape(-1, 1, dim) - books.words[c, :k, :dim] / 16).sum(-1)
         return float((e + lam * bits).min(1).mean())
 
@@ -335,7 +337,7 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(tmp_path: Path, ti
 def test_what_was_hardly_met_keeps_its_codebooks(tiny_codec: Any) -> None:
     """Refitting gave the hyper-latent of qualities that no encode had come to the tables of others: 15 % more of its bits."""
     old, rng = tiny_codec.intra.books, np.random.default_rng(0)
-    heard = refit.Residuals(tiny_codec.intra.shape.hyper)
+    heard = refit_codebooks.Residuals(tiny_codec.intra.shape.hyper)
     heard.add(np.full(9000, 20), rng.normal(size=(9000, 4)).astype(np.float32))
     heard.add(np.full(50, 21), rng.normal(size=(50, 4)).astype(np.float32))
     heard.add_hyper(40, rng.normal(size=(2000, tiny_codec.intra.shape.hyper)).astype(np.float32))
@@ -365,8 +367,8 @@ def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, mo
     """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes too."""
     codec = load_codec(tiny_weights, "cpu", 1)
     means: list[np.ndarray] = []
-    search = quantizer.search_step
-    monkeypatch.setattr(quantizer, "search_step", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
+    search = latent_search.search_step
+    monkeypatch.setattr(latent_search, "search_step", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
     coder = FrameEncoder(codec, 128, 64)
     y, c = read_clip(clip(tmp_path, 1))[0]
     motion = coder._motion(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [], np.ones((4, 8), np.float32))
@@ -377,7 +379,7 @@ def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, mo
     blocks[1, 2] = 1
     n = coder._quantise(motion, latent, z, 40, blocks)
     assert (n.symbols > 1 << 19).any()
-    cls, r = refit.residuals(latent, n, blocks, motion.tables.books)
+    cls, r = refit_codebooks.residuals(latent, n, blocks, motion.tables.books)
     masks = [m[0].numpy() > 0 for m in step_masks(*latent.shape, len(means))]
     want = (latent - np.select(masks, means) / 16)[blocks == 0].reshape(-1, 4)
     assert len(cls) == len(r) == (blocks == 0).sum() * latent.shape[2] // 4

@@ -9,10 +9,10 @@ import pytest
 from clips import header, picture, same, write
 
 from vqcodec.errors import InputError, LimitError, OutputError, UsageError
+from vqcodec.media.output_formats import choose_codec
+from vqcodec.media.source import VideoSink, VideoSource
 from vqcodec.options import Limits, Time
 from vqcodec.picture import Picture
-from vqcodec.sink import choose_codec
-from vqcodec.video import VideoSink, VideoSource
 
 VFR = [0, 40, 80, 95, 200, 201, 260, 1000]
 

@@ -105,7 +105,7 @@ def test_kinds_by_name(rich: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("fake_network")
 def test_a_pipe_closed_at_any_place(rich: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Among the packets of sound it was said to be an output that cannot be written."""
-    from vqcodec.pipes import Stdout
+    from vqcodec.system.stdio import Stdout
 
     vqcodec.encode(rich, tmp_path / "a.vqv")
     left = 0

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from vqcodec import gop, weights
+from vqcodec.codec import gop_decoder, weights
+from vqcodec.codec.nets.shape import NetShape
+from vqcodec.codec.weights import default_path, load_codec, model_id, read_metadata, read_model_id
+from vqcodec.encoding import gop_encoder
 from vqcodec.errors import WeightsError
-from vqcodec.nets.shape import NetShape
-from vqcodec.weights import default_path, load_codec, model_id, read_metadata, read_model_id
 
 
 def shapes(path: Path) -> dict[str, NetShape]:
@@ -184,8 +185,8 @@ def test_stand_ins_take_what_the_real_functions_take() -> None:
         (weights.load_codec, fakes.load_codec),
         (weights.read_model_id, fakes.read_model_id),
         (weights.read_metadata, fakes.read_metadata),
-        (gop.GopEncoder.__init__, fakes.GopEncoder.__init__),
-        (gop.decode_gop, fakes.decode_gop),
+        (gop_encoder.GopEncoder.__init__, fakes.GopEncoder.__init__),
+        (gop_decoder.decode_gop, fakes.decode_gop),
     ):
         names = [list(inspect.signature(f).parameters) for f in (real, own)]
         assert names[0] == names[1], real

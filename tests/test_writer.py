@@ -16,8 +16,8 @@ from fakes import fake_network  # noqa: F401
 
 import vqcodec
 from vqcodec.errors import OutputError, UsageError
+from vqcodec.media.source import VideoSource
 from vqcodec.picture import Picture
-from vqcodec.video import VideoSource
 
 fake = pytest.mark.usefixtures("fake_network")
 W, H, N = 50, 38, 21

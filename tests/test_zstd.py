@@ -18,15 +18,18 @@ from fakes import fake_network  # noqa: F401
 from media import Sound, make
 
 import vqcodec
-from vqcodec import container, joining, tracks
 from vqcodec.cli import main
-from vqcodec.container import COMPRESSED, ContainerWriter, GopPayload
-from vqcodec.encoder import encode
+from vqcodec.container import packets as packets_module
+from vqcodec.container import tracks as tracks_module
+from vqcodec.container.packets import COMPRESSED, GopPayload
+from vqcodec.container.reader import ContainerReader
+from vqcodec.container.tracks import COLLECTED, PACKETS, TRACK, StoredTracks, Track, TrackPacket, TrackWriter
+from vqcodec.container.writer import ContainerWriter
+from vqcodec.container.zstd import compress, decompress
 from vqcodec.errors import DamageError, LimitError
 from vqcodec.options import EncodeOptions, Limits
-from vqcodec.scan import ContainerReader
-from vqcodec.tracks import COLLECTED, PACKETS, TRACK, StoredTracks, Track, TrackPacket, TrackWriter
-from vqcodec.zstd import compress, decompress
+from vqcodec.pipeline import join
+from vqcodec.pipeline.encode import encode
 
 TEXT = b"".join(b"%d: the quick brown fox jumps over the lazy dog\n" % i for i in range(100))
 SUBTITLE = Track(0, "subtitle", "subrip", Fraction(1, 1000))
@@ -174,7 +177,7 @@ def test_bombs_are_over_a_limit(tmp_path: Path) -> None:
     stored = StoredTracks(opened(crowd, Limits(memory=250 << 20)))
     assert len(stored.damage) == 98 and len(stored.tracks) == 1
     assert sum("when decompressed" in text for text in stored.damage) == 98
-    huge = written((TRACK | COMPRESSED, saying(container.MAX_PAYLOAD + 1)))
+    huge = written((TRACK | COMPRESSED, saying(packets_module.MAX_PAYLOAD + 1)))
     assert "over the limit of 67108864" in StoredTracks(opened(huge)).damage[0]
     (tmp_path / "a.vqv").write_bytes(huge)
     assert main(["verify", "--fast", str(tmp_path / "a.vqv")]) == 4
@@ -185,7 +188,7 @@ def test_compressed_packets_have_a_limit_together(monkeypatch: pytest.MonkeyPatc
     packets = [text(i) for i in range(100)]
     whole = file_of(*packets, gops=1, seconds=200)
     size = sum(len(opened(whole).read_extra(i)) for i, e in collected(whole))
-    monkeypatch.setattr(tracks, "MAX_DECOMPRESSED", size // 2)
+    monkeypatch.setattr(tracks_module, "MAX_DECOMPRESSED", size // 2)
     stored = StoredTracks(opened(whole))
     got = list(stored.packets())
     assert 0 < len(got) < 100 and got == [p for p in packets if p in got]
@@ -198,7 +201,7 @@ def test_compressed_packets_have_a_limit_together(monkeypatch: pytest.MonkeyPatc
     assert list(stored.packets()) == packets and not stored.damage
 
 
-def collected(data: bytes) -> list[tuple[int, container.Extra]]:
+def collected(data: bytes) -> list[tuple[int, packets_module.Extra]]:
     return [(i, e) for i, e in enumerate(opened(data).extras) if e.type == COLLECTED]
 
 
@@ -226,7 +229,7 @@ def test_how_long_texts_are_collected() -> None:
     assert first.first_frame == 2 * 15 and last.first_frame == 2 * 115
     big = file_of(*(text(i / 10, bytes([i]) * 10_000) for i in range(20)), gops=1)
     sizes = [len(opened(big).read_extra(i)) for i, _ in collected(big)]
-    assert len(sizes) == 10 and max(sizes) <= tracks.COLLECTED_CHUNK
+    assert len(sizes) == 10 and max(sizes) <= tracks_module.COLLECTED_CHUNK
     assert len(collected(file_of(*(text(i) for i in range(100)), gops=50))) == 4
 
 
@@ -300,13 +303,13 @@ def test_join_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("a.vqv", "b.vqv"):
         (tmp_path / name).write_bytes(data)
     parts = [str(tmp_path / name) for name in ("a.vqv", "b.vqv")]
-    monkeypatch.setattr(joining, "MAX_DECOMPRESSED", size)
+    monkeypatch.setattr(join, "MAX_DECOMPRESSED", size)
     vqcodec.join(parts, tmp_path / "both.vqv")
     both = (tmp_path / "both.vqv").read_bytes()
     assert {e.compressed for _, e in collected(both)} == {True}
     stored = StoredTracks(opened(both))
     assert len(list(stored.packets())) == 200 and not stored.damage
-    monkeypatch.setattr(joining, "MAX_DECOMPRESSED", size - 1)
+    monkeypatch.setattr(join, "MAX_DECOMPRESSED", size - 1)
     with pytest.raises(LimitError, match="when decompressed"):
         vqcodec.join(parts, tmp_path / "more.vqv")
     assert not (tmp_path / "more.vqv").exists()

@@ -20,13 +20,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec import frame_encoder, gop, rate, weights
 from vqcodec.bench.anchors import parse_anchor
-from vqcodec.bench.bd import bd_rate
+from vqcodec.bench.bd_rate import bd_rate
 from vqcodec.bench.clips import make_reference
 from vqcodec.bench.options import BenchOptions
 from vqcodec.bench.run import ClipRun, curve
 from vqcodec.bench.store import Store, default_folder
+from vqcodec.codec import gop_structure, weights
+from vqcodec.encoding import frame_encoder, gop_encoder, rate_distortion
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
@@ -37,10 +38,10 @@ def encode(codec: object, pictures: list[Picture], crf: float, verbose: bool) ->
     """bpp and mean PSNR of one GOP, as the benchmark measures them."""
     h, w = pictures[0].y.shape
     n, start = len(pictures), time.time()
-    e = gop.GopEncoder(codec, w, h, crf)
+    e = gop_encoder.GopEncoder(codec, w, h, crf)
     e.add(pictures[:1])
-    for i in range(1, n, gop.MINI_GOP):
-        e.add(pictures[i : i + gop.MINI_GOP])
+    for i in range(1, n, gop_structure.MINI_GOP):
+        e.add(pictures[i : i + gop_structure.MINI_GOP])
     r = e.finish()
     psnr = [(6 * s["psnr"][0] + s["psnr"][1] + s["psnr"][2]) / 8 for s in r.stats]
     out = {"bpp": (len(r.body) * 8 + CONTAINER_BITS) / n / h / w, "psnr": float(np.mean(psnr))}
@@ -67,9 +68,9 @@ def main() -> None:
     a = ap.parse_args()
     torch.set_num_threads(1)
     if a.offsets:
-        gop.OFFSETS = tuple(int(x) for x in a.offsets.split(","))
+        gop_encoder.OFFSETS = tuple(int(x) for x in a.offsets.split(","))
     values: dict[str, Any] = {k: float(v) for k, v in (x.split("=") for x in a.set.split(",") if x)}
-    chosen = rate.RateParameters(**values)
+    chosen = rate_distortion.RateParameters(**values)
     frame_encoder.RateParameters = lambda: chosen  # type: ignore[misc,assignment]
     codec = weights.load_codec(a.weights)
     store, anchors = Store(a.cache), [parse_anchor("x264"), parse_anchor("x265")]

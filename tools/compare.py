@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from demo import ROOT, compare, labelled, run
 
-from vqcodec.progress import size
+from vqcodec.system.progress import size
 
 STEP = 1 / 16  # of x264's crf
 

@@ -13,9 +13,9 @@ import av
 import cv2
 import numpy as np
 
+from vqcodec.media.source import VideoSource
 from vqcodec.metrics import psnr_yuv
-from vqcodec.progress import size
-from vqcodec.video import VideoSource
+from vqcodec.system.progress import size
 
 ROOT = Path(__file__).resolve().parents[1]
 CROP = (400, 300)  # width and height of each half of the picture, at most

@@ -26,14 +26,14 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from vqcodec.nets.layers import Tiles  # noqa: E402
-from vqcodec.nets.shape import INTER, INTRA, LARGE_INTRA, LARGE_KEY, NetShape  # noqa: E402
-from vqcodec.rate import lagrangian  # noqa: E402
+from vqcodec.codec.nets.shape import INTER, INTRA, LARGE_INTRA, LARGE_KEY, NetShape  # noqa: E402
+from vqcodec.encoding.nets.layers import Tiles  # noqa: E402
+from vqcodec.encoding.rate_distortion import lagrangian  # noqa: E402
 from vqcodec.training.data import Crops, Planes, pack, read_clip, read_photo  # noqa: E402
 from vqcodec.training.export import calibrated  # noqa: E402
 from vqcodec.training.loop import distortion  # noqa: E402
 from vqcodec.training.model import FrameModel  # noqa: E402
-from vqcodec.training.start import transform_start  # noqa: E402
+from vqcodec.training.transform_start import transform_start  # noqa: E402
 
 HELD = {"davis-tennis", "mdn-flower", "sam2-dog-1", "tears-11", "mediabunny-timeline"}
 HELD.add("simpl-driving-2")

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import reference  # noqa: E402
 
-from vqcodec.weights import default_path  # noqa: E402
+from vqcodec.codec.weights import default_path  # noqa: E402
 
 SIZES = ((640, 360), (33, 17), (1, 1), (255, 257), (1920, 1080))
 FEWER_INSTRUCTIONS = ({"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}, {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"})

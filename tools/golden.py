@@ -20,12 +20,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
-from vqcodec.container import VERSION
-from vqcodec.decoder import decode
-from vqcodec.encoder import encode
+from vqcodec.container.packets import VERSION
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.picture import Picture
-from vqcodec.rate import RateParameters
+from vqcodec.pipeline.decode import decode
+from vqcodec.pipeline.encode import encode
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -72,7 +72,7 @@ def main() -> None:
             depth = 10 if pictures[0].ten_bit else 8
             source = write(Path(temp) / f"{name}.mkv", header(width, height, bit_depth=depth), pictures, vcodec="ffv1")
             coded, raw = folder / f"{name}.vqv", Path(temp) / f"{name}.yuv"
-            with patch("vqcodec.frame_encoder.RateParameters", lambda: through_nets) if name == LATENTS else nullcontext():
+            with patch("vqcodec.encoding.frame_encoder.RateParameters", lambda: through_nets) if name == LATENTS else nullcontext():
                 report = encode(str(source), str(coded), options, weights=str(model))
             decode(str(coded), str(raw), DecodeOptions(threads=1, device="cpu"), weights=str(model))
             files[name] = dict(width=width, height=height, depth=depth, frames=report.frames, gops=report.gops, md5=hashlib.md5(raw.read_bytes()).hexdigest())

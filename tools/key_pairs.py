@@ -27,12 +27,12 @@ def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed
     """Code key frames 8 to 32 apart and frames between them; ``SEED-N.npz`` for each stretch."""
     import dataclasses
 
-    from vqcodec.frame import pad
-    from vqcodec.gop import qualities
+    from vqcodec.codec.frame_decoder import pad
+    from vqcodec.codec.weights import default_path, load_codec
+    from vqcodec.encoding.gop_encoder import qualities
+    from vqcodec.encoding.rate_distortion import RateParameters
     from vqcodec.picture import Picture
-    from vqcodec.rate import RateParameters
     from vqcodec.training.pairs import _cut, _Tap
-    from vqcodec.weights import default_path, load_codec
 
     torch.set_num_threads(1)
     codec = load_codec(default_path(), "cpu", 1)

@@ -28,11 +28,11 @@ def make(clip: Path, width: int, height: int, seconds: float, folder: Path) -> P
     import av
 
     import vqcodec
-    from vqcodec.container import StreamHeader
-    from vqcodec.joining import join
+    from vqcodec.container.packets import StreamHeader
+    from vqcodec.media.sink import VideoSink
+    from vqcodec.media.source import VideoSource
     from vqcodec.picture import Picture
-    from vqcodec.sink import VideoSink
-    from vqcodec.video import VideoSource
+    from vqcodec.pipeline.join import join
 
     with VideoSource(clip) as source:
         rate, base = source.rate or Fraction(25), source.time_base

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
-from vqcodec.lossless import pack, unpack
+from vqcodec.media.packed_pictures import pack, unpack
 from vqcodec.picture import Picture
 
 

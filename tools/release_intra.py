@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqcodec.nets.shape import LARGE_INTRA
+from vqcodec.codec.nets.shape import LARGE_INTRA
 from vqcodec.training.data import Crops, read_clip, read_photo
 from vqcodec.training.model import FrameModel
-from vqcodec.training.refit import refit
+from vqcodec.training.refit_codebooks import refit
 from vqcodec.training.release import release
 from vqcodec.training.synthetic import page, to_planes
 

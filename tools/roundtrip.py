@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from media import FILES, RARE, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
 
 import vqcodec  # noqa: E402
-from vqcodec.siting import LEFT  # noqa: E402
-from vqcodec.video import VideoSource  # noqa: E402
+from vqcodec.media.chroma_siting import LEFT  # noqa: E402
+from vqcodec.media.source import VideoSource  # noqa: E402
 
 PROPERTIES = ("size", "sar", "colour", "matrix", "hdr", "bits", "disposition")
 

@@ -19,10 +19,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec import detail, direct, frame, frame_encoder, gop, quantizer, temporal_filter, weights
-from vqcodec.motion import search
-from vqcodec.nets.prior import Prior
-from vqcodec.nets.synthesis import Synthesis
+from vqcodec.codec import detail_syntax, direct_map, frame_decoder, gop_decoder, gop_structure, latent_syntax, weights
+from vqcodec.codec.nets.prior import Prior
+from vqcodec.codec.nets.synthesis import Synthesis
+from vqcodec.encoding import frame_encoder, gop_encoder, motion_search, temporal_filter
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
@@ -60,18 +60,18 @@ def wrap(owner: Any, stage: str, *names: str) -> None:
 def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
-    wrap(search, "motion: starting vectors", "optical_flow", "coarse_vectors")
-    wrap(search, "motion: interpolated phases", "phases")
-    wrap(search, "motion: search and decision", "search")
-    wrap(frame, "motion compensation", "compensate")
-    wrap(frame, "entropy decoding of motion", "decode_motion")
+    wrap(motion_search, "motion: starting vectors", "optical_flow", "coarse_vectors")
+    wrap(motion_search, "motion: interpolated phases", "phases")
+    wrap(motion_search, "motion: search and decision", "search")
+    wrap(frame_decoder, "motion compensation", "compensate")
+    wrap(frame_decoder, "entropy decoding of motion", "decode_motion")
     wrap(frame_encoder.FrameEncoder, "analysis net", "_analyse")
     wrap(frame_encoder.FrameEncoder, REFINEMENT, "_refine")
-    wrap(quantizer, "quantiser: search of indices", "search_half", "search_hyper")
-    wrap(quantizer, "entropy coding of latents", "encode_half", "encode_hyper", "decode_half", "decode_hyper")
-    wrap(detail, "detail: choice of levels", "choose")
-    wrap(detail, "detail: entropy coding", "encode_detail", "decode_detail")
-    wrap(direct, "direct blocks: choice", "choose")
+    wrap(latent_syntax, "quantiser: search of indices", "search_half", "search_hyper")
+    wrap(latent_syntax, "entropy coding of latents", "encode_half", "encode_hyper", "decode_half", "decode_hyper")
+    wrap(detail_syntax, "detail: choice of levels", "choose")
+    wrap(detail_syntax, "detail: entropy coding", "encode_detail", "decode_detail")
+    wrap(direct_map, "direct blocks: choice", "choose")
     wrap(Prior, "prior net", "context", "first", "second")
     wrap(Synthesis, "synthesis net", "__call__")
 
@@ -97,13 +97,13 @@ def main() -> None:
     h, w = pictures[0].y.shape
 
     def encode(some: list[Picture]) -> bytes:
-        e = gop.GopEncoder(codec, w, h, a.crf, stats=False)
+        e = gop_encoder.GopEncoder(codec, w, h, a.crf, stats=False)
         e.add(some[:1])
-        for i in range(1, len(some), gop.MINI_GOP):
-            e.add(some[i : i + gop.MINI_GOP])
+        for i in range(1, len(some), gop_structure.MINI_GOP):
+            e.add(some[i : i + gop_structure.MINI_GOP])
         return e.finish().body
 
-    for _ in gop.decode_gop(codec, encode(pictures[:3]), 3, w, h):
+    for _ in gop_decoder.decode_gop(codec, encode(pictures[:3]), 3, w, h):
         pass
     instrument()
     begin = time.thread_time()
@@ -111,7 +111,7 @@ def main() -> None:
     report(f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.thread_time() - begin)
     SPENT.clear()
     begin = time.thread_time()
-    for _ in gop.decode_gop(codec, body, len(pictures), w, h):
+    for _ in gop_decoder.decode_gop(codec, body, len(pictures), w, h):
         pass
     report("decode", len(pictures), time.thread_time() - begin)
 

@@ -30,11 +30,13 @@ sys.path.insert(0, str(ROOT))
 import av  # noqa: E402
 import matplotlib  # type: ignore[import-untyped]  # noqa: E402
 
-from vqcodec import container, tracks  # noqa: E402
-from vqcodec.columns import columns  # noqa: E402
+from vqcodec.container import packets as packets_module  # noqa: E402
+from vqcodec.container import tracks as tracks_module  # noqa: E402
+from vqcodec.container import writer as writer_module  # noqa: E402
+from vqcodec.container.reader import ContainerReader  # noqa: E402
+from vqcodec.media.track_source import TrackSource, describe  # noqa: E402
 from vqcodec.options import TrackChoice  # noqa: E402
-from vqcodec.remux import TrackSource, describe  # noqa: E402
-from vqcodec.scan import ContainerReader  # noqa: E402
+from vqcodec.system.columns import columns  # noqa: E402
 
 GOP_SECONDS = 4
 COLLECTED = (4, 8, 15, 30, 60, 120, 300)  # seconds of texts and data in one place, to be compared
@@ -196,14 +198,14 @@ def timed(content: bytes, stream: Any, at: float, length: float) -> Any:
 def stored(path: Path, seconds: int) -> bytes:
     """The tracks of a file in a .vqv of empty GOPs."""
     file = io.BytesIO()
-    writer = container.ContainerWriter(file, container.StreamHeader(32, 32, Fraction(1, 1000)))
-    source, out = TrackSource(str(path), 0, TrackChoice()), tracks.TrackWriter(writer)
+    writer = writer_module.ContainerWriter(file, packets_module.StreamHeader(32, 32, Fraction(1, 1000)))
+    source, out = TrackSource(str(path), 0, TrackChoice()), tracks_module.TrackWriter(writer)
     with av.open(str(path)) as opened:
         description = describe(opened, opened.streams.video[0])
-    writer.extra(tracks.DESCRIPTION, description.to_bytes(), small=True)
+    writer.extra(tracks_module.DESCRIPTION, description.to_bytes(), small=True)
     for begin in range(0, seconds, GOP_SECONDS):
         source.write(out, Fraction(begin + GOP_SECONDS))
-        writer.gop(container.GopPayload((1000 * begin,), 1000 * GOP_SECONDS, 0, (0, 0, 0), b""))
+        writer.gop(packets_module.GopPayload((1000 * begin,), 1000 * GOP_SECONDS, 0, (0, 0, 0), b""))
     source.finish(out, None)
     source.close()
     writer.finish()
@@ -214,8 +216,8 @@ def stored(path: Path, seconds: int) -> bytes:
 @contextmanager
 def as_it_was() -> Iterator[None]:
     """Nothing is compressed, and nothing collected."""
-    raw = patch.object(container, "compress", lambda content: None)
-    with raw, patch.object(tracks, "COLLECTED_KINDS", ()):
+    raw = patch.object(packets_module, "compress", lambda content: None)
+    with raw, patch.object(tracks_module, "COLLECTED_KINDS", ()):
         yield
 
 
@@ -223,9 +225,9 @@ def sizes(data: bytes) -> Counter[str]:
     """Bytes of the packets by what is in them."""
     reader, found = ContainerReader(io.BytesIO(data)), Counter[str]()
     for i, extra in enumerate(reader.extras):
-        name = "tags, chapters" if extra.type == tracks.DESCRIPTION else "texts and data"
-        if extra.type == tracks.TRACK:
-            kind = tracks.Track.from_bytes(reader.read_extra(i)).kind
+        name = "tags, chapters" if extra.type == tracks_module.DESCRIPTION else "texts and data"
+        if extra.type == tracks_module.TRACK:
+            kind = tracks_module.Track.from_bytes(reader.read_extra(i)).kind
             name = "attachments" if kind == "attachment" else "descriptions of tracks"
         found[name] += reader.packet_size(extra.offset)
     found["together"] = sum(found.values())
@@ -234,7 +236,7 @@ def sizes(data: bytes) -> Counter[str]:
 
 def held(data: bytes) -> Any:
     """What a reader makes of it."""
-    s = tracks.StoredTracks(ContainerReader(io.BytesIO(data)))
+    s = tracks_module.StoredTracks(ContainerReader(io.BytesIO(data)))
     packets = list(s.packets())
     assert not s.damage
     return s.description, s.tracks, [[p for p in packets if p.track == n] for n in s.tracks]
@@ -262,7 +264,7 @@ def main() -> None:
                 rows.append([name, kind, str(old[kind]), str(new[kind]), share])
             longer.append([name, str(old["texts and data"])])
             for length in COLLECTED:
-                with patch.object(tracks, "COLLECTED_SECONDS", length):
+                with patch.object(tracks_module, "COLLECTED_SECONDS", length):
                     found = sizes(stored(path, made.seconds))
                 longer[-1].append(str(found["texts and data"]))
     print("\n".join([*columns(rows), "", *columns(longer)]))

@@ -7,44 +7,60 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ClusterError, DamageError, InputError, LimitError, OutputError, RangeError, UsageError, VqvError, WeightsError
 from .options import DecodeOptions, EncodeOptions, Limits, Time
-from .progress import ProgressEvent
+from .system.progress import ProgressEvent
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .decoder import DecodeReport as DecodeReport
-    from .decoder import VerifyReport as VerifyReport
-    from .decoder import decode as decode
-    from .decoder import verify as verify
-    from .encoder import EncodeReport as EncodeReport
-    from .encoder import encode as encode
-    from .frames import Frame as Frame
-    from .frames import FrameBatch as FrameBatch
-    from .frames import VideoMetadata as VideoMetadata
-    from .inspection import info as info
-    from .joining import JoinReport as JoinReport
-    from .joining import join as join
-    from .reader import VideoReader as VideoReader
-    from .reader import open as open
-    from .sampling import Estimate as Estimate
-    from .sampling import estimate as estimate
-    from .tensors import Planes as Planes
-    from .tokens import FrameTokens as FrameTokens
-    from .tokens import TokenSequence as TokenSequence
-    from .tokens import Vocabulary as Vocabulary
-    from .writer import Writer as Writer
+    from .codec.tokens import FrameTokens, TokenSequence, Vocabulary
+    from .pipeline.decode import decode
+    from .pipeline.encode import EncodeReport, encode
+    from .pipeline.estimate import Estimate, estimate
+    from .pipeline.join import JoinReport, join
+    from .pipeline.writer import Writer
+    from .reading.frames import Frame, FrameBatch, VideoMetadata
+    from .reading.info import info
+    from .reading.sequence import DecodeReport
+    from .reading.tensors import Planes
+    from .reading.verify import VerifyReport, verify
+    from .reading.video_reader import VideoReader, open
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
 _LATER = {
-    "decoder": ("DecodeReport", "VerifyReport", "decode", "verify"),
-    "encoder": ("EncodeReport", "encode"),
-    "sampling": ("Estimate", "estimate"),
-    "tensors": ("Planes",),
-    "inspection": ("info",),
-    "joining": ("JoinReport", "join"),
-    "frames": ("Frame", "FrameBatch", "VideoMetadata"),
-    "reader": ("VideoReader", "open"),
-    "tokens": ("FrameTokens", "TokenSequence", "Vocabulary"),
-    "writer": ("Writer",),
+    "codec.tokens": (
+        "FrameTokens",
+        "TokenSequence",
+        "Vocabulary",
+    ),
+    "pipeline.decode": ("decode",),
+    "pipeline.encode": (
+        "EncodeReport",
+        "encode",
+    ),
+    "pipeline.estimate": (
+        "Estimate",
+        "estimate",
+    ),
+    "pipeline.join": (
+        "JoinReport",
+        "join",
+    ),
+    "pipeline.writer": ("Writer",),
+    "reading.frames": (
+        "Frame",
+        "FrameBatch",
+        "VideoMetadata",
+    ),
+    "reading.info": ("info",),
+    "reading.sequence": ("DecodeReport",),
+    "reading.tensors": ("Planes",),
+    "reading.verify": (
+        "VerifyReport",
+        "verify",
+    ),
+    "reading.video_reader": (
+        "VideoReader",
+        "open",
+    ),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}
 

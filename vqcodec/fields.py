@@ -1,56 +1,149 @@
-"""Interlaced pictures: which field is shown first, read of frames and told to outputs."""
+"""Bounded reader and writer of little-endian integers, varints and byte strings, and the CRC-32 of the format.
+
+A varint is an unsigned LEB128 number below 2^64 in its shortest form (at most 10 bytes); a svarint is a signed number
+from -2^63 to 2^63 - 1 in zigzag order (0, -1, 1, -2, ...) written as a varint.
+"""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any
+import zlib
 
-import av
-import av.error
-import av.filter
+from .errors import DamageError
 
-from .tracks import BOTTOM, TOP
-
-# what a container calls it, as ffmpeg writes it: FFmpeg's AV_FIELD_TB and AV_FIELD_BT
-CONTAINERS = {TOP: 4, BOTTOM: 5}
-_SETFIELD = {TOP: "tff", BOTTOM: "bff"}
-Y4M = {TOP: "t", BOTTOM: "b"}
-_CODE_FIELDS = {"libx264", "mpeg2video", "mpeg4", "prores", "prores_ks", "dnxhd"}
+MAX_VARINT_BYTES = 10
+_U64 = 1 << 64
 
 
-def field_order(frame: Any) -> int:
-    """TOP, BOTTOM, or 0 for a frame that isn't interlaced. PyAV doesn't tell; a filter does."""
-    if not frame.interlaced_frame:
-        return 0
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width,
-        height=frame.height,
-        format=frame.format,
-        time_base=frame.time_base or Fraction(1, 25),
-    )
-    select, end = graph.add("select", "eq(interlace_type,TOPFIRST)"), graph.add("buffersink")
-    source.link_to(select)
-    select.link_to(end)
-    graph.configure()
-    source.push(frame)
-    try:
-        graph.pull()
-    except (av.error.BlockingIOError, av.error.EOFError):
-        return BOTTOM
-    return TOP
+def crc32(*parts: bytes | bytearray | memoryview) -> int:
+    """CRC-32 (IEEE 802.3, as in zlib and PNG) of the parts one after the other."""
+    value = 0
+    for part in parts:
+        value = zlib.crc32(part, value)
+    return value
 
 
-def filters(order: int) -> list[tuple[str, str]]:
-    """What tells the frames of an output."""
-    return [("setfield", _SETFIELD[order])] if order in _SETFIELD else []
+def u32(value: int) -> bytes:
+    """Four little-endian bytes."""
+    return value.to_bytes(4, "little")
 
 
-def codes_fields(codec: str, height: int) -> bool:
-    """Whether an encoder can code fields by themselves, which says that there are some."""
-    return codec in _CODE_FIELDS and height % 4 == 0  # fields of 4:2:0 need that
+class Reader:
+    """Reads forward through bytes and never beyond them.
+
+    Every failure is a :class:`DamageError` that names ``what`` is read and the position (``base`` is added to it, so
+    that positions can be those of the whole file).
+    """
+
+    def __init__(self, data: bytes | bytearray | memoryview, what: str = "data", base: int = 0) -> None:
+        self._data = memoryview(data).cast("B")
+        self._pos = 0
+        self.what = what
+        self.base = base
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far."""
+        return self._pos
+
+    @property
+    def remaining(self) -> int:
+        """Bytes left."""
+        return len(self._data) - self._pos
+
+    def error(self, text: str) -> DamageError:
+        """A DamageError with subject and position, for the caller to raise."""
+        return DamageError(f"{self.what}: {text} at byte {self.base + self._pos}")
+
+    def take(self, n: int) -> memoryview:
+        """The next ``n`` bytes, without a copy."""
+        if n < 0 or n > self.remaining:
+            raise self.error(f"{n} bytes needed, {self.remaining} left")
+        self._pos += n
+        return self._data[self._pos - n : self._pos]
+
+    def _uint(self, n: int) -> int:
+        return int.from_bytes(self.take(n), "little")
+
+    def u8(self) -> int:
+        return self._uint(1)
+
+    def u16(self) -> int:
+        return self._uint(2)
+
+    def u32(self) -> int:
+        return self._uint(4)
+
+    def u64(self) -> int:
+        return self._uint(8)
+
+    def varint(self, maximum: int = _U64 - 1) -> int:
+        """An unsigned LEB128 number of at most ``maximum``; longer forms than needed are damage."""
+        value = 0
+        for i in range(MAX_VARINT_BYTES):
+            byte = self.u8()
+            value |= (byte & 0x7F) << (7 * i)
+            if byte < 0x80:
+                if i and not byte:
+                    raise self.error("number longer than needed")
+                if value > maximum:
+                    raise self.error(f"number {value} above {maximum}")
+                return value
+        raise self.error("number without an end")
+
+    def svarint(self) -> int:
+        """A signed number in zigzag order."""
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def done(self) -> None:
+        """Raise DamageError when bytes are left."""
+        if self.remaining:
+            raise self.error(f"{self.remaining} bytes too many")
 
 
-def is_told(codec: str, suffix: str, height: int) -> bool:
-    """Whether an output says which field is first: its pictures do, or its container."""
-    return codes_fields(codec, height) or codec == "ffv1" or suffix in (".mkv", ".mov")
+class Writer:
+    """Collects bytes; counterpart of :class:`Reader`. Values out of range raise ValueError (a fault of the caller)."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def getvalue(self) -> bytes:
+        return bytes(self._data)
+
+    def raw(self, data: bytes | bytearray | memoryview) -> Writer:
+        self._data += data
+        return self
+
+    def _uint(self, value: int, n: int) -> Writer:
+        if not 0 <= value < 1 << (8 * n):
+            raise ValueError(f"{value} doesn't fit in {n} bytes")
+        return self.raw(value.to_bytes(n, "little"))
+
+    def u8(self, value: int) -> Writer:
+        return self._uint(value, 1)
+
+    def u16(self, value: int) -> Writer:
+        return self._uint(value, 2)
+
+    def u32(self, value: int) -> Writer:
+        return self._uint(value, 4)
+
+    def u64(self, value: int) -> Writer:
+        return self._uint(value, 8)
+
+    def varint(self, value: int) -> Writer:
+        if not 0 <= value < _U64:
+            raise ValueError(f"{value} doesn't fit in a varint")
+        while value >= 0x80:
+            self._data.append(value & 0x7F | 0x80)
+            value >>= 7
+        self._data.append(value)
+        return self
+
+    def svarint(self, value: int) -> Writer:
+        if not -(1 << 63) <= value < 1 << 63:
+            raise ValueError(f"{value} doesn't fit in a signed varint")
+        return self.varint(value << 1 if value >= 0 else (-value << 1) - 1)

@@ -8,26 +8,21 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from . import container, given
+from . import values
 from .colour import Colour
+from .container import packets
+from .encoding.rate_distortion import PRESETS
+from .encoding.target import Target
 from .errors import UsageError
-from .rate import PRESETS
-from .target import Target
 
-MAX_CRF = container.MAX_CRF
-MAX_GOP = container.MAX_GOP
+MAX_CRF = packets.MAX_CRF
+MAX_GOP = packets.MAX_GOP
 MAX_JOBS = 256
 MAX_RATE = 100_000  # frames a second
-MAX_BATCH = 8  # a mini-GOP has no level of more frames
 _RATES = {"ntsc": "30000/1001", "pal": "25", "film": "24", "ntsc-film": "24000/1001"}
 ARITHMETIC = ("auto", "bfloat16", "float32")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,2})?")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?")
-
-
-def automatic_batch(width: int, height: int) -> int:
-    """Pictures of this size that a decoder's nets take at once unless told otherwise."""
-    return max(1, min(MAX_BATCH, 500_000 // max(1, width * height)))
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,10 @@ class Time:
 class Limits:
     """What is refused, with LimitError, before memory is taken for it. UsageError for numbers below 1."""
 
-    pixels: int = container.MAX_PIXELS  # of a picture; the format ends there too
-    side: int = container.MAX_SIDE  # width or height
-    packet: int = container.MAX_PAYLOAD  # bytes of a packet's payload; the format ends there too
-    metadata: int = container.MAX_HEADER  # bytes of the stream header; the format ends there too
+    pixels: int = packets.MAX_PIXELS  # of a picture; the format ends there too
+    side: int = packets.MAX_SIDE  # width or height
+    packet: int = packets.MAX_PAYLOAD  # bytes of a packet's payload; the format ends there too
+    metadata: int = packets.MAX_HEADER  # bytes of the stream header; the format ends there too
     memory: int = 2 << 30  # bytes that the index and decoding will take, as estimated beforehand
     frames: int = 1 << 24  # of a whole file, lost ones included
     concealed: int = 1 << 18  # lost frames that are filled in, of a whole file
@@ -106,15 +101,15 @@ def parse_gop(text: str) -> Time:
 
 def parse_rate(text: str) -> Fraction:
     """``25``, ``29.97``, ``30000/1001``, or one of FFmpeg's names ``ntsc``, ``pal``, ``film``, ``ntsc-film``; frames a second, exact."""
-    given = _RATES.get(text, text)
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", given, re.ASCII)
+    values = _RATES.get(text, text)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", values, re.ASCII)
     if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):
         raise UsageError(f"-r: {text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}")
     return Fraction(match[1]) / int(match[2] or 1)
 
 
 def _check_rate(rate: Fraction | None) -> None:
-    if rate is not None and not (0 < rate <= MAX_RATE and rate.numerator <= container.MAX_FRACTION and rate.denominator <= container.MAX_FRACTION):
+    if rate is not None and not (0 < rate <= MAX_RATE and rate.numerator <= packets.MAX_FRACTION and rate.denominator <= packets.MAX_FRACTION):
         raise UsageError(f"-r: {rate} is out of range, allowed are rates above 0 and up to {MAX_RATE} frames a second")
 
 
@@ -218,35 +213,35 @@ def _instance(kind: type) -> Callable[[Any, str], Any]:
 
 # what makes the value of each option of what its caller gave
 _COMMON: dict[str, Callable[[Any, str], Any]] = {
-    "start": given.time,
-    "duration": given.time,
-    "threads": given.whole,
-    "batch": given.whole,
-    "device": given.text,
-    "strict": given.flag,
-    "tracks": given.tracks,
-    "rate": given.rate,
+    "start": values.time,
+    "duration": values.time,
+    "threads": values.whole,
+    "batch": values.whole,
+    "device": values.text,
+    "strict": values.flag,
+    "tracks": values.tracks,
+    "rate": values.rate,
 }
 _OF_ENCODE: dict[str, Callable[[Any, str], Any]] = {
-    "crf": given.number,
-    "preset": given.text,
-    "gop": given.gop,
-    "stats": given.path,
-    "jobs": given.whole,
-    "resume": given.flag,
+    "crf": values.number,
+    "preset": values.text,
+    "gop": values.gop,
+    "stats": values.path,
+    "jobs": values.whole,
+    "resume": values.flag,
     "colour": _instance(Colour),
-    "bitrate": given.amount,
-    "target_psnr": given.number,
-    "max_size": given.amount,
-    "playlists": given.flag,
-    "arithmetic": given.text,
+    "bitrate": values.amount,
+    "target_psnr": values.number,
+    "max_size": values.amount,
+    "playlists": values.flag,
+    "arithmetic": values.text,
 }
 _OF_DECODE: dict[str, Callable[[Any, str], Any]] = {
-    "vcodec": given.text,
-    "vcodec_opts": given.codec_options,
+    "vcodec": values.text,
+    "vcodec_opts": values.codec_options,
     "limits": _instance(Limits),
-    "pix_fmt": given.text,
-    "format": given.text,
+    "pix_fmt": values.text,
+    "format": values.text,
 }
 
 
@@ -297,15 +292,15 @@ class EncodeOptions:
             raise UsageError(f"arithmetic: {self.arithmetic!r} is unknown, allowed are {', '.join(ARITHMETIC)}")
         if not 0 <= self.jobs <= MAX_JOBS:
             raise UsageError(f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}")
-        given = [name for name, there in (("-crf", self.crf != EncodeOptions.crf), *((n, v is not None) for n, v in self._targets())) if there]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} exclude each other")
+        values = [name for name, there in (("-crf", self.crf != EncodeOptions.crf), *((n, v is not None) for n, v in self._targets())) if there]
+        if len(values) > 1:
+            raise UsageError(f"{' and '.join(values)} exclude each other")
         for name, value in self._targets():
             top = 100 if name == "--target-psnr" else 1 << 60
             if value is not None and not 0 < value < top:
                 raise UsageError(f"{name}: {value} is out of range, allowed are numbers above 0 and below {top}")
         if self.stats and self.target:
-            raise UsageError(f"--stats and {given[0]} exclude each other: frames are coded several times")
+            raise UsageError(f"--stats and {values[0]} exclude each other: frames are coded several times")
         if self.stats and self.resume:
             raise UsageError("--stats and --resume exclude each other: of frames coded before there are no statistics")
         _check_common(self.threads, self.batch, self.device)

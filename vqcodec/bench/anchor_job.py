@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 
-from ..inputs import open_source
+from ..media.inputs import open_source
 
 
 def _frames(path: str, threads: int) -> Iterator[np.ndarray]:

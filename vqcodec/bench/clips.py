@@ -8,10 +8,10 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-from ..container import StreamHeader
+from ..container.packets import StreamHeader
 from ..errors import UsageError
-from ..sink import VideoSink
-from ..video import VideoSource
+from ..media.sink import VideoSink
+from ..media.source import VideoSource
 
 SHORT = 48  # frames; in shorter clips key frames weigh more than in real videos
 

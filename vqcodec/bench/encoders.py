@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from ..errors import VqvError
 from .anchors import Anchor
 from .clips import Reference
+from .measured_process import Measured, measured
 from .options import BenchOptions
-from .processes import Measured, measured
 
 
 @dataclass(frozen=True)

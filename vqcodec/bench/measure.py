@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DamageError
+from ..media.source import VideoSource
 from ..metrics import psnr_yuv
 from ..picture import Picture
-from ..video import VideoSource
 from .clips import Reference
 
 WEIGHTED = "(6Y+U+V)/8"

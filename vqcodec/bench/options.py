@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, UsageError
-from ..files import check_input
 from ..options import DecodeOptions, EncodeOptions
+from ..system.files import check_input
 from .anchors import Anchor, parse_anchor
 
 SUFFIXES = (".mkv", ".mp4", ".mov", ".webm", ".y4m", ".avi")  # of the videos that are taken from folders

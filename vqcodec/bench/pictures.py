@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..container import StreamHeader
+from ..container.packets import StreamHeader
 from ..errors import UsageError
 from ..picture import Picture
 from .clips import Reference
@@ -16,10 +16,10 @@ LARGEST = (1280, 720)  # width and height; of larger frames the middle is shown
 
 
 def to_bgr(picture: Picture, reference: Reference) -> np.ndarray:
-    """A frame, or its middle, as (H, W, 3) of uint8, blue first; in the colours of :mod:`vqcodec.tensors`, also where the clip doesn't tell its matrix."""
+    """A frame, or its middle, as (H, W, 3) of uint8, blue first; in the colours of :mod:`vqcodec.reading.tensors`, also where the clip doesn't tell its matrix."""
     import torch
 
-    from ..tensors import ToRgb
+    from ..reading.tensors import ToRgb
 
     r, cpu = reference, torch.device("cpu")
     header = StreamHeader(r.width, r.height, Fraction(1), matrix=r.matrix, range=2 if r.full_range else 1, bit_depth=10 if r.ten_bit else 8)

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ..text import printable
+from ..system.text import printable
 
 # (colour, its name in a page's style sheet, marker) of vqcodec, then of the anchors in turn
 STYLES = [

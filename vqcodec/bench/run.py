@@ -17,12 +17,12 @@ import av
 import numpy as np
 
 from .. import __version__
-from ..processors import usable
-from ..video import VideoSource
-from ..weights import read_metadata
+from ..codec.weights import read_metadata
+from ..media.source import VideoSource
+from ..system.processors import usable
 from . import vmaf
 from .anchors import Anchor
-from .bd import TOO_LITTLE, bd_rate
+from .bd_rate import TOO_LITTLE, bd_rate
 from .clips import Reference, clip_names, make_reference
 from .encoders import AnchorCoder, VqcodecCoder
 from .measure import WEIGHTED, compare

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..columns import columns
-from ..text import printable
+from ..system.columns import columns
+from ..system.text import printable
 
 
 def cell(percent: float | None) -> str:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import click
 
 from ..errors import LimitError, UsageError, VqvError
-from ..memory import ran_out
-from ..pipes import StdoutError
-from ..processes import let_waiting_threads_sleep, no_more_threads_than_processors
-from ..text import quoted
+from ..system.memory import ran_out
+from ..system.processes import let_waiting_threads_sleep, no_more_threads_than_processors
+from ..system.stdio import StdoutError
+from ..system.text import quoted
 from . import messages
 from .batch import batch
 from .bench import bench
@@ -38,7 +38,7 @@ _NO_MEMORY = "not enough memory: fewer --jobs, -threads or a smaller --batch tak
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from ..about import first_line, lines
+        from .about import first_line, lines
 
         # -V answers at once; the arithmetic is chosen by a try, for which torch is loaded
         for line in lines() if param.name == "version" else [first_line()]:

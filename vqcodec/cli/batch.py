@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from ..columns import columns
 from ..errors import InputError, UsageError
 from ..options import DecodeOptions, EncodeOptions
-from ..progress import clock, size
+from ..system.columns import columns
+from ..system.progress import clock, size
 from . import messages
 from .decode import decode, decode_options
 from .encode import encode, encode_options
@@ -50,7 +50,7 @@ def _options(function: Any) -> Any:
 
 
 def _read_list(path: str, null: bool) -> list[str]:
-    from ..batch_plan import parse_list
+    from ..batch.plan import parse_list
 
     try:
         if path == "-":
@@ -120,11 +120,11 @@ def batch(
         raise UsageError("--resource is about a --scheduler, and none is given")
     if scheduler is not None and decodes:
         raise UsageError("--scheduler encodes; --decode works on this machine, with --workers")
-    from ..batch_plan import plan
+    from ..batch.plan import plan
 
     listed = _read_list(list_, null) if list_ is not None else []
     if decodes:
-        from ..sink import SUFFIXES
+        from ..media.output_formats import SUFFIXES
 
         if suffix not in SUFFIXES:
             raise UsageError(f"--suffix: {suffix!r} is no kind of video that is written, allowed are {', '.join(SUFFIXES)}")
@@ -133,8 +133,8 @@ def batch(
         jobs = plan(paths, listed)
     if not jobs:
         raise InputError("no file was found: folders are searched for video files by their suffixes" if not decodes else "no .vqv file was found")
-    from ..batch import Entry, Task
-    from ..batch import batch as run
+    from ..batch.run import Entry, Task
+    from ..batch.run import batch as run
 
     done = 0
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..files import atomic_output, check_output
 from ..options import EncodeOptions
+from ..system.files import atomic_output, check_output
 from . import messages
 from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, presets, rare, say
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..memory import check_room
+from ..system.memory import check_room
 from ..version import __version__
 from . import messages
 

@@ -8,8 +8,8 @@ import click
 
 from ..errors import DamageError
 from ..options import DecodeOptions, parse_codec_options, parse_rate
-from ..pipes import check_source, check_target
-from ..progress import clock, size
+from ..system.progress import clock, size
+from ..system.stdio import check_source, check_target
 from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, RATE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
 
 
@@ -95,7 +95,7 @@ def decode(
     options = decode_options(**given)
     check_source(src)
     check_target(dst, [src], overwrite)
-    from ..decoder import decode as run
+    from ..pipeline.decode import decode as run
 
     with progress(progress_mode, quiet) as shown:
         report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown)

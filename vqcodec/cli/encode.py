@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from ..errors import DamageError, TargetError, UsageError
-from ..files import check_output, local
 from ..options import MAX_GOP, EncodeOptions, parse_amount, parse_gop, parse_rate
-from ..pipes import check_coded, check_source, check_target
-from ..progress import clock, size
+from ..system.files import check_output, local
+from ..system.progress import clock, size
+from ..system.stdio import check_coded, check_source, check_target
 from . import messages
 from .shared import (
     ARITHMETICS,
@@ -171,8 +171,8 @@ def encode(
     check_target(dst, [src], overwrite)
     if stats:
         check_output(stats, [src], overwrite)
-    from ..encoder import encode as run
-    from ..interrupt import Interrupt
+    from ..pipeline.encode import encode as run
+    from ..system.interrupt import Interrupt
 
     stopping = b"\nvqcodec: ending the file with the frames that are being coded; ctrl-C once more stops at once\n"
     with progress(progress_mode, quiet) as shown, ExitStack() as stack:
@@ -241,7 +241,7 @@ def _estimate(
     """What an encode with these options would give; an output that is named is left alone."""
     named = len(paths) + (input_ is not None) + (output is not None)
     src, _ = in_out(paths, input_, "-" if named == 1 else output, ".vqv")
-    from ..sampling import estimate as run
+    from ..pipeline.estimate import estimate as run
 
     with progress(progress_mode, quiet) as shown:
         made = run(src, options, weights=weights, progress=shown)

@@ -7,7 +7,7 @@ import json
 import click
 
 from ..errors import DamageError, VqvError
-from ..pipes import check_source
+from ..system.stdio import check_source
 from . import messages
 from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_of
 
@@ -43,7 +43,7 @@ def info(
 
     def one(file: str) -> int:
         check_source(file)
-        from ..inspection import as_text, describe
+        from ..reading.info import as_text, describe
 
         result = describe(file, bits or frames, weights, bounds)
         text = json.dumps(result, allow_nan=False) if as_json else as_text(result, frames, gops)

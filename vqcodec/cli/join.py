@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ..errors import UsageError
-from ..files import check_input, check_output
-from ..progress import counted, size
+from ..system.files import check_input, check_output
+from ..system.progress import counted, size
 from .shared import LOG, QUIET, VERBOSE, command, say
 
 
@@ -27,7 +27,7 @@ def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     for part in parts:
         check_input(part)
     check_output(dst, parts, overwrite)
-    from ..joining import join as run
+    from ..pipeline.join import join as run
 
     report = run(parts, dst, overwrite=overwrite)
     for note in report.notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..errors import OutputError
-from ..progress import clock
+from ..system.progress import clock
 from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, finish, say
 
 
@@ -21,7 +21,8 @@ def kernels(weights: str | None, quiet: bool) -> int:
     """Compile what the first run would wait for. Kernels that are there already are left.
 
     It is an error where they cannot be kept for later runs."""
-    from .. import kernels as compiled
+    from ..pipeline import compile_kernels
+    from ..system import kernels as kernels_module
 
     made: list[bool] = []
 
@@ -29,12 +30,12 @@ def kernels(weights: str | None, quiet: bool) -> int:
         made.append(True)
         say("vqcodec: note: compiling kernels, for about a minute", quiet)
 
-    compiled.tell = tell
+    kernels_module.tell = tell
     begin = time.monotonic()
-    compiled.compile_all(weights)
+    compile_kernels.compile_all(weights)
     seconds = time.monotonic() - begin
-    if made and not compiled.kept():
-        raise OutputError(compiled.LOST)
+    if made and not kernels_module.kept():
+        raise OutputError(kernels_module.LOST)
     finish({"command": "kernels", "seconds": seconds})
     say(f"kernels are compiled, {clock(seconds)}", quiet)
     return 0

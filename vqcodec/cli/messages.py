@@ -15,11 +15,11 @@ from typing import Any
 
 import click
 
-from .. import kernels
 from ..errors import OutputError, UsageError
-from ..pipes import writing_stdout
-from ..progress import Progress
-from ..text import printable, quoted
+from ..system import kernels as kernels_module
+from ..system.progress import Progress
+from ..system.stdio import writing_stdout
+from ..system.text import printable, quoted
 
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
 _COLOURS = {"warning": "yellow", "error": "red"}
@@ -153,7 +153,7 @@ def begin(args: Sequence[str]) -> Talk:
     """A run with these arguments; what is said from now on is its own."""
     global _talk
     _talk = Talk(args)
-    kernels.tell = lambda: say(f"vqcodec: note: {kernels.note()}")
+    kernels_module.tell = lambda: say(f"vqcodec: note: {kernels_module.note()}")
     return _talk
 
 

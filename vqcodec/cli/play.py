@@ -12,7 +12,7 @@ from contextlib import suppress
 import click
 
 from ..errors import OutputError, UsageError
-from ..pipes import check_source
+from ..system.stdio import check_source
 from .shared import LIMITS, NETWORK, RANGE, TRACKS, VERBOSE, command, rare
 
 # what each player is told besides the pipe; a title in the place of the name that a pipe lacks

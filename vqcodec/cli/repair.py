@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import DamageError
-from ..pipes import check_source, check_target
-from ..progress import counted, size
+from ..system.progress import counted, size
+from ..system.stdio import check_source, check_target
 from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_of, say, warn
 
 
@@ -19,7 +19,7 @@ def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overw
     src, dst = in_out(paths, input_, output, ".repaired.vqv")
     check_source(src)
     check_target(dst, [src], overwrite)
-    from ..repair import repair as run
+    from ..pipeline.repair import repair as run
 
     report = run(src, dst, overwrite=overwrite, limits=limits_of(limits))
     warn(src, report.damage)

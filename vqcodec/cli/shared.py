@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, number
+from ..encoding.rate_distortion import PRESETS
 from ..errors import UsageError, VqvError
 from ..options import ARITHMETIC, Limits, Time, TrackChoice, parse_count, parse_time
-from ..pipes import PIPE, check_source, is_stream
-from ..progress import MODES, Progress
-from ..rate import PRESETS
+from ..system.progress import MODES, Progress
+from ..system.stdio import PIPE, check_source, is_stream
 from . import messages
 from .command import CONTEXT, command, rare
 from .messages import say, warn
 
 if TYPE_CHECKING:
-    from ..cluster import Cluster
+    from ..pipeline.cluster import Cluster
 
 __all__ = ["CONTEXT", "command", "rare", "say", "warn"]  # and all below
 
@@ -158,7 +158,7 @@ def connect(scheduler: str, needed: dict[str, float]) -> Cluster:
     """The cluster of ``--scheduler``; what Dask has to say of it comes as errors and warnings of ours."""
     import logging
 
-    from ..cluster import Cluster
+    from ..pipeline.cluster import Cluster
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     return Cluster(scheduler, needed, lambda text: say(f"vqcodec: warning: {text}"))
@@ -248,10 +248,10 @@ def span(start: str | None, duration: str | None, end: str | None, frames: int |
 @contextmanager
 def progress(mode: str, quiet: bool) -> Iterator[Progress]:
     """Progress on stderr, taken away at the end. A quiet run shows it only where it was asked for."""
-    from .. import kernels
+    from ..system import kernels as kernels_module
 
     shown = messages.current().display = Progress("none" if quiet and mode == "auto" else mode)
-    kernels.tell = lambda: say(f"vqcodec: note: {kernels.note()}", quiet)
+    kernels_module.tell = lambda: say(f"vqcodec: note: {kernels_module.note()}", quiet)
     try:
         yield shown
     finally:

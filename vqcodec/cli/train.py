@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..errors import UsageError
-from ..files import check_input
+from ..system.files import check_input
 from .shared import LOG, VERBOSE, command
 
 
@@ -27,7 +27,7 @@ def train(config: str, resume: bool, restart: bool, dry_run: bool, overwrite: bo
     if resume and restart:
         raise UsageError("--resume and --restart exclude each other")
     check_input(config)
-    from ..training.stages import main as run
+    from ..training.recipe import main as run
 
     run(config, resume, restart, overwrite, dry_run)
     return 0

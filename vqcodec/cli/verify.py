@@ -9,8 +9,8 @@ import click
 
 from ..errors import DamageError, VqvError
 from ..options import DecodeOptions
-from ..pipes import check_source
-from ..progress import counted
+from ..system.progress import counted
+from ..system.stdio import check_source
 from . import messages
 from .shared import JSON, LIMITS, NETWORK, TALK, command, each_file, finish, limits_of, progress, warn
 
@@ -48,7 +48,7 @@ def verify(
 
     def one(file: str) -> int:
         check_source(file)
-        from ..decoder import verify as run
+        from ..reading.verify import verify as run
 
         with progress(progress_mode, quiet) as shown:
             result = run(file, fast, weights=weights, options=options, progress=shown)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, OutputError, UsageError, VqvError
-from ..files import check_output
-from ..inputs import open_source
+from ..media.inputs import open_source
+from ..system.files import check_output
 
 if TYPE_CHECKING:
-    from .stages import Config
+    from .recipe import Config
 
 NEEDED = {"PIL": "pillow", "matplotlib": "matplotlib", "bjontegaard": "bjontegaard"}
 _GRID = 64  # crops are multiples of this

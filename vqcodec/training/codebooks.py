@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..codec.codebooks import UNIT, Codebooks
+from ..codec.nets.arithmetic import float_choice, floats
+from ..codec.nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
 from ..compiled import njit
-from ..nets.arithmetic import float_choice, floats
-from ..nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
-from ..quantizer import UNIT, Codebooks
 from .data import Crops
 from .model import FrameModel, step_masks
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..inputs import open_source
+from ..media.inputs import open_source
 from . import chunks
 
 Planes = tuple[np.ndarray, np.ndarray]  # luma (H, W), chroma (2, H/2, W/2); uint8, or uint16 with 10 bits

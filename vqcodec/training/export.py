@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..nets.layers import Act, Block, Depthwise, Linear, anchor_weights
-from ..nets.shape import UNIT_TRUNK
+from ..codec.nets.shape import UNIT_TRUNK
+from ..encoding.nets.layers import Act, Block, Depthwise, Linear, anchor_weights
 from .model import FrameModel, PriorStep
 
 PRED_OFFSET = 512 / 1020 - 0.5  # the integer nets see (v - 512) >> 2, the float nets v / 1020 - 1/2
@@ -80,7 +80,7 @@ def _shared(d: dict[str, Tensor], name: str, m: Linear, units: list[Tensor]) -> 
 
 @torch.no_grad()
 def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
-    """Integer prior and synthesis of a calibrated model, named as :mod:`vqcodec.nets.prior` and ``synthesis`` read them."""
+    """Integer prior and synthesis of a calibrated model, named as :mod:`vqcodec.codec.nets.prior` and ``synthesis`` read them."""
     d: dict[str, Tensor] = {}
     p, y, s = m.prior, m.synthesis, m.s
     d["prior.s_z"] = _to8(p.a_z, 1 / 16)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..nets import layers
+from ..encoding.nets import layers as layers_module
 from . import model
 
 
@@ -77,9 +77,9 @@ def use_fused() -> None:
             inside, slope = ctx.saved_tensors
             return *backward(g.contiguous(), inside, slope), None
 
-    def convolve(self: layers.Depthwise, x: Tensor) -> Tensor:
+    def convolve(self: layers_module.Depthwise, x: Tensor) -> Tensor:
         return Depthwise.apply(x.contiguous(), self.taps(), self.bias)
 
-    layers._FakeQuantise = FakeQuantise  # type: ignore[misc, assignment]
-    layers.Depthwise.forward = convolve  # type: ignore[method-assign]
+    layers_module._FakeQuantise = FakeQuantise  # type: ignore[misc, assignment]
+    layers_module.Depthwise.forward = convolve  # type: ignore[method-assign]
     model.gauss_bits = torch.compile(model.gauss_bits, dynamic=True)  # type: ignore[assignment]

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..nets.arithmetic import float_choice, floats
-from ..rate import lagrangian
+from ..codec.nets.arithmetic import float_choice, floats
+from ..encoding.rate_distortion import lagrangian
 from .data import Crops
 from .model import FrameModel
 

@@ -1,6 +1,6 @@
 """The trainable model of one frame type: analysis, prior and synthesis as float nets that can learn quantisation-aware.
 
-The prior and the synthesis here are the float twins of :mod:`vqcodec.nets.prior` and :mod:`vqcodec.nets.synthesis`;
+The prior and the synthesis here are the float twins of :mod:`vqcodec.codec.nets.prior` and :mod:`vqcodec.codec.nets.synthesis`;
 :mod:`vqcodec.training.export` turns them into integers.
 """
 
@@ -12,9 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..nets.analysis import Analysis
-from ..nets.layers import NO_TILES, Act, Block, Linear, Tiles, anchor_weights, set_mode, shuffle, unshuffle
-from ..nets.shape import CLASS_ZERO, CLASSES, GROUP, TURN, NetShape
+from ..codec.nets.shape import CLASS_ZERO, CLASSES, GROUP, TURN, NetShape
+from ..codec.nets.shuffle import shuffle, unshuffle
+from ..encoding.nets.analysis import Analysis
+from ..encoding.nets.layers import NO_TILES, Act, Block, Linear, Tiles, anchor_weights, set_mode
 
 
 class _LowerBound(torch.autograd.Function):
@@ -40,7 +41,7 @@ def gauss_bits(r: Tensor, s: Tensor) -> Tensor:
 
 
 def step_masks(h: int, w: int, m: int, steps: int, device: torch.device | None = None) -> list[Tensor]:
-    """(1, h, w, m) masks of what each step codes; the integers' own rule is :func:`vqcodec.quantizer.active`."""
+    """(1, h, w, m) masks of what each step codes; the integers' own rule is :func:`vqcodec.codec.latent_syntax.active`."""
     rows, columns = torch.arange(h, device=device)[:, None], torch.arange(w, device=device)[None]
     part = torch.arange(m, device=device) // 4 * steps // (m // 4)
     if steps == 2:

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ..frame import Coded, Planes
-from ..frame_encoder import FrameEncoder
-from ..motion.predict import BI, L0, L1
+from ..codec.frame_decoder import Coded, Planes
+from ..codec.motion_compensation import BI, L0, L1
+from ..encoding.frame_encoder import FrameEncoder
 from . import chunks
 from .data import Planes as Frame
-from .encodes import encode_stretches
+from .real_encodes import encode_stretches
 
 CHUNK = 60
 CHAIN = 30  # of chains in a chunk

@@ -12,15 +12,15 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from .. import weights
+from ..codec import weights
+from ..codec.nets.arithmetic import float_choice, floats
+from ..codec.nets.integer import choose_backend
+from ..codec.nets.prior import Prior
+from ..codec.nets.shape import NetShape
+from ..encoding.nets.analysis import Analysis
+from ..encoding.nets.layers import Act
+from ..encoding.rate_distortion import lagrangian
 from ..errors import UsageError
-from ..nets.analysis import Analysis
-from ..nets.arithmetic import float_choice, floats
-from ..nets.exact import choose_backend
-from ..nets.layers import Act
-from ..nets.prior import Prior
-from ..nets.shape import NetShape
-from ..rate import lagrangian
 from .codebooks import collect, fit
 from .data import Crops
 from .export import calibrated, exact_tensors

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..inputs import open_source
+from ..media.inputs import open_source
 from .data import Planes, planes
 
 WORDS = (

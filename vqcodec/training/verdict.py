@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ..bench.bd import bd_rate
-from ..encoder import encode
+from ..bench.bd_rate import bd_rate
 from ..options import Time
+from ..pipeline.encode import encode
 
 CRFS = (18, 28, 38, 48)
 FRAMES = 33

@@ -1,0 +1,96 @@
+"""Codebooks of the rate classes and their adaptive symbol tables."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..compiled import njit
+from .range_coder import TOTAL_BITS, build_cdf
+
+MAX_SYMBOLS = 4096  # of a table
+UNIT = 16  # codeword units in one quantisation step
+INCREMENT = 32  # added to the count of a coded symbol
+HALVE_AT = 1 << 17  # total of a table at which its counts are halved
+
+
+@dataclass
+class Codebooks:
+    """dims (T,), sizes (T,) symbols with the escape, words (T, K, 4) int16, counts (T, K) uint32 to start from.
+
+    The first CLASSES tables are the rate classes, the rest the groups of the hyper-latent, quality range by quality range.
+    """
+
+    dims: np.ndarray
+    sizes: np.ndarray
+    words: np.ndarray
+    counts: np.ndarray
+
+    def packed(self) -> dict[str, np.ndarray]:
+        """Arrays for a weights file: words and counts one table after the other, without what lies beyond a table's size and dimension."""
+        tables = range(len(self.dims))
+        words = [self.words[t, : self.sizes[t], : self.dims[t]].ravel() for t in tables]
+        counts = [self.counts[t, : self.sizes[t]] for t in tables]
+        return {"dims": self.dims, "sizes": self.sizes, "words": np.concatenate(words), "counts": np.concatenate(counts)}
+
+    @classmethod
+    def unpacked(cls, dims: np.ndarray, sizes: np.ndarray, words: np.ndarray, counts: np.ndarray) -> Codebooks:
+        """The inverse of :meth:`packed`. Raises ValueError where the arrays don't fit together."""
+        if dims.shape != sizes.shape or dims.ndim != 1 or not np.isin(dims, (0, 1, 2, 4)).all() or (sizes < 0).any() or (sizes > MAX_SYMBOLS).any():
+            raise ValueError("codebooks of impossible sizes")
+        if words.shape != (int((sizes * dims).sum()),) or counts.shape != (int(sizes.sum()),):
+            raise ValueError("codebooks cut short")
+        longest = int(sizes.max(initial=1))
+        b = cls(dims, sizes, np.zeros((len(dims), longest, 4), words.dtype), np.zeros((len(dims), longest), counts.dtype))
+        w = c = 0
+        for t, (dim, size) in enumerate(zip(dims.tolist(), sizes.tolist(), strict=True)):
+            b.words[t, :size, :dim] = words[w : w + size * dim].reshape(size, dim)
+            b.counts[t, :size] = counts[c : c + size]
+            w, c = w + size * dim, c + size
+        return b
+
+
+class Tables:
+    """Adaptive state of the symbol tables of one frame type."""
+
+    def __init__(self, books: Codebooks, counts: np.ndarray | None = None):
+        self.books = books
+        self.counts = (books.counts if counts is None else counts).copy()
+        self.seen = np.zeros_like(self.counts)
+        self.cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
+        build_cdf(self.counts, books.sizes, self.cdf)
+        self._costs: np.ndarray | None = None
+
+    def fresh(self) -> Tables:
+        """The same tables, with nothing coded yet."""
+        t = copy.copy(self)
+        t.seen = np.zeros_like(self.seen)
+        return t
+
+    def costs(self) -> np.ndarray:
+        """(T, K) float32 bits of each symbol; worked out once, for :meth:`fresh` copies too."""
+        if self._costs is None:
+            self._costs = (TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))).astype(np.float32)
+        return self._costs
+
+    def adapted(self) -> np.ndarray:
+        """Counts after the symbols coded with these tables."""
+        counts = self.counts.copy()
+        adapt(counts, self.seen)
+        return counts
+
+
+@njit
+def adapt(counts, seen):
+    for t in range(counts.shape[0]):
+        total = np.int64(0)
+        for k in range(counts.shape[1]):
+            counts[t, k] += seen[t, k] * INCREMENT
+            total += counts[t, k]
+        while total > HALVE_AT:
+            total = np.int64(0)
+            for k in range(counts.shape[1]):
+                counts[t, k] = counts[t, k] >> 1
+                total += counts[t, k]

@@ -1,0 +1,233 @@
+"""Detail: an optional residual in the sample domain, for what the synthesis net cannot draw (sharp text, graphics, very high quality).
+
+A picture with detail carries a step and, for each 8x8 cell (8x8 luma with its two 4x4 chroma blocks), whether it is refined, as a
+4x4 DCT (the integer transform of HEVC, ITU-T H.265 8.6.4.2) or as plain samples (transform skip). Levels are coded in adaptive binary contexts: last position,
+significance, magnitude, sign. All integers; the refined picture is what is shown and referred to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiled import njit
+from .contexts import DETAIL
+from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw
+
+# contexts, from DETAIL on
+FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT, END = 0, 1, 4, 5, 16, 80, 144, 150, 178, 184, 187
+STEPS = 64
+MAX_LEVEL = 1 << 14
+ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15], np.int64)
+RASTER = np.arange(16, dtype=np.int64)
+DCT = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]], np.int64)
+_STEP8 = (64, 72, 81, 91, 102, 114)  # 64 * 2^(k/6)
+
+
+def step8(index: int) -> int:
+    """Quantisation step of index 0..63 in eighths of a 10-bit sample: 8 * 2^(index/6)."""
+    octave, k = divmod(index, 6)
+    return (_STEP8[k] << octave) >> 3
+
+
+@njit
+def _clamp16(v):
+    return min(max(v, -32768), 32767)
+
+
+@njit
+def inverse(levels, step, skip, out):
+    """levels (16,) raster order -> residual (16,) in 10-bit samples."""
+    if skip:
+        for i in range(16):
+            out[i] = (levels[i] * step + 4) >> 3
+        return
+    t = np.empty(16, np.int64)
+    for c in range(4):  # columns
+        for r in range(4):
+            s = np.int64(0)
+            for k in range(4):
+                s += DCT[k, r] * _clamp16(levels[k * 4 + c] * step)
+            t[r * 4 + c] = _clamp16((s + 64) >> 7)
+    for r in range(4):
+        for c in range(4):
+            s = np.int64(0)
+            for k in range(4):
+                s += DCT[k, c] * t[r * 4 + k]
+            out[r * 4 + c] = (s + 512) >> 10
+
+
+@njit
+def sig_context(skip, chroma, i, levels):
+    base = DETAIL + SIG + (skip * 2 + chroma) * 16
+    if not skip:
+        return base + i
+    right = abs(levels[i + 1]) if i % 4 < 3 else 0
+    below = abs(levels[i + 4]) if i < 12 else 0
+    return base + min(right, 2) + 3 * min(below, 2)
+
+
+@njit
+def sign_context(i, levels):
+    right = levels[i + 1] if i % 4 < 3 else 0
+    below = levels[i + 4] if i < 12 else 0
+    s = right + below
+    return DETAIL + SIGN + (0 if s == 0 else (1 if s > 0 else 2))
+
+
+@njit
+def _encode_block(st, out, ctx, levels, skip, chroma):
+    scan = RASTER if skip else ZIGZAG
+    last = 15
+    while levels[scan[last]] == 0:
+        last -= 1
+    node = 1
+    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    for b in range(3, -1, -1):
+        bit = (last >> b) & 1
+        encode_bit(st, out, ctx, base + node, bit)
+        node = node * 2 + bit
+    ones = 0
+    for n in range(last, -1, -1):
+        i = scan[n]
+        v = levels[i]
+        if n < last:
+            encode_bit(st, out, ctx, sig_context(skip, chroma, i, levels), 1 if v else 0)
+            if v == 0:
+                continue
+        a = abs(v) - 1
+        encode_bit(st, out, ctx, DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0)
+        if a:
+            ones += 1
+            k = 1
+            while k < 14:
+                more = 1 if a > k else 0
+                encode_bit(st, out, ctx, DETAIL + MAG + skip * 14 + k, more)
+                if not more:
+                    break
+                k += 1
+            if k == 14:
+                r, bits = a - 14 + 1, 0
+                while (r >> bits) > 1:
+                    bits += 1
+                for _ in range(bits):
+                    encode_raw(st, out, 1, 1)
+                encode_raw(st, out, 0, 1)
+                if bits:
+                    encode_raw(st, out, r & ((1 << bits) - 1), bits)
+        s = 1 if v < 0 else 0
+        if skip:
+            encode_bit(st, out, ctx, sign_context(i, levels), s)
+        else:
+            encode_raw(st, out, s, 1)
+
+
+@njit
+def _decode_block(st, data, ctx, levels, skip, chroma):
+    scan = RASTER if skip else ZIGZAG
+    levels[:] = 0
+    node = 1
+    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    for _ in range(4):
+        node = node * 2 + decode_bit(st, data, ctx, base + node)
+    last = node - 16
+    ones = 0
+    for n in range(last, -1, -1):
+        i = scan[n]
+        if n < last and not decode_bit(st, data, ctx, sig_context(skip, chroma, i, levels)):
+            continue
+        a = 0
+        if decode_bit(st, data, ctx, DETAIL + GT1 + skip * 3 + min(ones, 2)):
+            ones += 1
+            a = 1
+            while a < 14 and decode_bit(st, data, ctx, DETAIL + MAG + skip * 14 + a):
+                a += 1
+            if a == 14:
+                bits = 0
+                while bits < 14 and decode_raw(st, data, 1):
+                    bits += 1
+                a += (1 << bits) - 1 + (decode_raw(st, data, bits) if bits else 0)
+        a = min(a + 1, MAX_LEVEL)
+        if skip:
+            s = decode_bit(st, data, ctx, sign_context(i, levels))
+        else:
+            s = decode_raw(st, data, 1)
+        levels[i] = -a if s else a
+
+
+@njit
+def block_at(k, r, c):
+    """Plane, row and column of block k (0-3 luma, 4 Cb, 5 Cr) of the cell (r, c)."""
+    if k < 4:
+        return 0, r * 8 + (k >> 1) * 4, c * 8 + (k & 1) * 4
+    return k - 3, r * 4, c * 4
+
+
+@njit
+def cell_context(skip, direct, r, c):
+    return DETAIL + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL) + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
+
+
+@njit
+def _add(plane, y, x, rec):
+    for i in range(16):
+        v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
+        plane[y + i // 4, x + i % 4] = min(max(v, 0), 1023)
+
+
+@njit
+def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
+    """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/codec/direct_map.py."""
+    if step_index < 0:
+        encode_bit(st, out, ctx, DETAIL + FRAME, 0)
+        return
+    encode_bit(st, out, ctx, DETAIL + FRAME, 1)
+    encode_raw(st, out, step_index, 6)
+    rec = np.empty(16, np.int64)
+    for r in range(skip.shape[0]):
+        for c in range(skip.shape[1]):
+            on = skip[r, c] >= 0
+            encode_bit(st, out, ctx, cell_context(skip, direct, r, c), 1 if on else 0)
+            if not on:
+                continue
+            encode_bit(st, out, ctx, DETAIL + SKIP, skip[r, c])
+            coded = 0
+            for k in range(6):
+                lv = levels[r, c, k]
+                some = False
+                for i in range(16):
+                    some = some or lv[i] != 0
+                encode_bit(st, out, ctx, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2), 1 if some else 0)
+                if some:
+                    coded += 1
+                    _encode_block(st, out, ctx, lv, skip[r, c], 1 if k > 3 else 0)
+                    inverse(lv, step, skip[r, c], rec)
+                    p, y, x = block_at(k, r, c)
+                    _add(planes[p], y, x, rec)
+
+
+@njit
+def decode_detail(st, data, ctx, steps, direct, skip, planes):
+    """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
+    if not decode_bit(st, data, ctx, DETAIL + FRAME):
+        return
+    step = steps[decode_raw(st, data, 6)]
+    rec = np.empty(16, np.int64)
+    lv = np.zeros(16, np.int32)
+    for r in range(skip.shape[0]):
+        for c in range(skip.shape[1]):
+            skip[r, c] = -1
+            if not decode_bit(st, data, ctx, cell_context(skip, direct, r, c)):
+                continue
+            mode = decode_bit(st, data, ctx, DETAIL + SKIP)
+            skip[r, c] = mode
+            coded = 0
+            for k in range(6):
+                if decode_bit(st, data, ctx, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2)):
+                    coded += 1
+                    _decode_block(st, data, ctx, lv, mode, 1 if k > 3 else 0)
+                    inverse(lv, step, mode, rec)
+                    p, y, x = block_at(k, r, c)
+                    _add(planes[p], y, x, rec)
+
+
+STEP_TABLE = np.array([step8(i) for i in range(STEPS)], np.int64)

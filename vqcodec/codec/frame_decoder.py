@@ -1,0 +1,236 @@
+"""One frame decoded: range coder, prediction, nets and detail put together; what :mod:`vqcodec.encoding.frame_encoder` shares with it.
+
+Order inside a frame's stream: motion (P and B), quality difference, direct blocks (P and B), hyper-latent, the latent in two or
+four steps, detail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import DamageError
+from ..picture import Picture
+from . import detail_syntax, direct_map, latent_syntax, range_coder
+from .bit_statistics import element_bits, shares
+from .codebooks import Tables
+from .contexts import CONTEXTS, QDELTA
+from .motion_compensation import compensate
+from .motion_field import Field
+from .motion_syntax import decode_motion
+from .nets.shape import CLASSES, HYPER_BUCKETS
+from .nets.synthesis import pack, unpack
+
+ALIGN = 64
+MAX_QDELTA = 63
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Job = tuple[memoryview, int, int, int, list["Coded"]]  # stream, number, level, quality of the level, references
+
+
+def padded_size(width: int, height: int) -> tuple[int, int]:
+    """(H, W): the next multiples of 64."""
+    return -(-height // ALIGN) * ALIGN, -(-width // ALIGN) * ALIGN
+
+
+def pad(p: Picture, width: int, height: int) -> Planes:
+    """Planes of 10 bits, extended to multiples of 64 by repeating the last row and column."""
+    h, w = padded_size(width, height)
+    out = []
+    for a, (hh, ww) in zip(p, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True):
+        a = a.astype(np.uint16) << 2 if a.dtype == np.uint8 else a
+        out.append(np.pad(a, ((0, hh - a.shape[0]), (0, ww - a.shape[1])), mode="edge"))
+    return out[0], out[1], out[2]
+
+
+@dataclass
+class Coded:
+    """A decoded frame as a reference: padded planes of 10 bits, motion grid, adaptive state after it."""
+
+    number: int
+    level: int
+    planes: Planes
+    field: Field
+    contexts: np.ndarray
+    counts: np.ndarray | None  # of the inter tables; None after an I frame: the trained ones
+    phases: np.ndarray | None = None  # of the encoder's search
+    luma8: np.ndarray | None = None
+
+
+def _parent(refs: list[Coded]) -> Coded:
+    """The reference whose adaptive state a frame starts from: that of the deeper level, else the first."""
+    return refs[1] if len(refs) > 1 and refs[1].level > refs[0].level else refs[0]
+
+
+class FrameCoder:
+    """Decodes frames of one size with one model; :class:`vqcodec.encoding.frame_encoder.FrameEncoder` builds on it."""
+
+    def __init__(self, codec: Any, width: int, height: int):
+        self.codec, self.b = codec, codec.backend
+        self.width, self.height = width, height
+        self.h, self.w = padded_size(width, height)
+
+    # -- both directions
+
+    def _start(self, number: int, refs: list[Coded]) -> tuple[Field, Field, np.ndarray, Tables, Any]:
+        if not refs:
+            nets = self.codec.intra
+            none = Field.empty(self.h, self.w, 0, 0)
+            return none, none, range_coder.new_contexts(CONTEXTS), Tables(nets.books), nets
+        nets = self.codec.inter
+        d = [r.number - number for r in refs] + [0]
+        past = len(refs) > 1 and refs[1].number < refs[0].number  # of two key frames the nearer one is the first
+        col = refs[-1] if refs[-1].field.direction.any() and not past else refs[0]
+        parent = _parent(refs)
+        return Field.empty(self.h, self.w, d[0], d[1]), col.field, parent.contexts.copy(), Tables(nets.books, parent.counts), nets
+
+    def _compensate(self, field: Field, leaves: np.ndarray, refs: list[Coded]) -> Planes:
+        out = (np.empty((self.h, self.w), np.uint16), np.empty((self.h // 2, self.w // 2), np.uint16), np.empty((self.h // 2, self.w // 2), np.uint16))
+        compensate(leaves, field.direction, field.mv, refs[0].planes, refs[-1].planes, out)
+        return out
+
+    def _packed(self, planes: Planes) -> torch.Tensor:
+        """(1, H/8, W/8, 96) int16 on the device."""
+        return pack(tuple(torch.from_numpy(p.view(np.int16)) for p in planes)).to(self.b.device)  # type: ignore[arg-type]
+
+    def _pred8(self, packed: torch.Tensor) -> torch.Tensor:
+        return ((packed - 512) >> 2).to(torch.int8)
+
+    def _reconstruct(self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray) -> Planes:
+        """residual and prediction (1, H/8, W/8, 96), direct blocks (H/16, W/16)."""
+        base = pred.to(torch.int32) if pred is not None else 510
+        r = residual.to(torch.int32)
+        if blocks.any():
+            kept = torch.from_numpy(1 - blocks).to(r.device).repeat_interleave(2, 0).repeat_interleave(2, 1)
+            r = r * kept[None, :, :, None]
+        x = (r + base).clamp(0, 1023).to(torch.int16).cpu()
+        return tuple(p.numpy().view(np.uint16) for p in unpack(x))  # type: ignore[return-value]
+
+    def _tensor(self, a: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(a)[None].to(self.b.device)
+
+    def _coded(self, number: int, level: int, planes: Planes, field: Field, contexts: np.ndarray, tables: Tables, refs: list[Coded]) -> Coded:
+        return Coded(number, level, planes, field, contexts, tables.adapted() if refs else None)
+
+    # -- decoder
+
+    def decode(self, jobs: list[Job], stats: list[dict] | None = None) -> list[Coded]:
+        """Decode frames that don't depend on each other."""
+        return [self.finish(r, stats) for r in self.parse(jobs)]
+
+    def parse(self, jobs: list[Job], symbols: bool = False, pixels: bool = True) -> list[Decoding]:
+        """The same up to what :meth:`finish` does; with ``symbols`` those of the latents are kept. Without ``pixels`` neither synthesis nor detail run."""
+        runs = [Decoding(self, *job) for job in jobs]
+        for same in _by_quality(runs):
+            y, pred, pred8 = self._decode_latents(same, symbols)
+            if pixels:
+                self._synthesise(same, y, pred, pred8)
+        return runs
+
+    def finish(self, r: Decoding, stats: list[dict] | None = None) -> Coded:
+        """The frame as a reference; DamageError where its stream holds more than was read."""
+        if not range_coder.consumed(r.st):
+            raise DamageError(f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over")
+        if stats is not None:
+            row = dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=element_bits(r.marks, r.vector_bits, r.data.size))
+            stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
+        return self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs)
+
+    def _decode_latents(self, runs: list[Decoding], symbols: bool) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
+        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed predictions in 10 and in 8 bits."""
+        nets, q, b = runs[0].nets, runs[0].q, self.b
+        books, s = runs[0].tables.books, nets.shape
+        hz, wz, hy, wy = self.h // 64, self.w // 64, self.h // 16, self.w // 16
+        pred = pred8 = None
+        if s.inter:
+            pred = torch.cat([self._packed(r.pred) for r in runs])
+            pred8 = self._pred8(pred)
+        z = np.zeros((len(runs), hz, wz, s.hyper), np.int16)
+        for i, r in enumerate(runs):
+            if symbols:
+                r.hyper = np.full((hz, wz, s.hyper // 4), -1, np.int32)
+                r.symbols, r.classes = np.full((hy, wy, s.latent), -1, np.int32), np.full((hy, wy, s.latent // 4), -1, np.int8)
+            latent_syntax.decode_hyper(r.st, r.data, direct_map.idle(r.direct), hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i], r.hyper)
+            r.mark()
+        y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
+        with torch.inference_mode():
+            contexts = nets.prior.context(torch.from_numpy(z).to(b.device), pred8)
+            for k, context in enumerate(contexts):
+                mean, cls = nets.prior.step(k, context, torch.from_numpy(y).to(b.device), q)
+                mean, cls = mean.cpu().numpy(), cls.cpu().numpy()
+                for i, r in enumerate(runs):
+                    t = r.tables
+                    latent_syntax.decode_step(
+                        r.st, r.data, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes,
+                        books.words, t.cdf, t.seen, y[i], r.symbols, r.classes,
+                    )  # fmt: skip
+        for r in runs:
+            r.mark()
+        return y, pred, pred8
+
+    def _synthesise(self, runs: list[Decoding], y: np.ndarray, pred: torch.Tensor | None, pred8: torch.Tensor | None) -> None:
+        nets, q = runs[0].nets, runs[0].q
+        with torch.inference_mode():
+            residual = nets.synthesis(torch.from_numpy(y).to(self.b.device), pred8, q)
+            for i, r in enumerate(runs):
+                r.planes = self._reconstruct(residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct)
+                detail_syntax.decode_detail(r.st, r.data, r.ctx, detail_syntax.STEP_TABLE, r.direct, np.empty((self.h // 8, self.w // 8), np.int8), r.planes)
+                r.mark()
+
+
+class Decoding:
+    """A frame on its way through the decoder: quality and motion are decoded at once, latents later in a batch."""
+
+    def __init__(self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]):
+        self.number, self.level, self.refs = number, level, refs
+        self.data = np.frombuffer(data, np.uint8)
+        self.field, col, self.ctx, self.tables, self.nets = c._start(number, refs)
+        self.st = range_coder.decoder_state(self.data)
+        self.marks = [0.0]
+        self.leaves, self.vector_bits = 0, 0.0
+        self.pred: Planes = ()  # type: ignore[assignment]
+        self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
+        if refs:
+            leaves, spent = np.empty((c.h * c.w // 64, 3), np.int32), np.zeros(1)
+            self.leaves = int(decode_motion(self.st, self.data, self.ctx, self.field, col, leaves, spent))
+            self.vector_bits = float(spent[0])
+            self.pred = c._compensate(self.field, leaves[: self.leaves], refs)
+        self.mark()
+        self.q = q + _decode_qdelta(self.st, self.data, self.ctx)
+        if not 0 <= self.q <= 63:
+            raise DamageError(f"frame {number}: quality {self.q} outside 0..63")
+        self.mark()
+        if refs:
+            direct_map.decode_map(self.st, self.data, self.ctx, self.direct, self.field.merged)
+        self.mark()
+        self.planes: Planes = ()  # type: ignore[assignment]
+        # symbols of the latents as quantizer.py gives them, where they are asked for
+        self.symbols = self.hyper = np.empty((0, 0, 0), np.int32)
+        self.classes = np.empty((0, 0, 0), np.int8)
+
+    def mark(self) -> None:
+        self.marks.append(max(0.0, float(range_coder.taken(self.st))))
+
+
+def hyper_tables(q: int, channels: int) -> int:
+    """First table of the hyper-latent at quality q."""
+    return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
+
+
+def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
+    out: dict[int, list[Decoding]] = {}
+    for r in runs:
+        out.setdefault(r.q, []).append(r)
+    return list(out.values())
+
+
+def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
+    if not range_coder.decode_bit(st, data, ctx, QDELTA):
+        return 0
+    sign = range_coder.decode_bit(st, data, ctx, QDELTA + 1)
+    n = 1
+    while n < MAX_QDELTA and range_coder.decode_bit(st, data, ctx, QDELTA + 2 + min(n, 5)):
+        n += 1
+    return -n if sign else n

@@ -1,0 +1,91 @@
+"""Pictures to the body of one GOP packet and back: structure, qualities, and the order in which things are coded.
+
+A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from the two key frames before) and a
+dyadic pyramid of B frames between it and the one before, each predicted from the nearest coded frames on both sides. Every frame is one
+range-coder stream (frame.py). Adaptive state is inherited from the reference of the deeper level, so that decoding a frame needs its
+ancestors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import DamageError
+from ..picture import Picture, chroma_size
+from .frame_decoder import Coded, FrameCoder
+from .gop_body import parse_body
+from .gop_structure import Slot, ancestors, automatic_batch, gop_order
+
+
+def crop(c: Coded, width: int, height: int) -> Picture:
+    cw, ch = chroma_size(width, height)
+    return Picture(c.planes[0][:height, :width], c.planes[1][:ch, :cw], c.planes[2][:ch, :cw])
+
+
+class ReferencePool:
+    """Coded frames that later ones may still refer to; a frame goes when its mini-GOP is done, but for the last two key frames."""
+
+    def __init__(self) -> None:
+        self.frames: dict[int, Coded] = {}
+        self.keys: list[int] = []
+
+    def refs(self, slot: Slot) -> list[Coded]:
+        return [self.frames[r] for r in slot.refs]
+
+    def close(self, key: int) -> None:
+        self.keys = [*self.keys[-1:], key]
+        self.frames = {k: self.frames[k] for k in self.keys}
+
+
+def _run(
+    codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int, stats: list[dict] | None, wanted: range | None = None
+) -> Iterator[tuple[int, Coded]]:
+    coder = FrameCoder(codec, width, height)
+    q, data = parse_body(body, frames)
+    pool, at, shown = ReferencePool(), 0, 0
+    order = gop_order(frames)
+    wanted = range(frames) if wanted is None else wanted
+    needed = ancestors(order, wanted)
+    for slots in order:
+        # frames of one level refer to higher levels only: they can go through the nets together
+        position = {s.frame: at + i for i, s in enumerate(slots)}
+        for level in sorted({s.level for s in slots}):
+            same = [s for s in slots if s.level == level and s.frame in needed]
+            for i in range(0, len(same), batch):
+                jobs = same[i : i + batch]
+                out = coder.decode([(data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s)) for s in jobs], stats)
+                for s, c in zip(jobs, out, strict=True):
+                    pool.frames[s.frame] = c
+        at += len(slots)
+        last = max(s.frame for s in slots)
+        for f in range(shown, last + 1):
+            if f in wanted:
+                yield f, pool.frames[f]
+        if last not in needed:  # and so nothing behind it is
+            return
+        shown = last + 1
+        pool.close(last)
+
+
+def decode_gop(codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int = 0, wanted: range | None = None) -> Iterator[Picture]:
+    """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through the nets at once (0: chosen by size).
+
+    Of the frames ``wanted`` only (None: all), decoding no others than their ancestors. The pixel checksum covers the whole GOP and so
+    says nothing about a part. Raises DamageError where the body cannot be right.
+    """
+    if batch <= 0:
+        batch = automatic_batch(width, height)
+    try:
+        for _, c in _run(codec, body, frames, width, height, batch, None, wanted):
+            yield crop(c, width, height)
+    except (IndexError, OverflowError) as exc:
+        raise DamageError(f"GOP body: {exc}") from exc
+
+
+def body_stats(codec: Any, body: bytes | memoryview, frames: int, w: int, h: int) -> list[dict]:
+    """For each frame in display order: frame, type, level, q, and ``bits`` by syntax element."""
+    rows: list[dict] = []
+    for _ in _run(codec, body, frames, w, h, 1, rows):
+        pass
+    return sorted(rows, key=lambda r: r["frame"])

@@ -1,0 +1,166 @@
+"""Entropy-constrained vector quantiser whose codebook is chosen by the rate class of each group of four latent channels.
+
+A class has a codebook of dimension 4 (one symbol a group), 2 (two symbols), 1 (four) or 0 (never coded: all zero). Codewords are
+int16 sixteenths of a step; codeword 0 is the exact zero. Every codebook but those of dimension 4 ends with an escape symbol,
+after which the values follow as raw integers in whole steps. Symbols are coded under integer tables, one a class, whose counts
+adapt to what was coded before (Chou, Lookabaugh and Gray 1989 for the quantiser).
+
+The hyper-latent is coded the same way with one 4-D codebook for each group of its channels and each of four ranges of quality.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiled import njit
+from .nets.shape import TURN
+from .range_coder import TOTAL, TOTAL_BITS, decode_raw, decode_symbol, encode, encode_raw
+
+
+@njit
+def raw_bits(n):
+    a, k = abs(n), 0
+    while a:
+        a >>= 1
+        k += 1
+    return 2 * k + 1
+
+
+@njit
+def _encode_value(st, out, n):
+    # Elias gamma in raw bits: bit length in unary, the bits below the first, the sign
+    a, k = abs(n), 0
+    while (a >> k) > 0:
+        k += 1
+    for _ in range(k):
+        encode_raw(st, out, 1, 1)
+    encode_raw(st, out, 0, 1)
+    if k > 1:
+        encode_raw(st, out, a & ((1 << (k - 1)) - 1), k - 1)
+    if k:
+        encode_raw(st, out, 1 if n < 0 else 0, 1)
+
+
+@njit
+def _decode_value(st, data):
+    k = 0
+    while k < 12 and decode_raw(st, data, 1):
+        k += 1
+    if k == 0:
+        return 0
+    a = 1
+    if k > 1:
+        a = (1 << (k - 1)) | decode_raw(st, data, k - 1)
+    return -a if decode_raw(st, data, 1) else a
+
+
+_TURN = np.array(TURN)
+
+
+@njit
+def active(direct, y, x, g, groups, step, steps):
+    """Whether group g of ``groups`` at (y, x) is coded in this one of 2 or 4 steps.
+
+    direct: map (H, W), whose blocks have no latent.
+    """
+    if direct[y, x]:
+        return False
+    if steps == 2:  # a checkerboard, the other way round in the second half of the channels
+        return ((y + x + 1) & 1) ^ (g * 2 // groups) == step
+    return _TURN[((y & 1) * 2 + (x & 1)) ^ (g * 4 // groups)] == step
+
+
+@njit
+def encode_step(st, out, cls, direct, step, steps, dims, sizes, symbols, cdf, seen):
+    """Code the symbols that :func:`search_step` chose."""
+    hh, ww, groups = cls.shape
+    for i in range(hh):
+        for j in range(ww):
+            for g in range(groups):
+                t = cls[i, j, g]
+                dim = dims[t]
+                if dim == 0 or not active(direct, i, j, g, groups, step, steps):
+                    continue
+                for s in range(0, 4, dim):
+                    k = symbols[i, j, g * 4 + s]
+                    esc = k > (1 << 19)
+                    if esc:
+                        k = sizes[t] - 1
+                    encode(st, out, cdf[t, k], cdf[t, k + 1] - cdf[t, k], TOTAL_BITS)
+                    seen[t, k] += 1
+                    if esc:
+                        for c in range(dim):
+                            _encode_value(st, out, symbols[i, j, g * 4 + s + c] - (1 << 20))
+
+
+@njit
+def decode_step(st, data, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes):
+    """Decode one step into y (H, W, M) int16; arguments as in :func:`search_step`.
+
+    symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this step codes, unless they are empty.
+    """
+    hh, ww, groups = cls.shape
+    keep = symbols.size > 0
+    for i in range(hh):
+        for j in range(ww):
+            for g in range(groups):
+                if not active(direct, i, j, g, groups, step, steps):
+                    continue
+                t = cls[i, j, g]
+                dim = dims[t]
+                b = g * 4
+                if keep:
+                    classes[i, j, g] = t
+                if dim == 0:
+                    for c in range(4):
+                        y[i, j, b + c] = mean[i, j, b + c]
+                    continue
+                for s in range(0, 4, dim):
+                    k = decode_symbol(st, data, cdf[t], sizes[t])
+                    seen[t, k] += 1
+                    esc = dim < 4 and k == sizes[t] - 1
+                    if keep:
+                        symbols[i, j, b + s] = k
+                    for c in range(dim):
+                        ch = b + s + c
+                        if esc:
+                            n = _decode_value(st, data)
+                            v = mean[i, j, ch] + 16 * n
+                            if keep:
+                                symbols[i, j, ch] = (1 << 20) + n
+                        else:
+                            v = mean[i, j, ch] + words[t, k, c]
+                        y[i, j, ch] = min(max(v, -32767), 32767)
+
+
+@njit
+def encode_hyper(st, out, idle, base, symbols, cdf, seen):
+    for i in range(symbols.shape[0]):
+        for j in range(symbols.shape[1]):
+            if idle[i, j]:
+                continue
+            for g in range(symbols.shape[2]):
+                k = symbols[i, j, g]
+                encode(st, out, cdf[base + g, k], cdf[base + g, k + 1] - cdf[base + g, k], TOTAL_BITS)
+                seen[base + g, k] += 1
+
+
+@njit
+def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z, symbols):
+    """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols, unless it is empty."""
+    keep = symbols.size > 0
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            if idle[i, j]:
+                z[i, j] = 0
+                continue
+            for g in range(z.shape[2] // 4):
+                k = decode_symbol(st, data, cdf[base + g], sizes[base + g])
+                seen[base + g, k] += 1
+                if keep:
+                    symbols[i, j, g] = k
+                for c in range(4):
+                    z[i, j, g * 4 + c] = words[base + g, k, c]
+
+
+assert TOTAL == 1 << TOTAL_BITS

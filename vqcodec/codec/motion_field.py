@@ -1,0 +1,160 @@
+"""Grid of motion, merge candidates and predictors of vectors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from ..compiled import njit
+from .motion_compensation import BI, L0, L1
+
+CTU = 8  # cells on a side of the largest block (64 samples)
+MAX_MERGE = 5
+MV_LIMIT = 8191
+
+
+class Field(NamedTuple):
+    """Motion grid of a picture; see the module's text. ``dist``: time distances (list 0, list 1) in frames, signed."""
+
+    direction: np.ndarray  # (H/8, W/8) uint8
+    mv: np.ndarray  # (H/8, W/8, 2, 2) int16
+    depth: np.ndarray  # (H/8, W/8) uint8
+    merged: np.ndarray  # (H/8, W/8) uint8
+    dist: np.ndarray  # (2,) int64; list 1 is 0 when the picture has one reference
+
+    @classmethod
+    def empty(cls, h: int, w: int, d0: int, d1: int) -> Field:
+        """For a picture of h x w luma samples (multiples of 64)."""
+        g = (h // 8, w // 8)
+        return cls(np.zeros(g, np.uint8), np.zeros((*g, 2, 2), np.int16), np.zeros(g, np.uint8), np.zeros(g, np.uint8), np.array([d0, d1], np.int64))
+
+
+@njit
+def scale_mv(v, num, den):
+    """v * num / den rounded to nearest, halves away from zero, clipped to the legal range."""
+    n, d = v * num, den
+    if d < 0:
+        n, d = -n, -d
+    r = (2 * abs(n) + d) // (2 * d)
+    r = -r if n < 0 else r
+    return min(max(r, -MV_LIMIT), MV_LIMIT)
+
+
+@njit
+def temporal(col, y, x, dist, out):
+    """Vectors (2, 2) that continue the linear motion of the co-located cell of the field ``col``; False when it has none."""
+    d = col.direction[y, x]
+    if d == 0:
+        return False
+    l = 0 if d & L0 else 1
+    den = col.dist[l]
+    for k in range(2):
+        for c in range(2):
+            out[k, c] = scale_mv(nb.int64(col.mv[y, x, l, c]), dist[k], den) if dist[k] != 0 else 0
+    return True
+
+
+@njit
+def candidates(f, col, y, x, n, cdir, cmv):
+    """Merge candidates of the block of n cells at (y, x) into cdir (5,), cmv (5, 2, 2); returns how many (at least one).
+
+    Order: left, above, temporal, above right, below left, above left, zero; equal ones once.
+    """
+    h, w = f.direction.shape
+    two = f.dist[1] != 0
+    k = 0
+    tmp = np.zeros((2, 2), np.int64)
+    for s in range(7):
+        if k == MAX_MERGE:
+            break
+        d = 0
+        r, c = y, x
+        if s == 2:
+            if temporal(col, min(y + n // 2, h - 1), min(x + n // 2, w - 1), f.dist, tmp):
+                d = BI if two else L0
+        elif s == 6:
+            d = BI if two else L0
+            tmp[:] = 0
+        else:
+            if s == 0:
+                r, c = y + n - 1, x - 1
+            elif s == 1:
+                r, c = y - 1, x + n - 1
+            elif s == 3:
+                r, c = y - 1, x + n
+            elif s == 4:
+                r, c = y + n, x - 1
+            else:
+                r, c = y - 1, x - 1
+            if r >= 0 and c >= 0 and r < h and c < w:
+                d = f.direction[r, c]
+                for a in range(2):
+                    for b in range(2):
+                        tmp[a, b] = f.mv[r, c, a, b]
+        if d == 0:
+            continue
+        dup = False
+        for q in range(k):
+            if cdir[q] == d:
+                same0 = cmv[q, 0, 0] == tmp[0, 0] and cmv[q, 0, 1] == tmp[0, 1]
+                same1 = cmv[q, 1, 0] == tmp[1, 0] and cmv[q, 1, 1] == tmp[1, 1]
+                if (same0 or d == L1) and (same1 or d == L0):
+                    dup = True
+                    break
+        if dup:
+            continue
+        cdir[k] = d
+        cmv[k] = tmp
+        k += 1
+    return k
+
+
+@njit
+def predictor(f, col, y, x, n, out):
+    """Motion vector predictor (2, 2): median of left, above and above right (or above left); the temporal one where none is there."""
+    h, w = f.direction.shape
+    v = np.zeros((3, 2, 2), np.int64)
+    k = 0
+    if x > 0 and f.direction[y, x - 1]:
+        v[k] = f.mv[y, x - 1]
+        k += 1
+    if y > 0 and f.direction[y - 1, x]:
+        v[k] = f.mv[y - 1, x]
+        k += 1
+    if y > 0 and x + n < w and f.direction[y - 1, x + n]:
+        v[k] = f.mv[y - 1, x + n]
+        k += 1
+    elif y > 0 and x > 0 and f.direction[y - 1, x - 1]:
+        v[k] = f.mv[y - 1, x - 1]
+        k += 1
+    if k == 0:
+        if not temporal(col, min(y + n // 2, h - 1), min(x + n // 2, w - 1), f.dist, out):
+            out[:] = 0
+    elif k == 3:
+        for a in range(2):
+            for b in range(2):
+                p, q, r = v[0, a, b], v[1, a, b], v[2, a, b]
+                out[a, b] = max(min(p, q), min(max(p, q), r))
+    else:
+        out[:] = v[0]
+
+
+@njit
+def fill(f, y, x, n, depth, direction, mv, merged):
+    """Write one leaf into the grid; the vector of a list not used is the other's, scaled by time."""
+    if direction == L0 and f.dist[1] != 0:
+        for c in range(2):
+            mv[1, c] = scale_mv(mv[0, c], f.dist[1], f.dist[0])
+    elif direction == L1:
+        for c in range(2):
+            mv[0, c] = scale_mv(mv[1, c], f.dist[0], f.dist[1])
+    for r in range(y, y + n):
+        for c in range(x, x + n):
+            f.direction[r, c] = direction
+            f.depth[r, c] = depth
+            f.merged[r, c] = merged
+            for a in range(2):
+                for b in range(2):
+                    f.mv[r, c, a, b] = mv[a, b]

@@ -1,0 +1,1 @@
+"""The exact networks of the decoder."""

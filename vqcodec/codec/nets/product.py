@@ -1,0 +1,284 @@
+"""The exact product of int8 activations and weights, compiled for the processor that runs it, with what follows it done in its store.
+
+The inner loop is written once as LLVM vector operations. Words of 32 bits hold neighbouring activations of a row: a pair of 16 bits each, or where
+the processor adds four products of bytes at once (VNNI) four of 8 bits, the activations with 128 added. A pair of products is added before it meets the
+32-bit accumulator, and fits; four bytes' are added in 32 bits by the instruction's definition. So nothing saturates, and every result is exact.
+
+A tile of rows is multiplied with all columns, and requantised while its accumulators are in the first-level cache.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from ...compiled import njit
+
+_FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
+_WIDE = {"+avx512f", "+avx512bw", "+avx512vl"} <= _FEATURES
+QUADS = (_WIDE and "+avx512vnni" in _FEATURES) or "+avxvnni" in _FEATURES  # four bytes in a word
+LANES = 16 if _WIDE else 8  # words of a vector
+ROWS, VECTORS = (8, 3) if _WIDE else (6, 2)  # of accumulators in registers, of which there are 32 or 16
+_ALONE = 256  # rows that are not worth another thread
+_F = np.float32
+
+
+def _tile(quads: bool, vectors: int) -> Any:
+    """An intrinsic: acc (ROWS, vectors * LANES) int32 = rows of words (ROWS, words) * blocks of columns (vectors, words, LANES); addresses and strides in bytes."""
+
+    @intrinsic
+    def tile(typing_context, x, x_stride, w, w_stride, words, acc, acc_stride):  # type: ignore[no-untyped-def]
+        return types.void(*[types.intp] * 7), lambda context, b, signature, args: _emit(context, b, args, quads, vectors)
+
+    return tile
+
+
+def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
+    x, x_stride, w, w_stride, words, acc, acc_stride = args
+    i16, i32, i64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+    lanes, halves, wide = ir.VectorType(i32, LANES), ir.VectorType(i16, 2 * LANES), ir.VectorType(i32, 2 * LANES)
+    number = lambda n: ir.Constant(i64, n)
+    zeros, nothing = ir.Constant(lanes, [0] * LANES), lambda t: ir.Constant(t, ir.Undefined)
+    even, odd = (ir.Constant(lanes, list(range(k, 2 * LANES, 2))) for k in (0, 1))
+
+    def multiplied(total: Any, a: Any, c: Any) -> Any:
+        if quads:
+            name = f"llvm.x86.avx512.vpdpbusd.{32 * LANES}"
+            function = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(lanes, [lanes] * 3), name)
+            return b.call(function, [total, a, c])
+        m = b.mul(b.sext(b.bitcast(a, halves), wide), b.sext(b.bitcast(c, halves), wide))
+        return b.add(total, b.add(b.shuffle_vector(m, nothing(wide), even), b.shuffle_vector(m, nothing(wide), odd)))
+
+    def loaded(pointer: Any, k: Any) -> Any:
+        value = b.load(b.gep(pointer, [k]))
+        value.align = 4
+        return value
+
+    rows = [b.inttoptr(b.add(x, b.mul(x_stride, number(r))), i32.as_pointer()) for r in range(ROWS)]
+    blocks = [b.inttoptr(b.add(w, b.mul(w_stride, number(v))), lanes.as_pointer()) for v in range(vectors)]
+    loop, done, before = b.function.append_basic_block("words"), b.function.append_basic_block("done"), b.block
+    b.branch(loop)
+    b.position_at_end(loop)
+    k = b.phi(i64)
+    k.add_incoming(number(0), before)
+    sums = [[b.phi(lanes) for _ in range(vectors)] for _ in range(ROWS)]
+    columns = [loaded(block, k) for block in blocks]
+    new = []
+    for r in range(ROWS):
+        word = b.insert_element(nothing(lanes), loaded(rows[r], k), ir.Constant(i32, 0))
+        word = b.shuffle_vector(word, nothing(lanes), zeros)
+        new.append([multiplied(s, word, c) for s, c in zip(sums[r], columns, strict=True)])
+    after = b.add(k, number(1))
+    k.add_incoming(after, b.block)
+    for olds, news in zip(sums, new, strict=True):
+        for old, value in zip(olds, news, strict=True):
+            old.add_incoming(zeros, before)
+            old.add_incoming(value, b.block)
+    b.cbranch(b.icmp_signed("<", after, words), loop, done)
+    b.position_at_end(done)
+    for r in range(ROWS):
+        for v in range(vectors):
+            to = b.add(b.add(acc, b.mul(acc_stride, number(r))), number(4 * LANES * v))
+            b.store(new[r][v], b.inttoptr(to, lanes.as_pointer())).align = 4
+    return context.get_dummy_value()
+
+
+_pairs1, _pairs2, _pairs3 = (_tile(False, vectors) for vectors in (1, 2, 3))
+_quads1, _quads2, _quads3 = (_tile(True, vectors) for vectors in (1, 2, 3))
+
+
+@dataclass
+class Packed:
+    """Weights (K, N) as the kernels read them: (blocks of LANES columns, words of K, LANES) int32, in bytes where QUADS and in pairs for 16-bit activations."""
+
+    words: np.ndarray
+    pairs: np.ndarray
+    less: np.ndarray  # (N,) int32, what 128 more in each activation adds
+
+    @classmethod
+    def of(cls, w: np.ndarray) -> Packed:
+        pairs = _packed(w, np.int16)
+        less = 128 * w.sum(0, dtype=np.int32) if QUADS else np.zeros(w.shape[1], np.int32)
+        return cls(_packed(w, np.int8) if QUADS else pairs, pairs, less.astype(np.int32))
+
+
+def _packed(w: np.ndarray, of: Any) -> np.ndarray:
+    group = 4 // np.dtype(of).itemsize
+    k, n = w.shape
+    full = np.zeros((max(1, -(-k // group)) * group, -(-n // LANES) * LANES), of)
+    full[:k, :n] = w
+    return np.ascontiguousarray(full.reshape(-1, group, full.shape[1] // LANES, LANES).transpose(2, 0, 3, 1)).view(np.int32)[..., 0]
+
+
+@njit
+def _widths(left):
+    """Blocks of columns that the next tile takes, of those that are left: a tile of one is slow."""
+    if left >= VECTORS and left != VECTORS + 1:
+        return VECTORS
+    return min(left, 2)
+
+
+@njit
+def _multiply8(x, i, n, w, buffer, acc):
+    """acc (ROWS, columns) = rows i to i + n of x, int8."""
+    for r in range(n):
+        a, o = x[i + r], buffer[r]
+        if QUADS:
+            for c in range(a.shape[0]):
+                o[c] = a[c] ^ np.int8(-128)
+        else:
+            for c in range(a.shape[0]):
+                o[c] = a[c]
+    if not QUADS:
+        _multiply16(buffer, w, acc)
+        return
+    words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
+    rows, to, at = buffer.ctypes.data, acc.ctypes.data, 0
+    while at < w.shape[0]:
+        count, block = _widths(w.shape[0] - at), w.ctypes.data + at * stride
+        if count == 3:
+            _quads3(rows, words * 4, block, stride, words, to, width)
+        elif count == 2:
+            _quads2(rows, words * 4, block, stride, words, to, width)
+        else:
+            _quads1(rows, words * 4, block, stride, words, to, width)
+        at += count
+        to += count * LANES * 4
+
+
+@njit
+def _multiply16(buffer, w, acc):
+    """acc (ROWS, columns) = buffer (ROWS, words * 2) int16."""
+    words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
+    rows, to, at = buffer.ctypes.data, acc.ctypes.data, 0
+    while at < w.shape[0]:
+        count, block = _widths(w.shape[0] - at), w.ctypes.data + at * stride
+        if count == 3:
+            _pairs3(rows, words * 4, block, stride, words, to, width)
+        elif count == 2:
+            _pairs2(rows, words * 4, block, stride, words, to, width)
+        else:
+            _pairs1(rows, words * 4, block, stride, words, to, width)
+        at += count
+        to += count * LANES * 4
+
+
+@njit
+def _buffers(w):
+    if QUADS:
+        return np.zeros((ROWS, w.shape[1] * 4), np.int8), np.empty((ROWS, w.shape[0] * LANES), np.int32)
+    return np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty((ROWS, w.shape[0] * LANES), np.int32)
+
+
+def shared(kernel: Any, x: np.ndarray, *rest: object) -> None:
+    """Run a kernel on x, its rows shared by as many threads as torch has."""
+    count, threads = len(x), torch.get_num_threads()
+    if threads == 1 or count < _ALONE:
+        kernel(x, 0, count, *rest)
+        return
+    step = -(-count // (threads * ROWS)) * ROWS
+    begins = range(0, count, step)
+    for _ in _pool(threads, os.getpid()).map(lambda i: kernel(x, i, min(count, i + step), *rest), begins):
+        pass
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "product")
+
+
+# --- products of rows begin to end of x (M, K); bias (.., N) as ExactLinear has it, less what 128 more adds ------------------------------
+
+
+@njit
+def product(x, begin, end, w, less, out):
+    """out (M, N) int32."""
+    buffer, acc = _buffers(w)
+    for i in range(begin, end, ROWS):
+        n = min(ROWS, end - i)
+        _multiply8(x, i, n, w, buffer, acc)
+        for r in range(n):
+            a, o = acc[r], out[i + r]
+            for c in range(o.shape[0]):
+                o[c] = np.int32(a[c] - less[c])
+
+
+@njit
+def product8(x, begin, end, w, bias, scale, leaky, out):
+    """out (.., M, N) int8, one for each row of bias and scale."""
+    buffer, acc = _buffers(w)
+    for i in range(begin, end, ROWS):
+        n = min(ROWS, end - i)
+        _multiply8(x, i, n, w, buffer, acc)
+        for k in range(out.shape[0]):
+            b, s = bias[k], scale[k]
+            for r in range(n):
+                a, o = acc[r], out[k, i + r]
+                if leaky:
+                    for c in range(o.shape[0]):
+                        v = _F(np.int32(a[c] + b[c])) * s[c]
+                        v = v if v >= _F(0) else v * _F(0.125)
+                        o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+                else:
+                    for c in range(o.shape[0]):
+                        v = _F(np.int32(a[c] + b[c])) * s[c]
+                        o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+
+
+@njit
+def product16(x, begin, end, w, bias, scale, out):
+    """out (M, N) int16."""
+    buffer, acc = _buffers(w)
+    for i in range(begin, end, ROWS):
+        n = min(ROWS, end - i)
+        _multiply8(x, i, n, w, buffer, acc)
+        for r in range(n):
+            a, o = acc[r], out[i + r]
+            for c in range(o.shape[0]):
+                v = _F(np.int32(a[c] + bias[c])) * scale[c]
+                o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
+
+
+@njit
+def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
+    """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the next layer reads."""
+    buffer, acc = _buffers(w)
+    for i in range(begin, end, ROWS):
+        n = min(ROWS, end - i)
+        _multiply8(x, i, n, w, buffer, acc)
+        for r in range(n):
+            a, t, o = acc[r], trunk[i + r], out[i + r]
+            for c in range(o.shape[0]):
+                v = _F(np.int32(a[c] + bias[c])) * scale[c]
+                v = _F(t[c]) + np.rint(min(max(v, _F(-32767)), _F(32767)))
+                v = min(max(v, _F(-32767)), _F(32767))
+                t[c] = np.int16(v)
+                o[c] = np.int8(np.rint(min(max(v * scale8[c], _F(-127)), _F(127))))
+
+
+@njit
+def wide16(x, begin, end, given, w, bias, scale, out):
+    """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
+    buffer, acc = np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty((ROWS, w.shape[0] * LANES), np.int32)
+    for i in range(begin, end, ROWS):
+        n = min(ROWS, end - i)
+        for r in range(n):
+            a, u = x[i + r], buffer[r]
+            for c in range(a.shape[0]):
+                u[c] = np.int16(np.rint(min(max(_F(a[c]) * given[c], _F(-16000)), _F(16000))))
+        _multiply16(buffer, w, acc)
+        for r in range(n):
+            b, o = acc[r], out[i + r]
+            for c in range(o.shape[0]):
+                v = _F(np.int32(b[c] + bias[c])) * scale[c]
+                o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))

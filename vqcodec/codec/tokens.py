@@ -1,0 +1,125 @@
+"""What is coded of a frame, as arrays: codebook indices of its latents, rate classes, motion and direct blocks; and flat sequences of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .frame_decoder import Decoding
+    from .weights import Codec, FrameNets
+
+_ESCAPED = 1 << 19  # symbols above are 2^20 + a value (quantizer.py)
+_SLOTS = 4  # channels of a group, and so codewords of it at most
+
+
+@dataclass(frozen=True)
+class FrameTokens:
+    """A frame as it is coded. H and W are the picture's height and width, rounded up to a multiple of 64; all arrays begin at the top left.
+
+    A block is a position of the latent, 16x16 luma samples; G groups of four latent channels lie there, each quantised by the codebook of its class. -1 stands
+    where nothing is coded.
+    """
+
+    frame: int  # number in the file
+    pts_seconds: float
+    kind: Literal["I", "P", "B"]  # P: a key frame, predicted from the one or two before it
+    level: int  # 0 I, 1 key, from 2 on B: the distance to the references halves from level to level
+    quality: int  # 0 (worst) to 63: chooses the step of quantisation
+    references: tuple[int, ...]  # numbers in the file of the frames it is predicted from: none, one or two
+    latent: np.ndarray
+    """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
+    classes: np.ndarray
+    """(H/16, W/16, G) int8: rate class of each group, 0 to 39; -1 in direct blocks."""
+    escapes: np.ndarray
+    """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its codebook was near enough to. The index there is the codebook's last."""
+    hyper: np.ndarray
+    """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where all 16 blocks are direct."""
+    direct: np.ndarray
+    """(H/16, W/16) bool: blocks that show their prediction as it is."""
+    direction: np.ndarray
+    """(H/8, W/8) uint8: 0 in I frames, 1 predicted from the first reference, 2 from the second, 3 from the mean of both."""
+    vectors: np.ndarray
+    """(H/8, W/8, 2, 2) int16: motion to the first and the second reference, down and right, in quarter samples; valid where ``direction`` has the reference."""
+    depth: np.ndarray
+    """(H/8, W/8) uint8: size of the block of motion that a cell lies in, 64 >> depth luma samples."""
+    merged: np.ndarray
+    """(H/8, W/8) bool: blocks that took their motion over from a neighbour."""
+
+
+def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
+    """Tokens of a parsed frame of the GOP that begins with frame ``first``."""
+    symbols, sizes = run.symbols, run.tables.books.sizes
+    rows, columns, channels = np.nonzero(symbols > _ESCAPED)
+    values = symbols[rows, columns, channels] - (1 << 20)
+    latent = symbols.reshape(*run.classes.shape, _SLOTS).copy()
+    # an escaped vector has a value for each of its channels; its index, the last of its table, stands at the first
+    tables, slots = run.classes[rows, columns, channels // _SLOTS], channels % _SLOTS
+    leads = slots % np.maximum(run.tables.books.dims[tables], 1) == 0
+    latent[rows, columns, channels // _SLOTS, slots] = np.where(leads, sizes[tables] - 1, -1)
+    f = run.field
+    return FrameTokens(
+        frame=first + run.number,
+        pts_seconds=pts_seconds,
+        kind="I" if run.level == 0 else "P" if run.level == 1 else "B",
+        level=run.level,
+        quality=run.q,
+        references=tuple(first + r.number for r in run.refs),
+        latent=latent.astype(np.int16),
+        classes=run.classes,
+        escapes=np.stack([rows, columns, channels, values], 1).astype(np.int32),
+        hyper=run.hyper.astype(np.int16),
+        direct=run.direct.astype(bool),
+        direction=f.direction.copy(),  # the decoder goes on with its own
+        vectors=f.mv.copy(),
+        depth=f.depth.copy(),
+        merged=f.merged.astype(bool),
+    )
+
+
+class TokenSequence(NamedTuple):
+    """Flat tokens of a frame, and where each of them lies."""
+
+    ids: np.ndarray
+    """(n,) int32, from 0 to the vocabulary's size - 1: the frame's type, the hyper-latent, then the latent, both by row, column, group and slot."""
+    places: np.ndarray
+    """(n, 4) int32: row, column, group and slot; -1 four times for the frame's type, slot -1 in the hyper-latent."""
+
+
+class Vocabulary:
+    """One number for each codeword of all codebooks of a model, behind three for the types of frames.
+
+    ``size``: how many there are. ``codewords`` (size, 4) float32: their vectors in steps of quantisation, filled up with zeros, as an embedding could begin with.
+    """
+
+    SPECIAL = ("I", "P", "B")
+
+    def __init__(self, codec: Codec) -> None:
+        from .frame_decoder import hyper_tables
+
+        self._hyper_tables = hyper_tables
+        self._first: dict[bool, np.ndarray] = {}  # number of the first codeword of each table, of the intra (True) and the inter codebooks
+        self._channels = {True: codec.intra.shape.hyper, False: codec.inter.shape.hyper}
+        self.size = len(self.SPECIAL)
+        words = [np.zeros((self.size, _SLOTS), np.float32)]
+        for intra in (True, False):
+            nets: FrameNets = codec.intra if intra else codec.inter
+            sizes: Any = nets.books.sizes
+            self._first[intra] = self.size + np.concatenate([[0], np.cumsum(sizes)[:-1]])
+            self.size += int(sizes.sum())
+            words += [w[:n] / np.float32(16) for w, n in zip(nets.books.words, sizes.tolist(), strict=True)]
+        self.codewords: np.ndarray = np.concatenate(words).astype(np.float32)
+
+    def sequence(self, tokens: FrameTokens) -> TokenSequence:
+        """The codebook indices of a frame as one sequence. Motion, direct blocks and the values of escapes are not in it."""
+        intra = tokens.kind == "I"
+        first = self._first[intra]
+        h = np.argwhere(tokens.hyper >= 0)
+        table = self._hyper_tables(tokens.quality, self._channels[intra]) + h[:, 2]
+        hyper = first[table] + tokens.hyper[tuple(h.T)]
+        p = np.argwhere(tokens.latent >= 0)
+        latent = first[tokens.classes[tuple(p[:, :3].T)]] + tokens.latent[tuple(p.T)]
+        places = np.concatenate([np.full((1, 4), -1), np.pad(h, ((0, 0), (0, 1)), constant_values=-1), p])
+        return TokenSequence(np.concatenate([[self.SPECIAL.index(tokens.kind)], hyper, latent]).astype(np.int32), places.astype(np.int32))

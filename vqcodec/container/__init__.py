@@ -1,0 +1,1 @@
+"""Bytes of a .vqv file: packets, index, tracks, description. Knows no pictures."""

@@ -1,0 +1,236 @@
+"""Tags, chapters, HDR data and remarks of a file: to bytes and back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cache
+
+from ..errors import DamageError
+from ..fields import Reader, Writer
+from .packets import MAX_FRACTION, MAX_HEADER, MAX_PTS
+
+MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a track; attachments have the limit of a packet
+MAX_SIDE_DATA = 256  # of a packet
+MAX_DISPOSITION = (1 << 31) - 1  # FFmpeg's type is a signed int
+
+
+# kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
+SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
+_TOLD = 20  # tags that are named when they have to go
+
+
+_MATRIX, _MASTERING, _LIGHT, _FIELDS = 1, 2, 3, 4
+
+
+TOP, BOTTOM = 2, 3  # the field that is shown first
+FIELD_ORDERS = {TOP: "top field first", BOTTOM: "bottom field first"}
+MAX_REMARKS = 1000
+Tags = dict[str, str]
+
+
+def put_text(w: Writer, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    w.varint(len(data)).raw(data)
+
+
+def get_text(r: Reader) -> str:
+    data = bytes(r.take(r.varint(r.remaining)))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise r.error("text that is no UTF-8") from exc
+
+
+def _tag(key: str, value: str) -> bytes:
+    w = Writer()
+    put_text(w, key)
+    put_text(w, value)
+    return w.getvalue()
+
+
+def put_tags(w: Writer, tags: Tags) -> None:
+    w.varint(len(tags))
+    for key, value in tags.items():
+        w.raw(_tag(key, value))
+
+
+def get_tags(r: Reader) -> Tags:
+    return {get_text(r): get_text(r) for _ in range(r.varint(r.remaining // 2))}
+
+
+def get_base(r: Reader) -> Fraction:
+    num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+    if not num or not den:
+        raise r.error(f"time base {num}/{den}")
+    return Fraction(num, den)
+
+
+def get_time(r: Reader, base: int = 0) -> int:
+    value = base + r.svarint()
+    if abs(value) > MAX_PTS:
+        raise r.error(f"time {value} out of range")
+    return value
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """``start`` and ``end`` in ticks of ``time_base``."""
+
+    id: int
+    start: int
+    end: int
+    time_base: Fraction
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mastering:
+    """Mastering display of SMPTE ST 2086 as FFmpeg gives it: red, green, blue and white point (x, y each), then minimum and
+    maximum luminance in cd/m2, as (numerator, denominator) pairs."""
+
+    values: tuple[tuple[int, int], ...]
+    has_primaries: bool
+    has_luminance: bool
+
+
+@dataclass(frozen=True)
+class Description:
+    """Tags of the file and of its picture track, chapters, and what the stream header has no room for."""
+
+    tags: Tags = field(default_factory=dict)
+    video_tags: Tags = field(default_factory=dict)
+    disposition: int = 0  # FFmpeg's AV_DISPOSITION bits of the picture track
+    chapters: tuple[Chapter, ...] = ()
+    pix_fmt: str = ""  # FFmpeg's name of the source's pixel format where pictures were converted
+    matrix: tuple[int, ...] | None = None  # display matrix where it is more than a rotation by quarter turns
+    mastering: Mastering | None = None
+    light: tuple[int, int] | None = None  # content light level: maximum, average of a frame, in cd/m2
+    field_order: int = 0  # TOP or BOTTOM of interlaced pictures; 0: not interlaced, or not known
+
+    def __bool__(self) -> bool:
+        return self != Description()
+
+    def to_bytes(self) -> bytes:
+        w = Writer()
+        put_tags(w, self.tags)
+        put_tags(w, self.video_tags)
+        w.varint(self.disposition).varint(len(self.chapters))
+        for c in self.chapters:
+            w.svarint(c.id).varint(c.time_base.numerator).varint(c.time_base.denominator).svarint(c.start).svarint(c.end)
+            put_tags(w, c.tags)
+        put_text(w, self.pix_fmt)
+        side: list[tuple[int, bytes]] = []
+        if self.matrix is not None:
+            side.append((_MATRIX, struct.pack("<9i", *self.matrix)))
+        if self.mastering is not None:
+            m = self.mastering
+            side.append((_MASTERING, struct.pack("<20iB", *(n for pair in m.values for n in pair), m.has_primaries | m.has_luminance << 1)))
+        if self.light is not None:
+            side.append((_LIGHT, struct.pack("<2I", *self.light)))
+        if self.field_order:
+            side.append((_FIELDS, bytes([self.field_order])))
+        w.varint(len(side))
+        for kind, data in side:
+            w.varint(kind).varint(len(data)).raw(data)
+        return w.getvalue()
+
+    def fitted(self) -> tuple[Description, list[str]]:
+        """What fits the ranges and limits of the format, and remarks on the rest: the longest tags go first, then the chapters."""
+        notes: list[str] = []
+        chapters = tuple(c for c in self.chapters if max(abs(c.start), abs(c.end)) <= MAX_PTS)
+        if len(chapters) < len(self.chapters):
+            notes.append(f"{len(self.chapters) - len(chapters)} chapters are left out: their times are out of range")
+        fitted = replace(self, chapters=chapters)
+        over = len(fitted.to_bytes()) - MAX_DESCRIPTION
+        if over <= 0:
+            return fitted, notes
+        texts = [(len(_tag(key, value)), name, key) for name in ("tags", "video_tags") for key, value in getattr(self, name).items()]
+        gone = set()
+        for size, name, key in sorted(texts, key=lambda t: t[0], reverse=True):
+            if over <= 0:
+                break
+            gone.add((name, key))
+            over -= size
+            if len(gone) <= _TOLD:
+                notes.append(f"the tag {key[:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes")
+        if len(gone) > _TOLD:
+            notes.append(f"so are {len(gone) - _TOLD} more tags")
+        if over > 0:
+            notes.append(f"{len(chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes")
+            fitted = replace(fitted, chapters=())
+        tags, video_tags = ({k: v for k, v in getattr(self, name).items() if (name, k) not in gone} for name in ("tags", "video_tags"))
+        return replace(fitted, tags=tags, video_tags=video_tags), notes
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Description:
+        """Parse; DamageError when it contradicts itself."""
+        if len(data) > MAX_DESCRIPTION:
+            raise DamageError(f"metadata at byte {base}: {len(data)} bytes are over the limit of {MAX_DESCRIPTION}")
+        r = Reader(data, "metadata", base)
+        tags, video_tags, disposition = get_tags(r), get_tags(r), r.varint(MAX_DISPOSITION)
+        chapters = []
+        for _ in range(r.varint(r.remaining // 6)):
+            number, unit = r.svarint(), get_base(r)
+            chapters.append(Chapter(number, get_time(r), get_time(r), unit, get_tags(r)))
+        pix_fmt = get_text(r)
+        side = {}
+        for _ in range(r.varint(r.remaining // 2)):
+            kind = r.varint()
+            side[kind] = bytes(r.take(r.varint(r.remaining)))
+        r.done()
+        for kind, size in ((_MATRIX, 36), (_MASTERING, 81), (_LIGHT, 8), (_FIELDS, 1)):
+            if kind in side and len(side[kind]) != size:
+                raise r.error(f"side data {kind} of {len(side[kind])} bytes")
+        mastering = None
+        if _MASTERING in side:
+            n = struct.unpack("<20iB", side[_MASTERING])
+            mastering = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2))
+        light = struct.unpack("<2I", side[_LIGHT]) if _LIGHT in side else None
+        fields = side.get(_FIELDS, b"\0")[0]
+        if fields and fields not in FIELD_ORDERS:
+            raise r.error(f"field order {fields}")
+        matrix = struct.unpack("<9i", side[_MATRIX]) if _MATRIX in side else None
+        return cls(
+            tags,
+            video_tags,
+            disposition,
+            tuple(chapters),
+            pix_fmt,
+            matrix,
+            mastering,
+            light,
+            fields,
+        )
+
+
+def remarks_to_bytes(texts: Sequence[str]) -> bytes:
+    """Payload of the packet that says what the source had and the file has not."""
+    w = Writer().varint(min(len(texts), MAX_REMARKS))
+    for text in texts[:MAX_REMARKS]:
+        put_text(w, text[:MAX_REMARKS])
+    return w.getvalue()
+
+
+def remarks_from_bytes(data: bytes | memoryview, base: int = 0) -> list[str]:
+    """Parse; DamageError when it contradicts itself."""
+    r = Reader(data, "remarks", base)
+    texts = [get_text(r) for _ in range(r.varint(min(MAX_REMARKS, r.remaining)))]
+    r.done()
+    return texts
+
+
+def clip_chapters(chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction | None) -> tuple[Chapter, ...]:
+    """Chapters of the stretch from ``start`` to ``stop`` seconds, which then begins at zero."""
+    result = []
+    ticks = cache(lambda base: (round(start / base), None if stop is None else round(stop / base)))
+    for c in chapters:
+        shift, last = ticks(c.time_base)
+        end = c.end if last is None else min(c.end, last)
+        # one of no length is a mark: it belongs to where it lies
+        mark = c.start == c.end == end >= shift and (last is None or end < last)
+        if mark or (end > shift and c.start < end):
+            result.append(replace(c, start=max(0, c.start - shift), end=end - shift))
+    return tuple(result)

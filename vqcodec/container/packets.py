@@ -1,0 +1,273 @@
+"""The .vqv container: file header, packets with checksums, and the index at the end. Knows no pictures and no network.
+
+All integers are little-endian; ``varint`` and ``svarint`` are those of :mod:`vqcodec.fields`. A file is::
+
+    file header   magic 89 56 51 56 0D 0A 1A 0A | u16 version | u32 n | n bytes stream header | u32 CRC-32 of all before
+    GOP packets   in display order, one for each group of pictures
+    index packet
+    trailer       u64 offset of the index packet | u32 CRC-32 of (offset, tail magic) | tail magic 0A 1A 0A 0D 56 51 56 89
+
+    stream header varint width, height | varint num, den of the time base, of the nominal frame rate (0/0 unknown) and of the
+                  sample aspect ratio (0/0 unknown) | u8 rotation in quarter turns | u8 primaries, transfer, matrix,
+                  range, chroma location | u8 source bit depth | u8 crf | u32 content id | 8 bytes model id
+    packet        sync 56 51 50 B7 | u8 type | varint payload length, first frame, frame count
+                  | u32 CRC-32 of (stream id, sync .. frame count) | payload
+                  | u32 CRC-32 of (stream id, sync .. frame count, payload)
+    GOP payload   svarint pts of the first frame | varint runs | runs x (varint pts step, varint repetitions)
+                  | varint duration of the last frame (0 unknown) | u32 pixel checksum | varint squared error of Y, U, V | body
+    index payload varint n | n bytes copy of the stream header | varint entries
+                  | entries x (varint step of the file offset, 0 for lost frames, varint frame count, svarint step of the first pts)
+
+The stream id is the CRC-32 of the stream header as four bytes: packets of another file fail their checksums. Packet types:
+0x01 GOP, 0x02 index (first frame = frames of the file, frame count = 0). Types with bit 0x80 may be skipped by a reader that
+doesn't know them; with bit 0x40 too their payload is a zstd frame. Other unknown types are refused. Ranges are in docs/format.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..errors import DamageError, InputError, LimitError
+from ..fields import Reader, Writer, crc32, u32
+
+MAGIC = b"\x89VQV\r\n\x1a\n"
+TAIL_MAGIC = MAGIC[::-1]
+SYNC = b"VQP\xb7"
+VERSION = 0
+
+
+GOP, INDEX, IGNORABLE, COMPRESSED = 0x01, 0x02, 0x80, 0x40
+MAX_SIDE = 16384
+MAX_PIXELS = 64 << 20
+MAX_PAYLOAD = 64 << 20
+MAX_HEADER = 1 << 20
+MAX_GOP = 128
+MAX_FRACTION = (1 << 31) - 1
+MAX_PTS = 1 << 62
+MAX_CRF = 63
+PACKET_HEADER_MAX = 4 + 1 + 3 * 10 + 4
+FILE_PREFIX = len(MAGIC) + 2 + 4
+TRAILER_SIZE = 8 + 4 + 8
+ENTRY_MEMORY = 256  # bytes that an entry of the index takes in memory, at most
+
+
+@dataclass(frozen=True)
+class StreamHeader:
+    """What holds for the whole stream. Colour numbers are those of ITU-T H.273 as FFmpeg uses them (2 = unspecified)."""
+
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction | None = None
+    sar: Fraction | None = None
+    rotation: int = 0  # degrees clockwise to apply for display: 0, 90, 180 or 270
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    range: int = 0  # 0 unknown, 1 limited, 2 full
+    chroma_location: int = 0
+    bit_depth: int = 8
+    crf: int = 28
+    content_id: int = 0  # CRC-32 of the first picture: tells apart files of equal size and options
+    model_id: bytes = bytes(8)
+
+    def to_bytes(self) -> bytes:
+        """The stream header as stored."""
+        w = Writer().varint(self.width).varint(self.height)
+        for value in (self.time_base, self.rate, self.sar):
+            w.varint(value.numerator if value else 0).varint(value.denominator if value else 0)
+        w.u8(self.rotation // 90)
+        for number in (self.primaries, self.transfer, self.matrix, self.range, self.chroma_location, self.bit_depth, self.crf):
+            w.u8(number)
+        data = w.u32(self.content_id).raw(self.model_id).getvalue()
+        self.from_bytes(data)  # what the reader would refuse is never written
+        return data
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> StreamHeader:
+        """Parse and check; LimitError for pictures too large, DamageError for anything else out of range."""
+        r = Reader(data, "stream header")
+        width, height = r.varint(), r.varint()
+        if not width or not height:
+            raise r.error(f"picture of {width}x{height}")
+        if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
+            raise LimitError(f"picture of {width}x{height} is over the limit of {MAX_SIDE} a side and {MAX_PIXELS} pixels")
+        fractions: list[Fraction | None] = []
+        for _ in range(3):
+            num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+            if bool(num) != bool(den):
+                raise r.error(f"fraction {num}/{den}")
+            fractions.append(Fraction(num, den) if num else None)
+        time_base, rate, sar = fractions
+        if time_base is None:
+            raise r.error("no time base")
+        turns, primaries, transfer, matrix, range_, location, depth, crf = r.take(8)
+        if turns > 3 or range_ > 2 or not 8 <= depth <= 16 or crf > MAX_CRF:
+            raise r.error(f"rotation {turns}, range {range_}, bit depth {depth} or crf {crf} out of range")
+        content_id = r.u32()
+        model_id = bytes(r.take(8))
+        r.done()
+        return cls(width, height, time_base, rate, sar, turns * 90, primaries, transfer, matrix, range_, location, depth, crf, content_id, model_id)
+
+
+@dataclass(frozen=True)
+class PacketHeader:
+    """Head of a packet: ``size`` bytes long itself, followed by ``length`` payload bytes and four of CRC-32."""
+
+    type: int
+    length: int
+    first_frame: int
+    frames: int
+    raw: bytes = b""  # sync .. frame count, as covered by both checksums
+    size: int = 0
+
+    @property
+    def total(self) -> int:
+        """Bytes of the whole packet."""
+        return self.size + self.length + 4
+
+    @classmethod
+    def build(cls, type_: int, length: int, first_frame: int, frames: int) -> PacketHeader:
+        if length > MAX_PAYLOAD:
+            raise LimitError(f"packet of {length} bytes is over the limit of {MAX_PAYLOAD}")
+        raw = Writer().raw(SYNC).u8(type_).varint(length).varint(first_frame).varint(frames).getvalue()
+        return cls(type_, length, first_frame, frames, raw, len(raw) + 4)
+
+    @classmethod
+    def parse(cls, data: bytes | memoryview, stream_id: int, base: int = 0) -> PacketHeader:
+        """Parse the head at the start of ``data`` (file offset ``base``); DamageError unless sync, CRC and ranges are right."""
+        r = Reader(data, "packet header", base)
+        if bytes(r.take(4)) != SYNC:
+            raise DamageError(f"no packet at byte {base}")
+        type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
+        raw = bytes(data[: r.position])
+        if r.u32() != crc32(u32(stream_id), raw):
+            raise DamageError(f"packet header at byte {base}: checksum mismatch")
+        if length > MAX_PAYLOAD:
+            raise LimitError(f"packet at byte {base}: {length} bytes are over the limit of {MAX_PAYLOAD}")
+        if first >= MAX_PTS or (type_ == GOP and not 1 <= frames <= MAX_GOP) or (type_ == INDEX and frames):
+            raise DamageError(f"packet at byte {base}: first frame {first}, {frames} frames out of range")
+        if type_ not in (GOP, INDEX) and not type_ & IGNORABLE:
+            raise InputError(f"packet of unknown type {type_} at byte {base}: the file was written by a newer program")
+        return cls(type_, length, first, frames, raw, r.position)
+
+
+@dataclass(frozen=True)
+class GopPayload:
+    """One group of pictures: times in ticks (strictly increasing), what the encoder measured, and the coded pictures."""
+
+    pts: tuple[int, ...]
+    duration: int  # ticks of the last frame; 0 unknown
+    checksum: int
+    sse: tuple[int, int, int]  # sums of squared error of Y, U, V on the 8-bit scale
+    body: bytes
+
+    def to_bytes(self) -> bytes:
+        """The payload; LimitError for times that a reader would refuse."""
+        if not 1 <= len(self.pts) <= MAX_GOP:
+            raise ValueError(f"GOP of {len(self.pts)} frames")
+        for time in (self.pts[0], self.pts[-1], self.duration):
+            if abs(time) > MAX_PTS:
+                raise LimitError(f"the time {time} is beyond {MAX_PTS}, the largest that the format holds")
+        runs: list[list[int]] = []
+        for a, b in zip(self.pts, self.pts[1:], strict=False):
+            if b <= a:
+                raise ValueError(f"pts {b} after {a}")
+            if runs and runs[-1][0] == b - a:
+                runs[-1][1] += 1
+            else:
+                runs.append([b - a, 1])
+        w = Writer().svarint(self.pts[0]).varint(len(runs))
+        for step, repeat in runs:
+            w.varint(step).varint(repeat)
+        w.varint(self.duration).u32(self.checksum)
+        for value in self.sse:
+            w.varint(value)
+        return w.raw(self.body).getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, frames: int, base: int = 0) -> GopPayload:
+        """Parse the payload of a packet of ``frames`` frames; DamageError when it contradicts itself."""
+        r = Reader(data, "GOP packet", base)
+        pts = [r.svarint()]
+        for _ in range(r.varint(frames - 1)):
+            step, repeat = r.varint(MAX_PTS), r.varint(frames - len(pts))
+            if not step or not repeat:
+                raise r.error("empty run of times")
+            pts += [pts[-1] + step * (i + 1) for i in range(repeat)]
+        if len(pts) != frames or abs(pts[0]) > MAX_PTS or pts[-1] > MAX_PTS:
+            raise r.error(f"{len(pts)} times for {frames} frames, or a time out of range")
+        duration, checksum = r.varint(MAX_PTS), r.u32()
+        sse = (r.varint(), r.varint(), r.varint())
+        return cls(tuple(pts), duration, checksum, sse, bytes(r.take(r.remaining)))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """Where a GOP lies. ``offset`` is -1 for frames known to be lost; ``first_pts`` is None where it isn't known."""
+
+    offset: int
+    first_frame: int
+    count: int
+    first_pts: int | None = None
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Where a packet lies that is neither GOP nor index; ``first_frame`` is that of the GOP it is stored with.
+
+    ``type`` is the one that its content has; ``compressed`` says that the payload is a zstd frame of it."""
+
+    offset: int
+    type: int
+    first_frame: int
+    compressed: bool = False
+
+
+def file_header(header: bytes) -> bytes:
+    """The bytes a file starts with, for the given stream header."""
+    data = Writer().raw(MAGIC).u16(VERSION).u32(len(header)).raw(header).getvalue()
+    return data + u32(crc32(data))
+
+
+def packet(type_: int, stream_id: int, first_frame: int, frames: int, payload: bytes) -> bytes:
+    """A whole packet."""
+    head = PacketHeader.build(type_, len(payload), first_frame, frames)
+    sid = u32(stream_id)
+    return b"".join((head.raw, u32(crc32(sid, head.raw)), payload, u32(crc32(sid, head.raw, payload))))
+
+
+def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
+    """Payload of the index packet. Every entry has a ``first_pts``; those of lost frames have the offset -1."""
+    w = Writer().varint(len(header)).raw(header).varint(len(entries))
+    offset = pts = 0
+    for e in entries:
+        first_pts = e.first_pts or 0
+        w.varint(e.offset - offset if e.offset >= 0 else 0).varint(e.count).svarint(first_pts - pts)
+        offset, pts = max(e.offset, offset), first_pts
+    return w.getvalue()
+
+
+def parse_index(payload: bytes | memoryview, base: int = 0, memory: int = 1 << 62) -> tuple[bytes, list[IndexEntry]]:
+    """Copy of the stream header, and the entries. LimitError where the entries would take more than ``memory`` bytes."""
+    r = Reader(payload, "index", base)
+    header = bytes(r.take(r.varint(MAX_HEADER)))
+    entries: list[IndexEntry] = []
+    offset = frame = pts = 0
+    n = r.varint(r.remaining // 3)
+    if n * ENTRY_MEMORY > memory:
+        raise LimitError(f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of {memory}")
+    for _ in range(n):
+        step = r.varint(MAX_PTS)
+        count = r.varint(MAX_GOP if step else MAX_PTS)
+        if not count or frame + count > MAX_PTS:
+            raise r.error("empty entry, or too many frames")
+        later = r.svarint()
+        if entries and later <= 0 or abs(pts + later) > MAX_PTS:
+            raise r.error(f"time {pts + later} after {pts}")
+        offset, pts = offset + step, pts + later
+        entries.append(IndexEntry(offset if step else -1, frame, count, pts))
+        frame += count
+    r.done()
+    return header, entries

@@ -1,0 +1,368 @@
+"""What a .vqv file holds besides pictures: tags, chapters and packets of other tracks, in packets that a reader may skip.
+
+Layout and ranges are in docs/format.md, section Tracks and metadata. Knows no FFmpeg: :mod:`vqcodec.media.track_muxer` reads and writes
+the tracks of video files.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from ..errors import DamageLog, LimitError, VqvError
+from ..fields import Reader, Writer
+from .description import (
+    MAX_DESCRIPTION,
+    MAX_DISPOSITION,
+    MAX_REMARKS,
+    MAX_SIDE_DATA,
+    Description,
+    Tags,
+    get_base,
+    get_tags,
+    get_text,
+    get_time,
+    put_tags,
+    put_text,
+    remarks_from_bytes,
+)
+from .packets import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
+from .reader import ContainerReader
+from .writer import ContainerWriter
+
+DESCRIPTION, TRACK, PACKETS, COLLECTED, REMARKS = 0x80, 0x81, 0x82, 0x83, 0x84
+
+
+# in the place of a kind of sample: codec parameters by themselves, and captions of the pictures
+PARAMETERS, CAPTIONS = "parameters", "captions"
+KINDS = ("video", "audio", "data", "subtitle", "attachment")
+MAX_TRACKS = 1000
+MAX_ATTACHED = 256 << 20  # attachments of a file together
+CHUNK = 1 << 20  # packets of tracks are put together up to this size
+
+
+# Texts and data compress well when there is enough of them in one place; what a damaged place costs is bounded
+COLLECTED_KINDS = ("subtitle", "data")
+
+
+COLLECTED_CHUNK, COLLECTED_SECONDS = 1 << 16, 30
+MAX_DECOMPRESSED = 256 << 20  # of the compressed packets of tracks of a file together
+
+
+_KEY, _PTS, _DTS, _SIDE, _CORRUPT = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Codec parameters of a track that no small file of FFmpeg's muxers can carry. ``wave`` is a
+    WAVEFORMATEX, of codecs that have one; ``packet`` the first packet, to try outputs with."""
+
+    sample_rate: int = 0
+    layout: str = ""  # of channels: FFmpeg's name
+    width: int = 0
+    height: int = 0
+    extradata: bytes = b""
+    wave: bytes = b""
+    packet: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        w = Writer().varint(self.sample_rate)
+        put_text(w, self.layout)
+        w.varint(self.width).varint(self.height)
+        for data in (self.extradata, self.wave, self.packet):
+            w.varint(len(data)).raw(data)
+        return w.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> Parameters:
+        """Parse; DamageError when it contradicts itself."""
+        r = Reader(data, "codec parameters")
+        rate, layout = r.varint(MAX_FRACTION), get_text(r)
+        width, height = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+        extradata, wave, packet = (bytes(r.take(r.varint(r.remaining))) for _ in range(3))
+        r.done()
+        return cls(rate, layout, width, height, extradata, wave, packet)
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track that isn't the picture's; ``number`` is what its packets call it. ``sample`` is a small file of the kind ``format`` (a muxer of FFmpeg) with this track alone and
+    its first packet: its codec parameters are those of the track. With the format ``parameters`` it has those alone. Of an attachment it is the attached file itself."""
+
+    number: int
+    kind: str
+    codec: str
+    time_base: Fraction
+    disposition: int = 0
+    tags: Tags = field(default_factory=dict)
+    format: str = ""
+    sample: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        w = Writer().varint(self.number).u8(KINDS.index(self.kind))
+        put_text(w, self.codec)
+        w.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(self.disposition)
+        put_tags(w, self.tags)
+        put_text(w, self.format)
+        return w.varint(len(self.sample)).raw(self.sample).getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Track:
+        """Parse; DamageError when it contradicts itself."""
+        r = Reader(data, "track", base)
+        number, kind = r.varint(MAX_TRACKS - 1), r.u8()
+        if kind >= len(KINDS):
+            raise r.error(f"kind {kind}")
+        if KINDS[kind] != "attachment" and len(data) > MAX_DESCRIPTION:
+            raise r.error(f"{len(data)} bytes over the limit of {MAX_DESCRIPTION}")
+        codec, unit, disposition, tags, name = get_text(r), get_base(r), r.varint(MAX_DISPOSITION), get_tags(r), get_text(r)
+        sample = bytes(r.take(r.varint(r.remaining)))
+        r.done()
+        return cls(number, KINDS[kind], codec, unit, disposition, tags, name, sample)
+
+    def __str__(self) -> str:
+        """For messages: ``track 2 (audio, aac, deu)``; the picture's is 0 there."""
+        return f"track {self.number + 1} ({', '.join(filter(None, (self.kind, self.codec, self.tags.get('language'), self.tags.get('filename'))))})"
+
+
+@dataclass(frozen=True)
+class TrackPacket:
+    """A packet as it came: times in ticks of the track or None, ``side`` data as (position in SIDE, bytes)."""
+
+    track: int
+    dts: int | None
+    pts: int | None
+    duration: int
+    key: bool
+    corrupt: bool
+    side: tuple[tuple[int, bytes], ...]
+    data: bytes
+
+    @property
+    def time(self) -> int | None:
+        """Time of decoding, where there is none of display; None where there is neither."""
+        return self.pts if self.dts is None else self.dts
+
+    def shifted(self, ticks: int) -> TrackPacket:
+        """The packet that many ticks earlier."""
+        return replace(self, dts=None if self.dts is None else self.dts - ticks, pts=None if self.pts is None else self.pts - ticks)
+
+
+class _Clock:
+    """What the next packet of a track is expected to say, so that little is stored when it does."""
+
+    def __init__(self) -> None:
+        self.next = self.duration = 0
+
+    def advance(self, packet: TrackPacket) -> None:
+        time = packet.time
+        self.duration = packet.duration
+        self.next = (self.next if time is None else time) + packet.duration
+
+
+def put_packet(out: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
+    """Append a packet to a chunk; ``clocks`` begins empty with each chunk.
+
+    LimitError for times that a reader would refuse; ValueError, and nothing is appended, where they are
+    further from those before than a chunk can tell.
+    """
+    for time in (p.dts or 0, p.pts or 0, p.duration):
+        if abs(time) > MAX_PTS:
+            raise LimitError(f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the largest that the format holds")
+    w = Writer()
+    clock = clocks.setdefault(p.track, _Clock())
+    flags = _KEY * p.key | _PTS * (p.pts is not None) | _DTS * (p.dts is not None) | _SIDE * bool(p.side) | _CORRUPT * p.corrupt
+    w.varint(p.track).u8(flags)
+    expected = clock.next
+    if p.dts is not None:
+        w.svarint(p.dts - expected)
+        expected = p.dts
+    if p.pts is not None:
+        w.svarint(p.pts - expected)
+    w.svarint(p.duration - clock.duration)
+    if p.side:
+        w.varint(len(p.side))
+        for kind, data in p.side:
+            w.varint(kind).varint(len(data)).raw(data)
+    w.varint(len(p.data)).raw(p.data)
+    if abs((clock.next if p.time is None else p.time) + p.duration) > 2 * MAX_PTS:
+        raise ValueError("the packet ends too late")
+    out.raw(w.getvalue())
+    clock.advance(p)
+
+
+def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPacket]:
+    """The packets of a chunk; DamageError when it contradicts itself."""
+    r = Reader(payload, "track packets", base)
+    clocks: dict[int, _Clock] = {}
+    while r.remaining:
+        number, flags = r.varint(MAX_TRACKS - 1), r.u8()
+        if flags > 31:
+            raise r.error(f"flags {flags}")
+        clock = clocks.setdefault(number, _Clock())
+        dts = get_time(r, clock.next) if flags & _DTS else None
+        pts = get_time(r, clock.next if dts is None else dts) if flags & _PTS else None
+        duration = get_time(r, clock.duration)
+        side = tuple((r.varint(0xFFFF), bytes(r.take(r.varint(r.remaining)))) for _ in range(r.varint(min(MAX_SIDE_DATA, r.remaining // 2)))) if flags & _SIDE else ()
+        packet = TrackPacket(number, dts, pts, duration, bool(flags & _KEY), bool(flags & _CORRUPT), side, bytes(r.take(r.varint(r.remaining))))
+        clock.advance(packet)
+        if abs(clock.next) > 2 * MAX_PTS:
+            raise r.error(f"time {clock.next} out of range")
+        yield packet
+
+
+class _Chunk:
+    """Records on their way into one payload."""
+
+    def __init__(self) -> None:
+        self.start: Fraction | None = None  # seconds of the first packet that has a time
+        self._writer, self._clocks = Writer(), dict[int, _Clock]()
+
+    def add(self, packet: TrackPacket, seconds: Fraction | None = None) -> None:
+        put_packet(self._writer, self._clocks, packet)
+        if self.start is None:
+            self.start = seconds
+
+    def __len__(self) -> int:
+        return len(self._writer)
+
+    def getvalue(self) -> bytes:
+        return self._writer.getvalue()
+
+
+class TrackWriter:
+    """Puts tracks into a file that is being written: :meth:`add` for each before its first packet,
+    :meth:`packet`, :meth:`flush` before each GOP, and once more at the end.
+
+    Sound is written before the GOP in whose time it lies. Texts and data are collected for longer,
+    and compressed.
+    """
+
+    def __init__(self, writer: ContainerWriter) -> None:
+        self._writer = writer
+        self._bases: dict[int, Fraction] = {}  # of tracks whose packets are collected
+        self._chunk, self._collected = _Chunk(), _Chunk()
+        self._room = MAX_DECOMPRESSED
+        self._attached = 0
+
+    def add(self, track: Track) -> None:
+        """Append the description of a track; LimitError for more attachments than a reader takes."""
+        if track.kind == "attachment":
+            self._attached += len(track.sample)
+            if self._attached > MAX_ATTACHED:
+                raise LimitError(f"{track}: attachments are over the limit of {MAX_ATTACHED} bytes")
+        self._write_chunk()
+        if track.kind in COLLECTED_KINDS:
+            self._bases[track.number] = track.time_base
+        self._writer.extra(TRACK, track.to_bytes(), small=True)
+
+    def packet(self, packet: TrackPacket) -> None:
+        """Append a packet of a track that was added."""
+        base = self._bases.get(packet.track)
+        if base is None:
+            if len(self._chunk) + len(packet.data) > CHUNK:
+                self._write_chunk()
+            try:
+                self._chunk.add(packet)
+            except ValueError:  # too far from the times in this one
+                self._write_chunk()
+                self._chunk.add(packet)
+            return
+        seconds = None if packet.time is None else packet.time * base
+        if self._too_long(seconds) or len(self._collected) + len(packet.data) > COLLECTED_CHUNK:
+            self._write_collected()
+        try:
+            self._collected.add(packet, seconds)
+        except ValueError:
+            self._write_collected()
+            self._collected.add(packet, seconds)
+
+    def flush(self, now: Fraction | None = None) -> None:
+        """Write what belongs before a GOP that ends at ``now`` seconds; None: all that is left."""
+        self._write_chunk()
+        if now is None or self._too_long(now):
+            self._write_collected()
+
+    def _too_long(self, now: Fraction | None) -> bool:
+        start = self._collected.start
+        return start is not None and now is not None and abs(now - start) > COLLECTED_SECONDS
+
+    def _write_chunk(self) -> None:
+        if self._chunk:
+            self._writer.extra(PACKETS, self._chunk.getvalue())
+            self._chunk = _Chunk()
+
+    def _write_collected(self) -> None:
+        if content := self._collected.getvalue():
+            small = len(content) <= self._room  # a reader decompresses no more
+            self._room -= len(content) if small else 0
+            self._writer.extra(COLLECTED, content, small)
+            self._collected = _Chunk()
+
+
+class StoredTracks:
+    """Description, tracks (by number) and their packets in a .vqv file. Damage is put down in ``damage``, what is sound is given."""
+
+    def __init__(self, reader: ContainerReader) -> None:
+        self._reader = reader
+        self.damage = DamageLog()
+        self.size = 0  # bytes that descriptions of tracks take, attachments with them
+        self.description = Description()
+        self.left_out: list[str] = []  # what the source had and the file has not
+        self.tracks: dict[int, Track] = {}
+        found, attached = False, 0
+        for i, extra in enumerate(reader.extras):
+            try:
+                if extra.type == DESCRIPTION and not found:
+                    self.description, found = Description.from_bytes(reader.read_extra(i, MAX_DESCRIPTION), extra.offset), True
+                elif extra.type == REMARKS:
+                    room = MAX_REMARKS - len(self.left_out)
+                    texts = remarks_from_bytes(reader.read_extra(i, 4 * MAX_REMARKS**2), extra.offset)
+                    self.left_out += texts[:room]
+                elif extra.type == TRACK:
+                    payload = reader.read_extra(i, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size))
+                    track = Track.from_bytes(payload, extra.offset)
+                    self.size += len(payload)
+                    attached += len(track.sample) if track.kind == "attachment" else 0
+                    if attached > MAX_ATTACHED:
+                        raise LimitError(f"{track} at byte {extra.offset}: attachments are over the limit of {MAX_ATTACHED} bytes")
+                    if 2 * self.size > reader.limits.memory:  # once more in the output
+                        raise LimitError(f"{track} at byte {extra.offset}: tracks need more than {reader.limits.memory} bytes of memory, the limit (--max-memory)")
+                    self.tracks.setdefault(track.number, track)
+            except VqvError as exc:
+                self.damage.note(str(exc))
+
+    def packets(self, first_frame: int = 0, only: Collection[int] | None = None) -> Iterator[TrackPacket]:
+        """Packets by their times, those of a track in the order of the file, from those stored with
+        the frame of that number on. Packets of others may be left out where ``only`` some tracks
+        are wanted."""
+        room = MAX_DECOMPRESSED
+        kinds = {True, False}
+        if only is not None:
+            kinds = {t.kind in COLLECTED_KINDS for n, t in self.tracks.items() if n in only}
+
+        def stored(kind: int) -> Iterator[tuple[float, TrackPacket]]:
+            nonlocal room
+            seconds = -math.inf
+            for i, extra in enumerate(self._reader.extras):
+                if extra.type != kind or extra.first_frame < first_frame:
+                    continue
+                try:
+                    content = self._reader.read_extra(i, room)
+                    room -= len(content) if extra.compressed else 0
+                    for p in get_packets(content, extra.offset):
+                        track = self.tracks.get(p.track)
+                        if track is not None and p.time is not None:
+                            base = track.time_base
+                            seconds = p.time * base.numerator / base.denominator
+                        yield seconds, p
+                except VqvError as exc:
+                    self.damage.note(str(exc))
+
+        # collected packets lie further back in the file than the sound of their time
+        rows = [stored(COLLECTED if collected else PACKETS) for collected in kinds]
+        for _, packet in heapq.merge(*rows, key=lambda item: item[0]):
+            yield packet

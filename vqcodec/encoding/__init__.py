@@ -1,0 +1,1 @@
+"""What this encoder chooses: floats and searches, free to change without a new format."""

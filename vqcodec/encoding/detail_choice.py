@@ -1,0 +1,150 @@
+"""Levels and cells of the detail, chosen by rate and distortion."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from ..codec.contexts import DETAIL
+from ..codec.detail_syntax import BLOCK, DCT, GT1, LAST, MAG, MAX_LEVEL, RASTER, SKIP, ZIGZAG, block_at, cell_context, inverse, sig_context, sign_context
+from ..compiled import njit
+
+ROUND = 0.45  # of a step is rounded up before levels are tried against their bits
+
+
+@njit
+def _forward(e, out):
+    # orthonormal DCT times eight, in floats: the encoder's own business
+    t = np.empty(16)
+    for r in range(4):
+        for c in range(4):
+            s = 0.0
+            for k in range(4):
+                s += DCT[c, k] * e[r * 4 + k]
+            t[r * 4 + c] = s / 128
+    for r in range(4):
+        for c in range(4):
+            s = 0.0
+            for k in range(4):
+                s += DCT[r, k] * t[k * 4 + c]
+            out[r * 4 + c] = s * 8 / 128
+
+
+@njit
+def _block_bits(levels, skip, chroma, bits):
+    """What :func:`_encode_block` writes for these levels, in bits, were the contexts to stay as they are; 0 where all are zero."""
+    scan = RASTER if skip else ZIGZAG
+    last = 15
+    while last >= 0 and levels[scan[last]] == 0:
+        last -= 1
+    if last < 0:
+        return 0.0
+    total = 0.0
+    node = 1
+    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    for b in range(3, -1, -1):
+        bit = (last >> b) & 1
+        total += bits[base + node, bit]
+        node = node * 2 + bit
+    ones = 0
+    for n in range(last, -1, -1):
+        i = scan[n]
+        v = levels[i]
+        if n < last:
+            total += bits[sig_context(skip, chroma, i, levels), 1 if v else 0]
+            if v == 0:
+                continue
+        a = abs(v) - 1
+        total += bits[DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0]
+        if a:
+            ones += 1
+            for k in range(1, min(a, 13) + 1):
+                total += bits[DETAIL + MAG + skip * 14 + k, 1 if a > k else 0]
+            if a >= 14:
+                total += 1 + 2 * np.floor(np.log2(a - 13))
+        total += bits[sign_context(i, levels), 1 if v < 0 else 0] if skip else 1.0
+    return total
+
+
+@njit
+def _optimise(v, levels, skip, chroma, unit, bits):
+    """Levels (16,) of the values v (in steps) that cost least: each in turn, from the last of the scan, is tried nearer to zero.
+    unit: bits that a squared step of error is worth. Returns the bits of the levels."""
+    scan = RASTER if skip else ZIGZAG
+    for i in range(16):
+        a = min(int(abs(v[i]) + ROUND), MAX_LEVEL - 1)
+        levels[i] = a if v[i] >= 0 else -a
+    now = _block_bits(levels, skip, chroma, bits)
+    for n in range(15, -1, -1):
+        i = scan[n]
+        while levels[i]:
+            a = levels[i]
+            nearer = a - 1 if a > 0 else a + 1
+            levels[i] = nearer
+            then = _block_bits(levels, skip, chroma, bits)
+            if then + ((v[i] - nearer) ** 2 - (v[i] - a) ** 2) * unit < now:
+                now = then
+            else:
+                levels[i] = a
+                break
+    return now
+
+
+@njit
+def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
+    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V uint16; worths (H/16, W/16): bits that one unit of
+    squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; direct: map
+    (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see :func:`vqcodec.codec.range_coder.bit_costs`; skip (H/8, W/8) int8
+    receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8) float64 the bits that what is left of the
+    error and the refinement are worth. Returns what it gains, in bits."""
+    gh, gw = skip.shape
+    e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
+    lev = np.zeros((2, 6, 16), np.int32)
+    total = 0.0
+    for r in range(gh):
+        for c in range(gw):
+            skip[r, c] = -1
+            cost[r, c] = 0.0
+            if r * 8 >= height or c * 8 >= width:
+                continue
+            flag = cell_context(skip, direct, r, c)
+            gain = np.full(2, nb.float64(bits[flag, 0] - bits[flag, 1]))
+            gain[0] -= bits[DETAIL + SKIP, 0]
+            gain[1] -= bits[DETAIL + SKIP, 1]
+            coded = np.zeros(2, np.int64)
+            for k in range(6):
+                p, y, x = block_at(k, r, c)
+                before = 0.0
+                for i in range(16):
+                    e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(planes[p][y + i // 4, x + i % 4])
+                    before += e[i] * e[i]
+                w = worths[r >> 1, c >> 1] * weights[p]
+                cost[r, c] += before * w
+                for mode in range(2):
+                    lev[mode, k] = 0
+                    some = DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded[mode], 2)
+                    if before * w >= 3:
+                        if mode == 0:
+                            _forward(e, t)
+                        else:
+                            t[:] = e * 8
+                        written = _optimise(t / step, lev[mode, k], mode, 1 if k > 3 else 0, w * step * step / 64, bits)
+                        if written > 0:
+                            inverse(lev[mode, k], step, mode, rec)
+                            after = 0.0
+                            for i in range(16):
+                                after += (e[i] - rec[i]) ** 2
+                            g = (before - after) * w - written - bits[some, 1] + bits[some, 0]
+                            if g > 0:
+                                gain[mode] += g - bits[some, 0]
+                                coded[mode] += 1
+                                continue
+                            lev[mode, k] = 0
+                    gain[mode] -= bits[some, 0]
+            m = 1 if gain[1] > gain[0] else 0
+            if gain[m] > 0 and coded[m]:
+                skip[r, c] = m
+                levels[r, c] = lev[m]
+                cost[r, c] -= gain[m]
+                total += gain[m]
+    return total

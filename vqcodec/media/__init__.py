@@ -1,0 +1,1 @@
+"""FFmpeg's side: video files in and out, and their other tracks. Knows no networks."""

@@ -1,0 +1,222 @@
+"""Is a video file whole? Demuxers skip what they can't read and say nothing; the frame of a file tells.
+
+Only the nesting and order of a file's parts are looked at, and their checksums where they have them, never their content: EBML elements of
+Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4, chunks of AVI.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, overload
+
+import numpy as np
+
+from ..errors import InputError
+
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+# children of a segment; a cluster of unknown length ends with one of them
+_TOP = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0x1B538667}
+_VOID, _CRC = 0xEC, 0xBF
+_ANYWHERE = {_VOID, _CRC}
+_IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
+_CHUNK = 1 << 20  # bytes read together where all are looked at
+_WINDOW = 1 << 16  # elsewhere
+_TS_CHUNK = 1 << 16  # packets looked at together
+
+
+class _Bytes:
+    """The bytes of a file by their positions; zeros and empty slices behind its end, should it be cut meanwhile.
+
+    A mapping into memory would count as memory of the process, with the length of the file, and end the process where the file is cut or cannot be read.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._at, self._window = 0, b""
+
+    def _read(self, start: int, stop: int) -> bytes:
+        if stop - start > _WINDOW:
+            self._file.seek(start)
+            return self._file.read(stop - start)
+        if not self._at <= start <= stop <= self._at + len(self._window):
+            self._file.seek(start)
+            self._at, self._window = start, self._file.read(_WINDOW)
+        return self._window[start - self._at : stop - self._at]
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        if isinstance(key, slice):
+            return self._read(key.start, key.stop)
+        return int.from_bytes(self._read(key, key + 1), "big")
+
+    def find(self, word: bytes, start: int, end: int) -> int:
+        """Position of the next such word that lies within ``start`` to ``end``, or -1."""
+        for at in range(start, end, _CHUNK):
+            found = self._read(at, min(end, at + _CHUNK + len(word) - 1)).find(word)
+            if found >= 0:
+                return at + found
+        return -1
+
+
+def ebml(data: _Bytes | bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
+    """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``; None for what is no element."""
+    if pos >= end or data[pos] < 0x10:
+        return None
+    n = 9 - data[pos].bit_length()
+    at = pos + n
+    if at >= end or data[at] == 0:
+        return None
+    m = 9 - data[at].bit_length()
+    if at + m > end:
+        return None
+    number = int.from_bytes(data[pos:at], "big")
+    size = int.from_bytes(data[at : at + m], "big") & ((1 << 7 * m) - 1)
+    return number, at + m, None if size == (1 << 7 * m) - 1 else at + m + size
+
+
+def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
+    """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and what follows has another one."""
+    first = ebml(data, begin, stop)
+    if first is None or first[0] != _CRC or first[2] != first[1] + 4 or first[2] > stop:
+        return False
+    crc = 0
+    for at in range(first[2], stop, _CHUNK):
+        crc = zlib.crc32(data[at : min(stop, at + _CHUNK)], crc)
+    return crc != int.from_bytes(data[first[1] : first[2]], "little")
+
+
+def _matroska(data: _Bytes, size: int) -> Iterator[int]:
+    head = ebml(data, 0, size)
+    segment = ebml(data, head[2], size) if head is not None and head[2] is not None and head[0] == _EBML else None
+    if segment is None or segment[0] != _SEGMENT:
+        yield 0
+        return
+    pos, end = segment[1], segment[2] if segment[2] is not None else size
+    if end > size:
+        yield size
+        end = size
+    while pos < end:
+        element = ebml(data, pos, end)
+        if element is None or element[0] not in _TOP | _ANYWHERE or (element[2] is None and element[0] != _CLUSTER):
+            if element is not None and element[0] == _EBML:
+                return  # another file behind the first
+            yield pos
+            at = data.find(_CLUSTER.to_bytes(4, "big"), pos + 1, end)
+            if at < 0:
+                return
+            pos = at
+            continue
+        number, begin, stop = element
+        if number != _CLUSTER:
+            if stop is None or stop > end:
+                yield pos
+                return
+            if number not in _ANYWHERE and _fails_its_checksum(data, begin, stop):
+                yield pos
+            pos = stop
+            continue
+        whole = True
+        at, limit = begin, min(end, stop) if stop is not None else end
+        while at < limit:
+            child = ebml(data, at, limit)
+            if stop is None and child is not None and child[0] in _TOP:
+                break
+            if child is None or child[0] not in _IN_CLUSTER or child[2] is None or child[2] > limit:
+                yield at
+                whole = False
+                following = data.find(_CLUSTER.to_bytes(4, "big"), at + 1, end)
+                at = following if following >= 0 else end
+                break
+            at = child[2]
+        if whole and stop == at and _fails_its_checksum(data, begin, stop):
+            yield pos
+        pos = at
+
+
+def _mpegts(data: _Bytes, size: int) -> Iterator[int]:
+    # plain packets, those with a time before (Blu-ray), those with a checksum behind (DVB)
+    for step, offset in ((188, 0), (192, 4), (204, 0)):
+        if size >= 5 * step and all(data[offset + i * step] == 0x47 for i in range(5)):
+            break
+    else:
+        return
+    if size % step:
+        yield size - size % step
+    counters: dict[int, int] = {}
+    for first in range(0, size // step, _TS_CHUNK):
+        count = min(_TS_CHUNK, size // step - first)
+        packets = data[first * step : (first + count) * step].ljust(count * step, b"\0")
+        heads = np.frombuffer(packets, np.uint8).reshape(count, step)[:, offset : offset + 6]
+        wrong = heads[:, 0] != 0x47
+        for i in np.flatnonzero(wrong | (heads[:, 1] & 0x80 != 0)):
+            yield (first + int(i)) * step
+        pids = (heads[:, 1].astype(np.int32) & 0x1F) << 8 | heads[:, 2]
+        payload, adapted = heads[:, 3] & 0x10 != 0, heads[:, 3] & 0x20 != 0
+        restart = adapted & (heads[:, 4] > 0) & (heads[:, 5] & 0x80 != 0)  # the discontinuity indicator
+        at = np.flatnonzero(payload & ~wrong & (pids != 0x1FFF))
+        at = at[np.argsort(pids[at], kind="stable")]  # by PID, in order within each
+        if not len(at):
+            continue
+        numbers, ids = (heads[at, 3] & 15).astype(np.int32), pids[at]
+        begins = np.concatenate(([True], ids[1:] != ids[:-1]))
+        before = np.concatenate(([0], numbers[:-1]))
+        for i in np.flatnonzero(begins):
+            before[i] = counters.get(int(ids[i]), int(numbers[i]))
+        for i in np.flatnonzero(np.concatenate((begins[1:], [True]))):
+            counters[int(ids[i])] = int(numbers[i])
+        # a packet may come twice with the same number
+        for i in np.sort(at[((numbers - before) % 16 > 1) & ~restart[at]]):
+            yield (first + int(i)) * step
+
+
+def _mp4(data: _Bytes, size: int) -> Iterator[int]:
+    pos = 0
+    while pos < size:
+        length, head = int.from_bytes(data[pos : pos + 4], "big"), 8
+        if length == 1:
+            length, head = int.from_bytes(data[pos + 8 : pos + 16], "big"), 16
+        if length == 0 and size - pos >= 8:
+            return  # to the end of the file
+        if length < head or pos + length > size or not all(32 <= c < 127 or c == 0xA9 for c in data[pos + 4 : pos + 8]):
+            if any(any(data[at : min(size, at + _CHUNK)]) for at in range(pos, size, _CHUNK)):  # some writers leave zeros at the end
+                yield pos
+            return
+        pos += length
+
+
+def _avi(data: _Bytes, size: int) -> Iterator[int]:
+    pos = 0
+    while pos + 8 <= size and data[pos : pos + 4] == b"RIFF":
+        pos += 8 + int.from_bytes(data[pos + 4 : pos + 8], "little")
+        pos += pos & 1
+    if pos > size + 1:
+        yield size
+
+
+_WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {"matroska": _matroska, "mpegts": _mpegts, "mp4": _mp4, "avi": _avi}
+
+
+def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
+    """Offsets where the file isn't what its kind demands, at most so many; empty for a whole file and for other kinds of files. Raises InputError."""
+    walk = next((w for name, w in _WALKS.items() if name in format_name.split(",")), None)
+    if walk is None:
+        return []
+    found: list[int] = []
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for offset in walk(_Bytes(file), size) if size else ():
+                found.append(offset)
+                if len(found) == most:
+                    break
+            else:
+                if (now := os.fstat(file.fileno()).st_size) < size:  # it was cut meanwhile
+                    found.append(now)
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    return found

@@ -1,0 +1,109 @@
+"""How a track is described: a sample file of one packet, or its codec parameters."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import av
+import av.error
+
+from ..container.tracks import PARAMETERS, Parameters
+from .inputs import SAMPLE_FORMATS, open_sample
+from .trial import FAILED
+from .wave import wave_format
+
+# packets, and bytes of them, among which the first that describes its track is looked for
+TRIES, DESCRIBED_BY = 64, 1 << 20
+_TTA_HEAD = 14
+
+
+def file_of_one(add: Callable[[Any], Any], base: Fraction, data: bytes, name: str, duration: int = 0) -> io.BytesIO:
+    """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=name, options={"fflags": "+bitexact"}) as out:
+        copy = add(out)
+        copy.metadata.clear()
+        packet = av.Packet(data)
+        packet.stream, packet.time_base = copy, base
+        packet.pts = packet.dts = 0
+        packet.duration, packet.is_keyframe = duration, True
+        out.mux(packet)
+    return buffer
+
+
+def stream_like(stream: Any, out: Any) -> Any:
+    """Add a stream as another one is."""
+    try:
+        return out.add_stream_from_template(stream)
+    except FAILED:  # of pictures that FFmpeg cannot encode, only its decoder is known
+        if stream.type != "video":
+            raise
+        return out.add_stream_from_template(stream, opaque=True)
+
+
+def sample_of(stream: Any, packet: Any) -> tuple[str, bytes] | None:
+    """Kind and bytes of a small file with one packet from which all codec parameters can be read again."""
+    data = bytes(packet)
+    for name in SAMPLE_FORMATS:
+        if name == "nut" and wave_of(stream, data):
+            continue  # it loses the size of blocks, which WAVEFORMATEX has
+        try:
+            add, length = partial(stream_like, stream), packet.duration or 0
+            sample = file_of_one(add, stream.time_base, data, name, length).getvalue()
+            with open_sample(name, sample) as back:
+                if len(back.streams) == 1 and _parameters(back.streams[0]) == _parameters(stream) and data in [bytes(p) for p in back.demux()]:
+                    return name, sample
+        except FAILED:
+            continue
+    return None
+
+
+def wave_of(stream: Any, data: bytes) -> bytes:
+    """The WAVEFORMATEX of a stream, empty where it has none."""
+    if stream.type == "audio" and stream.codec_context is not None:
+        with suppress(*FAILED):
+            return wave_format(stream, data)
+    return b""
+
+
+def last_resort(stream: Any, packet: Any) -> tuple[str, bytes]:
+    """The codec parameters by themselves, as far as PyAV tells them."""
+    context = stream.codec_context
+    made = Parameters(
+        getattr(context, "sample_rate", None) or 0,
+        getattr(getattr(context, "layout", None), "name", ""),
+        getattr(context, "width", None) or 0,
+        getattr(context, "height", None) or 0,
+        getattr(context, "extradata", None) or b"",
+        wave_of(stream, bytes(packet)),
+        bytes(packet) if packet.size <= DESCRIBED_BY // 2 else b"",
+    )
+    return PARAMETERS, made.to_bytes()
+
+
+def name_of(stream: Any) -> str:
+    context = stream.codec_context
+    return (context.name if context is not None else getattr(stream, "name", None)) or ""
+
+
+def codec_of(kind: str, name: str) -> tuple[str, str]:
+    """Kind and codec; the two layers of MPEG audio that mp4 doesn't tell apart are one."""
+    return kind, "mpeg audio" if name in ("mp2", "mp2float", "mp3", "mp3float") else name
+
+
+def _parameters(stream: Any) -> tuple[Any, ...]:
+    """What must be the same for two streams to be of the same kind."""
+    context = stream.codec_context
+    if context is None:
+        return stream.type, getattr(stream, "name", None)
+    values = [getattr(context, name, None) for name in ("sample_rate", "width", "height", "profile")]
+    layout = getattr(getattr(context, "layout", None), "name", None)
+    extradata = context.extradata
+    if context.name == "tta" and extradata:
+        extradata = extradata[:_TTA_HEAD]  # then the length, which the muxer writes anew
+    return stream.type, context.name, extradata, layout, *values

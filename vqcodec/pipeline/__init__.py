@@ -1,0 +1,1 @@
+"""A video from end to end: encode, decode, join, repair."""

@@ -1,0 +1,138 @@
+"""What codes GOPs: the protocol, and the coder within this process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from ..picture import Picture
+
+TRIES = 3  # workers that may die on one GOP
+
+
+class Result(NamedTuple):
+    """A finished GOP, as :class:`vqcodec.encoding.gop_encoder.GopResult`, without what coding needs in memory."""
+
+    body: bytes
+    frames: int
+    checksum: int
+    sse: tuple[float, float, float]
+    stats: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a coder loads and codes with."""
+
+    weights: str | None
+    device: str
+    threads: int
+    width: int
+    height: int
+    preset: str = "medium"
+    stats: bool = False  # of each frame in the result
+    arithmetic: str = "auto"  # of the encoder's nets; chosen once for all coders of a file
+
+    def load(self) -> Any:
+        from ..codec.weights import load_codec
+
+        return load_codec(self.weights, self.device, self.threads, self.arithmetic)
+
+    def encoder(self, codec: Any, crf: float) -> Any:
+        from ..encoding.gop_encoder import GopEncoder
+        from ..encoding.rate_distortion import PRESETS
+
+        return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset], self.stats)
+
+
+def finish_gop(encoder: Any, cut: bool = False) -> Result:
+    r = encoder.finish(cut)
+    return Result(r.body, r.frames, r.checksum, r.sse, r.stats)
+
+
+def code_gop(encoder: Any, parts: Iterable[list[Picture]]) -> Result:
+    """Code a whole GOP, given as its mini-GOPs."""
+    for pictures in parts:
+        encoder.add(pictures)
+    return finish_gop(encoder)
+
+
+class News(NamedTuple):
+    """What a worker process says while it codes a GOP: frames done, or that it compiles kernels."""
+
+    frames: int = 0
+    compiling: bool = False
+
+
+class Coder(Protocol):
+    """What GOPs are given to: this process, processes of this machine, or those of a cluster (:class:`vqcodec.pipeline.cluster.ClusterPool`).
+
+    ``tell`` is called, by this process alone, when ``pending`` has changed."""
+
+    tell: Callable[[], object]
+
+    @property
+    def pending(self) -> int: ...
+    def ready(self, timeout: float) -> bool: ...
+    def begin(self, key: int, crf: float) -> None: ...
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None: ...
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]: ...
+    def coded(self, key: int) -> int: ...
+    def cut(self, key: int) -> Result | None: ...
+    def close(self) -> None: ...
+
+
+class Local:
+    """Codes in this process: :meth:`add` returns when the pictures are coded."""
+
+    def __init__(self, model: Model, codec: Any) -> None:
+        self._model, self._codec = model, codec
+        self._key = -1
+        self._encoder: Any = None
+        self._done: deque[tuple[int, Result]] = deque()
+        self._taken = 0
+        self.pending = 0  # frames coded of unfinished GOPs
+        self.tell: Callable[[], object] = lambda: None
+
+    def _count(self, frames: int) -> None:
+        self.pending = frames
+        self.tell()
+
+    def ready(self, timeout: float) -> bool:
+        """Whether a new GOP may begin."""
+        return True
+
+    def begin(self, key: int, crf: float) -> None:
+        """A new GOP, called ``key``."""
+        self._key, self._encoder = key, self._model.encoder(self._codec, crf)
+        self._encoder.tell = self._count
+
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
+        self._encoder.add(pictures)
+        self._taken += len(pictures)
+        if ends:
+            self._done.append((key, self._finish()))
+
+    def _finish(self, cut: bool = False) -> Result:
+        result = finish_gop(self._encoder, cut)
+        self._encoder, self.pending, self._taken = None, 0, 0
+        return result
+
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
+        """Keys and results of GOPs that were finished since the last call."""
+        while self._done:
+            yield self._done.popleft()
+
+    def coded(self, key: int) -> int:
+        """Frames taken of a GOP that is begun and not finished: an encoder holds the last ones back until it sees what follows."""
+        return self._taken if self._encoder is not None and key == self._key else 0
+
+    def cut(self, key: int) -> Result | None:
+        """End a GOP with the pictures coded so far; its result, None where there are none."""
+        return self._finish(cut=True) if self.coded(key) else None
+
+    def close(self) -> None:
+        """Stop; repeated calls do nothing."""

@@ -1,0 +1,287 @@
+"""The journal of an encode: its finished GOPs in a hidden file beside the output, from which a killed encode goes on.
+
+A journal is the file header and GOP packets of the container in the order in which they were finished. The output is put together
+from it at the end. Behind each stands a packet with a checksum of the pictures that the GOP was coded from, so that it is used for no others, and with a
+label: an encode with a target codes GOPs several times, and it says which of them this is.
+Its name, ``.OUT.SOURCE-OPTIONS-MODEL-ARITHMETIC.part``, holds checksums of what the bytes depend on, and the arithmetic of the encoder's
+nets, so that an encode goes on from nothing but its own work. While a process writes a journal it holds a lock on it, which a kill releases.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ..container.packets import FILE_PREFIX, GOP, MAGIC, MAX_HEADER, PACKET_HEADER_MAX, GopPayload, PacketHeader, StreamHeader, file_header, packet
+from ..errors import DamageError, OutputError, UsageError, VqvError
+from ..fields import Reader, crc32, u32
+from ..system.files import check_input, guarded, output_folder, output_target
+
+_NOTE = 0xFF  # type of the packet behind a GOP: u32 checksum of its source, then its label
+_SAMPLES, _SAMPLE = 64, 1 << 16
+_PARTS = ("source", "options", "model", "arithmetic")
+_TAG = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-z]{1,16})\.part")
+_LONGEST_NAME = 200  # bytes of the output's name, so that the journal's name fits into 255
+
+
+def _digest(*parts: bytes) -> str:
+    h = hashlib.sha256()
+    for part in parts:
+        h.update(len(part).to_bytes(8, "little") + part)
+    return h.hexdigest()[:8]
+
+
+def source_digest(path: str) -> str:
+    """Of size, time of change, and 64 samples of 64 KiB of a file; of chance for a pipe, which nothing can go on with."""
+    with check_input(path).open("rb") as f:
+        info = os.fstat(f.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            return secrets.token_hex(4)
+        parts = [f"{info.st_size} {info.st_mtime_ns}".encode()]
+        for i in range(_SAMPLES):
+            f.seek(max(0, info.st_size - _SAMPLE) * i // (_SAMPLES - 1))
+            parts.append(f.read(_SAMPLE))
+    return _digest(*parts)
+
+
+def tag(source: str, options: Sequence[object], model: Sequence[str], arithmetic: str) -> str:
+    """What the bytes of an encode depend on: the source file, its options, the model with its encoder, and the floats that multiplies in."""
+    return "-".join((source_digest(source), _digest(*(repr(o).encode() for o in options)), _digest(*(m.encode() for m in model)), arithmetic))
+
+
+def _prefix(target: Path) -> str:
+    name = target.name
+    return "." + (name if len(os.fsencode(name)) <= _LONGEST_NAME else _digest(os.fsencode(name)))
+
+
+def journals(output: str | os.PathLike[str]) -> dict[str, Path]:
+    """Journals that lie beside an output, by tag."""
+    target = output_target(output)
+    prefix = _prefix(target)
+    found = {}
+    folder = output_folder(output)
+    for name in os.listdir(folder):
+        if name.startswith(prefix) and (match := _TAG.fullmatch(name[len(prefix) :])):
+            found["-".join(match.groups())] = folder / name
+    return found
+
+
+def _lock(file: BinaryIO) -> bool:
+    """False if another process holds the lock of this very file."""
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
+
+
+class _Stored(NamedTuple):
+    """A GOP of a journal: where its packet lies, checksum of its pictures, label, and where what belongs to it ends."""
+
+    offset: int
+    head: PacketHeader
+    source: int
+    label: str
+    end: int
+
+
+def _packet(file: BinaryIO, start: int, type_: int, stream_id: int) -> tuple[PacketHeader, bytes] | None:
+    """Head and payload of the packet at ``start``, None unless it is a sound one of that type."""
+    file.seek(start)
+    try:
+        head = PacketHeader.parse(file.read(PACKET_HEADER_MAX), stream_id, start)
+    except VqvError:
+        return None
+    file.seek(start + head.size)
+    data = file.read(head.length + 4)
+    if head.type != type_ or len(data) != head.length + 4 or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
+        return None
+    return head, data[:-4]
+
+
+def _stored(file: BinaryIO, start: int, stream_id: int) -> Iterator[_Stored]:
+    """The sound GOPs one behind the other from ``start`` on."""
+    while (gop := _packet(file, start, GOP, stream_id)) and (note := _packet(file, start + gop[0].total, _NOTE, stream_id)):
+        end = start + gop[0].total + note[0].total
+        r = Reader(note[1], "note")
+        if len(note[1]) < 4:
+            return
+        yield _Stored(start, gop[0], r.u32(), bytes(r.take(r.remaining)).decode(errors="replace"), end)
+        start = end
+
+
+def holds_work(path: Path) -> bool:
+    """Whether a journal, of whatever encode, has a finished GOP."""
+    with path.open("rb") as f:
+        prefix = f.read(FILE_PREFIX)
+        length = int.from_bytes(prefix[-4:], "little")
+        if prefix[:8] != MAGIC or len(prefix) != FILE_PREFIX or length > MAX_HEADER:
+            return False
+        return next(_stored(f, FILE_PREFIX + length + 4, crc32(f.read(length))), None) is not None
+
+
+class Journal:
+    """Finished GOPs of one encode, each known by the number of its first frame and its label. Made by :func:`open_journal`."""
+
+    def __init__(self, file: BinaryIO, path: Path, output: str) -> None:
+        self._file, self.output = guarded(file, output), output
+        self.temporary = _temporary(path)  # name for what is put together from the journal, until it is complete
+        self._path = path
+        self._gops: dict[tuple[int, str], _Stored] = {}
+        self._earlier = 0  # end of what an earlier encode left
+        self._end = self._stream_id = 0
+        self.header: StreamHeader | None = None
+        self.keep = False  # whether the file stays when the encode ends before its time
+
+    def begin(self, header: StreamHeader) -> None:
+        """Say which stream is coded: sound GOPs of it that the file holds already are taken over, all else is cut off. UsageError where they are of another stream."""
+        raw = header.to_bytes()
+        head = file_header(raw)
+        self._file.seek(0)
+        there = self._file.read(len(head))
+        if there != head and holds_work(self._path):
+            raise self.other_frames(0)
+        self.header, self._stream_id = header, crc32(raw)
+        if there == head:
+            self._end = len(head)
+            for gop in _stored(self._file, len(head), self._stream_id):
+                self._gops[gop.head.first_frame, gop.label] = gop
+                self._end = self._earlier = gop.end
+        self._file.truncate(self._end)
+        self._file.seek(self._end)
+        if not self._end:
+            self._append(head)
+
+    def other_frames(self, first_frame: int) -> UsageError:
+        """What to raise where the source has other frames from this one on than the GOPs here were coded from."""
+        return UsageError(
+            f"{self.output}: the encode that was cut off has other frames from {first_frame} on than the source: it cannot be gone on with; -y without --resume begins anew"
+        )
+
+    def _append(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+        self._end += len(data)
+
+    def has(self, first_frame: int, label: str = "") -> bool:
+        """Whether the GOP is finished."""
+        return (first_frame, label) in self._gops
+
+    def is_earlier(self, first_frame: int, label: str = "") -> bool:
+        """Whether it was finished by the encode that is gone on with."""
+        return self.has(first_frame, label) and self._gops[first_frame, label].offset < self._earlier
+
+    def __len__(self) -> int:
+        return len(self._gops)
+
+    def add(self, first_frame: int, gop: GopPayload, source: int, label: str = "") -> None:
+        """Append a GOP coded from pictures of the checksum ``source``; GOPs may come in any order."""
+        data = packet(GOP, self._stream_id, first_frame, len(gop.pts), gop.to_bytes())
+        head = PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
+        data += packet(_NOTE, self._stream_id, first_frame, 0, u32(source) + label.encode())
+        self._gops[first_frame, label] = _Stored(self._end, head, source, label, self._end + len(data))
+        self._append(data)
+
+    def source(self, first_frame: int, label: str = "") -> int:
+        """Checksum of the pictures that the GOP was coded from."""
+        return self._gops[first_frame, label].source
+
+    def packet_size(self, first_frame: int, label: str = "") -> int:
+        """Bytes that the GOP has in a file."""
+        return self._gops[first_frame, label].head.total
+
+    def read(self, first_frame: int, label: str = "") -> GopPayload:
+        """The GOP that begins with this frame."""
+        offset, head, *_ = self._gops[first_frame, label]
+        self._file.seek(offset + head.size)
+        data = self._file.read(head.length + 4)
+        self._file.seek(self._end)
+        if crc32(u32(self._stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
+            raise DamageError(f"{self.output}: its unfinished file was changed or damaged at byte {offset}")
+        return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
+
+    def gops(self, labels: Mapping[int, str], frame: int = 0) -> Iterator[GopPayload]:
+        """GOPs from a frame on in the order of display, those with the ``labels`` (by first frame, else none), up to the first that isn't there."""
+        while self.has(frame, label := labels.get(frame, "")):
+            gop = self.read(frame, label)
+            yield gop
+            frame += len(gop.pts)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_suffix(".out")
+
+
+def _discard(path: Path) -> None:
+    for p in (_temporary(path), path):  # the journal last: while it is there, the other one is found
+        with suppress(OSError):
+            p.unlink()
+
+
+def _made(other: list[str]) -> str:
+    """How another encode was made, by what of :data:`_PARTS` is not the same."""
+    words = {"source": "of another source", "options": "with other options"}
+    return " and ".join(words.get(name, f"with another {name}") for name in other)
+
+
+def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
+    """See to what earlier encodes left beside the output: OutputError where it is worth something or still being written."""
+    there = journals(output)
+    for found, path in there.items():
+        with suppress(FileNotFoundError), path.open("r+b") as file:
+            if not _lock(file):
+                raise OutputError(f"{output}: another process is encoding to it: wait for it, or choose another name")
+            if resume and mine in there:
+                continue
+            if holds_work(path) and not overwrite:
+                if not resume:
+                    raise OutputError(f"{output}: an earlier encode of it was cut off: --resume goes on with that one, -y begins anew")
+                other = [name for name, a, b in zip(_PARTS, found.split("-"), mine.split("-"), strict=True) if a != b]
+                if other == ["arithmetic"]:  # of a processor that is fast at something else
+                    theirs = found.rpartition("-")[2]
+                    raise UsageError(f"{output}: the encode that was cut off was made with another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew")
+                raise UsageError(f"{output}: the encode that was cut off was made {_made(other)}: it cannot be gone on with; -y begins anew")
+            _discard(path)
+
+
+@contextmanager
+def open_journal(output: str, mine: str, *, resume: bool = False, overwrite: bool = False) -> Iterator[Journal]:
+    """The journal of an encode to ``output`` whose :func:`tag` is ``mine``; it is deleted at the end unless ``keep`` is set and it holds work.
+
+    With ``resume`` an earlier one is gone on with. Without it, or where one is of another encode, OutputError or UsageError say so, unless ``overwrite``
+    throws it away. OutputError too while another process encodes to the same output.
+    """
+    path = output_folder(output) / f"{_prefix(output_target(output))}.{mine}.part"
+    try:
+        _others(output, mine, resume, overwrite)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        file = os.fdopen(fd, "r+b")
+    except OSError as exc:
+        raise OutputError(f"{output}: cannot be written: {exc.strerror or exc}") from exc
+    with file:
+        try:
+            same = os.path.samestat(os.fstat(fd), os.stat(path))
+        except OSError:
+            same = False
+        if not _lock(file) or not same:
+            raise OutputError(f"{output}: another process is encoding to it: wait for it, or choose another name")
+        journal = Journal(file, path, output)
+        try:
+            yield journal
+        finally:
+            # a run that ended before it began its stream leaves the journal as it found it
+            if not journal.keep or not (len(journal) if journal.header else holds_work(path)):
+                _discard(path)
+            # what a failed write left in the buffer must not fail once more
+            with suppress(OSError):
+                file.close()

@@ -1,0 +1,200 @@
+"""The .vqv file put together: finished GOPs in order, the tags and tracks of the source between them, and the figures of what was written."""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from ..container.description import clip_chapters, remarks_to_bytes
+from ..container.packets import GopPayload, StreamHeader
+from ..container.tracks import DESCRIPTION, REMARKS, TrackWriter
+from ..container.writer import ContainerWriter
+from ..media.captions import as_packets, as_track
+from ..metrics import psnr_yuv
+from ..options import EncodeOptions
+
+
+@dataclass
+class EncodeReport:
+    """What was written: all figures are of the file on disk and of decoded pixels."""
+
+    frames: int = 0
+    gops: int = 0
+    bytes: int = 0
+    picture_bytes: int = 0  # of the GOPs' packets
+    track_bytes: int = 0  # of the other tracks' packets, tags and chapters
+    crf: float = 0.0  # the mean one of all frames
+    missed: str | None = None  # what was reached instead of the target
+    width: int = 0
+    height: int = 0
+    seconds_video: float = 0.0
+    seconds: float = 0.0
+    start_seconds: float = 0.0  # of these, before the first frame was there to be coded
+    sse: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    corrupt: int = 0  # frames of the source that were damaged or missing
+    resumed: int = 0  # frames taken over from the encode that was gone on with
+    stopped: bool = False  # ended before the source did, as it was asked to
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was converted or left out
+    lost: list[str] = field(default_factory=list)  # what the source has and the file could not keep
+    tracks: int = 0  # tracks besides the pictures
+    source_bytes: int | None = None  # of the source's file where all of it was coded
+
+    def clear(self) -> None:
+        """Forget the GOPs counted."""
+        self.frames, self.gops, self.picture_bytes, self.sse = 0, 0, 0, [0.0, 0.0, 0.0]
+
+    def add(self, frames: int, size: int, sse: tuple[float, float, float]) -> None:
+        """Count a GOP of ``size`` bytes."""
+        self.picture_bytes += size
+        self.gops += 1
+        self.frames += frames
+        self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
+
+    @property
+    def psnr(self) -> tuple[float, float, float, float]:
+        """(weighted 6:1:1, Y, U, V) of the mean error, in dB."""
+        return psnr_yuv(self.sse, self.width, self.height, self.frames)
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel, of the whole file."""
+        return self.bytes * 8 / max(1, self.frames * self.width * self.height)
+
+    @property
+    def share(self) -> float | None:
+        """Of the source's bytes, as a fraction; None where a stretch of it or a pipe was coded."""
+        return self.bytes / self.source_bytes if self.source_bytes else None
+
+    @property
+    def kbps(self) -> float:
+        """Kilobits per second of video, of the whole file."""
+        return self.bytes * 8 / 1000 / self.seconds_video if self.seconds_video else 0.0
+
+    @property
+    def picture_bpp(self) -> float:
+        """Bits per pixel, of the pictures alone."""
+        return self.picture_bytes * 8 / max(1, self.frames * self.width * self.height)
+
+    @property
+    def picture_kbps(self) -> float:
+        """Kilobits of the pictures alone per second of video."""
+        return self.picture_bytes * 8 / 1000 / self.seconds_video if self.seconds_video else 0.0
+
+    @property
+    def fps(self) -> float:
+        """Frames coded per second."""
+        return (self.frames - self.resumed) / self.seconds if self.seconds else 0.0
+
+
+class Extras:
+    """Tags and tracks on their way from the source to the file: packets are stored before the GOP in whose time they lie."""
+
+    def __init__(self, source: Any, path: str | None, options: EncodeOptions) -> None:
+        from ..media.track_source import TrackSource
+
+        self._base, self._shift = source.time_base, source.shift
+        self._ends = options.duration is not None
+        self._description = source.description
+        if options.start is not None or options.duration is not None:
+            start = self._shift * self._base
+            self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
+        self._description, too_long = self._description.fitted()
+        self._lost = [*source.lost, *too_long]
+        self._captions = [] if "subtitle" in options.tracks.without else source.captions
+        self._told = 0  # of these, how many are stored
+        self._end = Fraction(0)  # of the last GOP written, in seconds on the clock of the source
+        start = self._shift * self._base if options.start is not None else None
+        self.source = None
+        if path is not None:
+            self.source = TrackSource(path, source.index, options.tracks, start, source.jumps, options.playlists)
+        self._number = 0 if self.source is None else self.source.next_number  # of the captions
+
+    @property
+    def lost(self) -> list[str]:
+        """What the source has and the file could not keep; all of it after :meth:`finish`."""
+        return self._lost + (self.source.lost if self.source is not None else [])
+
+    def begin(self, writer: ContainerWriter) -> None:
+        if self._description:
+            writer.extra(DESCRIPTION, self._description.to_bytes(), small=True)
+        self._writer, self._out = writer, TrackWriter(writer)
+        if self._captions:
+            self._out.add(as_track(self._number, self._base))
+
+    def write(self, end: int) -> None:
+        """Store packets up to the end of the GOP that is written next, in ticks."""
+        self._end = (end + self._shift) * self._base
+        if self.source is not None:
+            self.source.write(self._out, self._end)
+        self._tell(end)
+        self._out.flush(self._end)
+
+    def _tell(self, end: int | None) -> None:
+        """Store the captions of pictures before ``end`` in ticks; None: all that are left."""
+        due = len(self._captions)
+        if end is not None:
+            due = bisect_left(self._captions, (end, b""), self._told)
+        for packet in as_packets(self._number, self._captions[self._told : due]):
+            self._out.packet(packet)
+        self._told = due
+
+    def finish(self, whole: bool) -> None:
+        """Store what is left: of the ``whole`` source, or up to the end of the last GOP where only
+        a stretch was asked for; then what was lost."""
+        if self.source is not None:
+            self.source.finish(self._out, None if whole and not self._ends else self._end)
+        if whole:
+            self._tell(None)
+        self._out.flush()
+        if self.lost:
+            self._writer.extra(REMARKS, remarks_to_bytes(self.lost), small=True)
+
+    def close(self) -> None:
+        if self.source is not None:
+            self.source.close()
+
+
+class Output:
+    """The .vqv file, GOP by GOP in order, and the figures of what is in it."""
+
+    def __init__(self, file: BinaryIO, header: StreamHeader, step: int, report: EncodeReport, extras: Extras) -> None:
+        self._writer, self._time_base, self._step, self._report = ContainerWriter(file, header), header.time_base, step, report
+        self._extras = extras
+        extras.begin(self._writer)
+        self._begin: int | None = None
+        self._end = 0
+        report.clear()
+
+    @property
+    def frames(self) -> int:
+        """Frames written."""
+        return self._writer.frames
+
+    def put(self, gop: GopPayload, sse: tuple[float, float, float]) -> None:
+        """Write the GOP that begins with frame :attr:`frames`."""
+        self._extras.write(gop.pts[-1] + (gop.duration or self._step))
+        size = self._writer.gop(gop)
+        if self._begin is None:
+            self._begin = gop.pts[0]
+        self._end = gop.pts[-1] + (gop.duration or self._step)
+        self._report.add(len(gop.pts), size, sse)
+
+    def finish(self, whole: bool) -> None:
+        """Complete the file; with what lies behind the last picture where it is the ``whole`` source."""
+        report = self._report
+        self._extras.finish(whole)
+        report.bytes = self._writer.finish()
+        report.track_bytes = self._writer.extra_bytes
+        report.seconds_video = float((self._end - (self._begin or 0)) * self._time_base)
+        report.resumed = min(report.resumed, report.frames)
+
+
+class Nowhere(io.RawIOBase):
+    """A file of which only the size is of interest."""
+
+    def write(self, data: Any) -> int:
+        return len(data)

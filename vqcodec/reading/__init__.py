@@ -1,0 +1,1 @@
+"""A .vqv file as pictures, tensors and tokens."""

@@ -1,0 +1,188 @@
+"""What a .vqv file says of itself, without decoding it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from fractions import Fraction
+from typing import Any
+
+from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
+from ..container.description import FIELD_ORDERS
+from ..container.packets import VERSION
+from ..container.tracks import StoredTracks
+from ..errors import DamageError, DamageLog, LimitError
+from ..metrics import psnr_yuv
+from ..options import Limits
+from ..system.progress import counted
+from ..system.surroundings import undisturbed
+from ..system.text import printable
+from .bit_budget import as_lines, budget, frame_line, packet_bytes
+from .opening import check_model, open_reader
+from .sequence import frame_step
+
+_COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES, "chroma_location": LOCATIONS}
+_BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_SHOWN = 10  # lines of GOPs, unless more are asked for
+_LINE_MEMORY = 1024  # bytes that what is said of a GOP takes, at most
+
+
+def _ratio(value: Fraction | None) -> str | None:
+    return None if value is None else f"{value.numerator}/{value.denominator}"
+
+
+@undisturbed()
+def describe(path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None) -> dict[str, Any]:
+    """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where its bytes went (:mod:`vqcodec.reading.bit_budget`), and of each frame.
+
+    Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under ``damage``. Only ``bits``
+    needs the weights.
+    """
+    with ExitStack() as stack:
+        reader = open_reader(stack, path, limits)
+        h = reader.header
+        if len(reader.gops) * _LINE_MEMORY > reader.limits.memory:
+            raise LimitError(f"{path}: the lines of {len(reader.gops)} GOPs need more than {reader.limits.memory} bytes of memory, the limit (--max-memory raises it)")
+        codec: Any = None
+        if bits:
+            from ..codec.weights import load_codec, read_model_id
+
+            check_model(reader, read_model_id(weights))
+            codec = load_codec(weights, "cpu")
+        stored = StoredTracks(reader)
+        damage = DamageLog([*reader.damaged, *stored.damage])
+        gops: list[dict[str, Any]] = []
+        pictures: dict[int, list[dict[str, Any]]] = {}
+        sse, known, first, last, end = [0, 0, 0], 0, None, None, 0
+        for i, entry in enumerate(reader.gops):
+            try:
+                gop = reader.read_gop(i, last)
+                line: dict[str, Any] = {
+                    "gop": i,
+                    "first_frame": entry.first_frame,
+                    "frames": entry.count,
+                    "offset": entry.offset,
+                    "first_pts": gop.pts[0],
+                    "body_bytes": len(gop.body),
+                }
+                names = ("psnr", "psnr_y", "psnr_u", "psnr_v")
+                line |= {k: round(v, 4) for k, v in zip(names, psnr_yuv(gop.sse, h.width, h.height, entry.count), strict=True)}
+                if codec is not None:
+                    from ..codec.gop_decoder import body_stats
+
+                    pictures[i] = line["pictures"] = body_stats(codec, gop.body, entry.count, h.width, h.height)
+                gops.append(line)
+            except DamageError as exc:
+                damage.note(str(exc))
+                continue
+            sse = [a + b for a, b in zip(sse, gop.sse, strict=True)]
+            known += entry.count
+            first, last = gop.pts[0] if first is None else first, gop.pts[-1]
+            end = gop.pts[-1] + (gop.duration or frame_step(reader))
+        seconds = float((end - first) * h.time_base) if first is not None else 0.0
+        quality = psnr_yuv(sse, h.width, h.height, known) if known else None
+        of_pictures, of_tracks = packet_bytes(reader, [line["gop"] for line in gops])
+        kbps = lambda n: round(n * 8 / 1000 / seconds, 3) if seconds else None
+        bpp = lambda n: round(n * 8 / (h.width * h.height * known), 6) if known else None
+        return {
+            "file": path,
+            "version": VERSION,
+            "bytes": reader.size,
+            "picture_bytes": of_pictures,
+            "track_bytes": of_tracks,
+            "container_bytes": reader.size - of_pictures - of_tracks,
+            "width": h.width,
+            "height": h.height,
+            "frames": reader.frames,
+            "seconds": round(seconds, 6),
+            "time_base": _ratio(h.time_base),
+            "rate": _ratio(h.rate),
+            "sar": _ratio(h.sar),
+            "rotation": h.rotation,
+            "colour": {"primaries": h.primaries, "transfer": h.transfer, "matrix": h.matrix, "range": h.range, "chroma_location": h.chroma_location},
+            "colour_names": {key: name(_COLOURS[key], getattr(h, key)) for key in _COLOURS},
+            "bit_depth": h.bit_depth,
+            "crf": h.crf,
+            "tags": stored.description.tags,
+            "chapters": [{"start": float(c.start * c.time_base), "end": float(c.end * c.time_base), "tags": c.tags} for c in stored.description.chapters],
+            "tracks": [
+                {"number": t.number + 1, "kind": t.kind, "codec": t.codec, "time_base": _ratio(t.time_base), "tags": t.tags}
+                for t in sorted(stored.tracks.values(), key=lambda t: t.number)
+            ],
+            "left_out": stored.left_out,
+            "field_order": FIELD_ORDERS.get(stored.description.field_order),
+            "model_id": h.model_id.hex(),
+            "kbps": kbps(reader.size),
+            "bpp": bpp(reader.size),
+            "picture_kbps": kbps(of_pictures),
+            "picture_bpp": bpp(of_pictures),
+            "psnr": dict(zip(("yuv", "y", "u", "v"), (round(q, 4) for q in quality), strict=True)) if quality else None,
+            "complete": reader.complete,
+            "ok": reader.complete and not damage,
+            "damage": damage,
+            "damaged_gops": len(reader.gops) - len(gops),
+            "gops": gops,
+        } | ({"bits": budget(reader, pictures)} if bits else {})
+
+
+def info(
+    path: str | os.PathLike[str],
+    *,
+    bits: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """What :func:`describe` tells of a file, which is what ``vqcodec info --json`` prints."""
+    return describe(os.fspath(path), bits, None if weights is None else os.fspath(weights), limits)
+
+
+def curve(values: list[float], width: int = 80) -> str:
+    """A line of bars for numbers in their order, of at most ``width`` of them, each the mean of as many as fall upon it."""
+    parts = [values[i * len(values) // n : (i + 1) * len(values) // n] for n in (min(width, len(values)),) for i in range(n)]
+    means = [sum(p) / len(p) for p in parts]
+    low, high = min(means), max(means)
+    return "".join(_BARS[round((m - low) / (high - low) * (len(_BARS) - 1)) if high > low else -1] for m in means)
+
+
+def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
+    """The dict of :func:`describe` for people: with ``gops`` a line for each, else for the first
+    and last of many; with ``frames`` one for each whose bits are known."""
+    broken = d["damaged_gops"]
+    in_all = counted(len(d["gops"]) + broken, "GOP") + (f", {broken} damaged" if broken else "")
+    lines = [
+        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {counted(d['frames'], 'frame')} in {in_all}, {d['seconds']:.3f} s",
+        f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
+        "  colour: " + ", ".join(f"{k} {name(_COLOURS[k], v)}" for k, v in d["colour"].items()),
+        f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
+    ]
+    lines += [f"  {key}: {value}" for key, value in d["tags"].items()]
+    lines += [f"  chapter {c['start']:.3f} to {c['end']:.3f} s: {c['tags'].get('title', '')}" for c in d["chapters"]]
+    for t in d["tracks"]:
+        names = filter(None, (t["kind"], t["codec"], t["tags"].get("language"), t["tags"].get("title"), t["tags"].get("filename")))
+        lines.append(f"  track {t['number']} ({', '.join(names)})")
+    lines += [f"  left out of the source: {text}" for text in d["left_out"]]
+    if d["field_order"]:
+        lines.append(f"  interlaced, {d['field_order']}")
+    if d["psnr"]:
+        q = d["psnr"]
+        kbps = f"{d['picture_kbps']:.2f} kbps, " if d["picture_kbps"] and d["frames"] > 1 else ""
+        lines.append(f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})")
+    of_tracks = f"other tracks and tags: {d['track_bytes']} bytes; " if d["track_bytes"] else ""
+    lines.append(f"  {of_tracks}header and index: {d['container_bytes']} bytes")
+    if len(d["gops"]) > 1:
+        quality = [g["psnr"] for g in d["gops"]]
+        lines.append(f"  {curve(quality)} PSNR of the GOPs, {min(quality):.2f} to {max(quality):.2f} dB")
+    for i, g in enumerate(d["gops"]):
+        if not (gops or frames) and len(d["gops"]) > _SHOWN and _SHOWN - 2 <= i < len(d["gops"]) - 1:
+            if i == _SHOWN - 2:
+                lines.append(f"  ... {len(d['gops']) - _SHOWN + 1} more (--gops shows them)")
+            continue
+        last = g["first_frame"] + g["frames"] - 1
+        where = f"frames {g['first_frame']} to {last}" if g["frames"] > 1 else f"frame {last}"
+        lines.append(f"  GOP {g['gop']}: {where}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
+        if frames:
+            lines += [f"    {frame_line(p)}" for p in g.get("pictures", ())]
+    if "bits" in d:
+        lines += ["", *as_lines(d["bits"])]
+    lines += [f"  damaged: {text}" for text in d["damage"]]
+    return "\n".join(map(printable, lines))

@@ -1,0 +1,44 @@
+"""A .vqv file opened: its model checked, the memory of a decoder estimated."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from ..codec.gop_structure import MAX_BATCH, automatic_batch
+from ..container.reader import ContainerReader
+from ..errors import LimitError, VqvError, WeightsError
+from ..options import DecodeOptions, Limits
+from ..system.stdio import source_path
+
+
+def check_model(reader: ContainerReader, model_id: bytes) -> None:
+    """WeightsError unless the file was made with these weights."""
+    if reader.header.model_id != model_id:
+        raise WeightsError(f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}: name those that it was encoded with by --weights")
+
+
+def decoder_memory(width: int, height: int, batch: int = 0) -> int:
+    """Bytes that a process takes at most to decode pictures of this size, as measured (test_memory.py); an output's encoder comes on top."""
+    padded = (width + 63) // 64 * 64 * ((height + 63) // 64 * 64)
+    at_once = batch or automatic_batch(width, height)
+    return (540 << 20) + padded * (65 + 105 * min(at_once, MAX_BATCH))
+
+
+def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 0) -> None:
+    """LimitError where decoding would take more memory than the limit allows, with ``tracks`` bytes of descriptions and attachments, which an output holds once more."""
+    width, height = reader.header.width, reader.header.height
+    need = decoder_memory(width, height, options.batch) + 2 * tracks
+    if reader.gops and need > options.limits.memory:
+        raise LimitError(
+            f"decoding {width}x{height} needs about {need >> 20} MiB, over the limit of {options.limits.memory >> 20} MiB: --max-memory raises it, a smaller --batch needs less"
+        )
+
+
+def open_reader(stack: ExitStack, src: str, limits: Limits | None = None) -> ContainerReader:
+    """Open a .vqv file for as long as ``stack`` lives; errors name the file."""
+    path = Path(source_path(stack, src))
+    try:
+        return ContainerReader(stack.enter_context(path.open("rb")), limits)
+    except VqvError as exc:
+        raise type(exc)(f"{src}: {exc}") from exc

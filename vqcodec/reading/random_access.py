@@ -1,0 +1,137 @@
+"""Pictures of a file by number: GOPs opened as they are needed, what is lost concealed or refused."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+from ..codec.gop_structure import MINI_GOP, automatic_batch
+from ..codec.tokens import FrameTokens, frame_tokens
+from ..codec.weights import default_path
+from ..container.reader import ContainerReader
+from ..errors import DamageError, DamageLog
+from ..options import DecodeOptions
+from ..picture import Picture
+from .gop_cache import FrameCache, GopAccess
+from .lost_frames import Gap
+from .opening import check_memory, check_model, decoder_memory
+from .timeline import Timeline
+
+_OPEN_GOPS = 8  # whose coded bytes are kept
+
+
+@lru_cache(maxsize=4)
+def _codec(path: str, changed: int, device: str, process: int | None) -> Any:
+    """A model, loaded once for all files that are open; on a GPU in each process that was forked."""
+    from ..codec.weights import load_codec
+
+    return load_codec(path, device)
+
+
+class RandomAccess:
+    """Decodes the frames asked for and no others than their ancestors. DamageError for those that cannot be, unless ``damage`` is given: then they are concealed.
+
+    ``cache_bytes`` of decoded frames are kept at most, less where the limit of memory leaves less beside the decoder.
+    """
+
+    def __init__(self, reader: ContainerReader, timeline: Timeline, options: DecodeOptions, cache_bytes: int, weights: str | None, damage: DamageLog | None) -> None:
+        self._reader, self._timeline, self._damage = reader, timeline, damage
+        self._gops: OrderedDict[int, GopAccess] = OrderedDict()
+        h = reader.header
+        check_memory(reader, options)
+        self._batch = options.batch or automatic_batch(h.width, h.height)
+        self.cache = FrameCache(max(0, min(cache_bytes, options.limits.memory - decoder_memory(h.width, h.height, options.batch))))
+        file = os.path.realpath(weights or default_path())
+        process = None if options.device == "cpu" else os.getpid()
+        self.codec = _codec(file, os.stat(file).st_mtime_ns, options.device, process)
+        check_model(reader, self.codec.model_id)
+        frame_bytes = (h.width + 63) // 64 * 64 * ((h.height + 63) // 64 * 64) * 3 + (1 << 19)
+        self._holds_mini_gop = self._batch > 1 and self.cache.limit >= (MINI_GOP + 2) * frame_bytes
+
+    def tokens(self, numbers: Iterable[int], max_level: int | None = None) -> Iterator[FrameTokens]:
+        """Tokens of frames in ascending order; frames of lost GOPs are left out."""
+        base = self._reader.header.time_base
+        for g, group in groupby(numbers, self._timeline.gop_of):
+            if g in self._timeline.lost:
+                continue
+            first = self._reader.gops[g].first_frame
+            try:
+                access = self._access(g)
+                wanted = [n - first for n in group if max_level is None or access.slots[n - first].level <= max_level]
+                for f, run in access.parsed(wanted):
+                    yield frame_tokens(run, first, float(self._timeline[g].pts[f] * base))
+            except DamageError as exc:
+                self._lose(g, exc)
+
+    def _access(self, g: int) -> GopAccess:
+        access = self._gops.get(g)
+        if access is None:
+            h = self._reader.header
+            access = self._gops[g] = GopAccess(self.codec, g, self._reader.read_gop(g), h.width, h.height, self._batch, self.cache)
+            if len(self._gops) > _OPEN_GOPS:
+                self._gops.popitem(last=False)
+        self._gops.move_to_end(g)
+        return access
+
+    def _lose(self, g: int, exc: DamageError) -> None:
+        """Note that a GOP cannot be decoded; raises where that is not to be concealed."""
+        if self._damage is None:
+            raise exc
+        e = self._reader.gops[g]
+        self._damage.note(f"GOP {g} (frames {e.first_frame} to {e.first_frame + e.count - 1}, byte {e.offset}): {exc}")
+        self._timeline.lost.add(g)
+
+    def pictures(self, numbers: Iterable[int], ahead: bool = False) -> Iterator[tuple[int, Picture, bool]]:
+        """Frames in ascending order, and whether they are concealed; with ``ahead`` the mini-GOP of the first one is decoded at once, if the cache can hold it."""
+        header = self._reader.header
+        for g, group in groupby(sorted(set(numbers)), self._timeline.gop_of):
+            first = self._reader.gops[g].first_frame
+            wanted = [n - first for n in group]
+            given = 0
+            if g not in self._timeline.lost:
+                try:
+                    access = self._access(g)
+                    if ahead and self._holds_mini_gop:
+                        access.decode_ahead(wanted[0])
+                    for f, picture in access.pictures(wanted):
+                        if access.wrong:
+                            self._differs(g, access)
+                        given += 1
+                        yield first + f, picture, False
+                except DamageError as exc:
+                    self._lose(g, exc)
+            if given < len(wanted):
+                gap = self._gap(g)
+                yield from ((first + f, gap.picture(first + f, header.width, header.height), True) for f in wanted[given:])
+
+    def _differs(self, g: int, access: GopAccess) -> None:
+        text = f"GOP {g}: decoded pixels differ from the encoder's"
+        if self._damage is None:
+            raise DamageError(text)
+        access.wrong = False  # told once
+        self._damage.note(text)
+
+    def _gap(self, g: int) -> Gap:
+        """The lost GOPs around this one, between the pictures that are there."""
+        gops, lost = self._reader.gops, self._timeline.lost
+        while True:
+            a, b = g, g + 1
+            while a > 0 and a - 1 in lost:
+                a -= 1
+            while b < len(gops) and b in lost:
+                b += 1
+            sides: list[Picture | None] = []
+            for i, f in ((a - 1, gops[a - 1].count - 1), (b, 0)):
+                if not 0 <= i < len(gops):
+                    sides.append(None)
+                    continue
+                try:
+                    sides += [picture for _, picture in self._access(i).pictures([f])]
+                except DamageError as exc:
+                    self._lose(i, exc)
+            if len(sides) == 2:
+                return Gap(gops[a].first_frame, gops[b].first_frame if b < len(gops) else self._reader.frames, sides[0], sides[1])

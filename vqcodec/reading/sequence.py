@@ -1,0 +1,281 @@
+"""Pictures of a file in order of display, damage concealed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from ..container.packets import GopPayload
+from ..container.reader import ContainerReader
+from ..errors import DamageError, DamageLog, LimitError, VqvError
+from ..options import DecodeOptions, Time
+from ..picture import Picture
+from .lost_frames import Gap, lost_gop_times
+
+
+@dataclass
+class DecodeReport:
+    """What was decoded. ``damage`` holds a sentence for each thing found wrong, ``concealed`` counts frames filled in."""
+
+    frames: int = 0
+    gops: int = 0
+    damaged_gops: int = 0
+    concealed: int = 0
+    complete: bool = True
+    damage: DamageLog = field(default_factory=DamageLog)
+    notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # tracks that the output took a part of only
+    codec: str = ""  # of the output's pictures, with its quality
+    bytes: int | None = None  # of the output; None of standard output, and of many files
+    seconds: float = 0.0
+    shift: int = 0  # ticks that were taken off the times of the file
+    end: int | None = None  # of the chosen frames, in ticks from their begin; None: that of the file
+
+    @property
+    def ok(self) -> bool:
+        """True when every frame of the file is there and has been proven right."""
+        return self.complete and not self.damage
+
+    @property
+    def fps(self) -> float:
+        """Frames decoded per second."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+def frame_step(reader: ContainerReader) -> int:
+    """Ticks from frame to frame at the nominal rate, at least 1."""
+    h = reader.header
+    return max(1, round(1 / ((h.rate or Fraction(25)) * h.time_base)))
+
+
+class GopDecoder:
+    """Decodes GOPs of a file in order, hiding damage.
+
+    :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go into ``report``. Where frames
+    are lost the first picture of the next sound GOP is decoded ahead, so that they can be blended into it; nothing else is held.
+    """
+
+    def __init__(self, reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport) -> None:
+        self._reader, self._codec, self._options, self._report = reader, codec, options, report
+        self._held: Picture | None = None
+        self._last_pts: int | None = None
+        self._gap = Gap(0, 0, None, None)
+        self._next: tuple[int, int | None] = 0, None  # number and time of the first frame of a lost GOP that follows on another
+        self._begin: int | None = None  # index of the first GOP that was asked for
+        self._timed = 0  # index of the next GOP whose first time is known, from where it was last looked for
+        self.step = frame_step(reader)
+
+    def _lost(self, error: VqvError) -> None:
+        if self._options.strict:
+            raise DamageError(str(error)) from error
+        self._report.damage.note(str(error))
+        self._report.damaged_gops += 1
+
+    def _decoded(self, gop: GopPayload, wanted: range) -> Iterator[Picture | None]:
+        """Pictures of a GOP as decoded; DamageError, at the end, when their checksum is not the encoder's.
+
+        Frames not wanted are given as None and cost nothing; the checksum is that of all frames, so it is looked at only when all are wanted.
+        """
+        from ..codec.gop_body import checksum_update
+        from ..codec.gop_decoder import decode_gop
+
+        header, crc = self._reader.header, 0
+        batch = {"batch": self._options.batch} if self._options.batch else {}
+        pictures = decode_gop(self._codec, gop.body, len(gop.pts), header.width, header.height, wanted=wanted, **batch)
+        for i in range(len(gop.pts)):
+            picture = next(pictures, None) if i in wanted else None
+            if picture is not None:
+                crc = checksum_update(crc, picture)
+            elif i in wanted:
+                raise DamageError(f"{i} pictures instead of {len(gop.pts)}")
+            yield picture
+        if len(wanted) == len(gop.pts) and crc != gop.checksum:
+            raise DamageError("decoded pixels differ from the encoder's")
+
+    def _behind(self, i: int) -> tuple[int, Picture | None]:
+        """Number and picture of the first frame behind the i-th GOP that can be decoded; past the last frame there is none."""
+        for j in range(i + 1, len(self._reader.gops)):
+            try:
+                gop = self._reader.read_gop(j, self._last_pts)
+                return self._reader.gops[j].first_frame, next(self._decoded(gop, range(1)))
+            except DamageError:  # reported when it is that GOP's turn
+                continue
+        return self._reader.frames, None
+
+    def _look_back(self, i: int) -> None:
+        """Where decoding begins with lost frames of the i-th GOP: hold the picture and time before them, as if all had been decoded from there on."""
+        gops, lost = self._reader.gops, 0
+        for j in range(i - 1, -1, -1):
+            try:
+                gop = self._reader.read_gop(j)
+                *_, picture = self._decoded(gop, range(len(gop.pts) - 1, len(gop.pts)))
+            except DamageError:
+                lost += gops[j].count
+                if lost > self._options.limits.concealed:
+                    return
+                continue
+            self._held, self._last_pts = picture, gop.pts[-1]
+            for k in range(j + 1, i):
+                self._last_pts = self._lost_times(k)[-1]
+            number, behind = self._behind(i)
+            self._gap = Gap(gops[j + 1].first_frame, number, picture, behind)
+            return
+
+    def _time_behind(self, i: int) -> tuple[int, int | None]:
+        """Number and time of the first frame behind the i-th GOP that has a known time."""
+        gops = self._reader.gops
+        self._timed = max(self._timed, i + 1)
+        while self._timed < len(gops) and gops[self._timed].first_pts is None:
+            self._timed += 1
+        if self._timed < len(gops):
+            return gops[self._timed].first_frame, gops[self._timed].first_pts
+        return gops[i].first_frame + gops[i].count, None
+
+    def _lost_times(self, i: int) -> list[int]:
+        """Times of the i-th GOP, whose own are lost."""
+        entry = self._reader.gops[i]
+        start = self._next[1] if entry.first_pts is None and self._next[0] == entry.first_frame else entry.first_pts
+        number, before = self._time_behind(i)
+        times, following = lost_gop_times(entry.count, start, self._last_pts, before, self.step, number - entry.first_frame)
+        self._next = entry.first_frame + entry.count, following
+        return times
+
+    def _concealed(self, i: int, first: int, times: list[int] | None) -> Iterator[tuple[int, Picture]]:
+        """Times and pictures in the place of the i-th GOP's frames from number ``first`` on."""
+        entry, header, limit = self._reader.gops[i], self._reader.header, self._options.limits.concealed
+        end = entry.first_frame + entry.count
+        if self._report.concealed + end - first > limit:  # before a list of as many times is made
+            raise LimitError(f"{self._report.concealed + end - first} frames are lost, over the limit of {limit} (--max-concealed raises it)")
+        if i == self._begin and first == entry.first_frame:
+            self._look_back(i)
+        if not self._gap.first <= first < self._gap.end:
+            number, picture = self._behind(i)
+            self._gap = Gap(first, number, self._held, picture)
+        if times is None:
+            times = self._lost_times(i)
+        for frame in range(first, end):
+            self._report.concealed += 1
+            yield times[frame - first], self._gap.picture(frame, header.width, header.height)
+
+    def pictures(self, i: int, choose: Callable[[list[int]], range] | None = None) -> Iterator[tuple[int, int, Picture | None]]:
+        """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict`` DamageError.
+
+        ``choose`` says from the times of its frames which of them are wanted; the pictures of others may be None.
+        """
+        entry = self._reader.gops[i]
+        self._begin = i if self._begin is None else self._begin
+        done = 0
+        times: list[int] | None = None
+        duration = 0
+        try:
+            gop = self._reader.read_gop(i, self._last_pts)
+            times, duration = list(gop.pts), gop.duration
+            with closing(self._decoded(gop, choose(times) if choose else range(len(times)))) as decoded:  # type: ignore[type-var]
+                for picture in decoded:
+                    self._held, self._last_pts = picture or self._held, times[done]
+                    done += 1
+                    yield times[done - 1], duration if done == entry.count else 0, picture
+        except DamageError as exc:
+            where = "" if "byte" in str(exc) or "lost" in str(exc) else f"GOP {i} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}, byte {entry.offset}): "
+            self._lost(DamageError(where + str(exc)))
+        if done < entry.count:
+            for pts, picture in self._concealed(i, entry.first_frame + done, times and times[done:]):
+                self._last_pts = pts
+                done += 1
+                yield pts, duration if done == entry.count else 0, picture
+        self._report.gops += 1
+
+
+def _first_gop(reader: ContainerReader, start: Time | None) -> int:
+    """Index of the first GOP that may hold a chosen frame."""
+    if start is None or not reader.gops:
+        return 0
+    origin = reader.gops[0].first_pts or 0
+    chosen = 0
+    for i, entry in enumerate(reader.gops):
+        if start.frames is not None:
+            if entry.first_frame <= start.frames:
+                chosen = i
+        elif entry.first_pts is not None and (entry.first_pts - origin) * reader.header.time_base <= (start.seconds or 0):
+            chosen = i
+    return chosen
+
+
+def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport) -> Iterator[tuple[int, int, Picture]]:
+    """Chosen frames of a file as ``(pts, duration, 10-bit Picture)``; with ``options.start`` times begin at zero.
+
+    Only the GOPs needed are decoded, and of them only the frames needed.
+    """
+    decoder = GopDecoder(reader, codec, options, report)
+    begin = _first_gop(reader, options.start)
+    base = reader.header.time_base
+    start, length = options.start or Time(frames=0), options.duration
+    origin = reader.gops[0].first_pts if reader.gops else None
+    shift = 0
+    stop: Fraction | None = None
+    given = 0
+
+    def choose(times: list[int]) -> range:
+        """Which frames of the GOP at ``number`` are chosen, as the loop below does."""
+        seconds = [(t - (times[0] if origin is None else origin)) * base for t in times]
+        first = bisect_left(seconds, start.seconds) if start.seconds is not None else max(0, (start.frames or 0) - number)
+        last = len(times)
+        if length is not None and length.frames is not None:
+            last = min(last, first + length.frames - given)
+        elif length is not None and length.seconds is not None and first < last:
+            end = stop if stop is not None else (start.seconds if start.seconds is not None else seconds[first]) + length.seconds
+            last = bisect_left(seconds, end)
+        return range(min(first, last), last)
+
+    for i in range(begin, len(reader.gops)):
+        number = reader.gops[i].first_frame
+        with closing(decoder.pictures(i, choose)) as pictures:  # type: ignore[type-var]
+            for pts, duration, picture in pictures:
+                origin = pts if origin is None else origin
+                seconds = (pts - origin) * base
+                if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
+                    if not given:
+                        shift = report.shift = pts if options.start else 0
+                        if length is not None and length.seconds is not None:
+                            stop = (start.seconds if start.seconds is not None else seconds) + length.seconds
+                    if stop is not None and seconds >= stop or length is not None and length.frames is not None and given >= length.frames:
+                        return
+                    assert picture is not None  # chosen frames are wanted ones
+                    given += 1
+                    report.frames += 1
+                    report.end = None if length is None else pts - shift + (duration or decoder.step)
+                    yield pts - shift, duration, picture
+                    if length is not None and length.frames is not None and given >= length.frames:
+                        return
+                number += 1
+
+
+@contextmanager
+def error_named(src: str) -> Iterator[None]:
+    """Errors of what is in a file say which one."""
+    try:
+        yield
+    except (DamageError, LimitError) as exc:
+        if src in str(exc):
+            raise
+        raise type(exc)(f"{src}: {exc}") from exc
+
+
+_EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown
+
+
+def chosen_stretch(reader: ContainerReader, options: DecodeOptions, report: DecodeReport) -> tuple[Fraction, Fraction | None, int]:
+    """Begin and end of what is taken in seconds on the clock of the file, and the frame with which the first packets needed are stored."""
+    base = reader.header.time_base
+    start = report.shift * base
+    stop: Fraction | None = None
+    if options.duration is not None:
+        length = options.duration.seconds if options.duration.seconds is not None else (options.duration.frames or 0) * frame_step(reader) * base
+        origin = reader.gops[0].first_pts or 0
+        stop = (start if options.start is not None else origin * base) + length
+    early = [e.first_frame for e in reader.gops if e.first_pts is not None and e.first_pts * base <= start - _EARLIER]
+    return start, stop, early[-1] if options.start is not None and early else 0

@@ -1,0 +1,104 @@
+"""When the frames of a file are shown: times of its GOPs, and of those that are lost."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from ..container.packets import GopPayload
+from ..container.reader import ContainerReader
+from ..errors import DamageError, DamageLog, LimitError
+from .lost_frames import lost_gop_times
+from .sequence import frame_step
+
+
+class GopTimes(NamedTuple):
+    """Ticks at which the frames of a GOP begin, and at which the last one ends."""
+
+    pts: tuple[int, ...]
+    end: int
+
+
+class Timeline:
+    """Times by GOP, in ticks.
+
+    Where ``damage`` is given, all GOPs are read at once: what is wrong with them is noted there, ``lost`` has the numbers of those that cannot be read, and they
+    get times between those around them, as in ``decode``. Otherwise each is read when it is asked for.
+    """
+
+    def __init__(self, reader: ContainerReader, damage: DamageLog | None = None) -> None:
+        self._reader = reader
+        self._step = frame_step(reader)
+        self.lost: set[int] = set()
+        self._known: dict[int, GopTimes] = {}
+        if damage is not None:
+            self._read_all(damage)
+
+    def __getitem__(self, i: int) -> GopTimes:
+        """Times of the i-th GOP; DamageError where it cannot be read."""
+        known = self._known.get(i)
+        if known is None:
+            known = self._known[i] = self._times(i, self._reader.read_gop(i))
+        return known
+
+    def _times(self, i: int, gop: GopPayload) -> GopTimes:
+        entries = self._reader.gops
+        behind = entries[i + 1].first_pts if i + 1 < len(entries) else None
+        if behind is not None and behind <= gop.pts[-1]:
+            behind = None
+        return GopTimes(gop.pts, gop.pts[-1] + gop.duration if gop.duration else gop.pts[-1] + self._step if behind is None else behind)
+
+    def _read_all(self, damage: DamageLog) -> None:
+        entries, limit = self._reader.gops, self._reader.limits.concealed
+        known: list[tuple[int, int | None]] = []  # number and time of the first frame behind each GOP that has a known time
+        after: tuple[int, int] | None = None
+        for e in reversed(entries):
+            known.append(after or (e.first_frame + e.count, None))
+            after = after if e.first_pts is None else (e.first_frame, e.first_pts)
+        known.reverse()
+        last: int | None = None
+        following: int | None = None  # where the lost GOP before says that this one begins
+        concealed = 0
+        for i, e in enumerate(entries):
+            try:
+                gop = self._reader.read_gop(i, last)
+                self._known[i], following = self._times(i, gop), None
+            except DamageError as exc:
+                damage.note(str(exc))
+                self.lost.add(i)
+                concealed += e.count
+                if concealed > limit:
+                    raise LimitError(f"{concealed} frames are lost, over the limit of {limit}") from exc
+                number, pts = known[i]
+                start = following if e.first_pts is None else e.first_pts
+                times, following = lost_gop_times(e.count, start, last, pts, self._step, number - e.first_frame)
+                self._known[i] = GopTimes(tuple(times), times[-1] + self._step)
+            last = self._known[i].pts[-1]
+
+    @property
+    def starts(self) -> list[int]:
+        """When the GOPs begin."""
+        return [self[i].pts[0] if i in self._known or e.first_pts is None else e.first_pts for i, e in enumerate(self._reader.gops)]
+
+    def gop_of(self, frame: int) -> int:
+        """The GOP that a frame lies in."""
+        return bisect_right(self._reader.gops, frame, key=lambda e: e.first_frame) - 1
+
+    @property
+    def begin(self) -> int:
+        """When the first frame begins; 0 where there is none."""
+        if not self._reader.gops:
+            return 0
+        first = self._reader.gops[0].first_pts
+        return self[0].pts[0] if first is None else first
+
+    @property
+    def end(self) -> int:
+        """When the last frame ends, by the nominal rate where its GOP cannot be read."""
+        if not self._reader.gops:
+            return 0
+        last = self._reader.gops[-1]
+        try:
+            return self[len(self._reader.gops) - 1].end
+        except DamageError:
+            return (last.first_pts or 0) + last.count * self._step

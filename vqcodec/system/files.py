@@ -1,0 +1,248 @@
+"""Output files: checked before anything is loaded, written beside their final name, and renamed only when complete."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from ..errors import InputError, OutputError, UsageError, VqvError
+
+_TEMPORARY = ".vqcodec-"
+_umask = threading.Lock()  # it can be read only by setting it, for all threads
+
+
+_PATTERN = re.compile(r"%0?\d*d|\*\.")
+
+
+def local(path: str) -> str:
+    """The path of a file that is named as FFmpeg names it: ``file:in.mp4``."""
+    plain = path.removeprefix("file:")
+    return path if os.path.exists(path) or not os.path.exists(plain) else plain
+
+
+def _nameless(path: str | os.PathLike[str]) -> bool:
+    """Of an empty text Path makes ``.``, a folder that nobody named."""
+    name = os.fspath(path)
+    return not name or "\0" in name
+
+
+def check_input(path: str | os.PathLike[str]) -> Path:
+    """The path of a readable file; InputError otherwise."""
+    p = Path(path)
+    if _nameless(path):
+        raise InputError(f"{os.fspath(path)!r}: no name for a file")
+    try:
+        if p.is_dir():
+            raise InputError(f"{p}: is a directory: name a file")
+        if p.is_fifo():  # to open it would wait for a writer, and take what it writes
+            raise InputError(f"{p}: is a pipe, which can be read once only: name a file")
+        with p.open("rb"):
+            pass
+    except FileNotFoundError as exc:
+        if "://" in os.fspath(path):  # which Path mangles
+            raise InputError(f"{os.fspath(path)}: addresses are not read: fetch it, or pipe it into -") from exc
+        if _PATTERN.search(p.name):
+            name = os.fspath(path)
+            raise InputError(f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} -f yuv4mpegpipe - | vqcodec encode - out.vqv") from exc
+        raise InputError(f"{p}: no such file") from exc
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+    return p
+
+
+def check_output(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = (), overwrite: bool = False) -> Path:
+    """Refuse an output that cannot or must not be written; touches nothing.
+
+    UsageError when it is one of the inputs; OutputError when it exists and ``overwrite`` is false, when it is a folder
+    or a device, or when its folder is missing or not writable.
+    """
+    p = Path(path)
+    if _nameless(path):
+        raise OutputError(f"{os.fspath(path)!r}: no name for a file")
+    try:
+        exists = p.exists()
+        for source in inputs:
+            if exists and os.path.exists(source) and os.path.samefile(p, source):
+                raise UsageError(f"{p}: input and output are the same file")
+        if p.is_dir():
+            raise OutputError(f"{p}: is a directory: name a file in it")
+        if exists and not p.is_file():
+            raise OutputError(f"{p}: is no regular file")
+        if exists and not overwrite:
+            raise OutputError(f"{p}: exists already (-y overwrites it)")
+        folder = output_folder(p)
+        if not folder.is_dir():
+            raise OutputError(f"{p}: there is no folder {folder}: make it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{p}: the folder {folder} is not writable")
+    except (OSError, ValueError) as exc:
+        raise OutputError(f"{p}: {getattr(exc, 'strerror', None) or exc}") from exc
+    return p
+
+
+def output_target(path: str | os.PathLike[str]) -> Path:
+    """The file that is written: a link is followed, so that the file it points to is replaced and the link stays."""
+    p = Path(path)
+    return p.resolve() if p.is_symlink() else p
+
+
+def output_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder of that file."""
+    return output_target(path).parent
+
+
+def _sync(folder: Path) -> None:
+    # some file systems refuse to open or sync a folder; the rename is done by then
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """Whether no other process has this very file open as its temporary one; a kill ends a lock."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _same(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _locked(final: Path) -> tuple[int, Path]:
+    """An empty temporary file beside an output, and the descriptor that holds its lock."""
+    while True:
+        fd, name = tempfile.mkstemp(prefix=_TEMPORARY, suffix=final.suffix, dir=final.parent)
+        with suppress(OSError):  # a file system without locks
+            if not _lock(fd) or not _same(fd, Path(name)):  # swept before it was locked
+                os.close(fd)
+                continue
+        return fd, Path(name)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of this user that a killed process left behind."""
+    with suppress(OSError):
+        for path in folder.glob(_TEMPORARY + "*"):
+            with suppress(OSError):
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    info = os.fstat(fd)
+                    mine = stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
+                    if mine and _lock(fd) and _same(fd, path):
+                        path.unlink()
+                finally:
+                    os.close(fd)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[Path]:
+    """Give the path of an empty temporary file beside ``path`` with the same suffix; rename it over ``path`` on success.
+
+    A process that is killed leaves it behind; the next one that writes into the folder removes it.
+    A caller that nobody can disturb may say which file is the ``temporary`` one, to find it again after a kill.
+    The temporary file is removed on any exception. OSError becomes OutputError with the path; other errors of ours that name the temporary
+    file name ``path`` instead.
+    """
+    target = check_output(path, overwrite=overwrite)
+    final = output_target(target)
+    temp: Path | None = None
+    held: int | None = None
+    try:
+        if temporary is None:
+            _sweep(final.parent)
+            held, temp = _locked(final)
+        else:
+            temp = temporary
+            with suppress(FileNotFoundError):
+                temp.unlink()
+            os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield temp
+        with _umask:
+            umask = os.umask(0)
+            os.umask(umask)
+        os.chmod(temp, final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~umask)
+        with temp.open("rb") as f:
+            os.fsync(f.fileno())
+        if not overwrite:
+            # made by someone else meanwhile: link() refuses where rename() would replace
+            try:
+                os.link(temp, final)
+            except FileExistsError as exc:
+                raise OutputError(f"{target}: exists already (-y overwrites it)") from exc
+            except OSError:  # a file system without hard links
+                os.replace(temp, final)
+        else:
+            os.replace(temp, final)
+        _sync(final.parent)
+    except VqvError as exc:
+        if temp is None or str(temp) not in str(exc):
+            raise
+        raise type(exc)(str(exc).replace(str(temp), str(target))) from exc
+    except OSError as exc:
+        raise OutputError(f"{target}: cannot be written: {exc.strerror or exc}") from exc
+    finally:
+        if temp is not None:
+            with suppress(FileNotFoundError):
+                temp.unlink()
+        if held is not None:
+            os.close(held)
+
+
+class _Guarded:
+    """A file whose write errors are OutputErrors at once, so that they aren't mistaken for errors of the input."""
+
+    def __init__(self, file: IO[bytes], path: str | os.PathLike[str]) -> None:
+        self._file, self._path = file, path
+
+    def write(self, data: bytes) -> int:
+        with self._named():
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        with self._named():
+            self._file.flush()
+
+    def truncate(self, size: int) -> None:
+        with self._named():
+            self._file.truncate(size)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise OutputError(f"{self._path}: cannot be written: {exc.strerror or exc}") from exc
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def guarded(file: IO[bytes], path: str | os.PathLike[str]) -> BinaryIO:
+    """The file, with OutputErrors that name ``path`` where it cannot be written."""
+    return _Guarded(file, path)  # type: ignore[return-value]
+
+
+@contextmanager
+def atomic_output(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[BinaryIO]:
+    """Like :func:`atomic_path`, giving the temporary file opened for writing."""
+    with atomic_path(path, overwrite, temporary) as temp, temp.open("wb") as file:
+        yield guarded(file, path)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,141 @@
+"""Codebooks and tables fitted again on what the encoder makes of them.
+
+:mod:`vqcodec.training.codebooks` fits them on latents as the analysis gives them, of random crops. The encoder refines latents, chooses symbols by rate and
+distortion, filters and drops: what it codes is distributed otherwise. Here it encodes clips with the codebooks as they are, and its own residuals give new ones.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..codec import direct_map, weights
+from ..codec.codebooks import UNIT, Codebooks
+from ..codec.nets.shape import CLASSES, GROUP, HYPER_BUCKETS
+from ..encoding.frame_encoder import FrameEncoder
+from ..encoding.rate_distortion import RateParameters
+from .codebooks import fit
+from .data import Planes
+from .model import step_masks
+from .real_encodes import encode_frames, encode_stretches
+
+MOST = 240_000  # groups of a class that are kept; more are thinned out evenly
+CRF = (8.0, 60.0)
+SINGLE = 4  # pictures for each stretch
+LARGEST = 640  # samples of their width and height that are coded
+_ESCAPED = 1 << 19
+
+
+class Residuals:
+    """What the fit of one frame type's codebooks needs: residuals (n, 4) in steps of each class, hyper-latents (n, Z) of each range of quality."""
+
+    def __init__(self, hyper: int, seed: int = 0):
+        self.hyper = hyper
+        self.classes: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
+        self.held = np.zeros(CLASSES, np.int64)
+        self.share = np.ones(CLASSES)
+        self.z: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
+        self.rng = np.random.default_rng(seed)
+
+    def add(self, cls: np.ndarray, residual: np.ndarray) -> None:
+        """cls (n,), residual (n, 4) in steps."""
+        for k in np.unique(cls):
+            x = residual[cls == k]
+            x = x[self.rng.random(len(x)) < self.share[k]]
+            self.classes[k].append(x)
+            self.held[k] += len(x)
+            while self.held[k] > MOST:
+                x = np.concatenate(self.classes[k])
+                self.classes[k] = [x[self.rng.random(len(x)) < 0.5]]
+                self.held[k] = len(self.classes[k][0])
+                self.share[k] /= 2
+
+    def add_hyper(self, q: int, z: np.ndarray) -> None:
+        if len(z):
+            self.z[q * HYPER_BUCKETS // 64].append(z)
+
+    def __bool__(self) -> bool:
+        """Whether anything was coded at all."""
+        return any(self.z)
+
+    def result(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """As :func:`vqcodec.training.codebooks.collect` gives them, but that nothing stands in for a range of quality without samples."""
+        joined = lambda parts, n: np.concatenate(parts) if parts else np.zeros((0, n), np.float32)
+        return [joined(b, 4) for b in self.classes], [joined(b, self.hyper) for b in self.z]
+
+
+def residuals(y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks) -> tuple[np.ndarray, np.ndarray]:
+    """Classes (n,) and residuals (n, 4) in steps of the coded groups of a latent y (H/16, W/16, M), in steps, that was quantised to ``n`` (``frame_encoder._Latent``)."""
+    h, w, m = y.shape
+    g = m // 4
+    turns = [t[0, ..., ::GROUP].numpy() > 0 for t in step_masks(h, w, m, len(n.classes))]
+    cls = np.select(turns, n.classes)
+    dims, sym = books.dims[cls], n.symbols.reshape(h, w, g, 4)
+    slot = np.arange(4)
+    lead = slot - slot % np.maximum(dims, 1)[..., None]  # channel at which the symbol of each channel stands
+    k = np.take_along_axis(sym, lead, -1)
+    escaped = k > _ESCAPED
+    word = books.words[cls[..., None], np.where(escaped, 0, k), slot - lead].astype(np.float32)
+    word = np.where(escaped, (sym - (1 << 20)) * UNIT, word) * (dims > 0)[..., None]
+    mean = n.y.reshape(h, w, g, 4) - word
+    coded = ~blocks.astype(bool)
+    return cls[coded].reshape(-1), (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(-1, 4).astype(np.float32)
+
+
+class _Tap(FrameEncoder):
+    """A frame encoder that hands on the latents of the trials it keeps."""
+
+    def __init__(self, codec: Any, width: int, height: int, into: dict[bool, Residuals]):
+        super().__init__(codec, width, height)
+        self.into = into
+
+    def encode(self, *args: Any) -> Any:
+        self.tried: dict[int, Any] = {}
+        return super().encode(*args)
+
+    def _quantise(self, m: Any, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> Any:
+        n = super()._quantise(m, y, z, q, blocks)
+        self.last = y, z, q, blocks, n
+        return n
+
+    def _trial(self, *args: Any) -> Any:
+        t = super()._trial(*args)
+        self.tried[id(t)] = t, *self.last
+        return t
+
+    def _statistics(self, t: Any, motion: Any, *args: Any) -> dict[str, Any]:
+        _, y, z, q, blocks, n = self.tried[id(t)]
+        kept = self.into[motion.pred is not None]
+        kept.add(*residuals(y, n, blocks, motion.tables.books))
+        kept.add_hyper(q, z[~direct_map.idle(blocks)])
+        return super()._statistics(t, motion, *args)
+
+
+def listen(codec: Any, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0) -> dict[str, Residuals]:
+    """Encode that many random stretches of the clips, and four times as many of the pictures; returns what was coded of both frame types."""
+    rng = np.random.default_rng(seed)
+    into = {inter: Residuals(nets.shape.hyper, seed) for inter, nets in ((False, codec.intra), (True, codec.inter))}
+    coder = lambda codec, width, height: _Tap(codec, width, height, into)
+    for _ in islice(encode_stretches(codec, clips, rng, coder, CRF), encodes):
+        for k in rng.integers(len(pictures), size=SINGLE if pictures else 0):
+            y, c = pictures[k]
+            encode_frames(codec, [(y[:LARGEST, :LARGEST], c[:, : LARGEST // 2, : LARGEST // 2])], float(rng.uniform(*CRF)), coder)
+    return {"intra": into[False], "inter": into[True]}
+
+
+def refit(path: Path, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0, log: Any = print) -> bytes:
+    """Put codebooks into a weights file that are fitted on what :func:`listen` hears of it. What was hardly met keeps its own. Returns the model id."""
+    from safetensors.numpy import load_file
+
+    codec = weights.load_codec(path, "cpu")
+    heard = listen(codec, clips, pictures, encodes, seed)
+    tensors, nets = load_file(path), {"intra": codec.intra, "inter": codec.inter}
+    for kind, residual in heard.items():
+        if residual:
+            log(f"codebooks of the {kind} nets again, by {encodes} encodes")
+            books = fit(*residual.result(), RateParameters().vq_lambda, log=log, old=nets[kind].books)
+            tensors |= {f"{kind}.books.{k}": v for k, v in books.packed().items()}
+    return weights.save(path, tensors, {kind: n.shape for kind, n in nets.items()})
