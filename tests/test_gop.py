@@ -156,7 +156,7 @@ def test_the_same_bytes_for_any_threads_and_backend(tiny_weights: Any, monkeypat
 
 def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clips reach every dimension of the quantiser, escapes, both lists, vectors and merges."""
-    dims, escapes, original = set(), 0, frame_encoder.quantizer.encode_step
+    dims, escapes, original = set(), 0, frame_encoder.latent_syntax.encode_step
 
     def spy(st, out, cls, direct, step, steps, d, sizes, symbols, cdf, seen):  # type: ignore[no-untyped-def]
         nonlocal escapes
@@ -164,7 +164,7 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
         escapes += int((symbols > 1 << 19).sum())
         original(st, out, cls, direct, step, steps, d, sizes, symbols, cdf, seen)
 
-    monkeypatch.setattr(frame_encoder.quantizer, "encode_step", spy)
+    monkeypatch.setattr(frame_encoder.latent_syntax, "encode_step", spy)
     r = encoded(tiny_codec, moving(100, 70, 12))
     assert dims == {0, 1, 2, 4} and escapes > 20
     rows = r.stats[1:]

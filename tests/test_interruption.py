@@ -215,7 +215,7 @@ def test_interrupt_in_two_steps() -> None:
 
 def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> None:
     """The file ends within the first GOP that isn't finished; workers don't outlive the program."""
-    clip = write(tmp_path / "in.mkv", header(64, 48), moving(64, 48, 120, seed=2), vcodec="ffv1")
+    clip = write(tmp_path / "in.mkv", header(64, 48), moving(64, 48, 480, seed=2), vcodec="ffv1")
     root = Path(__file__).parents[1]
     command = ["encode", str(clip), str(out), "--jobs", "2", "-g", "40", "--weights", str(tiny_weights), "--device", "cpu", "--progress", "json"]
     code = "import sys; from vqcodec.cli import main; sys.exit(main())"
@@ -230,7 +230,7 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
         pytest.skip("the machine was too quick")
     assert status == 130 and "holds the first" in err, err
     frames = ContainerReader(io.BytesIO(out.read_bytes())).frames
-    assert 0 < frames < 120 and os.listdir(out.parent) == ["a.vqv"]
+    assert 0 < frames < 480 and os.listdir(out.parent) == ["a.vqv"]
     assert main(["verify", "-q", "--weights", str(tiny_weights), str(out)]) == 0
     with pytest.raises(ProcessLookupError):
         for _ in range(PATIENCE * 10):  # the last helper process of multiprocessing goes a moment later

@@ -14,7 +14,7 @@ from fakes import fake_network  # noqa: F401
 from media import RARE, Sound, listing, make
 
 from vqcodec.cli import main
-from vqcodec.media import amr, track_muxer
+from vqcodec.media import amr, track_source
 from vqcodec.reading.info import describe
 
 pytestmark = pytest.mark.usefixtures("fake_network")
@@ -89,7 +89,7 @@ def test_sound_that_begins_in_the_middle_of_a_frame(tmp_path: Path) -> None:
 def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Also with -q, in `info`, in the log and the code of a batch; --strict writes nothing."""
     source, coded = make(tmp_path / "a.mkv", sounds=(Sound(),)), tmp_path / "a.vqv"
-    monkeypatch.setattr(track_muxer, "MAX_DESCRIPTION", 10)
+    monkeypatch.setattr(track_source, "MAX_DESCRIPTION", 10)
     said = "stream 1 (audio, aac) cannot be kept"
     assert main(["encode", "-q", str(source), str(coded)]) == 4
     assert f"warning: {source}: {said}" in capsys.readouterr().err
