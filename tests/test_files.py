@@ -251,7 +251,8 @@ def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pyt
     coded = tmp_path / "in.vqv"
     encode(str(clip), str(coded), EncodeOptions(gop=5))
     target = old.rename(old.with_suffix(f".{suffix}"))
-    codec = ["--vcodec", {"mkv": "ffv1", "mp4": "libx264", "ts": "mpeg4"}[suffix]] if suffix in ("mkv", "mp4", "ts") else []
+    # not libx264, whose files of the same pictures may differ by some bytes
+    codec = ["--vcodec", {"mkv": "ffv1", "mp4": "mpeg4", "ts": "mpeg4"}[suffix]] if suffix in ("mkv", "mp4", "ts") else []
     inputs = {"encode": ["-g", "5", str(clip)], "join": [str(coded), str(coded)]}.get(command, [str(coded)])
     arguments = [command, "-q", *codec, *inputs]
     assert main([*arguments, str(tmp_path / f"want.{suffix}")]) == 0

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from . import values
 from .colour import Colour
 from .container import packets
+from .container.limits import Limits as Limits
 from .encoding.rate_distortion import PRESETS
 from .encoding.target import Target
 from .errors import UsageError
@@ -35,24 +36,6 @@ class Time:
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.frames is None) or (self.seconds or 0) < 0 or (self.frames or 0) < 0:
             raise UsageError("a time is a number of seconds or of frames, not negative")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is refused, with LimitError, before memory is taken for it. UsageError for numbers below 1."""
-
-    pixels: int = packets.MAX_PIXELS  # of a picture; the format ends there too
-    side: int = packets.MAX_SIDE  # width or height
-    packet: int = packets.MAX_PAYLOAD  # bytes of a packet's payload; the format ends there too
-    metadata: int = packets.MAX_HEADER  # bytes of the stream header; the format ends there too
-    memory: int = 2 << 30  # bytes that the index and decoding will take, as estimated beforehand
-    frames: int = 1 << 24  # of a whole file, lost ones included
-    concealed: int = 1 << 18  # lost frames that are filled in, of a whole file
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 1:
-                raise UsageError(f"limit of {name}: {value} is out of range, allowed are numbers from 1")
 
 
 def parse_time(text: str, name: str = "time") -> Time:

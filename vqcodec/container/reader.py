@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from ..errors import DamageError, DamageLog, InputError, LimitError, VqvError
 from ..fields import Reader, crc32, u32
-from ..options import Limits
+from .limits import Limits
 from .packets import (
     COMPRESSED,
     ENTRY_MEMORY,
