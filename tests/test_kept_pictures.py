@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from vqcodec.cli import main
 from vqcodec.media import clock
 from vqcodec.media.captions import _escaped, insert
 from vqcodec.media.clock import BestEffort, Jump, TrackClock
-from vqcodec.media.side_data import Losses, side_data
+from vqcodec.media.side_data import Losses, shown_otherwise, side_data
 from vqcodec.media.source import VideoSource
 from vqcodec.reading.info import describe
 
@@ -274,6 +275,13 @@ def test_side_data_is_kept_harmless_or_told() -> None:
         seen.see(["DOVI_METADATA", "DYNAMIC_HDR_PLUS", "SPHERICAL", "31", "99"])
     assert [n.split(" ")[0] for n in seen.lost] == ["360"]
     assert len(seen.notes) == 3 and "(99)" in seen.notes[-1]
+
+
+def test_a_view_of_a_spatial_film_is_whole() -> None:
+    """A phone's spatial film was a warning and code 4: its flat projection was taken for 360 degrees."""
+    flat, round_about = (4).to_bytes(36, sys.byteorder), bytes(36)
+    assert shown_otherwise({"29": b"", "STEREO3D": b"", "SPHERICAL": flat}) == ["29"]
+    assert shown_otherwise({"STEREO3D": b"", "SPHERICAL": round_about}) == ["STEREO3D", "SPHERICAL"]
 
 
 def test_kinds_of_side_data_without_a_name_are_no_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from av.sidedata.sidedata import Type
@@ -26,6 +27,8 @@ _LOST = {
     "SPHERICAL": "360 degree metadata is left out: players will show the pictures flat",
     "STEREO3D": "3D metadata is left out: players will show both views side by side, or one",
 }
+_VIEW = "29"  # AV_FRAME_DATA_VIEW_ID
+_RECTILINEAR = 4  # AV_SPHERICAL_RECTILINEAR
 _LEFT_OUT = {
     "AFD": "the active format description is left out",
     "AMBIENT_VIEWING_ENVIRONMENT": "the ambient viewing environment is left out",
@@ -36,7 +39,7 @@ _LEFT_OUT = {
     "ICC_PROFILE": "the colour profile (ICC) is left out",
     "PANSCAN": "pan and scan windows are left out",
     "S12M_TIMECODE": "timecodes of the pictures are left out",
-    "29": "the pictures are one view of several (3D); the others are left out",
+    _VIEW: "the pictures are one view of several (3D); the others are left out",
     "30": "3D reference displays are left out",
     "31": "EXIF data is left out",
 }
@@ -55,6 +58,21 @@ Type._missing_ = classmethod(_unnamed)  # type: ignore[method-assign,assignment]
 def side_data(frame: Any) -> dict[str, Any]:
     """Side data of a frame by the names of its kinds, or their numbers where they have none."""
     return {data.type.name: data for data in frame.side_data}
+
+
+def shown_otherwise(found: dict[str, Any]) -> list[str]:
+    """Names of side data whose loss may change what a player shows.
+
+    A picture of one view of several is whole by itself, and a flat (rectilinear) projection is how
+    every player shows a picture: neither needs what says so (AVSphericalMapping begins with its
+    projection).
+    """
+    names = set(found)
+    if _VIEW in names:
+        names.discard("STEREO3D")
+    if "SPHERICAL" in names and bytes(found["SPHERICAL"])[:4] == _RECTILINEAR.to_bytes(4, sys.byteorder):
+        names.discard("SPHERICAL")
+    return [name for name in found if name in names]
 
 
 class Losses:

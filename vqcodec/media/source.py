@@ -30,7 +30,7 @@ from .clock import JUMPING, BestEffort, Jump, PictureClock, at_seam
 from .field_order import field_order
 from .inputs import open_source, open_stream, reason
 from .integrity import broken_at
-from .side_data import CAPTIONS, LIGHT, MASTERING, MATRIX, Losses, side_data
+from .side_data import CAPTIONS, LIGHT, MASTERING, MATRIX, Losses, shown_otherwise, side_data
 from .sink import VideoSink
 from .track_source import describe
 
@@ -290,7 +290,7 @@ class VideoSource:
             if (frame.reformat(format="bgra").to_ndarray()[..., 3] < 255).any():
                 self._see_through()
         found = side_data(frame)
-        self._losses.see(found)
+        self._losses.see(shown_otherwise(found))
         if CAPTIONS in found:
             self.captions.append((pts, bytes(found[CAPTIONS])))
 
