@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +192,11 @@ def test_stand_ins_take_what_the_real_functions_take() -> None:
     ):
         names = [list(inspect.signature(f).parameters) for f in (real, own)]
         assert names[0] == names[1], real
+
+
+def test_loading_a_codec_does_not_load_torchs_compiler(tiny_weights: Path) -> None:
+    """Sizes of nets are compared without memory; random starts there took a second of every start."""
+    code = "import sys; from vqcodec.codec.weights import load_codec; load_codec(sys.argv[1], 'cpu')"
+    code += "; print('torch._dynamo' in sys.modules)"
+    command = [sys.executable, "-c", code, str(tiny_weights)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
