@@ -32,7 +32,9 @@ def make_video(path: Path, kind: str, clips: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIZE, :SIZE].astype(float)
     grey = np.full((SIZE // 2, SIZE // 2), 128, np.uint8)
-    sink = VideoSink(path, StreamHeader(SIZE, SIZE, Fraction(1, 25), rate=Fraction(25)), vcodec="ffv1")
+    sink = VideoSink(
+        path, StreamHeader(SIZE, SIZE, Fraction(1, 25), rate=Fraction(25)), vcodec="ffv1"
+    )
     for clip in range(clips):
         angle, wide, speed = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 4), rng.uniform(1, 3)
         centres, phase = rng.uniform(0, SIZE, (12, 2)), rng.uniform(0, 6.3, 12)
@@ -40,8 +42,13 @@ def make_video(path: Path, kind: str, clips: int, seed: int) -> None:
             if kind == "stripes":
                 v = np.sin((x * np.cos(angle) + y * np.sin(angle) - speed * t) / wide)
             else:
-                v = sum(np.sin(p + t / 2) * np.exp(-((y - a) ** 2 + (x - b) ** 2) / (4 * wide**2)) for (a, b), p in zip(centres, phase, strict=True))
-            sink.write(clip * GOP + t, Picture(np.clip(128 + 80 * v, 0, 255).astype(np.uint8), grey, grey))
+                v = sum(
+                    np.sin(p + t / 2) * np.exp(-((y - a) ** 2 + (x - b) ** 2) / (4 * wide**2))
+                    for (a, b), p in zip(centres, phase, strict=True)
+                )
+            sink.write(
+                clip * GOP + t, Picture(np.clip(128 + 80 * v, 0, 255).astype(np.uint8), grey, grey)
+            )
     sink.close()
 
 
@@ -61,7 +68,9 @@ class TokenClips(Dataset):
                     last = frames[-1]
                     moves = np.abs(last.vectors[:, :, 0]).mean((0, 1)) / 16
                     motion = [*moves, last.depth.mean() / 3, last.direct.mean()]
-                    self.clips.append((torch.from_numpy(ids), torch.tensor(motion, dtype=torch.float32), label))
+                    self.clips.append(
+                        (torch.from_numpy(ids), torch.tensor(motion, dtype=torch.float32), label)
+                    )
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -93,8 +102,21 @@ def run(folder: Path, clips: int = 24, weights: str | None = None, epochs: int =
     for label, kind in enumerate(KINDS):
         for seed, name in enumerate(sets):
             path = folder / f"{kind}-{name}.vqv"
-            make_video(path.with_suffix(".mkv"), kind, clips if name == "train" else clips // 2, 10 * label + seed)
-            vqcodec.encode(path.with_suffix(".mkv"), path, crf=30, gop=GOP, preset="fast", device="cpu", weights=weights)
+            make_video(
+                path.with_suffix(".mkv"),
+                kind,
+                clips if name == "train" else clips // 2,
+                10 * label + seed,
+            )
+            vqcodec.encode(
+                path.with_suffix(".mkv"),
+                path,
+                crf=30,
+                gop=GOP,
+                preset="fast",
+                device="cpu",
+                weights=weights,
+            )
             sets[name].append((path, label))
     train, held_out = TokenClips(sets["train"], weights), TokenClips(sets["held-out"], weights)
     torch.manual_seed(0)
@@ -114,11 +136,15 @@ def run(folder: Path, clips: int = 24, weights: str | None = None, epochs: int =
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--clips", type=int, default=24, help="of each kind to train on; half as many are held out")
+    parser.add_argument(
+        "--clips", type=int, default=24, help="of each kind to train on; half as many are held out"
+    )
     parser.add_argument("--weights", help="of the codec, if not those that come with it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(f"{run(Path(folder), args.clips, args.weights):.0%} of the held-out clips are told right; by chance it would be {1 / len(KINDS):.0%}")
+        print(
+            f"{run(Path(folder), args.clips, args.weights):.0%} of the held-out clips are told right; by chance it would be {1 / len(KINDS):.0%}"
+        )
 
 
 if __name__ == "__main__":

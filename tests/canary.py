@@ -63,5 +63,7 @@ class Canary:
                 n = 20 + 2 * number + bool(cover)
                 codec = "mjpeg" if cover else "aac"
                 of = KINDS[0] if cover else KINDS[1]
-                made.append(Track(n, of, codec, Fraction(1, 1000), cover, {}, kind, sample.encode()))
+                made.append(
+                    Track(n, of, codec, Fraction(1, 1000), cover, {}, kind, sample.encode())
+                )
         return made

@@ -20,7 +20,14 @@ def start(seconds: float | None, *args: str) -> subprocess.Popen[str]:
     here = Path(__file__).resolve()
     env = os.environ | {"PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here.parent}"}
     command = [sys.executable, str(here), "step" if seconds is None else str(seconds), *args]
-    return subprocess.Popen(command, stdin=subprocess.PIPE if seconds is None else None, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if seconds is None else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
 
 
 def go_on(process: subprocess.Popen[str]) -> None:

@@ -20,12 +20,21 @@ def picture(width: int, height: int, seed: int = 0, ten_bit: bool = False) -> Pi
     """Noise; full range of values."""
     rng = np.random.default_rng(seed)
     dtype, top = (np.uint16, 1024) if ten_bit else (np.uint8, 256)
-    sizes = ((height, width), ((height + 1) // 2, (width + 1) // 2), ((height + 1) // 2, (width + 1) // 2))
+    sizes = (
+        (height, width),
+        ((height + 1) // 2, (width + 1) // 2),
+        ((height + 1) // 2, (width + 1) // 2),
+    )
     return Picture(*(rng.integers(0, top, s).astype(dtype) for s in sizes))
 
 
 def header(width: int = 16, height: int = 16, **changes: Any) -> StreamHeader:
-    return StreamHeader(**({"width": width, "height": height, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
+    return StreamHeader(
+        **(
+            {"width": width, "height": height, "time_base": Fraction(1, 1000), "rate": Fraction(25)}
+            | changes
+        )
+    )
 
 
 def sound(data: bytes) -> dict[int, GopPayload]:
@@ -39,7 +48,13 @@ def sound(data: bytes) -> dict[int, GopPayload]:
     return result
 
 
-def write(path: Path, head: StreamHeader, pictures: list[Picture], times: list[int] | None = None, **options: Any) -> Path:
+def write(
+    path: Path,
+    head: StreamHeader,
+    pictures: list[Picture],
+    times: list[int] | None = None,
+    **options: Any,
+) -> Path:
     step = max(1, round(1 / ((head.rate or 25) * head.time_base)))
     sink = VideoSink(path, head, ten_bit=pictures[0].ten_bit, **options)
     for i, p in enumerate(pictures):
@@ -52,7 +67,14 @@ def same(a: Picture, b: Picture) -> bool:
     return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def moving(width: int, height: int, n: int, seed: int = 0, speed: tuple[float, float] = (0.75, 1.5), ten_bit: bool = False) -> list[Picture]:
+def moving(
+    width: int,
+    height: int,
+    n: int,
+    seed: int = 0,
+    speed: tuple[float, float] = (0.75, 1.5),
+    ten_bit: bool = False,
+) -> list[Picture]:
     """A texture of waves that moves by ``speed`` (down, right) samples a frame, with a block that moves the other way."""
     rng = np.random.default_rng(seed)
     waves = [(*rng.normal(0, 0.35, 2), rng.uniform(0, 6.3), rng.uniform(4, 14)) for _ in range(24)]
@@ -67,4 +89,7 @@ def moving(width: int, height: int, n: int, seed: int = 0, speed: tuple[float, f
         return np.clip(np.rint(v * (4 if ten_bit else 1)), 0, top).astype(dtype)
 
     ch, cw = (height + 1) // 2, (width + 1) // 2
-    return [Picture(plane(height, width, t, 1, 0), plane(ch, cw, t, 2, 1), plane(ch, cw, t, 2, 2)) for t in range(n)]
+    return [
+        Picture(plane(height, width, t, 1, 0), plane(ch, cw, t, 2, 1), plane(ch, cw, t, 2, 2))
+        for t in range(n)
+    ]

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 300  # seconds after which a process counts as hung, where it is not the time that is tested
+PATIENCE = (
+    300  # seconds after which a process counts as hung, where it is not the time that is tested
+)
 
 
 def children_time() -> float:
@@ -39,11 +41,21 @@ class Stopwatch:
 
     def seconds(self) -> float:
         took = time.perf_counter() - self._begin
-        return took - sum(ns - self._before[pid].get(thread, 0) for pid in self._pids for thread, ns in _queued(pid).items()) / 1e9
+        return (
+            took
+            - sum(
+                ns - self._before[pid].get(thread, 0)
+                for pid in self._pids
+                for thread, ns in _queued(pid).items()
+            )
+            / 1e9
+        )
 
     def until_end(self, process: subprocess.Popen[str]) -> tuple[float, int]:
         """Wait for the end of the process: seconds and exit code."""
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # what it stood in the queue can be read until it is waited for
+        os.waitid(
+            os.P_PID, process.pid, os.WEXITED | os.WNOWAIT
+        )  # what it stood in the queue can be read until it is waited for
         took = self.seconds()
         return took, process.wait(PATIENCE)
 

@@ -11,7 +11,20 @@ import numpy as np
 import pytest
 from clips import moving, picture
 
-SIZES = dict(enc8=16, enc16=16, enc_blocks=1, latent=16, hyper=8, hyper_up=8, context=8, context_out=8, prior=16, dec16=16, dec8=16, dec_blocks=2)
+SIZES = dict(
+    enc8=16,
+    enc16=16,
+    enc_blocks=1,
+    latent=16,
+    hyper=8,
+    hyper_up=8,
+    context=8,
+    context_out=8,
+    prior=16,
+    dec16=16,
+    dec8=16,
+    dec_blocks=2,
+)
 # of the intra nets only, so that both ways of coding a latent are met
 MORE_SIZES = dict(enc16_blocks=2, dec16_blocks=2, prior_blocks=2, steps=4)
 
@@ -65,7 +78,10 @@ def crops(kind: str) -> Any:
     for seed in range(3):
         a, b = moving(160, 160, 2, seed)
         for p, q in ((a, b), (picture(160, 160, seed), a)):
-            data.add((p.y, np.stack([p.u, p.v])), (q.y, np.stack([q.u, q.v])) if kind == "inter" else None)
+            data.add(
+                (p.y, np.stack([p.u, p.v])),
+                (q.y, np.stack([q.u, q.v])) if kind == "inter" else None,
+            )
     return data
 
 
@@ -76,15 +92,22 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
     from vqcodec.training import codebooks
     from vqcodec.training.release import kind_tensors
 
-    with pytest.MonkeyPatch.context() as patch:  # small codebooks are fitted in no time and are escaped from more often
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # small codebooks are fitted in no time and are escaped from more often
         plan = codebooks.plan
         patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
         tensors: dict[str, Any] = {}
         for kind, m in models.items():
             made = kind_tensors(m, crops(kind), 0.12, 24, log=lambda text: None)
-            books = Codebooks.unpacked(*(made[f"books.{k}"] for k in ("dims", "sizes", "words", "counts")))
+            books = Codebooks.unpacked(
+                *(made[f"books.{k}"] for k in ("dims", "sizes", "words", "counts"))
+            )
             books.dims[:2] = books.sizes[:2] = 0  # as where nearly everything is zero
-            tensors |= {f"{kind}.{k}": v for k, v in (made | {f"books.{k}": v for k, v in books.packed().items()}).items()}
+            tensors |= {
+                f"{kind}.{k}": v
+                for k, v in (made | {f"books.{k}": v for k, v in books.packed().items()}).items()
+            }
     weights.save(path, tensors, {k: m.s for k, m in models.items()})
     return path
 

@@ -49,7 +49,9 @@ class GopEncoder:
     wrong_checksum = False
     tell: Any = lambda self, frames: None
 
-    def __init__(self, codec: Any, width: int, height: int, crf: float, rate: Any = None, stats: bool = True) -> None:
+    def __init__(
+        self, codec: Any, width: int, height: int, crf: float, rate: Any = None, stats: bool = True
+    ) -> None:
         self._planes: list[bytes] = []
         self._crc = 0
         GopEncoder.log.append([])
@@ -57,7 +59,10 @@ class GopEncoder:
     def add(self, pictures: list[Picture]) -> None:
         GopEncoder.log[-1].append(len(pictures))
         for picture in pictures:
-            if GopEncoder.fail_after is not None and sum(map(sum, GopEncoder.log)) > GopEncoder.fail_after:
+            if (
+                GopEncoder.fail_after is not None
+                and sum(map(sum, GopEncoder.log)) > GopEncoder.fail_after
+            ):
                 raise RuntimeError("network failed")
             ten = picture.to10()
             self._crc = checksum_update(self._crc, ten)
@@ -68,10 +73,24 @@ class GopEncoder:
         note_peak("worker")
         n = len(self._planes) // 3
         crc = self._crc ^ 1 if GopEncoder.wrong_checksum else self._crc
-        return GopResult(zlib.compress(b"".join(self._planes), 1), n, crc, (n * 100.4, 10.0, 20.0), [{"frame": i, "type": "I" if i == 0 else "B"} for i in range(n)])
+        return GopResult(
+            zlib.compress(b"".join(self._planes), 1),
+            n,
+            crc,
+            (n * 100.4, 10.0, 20.0),
+            [{"frame": i, "type": "I" if i == 0 else "B"} for i in range(n)],
+        )
 
 
-def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, batch: int = 0, wanted: range | None = None) -> Iterator[Picture]:
+def decode_gop(
+    codec: Any,
+    body: bytes,
+    frames: int,
+    width: int,
+    height: int,
+    batch: int = 0,
+    wanted: range | None = None,
+) -> Iterator[Picture]:
     try:
         data = np.frombuffer(zlib.decompress(body), np.uint16)
     except zlib.error as exc:
@@ -91,10 +110,21 @@ def decode_gop(codec: Any, body: bytes, frames: int, width: int, height: int, ba
 def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) -> list[dict]:
     sizes = [len(body) // frames] * (frames - 1)
     sizes.append(len(body) - sum(sizes))
-    return [{"frame": i, "type": "IPB"[min(i, 2)], "level": min(i, 2), "bytes": n, "bits": {"codes": 8.0 * n}} for i, n in enumerate(sizes)]
+    return [
+        {
+            "frame": i,
+            "type": "IPB"[min(i, 2)],
+            "level": min(i, 2),
+            "bytes": n,
+            "bits": {"codes": 8.0 * n},
+        }
+        for i, n in enumerate(sizes)
+    ]
 
 
-def load_codec(path: str | None = None, device: str = "auto", threads: int = 0, arithmetic: str = "auto") -> Any:
+def load_codec(
+    path: str | None = None, device: str = "auto", threads: int = 0, arithmetic: str = "auto"
+) -> Any:
     return types.SimpleNamespace(model_id=MODEL_ID)
 
 
@@ -128,7 +158,11 @@ def coders(encoder: type[GopEncoder]) -> dict[str, types.ModuleType]:
 def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
     """Put the stand-ins in the place of the modules that run networks."""
     weights: Any = types.ModuleType("vqcodec.codec.weights")
-    weights.load_codec, weights.read_metadata, weights.read_model_id = load_codec, read_metadata, read_model_id
+    weights.load_codec, weights.read_metadata, weights.read_model_id = (
+        load_codec,
+        read_metadata,
+        read_model_id,
+    )
     for name, module in (coders(GopEncoder) | {"vqcodec.codec.weights": weights}).items():
         monkeypatch.setitem(sys.modules, name, module)
     GopEncoder.log, GopEncoder.fail_after, GopEncoder.wrong_checksum = [], None, False

@@ -27,7 +27,15 @@ import numpy as np
 import pytest
 from canary import Canary
 from clips import moving
-from grammar import File, body_fields, extra_fields, gop_fields, mutate_bytes, mutate_fields, mutate_packets
+from grammar import (
+    File,
+    body_fields,
+    extra_fields,
+    gop_fields,
+    mutate_bytes,
+    mutate_fields,
+    mutate_packets,
+)
 from media import Sound, make
 
 import vqcodec
@@ -36,7 +44,15 @@ from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.container import packets, writer
 from vqcodec.container.description import Chapter, Description, Mastering
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import COLLECTED, DESCRIPTION, PACKETS, TRACK, Track, TrackWriter, get_packets
+from vqcodec.container.tracks import (
+    COLLECTED,
+    DESCRIPTION,
+    PACKETS,
+    TRACK,
+    Track,
+    TrackWriter,
+    get_packets,
+)
 from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.errors import DamageError, DamageLog, VqvError
 from vqcodec.fields import Reader, Writer
@@ -80,7 +96,12 @@ class Finding(Exception):
 
 
 def stream_header(**changes: Any) -> packets.StreamHeader:
-    return packets.StreamHeader(**({"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)} | changes))
+    return packets.StreamHeader(
+        **(
+            {"width": W, "height": H, "time_base": Fraction(1, 1000), "rate": Fraction(25)}
+            | changes
+        )
+    )
 
 
 def written(
@@ -102,7 +123,11 @@ def written(
     for body, frames, checksum in bodies:
         if tracks is not None:
             tracks.write(out, Fraction(t + 40 * frames, 1000))
-        w.gop(packets.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body))
+        w.gop(
+            packets.GopPayload(
+                tuple(range(t, t + 40 * frames, 40)), 40, checksum, (1000, 20, 30), body
+            )
+        )
         t += 40 * frames
     if tracks is not None:
         tracks.finish(out, None)
@@ -149,16 +174,30 @@ class Fuzzer:
         self.seeds = {
             "file": [
                 written(stream_header(), [(b"body", 3, 1), (b"more", 5, 2), (b"the end", 1, 3)]),
-                written(stream_header(rate=None, time_base=Fraction(1, 90000)), [(b"", 128, 0)] * 3),
+                written(
+                    stream_header(rate=None, time_base=Fraction(1, 90000)), [(b"", 128, 0)] * 3
+                ),
                 written(stream_header(), [(b"body", 3, 1), (b"more", 5, 2)], source),
                 written(stream_header(), []),
             ],
-            "payload": [bytes([2, 4]) + packets.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()],
+            "payload": [
+                bytes([2, 4])
+                + packets.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()
+            ],
             "body": [bytes([FRAMES, W, H]) + gop.body],
-            "decode": [written(stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3, tracks) for tracks in (None, source)],
+            "decode": [
+                written(
+                    stream_header(model_id=codec.model_id),
+                    [(gop.body, FRAMES, gop.checksum)] * 3,
+                    tracks,
+                )
+                for tracks in (None, source)
+            ],
         }
         self.canary = Canary(folder)
-        covers = make(folder / "covers.mp4", frames=6, cover=True, sounds=(Sound("aac"), Sound("flac")))
+        covers = make(
+            folder / "covers.mp4", frames=6, cover=True, sounds=(Sound("aac"), Sound("flac"))
+        )
         head, gops = stream_header(model_id=codec.model_id), [(gop.body, FRAMES, gop.checksum)] * 3
         self.seeds["output"] = [
             *self.seeds["decode"],
@@ -174,7 +213,13 @@ class Fuzzer:
             bytes([k, 4]) + d
             for k, d in (
                 (0, stream_header().to_bytes()),
-                (1, packets.index_payload(stream_header().to_bytes(), [packets.IndexEntry(50, 0, 3, 0), packets.IndexEntry(90, 3, 5, 120)])),
+                (
+                    1,
+                    packets.index_payload(
+                        stream_header().to_bytes(),
+                        [packets.IndexEntry(50, 0, 3, 0), packets.IndexEntry(90, 3, 5, 120)],
+                    ),
+                ),
             )
         ]
         self.targets: dict[str, tuple[str, Callable[[bytes], str]]] = {
@@ -244,7 +289,12 @@ class Fuzzer:
 
     def payload(self, data: bytes) -> str:
         kind, frames = (*data[:2], 0, 0)[:2]
-        parsers: list[Callable[[bytes], Any]] = [packets.StreamHeader.from_bytes, lambda d: packets.parse_index(d, 0, 1 << 20), Description.from_bytes, Track.from_bytes]
+        parsers: list[Callable[[bytes], Any]] = [
+            packets.StreamHeader.from_bytes,
+            lambda d: packets.parse_index(d, 0, 1 << 20),
+            Description.from_bytes,
+            Track.from_bytes,
+        ]
         if kind % 6 == 5:
             for _ in get_packets(data[2:]):
                 pass
@@ -260,13 +310,22 @@ class Fuzzer:
         frames, width, height = (*data[:3], 0, 0, 0)[:3]
         frames, width, height = max(1, frames % 20), max(1, width % 64), max(1, height % 64)
         pictures = list(decode_gop(self.codec, data[3:], frames, width, height))
-        if len(pictures) != frames or any(p.y.shape != (height, width) or max(int(a.max()) for a in p) > 1023 for p in pictures):
+        if len(pictures) != frames or any(
+            p.y.shape != (height, width) or max(int(a.max()) for a in p) > 1023 for p in pictures
+        ):
             raise Finding("no pictures as they should be")
         return "decoded"
 
     def decode(self, data: bytes) -> str:
         out = self.folder / ("out.y4m" if len(data) % 4 else "out.mkv")
-        report = decode(self._path(data), str(out), DecodeOptions(limits=SMALL, threads=1, device="cpu", vcodec=None if len(data) % 4 else "ffv1"), overwrite=True)
+        report = decode(
+            self._path(data),
+            str(out),
+            DecodeOptions(
+                limits=SMALL, threads=1, device="cpu", vcodec=None if len(data) % 4 else "ffv1"
+            ),
+            overwrite=True,
+        )
         if not report.frames or report.ok and report.concealed:
             raise Finding(f"{report}")
         return f"ok {report.ok}, concealed {bool(report.concealed)}"
@@ -289,7 +348,11 @@ class Fuzzer:
             if out.exists() and self.canary.is_in(out):
                 raise Finding(f"{suffix}: another file is in the output: {said}")
             excused = _EXCUSED.get(code, ())
-            if checked in (0, 4) and code not in (0, 4) and not any(text in said for text in excused):
+            if (
+                checked in (0, 4)
+                and code not in (0, 4)
+                and not any(text in said for text in excused)
+            ):
                 raise Finding(f"{suffix}: verify ends with {checked}, decode with {code}: {said}")
             if code not in (0, 2, 3, 4, 5, 6, 7):
                 raise Finding(f"{suffix}: exit code {code}: {said}")
@@ -300,9 +363,13 @@ class Fuzzer:
         """The input between two sound files, and alone."""
         sound, out = self.folder / "sound.vqv", self.folder / "joined.vqv"
         sound.write_bytes(self.seeds["file"][0])
-        code = self._command("join", "-y", str(sound), self._path(data), str(sound), str(out), codes=(0, 2, 3, 4, 6))
+        code = self._command(
+            "join", "-y", str(sound), self._path(data), str(sound), str(out), codes=(0, 2, 3, 4, 6)
+        )
         if code == 2:  # of another size or time base
-            code = 10 + self._command("join", "-y", self._path(data), str(out), codes=(0, 2, 3, 4, 6))
+            code = 10 + self._command(
+                "join", "-y", self._path(data), str(out), codes=(0, 2, 3, 4, 6)
+            )
         if code in (0, 10):
             r = ContainerReader(io.BytesIO(out.read_bytes()))
             last = None
@@ -316,16 +383,33 @@ class Fuzzer:
     def open(self, data: bytes) -> str:
         """The library's reader: frames by number, in order and by time, and tokens."""
         conceal = len(data) % 4 > 0
-        with vqcodec.open(self._path(data), output="yuv", on_damage="conceal" if conceal else "raise", limits=SMALL) as video:
+        with vqcodec.open(
+            self._path(data),
+            output="yuv",
+            on_damage="conceal" if conceal else "raise",
+            limits=SMALL,
+        ) as video:
             n = len(video)
             chosen = sorted({0, n // 2, n - 1}) if n else []
-            batch, tokens = video.get_frames_at(chosen), [t for i in chosen for t in video.tokens(i, i + 1)]
+            batch, tokens = (
+                video.get_frames_at(chosen),
+                [t for i in chosen for t in video.tokens(i, i + 1)],
+            )
             hidden = int(batch.concealed.sum())
-            if len(batch) != len(chosen) or not (batch.duration_seconds > 0).all() or len(tokens) > len(chosen):
-                raise Finding(f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for {batch.duration_seconds}")
+            if (
+                len(batch) != len(chosen)
+                or not (batch.duration_seconds > 0).all()
+                or len(tokens) > len(chosen)
+            ):
+                raise Finding(
+                    f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for {batch.duration_seconds}"
+                )
             for i, t in zip(chosen, batch.pts_seconds.tolist(), strict=True):
                 frame = video.get_frame_at(i)
-                if frame.pts_seconds != t or frame.data.y.shape != (video.metadata.height, video.metadata.width):
+                if frame.pts_seconds != t or frame.data.y.shape != (
+                    video.metadata.height,
+                    video.metadata.width,
+                ):
                     raise Finding(f"{frame}")
             if hidden and not (conceal and video.damage):
                 raise Finding(f"{hidden} frames concealed, and no damage told")
@@ -341,7 +425,11 @@ class Fuzzer:
             try:
                 f = File.parse(seed)
                 if rng.integers(3) == 0:
-                    f = mutate_packets(f, rng, File.parse(self.seeds[kind][int(rng.integers(4)) % len(self.seeds[kind])]))
+                    f = mutate_packets(
+                        f,
+                        rng,
+                        File.parse(self.seeds[kind][int(rng.integers(4)) % len(self.seeds[kind])]),
+                    )
                 return mutate_fields(f, rng, int(rng.integers(1, 4))).build()
             except (VqvError, ValueError, OverflowError):  # a kept input that is no sound file
                 return mutate_bytes(seed, rng)
@@ -370,7 +458,9 @@ class Fuzzer:
 
     def execute(self, target: str, data: bytes) -> str:
         """The outcome of one input; Finding where there is none."""
-        faulthandler.dump_traceback_later(SECONDS_TO_END, exit=True)  # what hangs in a kernel can't be interrupted
+        faulthandler.dump_traceback_later(
+            SECONDS_TO_END, exit=True
+        )  # what hangs in a kernel can't be interrupted
         memory, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
         try:
             outcome = self.targets[target][1](data)
@@ -382,7 +472,10 @@ class Fuzzer:
             raise Finding(f"{type(exc).__name__}: {exc}") from exc
         finally:
             faulthandler.cancel_dump_traceback_later()
-        took, grown = time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) << 10
+        took, grown = (
+            time.process_time() - begin,
+            (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) << 10,
+        )
         if took > SECONDS_EACH or grown > MEMORY_EACH:
             raise Finding(f"took {took:.1f} s and {grown >> 20} MiB")
         return outcome
@@ -422,7 +515,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
 
 def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs for FUZZ_SECONDS from FUZZ_SEED (else: the clock), with all targets or those of FUZZ_TARGETS."""
-    seconds, seed = float(os.environ.get("FUZZ_SECONDS", "60")), int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9))
+    seconds, seed = (
+        float(os.environ.get("FUZZ_SECONDS", "60")),
+        int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9)),
+    )
     stand_in(monkeypatch, tiny_codec)
     fuzzer = Fuzzer(tiny_codec, tmp_path, seed)
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -458,5 +554,7 @@ def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             (KEPT / f"{kind}-{hashlib.sha256(data).hexdigest()[:8]}.bin").write_bytes(data)
     each = ", ".join(f"{k} {v}" for k, v in fuzzer.done.items())
     took = time.monotonic() - begin
-    print(f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), {len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings")
+    print(
+        f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), {len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings"
+    )
     assert not fuzzer.findings

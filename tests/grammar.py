@@ -17,7 +17,9 @@ from vqcodec.container.zstd import LEVEL, decompress
 from vqcodec.fields import Reader, Writer, crc32, u32
 
 U64 = (1 << 64) - 1
-FRAME = packets_module.IGNORABLE | packets_module.COMPRESSED  # bits of the types whose payload is a zstd frame
+FRAME = (
+    packets_module.IGNORABLE | packets_module.COMPRESSED
+)  # bits of the types whose payload is a zstd frame
 
 
 def frame_of(content: bytes) -> bytes:
@@ -37,7 +39,9 @@ class Field:
     def put(self, w: Writer, derived: Any = 0) -> None:
         value = derived if self.value is None else self.value
         if self.kind == "blob":
-            w.varint(value if isinstance(value, int) else len(value)).raw(b"" if isinstance(value, int) else value)
+            w.varint(value if isinstance(value, int) else len(value)).raw(
+                b"" if isinstance(value, int) else value
+            )
         elif self.kind == "raw":
             w.raw(value)
         elif self.kind == "svarint":
@@ -56,13 +60,37 @@ class Field:
                 data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
             cut = int(rng.integers(len(data) + 1))
             noise = bytes(data[:cut]) + rng.bytes(len(data) - cut)
-            return [bytes(data), noise, rng.bytes(len(data)), bytes(data[:cut]), bytes(data) + rng.bytes(int(rng.integers(1, 20))), bytes(data[cut:]) + bytes(data[:cut]), b""]
+            return [
+                bytes(data),
+                noise,
+                rng.bytes(len(data)),
+                bytes(data[:cut]),
+                bytes(data) + rng.bytes(int(rng.integers(1, 20))),
+                bytes(data[cut:]) + bytes(data[:cut]),
+                b"",
+            ]
         chance = int(rng.integers(0, 1 << 63)) >> int(rng.integers(63))
-        values = [0, 1, self.top - 1, self.top, min(self.top + 1, U64), U64, U64 - 1, chance, (1 << 32) - 1, (1 << 31) - 1, 1 << 31]
+        values = [
+            0,
+            1,
+            self.top - 1,
+            self.top,
+            min(self.top + 1, U64),
+            U64,
+            U64 - 1,
+            chance,
+            (1 << 32) - 1,
+            (1 << 31) - 1,
+            1 << 31,
+        ]
         if self.kind == "svarint":
             values += [-1, -(1 << 63), -chance, -self.top]
         if isinstance(self.value, int):
-            values += [self.value + 1, max(0, self.value - 1), self.value ^ 1 << int(rng.integers(16))]
+            values += [
+                self.value + 1,
+                max(0, self.value - 1),
+                self.value ^ 1 << int(rng.integers(16)),
+            ]
         return values
 
 
@@ -85,12 +113,21 @@ class File:
         """Of a sound file whose packets are of known types."""
         r = Reader(data)
         r.take(8)
-        header = [Field("u16", r.u16(), packets_module.VERSION, "version"), Field("u32", None, packets_module.MAX_HEADER, "length")]
+        header = [
+            Field("u16", r.u16(), packets_module.VERSION, "version"),
+            Field("u32", None, packets_module.MAX_HEADER, "length"),
+        ]
         end = r.u32() + r.position
         tops = [packets_module.MAX_SIDE] * 2 + [packets_module.MAX_FRACTION] * 6
         header += [Field("varint", r.varint(), top) for top in tops]
-        header += [Field("u8", r.u8(), top) for top in (3, 255, 255, 255, 2, 255, 16, packets_module.MAX_CRF)]
-        header += [Field("u32", r.u32(), (1 << 32) - 1), Field("raw", bytes(r.take(end - r.position)))]
+        header += [
+            Field("u8", r.u8(), top)
+            for top in (3, 255, 255, 255, 2, 255, 16, packets_module.MAX_CRF)
+        ]
+        header += [
+            Field("u32", r.u32(), (1 << 32) - 1),
+            Field("raw", bytes(r.take(end - r.position))),
+        ]
         r.u32()
         f = cls(header)
         while r.remaining > packets_module.TRAILER_SIZE:
@@ -124,7 +161,11 @@ class File:
         return f
 
     def fields(self) -> list[Field]:
-        return [*self.header, *(x for p in self.packets for x in (*p.head, *p.payload)), self.trailer]
+        return [
+            *self.header,
+            *(x for p in self.packets for x in (*p.head, *p.payload)),
+            self.trailer,
+        ]
 
     def build(self) -> bytes:
         w = Writer()
@@ -145,7 +186,16 @@ class File:
             steps = iter(np.diff([0, *offsets]).tolist() + [1] * 1000)
             w = Writer()
             for x in p.payload:
-                x.put(w, None if x.value is not None else next(steps) if x.name == "step" else len(raw) if x.kind == "varint" else raw)
+                x.put(
+                    w,
+                    None
+                    if x.value is not None
+                    else next(steps)
+                    if x.name == "step"
+                    else len(raw)
+                    if x.kind == "varint"
+                    else raw,
+                )
             payload = frame_of(w.getvalue()) if p.compressed else w.getvalue()
             w = Writer().raw(p.sync)
             for x, derived in zip(p.head, (0, len(payload), 0, 0), strict=True):
@@ -155,13 +205,25 @@ class File:
             offsets += [at] if listed else []
         w = Writer()
         self.trailer.put(w, at)
-        return bytes(out) + w.getvalue() + u32(crc32(w.getvalue(), packets_module.TAIL_MAGIC)) + packets_module.TAIL_MAGIC
+        return (
+            bytes(out)
+            + w.getvalue()
+            + u32(crc32(w.getvalue(), packets_module.TAIL_MAGIC))
+            + packets_module.TAIL_MAGIC
+        )
 
 
 def gop_fields(r: Reader, frames: int) -> list[Field]:
     runs_at = [Field("svarint", r.svarint(), 1 << 62), Field("varint", r.varint(), frames - 1)]
-    runs = [Field("varint", r.varint(), 1 << 62 if i % 2 == 0 else frames - 1) for i in range(2 * runs_at[1].value)]
-    tail = [Field("varint", r.varint(), 1 << 62), Field("u32", r.u32(), (1 << 32) - 1), *(Field("varint", r.varint()) for _ in range(3))]
+    runs = [
+        Field("varint", r.varint(), 1 << 62 if i % 2 == 0 else frames - 1)
+        for i in range(2 * runs_at[1].value)
+    ]
+    tail = [
+        Field("varint", r.varint(), 1 << 62),
+        Field("u32", r.u32(), (1 << 32) - 1),
+        *(Field("varint", r.varint()) for _ in range(3)),
+    ]
     return runs_at + runs + tail + body_fields(r, frames)
 
 
@@ -242,10 +304,18 @@ def extra_fields(r: Reader, type_: int) -> list[Field]:
 def index_fields(r: Reader) -> list[Field]:
     n = r.varint()
     r.take(n)
-    fields = [Field("varint", None, packets_module.MAX_HEADER), Field("raw", None), Field("varint", r.varint(), 1 << 22)]
+    fields = [
+        Field("varint", None, packets_module.MAX_HEADER),
+        Field("raw", None),
+        Field("varint", r.varint(), 1 << 22),
+    ]
     for _ in range(fields[-1].value):
         r.varint()
-        fields += [Field("varint", None, 1 << 62, "step"), Field("varint", r.varint(), packets_module.MAX_GOP), Field("svarint", r.svarint(), 1 << 62)]
+        fields += [
+            Field("varint", None, 1 << 62, "step"),
+            Field("varint", r.varint(), packets_module.MAX_GOP),
+            Field("svarint", r.svarint(), 1 << 62),
+        ]
     return fields
 
 
@@ -279,7 +349,9 @@ def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
     elif kind == 3:
         f.packets[i].head[2].value = int(rng.integers(0, 40))
     elif kind == 4:
-        f.packets[i].head[0].value = int(rng.choice([0, 1, 2, 3, DESCRIPTION, TRACK, PACKETS, COLLECTED, FRAME | PACKETS, 0xFF]))
+        f.packets[i].head[0].value = int(
+            rng.choice([0, 1, 2, 3, DESCRIPTION, TRACK, PACKETS, COLLECTED, FRAME | PACKETS, 0xFF])
+        )
     elif kind == 5:
         p = f.packets[i]
         if isinstance(p.head[0].value, int) and p.head[0].value & packets_module.IGNORABLE:

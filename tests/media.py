@@ -30,8 +30,12 @@ class Sound(NamedTuple):
 def picture(width: int, height: int, i: int, fmt: str) -> av.VideoFrame:
     """A moving ramp in any pixel format."""
     y, x = np.mgrid[0:height, 0:width]
-    rgb = np.stack([(x * 3 + 5 * i) % 256, (y * 4 + 2 * i) % 256, (x + y + 7 * i) % 256], 2).astype(np.uint8)
-    return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=fmt, dst_colorspace=5, dst_color_range=1)
+    rgb = np.stack([(x * 3 + 5 * i) % 256, (y * 4 + 2 * i) % 256, (x + y + 7 * i) % 256], 2).astype(
+        np.uint8
+    )
+    return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(
+        format=fmt, dst_colorspace=5, dst_color_range=1
+    )
 
 
 def make(
@@ -63,7 +67,18 @@ def make(
     with av.open(str(path), "w", options=format_options or {}) as out:
         out.metadata.update(tags or {})
         if chapters:
-            out.set_chapters([{"id": i + 1, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": t}} for i, (a, b, t) in enumerate(CHAPTERS)])
+            out.set_chapters(
+                [
+                    {
+                        "id": i + 1,
+                        "start": a,
+                        "end": b,
+                        "time_base": Fraction(1, 1000),
+                        "metadata": {"title": t},
+                    }
+                    for i, (a, b, t) in enumerate(CHAPTERS)
+                ]
+            )
         v: Any = out.add_stream(codec, rate=rate, options=options or {})
         v.width, v.height, v.pix_fmt = *size, fmt
         if base:
@@ -123,7 +138,13 @@ def make(
         if extra is not None:
             for i in range(4):
                 p = av.Packet(b"ID3\x04\0\0\0\0\0\x0aTXXX%06d" % i)
-                p.stream, p.time_base, p.pts, p.dts, p.duration = extra, Fraction(1, 90000), 22500 * i, 22500 * i, 22500
+                p.stream, p.time_base, p.pts, p.dts, p.duration = (
+                    extra,
+                    Fraction(1, 90000),
+                    22500 * i,
+                    22500 * i,
+                    22500,
+                )
                 packets.append(p)
         if cover:
             packets.insert(0, image)
@@ -155,7 +176,11 @@ def _sound(s: Sound, stream: Any, length: float, number: int) -> list[Any]:
     for at in range(0, samples, block):
         part = np.repeat(wave[at : at + block], channels)[None, :]
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), "s16", s.layout)
-        frame.sample_rate, frame.pts, frame.time_base = s.rate, at + int(s.begin * s.rate), Fraction(1, s.rate)
+        frame.sample_rate, frame.pts, frame.time_base = (
+            s.rate,
+            at + int(s.begin * s.rate),
+            Fraction(1, s.rate),
+        )
         for f in resampler.resample(frame):
             packets += stream.encode(f)
     return packets + stream.encode(None)
@@ -175,7 +200,10 @@ def _text(name: str, stream: Any, i: int) -> Any:
 
 
 HDR = "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):cll=1000,400"
-TWO = (Sound(tags={"language": "deu", "title": "Deutsch"}, disposition=1), Sound("libopus", 48000, tags={"language": "eng"}, disposition=1 << 3))
+TWO = (
+    Sound(tags={"language": "deu", "title": "Deutsch"}, disposition=1),
+    Sound("libopus", 48000, tags={"language": "eng"}, disposition=1 << 3),
+)
 VFR = [0, 40, 80, 95, 200, 201, 260, 1000, 1001, 1700]
 
 # name: how it is made. The tests and tools/roundtrip.py go through all of them.
@@ -188,8 +216,14 @@ FILES: dict[str, dict[str, Any]] = {
     "two_audio.mp4": {"sounds": (TWO[0], Sound("libmp3lame", tags={"language": "eng"}))},
     "all.mkv": {
         "sounds": TWO,
-        "subtitles": (("ass", {"language": "deu"}), ("subrip", {"language": "eng", "title": "Full"})),
-        "attachments": (("a font.ttf", "font/ttf", bytes(range(256)) * 9), ("notes.txt", "text/plain", b"text")),
+        "subtitles": (
+            ("ass", {"language": "deu"}),
+            ("subrip", {"language": "eng", "title": "Full"}),
+        ),
+        "attachments": (
+            ("a font.ttf", "font/ttf", bytes(range(256)) * 9),
+            ("notes.txt", "text/plain", b"text"),
+        ),
         "chapters": True,
         "tags": {"title": "A \u6f22 film", "ARTIST": "Somebody", "MOOD": "two\nlines"},
         "video_tags": {"language": "fra", "title": "Pictures"},
@@ -202,30 +236,78 @@ FILES: dict[str, dict[str, Any]] = {
         "video_tags": {"language": "fra"},
         "cover": True,
     },
-    "own_tags.mov": {"sounds": (Sound("pcm_s16le", 48000),), "tags": {"title": "T", "com.example.camera": "X100"}, "format_options": {"movflags": "use_metadata_tags"}},
+    "own_tags.mov": {
+        "sounds": (Sound("pcm_s16le", 48000),),
+        "tags": {"title": "T", "com.example.camera": "X100"},
+        "format_options": {"movflags": "use_metadata_tags"},
+    },
     "cover.mp4": {"cover": True, "sounds": (Sound("flac"),)},
-    "surround.mkv": {"sounds": (Sound("ac3", 48000, "5.1(side)"), Sound("pcm_s24le", 48000, "mono"))},
-    "broadcast.ts": {"sounds": (Sound("mp2", 48000, tags={"language": "deu"}), Sound("aac")), "data": "timed_id3", "base": Fraction(1, 90000)},
+    "surround.mkv": {
+        "sounds": (Sound("ac3", 48000, "5.1(side)"), Sound("pcm_s24le", 48000, "mono"))
+    },
+    "broadcast.ts": {
+        "sounds": (Sound("mp2", 48000, tags={"language": "deu"}), Sound("aac")),
+        "data": "timed_id3",
+        "base": Fraction(1, 90000),
+    },
     "vfr.mkv": {"base": Fraction(1, 1000), "times": VFR, "frames": len(VFR), "sounds": (Sound(),)},
     "vfr.mp4": {"base": Fraction(1, 1000), "times": VFR, "frames": len(VFR), "sounds": (Sound(),)},
-    "negative.mkv": {"base": Fraction(1, 1000), "times": [-80 + 40 * i for i in range(25)], "codec": "ffv1", "format_options": {"avoid_negative_ts": "disabled"}},
-    "hidden.mp4": {"base": Fraction(1, 12800), "times": [-512 * 4 + 512 * i for i in range(25)], "sounds": (Sound(),)},
-    "late.mkv": {"base": Fraction(1, 1000), "times": [700 + 40 * i for i in range(25)], "sounds": (Sound(),)},
-    "edit_list.mp4": {"base": Fraction(1, 12800), "times": [6400 + 512 * i for i in range(25)], "sounds": (Sound(),)},
-    "phone.mp4": {"rotation": 90, "size": (48, 64), "sounds": (Sound(),), "tags": {"creation_time": "2024-05-06T07:08:09.000000Z", "location": "+48.1+011.5/"}},
+    "negative.mkv": {
+        "base": Fraction(1, 1000),
+        "times": [-80 + 40 * i for i in range(25)],
+        "codec": "ffv1",
+        "format_options": {"avoid_negative_ts": "disabled"},
+    },
+    "hidden.mp4": {
+        "base": Fraction(1, 12800),
+        "times": [-512 * 4 + 512 * i for i in range(25)],
+        "sounds": (Sound(),),
+    },
+    "late.mkv": {
+        "base": Fraction(1, 1000),
+        "times": [700 + 40 * i for i in range(25)],
+        "sounds": (Sound(),),
+    },
+    "edit_list.mp4": {
+        "base": Fraction(1, 12800),
+        "times": [6400 + 512 * i for i in range(25)],
+        "sounds": (Sound(),),
+    },
+    "phone.mp4": {
+        "rotation": 90,
+        "size": (48, 64),
+        "sounds": (Sound(),),
+        "tags": {"creation_time": "2024-05-06T07:08:09.000000Z", "location": "+48.1+011.5/"},
+    },
     "mirrored.mp4": {"matrix": (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)},
     "anamorphic.mkv": {"sar": Fraction(64, 45)},
-    "hdr10.mkv": {"fmt": "yuv420p10le", "colour": (9, 16, 9, 1), "options": {"x264-params": HDR}, "sounds": (Sound(),)},
-    "ten_bit.mp4": {"fmt": "yuv420p10le", "codec": "libx265", "options": {"x265-params": "log-level=error"}},
+    "hdr10.mkv": {
+        "fmt": "yuv420p10le",
+        "colour": (9, 16, 9, 1),
+        "options": {"x264-params": HDR},
+        "sounds": (Sound(),),
+    },
+    "ten_bit.mp4": {
+        "fmt": "yuv420p10le",
+        "codec": "libx265",
+        "options": {"x265-params": "log-level=error"},
+    },
     "full_range.mp4": {"fmt": "yuvj420p", "colour": (1, 1, 1, 2)},
     "chroma422.mkv": {"fmt": "yuv422p", "codec": "ffv1"},
     "chroma444.mkv": {"fmt": "yuv444p10le", "codec": "ffv1"},
     "gray.mkv": {"fmt": "gray", "codec": "ffv1"},
     "rgb.mkv": {"fmt": "bgr0", "codec": "ffv1", "sounds": (Sound("flac"),)},
-    "interlaced.ts": {"options": {"flags": "+ildct+ilme", "x264-params": "tff=1"}, "base": Fraction(1, 90000)},
+    "interlaced.ts": {
+        "options": {"flags": "+ildct+ilme", "x264-params": "tff=1"},
+        "base": Fraction(1, 90000),
+    },
     "odd.mkv": {"size": (35, 21), "codec": "ffv1"},
     "one_frame.mp4": {"frames": 1},
-    "web.webm": {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}, "sounds": (Sound("libopus", 48000),)},
+    "web.webm": {
+        "codec": "libvpx-vp9",
+        "options": {"deadline": "realtime", "cpu-used": "8"},
+        "sounds": (Sound("libopus", 48000),),
+    },
     "plain.y4m": {"codec": "wrapped_avframe"},
 }
 
@@ -262,7 +344,9 @@ def md5(parts: Any) -> str:
     return h.hexdigest()
 
 
-DROPPED: Callable[[str], bool] = lambda key: key.lower() in ("encoder", "duration", "major_brand", "minor_version", "compatible_brands")
+DROPPED: Callable[[str], bool] = lambda key: (
+    key.lower() in ("encoder", "duration", "major_brand", "minor_version", "compatible_brands")
+)
 
 
 def _extradata(context: Any) -> bytes | None:
@@ -275,7 +359,10 @@ def listing(path: Path) -> dict[str, Any]:
     """What is in a file besides coded pictures: times of frames, tracks with the MD5 of their packets and their times, tags, chapters, properties."""
     with av.open(str(path)) as c:
         streams = list(c.streams)
-        pictures = sorted((s for s in streams if s.type == "video"), key=lambda s: bool(int(s.disposition) & 1 << 10))[0]
+        pictures = sorted(
+            (s for s in streams if s.type == "video"),
+            key=lambda s: bool(int(s.disposition) & 1 << 10),
+        )[0]
         packets: dict[int, list[Any]] = {s.index: [] for s in streams}
         for p in c.demux():
             if p.size:
@@ -285,13 +372,20 @@ def listing(path: Path) -> dict[str, Any]:
             "tags": {k.lower(): v for k, v in c.metadata.items() if not DROPPED(k)},
             "video_tags": {k.lower(): v for k, v in pictures.metadata.items() if not DROPPED(k)},
             "disposition": int(pictures.disposition),
-            "chapters": [(c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"].get("title")) for c in c.chapters()],
+            "chapters": [
+                (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"].get("title"))
+                for c in c.chapters()
+            ],
             "tracks": [],
         }
         for s in streams:
             if s is pictures or s.type == "data" and int(s.discard) >= 48:
                 continue
-            entry: dict[str, Any] = {"kind": s.type, "tags": {k.lower(): v for k, v in s.metadata.items() if not DROPPED(k)}, "disposition": int(s.disposition)}
+            entry: dict[str, Any] = {
+                "kind": s.type,
+                "tags": {k.lower(): v for k, v in s.metadata.items() if not DROPPED(k)},
+                "disposition": int(s.disposition),
+            }
             if s.type == "attachment":
                 entry |= {"md5": md5([s.data]), "count": 1, "times": []}  # type: ignore[attr-defined]
             else:
@@ -302,8 +396,19 @@ def listing(path: Path) -> dict[str, Any]:
                     "codec": context.name if context else getattr(s, "name", None),
                     "md5": md5(bytes(p) for p in got),
                     "count": len(got),
-                    "times": [] if cover else [(p.pts * p.time_base, p.duration * p.time_base if s.type == "subtitle" else 0) for p in got],
-                    "parameters": [getattr(context, n, None) for n in ("sample_rate", "channels")] + [_extradata(context)] if context else [],
+                    "times": []
+                    if cover
+                    else [
+                        (
+                            p.pts * p.time_base,
+                            p.duration * p.time_base if s.type == "subtitle" else 0,
+                        )
+                        for p in got
+                    ],
+                    "parameters": [getattr(context, n, None) for n in ("sample_rate", "channels")]
+                    + [_extradata(context)]
+                    if context
+                    else [],
                 }
             result["tracks"].append(entry)
     with av.open(str(path)) as c:
@@ -317,9 +422,18 @@ def listing(path: Path) -> dict[str, Any]:
             "times": times,
             "size": (stream.width, stream.height),
             "sar": stream.sample_aspect_ratio or Fraction(1),
-            "colour": (int(first.color_primaries), int(first.color_trc), int(first.colorspace), int(first.color_range) or 1) if first is not None else None,
+            "colour": (
+                int(first.color_primaries),
+                int(first.color_trc),
+                int(first.colorspace),
+                int(first.color_range) or 1,
+            )
+            if first is not None
+            else None,
             "matrix": side.get("DISPLAYMATRIX"),
             "hdr": (side.get("MASTERING_DISPLAY_METADATA"), side.get("CONTENT_LIGHT_LEVEL")),
-            "bits": max((c.bits for c in first.format.components), default=8) if first is not None else None,
+            "bits": max((c.bits for c in first.format.components), default=8)
+            if first is not None
+            else None,
         }
     return result

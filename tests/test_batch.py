@@ -69,7 +69,15 @@ def coded() -> list[int]:
 
 def test_trees_are_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    touch("in/a.mp4", "in/deep/er/b.MOV", "in/notes.txt", "in/.hidden.mp4", "in/.git/c.mp4", "else/d.y4m", "odd")
+    touch(
+        "in/a.mp4",
+        "in/deep/er/b.MOV",
+        "in/notes.txt",
+        "in/.hidden.mp4",
+        "in/.git/c.mp4",
+        "else/d.y4m",
+        "odd",
+    )
     os.symlink("../in", "else/loop")
     os.symlink("../in/a.mp4", "else/link.mkv")
     os.symlink("nowhere", "else/broken.mp4")
@@ -83,7 +91,12 @@ def test_trees_are_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("odd", "odd.vqv"),
     ]
     assert [j.size for j in got] == [8, 16, 0, 10, 8, 3]
-    assert pairs(plan([], ["in/deep/er/b.MOV", "./else/d.y4m", "in/deep", "../x.mp4", str(tmp_path / "in/a.mp4")])) == [
+    assert pairs(
+        plan(
+            [],
+            ["in/deep/er/b.MOV", "./else/d.y4m", "in/deep", "../x.mp4", str(tmp_path / "in/a.mp4")],
+        )
+    ) == [
         ("in/deep/er/b.MOV", "in/deep/er/b.vqv"),
         ("./else/d.y4m", "else/d.vqv"),
         ("../x.mp4", "x.vqv"),
@@ -94,9 +107,15 @@ def test_trees_are_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_names_that_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     touch("x/a.mp4", "x/a.mkv", "x/b.mp4", "y/a.mp4")
-    assert pairs(plan(["x"])) == [("x/a.mkv", "a.mkv.vqv"), ("x/a.mp4", "a.mp4.vqv"), ("x/b.mp4", "b.vqv")]
+    assert pairs(plan(["x"])) == [
+        ("x/a.mkv", "a.mkv.vqv"),
+        ("x/a.mp4", "a.mp4.vqv"),
+        ("x/b.mp4", "b.vqv"),
+    ]
     assert pairs(plan(["x/b.mp4", "./x/b.mp4", "x/../x/b.mp4"])) == [("x/b.mp4", "b.vqv")]  # once
-    with pytest.raises(UsageError, match="x/a.mp4 and y/a.mp4 would both become a.mp4: .* another --out"):
+    with pytest.raises(
+        UsageError, match="x/a.mp4 and y/a.mp4 would both become a.mp4: .* another --out"
+    ):
         plan(["x", "y"])
     touch("x/a.mp4.mov")
     with pytest.raises(UsageError, match="would both become a.mp4.vqv"):
@@ -140,7 +159,9 @@ def test_log_of_a_killed_run(tmp_path: Path) -> None:
         assert [entry and entry["state"] for entry in last] == ["done", "begun", None]
         log.write("c", "failed")
     with open_log(path) as log:
-        assert (log.last("c") or {})["state"] == "failed" and len(path.read_bytes().splitlines()) == 5
+        assert (log.last("c") or {})["state"] == "failed" and len(
+            path.read_bytes().splitlines()
+        ) == 5
     (tmp_path / "torn").write_bytes(b'{"output": "c", "st')
     for n in range(2):  # a power failure in the first line must not spoil the log for good
         with open_log(tmp_path / "torn") as log:
@@ -175,7 +196,12 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     ended = {e["file"]: e for e in lines() if e["state"] != "begun"}
     assert len(ended) == 5 and len(lines()) == 10
     a = ended["in/a.mkv"]
-    assert (a["state"], a["code"], a["frames"], a["bytes"]) == ("done", 0, 3, os.path.getsize("out/a.vqv"))
+    assert (a["state"], a["code"], a["frames"], a["bytes"]) == (
+        "done",
+        0,
+        3,
+        os.path.getsize("out/a.vqv"),
+    )
     assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256) and a["psnr"] > 20 and a["fps"] > 0
     assert ended["in/broken.mp4"]["code"] == 3 and "broken.mp4" in ended["in/broken.mp4"]["message"]
     assert "no such file" in ended["in/missing.mp4"]["message"]
@@ -187,7 +213,9 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert "3 done before" in capsys.readouterr().err
 
     assert main(["batch", "out", "--decode", "--suffix", ".y4m", "--out", "back", "-q"]) == 0
-    assert (here / "back/sub/b.y4m").read_bytes().split(b"\n", 1)[1] == (here / "in/sub/b.y4m").read_bytes().split(b"\n", 1)[1]
+    assert (here / "back/sub/b.y4m").read_bytes().split(b"\n", 1)[1] == (
+        here / "in/sub/b.y4m"
+    ).read_bytes().split(b"\n", 1)[1]
     assert capsys.readouterr() == ("", "") and len(lines("back")) == 6
 
 
@@ -198,16 +226,28 @@ def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -
     first = Path("out/a.vqv").read_bytes()
     # other options, then another source, then an output that something else wrote
     assert main([*command, "-crf", "40"]) == 5
-    assert "made from another source or with other options: -y makes it anew, -n leaves it" in capsys.readouterr().err
-    assert main([*command, "-crf", "40", "-n"]) == 0 and "1 left as they were" in capsys.readouterr().err
+    assert (
+        "made from another source or with other options: -y makes it anew, -n leaves it"
+        in capsys.readouterr().err
+    )
+    assert (
+        main([*command, "-crf", "40", "-n"]) == 0
+        and "1 left as they were" in capsys.readouterr().err
+    )
     assert Path("out/a.vqv").read_bytes() == first and main([*command]) == 0
     assert main([*command, "-crf", "40", "-y"]) == 0 and Path("out/a.vqv").read_bytes() != first
-    assert main([*command, "-crf", "40", "-threads", "1", "--workers", "2"]) == 0 and "1 done before" in capsys.readouterr().err
+    assert (
+        main([*command, "-crf", "40", "-threads", "1", "--workers", "2"]) == 0
+        and "1 done before" in capsys.readouterr().err
+    )
     clip(here / "a.y4m", frames=4)
     assert main([*command, "-crf", "40"]) == 5
     assert main([*command, "-crf", "40", "-y"]) == 0
     Path("out/a.vqv").write_bytes(b"mine")
-    assert main([*command, "-crf", "40"]) == 5 and "made from something else" in capsys.readouterr().err
+    assert (
+        main([*command, "-crf", "40"]) == 5
+        and "made from something else" in capsys.readouterr().err
+    )
     assert Path("out/a.vqv").read_bytes() == b"mine"
     Path("out/a.vqv").unlink()
     assert main([*command, "-crf", "40"]) == 0 and Path("out/a.vqv").stat().st_size > 4
@@ -218,7 +258,9 @@ def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert main([*command, "-crf", "40"]) == 0 and len(coded()) > n
 
 
-def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clip(here / "a.y4m")
     command = ["batch", "a.y4m", "-o", "out", "-q"]
     assert main(command) == 0
@@ -226,7 +268,9 @@ def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(here: Path,
     line = lines()[-1]
     for state in ("begun", "failed"):  # with -y and another crf
         with open_log(Path("out", LOG)) as log:
-            log.write("a.vqv", state, source=line["source"], options="another", before=line["result"])
+            log.write(
+                "a.vqv", state, source=line["source"], options="another", before=line["result"]
+            )
         assert main(command) == 0 and Path("out/a.vqv").read_bytes() == made
     n = len(coded())
     for same in (["-crf", "28"], ["-g", "128"], ["-g", "300f"]):  # the defaults, said aloud
@@ -250,7 +294,11 @@ def test_progress_goes_on_in_every_pass_of_a_target(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(runners, "_TELL", 0.0)
     told: list[ProgressEvent] = []
     tell = runners._now_and_then(told.append)
-    events = [ProgressEvent(1, 9, elapsed, stage=stage) for stage in ("probe 1", "pass 1") for elapsed in (1.0, 50.0)]
+    events = [
+        ProgressEvent(1, 9, elapsed, stage=stage)
+        for stage in ("probe 1", "pass 1")
+        for elapsed in (1.0, 50.0)
+    ]
     for event in events:
         tell(event)
     assert told == events
@@ -263,8 +311,14 @@ def test_damaged_sources_show_in_every_run(here: Path, capsys: pytest.CaptureFix
     assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4 and Path("out/cut.vqv").exists()
     assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4
     told = capsys.readouterr()
-    assert "2 done before" in told.err and "cut.vqv" in told.out and "a.vqv" not in told.out.splitlines()[-1]
-    assert main(["batch", "a.y4m", "cut.y4m", "nothing.mp4", "-o", "out", "-q"]) == 3  # no output outranks a damaged one
+    assert (
+        "2 done before" in told.err
+        and "cut.vqv" in told.out
+        and "a.vqv" not in told.out.splitlines()[-1]
+    )
+    assert (
+        main(["batch", "a.y4m", "cut.y4m", "nothing.mp4", "-o", "out", "-q"]) == 3
+    )  # no output outranks a damaged one
 
 
 def test_a_worker_that_is_killed(here: Path) -> None:
@@ -273,7 +327,10 @@ def test_a_worker_that_is_killed(here: Path) -> None:
     clip(here / "in/good.y4m")
     assert main(["batch", "in", "-o", "out", "-q", "--workers", "2", "-g", "9"]) == 0
     assert main(["encode", "-q", "in/bad.mkv", "want.vqv", "-g", "9"]) == 0
-    assert Path("out/bad.vqv").read_bytes() == Path("want.vqv").read_bytes() and Path("killed").exists()
+    assert (
+        Path("out/bad.vqv").read_bytes() == Path("want.vqv").read_bytes()
+        and Path("killed").exists()
+    )
     assert sorted(os.listdir("out")) == ["bad.vqv", LOG, "good.vqv"]
     assert [e["state"] for e in lines()].count("begun") == 2
     assert sum(coded()) == 9 + 1 + 16 + 3  # the first GOP of the file was kept
@@ -302,7 +359,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
     """Workers end with the program; finished files and finished GOPs are not made again."""
     clip(here / "in/slow.mkv", frames=40, mark=66)
@@ -310,7 +369,13 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
     (here / "run.py").write_text(CHILD)
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     command = ["batch", "in", "-o", "out", "-g", "5"]
-    with subprocess.Popen([sys.executable, "run.py", *command], env=env, stderr=subprocess.PIPE, text=True, process_group=0) as process:
+    with subprocess.Popen(
+        [sys.executable, "run.py", *command],
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
         for _ in range(600):
             if Path("log").exists() and len(coded()) >= 6:
                 break
@@ -327,24 +392,38 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
             for _ in range(100):
                 os.killpg(process.pid, 0)
                 time.sleep(0.1)
-    assert "Traceback" not in told and (signum != signal.SIGINT or "stopped: the same command goes on" in told)
+    assert "Traceback" not in told and (
+        signum != signal.SIGINT or "stopped: the same command goes on" in told
+    )
     assert Path("out/a.vqv").exists() and not Path("out/slow.vqv").exists()
     Path("log").unlink()
     assert main([*command, "-q"]) == 0
     assert sum(coded()) <= 40 - 5
     assert main(["encode", "-q", "in/slow.mkv", "want.vqv", "-g", "5"]) == 0
-    assert Path("out/slow.vqv").read_bytes() == Path("want.vqv").read_bytes() and sorted(os.listdir("out")) == ["a.vqv", LOG, "slow.vqv"]
+    assert Path("out/slow.vqv").read_bytes() == Path("want.vqv").read_bytes() and sorted(
+        os.listdir("out")
+    ) == ["a.vqv", LOG, "slow.vqv"]
 
 
 def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip(here / "in/a\nb.y4m")
     clip(here / "in/c.y4m")
     (here / "list").write_bytes(b"in/a\nb.y4m\0in/c.y4m\0")
-    assert main(["batch", "--list", "list", "-0", "-o", "out", "-q", "--log", "elsewhere.jsonl"]) == 0
-    assert sorted(os.listdir("out/in")) == ["a\nb.vqv", "c.vqv"] and Path("elsewhere.jsonl").exists() and not Path("out", LOG).exists()
+    assert (
+        main(["batch", "--list", "list", "-0", "-o", "out", "-q", "--log", "elsewhere.jsonl"]) == 0
+    )
+    assert (
+        sorted(os.listdir("out/in")) == ["a\nb.vqv", "c.vqv"]
+        and Path("elsewhere.jsonl").exists()
+        and not Path("out", LOG).exists()
+    )
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     (here / "run.py").write_text(CHILD)
-    done = subprocess.run([sys.executable, "run.py", "batch", "--list", "-", "-o", "out2", "-q"], input=b"in/c.y4m\n", env=env)
+    done = subprocess.run(
+        [sys.executable, "run.py", "batch", "--list", "-", "-o", "out2", "-q"],
+        input=b"in/c.y4m\n",
+        env=env,
+    )
     assert done.returncode == 0 and os.listdir("out2/in") == ["c.vqv"]
 
 
@@ -355,10 +434,22 @@ def test_refusals(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--out", "out"], 2, "nothing to do"),
         (["a.mp4", "-0", "--out", "out"], 2, "none is given"),
         (["empty", "--out", "out"], 3, "no file was found"),
-        (["a.mp4", "--out", "out", "--vcodec", "ffv1"], 2, "--vcodec is an option of decode, not of encode"),
-        (["a.mp4", "--out", "out", "--decode", "-crf", "3"], 2, "-crf is an option of encode, not of decode"),
+        (
+            ["a.mp4", "--out", "out", "--vcodec", "ffv1"],
+            2,
+            "--vcodec is an option of decode, not of encode",
+        ),
+        (
+            ["a.mp4", "--out", "out", "--decode", "-crf", "3"],
+            2,
+            "-crf is an option of encode, not of decode",
+        ),
         (["a.mp4", "--out", "out", "--decode", "--suffix", ".avi"], 2, "no kind of video"),
-        (["a.mp4", "--out", "out", "--decode", "--scheduler", "tcp://x:1"], 2, "works on this machine"),
+        (
+            ["a.mp4", "--out", "out", "--decode", "--scheduler", "tcp://x:1"],
+            2,
+            "works on this machine",
+        ),
         (["a.mp4", "--out", "out", "--workers", "-1"], 2, "workers: -1 is out of range"),
         (["a.mp4", "--out", "file"], 5, "file: the folder cannot be made"),
         (["a.mp4", "--out", "out", "--list", "none"], 3, "none: the list cannot be read"),

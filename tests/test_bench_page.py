@@ -15,12 +15,21 @@ from PIL import Image
 from vqcodec.bench.report import page as make_page
 from vqcodec.bench.store import Store
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 SIZE = (320, 200)
 # a colour for each picture, and where its middle lies
-COLOURS = {"original": (40, 160, 60), "ours": (200, 60, 40), "ours-small": (150, 90, 20), "theirs": (50, 70, 210)}
+COLOURS = {
+    "original": (40, 160, 60),
+    "ours": (200, 60, 40),
+    "ours-small": (150, 90, 20),
+    "theirs": (50, 70, 210),
+}
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"
+)
 
 
 def point(codec: str, key: str, crf: int, bpp: float, psnr: float) -> dict[str, Any]:
@@ -39,12 +48,31 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name, rgb in COLOURS.items():
         store.put_picture(name, np.full((SIZE[1], SIZE[0], 3), rgb[::-1], np.uint8))
     ours = [point("vqcodec", "ours", 14, 0.3, 38.0), point("vqcodec", "ours-small", 44, 0.05, 31.0)]
-    theirs = [point("x264-medium", "theirs", 20, 0.4, 38.5), point("x264-medium", "theirs", 40, 0.06, 31.2)]
+    theirs = [
+        point("x264-medium", "theirs", 20, 0.4, 38.5),
+        point("x264-medium", "theirs", 40, 0.06, 31.2),
+    ]
     undefined = {"percent": None, "reason": "the curves have too little quality in common"}
-    measures = {"psnr": "PSNR (6Y+U+V)/8, mean of frames", "ms_ssim": "MS-SSIM of luma in dB", "vmaf": "VMAF"}
-    bd = {"x264-medium": {"psnr": {"percent": -12.3, "reason": ""}, "ms_ssim": undefined, "vmaf": {"percent": 4.0, "reason": ""}}}
+    measures = {
+        "psnr": "PSNR (6Y+U+V)/8, mean of frames",
+        "ms_ssim": "MS-SSIM of luma in dB",
+        "vmaf": "VMAF",
+    }
+    bd = {
+        "x264-medium": {
+            "psnr": {"percent": -12.3, "reason": ""},
+            "ms_ssim": undefined,
+            "vmaf": {"percent": 4.0, "reason": ""},
+        }
+    }
     mean = {
-        m: {"percent": v["percent"], "best": v["percent"], "worst": v["percent"], "clips": 2 if v["percent"] else 0, "undefined": 0 if v["percent"] else 2}
+        m: {
+            "percent": v["percent"],
+            "best": v["percent"],
+            "worst": v["percent"],
+            "clips": 2 if v["percent"] else 0,
+            "undefined": 0 if v["percent"] else 2,
+        }
         for m, v in bd["x264-medium"].items()
     }
     mean["vmaf"] |= {"clips": 1, "undefined": 1}
@@ -52,7 +80,12 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
         "width": SIZE[0], "height": SIZE[1], "frames": 9, "rate": "25", "bit_depth": 8, "notes": ["only 9 frames"], "shown_frame": 4, "original": "original",
         "points": {"x264-medium": theirs, "vqcodec": ours}, "bd_rate": bd, "matched": [{"x264-medium": t} for t in theirs],
     }  # fmt: skip
-    anchor = {"name": "x264-medium", "codec": "libx264", "options": {"tune": "psnr"}, "crfs": [20, 40]}
+    anchor = {
+        "name": "x264-medium",
+        "codec": "libx264",
+        "options": {"tune": "psnr"},
+        "crfs": [20, 40],
+    }
     speed = {"fps": 9.0, "start_seconds": 1.0, "peak_bytes": 1 << 27}
     results = {
         "made": "2026-01-01T00:00:00Z", "machine": "a processor, 2 cores", "versions": {"vqcodec": "0", "av": "1", "model": "0123"}, "measures": measures,
@@ -85,14 +118,18 @@ def opened(html: str, browser: Any, tmp_path: Path) -> Iterator[tuple[Any, list[
     page.on("console", lambda m: complaints.append(m.text))
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.goto(path.as_uri())
-    page.wait_for_function("document.getElementById('right').naturalWidth > 0 && document.getElementById('left').complete")
+    page.wait_for_function(
+        "document.getElementById('right').naturalWidth > 0 && document.getElementById('left').complete"
+    )
     page.select_option("#quality", index=0)
     yield page, asked, complaints
     page.close()
 
 
 def shot(page: Any) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("RGB")).astype(int)
+    return np.asarray(
+        Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("RGB")
+    ).astype(int)
 
 
 def share(image: np.ndarray, name: str) -> float:
@@ -106,7 +143,12 @@ def test_no_network_and_no_complaints(opened: tuple[Any, list[str], list[str]]) 
         page.select_option(name, index=1)
     page.locator("summary").first.click()
     assert asked == [page.url] and page.url.startswith("file:") and complaints == []
-    assert page.evaluate("performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length") == 0
+    assert (
+        page.evaluate(
+            "performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"
+        )
+        == 0
+    )
 
 
 def test_slider_uncovers_the_other_picture(opened: tuple[Any, list[str], list[str]]) -> None:
@@ -121,7 +163,10 @@ def test_slider_uncovers_the_other_picture(opened: tuple[Any, list[str], list[st
     # between the two positions, and only there, the picture has changed
     changed = (np.abs(seen["90"] - seen["10"]).max(2) > 30).mean(0)
     width = len(changed)
-    assert changed[int(0.16 * width) : int(0.84 * width)].min() > 0.9 and changed[: int(0.05 * width)].max() == changed[int(0.95 * width) :].max() == 0
+    assert (
+        changed[int(0.16 * width) : int(0.84 * width)].min() > 0.9
+        and changed[: int(0.05 * width)].max() == changed[int(0.95 * width) :].max() == 0
+    )
 
 
 def test_slider_with_mouse_and_keys(opened: tuple[Any, list[str], list[str]]) -> None:
@@ -146,7 +191,14 @@ def test_slider_with_mouse_and_keys(opened: tuple[Any, list[str], list[str]]) ->
     for _ in range(5):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
-    assert [r for r in reached if r] == ["clip", "quality", "left-side", "right-side", "zoom", "slider"]
+    assert [r for r in reached if r] == [
+        "clip",
+        "quality",
+        "left-side",
+        "right-side",
+        "zoom",
+        "slider",
+    ]
 
 
 def test_choices(opened: tuple[Any, list[str], list[str]]) -> None:
@@ -155,8 +207,14 @@ def test_choices(opened: tuple[Any, list[str], list[str]]) -> None:
     page.select_option("#quality", index=1)
     assert share(shot(page), "ours-small") == pytest.approx(0.5, abs=0.05)
     page.select_option("#left-side", label="x264-medium")
-    assert share(shot(page), "theirs") == pytest.approx(0.5, abs=0.05) and share(shot(page), "original") < 0.02
-    assert page.locator("#left-caption").inner_text() == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0"
+    assert (
+        share(shot(page), "theirs") == pytest.approx(0.5, abs=0.05)
+        and share(shot(page), "original") < 0.02
+    )
+    assert (
+        page.locator("#left-caption").inner_text()
+        == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0"
+    )
     page.select_option("#clip", label="second")
     assert page.locator("#left").get_attribute("alt") == "frame 4 of second, x264-medium"
     page.select_option("#zoom", label="2 : 1")
@@ -166,10 +224,17 @@ def test_choices(opened: tuple[Any, list[str], list[str]]) -> None:
 def test_small_and_dark(opened: tuple[Any, list[str], list[str]]) -> None:
     page, _, _ = opened
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    curve = page.evaluate("getComputedStyle(document.querySelector('.charts path[style*=\"--line-0\"]')).stroke")
+    curve = page.evaluate(
+        "getComputedStyle(document.querySelector('.charts path[style*=\"--line-0\"]')).stroke"
+    )
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
-    assert page.evaluate("getComputedStyle(document.querySelector('.charts path[style*=\"--line-0\"]')).stroke") != curve
+    assert (
+        page.evaluate(
+            "getComputedStyle(document.querySelector('.charts path[style*=\"--line-0\"]')).stroke"
+        )
+        != curve
+    )
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -182,7 +247,9 @@ def test_a_telephone_shows_whole_tables_and_readable_curves(
     assert page.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('bits'))")
     shown = page.locator("#bits thead th:visible").all_inner_texts()
     assert shown == ["clip", "against", "PSNR (6Y+U+V)/8, mean of frames", "VMAF"]
-    heights = page.evaluate("[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height)).filter(h => h > 0)")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height)).filter(h => h > 0)"
+    )
     assert min(heights) >= 7
     inside = "(s => s.getBoundingClientRect().right <= s.closest('.card').getBoundingClientRect().right - 4)"
     assert page.evaluate(f"{inside}(document.getElementById('quality'))")
@@ -191,7 +258,9 @@ def test_a_telephone_shows_whole_tables_and_readable_curves(
 def test_three_curves_stand_in_a_row(opened: tuple[Any, list[str], list[str]]) -> None:
     page, _, _ = opened
     page.set_viewport_size({"width": 1280, "height": 900})
-    tops = page.evaluate("[...document.querySelector('.charts').children].map(c => c.getBoundingClientRect().top)")
+    tops = page.evaluate(
+        "[...document.querySelector('.charts').children].map(c => c.getBoundingClientRect().top)"
+    )
     assert len(tops) == 3 and len(set(tops)) == 1
 
 

@@ -11,7 +11,13 @@ EDGES = [0, 1, 127, 128, 16383, 16384, (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1
 def test_round_trip() -> None:
     w = Writer().u8(255).u16(65535).u32(0xDEADBEEF).u64((1 << 64) - 1).raw(b"xyz")
     r = Reader(w.getvalue())
-    assert (r.u8(), r.u16(), r.u32(), r.u64(), bytes(r.take(3))) == (255, 65535, 0xDEADBEEF, (1 << 64) - 1, b"xyz")
+    assert (r.u8(), r.u16(), r.u32(), r.u64(), bytes(r.take(3))) == (
+        255,
+        65535,
+        0xDEADBEEF,
+        (1 << 64) - 1,
+        b"xyz",
+    )
     r.done()
 
 
@@ -50,7 +56,16 @@ def test_bounds_and_positions() -> None:
         Reader(b"\x04").varint(3)
 
 
-@pytest.mark.parametrize("call", [lambda w: w.u8(256), lambda w: w.u8(-1), lambda w: w.varint(-1), lambda w: w.varint(1 << 64), lambda w: w.svarint(1 << 63)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: w.u8(256),
+        lambda w: w.u8(-1),
+        lambda w: w.varint(-1),
+        lambda w: w.varint(1 << 64),
+        lambda w: w.svarint(1 << 63),
+    ],
+)
 def test_writer_refuses(call) -> None:
     with pytest.raises(ValueError):
         call(Writer())

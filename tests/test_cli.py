@@ -23,7 +23,13 @@ def run(*args: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[st
     """Run the program in a process of its own that tells on stderr which heavy modules were loaded."""
     code = f"import sys; from vqcodec.cli import main; rc = main(); print('HEAVY', [m for m in '{HEAVY}'.split(',') if m in sys.modules], file=sys.stderr); sys.exit(rc)"
     root = str(Path(__file__).parents[1])
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=timeout, env=os.environ | {"PYTHONPATH": root})
+    return subprocess.run(
+        [sys.executable, "-c", code, *args],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | {"PYTHONPATH": root},
+    )
 
 
 @pytest.fixture
@@ -42,7 +48,9 @@ def coded(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("args", [["--help"], ["-h"], ["-V"], ["encode", "--help"], ["decode", "-h"], ["train", "-h"]])
+@pytest.mark.parametrize(
+    "args", [["--help"], ["-h"], ["-V"], ["encode", "--help"], ["decode", "-h"], ["train", "-h"]]
+)
 def test_help_is_quick(args: list[str]) -> None:
     def attempt() -> float:
         begin = children_time()  # by processor time: the machine may be busy
@@ -54,7 +62,12 @@ def test_help_is_quick(args: list[str]) -> None:
 
 
 def test_info_and_fast_verify_need_no_network(coded: Path) -> None:
-    for args in (["info", str(coded)], ["info", "--json", str(coded)], ["verify", "--fast", str(coded)], ["repair", str(coded), str(coded.with_name("b.vqv"))]):
+    for args in (
+        ["info", str(coded)],
+        ["info", "--json", str(coded)],
+        ["verify", "--fast", str(coded)],
+        ["repair", str(coded), str(coded.with_name("b.vqv"))],
+    ):
         result = run(*args)
         assert result.returncode == 0 and "HEAVY []" in result.stderr, result.stderr
 
@@ -100,13 +113,17 @@ def test_refusals(tmp_path: Path, clip: Path, coded: Path) -> None:
         assert got == code, (args, err.getvalue())
         assert text in err.getvalue() and "Traceback" not in err.getvalue(), (args, err.getvalue())
         if args:
-            assert err.getvalue().startswith("vqcodec: error: ") and err.getvalue().count("\n") == 1, err.getvalue()
+            assert (
+                err.getvalue().startswith("vqcodec: error: ") and err.getvalue().count("\n") == 1
+            ), err.getvalue()
     assert sorted(os.listdir(tmp_path)) == ["a.vqv", "empty.vqv", "in.y4m", "text.vqv"]
 
 
 def test_refusals_load_nothing_heavy(clip: Path, coded: Path) -> None:
     result = run("encode", str(clip), str(coded))
-    assert result.returncode == 5 and "HEAVY []" in result.stderr and "Traceback" not in result.stderr
+    assert (
+        result.returncode == 5 and "HEAVY []" in result.stderr and "Traceback" not in result.stderr
+    )
     result = run("-vv", "encode", str(clip), str(coded))
     assert result.returncode == 2
 
@@ -121,7 +138,9 @@ def test_damaged_file(coded: Path) -> None:
     assert main(["verify", "--fast", str(coded)]) == 4
 
 
-@pytest.mark.parametrize("name", ["a b.vqv", "new\nline.vqv", "-dash.vqv", "\U0001f3ac.vqv", "'quote\".vqv"])
+@pytest.mark.parametrize(
+    "name", ["a b.vqv", "new\nline.vqv", "-dash.vqv", "\U0001f3ac.vqv", "'quote\".vqv"]
+)
 def test_odd_names(tmp_path: Path, coded: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     coded.rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -131,7 +150,12 @@ def test_odd_names(tmp_path: Path, coded: Path, name: str, monkeypatch: pytest.M
 def test_interrupts(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import vqcodec.reading.info
 
-    for error, code in ((KeyboardInterrupt(), 130), (RuntimeError("x"), 1), (MemoryError(), 6), (UsageError("u"), 2)):
+    for error, code in (
+        (KeyboardInterrupt(), 130),
+        (RuntimeError("x"), 1),
+        (MemoryError(), 6),
+        (UsageError("u"), 2),
+    ):
 
         def fail(*args: object, error: BaseException = error) -> None:
             raise error
@@ -143,7 +167,12 @@ def test_interrupts(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_closed_pipe(coded: Path) -> None:
     command = f"'{sys.executable}' -m vqcodec info '{coded}' | true; echo ${{PIPESTATUS[0]}}"
     root = str(Path(__file__).parents[1])
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": root})
+    result = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": root},
+    )
     assert result.stdout.strip() in ("0", "141") and "Traceback" not in result.stderr
 
 
@@ -167,7 +196,13 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
     command = [sys.executable, "-c", script, "encode", str(clip), str(out / "a.vqv")]
 
     def attempt(signum: int, want: int) -> float:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}) as process:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"},
+        ) as process:
             assert process.stdout is not None and process.stdout.readline() == "started\n"
             watch = Stopwatch(process.pid)
             process.send_signal(signum)
@@ -188,7 +223,12 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(1, 31):
         now[0] = float(i)
         plain.update(i, bytes=i * 1000, psnr=30.0)
-    assert out.getvalue().count("\n") == 3 and "frame 10/100" in out.getvalue() and "ETA 1:30" in out.getvalue() and "200.0 kbps" in out.getvalue()
+    assert (
+        out.getvalue().count("\n") == 3
+        and "frame 10/100" in out.getvalue()
+        and "ETA 1:30" in out.getvalue()
+        and "200.0 kbps" in out.getvalue()
+    )
     plain.close()
     out = io.StringIO()
     bar = Progress("bar", 100, None, out)
@@ -203,7 +243,9 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
         Progress("x")
 
 
-def test_version_tells_what_a_report_of_a_fault_needs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_tells_what_a_report_of_a_fault_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import av
     import torch
 

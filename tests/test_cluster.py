@@ -48,7 +48,9 @@ def threads(here: Path) -> Iterator[Any]:
     """A scheduler and a worker that codes two GOPs at once, all in this process."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp") as cluster:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp"
+    ) as cluster:
         yield cluster
 
 
@@ -61,7 +63,16 @@ def film(path: Path, frames: int, mark: int = 0, seed: int = 0) -> Path:
 
 @pytest.mark.parametrize("ten_bit", [False, True])
 def test_pictures_are_packed_without_loss(ten_bit: bool) -> None:
-    for width, height in ((1, 1), (3, 3), (5, 7), (17, 16), (64, 48), (255, 33), (4096, 16), (16, 2000)):
+    for width, height in (
+        (1, 1),
+        (3, 3),
+        (5, 7),
+        (17, 16),
+        (64, 48),
+        (255, 33),
+        (4096, 16),
+        (16, 2000),
+    ):
         pictures = [picture(width, height, i, ten_bit) for i in range(3)]
         assert all(map(same, pictures, unpack(pack(pictures)))), (width, height)
     packed = pack(moving(320, 240, 4, ten_bit=ten_bit))
@@ -76,7 +87,10 @@ def kill_one(cluster: Cluster, machines: Any) -> None:
     """Kill -9 of a worker that is coding."""
     tasks = cluster._client.processing()
     address = next(a for a, keys in tasks.items() if keys)
-    os.kill(next(n.pid for n in machines.workers.values() if n.worker_address == address), signal.SIGKILL)
+    os.kill(
+        next(n.pid for n in machines.workers.values() if n.worker_address == address),
+        signal.SIGKILL,
+    )
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(here: Path) -> None:
@@ -85,24 +99,55 @@ def test_a_worker_killed_in_the_middle_loses_nothing(here: Path) -> None:
 
     source = film(here / "in.mkv", 60, SLOW)
     options = EncodeOptions(gop=9)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, preload="fakes", resources={"GPU": 1}) as machines:
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        preload="fakes",
+        resources={"GPU": 1},
+    ) as machines:
         with Cluster(machines.scheduler_address, {"GPU": 1}) as cluster:
             assert cluster.slots() == 2
-            report = encode(str(source), "a.vqv", options, progress=Act(lambda: kill_one(cluster, machines)), cluster=cluster)
+            report = encode(
+                str(source),
+                "a.vqv",
+                options,
+                progress=Act(lambda: kill_one(cluster, machines)),
+                cluster=cluster,
+            )
             assert cluster._begun == 0
     lines = [line.split() for line in Path("log").read_text().splitlines()]
-    assert len({pid for pid, _ in lines}) >= 2 and sum(int(n) for _, n in lines) > 60 and os.getpid() not in {int(pid) for pid, _ in lines}
+    assert (
+        len({pid for pid, _ in lines}) >= 2
+        and sum(int(n) for _, n in lines) > 60
+        and os.getpid() not in {int(pid) for pid, _ in lines}
+    )
     encode(str(source), "want.vqv", options)
     assert Path("a.vqv").read_bytes() == Path("want.vqv").read_bytes() and report.frames == 60
 
 
 @pytest.mark.slow
-def test_real_networks_and_a_killed_worker(tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path) -> None:  # noqa: F811
+def test_real_networks_and_a_killed_worker(
+    tmp_path: Path,
+    clip: Path,  # noqa: F811
+    want: bytes,  # noqa: F811
+    tiny_weights: Path,  # noqa: F811
+) -> None:  # noqa: F811
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines, Cluster(machines.scheduler_address) as cluster:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines,
+        Cluster(machines.scheduler_address) as cluster,
+    ):
         act = Act(lambda: kill_one(cluster, machines))
-        report = encode(str(clip), str(tmp_path / "a.vqv"), OPTIONS, weights=str(tiny_weights), progress=act, cluster=cluster)
+        report = encode(
+            str(clip),
+            str(tmp_path / "a.vqv"),
+            OPTIONS,
+            weights=str(tiny_weights),
+            progress=act,
+            cluster=cluster,
+        )
     assert (tmp_path / "a.vqv").read_bytes() == want and report.frames == FRAMES
 
 
@@ -120,11 +165,40 @@ def test_a_batch_on_a_cluster(here: Path, threads: Any, capsys: pytest.CaptureFi
         assert Path(f"out/sub/{i}.vqv").read_bytes() == Path("want.vqv").read_bytes()
     os.unlink("in/broken.mp4")
     n = len(Path("log").read_text().splitlines())
-    assert main(command) == 0 and main(command[:-2]) == 0 and len(Path("log").read_text().splitlines()) == n
-    assert [json.loads(line)["state"] for line in Path("out/batch.jsonl").read_text().splitlines()].count("done") == 3
-    for name, more in (("a", ["--scheduler", threads.scheduler_address, "--stats", "a.stats"]), ("b", ["--stats", "b.stats"])):
-        assert main(["encode", "-q", "in/sub/0.mkv", f"{name}.vqv", "-g", "9", "-ss", "3f", "-t", "21f", *more]) == 0
-    assert Path("a.vqv").read_bytes() == Path("b.vqv").read_bytes() and Path("a.stats").read_bytes() == Path("b.stats").read_bytes()
+    assert (
+        main(command) == 0
+        and main(command[:-2]) == 0
+        and len(Path("log").read_text().splitlines()) == n
+    )
+    assert [
+        json.loads(line)["state"] for line in Path("out/batch.jsonl").read_text().splitlines()
+    ].count("done") == 3
+    for name, more in (
+        ("a", ["--scheduler", threads.scheduler_address, "--stats", "a.stats"]),
+        ("b", ["--stats", "b.stats"]),
+    ):
+        assert (
+            main(
+                [
+                    "encode",
+                    "-q",
+                    "in/sub/0.mkv",
+                    f"{name}.vqv",
+                    "-g",
+                    "9",
+                    "-ss",
+                    "3f",
+                    "-t",
+                    "21f",
+                    *more,
+                ]
+            )
+            == 0
+        )
+    assert (
+        Path("a.vqv").read_bytes() == Path("b.vqv").read_bytes()
+        and Path("a.stats").read_bytes() == Path("b.stats").read_bytes()
+    )
 
 
 def test_little_is_read_ahead(here: Path, threads: Any) -> None:
@@ -142,13 +216,20 @@ def test_little_is_read_ahead(here: Path, threads: Any) -> None:
     assert max(most) == 3 and most[-1] == 0
 
 
-def test_a_scheduler_that_is_lost(here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_is_lost(
+    here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is done is kept, and gone on with here."""
     source, options = str(film(here / "in.mkv", 60, SLOW)), EncodeOptions(gop=6, resume=True)
     monkeypatch.setattr(cluster_module, "_TIMEOUT", "2 s")
-    with dask.config.set({"distributed.comm.timeouts.connect": "2 s"}), Cluster(threads.scheduler_address) as cluster:
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "2 s"}),
+        Cluster(threads.scheduler_address) as cluster,
+    ):
         begin = time.monotonic()
-        with pytest.raises(ClusterError, match="the connection to the scheduler was lost; the same command goes on"):
+        with pytest.raises(
+            ClusterError, match="the connection to the scheduler was lost; the same command goes on"
+        ):
             encode(source, "a.vqv", options, progress=Act(threads.close), cluster=cluster)
         assert time.monotonic() - begin < 30
     report = encode(source, "a.vqv", options)
@@ -156,7 +237,9 @@ def test_a_scheduler_that_is_lost(here: Path, threads: Any, monkeypatch: pytest.
     assert report.resumed >= 6 and Path("a.vqv").read_bytes() == Path("want.vqv").read_bytes()
 
 
-def test_waiting_for_a_worker_with_a_gpu(here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_worker_with_a_gpu(
+    here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is said, once; one that comes gets the work."""
     from distributed import Worker
 
@@ -168,7 +251,11 @@ def test_waiting_for_a_worker_with_a_gpu(here: Path, threads: Any, monkeypatch: 
     workers: list[Any] = []
 
     async def join() -> None:
-        workers.append(await Worker(threads.scheduler_address, nthreads=1, resources={"GPU": 2}, dashboard=False))
+        workers.append(
+            await Worker(
+                threads.scheduler_address, nthreads=1, resources={"GPU": 2}, dashboard=False
+            )
+        )
 
     def later() -> None:
         while not told:
@@ -183,7 +270,9 @@ def test_waiting_for_a_worker_with_a_gpu(here: Path, threads: Any, monkeypatch: 
         assert cluster.slots() == 1
     helper.join()
     threads.sync(workers[0].close)
-    assert len(told) == 1 and told[0].endswith("the cluster has no worker with GPU=1; waiting for one")
+    assert len(told) == 1 and told[0].endswith(
+        "the cluster has no worker with GPU=1; waiting for one"
+    )
 
 
 def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,12 +282,17 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
     with Cluster(threads.scheduler_address) as cluster:
         with monkeypatch.context() as patch:
             patch.setattr(fakes.GopEncoder, "fail_after", 2)
-            with pytest.raises(ClusterError, match="a worker failed on the GOP of frame 0: RuntimeError: network failed"):
+            with pytest.raises(
+                ClusterError,
+                match="a worker failed on the GOP of frame 0: RuntimeError: network failed",
+            ):
                 encode(source, "a.vqv", cluster=cluster)
         with monkeypatch.context() as patch:
 
             def late(*args: Any) -> None:
-                raise TimeoutError("weights on a disk of the network")  # not to be taken for a result that is on its way
+                raise TimeoutError(
+                    "weights on a disk of the network"
+                )  # not to be taken for a result that is on its way
 
             patch.setattr(cluster_module, "unpack", late)
             with pytest.raises(ClusterError, match="TimeoutError: weights on a disk"):
@@ -206,9 +300,18 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
         identity = cluster_module._identity
         with monkeypatch.context() as patch:
             patch.setattr(
-                cluster_module, "_identity", lambda weights: ("another", *identity(weights)[1:]) if threading.current_thread() is threading.main_thread() else identity(weights)
+                cluster_module,
+                "_identity",
+                lambda weights: (
+                    ("another", *identity(weights)[1:])
+                    if threading.current_thread() is threading.main_thread()
+                    else identity(weights)
+                ),
             )
-            with pytest.raises(WeightsError, match="a worker has another version of the program: install the same on all machines"):
+            with pytest.raises(
+                WeightsError,
+                match="a worker has another version of the program: install the same on all machines",
+            ):
                 encode(source, "a.vqv", cluster=cluster)
         with monkeypatch.context() as patch:
 
@@ -222,14 +325,28 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
         encode(source, "a.vqv", EncodeOptions(duration=Time(frames=3)), cluster=cluster)
 
 
-def test_refusals(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusals(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     film(here / "in.mkv", 3)
     monkeypatch.setattr(cluster_module, "_TIMEOUT", "1 s")
     cases = [
-        (["encode", "in.mkv", "a.vqv", "--scheduler", "tcp://127.0.0.1:9"], 9, "tcp://127.0.0.1:9: no Dask scheduler can be reached there"),
-        (["batch", "in.mkv", "-o", "out", "--scheduler", "nonsense://x"], 9, "no address of a Dask scheduler"),
+        (
+            ["encode", "in.mkv", "a.vqv", "--scheduler", "tcp://127.0.0.1:9"],
+            9,
+            "tcp://127.0.0.1:9: no Dask scheduler can be reached there",
+        ),
+        (
+            ["batch", "in.mkv", "-o", "out", "--scheduler", "nonsense://x"],
+            9,
+            "no address of a Dask scheduler",
+        ),
         (["encode", "in.mkv", "a.vqv", "--resource", "GPU=1"], 2, "none is given"),
-        (["encode", "in.mkv", "a.vqv", "--scheduler", "tcp://x:1", "--resource", "GPU"], 2, "--resource: 'GPU' is none"),
+        (
+            ["encode", "in.mkv", "a.vqv", "--scheduler", "tcp://x:1", "--resource", "GPU"],
+            2,
+            "--resource: 'GPU' is none",
+        ),
     ]
     for args, code, text in cases:
         assert main(args) == code, args
@@ -257,11 +374,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_length(here: Path) -> None:
     """Of client, scheduler and worker together, in one process."""
     peaks = []
-    env = os.environ | {"PYTHONPATH": f"{Path(__file__).parents[1]}{os.pathsep}{Path(__file__).parent}"}
+    env = os.environ | {
+        "PYTHONPATH": f"{Path(__file__).parents[1]}{os.pathsep}{Path(__file__).parent}"
+    }
     pictures = [picture(160, 120, i) for i in range(10)]
     for frames in (300, 3000):
         write(here / f"{frames}.y4m", header(160, 120), pictures * (frames // 10))
-        done = subprocess.run([sys.executable, "-c", GROWTH, f"{frames}.y4m"], env=env, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", GROWTH, f"{frames}.y4m"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         peaks.append(int(done.stdout))
     assert peaks[1] <= peaks[0] * 1.05, peaks
 

@@ -16,7 +16,23 @@ from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, InputError, LimitError, VqvError
 from vqcodec.fields import crc32, u32
 
-HEADER = packets_module.StreamHeader(16, 9, Fraction(1, 1000), Fraction(25), Fraction(1), 0, 1, 1, 1, 1, 0, 8, 28, 0x01020304, bytes(range(0xA0, 0xA8)))
+HEADER = packets_module.StreamHeader(
+    16,
+    9,
+    Fraction(1, 1000),
+    Fraction(25),
+    Fraction(1),
+    0,
+    1,
+    1,
+    1,
+    1,
+    0,
+    8,
+    28,
+    0x01020304,
+    bytes(range(0xA0, 0xA8)),
+)
 
 
 def gops(n: int = 4, seed: int = 0) -> list[packets_module.GopPayload]:
@@ -28,11 +44,21 @@ def gops(n: int = 4, seed: int = 0) -> list[packets_module.GopPayload]:
         for _ in range(frames):
             pts.append(t)
             t += int(rng.choice([40, 40, 41]))
-        result.append(packets_module.GopPayload(tuple(pts), 40, int(rng.integers(1 << 32)), (int(rng.integers(1 << 40)), 5, 0), rng.bytes(int(rng.integers(1, 60)))))
+        result.append(
+            packets_module.GopPayload(
+                tuple(pts),
+                40,
+                int(rng.integers(1 << 32)),
+                (int(rng.integers(1 << 40)), 5, 0),
+                rng.bytes(int(rng.integers(1, 60))),
+            )
+        )
     return result
 
 
-def build(payloads: list[packets_module.GopPayload], header: packets_module.StreamHeader = HEADER) -> tuple[bytes, list[int]]:
+def build(
+    payloads: list[packets_module.GopPayload], header: packets_module.StreamHeader = HEADER
+) -> tuple[bytes, list[int]]:
     f = io.BytesIO()
     w = writer.ContainerWriter(f, header)
     offsets = []
@@ -68,7 +94,17 @@ def test_empty_stream() -> None:
     assert r.complete and not r.gops and r.frames == 0
 
 
-@pytest.mark.parametrize("change", [{"rate": None}, {"sar": None}, {"rotation": 270}, {"width": 1, "height": 1}, {"width": 16384, "height": 4096}, {"bit_depth": 10}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rate": None},
+        {"sar": None},
+        {"rotation": 270},
+        {"width": 1, "height": 1},
+        {"width": 16384, "height": 4096},
+        {"bit_depth": 10},
+    ],
+)
 def test_header_values(change: dict) -> None:
     header = packets_module.StreamHeader(**(HEADER.__dict__ | change))
     assert packets_module.StreamHeader.from_bytes(header.to_bytes()) == header
@@ -80,7 +116,17 @@ def test_header_limits(change: dict) -> None:
         packets_module.StreamHeader(**(HEADER.__dict__ | change)).to_bytes()
 
 
-@pytest.mark.parametrize("change", [{"width": 0}, {"crf": 64}, {"rotation": 360}, {"range": 3}, {"bit_depth": 7}, {"bit_depth": 17}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 0},
+        {"crf": 64},
+        {"rotation": 360},
+        {"range": 3},
+        {"bit_depth": 7},
+        {"bit_depth": 17},
+    ],
+)
 def test_header_damage(change: dict) -> None:
     with pytest.raises(DamageError):
         packets_module.StreamHeader(**(HEADER.__dict__ | change)).to_bytes()
@@ -102,8 +148,12 @@ def test_every_bit_flip_is_detected_and_contained() -> None:
         got = sound(bytes(bad))
         noticed = bool(r.damaged) or not r.complete or len(got) < len(want)
         assert noticed, f"bit {bit}"
-        hit = {f for f, a, b in zip(firsts, offsets, offsets[1:], strict=False) if a <= bit // 8 < b}
-        assert {f: g for f, g in expected.items() if f not in hit} == {f: g for f, g in got.items() if f not in hit}, f"bit {bit}"
+        hit = {
+            f for f, a, b in zip(firsts, offsets, offsets[1:], strict=False) if a <= bit // 8 < b
+        }
+        assert {f: g for f, g in expected.items() if f not in hit} == {
+            f: g for f, g in got.items() if f not in hit
+        }, f"bit {bit}"
         assert r.frames == sum(len(g.pts) for g in want), f"bit {bit}"
 
 
@@ -143,7 +193,13 @@ def tail(data: bytes) -> bytes:
 def with_tail(packets: bytes, other: bytes) -> bytes:
     """A file up to its index, with the index packet of another one, and a trailer that says where it is."""
     offset = len(packets).to_bytes(8, "little")
-    return packets + tail(other)[: -packets_module.TRAILER_SIZE] + offset + u32(crc32(offset, packets_module.TAIL_MAGIC)) + packets_module.TAIL_MAGIC
+    return (
+        packets
+        + tail(other)[: -packets_module.TRAILER_SIZE]
+        + offset
+        + u32(crc32(offset, packets_module.TAIL_MAGIC))
+        + packets_module.TAIL_MAGIC
+    )
 
 
 def test_an_index_of_other_packets_costs_no_frame() -> None:
@@ -152,14 +208,30 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
     data, o = build(want)
     packets = data[: o[-1]]
     stranger = build(want, packets_module.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))[0]
-    for other in (stranger, build(gops(6, 5))[0], build(want[:4])[0], build(want[2:])[0], build([])[0]):
+    for other in (
+        stranger,
+        build(gops(6, 5))[0],
+        build(want[:4])[0],
+        build(want[2:])[0],
+        build([])[0],
+    ):
         for bad in (with_tail(packets, other), packets + tail(other), data + other):
             r = ContainerReader(io.BytesIO(bad))
-            assert sound(bad) == by_frame(want) and r.damaged and r.frames == sum(len(g.pts) for g in want)
-            assert not r.complete and (not r.indexed or bad.startswith(data))  # whether more frames followed is not known
+            assert (
+                sound(bad) == by_frame(want)
+                and r.damaged
+                and r.frames == sum(len(g.pts) for g in want)
+            )
+            assert not r.complete and (
+                not r.indexed or bad.startswith(data)
+            )  # whether more frames followed is not known
     longer = build(gops(8))[0]  # which may be right: the last frames are lost
     r = ContainerReader(io.BytesIO(with_tail(packets, longer)))
-    assert r.complete and sound(with_tail(packets, longer)) == by_frame(want) and r.frames == sum(len(g.pts) for g in gops(8))
+    assert (
+        r.complete
+        and sound(with_tail(packets, longer)) == by_frame(want)
+        and r.frames == sum(len(g.pts) for g in gops(8))
+    )
 
 
 def test_packets_of_another_structure_displace_none_that_the_index_names() -> None:
@@ -231,7 +303,9 @@ def test_lost_file_header_is_read_from_its_copy() -> None:
     assert r.header == HEADER and r.damaged and sound(bad) == by_frame(want)
 
 
-@pytest.mark.parametrize("data", [b"", b"V", b"hello world, this is text", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+@pytest.mark.parametrize(
+    "data", [b"", b"V", b"hello world, this is text", b"\x89PNG\r\n\x1a\n" + bytes(50)]
+)
 def test_not_a_vqv(data: bytes) -> None:
     with pytest.raises(InputError):
         ContainerReader(io.BytesIO(data))
@@ -263,7 +337,9 @@ def test_cut_within_the_file_header() -> None:
 def test_other_version_is_named() -> None:
     data = bytearray(build(gops(1))[0])
     data[8:10] = b"\x07\x00"
-    with pytest.raises(InputError, match=f"format version 7, this program reads {packets_module.VERSION}"):
+    with pytest.raises(
+        InputError, match=f"format version 7, this program reads {packets_module.VERSION}"
+    ):
         ContainerReader(io.BytesIO(bytes(data)))
 
 
@@ -276,7 +352,14 @@ def test_packet_types() -> None:
     sid = crc32(HEADER.to_bytes())
     with pytest.raises(InputError, match="unknown type 5"):
         ContainerReader(io.BytesIO(with_packet(packets_module.packet(5, sid, 0, 0, b""))))
-    assert len(ContainerReader(io.BytesIO(with_packet(packets_module.packet(0x85, sid, 0, 0, b"future")))).gops) == 1
+    assert (
+        len(
+            ContainerReader(
+                io.BytesIO(with_packet(packets_module.packet(0x85, sid, 0, 0, b"future")))
+            ).gops
+        )
+        == 1
+    )
 
 
 def test_bombs() -> None:
@@ -287,7 +370,9 @@ def test_bombs() -> None:
     with pytest.raises(LimitError):
         ContainerReader(io.BytesIO(with_packet(raw + u32(crc32(u32(sid), raw)))))
     for frames in (0, 129):
-        r = ContainerReader(io.BytesIO(with_packet(packets_module.packet(packets_module.GOP, sid, 0, frames, b"x"))))
+        r = ContainerReader(
+            io.BytesIO(with_packet(packets_module.packet(packets_module.GOP, sid, 0, frames, b"x")))
+        )
         assert r.damaged and len(r.gops) == 1
     with pytest.raises(DamageError):
         packets_module.parse_index(b"\x00" + b"\xff\xff\xff\xff\x0f")
@@ -295,7 +380,16 @@ def test_bombs() -> None:
         packets_module.PacketHeader.build(packets_module.GOP, packets_module.MAX_PAYLOAD + 1, 0, 1)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x00\x01\x00\x01\x00", b"\x00\x01\x01\x00\x00", b"\x00\x00\x00\x00\x00\x00\x00", b"\x00\x05\x01\x01"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\x00\x01\x00\x01\x00",
+        b"\x00\x01\x01\x00\x00",
+        b"\x00\x00\x00\x00\x00\x00\x00",
+        b"\x00\x05\x01\x01",
+    ],
+)
 def test_bad_gop_payloads(payload: bytes) -> None:
     with pytest.raises(DamageError):
         packets_module.GopPayload.from_bytes(payload, 2)
@@ -329,7 +423,9 @@ def test_worked_example_of_the_documentation() -> None:
     r = ContainerReader(io.BytesIO(data))
     assert r.complete and not r.damaged and r.header == HEADER
     first, second = (r.read_gop(i) for i in range(2))
-    assert first == packets_module.GopPayload((0, 40, 80, 125), 35, 0xCAFEF00D, (300, 20, 7), b"abc")
+    assert first == packets_module.GopPayload(
+        (0, 40, 80, 125), 35, 0xCAFEF00D, (300, 20, 7), b"abc"
+    )
     assert second == packets_module.GopPayload((160,), 40, 0x12345678, (90, 5, 2), b"de")
     assert build([first, second])[0] == data
 

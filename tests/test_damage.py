@@ -44,7 +44,12 @@ def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five GOPs that the tiny network coded."""
     folder = tmp_path_factory.mktemp("damage")
     write(folder / "in.mkv", header(W, H), moving(W, H, 5 * GOP - 1, seed=4), vcodec="ffv1")
-    encode(str(folder / "in.mkv"), str(folder / "a.vqv"), EncodeOptions(gop=GOP, crf=30, threads=1, device="cpu"), weights=str(tiny_weights))
+    encode(
+        str(folder / "in.mkv"),
+        str(folder / "a.vqv"),
+        EncodeOptions(gop=GOP, crf=30, threads=1, device="cpu"),
+        weights=str(tiny_weights),
+    )
     return folder / "a.vqv"
 
 
@@ -56,12 +61,22 @@ def synthetic(n: int, size: int, seed: int = 0, content: int = 7) -> tuple[bytes
     """A file of n GOPs of about ``size`` bytes, and the offsets of its packets, the index's last."""
     rng = np.random.default_rng(seed)
     f = io.BytesIO()
-    w = writer.ContainerWriter(f, packets.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25), content_id=content))
+    w = writer.ContainerWriter(
+        f, packets.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25), content_id=content)
+    )
     offsets, t = [], 0
     for _ in range(n):
         offsets.append(w.position)
         frames = int(rng.integers(1, 30))
-        w.gop(packets.GopPayload(tuple(range(t, t + 40 * frames, 40)), 40, int(rng.integers(1 << 32)), (1, 2, 3), rng.bytes(int(rng.integers(size, 2 * size)))))
+        w.gop(
+            packets.GopPayload(
+                tuple(range(t, t + 40 * frames, 40)),
+                40,
+                int(rng.integers(1 << 32)),
+                (1, 2, 3),
+                rng.bytes(int(rng.integers(size, 2 * size))),
+            )
+        )
         t += 40 * frames
     offsets.append(w.position)
     w.finish()
@@ -84,11 +99,15 @@ def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
         except VqvError:
             assert 8 <= bit // 8 < 10  # the version
             continue
-        hit = [e.first_frame for e, end in zip(r.gops, ends, strict=True) if e.offset <= bit // 8 < end]
+        hit = [
+            e.first_frame for e, end in zip(r.gops, ends, strict=True) if e.offset <= bit // 8 < end
+        ]
         tracks = StoredTracks(q)
         list(tracks.packets())
         assert q.damaged or not q.complete or set(good) - set(got) or tracks.damage, bit
-        assert {k: g for k, g in good.items() if k not in hit} == {k: g for k, g in got.items() if k not in hit} and q.frames == r.frames, bit
+        assert {k: g for k, g in good.items() if k not in hit} == {
+            k: g for k, g in got.items() if k not in hit
+        } and q.frames == r.frames, bit
         assert all(good[k] == g for k, g in got.items()), bit
     assert time.process_time() - begin < 10 + count * 0.01
 
@@ -99,7 +118,9 @@ def frames(path: Path) -> list[tuple[Fraction, Picture]]:
 
 
 @counts(8, 300)
-def test_flips_with_full_decode(coded: Path, tiny_weights: Path, tmp_path: Path, count: int, one_thread: None) -> None:
+def test_flips_with_full_decode(
+    coded: Path, tiny_weights: Path, tmp_path: Path, count: int, one_thread: None
+) -> None:
     """The frames of all other GOPs are identical, every frame is there at its time, and the report tells of the flip."""
     options = DecodeOptions(vcodec="ffv1", threads=1, device="cpu")
     decode(str(coded), str(tmp_path / "good.mkv"), options, weights=str(tiny_weights))
@@ -111,11 +132,30 @@ def test_flips_with_full_decode(coded: Path, tiny_weights: Path, tmp_path: Path,
         bad = bytearray(data)
         bad[bit // 8] ^= 1 << bit % 8
         (tmp_path / "bad.vqv").write_bytes(bad)
-        report = decode(str(tmp_path / "bad.vqv"), str(tmp_path / "out.mkv"), options, weights=str(tiny_weights), overwrite=True)
-        hit = [i for e, end in zip(entries, ends, strict=True) if e.offset <= bit // 8 < end for i in range(e.first_frame, e.first_frame + e.count)]
+        report = decode(
+            str(tmp_path / "bad.vqv"),
+            str(tmp_path / "out.mkv"),
+            options,
+            weights=str(tiny_weights),
+            overwrite=True,
+        )
+        hit = [
+            i
+            for e, end in zip(entries, ends, strict=True)
+            if e.offset <= bit // 8 < end
+            for i in range(e.first_frame, e.first_frame + e.count)
+        ]
         got = frames(tmp_path / "out.mkv")
-        assert not report.ok and report.concealed == len(hit) and [t for t, _ in got] == [t for t, _ in want], bit
-        assert all(same(a, b) for i, ((_, a), (_, b)) in enumerate(zip(got, want, strict=True)) if i not in hit), bit
+        assert (
+            not report.ok
+            and report.concealed == len(hit)
+            and [t for t, _ in got] == [t for t, _ in want]
+        ), bit
+        assert all(
+            same(a, b)
+            for i, ((_, a), (_, b)) in enumerate(zip(got, want, strict=True))
+            if i not in hit
+        ), bit
 
 
 @counts(60, 2_000)
@@ -157,7 +197,11 @@ def test_cut_at_every_byte(size: int) -> None:
         except VqvError:
             assert n < offsets[0]
             continue
-        assert sound(data[:n]) == {f: good[f] for f in whole} and not r.complete and any(str(n) in text for text in r.damaged)
+        assert (
+            sound(data[:n]) == {f: good[f] for f in whole}
+            and not r.complete
+            and any(str(n) in text for text in r.damaged)
+        )
         for o, h in zip(offsets[:-1], heads, strict=False):
             if o + h.size <= n < o + h.total:
                 named = f"packet at byte {o} (frames {h.first_frame} to {h.first_frame + h.frames - 1}): cut after {n - o} of {h.total} bytes"
@@ -176,9 +220,15 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
     for _ in range(count):
         now = list(parts)
         for _ in range(int(rng.integers(1, 4))):
-            kind, i, j = int(rng.integers(6)), int(rng.integers(len(now))), int(rng.integers(len(now)))
+            kind, i, j = (
+                int(rng.integers(6)),
+                int(rng.integers(len(now))),
+                int(rng.integers(len(now))),
+            )
             if kind == 0:
-                now.insert(i, rng.bytes(int(rng.integers(1, 40))) + packets.SYNC * int(rng.integers(2)))
+                now.insert(
+                    i, rng.bytes(int(rng.integers(1, 40))) + packets.SYNC * int(rng.integers(2))
+                )
             elif kind == 1 and len(now) > 2:
                 del now[i]
             elif kind == 2:
@@ -201,7 +251,25 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
 def test_fields_with_right_checksums(count: int) -> None:
     """Every field at the ends of its range, beyond them and by chance: only our errors."""
     f = io.BytesIO()
-    w = writer.ContainerWriter(f, packets.StreamHeader(64, 48, Fraction(1001, 30000), Fraction(25), Fraction(16, 15), 90, 1, 1, 1, 1, 0, 10, 20, 7))
+    w = writer.ContainerWriter(
+        f,
+        packets.StreamHeader(
+            64,
+            48,
+            Fraction(1001, 30000),
+            Fraction(25),
+            Fraction(16, 15),
+            90,
+            1,
+            1,
+            1,
+            1,
+            0,
+            10,
+            20,
+            7,
+        ),
+    )
     for t in (0, 200, 900):
         w.gop(packets.GopPayload((t, t + 40, t + 80, t + 125), 40, 1, (300, 20, 7), b"body"))
     w.finish()
@@ -233,25 +301,52 @@ def test_fields_with_right_checksums(count: int) -> None:
     assert {"DamageError", "InputError", "LimitError", (True, False, 3)} <= outcomes
 
 
-PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000200010000ffff0000000049454e44ae426082")
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000200010000ffff0000000049454e44ae426082"
+)
 
 
 def test_files_of_other_kinds_are_refused_at_once(tmp_path: Path) -> None:
     root = Path(__file__).parents[1]
-    clear = {"empty": b"", "one": b"V", "one_of_magic": packets.MAGIC[:1], "magic": packets.MAGIC, "png": PNG, "text": b"hello, this is a text\n" * 50}
-    clear |= {"mp4": (root / "tests/data/flower.mp4").read_bytes(), "sent_as_text": packets.MAGIC.replace(b"\r\n", b"\n") + bytes(60)}
+    clear = {
+        "empty": b"",
+        "one": b"V",
+        "one_of_magic": packets.MAGIC[:1],
+        "magic": packets.MAGIC,
+        "png": PNG,
+        "text": b"hello, this is a text\n" * 50,
+    }
+    clear |= {
+        "mp4": (root / "tests/data/flower.mp4").read_bytes(),
+        "sent_as_text": packets.MAGIC.replace(b"\r\n", b"\n") + bytes(60),
+    }
     want = {"one_of_magic": 4, "magic": 4, "sent_as_text": 4}
     for name, data in clear.items():
         path = tmp_path / f"{name}.vqv"
         path.write_bytes(data)
-        for command in (["info"], ["verify"], ["repair", "-o", str(tmp_path / "out.vqv")], ["decode", "-o", str(tmp_path / "out.y4m")]):
+        for command in (
+            ["info"],
+            ["verify"],
+            ["repair", "-o", str(tmp_path / "out.vqv")],
+            ["decode", "-o", str(tmp_path / "out.y4m")],
+        ):
             assert main([*command, str(path)]) == want.get(name, 3), (name, command)
         command = [sys.executable, "-m", "vqcodec", "verify", str(path)]
 
         def attempt(command: list[str] = command, code: int = want.get(name, 3)) -> float:
             begin = children_time()  # processor time: the machine may be busy
-            result = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)}, timeout=PATIENCE)
-            assert result.returncode == code and result.stderr.startswith("vqcodec: error: ") and result.stderr.count("\n") == 1
+            result = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                env=os.environ | {"PYTHONPATH": str(root)},
+                timeout=PATIENCE,
+            )
+            assert (
+                result.returncode == code
+                and result.stderr.startswith("vqcodec: error: ")
+                and result.stderr.count("\n") == 1
+            )
             return children_time() - begin
 
         quickest(attempt, 0.5)

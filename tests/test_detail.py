@@ -7,7 +7,14 @@ import pytest
 
 from vqcodec.codec import detail_syntax
 from vqcodec.codec.contexts import CONTEXTS
-from vqcodec.codec.range_coder import bit_costs, consumed, decoder_state, encoder_state, finish, new_contexts
+from vqcodec.codec.range_coder import (
+    bit_costs,
+    consumed,
+    decoder_state,
+    encoder_state,
+    finish,
+    new_contexts,
+)
 from vqcodec.encoding import detail_choice
 
 H, W = 64, 128
@@ -17,17 +24,32 @@ DIRECT = (np.arange(H // 16 * W // 16).reshape(H // 16, W // 16) % 3 == 0).astyp
 
 def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    make = lambda h, w: (rng.integers(0, 2, (h, w)) * 900 + 60 if sharp else rng.integers(400, 600, (h, w))).astype(np.uint16)
+    make = lambda h, w: (
+        rng.integers(0, 2, (h, w)) * 900 + 60 if sharp else rng.integers(400, 600, (h, w))
+    ).astype(np.uint16)
     return make(H, W), make(H // 2, W // 2), make(H // 2, W // 2)
 
 
-def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[np.ndarray, tuple, np.ndarray]:
+def code(
+    source: tuple, start: tuple, index: int, worth: float
+) -> tuple[np.ndarray, tuple, np.ndarray]:
     """Choose and code; returns the stream, the refined planes and the cell modes."""
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail_syntax.STEP_TABLE[index]
     st, out, ctx = encoder_state(), np.empty(1 << 20, np.uint8), new_contexts(CONTEXTS)
     detail_choice.choose(
-        source, start, step, np.full(DIRECT.shape, worth), WEIGHTS, H, W, DIRECT, bit_costs(ctx, np.empty(ctx.shape, np.float32)), skip, levels, np.empty(skip.shape)
+        source,
+        start,
+        step,
+        np.full(DIRECT.shape, worth),
+        WEIGHTS,
+        H,
+        W,
+        DIRECT,
+        bit_costs(ctx, np.empty(ctx.shape, np.float32)),
+        skip,
+        levels,
+        np.empty(skip.shape),
     )
     refined = tuple(p.copy() for p in start)
     detail_syntax.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
@@ -41,7 +63,15 @@ def test_the_decoder_refines_as_the_encoder_did(index: int, sharp: bool) -> None
     data, refined, _ = code(source, start, index, 1.0)
     got = tuple(p.copy() for p in start)
     st = decoder_state(data)
-    detail_syntax.decode_detail(st, data, new_contexts(CONTEXTS), detail_syntax.STEP_TABLE, DIRECT, np.empty((H // 8, W // 8), np.int8), got)
+    detail_syntax.decode_detail(
+        st,
+        data,
+        new_contexts(CONTEXTS),
+        detail_syntax.STEP_TABLE,
+        DIRECT,
+        np.empty((H // 8, W // 8), np.int8),
+        got,
+    )
     assert consumed(st)
     for a, b in zip(refined, got, strict=True):
         assert np.array_equal(a, b)
@@ -65,8 +95,16 @@ def test_worthless_error_is_not_refined() -> None:
 def test_sharp_edges_choose_samples_and_smooth_ones_the_transform() -> None:
     start = planes(7, False)
     flat = tuple(np.full_like(p, 500) for p in start)
-    ramp = (np.ascontiguousarray(np.broadcast_to(np.arange(W) * 3 + 300, (H, W)), np.uint16), flat[1], flat[2])
-    dots = (np.where(np.random.default_rng(8).random((H, W)) < 0.06, 900, 500).astype(np.uint16), flat[1], flat[2])
+    ramp = (
+        np.ascontiguousarray(np.broadcast_to(np.arange(W) * 3 + 300, (H, W)), np.uint16),
+        flat[1],
+        flat[2],
+    )
+    dots = (
+        np.where(np.random.default_rng(8).random((H, W)) < 0.06, 900, 500).astype(np.uint16),
+        flat[1],
+        flat[2],
+    )
     assert (code(ramp, flat, 30, 0.05)[2] != 1).all()
     modes = code(dots, flat, 24, 0.05)[2]
     assert (modes == 1).sum() > (modes == 0).sum()
@@ -75,14 +113,19 @@ def test_sharp_edges_choose_samples_and_smooth_ones_the_transform() -> None:
 def test_the_transform_is_orthonormal_within_its_rounding() -> None:
     rng = np.random.default_rng(9)
     out = np.empty(16, np.int64)
-    matrix = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]]) / 128  # H.265 equation 8-321
+    matrix = (
+        np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]])
+        / 128
+    )  # H.265 equation 8-321
     assert np.abs(matrix @ matrix.T - np.eye(4)).max() < 2e-3
     for _ in range(200):
         levels = rng.integers(-200, 201, 16)
         detail_syntax.inverse(levels, 8, 0, out)
         want = matrix.T @ levels.reshape(4, 4) @ matrix
         assert np.abs(out.reshape(4, 4) - want).max() < 1.0
-    assert detail_syntax.step8(0) == 8 and all(b >= a for a, b in zip(detail_syntax.STEP_TABLE, detail_syntax.STEP_TABLE[1:], strict=False))
+    assert detail_syntax.step8(0) == 8 and all(
+        b >= a for a, b in zip(detail_syntax.STEP_TABLE, detail_syntax.STEP_TABLE[1:], strict=False)
+    )
 
 
 def costs(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +145,9 @@ def test_the_expected_bits_of_a_block_are_those_it_takes(skip: int, chroma: int)
         levels = np.round(rng.laplace(0, 3, 16) * (rng.random(16) < 0.5)).astype(np.int32)
         levels[0] = levels[0] or 40
         st, out = encoder_state(), np.empty(4096, np.uint8)
-        for _ in range(8):  # each time with the contexts as they were: the ends of streams must not count much
+        for _ in range(
+            8
+        ):  # each time with the contexts as they were: the ends of streams must not count much
             detail_syntax._encode_block(st, out, ctx.copy(), levels, skip, chroma)
         taken += int(finish(st, out)) * 8
         expected += 8 * detail_choice._block_bits(levels, skip, chroma, bits)
@@ -117,8 +162,12 @@ def test_levels_cost_no_more_than_rounded_ones(skip: int) -> None:
         bits = costs(i)[1]
         v, unit = rng.laplace(0, 1.0, 16), float(rng.uniform(2, 12))
 
-        def cost(levels: np.ndarray, v: np.ndarray = v, unit: float = unit, bits: np.ndarray = bits) -> float:
-            return float(((v - levels) ** 2).sum()) * unit + detail_choice._block_bits(levels.astype(np.int32), skip, 0, bits)
+        def cost(
+            levels: np.ndarray, v: np.ndarray = v, unit: float = unit, bits: np.ndarray = bits
+        ) -> float:
+            return float(((v - levels) ** 2).sum()) * unit + detail_choice._block_bits(
+                levels.astype(np.int32), skip, 0, bits
+            )
 
         levels = np.empty(16, np.int32)
         written = detail_choice._optimise(v, levels, skip, 0, unit, bits)

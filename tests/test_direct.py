@@ -57,13 +57,23 @@ def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
     rng = np.random.default_rng(3)
     big = np.kron(rng.integers(0, 2, (80, 48)), np.ones((2, 3))).astype(np.uint8) * 180 + 30
     gray = np.full((32, 64), 128, np.uint8)
-    clip = [Picture(np.ascontiguousarray(big[4 * t : 4 * t + 64, :128]), gray, gray) for t in range(6)]
+    clip = [
+        Picture(np.ascontiguousarray(big[4 * t : 4 * t + 64, :128]), gray, gray) for t in range(6)
+    ]
     e = GopEncoder(tiny_codec, 128, 64, 10)
     e.add(clip[:1])
     e.add(clip[1:])
     r = e.finish()
     first, b = r.stats[0], [s for s in r.stats if s["type"] == "B"]
-    assert len(b) == 4 and all(s["direct"] > 0.8 for s in b) and sum(s["bytes"] for s in b) < 0.1 * first["bytes"]
+    assert (
+        len(b) == 4
+        and all(s["direct"] > 0.8 for s in b)
+        and sum(s["bytes"] for s in b) < 0.1 * first["bytes"]
+    )
     assert all(min(s["psnr"]) > min(first["psnr"][0], 30) - 1 for s in b)
-    for p, q in zip(decode_gop(tiny_codec, r.body, 6, 128, 64), decode_gop(tiny_codec, r.body, 6, 128, 64, 3), strict=True):
+    for p, q in zip(
+        decode_gop(tiny_codec, r.body, 6, 128, 64),
+        decode_gop(tiny_codec, r.body, 6, 128, 64, 3),
+        strict=True,
+    ):
         assert all(np.array_equal(x, y) for x, y in zip(p, q, strict=True))

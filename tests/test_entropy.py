@@ -53,7 +53,13 @@ def decoded(data: bytes, ops: list[tuple[int, int, int]]) -> tuple[list[int], np
     buf = np.frombuffer(data, np.uint8)
     st, ctx, got = decoder_state(buf), new_contexts(4), []
     for kind, a, _ in ops:
-        got.append(decode_bit(st, buf, ctx, a) if kind == 0 else decode_raw(st, buf, a) if kind == 1 else decode_symbol(st, buf, CDF[a], SIZES[a]))
+        got.append(
+            decode_bit(st, buf, ctx, a)
+            if kind == 0
+            else decode_raw(st, buf, a)
+            if kind == 1
+            else decode_symbol(st, buf, CDF[a], SIZES[a])
+        )
     return got, st
 
 
@@ -90,7 +96,12 @@ def test_carries_run_through_any_number_of_bytes(tail: int) -> None:
     # the last interval of a table of nearly all mass elsewhere drives low to the top of its range: long runs of 0xFF and carries
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        ops = [(1, 1, 1)] * int(rng.integers(40)) + [(2, 0, 2)] * int(rng.integers(60)) + [(0, 0, 1)] * int(rng.integers(200)) + [(2, 4, int(rng.integers(2))) for _ in range(tail)]
+        ops = (
+            [(1, 1, 1)] * int(rng.integers(40))
+            + [(2, 0, 2)] * int(rng.integers(60))
+            + [(0, 0, 1)] * int(rng.integers(200))
+            + [(2, 4, int(rng.integers(2))) for _ in range(tail)]
+        )
         got, st = decoded(coded(ops), ops)
         assert got == [b for _, _, b in ops] and consumed(st)
 
@@ -98,7 +109,13 @@ def test_carries_run_through_any_number_of_bytes(tail: int) -> None:
 def test_a_carry_turns_a_run_of_ff_bytes_into_zeros() -> None:
     def code(last: int) -> bytes:
         st, out = encoder_state(), np.zeros(99, np.uint8)
-        st[0], st[1], st[2], st[3], st[5] = 0xFF000000, 0x1FFFFFF, 0x12, 7, 1  # a byte 0x12 and seven of 0xFF wait
+        st[0], st[1], st[2], st[3], st[5] = (
+            0xFF000000,
+            0x1FFFFFF,
+            0x12,
+            7,
+            1,
+        )  # a byte 0x12 and seven of 0xFF wait
         encode(st, out, np.uint32(last), np.uint32(1), TOTAL_BITS)
         return out[: int(finish(st, out))].tobytes()
 
@@ -121,7 +138,11 @@ def test_what_is_cut_reads_as_zero() -> None:
         got, st = decoded(data[:n], ops)
         assert got == decoded(data[:n] + bytes(5000), ops)[0]
         assert len(got) == len(ops) and consumed(st)
-        k = next(i for i, (g, op) in enumerate(zip(got + [-1], [*ops, (0, 0, 0)], strict=True)) if g != op[2])
+        k = next(
+            i
+            for i, (g, op) in enumerate(zip(got + [-1], [*ops, (0, 0, 0)], strict=True))
+            if g != op[2]
+        )
         if n > 40:  # all before the cut is right
             assert k > 0
 
@@ -132,7 +153,10 @@ def test_random_bytes_never_crash() -> None:
         data = (b"\xff" * 60) if seed == 0 else rng.integers(0, 256, 60).astype(np.uint8).tobytes()
         ops = mix(seed, 100)
         got, st = decoded(data, ops)
-        assert all(0 <= g < (2 if kind == 0 else 1 << a if kind == 1 else SIZES[a]) for g, (kind, a, _) in zip(got, ops, strict=True))
+        assert all(
+            0 <= g < (2 if kind == 0 else 1 << a if kind == 1 else SIZES[a])
+            for g, (kind, a, _) in zip(got, ops, strict=True)
+        )
         assert int(st[1]) >= 1 << 24
 
 
@@ -167,7 +191,10 @@ def test_adaptive_bits_approach_the_entropy() -> None:
         assert size < over * 40_000 * -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
 
 
-@pytest.mark.parametrize("counts", [[1], [0, 0, 0], [7, 1], [1 << 31, 0, 1], list(range(512)), [0] * 511 + [9], [1 << 20] * 500])
+@pytest.mark.parametrize(
+    "counts",
+    [[1], [0, 0, 0], [7, 1], [1 << 31, 0, 1], list(range(512)), [0] * 511 + [9], [1 << 20] * 500],
+)
 def test_tables_cover_everything_and_no_symbol_is_empty(counts: list[int]) -> None:
     cdf, _ = tables(counts)
     steps = np.diff(cdf[0].astype(np.int64))

@@ -11,7 +11,17 @@ import torch
 from torch import Tensor
 
 from vqcodec.codec.nets import integer, product
-from vqcodec.codec.nets.integer import BACKENDS, EXACT_LIMIT, ExactBlock, ExactLinear, Float32Backend, FusedBackend, Int8Backend, choose_backend, self_test
+from vqcodec.codec.nets.integer import (
+    BACKENDS,
+    EXACT_LIMIT,
+    ExactBlock,
+    ExactLinear,
+    Float32Backend,
+    FusedBackend,
+    Int8Backend,
+    choose_backend,
+    self_test,
+)
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.product import Packed
 from vqcodec.codec.nets.shuffle import shuffle, unshuffle
@@ -44,9 +54,13 @@ def test_backends_agree_in_every_operation(m: int, seed: int) -> None:
     k, n = 8 * int(rng.integers(1, 30)), 8 * int(rng.integers(1, 20))
     x, w = ints(rng, -128, 127, (m, k), np.int8), ints(rng, -127, 127, (k, n), np.int8)
     acc = A.mm(x, w)
-    assert acc.dtype == torch.int32 and np.array_equal(acc.numpy(), x.numpy().astype(np.int64) @ w.numpy().astype(np.int64))
+    assert acc.dtype == torch.int32 and np.array_equal(
+        acc.numpy(), x.numpy().astype(np.int64) @ w.numpy().astype(np.int64)
+    )
     assert torch.equal(acc, B.mm(x, w))
-    big = ints(rng, -(1 << 31) + (1 << 24), (1 << 31) - (1 << 24), (m, n), np.int32)  # as of the wide products
+    big = ints(
+        rng, -(1 << 31) + (1 << 24), (1 << 31) - (1 << 24), (m, n), np.int32
+    )  # as of the wide products
     bias = ints(rng, -(1 << 23), 1 << 23, (n,), np.int32)
     for v, reach in ((acc, 127 / (40 * 40 * k**0.5)), (big, 1e-7)):
         s = scales(rng, n, reach)
@@ -56,15 +70,25 @@ def test_backends_agree_in_every_operation(m: int, seed: int) -> None:
         assert torch.equal(A.requant16(v, bias, s), B.requant16(v, bias, s))
         t = ints(rng, -32767, 32767, (m, n), np.int16)
         ta, tb, s8 = t.clone(), t.clone(), scales(rng, n, 127 / 32767)
-        assert torch.equal(A.add(v, bias, s, ta, s8), B.add(v, bias, s, tb, s8)) and torch.equal(ta, tb)
+        assert torch.equal(A.add(v, bias, s, ta, s8), B.add(v, bias, s, tb, s8)) and torch.equal(
+            ta, tb
+        )
     assert torch.equal(A.quant8(t, s8), B.quant8(t, s8))
     s = scales(rng, n, 1.0)
     for (ha, la), (hb, lb) in ((A.split(t, s), B.split(t, s)),):
         assert torch.equal(ha, hb) and torch.equal(la, lb)
         v = 128 * ha.int() + la.int()
         want = np.rint(np.clip(t.numpy().astype(np.float32) * s.numpy(), -16000, 16000))
-        assert np.array_equal(v.numpy(), want) and int(ha.abs().max()) <= 125 and -64 <= int(la.min()) and int(la.max()) <= 63
-    x4, dw = ints(rng, -127, 127, (2, m % 7 + 1, m, n), np.int8), ints(rng, -127, 127, (9, n), np.int8)
+        assert (
+            np.array_equal(v.numpy(), want)
+            and int(ha.abs().max()) <= 125
+            and -64 <= int(la.min())
+            and int(la.max()) <= 63
+        )
+    x4, dw = (
+        ints(rng, -127, 127, (2, m % 7 + 1, m, n), np.int8),
+        ints(rng, -127, 127, (9, n), np.int8),
+    )
     s = scales(rng, n, 127 / 15000)
     assert torch.equal(A.depthwise(x4, dw, bias, s), B.depthwise(x4, dw, bias, s))
 
@@ -73,15 +97,37 @@ def test_ties_go_to_the_even_number_and_ranges_are_symmetric() -> None:
     acc = torch.tensor([[1, 3, 5, -1, -3, 1000, -1000, -8, -24]], dtype=torch.int32)
     zero, half = torch.zeros(9, dtype=torch.int32), torch.full((9,), 0.5)
     for b in (A, B, C):
-        assert b.requant8(acc, zero, half, False)[0].tolist() == [0, 2, 2, 0, -2, 127, -127, -4, -12]
+        assert b.requant8(acc, zero, half, False)[0].tolist() == [
+            0,
+            2,
+            2,
+            0,
+            -2,
+            127,
+            -127,
+            -4,
+            -12,
+        ]
         assert b.requant8(acc, zero, half, True)[0].tolist() == [0, 2, 2, 0, 0, 127, -62, 0, -2]
-        assert b.requant16(acc * 1000, zero, half)[0].tolist() == [500, 1500, 2500, -500, -1500, 32767, -32767, -4000, -12000]
+        assert b.requant16(acc * 1000, zero, half)[0].tolist() == [
+            500,
+            1500,
+            2500,
+            -500,
+            -1500,
+            32767,
+            -32767,
+            -4000,
+            -12000,
+        ]
 
 
 def test_depthwise_is_a_convolution_with_zeros_around() -> None:
     rng = np.random.default_rng(0)
     x, w = ints(rng, -20, 20, (1, 5, 4, 8), np.int8), ints(rng, -5, 5, (9, 8), np.int8)
-    ref = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2).float(), w.T.reshape(8, 1, 3, 3).float(), padding=1, groups=8).permute(0, 2, 3, 1)
+    ref = torch.nn.functional.conv2d(
+        x.permute(0, 3, 1, 2).float(), w.T.reshape(8, 1, 3, 3).float(), padding=1, groups=8
+    ).permute(0, 2, 3, 1)
     for b in (A, B, C):
         got = b.depthwise(x, w, torch.zeros(8, dtype=torch.int32), torch.full((8,), 0.125))
         assert torch.equal(got, torch.round((ref * 0.125).clamp(-127, 127)).to(torch.int8))
@@ -105,7 +151,9 @@ def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
     class Careless(FusedBackend):
         """Adds to a trunk without its limits, in the fused form only."""
 
-        def product_add(self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor) -> Tensor:
+        def product_add(
+            self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor
+        ) -> Tensor:
             trunk += self.product16(x, layer, q)
             return self.quant8(trunk, scale8)
 
@@ -147,13 +195,23 @@ def test_a_device_that_is_not_there_is_our_error() -> None:
 
 def test_layers_that_could_overflow_are_refused() -> None:
     def layer(k: int, bias: int) -> dict[str, Tensor]:
-        return {"x.w": torch.full((k, 8), -127, dtype=torch.int8), "x.bias": torch.full((1, 8), bias, dtype=torch.int32), "x.scale": torch.ones(1, 8)}
+        return {
+            "x.w": torch.full((k, 8), -127, dtype=torch.int8),
+            "x.bias": torch.full((1, 8), bias, dtype=torch.int32),
+            "x.scale": torch.ones(1, 8),
+        }
 
     most = (EXACT_LIMIT - 1) // (127 * 128)
     ExactLinear.load(layer(most, 0), "x", A.device)
     room = EXACT_LIMIT - 1 - most * 127 * 128
     ExactLinear.load(layer(most, -room), "x", A.device)
-    for k, bias in ((most + 1, 0), (most, room + 1), (most, -room - 1), (8, 1 << 24), (8, -(1 << 31))):
+    for k, bias in (
+        (most + 1, 0),
+        (most, room + 1),
+        (most, -room - 1),
+        (8, 1 << 24),
+        (8, -(1 << 31)),
+    ):
         with pytest.raises(WeightsError, match="exact limit"):
             ExactLinear.load(layer(k, bias), "x", A.device)
     # the wide products reach 16000 times the weights, within 32 bits for every layer that is accepted
@@ -178,15 +236,30 @@ def test_layers_are_the_same_in_all_backends(m: int, seed: int, one_thread: None
         k, n = (k + 7) // 8 * 8, (n + 15) // 16 * 16
     x, t = ints(rng, -128, 127, (m, k), np.int8), ints(rng, -32767, 32767, (m, k), np.int16)
     layer = ExactLinear(
-        ints(rng, -128, 127, (k, n), np.int8), ints(rng, -(1 << 20), 1 << 20, (2, n), np.int32), torch.stack([scales(rng, n, 127 / (40 * 40 * k**0.5)) for _ in range(2)])
+        ints(rng, -128, 127, (k, n), np.int8),
+        ints(rng, -(1 << 20), 1 << 20, (2, n), np.int32),
+        torch.stack([scales(rng, n, 127 / (40 * 40 * k**0.5)) for _ in range(2)]),
     )
-    trunk, s8, given = ints(rng, -32767, 32767, (m, n), np.int16), scales(rng, n, 127 / 32767), scales(rng, k, 0.5)
+    trunk, s8, given = (
+        ints(rng, -32767, 32767, (m, n), np.int16),
+        scales(rng, n, 127 / 32767),
+        scales(rng, k, 0.5),
+    )
     found = []
     backends = (A, B, C) if k % 8 == n % 8 == 0 else (B, C)  # torch._int_mm takes no other sizes
-    for b, threads, layout in itertools.product(backends, (1, 3), (lambda v: v, lambda v: v.T.contiguous().T)):
+    for b, threads, layout in itertools.product(
+        backends, (1, 3), (lambda v: v, lambda v: v.T.contiguous().T)
+    ):
         torch.set_num_threads(threads)
         summed, v = trunk.clone(), layout(x)
-        one = (b.product8(v, layer, True), b.product8(v, layer, False), b.product16(v, layer, 1), b.product_add(v, layer, 1, summed, s8), summed, b.mm(v, layer.w))
+        one = (
+            b.product8(v, layer, True),
+            b.product8(v, layer, False),
+            b.product16(v, layer, 1),
+            b.product_add(v, layer, 1, summed, s8),
+            summed,
+            b.mm(v, layer.w),
+        )
         found.append((*one, *b.product8_each(v, layer), b.wide16(layout(t), given, layer, 1)))
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
@@ -196,7 +269,9 @@ def test_products_are_made_by_the_instructions_they_were_written_for() -> None:
     """A pattern that LLVM no longer knows would be multiplied correctly, and several times slower."""
     w, acc = Packed.of(np.ones((64, 64), np.int8)), np.zeros((product.ROWS, 64), np.int32)
     buffer = np.zeros((product.ROWS, 64), np.int8 if product.QUADS else np.int16)
-    kernels = [nb.njit(kernel.py_func) for kernel in (product._multiply8, product._multiply16)]  # code out of a cache cannot be looked at
+    kernels = [
+        nb.njit(kernel.py_func) for kernel in (product._multiply8, product._multiply16)
+    ]  # code out of a cache cannot be looked at
     kernels[0](np.ones((8, 64), np.int8), 0, 4, w.words, buffer, acc)
     kernels[1](np.ones((product.ROWS, 64), np.int16), w.pairs, acc)
     code = "".join(kernel.inspect_asm(kernel.signatures[0]) for kernel in kernels)
@@ -204,7 +279,9 @@ def test_products_are_made_by_the_instructions_they_were_written_for() -> None:
         pytest.skip("the instructions of other processors are not known here")
     assert ("vpdpbusd" in code) == product.QUADS
     assert ("zmm" in code) == (product.LANES == 16)
-    assert any(name in code for name in ("vpmaddwd", "vpdpwssd", "pmaddwd")) and "vpmulld" not in code
+    assert (
+        any(name in code for name in ("vpmaddwd", "vpdpwssd", "pmaddwd")) and "vpmulld" not in code
+    )
 
 
 @pytest.mark.parametrize("r", [1, 2, 4])
@@ -216,9 +293,18 @@ def test_unshuffle_and_shuffle_are_inverse(r: int) -> None:
 
 
 def test_pack_and_unpack_are_inverse() -> None:
-    planes = (torch.arange(16 * 24).reshape(16, 24), torch.arange(8 * 12).reshape(8, 12) + 1000, torch.arange(8 * 12).reshape(8, 12) + 2000)
+    planes = (
+        torch.arange(16 * 24).reshape(16, 24),
+        torch.arange(8 * 12).reshape(8, 12) + 1000,
+        torch.arange(8 * 12).reshape(8, 12) + 2000,
+    )
     x = pack(planes)
-    assert x.shape == (1, 2, 3, 96) and x[0, 1, 2, 8 * 3 + 5] == planes[0][11, 21] and x[0, 1, 2, 64 + 4 * 2 + 3] == planes[1][6, 11] and x[0, 1, 2, 80] == planes[2][4, 8]
+    assert (
+        x.shape == (1, 2, 3, 96)
+        and x[0, 1, 2, 8 * 3 + 5] == planes[0][11, 21]
+        and x[0, 1, 2, 64 + 4 * 2 + 3] == planes[1][6, 11]
+        and x[0, 1, 2, 80] == planes[2][4, 8]
+    )
     assert all(torch.equal(a, b) for a, b in zip(unpack(x), planes, strict=True))
 
 
@@ -227,27 +313,39 @@ def nets(m: Any, b: Any) -> tuple[Prior, Synthesis]:
     return Prior(d, m.s, b), Synthesis(d, m.s, b)
 
 
-def inputs(m: Any, seed: int, n: int = 2, wild: bool = False) -> tuple[Tensor, Tensor, Tensor | None]:
+def inputs(
+    m: Any, seed: int, n: int = 2, wild: bool = False
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """z, y in sixteenths and pred8 of n frames of 64x128."""
     rng = np.random.default_rng(seed)
     z = torch.from_numpy((np.rint(rng.laplace(size=(n, 1, 2, m.s.hyper))) * 16).astype(np.int16))
-    y = torch.from_numpy(np.clip(rng.laplace(size=(n, 4, 8, m.s.latent)) * 40, -3000, 3000).astype(np.int16))
+    y = torch.from_numpy(
+        np.clip(rng.laplace(size=(n, 4, 8, m.s.latent)) * 40, -3000, 3000).astype(np.int16)
+    )
     pred8 = ints(rng, -128, 127, (n, 8, 16, 96), np.int8) if m.s.inter else None
     if wild:
-        z, y = ints(rng, -32767, 32767, tuple(z.shape), np.int16), ints(rng, -32767, 32767, tuple(y.shape), np.int16)
+        z, y = (
+            ints(rng, -32767, 32767, tuple(z.shape), np.int16),
+            ints(rng, -32767, 32767, tuple(y.shape), np.int16),
+        )
     return z, y, pred8
 
 
 @pytest.mark.parametrize("kind", ["intra", "inter"])
 @pytest.mark.parametrize("wild", [False, True])
-def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(tiny_models: dict[str, Any], kind: str, wild: bool) -> None:
+def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(
+    tiny_models: dict[str, Any], kind: str, wild: bool
+) -> None:
     m = tiny_models[kind]
     (pa, sa), (pb, sb), (pc, sc) = nets(m, A), nets(m, B), nets(m, C)
     z, y, pred8 = inputs(m, 1, 3, wild)
     one = lambda i: None if pred8 is None else pred8[i : i + 1]
     for q in (0, 31, 63):
         ha, hb, hc = (p.context(z, pred8) for p in (pa, pb, pc))
-        results = [(*(t for k in range(m.s.steps) for t in p.step(k, h[k], y, q)), s(y, pred8, q)) for p, h, s in ((pa, ha, sa), (pb, hb, sb), (pc, hc, sc))]
+        results = [
+            (*(t for k in range(m.s.steps) for t in p.step(k, h[k], y, q)), s(y, pred8, q))
+            for p, h, s in ((pa, ha, sa), (pb, hb, sb), (pc, hc, sc))
+        ]
         for a, b, c in zip(*results, strict=True):
             assert torch.equal(a, b) and torch.equal(a, c)
         for i in range(3):
@@ -255,7 +353,9 @@ def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(tiny_models: d
             yi = y[i : i + 1]
             steps = (t for k in range(m.s.steps) for t in pa.step(k, h[k], yi, q))
             single = (*steps, sa(yi, one(i), q))
-            assert all(torch.equal(a[i : i + 1], b) for a, b in zip(results[0], single, strict=True))
+            assert all(
+                torch.equal(a[i : i + 1], b) for a, b in zip(results[0], single, strict=True)
+            )
         assert len(results[0][-1].unique()) > 50 and len(results[0][1].unique()) > 8
 
 
@@ -273,7 +373,9 @@ def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("kind", ["intra", "inter"])
-def test_integer_nets_follow_the_fake_quantised_ones(tiny_models: dict[str, Any], kind: str) -> None:
+def test_integer_nets_follow_the_fake_quantised_ones(
+    tiny_models: dict[str, Any], kind: str
+) -> None:
     """The twins differ where a value falls beside the middle of two steps (biases and trunks are rounded in the integer nets only).
 
     One int8 step is 1/127 of an activation's range and moves a value through one layer by about as much, so over the few layers
@@ -301,10 +403,18 @@ def test_integer_nets_follow_the_fake_quantised_ones(tiny_models: dict[str, Any]
                 gain = torch.exp(at[:1] @ m.synthesis.log_gain)[0]
                 seen = (16 * m.synthesis.a_y.scale * m.synthesis.a_y.top / 2 / gain).to(torch.int16)
                 shown = torch.minimum(torch.maximum(y, -seen), seen)
-                pairs.append((synthesis(shown, pred8, q).float(), m.synthesis(shown.float() / 16, pred, at) * 1020))
+                pairs.append(
+                    (
+                        synthesis(shown, pred8, q).float(),
+                        m.synthesis(shown.float() / 16, pred, at) * 1020,
+                    )
+                )
                 for got, want in pairs:
                     error = (got - want).abs()
                     spread = float(want.std())
-                    assert float(error.mean()) < 0.02 * spread + 0.3 and float(error.max()) < 0.33 * float(want.max() - want.min()) + 1
+                    assert (
+                        float(error.mean()) < 0.02 * spread + 0.3
+                        and float(error.max()) < 0.33 * float(want.max() - want.min()) + 1
+                    )
     finally:
         m.quantise_aware("float")

@@ -44,14 +44,18 @@ def test_old_content_stays_on_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_the_name_comes_last(tmp_path: Path, overwrite: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_comes_last(
+    tmp_path: Path, overwrite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """First the content is on the disk, then the name, then the folder that holds the name: a machine may lose its power in between."""
     done: list[str] = []
     fsync, link, replace = os.fsync, os.link, os.replace
 
     def synced(fd: int) -> None:
         fsync(fd)
-        done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"content {os.fstat(fd).st_size}")
+        done.append(
+            "folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"content {os.fstat(fd).st_size}"
+        )
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "link", lambda *args: (link(*args), done.append("name")))
@@ -94,7 +98,11 @@ def test_full_disk(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert isinstance(info.value.__cause__, OSError) and os.listdir(tmp_path) == []
     if os.path.exists("/dev/full"):
-        with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OutputError), atomic_output(target) as f:
+        with (
+            open("/dev/full", "wb", buffering=0) as full,
+            pytest.raises(OutputError),
+            atomic_output(target) as f,
+        ):
             f._file = full  # type: ignore[attr-defined]
             f.write(b"x")
 
@@ -132,7 +140,9 @@ def test_hard_link_is_the_same_file(tmp_path: Path) -> None:
         check_output(other, [source], overwrite=True)
 
 
-@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(
+    sys.platform != "linux" and os.geteuid() == 0, reason="root may write everywhere"
+)
 @pytest.mark.parametrize("command", ["encode", "decode", "repair", "join"])
 def test_read_only_folder(tmp_path: Path, command: str) -> None:
     """Root may write everywhere, so the program runs without that right: CAP_DAC_OVERRIDE."""
@@ -149,13 +159,19 @@ def test_read_only_folder(tmp_path: Path, command: str) -> None:
     folder.chmod(0o555)
     try:
         result = subprocess.run(
-            [sys.executable, "-c", script, command, "-y", str(source), str(old)], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+            [sys.executable, "-c", script, command, "-y", str(source), str(old)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
     finally:
         folder.chmod(0o755)
     if "not permitted" in result.stderr:
         pytest.skip("rights cannot be given up here")
-    assert result.returncode == 5 and result.stderr == f"vqcodec: error: {old}: the folder {folder} is not writable\n", result.stderr
+    assert (
+        result.returncode == 5
+        and result.stderr == f"vqcodec: error: {old}: the folder {folder} is not writable\n"
+    ), result.stderr
     assert old.read_bytes() == b"old" and os.listdir(folder) == ["old.vqv"]
 
 
@@ -176,7 +192,9 @@ def test_pipes_are_refused_where_a_file_is_needed(tmp_path: Path) -> None:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return write(tmp_path / "in.mkv", header(16, 16), [picture(16, 16, i) for i in range(24)], vcodec="ffv1")
+    return write(
+        tmp_path / "in.mkv", header(16, 16), [picture(16, 16, i) for i in range(24)], vcodec="ffv1"
+    )
 
 
 @pytest.fixture
@@ -199,7 +217,15 @@ def refused(capsys: pytest.CaptureFixture[str], args: list[str], path: Path, cod
 
 @pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("operation", ["write", "flush", "fsync"])
-def test_an_error_at_any_write(tmp_path: Path, clip: Path, old: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], operation: str, resume: bool) -> None:
+def test_an_error_at_any_write(
+    tmp_path: Path,
+    clip: Path,
+    old: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    operation: str,
+    resume: bool,
+) -> None:
     """The n-th write, flush or fsync of an encode fails, for every n."""
     encode(str(clip), str(tmp_path / "want.vqv"), EncodeOptions(gop=5))
     count = fails_at = 0
@@ -220,10 +246,21 @@ def test_an_error_at_any_write(tmp_path: Path, clip: Path, old: Path, monkeypatc
             return getattr(self._file, name)
 
     init, fsync = files._Guarded.__init__, os.fsync
-    monkeypatch.setattr(files._Guarded, "__init__", lambda self, file, path: init(self, Failing(file), path))  # type: ignore[arg-type]
+    monkeypatch.setattr(
+        files._Guarded, "__init__", lambda self, file, path: init(self, Failing(file), path)
+    )  # type: ignore[arg-type]
     if operation == "fsync":
         monkeypatch.setattr(os, "fsync", lambda fd: (tick(), fsync(fd))[1])
-    arguments = ["encode", "-q", "-y", "-g", "5", str(clip), str(old), *(["--resume"] if resume else [])]
+    arguments = [
+        "encode",
+        "-q",
+        "-y",
+        "-g",
+        "5",
+        str(clip),
+        str(old),
+        *(["--resume"] if resume else []),
+    ]
     while True:
         fails_at, count = fails_at + 1, 0
         old.write_bytes(b"old")
@@ -231,20 +268,53 @@ def test_an_error_at_any_write(tmp_path: Path, clip: Path, old: Path, monkeypatc
             break
         assert code == 5 and fails_at < 100
         err = capsys.readouterr().err
-        assert f"{old}: cannot be written: No space left on device" in err and ".part" not in err and ".vqcodec" not in err, err
+        assert (
+            f"{old}: cannot be written: No space left on device" in err
+            and ".part" not in err
+            and ".vqcodec" not in err
+        ), err
         left = [name for name in os.listdir(old.parent) if name != old.name]
-        assert old.read_bytes() == b"old" and len(left) <= resume and not any(name.startswith(".vqcodec") for name in left)
+        assert (
+            old.read_bytes() == b"old"
+            and len(left) <= resume
+            and not any(name.startswith(".vqcodec") for name in left)
+        )
     # what was written before is not written again with --resume
-    assert fails_at > ({"write": 8, "flush": 3, "fsync": 2} if resume else {"write": 13, "flush": 6, "fsync": 2})[operation]
-    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes() and os.listdir(old.parent) == [old.name]
+    assert (
+        fails_at
+        > (
+            {"write": 8, "flush": 3, "fsync": 2}
+            if resume
+            else {"write": 13, "flush": 6, "fsync": 2}
+        )[operation]
+    )
+    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes() and os.listdir(old.parent) == [
+        old.name
+    ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of processes")
 @pytest.mark.parametrize(
     ("command", "suffix"),
-    [("encode", "vqv"), ("repair", "vqv"), ("join", "vqv"), ("decode", "y4m"), ("decode", "yuv"), ("decode", "mkv"), ("decode", "mp4"), ("decode", "ts")],
+    [
+        ("encode", "vqv"),
+        ("repair", "vqv"),
+        ("join", "vqv"),
+        ("decode", "y4m"),
+        ("decode", "yuv"),
+        ("decode", "mkv"),
+        ("decode", "mp4"),
+        ("decode", "ts"),
+    ],
 )
-def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pytest.CaptureFixture[str], command: str, suffix: str) -> None:
+def test_a_disk_that_fills_up(
+    tmp_path: Path,
+    clip: Path,
+    old: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    suffix: str,
+) -> None:
     """The system refuses to write beyond a length, whoever writes: here the limit of a process on the size of files."""
     import resource
 
@@ -252,8 +322,14 @@ def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pyt
     encode(str(clip), str(coded), EncodeOptions(gop=5))
     target = old.rename(old.with_suffix(f".{suffix}"))
     # not libx264, whose files of the same pictures may differ by some bytes
-    codec = ["--vcodec", {"mkv": "ffv1", "mp4": "mpeg4", "ts": "mpeg4"}[suffix]] if suffix in ("mkv", "mp4", "ts") else []
-    inputs = {"encode": ["-g", "5", str(clip)], "join": [str(coded), str(coded)]}.get(command, [str(coded)])
+    codec = (
+        ["--vcodec", {"mkv": "ffv1", "mp4": "mpeg4", "ts": "mpeg4"}[suffix]]
+        if suffix in ("mkv", "mp4", "ts")
+        else []
+    )
+    inputs = {"encode": ["-g", "5", str(clip)], "join": [str(coded), str(coded)]}.get(
+        command, [str(coded)]
+    )
     arguments = [command, "-q", *codec, *inputs]
     assert main([*arguments, str(tmp_path / f"want.{suffix}")]) == 0
     full = (tmp_path / f"want.{suffix}").stat().st_size
@@ -268,7 +344,9 @@ def test_a_disk_that_fills_up(tmp_path: Path, clip: Path, old: Path, capsys: pyt
         assert target.read_bytes() == b"old" and os.listdir(old.parent) == [target.name], limit
 
 
-def test_output_is_a_folder_or_its_folder_takes_no_files(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_is_a_folder_or_its_folder_takes_no_files(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     refused(capsys, ["encode", "-y", str(clip), str(tmp_path)], tmp_path)
     refused(capsys, ["encode", str(clip), str(clip / "a.vqv")], clip / "a.vqv")
     if Path("/proc/self").is_dir():  # where not even root can make a file
@@ -276,7 +354,9 @@ def test_output_is_a_folder_or_its_folder_takes_no_files(tmp_path: Path, clip: P
 
 
 @pytest.mark.parametrize("fails", ["link", "replace"])
-def test_an_error_of_the_renaming(tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+def test_an_error_of_the_renaming(
+    tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
     def fail(*args: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -286,7 +366,10 @@ def test_an_error_of_the_renaming(tmp_path: Path, old: Path, monkeypatch: pytest
             f.write(b"new")
         assert sorted(os.listdir(old.parent)) == [old.name, "new.vqv"]
         return
-    with pytest.raises(OutputError, match="my film.vqv: cannot be written"), atomic_output(old, overwrite=True) as f:
+    with (
+        pytest.raises(OutputError, match="my film.vqv: cannot be written"),
+        atomic_output(old, overwrite=True) as f,
+    ):
         f.write(b"new")
     assert old.read_bytes() == b"old" and os.listdir(old.parent) == [old.name]
 
@@ -297,14 +380,47 @@ def test_errors_name_the_output_and_not_the_temporary_file(tmp_path: Path) -> No
         raise UsageError(f"{temp}: has no")
 
 
-def test_unknown_codec_options_are_refused(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_codec_options_are_refused(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """They were ignored silently."""
     encode(str(clip), str(tmp_path / "a.vqv"))
     target = tmp_path / "out.mkv"
-    for codec, options, name in (("ffv1", "levl=3", "levl"), ("libx264", "crf=20:prest=fast", "prest"), ("libx264", "movflags=x", "movflags")):
-        assert f"{codec} has no option {name}" in refused(capsys, ["decode", str(tmp_path / "a.vqv"), str(target), "--vcodec", codec, "--vcodec-opts", options], target, 2)
+    for codec, options, name in (
+        ("ffv1", "levl=3", "levl"),
+        ("libx264", "crf=20:prest=fast", "prest"),
+        ("libx264", "movflags=x", "movflags"),
+    ):
+        assert f"{codec} has no option {name}" in refused(
+            capsys,
+            [
+                "decode",
+                str(tmp_path / "a.vqv"),
+                str(target),
+                "--vcodec",
+                codec,
+                "--vcodec-opts",
+                options,
+            ],
+            target,
+            2,
+        )
         assert not target.exists()
-    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(target), "--vcodec", "libx264", "--vcodec-opts", "crf=20:preset=fast:x264-params=keyint=3"]) == 0
+    assert (
+        main(
+            [
+                "decode",
+                "-q",
+                str(tmp_path / "a.vqv"),
+                str(target),
+                "--vcodec",
+                "libx264",
+                "--vcodec-opts",
+                "crf=20:preset=fast:x264-params=keyint=3",
+            ]
+        )
+        == 0
+    )
 
 
 def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
@@ -312,10 +428,25 @@ def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
     encode(str(clip), str(tmp_path / "a.vqv"))
-    for args in (["info", str(tmp_path / "a.vqv")], ["info", "--json", str(tmp_path / "a.vqv")], ["verify", "--fast", str(tmp_path / "a.vqv")], ["--help"], ["--version"]):
+    for args in (
+        ["info", str(tmp_path / "a.vqv")],
+        ["info", "--json", str(tmp_path / "a.vqv")],
+        ["verify", "--fast", str(tmp_path / "a.vqv")],
+        ["--help"],
+        ["--version"],
+    ):
         with open("/dev/full", "wb") as full:
-            result = subprocess.run([sys.executable, "-m", "vqcodec", *args], stdout=full, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
-        assert (result.returncode, result.stderr) == (5, "vqcodec: error: standard output cannot be written: No space left on device\n")
+            result = subprocess.run(
+                [sys.executable, "-m", "vqcodec", *args],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parents[1],
+            )
+        assert (result.returncode, result.stderr) == (
+            5,
+            "vqcodec: error: standard output cannot be written: No space left on device\n",
+        )
 
 
 _KILLED = """
@@ -342,6 +473,20 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
         other.write(b"other")
         with atomic_output(tmp_path / "c.mkv") as file:
             file.write(b"whole")
-        assert sum(p.name.startswith(".vqcodec-") and p.is_file() and not p.is_symlink() for p in tmp_path.iterdir()) == 1
-    assert {p.name for p in tmp_path.iterdir()} == {"b.mkv", "c.mkv", ".vqcodec-folder", ".vqcodec-link", "precious"}
-    assert (tmp_path / "b.mkv").read_bytes() == b"other" and (tmp_path / "c.mkv").read_bytes() == b"whole"
+        assert (
+            sum(
+                p.name.startswith(".vqcodec-") and p.is_file() and not p.is_symlink()
+                for p in tmp_path.iterdir()
+            )
+            == 1
+        )
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "b.mkv",
+        "c.mkv",
+        ".vqcodec-folder",
+        ".vqcodec-link",
+        "precious",
+    }
+    assert (tmp_path / "b.mkv").read_bytes() == b"other" and (
+        tmp_path / "c.mkv"
+    ).read_bytes() == b"whole"

@@ -13,7 +13,10 @@ import pytest
 from clips import header, moving, picture, write
 from test_memory import peak
 
-pytestmark = [pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no /proc"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no /proc"),
+    pytest.mark.slow,
+]
 TESTS = Path(__file__).parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join((str(TESTS.parent), str(TESTS)))}
 SHORT, LONG = 300, 3000  # frames
@@ -36,7 +39,13 @@ def peaks(here: Path, *args: str, codes: tuple[int, ...] = (0,)) -> dict[str, in
     """Peak memory in KiB of the program with stand-ins for the networks, and of its largest worker."""
     log = here / "peaks"
     log.unlink(missing_ok=True)
-    run = subprocess.run([sys.executable, str(TESTS / "standin.py"), args[0], "-q", *args[1:]], cwd=here, capture_output=True, text=True, env=ENVIRONMENT | {"PEAKS": str(log)})
+    run = subprocess.run(
+        [sys.executable, str(TESTS / "standin.py"), args[0], "-q", *args[1:]],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | {"PEAKS": str(log)},
+    )
     assert run.returncode in codes, run.stderr
     found: dict[str, int] = {}
     for line in log.read_text().splitlines():
@@ -63,9 +72,14 @@ def peaks(here: Path, *args: str, codes: tuple[int, ...] = (0,)) -> dict[str, in
     ids=lambda c: " ".join(c).replace(" -y", ""),
 )
 def test_memory_does_not_grow_with_length(folder: Path, command: list[str]) -> None:
-    short, long = (peaks(folder, *(a.format(n) for a in command), codes=(0, 8)) for n in (SHORT, LONG))
+    short, long = (
+        peaks(folder, *(a.format(n) for a in command), codes=(0, 8)) for n in (SHORT, LONG)
+    )
     print(short, long)
-    assert short.keys() == long.keys() and all(long[who] <= GROWTH * short[who] for who in short), (short, long)
+    assert short.keys() == long.keys() and all(long[who] <= GROWTH * short[who] for who in short), (
+        short,
+        long,
+    )
 
 
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
@@ -77,7 +91,9 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
             write(tmp_path / f"in{n}" / f"{i}.y4m", header(64, 64), [picture(64, 64, i)] * 6)
         found.append(peaks(tmp_path, "batch", f"in{n}", "-o", f"out{n}", "--workers", "2"))
     print(found)
-    assert found[0].keys() == found[1].keys() == {"program", "worker"} and all(found[1][who] <= GROWTH * found[0][who] for who in found[0]), found
+    assert found[0].keys() == found[1].keys() == {"program", "worker"} and all(
+        found[1][who] <= GROWTH * found[0][who] for who in found[0]
+    ), found
 
 
 def test_memory_of_a_search_does_not_grow(tmp_path: Path, tiny_weights: Path) -> None:
@@ -85,7 +101,22 @@ def test_memory_of_a_search_does_not_grow(tmp_path: Path, tiny_weights: Path) ->
     used = []
     for n in (160, 1280):
         write(tmp_path / f"{n}.y4m", header(16, 16), moving(16, 16, 32) * (n // 32))
-        command = ["encode", "-q", "-g", "16", "-preset", "fast", "-threads", "1", "--device", "cpu", "--weights", str(tiny_weights), "-b", "40k"]
+        command = [
+            "encode",
+            "-q",
+            "-g",
+            "16",
+            "-preset",
+            "fast",
+            "-threads",
+            "1",
+            "--device",
+            "cpu",
+            "--weights",
+            str(tiny_weights),
+            "-b",
+            "40k",
+        ]
         code, most = peak(*command, str(tmp_path / f"{n}.y4m"), str(tmp_path / f"{n}.vqv"))
         assert code in (0, 8)
         used.append(most)
@@ -123,14 +154,28 @@ def long_file(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
     here = tmp_path_factory.mktemp("library")
     write(here / "in.y4m", header(16, 16), moving(16, 16, 30) * 20)
-    vqcodec.encode(here / "in.y4m", here / "a.vqv", crf=40, gop=16, preset="fast", device="cpu", threads=1, weights=tiny_weights)
+    vqcodec.encode(
+        here / "in.y4m",
+        here / "a.vqv",
+        crf=40,
+        gop=16,
+        preset="fast",
+        device="cpu",
+        threads=1,
+        weights=tiny_weights,
+    )
     return here / "a.vqv"
 
 
 @pytest.mark.parametrize("mode", ["in order", "anywhere", "tokens"])
 def test_memory_of_a_reader_does_not_grow(long_file: Path, tiny_weights: Path, mode: str) -> None:
     """From a fifth of the frames on, by at most 5 percent."""
-    run = subprocess.run([sys.executable, "-c", LIBRARY, str(long_file), mode, str(tiny_weights)], capture_output=True, text=True, env=ENVIRONMENT)
+    run = subprocess.run(
+        [sys.executable, "-c", LIBRARY, str(long_file), mode, str(tiny_weights)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
     assert run.returncode == 0, run.stderr
     seen = json.loads(run.stdout)
     early = max(seen[10:16])

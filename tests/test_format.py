@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 from test_entropy import tables
 
-from vqcodec.codec import codebooks, contexts, detail_syntax, frame_decoder, gop_structure, motion_compensation, motion_field, range_coder
+from vqcodec.codec import (
+    codebooks,
+    contexts,
+    detail_syntax,
+    frame_decoder,
+    gop_structure,
+    motion_compensation,
+    motion_field,
+    range_coder,
+)
 from vqcodec.codec.nets import integer, shape
 from vqcodec.encoding.nets import layers as layers_module
 
@@ -21,7 +30,11 @@ def section(name: str) -> str:
 
 def rows(text: str) -> dict[str, list[str]]:
     """Rows of tables by their first cell."""
-    return {c[0]: c[1:] for line in text.splitlines() if line.startswith("|") and (c := [cell.strip() for cell in line.strip("|").split("|")])}
+    return {
+        c[0]: c[1:]
+        for line in text.splitlines()
+        if line.startswith("|") and (c := [cell.strip() for cell in line.strip("|").split("|")])
+    }
 
 
 def test_constants_are_those_of_the_code() -> None:
@@ -39,7 +52,10 @@ def test_constants_are_those_of_the_code() -> None:
         table = rows(section(name))
         for constant in constants:
             assert int(table[constant][0]) == getattr(module, constant), constant
-    assert rows(section("Entropy coding"))["FAST, SLOW"][0] == f"{range_coder.FAST}, {range_coder.SLOW}"
+    assert (
+        rows(section("Entropy coding"))["FAST, SLOW"][0]
+        == f"{range_coder.FAST}, {range_coder.SLOW}"
+    )
     assert int(rows(section("Entropy coding"))["START"][0]) == range_coder.new_contexts(1)[0, 0]
     assert rows(section("Networks"))["EXACT"][0] == "2^24" and integer.EXACT_LIMIT == 1 << 24
     assert rows(section("Networks"))["SLOPE"][0] == "1/8" and layers_module.SLOPE == 1 / 8
@@ -49,21 +65,45 @@ def test_contexts_are_those_of_the_code() -> None:
     table = rows(section("Motion"))
     for name in ("SPLIT", "MERGE", "MERGE_INDEX", "BI_FLAG", "LIST_FLAG", "MVD_CLASS", "MVD_TOP"):
         assert int(table[name][0]) == getattr(contexts, name)
-    assert int(table["QDELTA"][0]) == contexts.QDELTA and int(table["DIRECT"][0]) == contexts.DIRECT and f"There are {contexts.CONTEXTS} contexts" in section("Motion")
+    assert (
+        int(table["QDELTA"][0]) == contexts.QDELTA
+        and int(table["DIRECT"][0]) == contexts.DIRECT
+        and f"There are {contexts.CONTEXTS} contexts" in section("Motion")
+    )
 
 
 def test_detail_is_that_of_the_code() -> None:
     table = rows(section("Detail"))
-    for name in ("FRAME", "CELL", "SKIP", "BLOCK", "LAST", "SIG", "GT1", "MAG", "SIGN", "CELL_DIRECT"):
+    for name in (
+        "FRAME",
+        "CELL",
+        "SKIP",
+        "BLOCK",
+        "LAST",
+        "SIG",
+        "GT1",
+        "MAG",
+        "SIGN",
+        "CELL_DIRECT",
+    ):
         assert int(table[name][0]) == contexts.DETAIL + getattr(detail_syntax, name)
-    assert "T = 64 72 81 91 102 114," in section("Detail") and [detail_syntax.step8(i) for i in (0, 1, 5, 6, 63)] == [8, 9, 14, 16, 11648]
-    assert "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15" == " ".join(map(str, detail_syntax.ZIGZAG)) and "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15 for mode 0" in section("Detail")
+    assert "T = 64 72 81 91 102 114," in section("Detail") and [
+        detail_syntax.step8(i) for i in (0, 1, 5, 6, 63)
+    ] == [8, 9, 14, 16, 11648]
+    assert "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15" == " ".join(
+        map(str, detail_syntax.ZIGZAG)
+    ) and "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15 for mode 0" in section("Detail")
 
 
 def test_filters_are_those_of_the_code() -> None:
-    for title, taps in (("quarter", motion_compensation.LUMA), ("eighth", motion_compensation.CHROMA)):
+    for title, taps in (
+        ("quarter", motion_compensation.LUMA),
+        ("eighth", motion_compensation.CHROMA),
+    ):
         table = rows(section("Motion").split(f"| {title} |")[1].split("\n\n")[0])
-        assert all([int(v) for v in table[str(i)][0].split()] == row.tolist() for i, row in enumerate(taps))
+        assert all(
+            [int(v) for v in table[str(i)][0].split()] == row.tolist() for i, row in enumerate(taps)
+        )
 
 
 def test_worked_example_of_the_range_coder() -> None:
@@ -76,6 +116,12 @@ def test_worked_example_of_the_range_coder() -> None:
     assert [range_coder.decode_bit(st, data, ctx, 0) for _ in range(4)] == [0, 0, 1, 0]
     assert range_coder.decode_raw(st, data, 5) == 19
     assert [range_coder.decode_symbol(st, data, cdf[0], 3) for _ in range(3)] == [2, 0, 1]
-    assert range_coder.decode_raw(st, data, 16) == 0xBEEF and range_coder.decode_symbol(st, data, cdf[0], 3) == 2
+    assert (
+        range_coder.decode_raw(st, data, 16) == 0xBEEF
+        and range_coder.decode_symbol(st, data, cdf[0], 3) == 2
+    )
     assert range_coder.consumed(st)
-    assert f"f = {ctx[0, 0]}, s = {ctx[0, 1]}" in text and f"cdf = {' '.join(map(str, cdf[0]))}" in text
+    assert (
+        f"f = {ctx[0, 0]}, s = {ctx[0, 1]}" in text
+        and f"cdf = {' '.join(map(str, cdf[0]))}" in text
+    )

@@ -24,8 +24,12 @@ def test_findings_stay_fixed(fuzzer: Fuzzer, path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
-def test_changed_files_end_in_success_or_in_our_errors(fuzzer: Fuzzer, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzzer, "save", lambda target, data, why: pytest.fail(f"{target}: {why}: {data.hex()}"))
+def test_changed_files_end_in_success_or_in_our_errors(
+    fuzzer: Fuzzer, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        fuzzer, "save", lambda target, data, why: pytest.fail(f"{target}: {why}: {data.hex()}")
+    )
     for _ in range(count):
         for target in fuzzer.targets:
             fuzzer.step(target)
@@ -40,7 +44,10 @@ def test_the_seeds_are_sound(fuzzer: Fuzzer) -> None:
         for data in fuzzer.seeds[kind]:
             assert File.parse(data).build() == data
     assert fuzzer.execute("decode", fuzzer.seeds["decode"][0]) == "ok True, concealed False"
-    assert fuzzer.execute("body", fuzzer.seeds["body"][0]) == "decoded" and fuzzer.execute("verify", fuzzer.seeds["file"][0]) == "0"
+    assert (
+        fuzzer.execute("body", fuzzer.seeds["body"][0]) == "decoded"
+        and fuzzer.execute("verify", fuzzer.seeds["file"][0]) == "0"
+    )
 
 
 def test_what_must_not_be_read_is_noticed(fuzzer: Fuzzer, monkeypatch: pytest.MonkeyPatch) -> None:

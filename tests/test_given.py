@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 import vqcodec
-from vqcodec.options import _COMMON, _OF_DECODE, _OF_ENCODE, DecodeOptions, EncodeOptions, Time, TrackChoice
+from vqcodec.options import (
+    _COMMON,
+    _OF_DECODE,
+    _OF_ENCODE,
+    DecodeOptions,
+    EncodeOptions,
+    Time,
+    TrackChoice,
+)
 from vqcodec.values import DecodeChanges, EncodeChanges
 
 ROOT = Path(__file__).parents[1]

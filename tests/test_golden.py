@@ -15,8 +15,14 @@ from vqcodec.pipeline.decode import decode
 from vqcodec.reading.verify import verify
 
 GOLDEN = Path(__file__).parent / "golden"
-FILES = [(path.parent, name, entry) for path in sorted(GOLDEN.glob("v*/golden.json")) for name, entry in json.loads(path.read_text())["files"].items()]
-every_file = pytest.mark.parametrize(("folder", "name", "entry"), FILES, ids=[f"{folder.name}-{name}" for folder, name, _ in FILES])
+FILES = [
+    (path.parent, name, entry)
+    for path in sorted(GOLDEN.glob("v*/golden.json"))
+    for name, entry in json.loads(path.read_text())["files"].items()
+]
+every_file = pytest.mark.parametrize(
+    ("folder", "name", "entry"), FILES, ids=[f"{folder.name}-{name}" for folder, name, _ in FILES]
+)
 
 
 def weights(folder: Path) -> Path:
@@ -29,14 +35,28 @@ def test_this_version_has_golden_files() -> None:
     for folder in GOLDEN.iterdir():
         listed = {f"{name}.vqv" for f, name, _ in FILES if f == folder}
         assert listed == {path.name for path in folder.glob("*.vqv")} and len(listed) >= 7
-    assert sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()) <= 300_000 * len(names)
+    assert sum(
+        path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()
+    ) <= 300_000 * len(names)
 
 
 @every_file
 @pytest.mark.parametrize("backend", ["fused", "int8", "float32"])
-def test_pixels_of_golden_files(folder: Path, name: str, entry: dict[str, Any], backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+def test_pixels_of_golden_files(
+    folder: Path,
+    name: str,
+    entry: dict[str, Any],
+    backend: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: None,
+) -> None:
     monkeypatch.setenv("VQCODEC_BACKEND", backend)
-    options, coded, raw = DecodeOptions(threads=1, device="cpu"), str(folder / f"{name}.vqv"), tmp_path / "out.yuv"
+    options, coded, raw = (
+        DecodeOptions(threads=1, device="cpu"),
+        str(folder / f"{name}.vqv"),
+        tmp_path / "out.yuv",
+    )
     report = decode(coded, str(raw), options, weights=str(weights(folder)))
     assert report.ok and (report.frames, report.gops) == (entry["frames"], entry["gops"])
     assert hashlib.md5(raw.read_bytes()).hexdigest() == entry["md5"]

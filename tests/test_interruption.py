@@ -37,7 +37,11 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return write(tmp_path / "in.y4m", header(16, 16, time_base=Fraction(1, 25)), [picture(16, 16, i) for i in range(90)])
+    return write(
+        tmp_path / "in.y4m",
+        header(16, 16, time_base=Fraction(1, 25)),
+        [picture(16, 16, i) for i in range(90)],
+    )
 
 
 @pytest.fixture
@@ -73,7 +77,14 @@ def check_part(coded: Path, clip: Path, frames: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lines", "frames"), [(2, 17), (3, 33), (4, 40), (6, 57)])
-def test_ctrl_c_closes_the_file(tmp_path: Path, clip: Path, out: Path, lines: int, frames: int, fake_network) -> None:  # noqa: F811
+def test_ctrl_c_closes_the_file(
+    tmp_path: Path,
+    clip: Path,
+    out: Path,
+    lines: int,
+    frames: int,
+    fake_network,  # noqa: F811
+) -> None:  # noqa: F811
     """Mini-GOPs of 1, 16, 16, 7 and 1, 16, ..: the file ends with the one that is being coded."""
     with child.start(None, "encode", str(clip), str(out), "-g", "40") as process:
         advance(process, lines)
@@ -101,23 +112,43 @@ class _FirstIsLast(Local):
             self._first.append(pictures)
 
     def cut(self, key: int) -> Result | None:
-        return super().cut(key) if key else code_gop(self._model.encoder(None, 30), self._first[: self.parts])
+        return (
+            super().cut(key)
+            if key
+            else code_gop(self._model.encoder(None, 30), self._first[: self.parts])
+        )
 
 
 @pytest.mark.usefixtures("fake_network")
 @pytest.mark.parametrize(("parts", "frames"), [(2, 17), (3, 57)])
-def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(tmp_path: Path, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, parts: int, frames: int) -> None:
+def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(
+    tmp_path: Path, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, parts: int, frames: int
+) -> None:
     """With several workers later GOPs can be finished before an earlier one. Statistics are those of the frames in the file."""
     monkeypatch.setattr("vqcodec.pipeline.encode.Pool", _FirstIsLast)
     monkeypatch.setattr(_FirstIsLast, "parts", parts)
     interrupt = Interrupt()
 
     def progress(event: ProgressEvent) -> None:
-        interrupt.requested |= event.frames > 21  # the second GOP is finished, 17 frames of the third are taken
+        interrupt.requested |= (
+            event.frames > 21
+        )  # the second GOP is finished, 17 frames of the third are taken
 
-    report = encode(clip, out, gop=20, jobs=2, stats=str(tmp_path / "stats"), progress=progress, interrupt=interrupt)
+    report = encode(
+        clip,
+        out,
+        gop=20,
+        jobs=2,
+        stats=str(tmp_path / "stats"),
+        progress=progress,
+        interrupt=interrupt,
+    )
     rows = [json.loads(line) for line in (tmp_path / "stats").read_text().splitlines()]
-    assert report.stopped and report.frames == frames and [r["first"] + r["frame"] for r in rows] == list(range(frames))
+    assert (
+        report.stopped
+        and report.frames == frames
+        and [r["first"] + r["frame"] for r in rows] == list(range(frames))
+    )
     check_part(out, clip, frames, tmp_path)
 
 
@@ -191,7 +222,9 @@ def test_a_source_that_stalls_is_interrupted() -> None:
         items = read_ahead(stalls(), interrupt=interrupt)
         assert next(items) == 1
         interrupt.requested = True
-        threading.Timer(0.5, release.set).start()  # a reader that is inside FFmpeg can only be waited for
+        threading.Timer(
+            0.5, release.set
+        ).start()  # a reader that is inside FFmpeg can only be waited for
         watch = Stopwatch()
         assert list(items) == []
         return watch.seconds()
@@ -217,9 +250,29 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
     """The file ends within the first GOP that isn't finished; workers don't outlive the program."""
     clip = write(tmp_path / "in.mkv", header(64, 48), moving(64, 48, 480, seed=2), vcodec="ffv1")
     root = Path(__file__).parents[1]
-    command = ["encode", str(clip), str(out), "--jobs", "2", "-g", "40", "--weights", str(tiny_weights), "--device", "cpu", "--progress", "json"]
+    command = [
+        "encode",
+        str(clip),
+        str(out),
+        "--jobs",
+        "2",
+        "-g",
+        "40",
+        "--weights",
+        str(tiny_weights),
+        "--device",
+        "cpu",
+        "--progress",
+        "json",
+    ]
     code = "import sys; from vqcodec.cli import main; sys.exit(main())"
-    with subprocess.Popen([child.sys.executable, "-c", code, *command], stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)}, process_group=0) as process:
+    with subprocess.Popen(
+        [child.sys.executable, "-c", code, *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        process_group=0,
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if '"frames": 0' not in line:
@@ -233,6 +286,8 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
     assert 0 < frames < 480 and os.listdir(out.parent) == ["a.vqv"]
     assert main(["verify", "-q", "--weights", str(tiny_weights), str(out)]) == 0
     with pytest.raises(ProcessLookupError):
-        for _ in range(PATIENCE * 10):  # the last helper process of multiprocessing goes a moment later
+        for _ in range(
+            PATIENCE * 10
+        ):  # the last helper process of multiprocessing goes a moment later
             os.killpg(process.pid, 0)
             time.sleep(0.1)

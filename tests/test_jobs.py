@@ -53,7 +53,13 @@ def film() -> list[Picture]:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Times of 30000/1001 frames a second in milliseconds: steps of 33 and 34, the first frame is not at zero."""
     times = [round(i * 1001 / 30) + 67 for i in range(FRAMES)]
-    return write(tmp_path_factory.mktemp("clip") / "in.mkv", header(W, H, rate=Fraction(30000, 1001)), film(), times, vcodec="ffv1")
+    return write(
+        tmp_path_factory.mktemp("clip") / "in.mkv",
+        header(W, H, rate=Fraction(30000, 1001)),
+        film(),
+        times,
+        vcodec="ffv1",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +98,14 @@ def children() -> list[Any]:
 
 
 @pytest.mark.parametrize("jobs", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_bytes_for_any_number_of_workers(
+    tmp_path: Path,
+    clip: Path,
+    want: bytes,
+    tiny_weights: Path,
+    jobs: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """And no more GOPs are read ahead than there are workers."""
     held = []
     add = process_pool.Pool.add
@@ -104,29 +117,71 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, clip: Path, wa
     monkeypatch.setattr(process_pool.Pool, "add", counting)
     progress = Act()
     stats = tmp_path / "stats"
-    report = encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, jobs=jobs, stats=str(stats)), weights=str(tiny_weights), progress=progress)
-    assert (tmp_path / "a.vqv").read_bytes() == want and report.frames == FRAMES and not report.warnings and not children()
-    assert progress.seen == sorted(progress.seen) and progress.seen[-1] == FRAMES and len(set(progress.seen)) > 4
+    report = encode(
+        str(clip),
+        str(tmp_path / "a.vqv"),
+        replace(OPTIONS, jobs=jobs, stats=str(stats)),
+        weights=str(tiny_weights),
+        progress=progress,
+    )
+    assert (
+        (tmp_path / "a.vqv").read_bytes() == want
+        and report.frames == FRAMES
+        and not report.warnings
+        and not children()
+    )
+    assert (
+        progress.seen == sorted(progress.seen)
+        and progress.seen[-1] == FRAMES
+        and len(set(progress.seen)) > 4
+    )
     rows = [line.split('"gop": ')[1].split(",")[0] for line in stats.read_text().splitlines()]
-    assert rows == [str(i) for i, n in enumerate(COUNTS) for _ in range(n)]  # in order, though not coded in order
+    assert rows == [
+        str(i) for i, n in enumerate(COUNTS) for _ in range(n)
+    ]  # in order, though not coded in order
     assert 9 < max(held) <= jobs * 9
 
 
-def test_a_killed_worker_loses_nothing(tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path) -> None:
+def test_a_killed_worker_loses_nothing(
+    tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path
+) -> None:
     def kill() -> None:
         assert len(children()) == 2
         os.kill(children()[0].pid, signal.SIGKILL)
 
-    report = encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, jobs=2), weights=str(tiny_weights), progress=Act(kill))
+    report = encode(
+        str(clip),
+        str(tmp_path / "a.vqv"),
+        replace(OPTIONS, jobs=2),
+        weights=str(tiny_weights),
+        progress=Act(kill),
+    )
     assert (tmp_path / "a.vqv").read_bytes() == want and not children()
-    assert len(report.warnings) == 1 and "worker process was lost (killed by signal 9)" in report.warnings[0]
+    assert (
+        len(report.warnings) == 1
+        and "worker process was lost (killed by signal 9)" in report.warnings[0]
+    )
 
 
 @pytest.mark.slow
-def test_killed_with_workers_and_gone_on_with(tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path) -> None:
+def test_killed_with_workers_and_gone_on_with(
+    tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path
+) -> None:
     """Kill -9 once so many frames are coded: workers end too, at most one GOP for each is coded again, by another number of them."""
     out = tmp_path / "a.vqv"
-    options = ["-g", "9", "-crf", "30", "--device", "cpu", "--weights", str(tiny_weights), "-q", "--jobs", "2"]
+    options = [
+        "-g",
+        "9",
+        "-crf",
+        "30",
+        "--device",
+        "cpu",
+        "--weights",
+        str(tiny_weights),
+        "-q",
+        "--jobs",
+        "2",
+    ]
     code = (
         "import sys\n"
         "from vqcodec.system import progress\n"
@@ -137,7 +192,14 @@ def test_killed_with_workers_and_gone_on_with(tmp_path: Path, clip: Path, want: 
     for moment in (1, 20, 40):
         command = [sys.executable, "-c", code, "encode", str(clip), str(out), *options]
         env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, process_group=0) as process:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
+            process_group=0,
+        ) as process:
             assert process.stdout is not None
             while (seen := int(process.stdout.readline())) < moment:
                 child.go_on(process)
@@ -147,8 +209,14 @@ def test_killed_with_workers_and_gone_on_with(tmp_path: Path, clip: Path, want: 
             for _ in range(PATIENCE * 10):
                 os.killpg(process.pid, 0)
                 time.sleep(0.1)
-        report = encode(str(clip), str(out), replace(OPTIONS, resume=True), weights=str(tiny_weights))
-        assert out.read_bytes() == want and os.listdir(tmp_path) == ["a.vqv"] and seen - 2 * 9 <= report.resumed
+        report = encode(
+            str(clip), str(out), replace(OPTIONS, resume=True), weights=str(tiny_weights)
+        )
+        assert (
+            out.read_bytes() == want
+            and os.listdir(tmp_path) == ["a.vqv"]
+            and seen - 2 * 9 <= report.resumed
+        )
         out.unlink()
 
 
@@ -163,18 +231,27 @@ def test_gops_finished_out_of_order(tmp_path: Path, clip: Path, fake_network) ->
     entries = [e.offset for e in reader(path).gops] + [path.stat().st_size]
     data = path.read_bytes()
     order = [6, 2, 0, 3, 5]
-    path.write_bytes(data[: entries[0]] + b"".join(data[entries[i] : entries[i + 1]] for i in order))
+    path.write_bytes(
+        data[: entries[0]] + b"".join(data[entries[i] : entries[i + 1]] for i in order)
+    )
     report = encode(str(clip), str(out), options, overwrite=True)
     assert out.read_bytes() == want and report.resumed == sum(COUNTS[i] for i in order)
 
 
-def test_errors_of_workers_are_those_of_the_program(tmp_path: Path, clip: Path, tiny_weights: Path) -> None:
+def test_errors_of_workers_are_those_of_the_program(
+    tmp_path: Path, clip: Path, tiny_weights: Path
+) -> None:
     """Weights that are damaged where only their loading notices it."""
     data = bytearray(tiny_weights.read_bytes())
     data[-1] ^= 1
     (tmp_path / "bad.safetensors").write_bytes(data)
     with pytest.raises(WeightsError, match="damaged"):
-        encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, jobs=2, duration=Time(frames=5)), weights=str(tmp_path / "bad.safetensors"))
+        encode(
+            str(clip),
+            str(tmp_path / "a.vqv"),
+            replace(OPTIONS, jobs=2, duration=Time(frames=5)),
+            weights=str(tmp_path / "bad.safetensors"),
+        )
     assert os.listdir(tmp_path) == ["bad.safetensors"] and not children()
 
 
@@ -194,10 +271,20 @@ class Broken:
         return "killed by signal 9"
 
 
-def test_a_gop_that_kills_its_workers_is_given_up(tmp_path: Path, clip: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gop_that_kills_its_workers_is_given_up(
+    tmp_path: Path, clip: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(process_pool, "_Worker", Broken)
-    with pytest.raises(LimitError, match="GOP of frame 0 were lost 3 times, the last one killed by signal 9: not enough memory"):
-        encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, jobs=1 + 1, duration=Time(frames=5)), weights=str(tiny_weights))
+    with pytest.raises(
+        LimitError,
+        match="GOP of frame 0 were lost 3 times, the last one killed by signal 9: not enough memory",
+    ):
+        encode(
+            str(clip),
+            str(tmp_path / "a.vqv"),
+            replace(OPTIONS, jobs=1 + 1, duration=Time(frames=5)),
+            weights=str(tiny_weights),
+        )
     assert Broken.starts == 3 and os.listdir(tmp_path) == []
 
 
@@ -208,19 +295,37 @@ def parts(clip: Path, folder: Path, cuts: list[int], options: EncodeOptions) -> 
     paths = []
     for a, b in zip([0, *cuts], [*cuts, FRAMES], strict=True):
         path = folder / f"part{a}.vqv"
-        encode(str(clip), str(path), replace(options, start=Time(frames=a) if a else None, duration=Time(frames=b - a) if b < FRAMES else None))
+        encode(
+            str(clip),
+            str(path),
+            replace(
+                options,
+                start=Time(frames=a) if a else None,
+                duration=Time(frames=b - a) if b < FRAMES else None,
+            ),
+        )
         paths.append(str(path))
     return paths
 
 
 @pytest.mark.parametrize("cuts", [[30], [47], [30, 47], [9, 18, 27, 30, 39, 47, 56]])
-def test_joined_parts_are_the_whole(tmp_path: Path, clip: Path, fake_network, cuts: list[int]) -> None:  # noqa: F811
+def test_joined_parts_are_the_whole(
+    tmp_path: Path,
+    clip: Path,
+    fake_network,  # noqa: F811
+    cuts: list[int],  # noqa: F811
+) -> None:  # noqa: F811
     options = EncodeOptions(gop=9)
     encode(str(clip), str(tmp_path / "want.vqv"), options)
     report = join(parts(clip, tmp_path, cuts, options), str(tmp_path / "a.vqv"))
     want = (tmp_path / "want.vqv").read_bytes()
     assert (tmp_path / "a.vqv").read_bytes() == want
-    assert (report.parts, report.frames, report.gops, report.bytes) == (len(cuts) + 1, FRAMES, 8, len(want))
+    assert (report.parts, report.frames, report.gops, report.bytes) == (
+        len(cuts) + 1,
+        FRAMES,
+        8,
+        len(want),
+    )
 
 
 def test_joined_seconds_are_the_whole(tmp_path: Path, clip: Path, fake_network) -> None:  # noqa: F811
@@ -240,16 +345,28 @@ def test_a_join_of_anything_is_sound(tmp_path: Path, clip: Path, fake_network) -
     join([names[1], names[0], names[1], names[2]], str(out))
     r = reader(out)
     pts = [t for i in range(len(r.gops)) for t in r.read_gop(i).pts]
-    assert r.complete and not r.damaged and len(pts) == FRAMES + 18 and set(np.diff(pts)) == {33, 34}
+    assert (
+        r.complete and not r.damaged and len(pts) == FRAMES + 18 and set(np.diff(pts)) == {33, 34}
+    )
     assert main(["verify", "-q", str(out)]) == 0
 
 
-def test_joins_that_are_refused(tmp_path: Path, clip: Path, fake_network, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_joins_that_are_refused(
+    tmp_path: Path,
+    clip: Path,
+    fake_network,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],  # noqa: F811
+) -> None:  # noqa: F811
     options = EncodeOptions(gop=9)
     a, b = parts(clip, tmp_path, [30], options)
     encode(str(clip), str(tmp_path / "crf.vqv"), replace(options, crf=20))
     encode(str(clip), str(tmp_path / "other.vqv"), options, weights="other")
-    small = write(tmp_path / "small.mkv", header(16, 16, rate=Fraction(30000, 1001)), moving(16, 16, 3), vcodec="ffv1")
+    small = write(
+        tmp_path / "small.mkv",
+        header(16, 16, rate=Fraction(30000, 1001)),
+        moving(16, 16, 3),
+        vcodec="ffv1",
+    )
     encode(str(small), str(tmp_path / "small.vqv"), options)
     cut, flipped = bytearray(Path(b).read_bytes())[:-30], bytearray(Path(b).read_bytes())
     flipped[200] ^= 1
@@ -272,22 +389,35 @@ def test_joins_that_are_refused(tmp_path: Path, clip: Path, fake_network, capsys
         join([a, b], str(out))
     with pytest.raises(UsageError, match="same file"):
         join([a, b], b, overwrite=True)
-    assert main(["join", a, str(tmp_path / "new.vqv")]) == 0 and main(["join", a]) == 2 and main(["join", a, "-", b]) == 2
+    assert (
+        main(["join", a, str(tmp_path / "new.vqv")]) == 0
+        and main(["join", a]) == 2
+        and main(["join", a, "-", b]) == 2
+    )
     assert main(["join", a, str(tmp_path / "none.vqv"), str(tmp_path / "x.vqv")]) == 3
     assert out.read_bytes() == b"old"
 
 
 def test_another_model_is_not_joined() -> None:
     a = header(8, 8)
-    assert isinstance(a, StreamHeader) and join_module._differences(a, replace(a, model_id=b"12345678", content_id=9)) == ["model_id"]
+    assert isinstance(a, StreamHeader) and join_module._differences(
+        a, replace(a, model_id=b"12345678", content_id=9)
+    ) == ["model_id"]
 
 
 @pytest.mark.slow
-def test_parts_of_workers_joined(tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path) -> None:
+def test_parts_of_workers_joined(
+    tmp_path: Path, clip: Path, want: bytes, tiny_weights: Path
+) -> None:
     names = []
     for i, (start, length) in enumerate(((None, Time(frames=30)), (Time(frames=30), None))):
         names.append(str(tmp_path / f"{i}.vqv"))
-        encode(str(clip), names[-1], replace(OPTIONS, jobs=2, start=start, duration=length), weights=str(tiny_weights))
+        encode(
+            str(clip),
+            names[-1],
+            replace(OPTIONS, jobs=2, start=start, duration=length),
+            weights=str(tiny_weights),
+        )
     join(names, str(tmp_path / "a.vqv"))
     assert (tmp_path / "a.vqv").read_bytes() == want
 
@@ -304,15 +434,25 @@ def test_join_carries_tracks_along(tmp_path: Path) -> None:
     """Sound, subtitles and chapters of the parts are those of the whole, at their times; a chapter that was cut is one again."""
     source = make_named(tmp_path, "all.mkv")
     encode(str(source), str(tmp_path / "whole.vqv"), EncodeOptions(gop=5))
-    a, b = EncodeOptions(gop=5, duration=Time(frames=15)), EncodeOptions(gop=5, start=Time(frames=15))
+    a, b = (
+        EncodeOptions(gop=5, duration=Time(frames=15)),
+        EncodeOptions(gop=5, start=Time(frames=15)),
+    )
     for name, options in (("a", a), ("b", b)):
         encode(str(source), str(tmp_path / f"{name}.vqv"), options)
     join([str(tmp_path / "a.vqv"), str(tmp_path / "b.vqv")], str(tmp_path / "joined.vqv"))
     with (tmp_path / "joined.vqv").open("rb") as f, (tmp_path / "whole.vqv").open("rb") as g:
         got, want = ContainerReader(f), ContainerReader(g)
-        assert got.complete and not got.damaged and [got.read_gop(i) for i in range(len(got.gops))] == [want.read_gop(i) for i in range(len(want.gops))]
+        assert (
+            got.complete
+            and not got.damaged
+            and [got.read_gop(i) for i in range(len(got.gops))]
+            == [want.read_gop(i) for i in range(len(want.gops))]
+        )
         one, two = StoredTracks(got), StoredTracks(want)
-        assert len(two.tracks) > 1 and {n: (t.kind, t.codec, t.tags) for n, t in one.tracks.items()} == {n: (t.kind, t.codec, t.tags) for n, t in two.tracks.items()}
+        assert len(two.tracks) > 1 and {
+            n: (t.kind, t.codec, t.tags) for n, t in one.tracks.items()
+        } == {n: (t.kind, t.codec, t.tags) for n, t in two.tracks.items()}
         assert one.description.tags == two.description.tags and len(two.description.chapters) > 1
         assert one.description.chapters == two.description.chapters
         sound = [n for n, t in two.tracks.items() if t.kind == "audio"]

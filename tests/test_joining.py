@@ -68,15 +68,21 @@ def joined(tmp_path: Path, *parts: Path) -> int:
 TIMES = (-MAX_PTS, -1, 0, MAX_PTS - 40)
 
 
-@pytest.mark.parametrize("base", [MS, Fraction(1), Fraction((1 << 31) - 1), Fraction(1, (1 << 31) - 1)])
+@pytest.mark.parametrize(
+    "base", [MS, Fraction(1), Fraction((1 << 31) - 1), Fraction(1, (1 << 31) - 1)]
+)
 def test_times_at_the_ends_of_the_range(tmp_path: Path, base: Fraction) -> None:
     """Joined pictures, sound and chapters once lay beyond what the reader takes, or were an internal error."""
     codes = set()
-    for first, (at, length), duration in itertools.product(TIMES, itertools.product((-MAX_PTS, 0, MAX_PTS), (0, MAX_PTS)), (40, MAX_PTS)):
+    for first, (at, length), duration in itertools.product(
+        TIMES, itertools.product((-MAX_PTS, 0, MAX_PTS), (0, MAX_PTS)), (40, MAX_PTS)
+    ):
         sound = tuple(TrackPacket(0, t, t, length, True, False, (), b"x") for t in (at, -at, at))
         track = Track(0, "audio", "flac", 1 / base if 1 / base < 1 << 31 else MS)
         texts = replace(track, number=1, kind="subtitle")
-        chapters = Description(chapters=(Chapter(1, at, MAX_PTS, base), Chapter(2, -MAX_PTS, at, MS)))
+        chapters = Description(
+            chapters=(Chapter(1, at, MAX_PTS, base), Chapter(2, -MAX_PTS, at, MS))
+        )
         made = part(
             tmp_path / "part.vqv",
             first,
@@ -86,7 +92,11 @@ def test_times_at_the_ends_of_the_range(tmp_path: Path, base: Fraction) -> None:
             tracks=(track, texts),
             packets=(*sound, *(replace(p, track=1) for p in sound)),
         )
-        codes |= {joined(tmp_path, made), joined(tmp_path, made, made), joined(tmp_path, made, made, made)}
+        codes |= {
+            joined(tmp_path, made),
+            joined(tmp_path, made, made),
+            joined(tmp_path, made, made, made),
+        }
     assert codes == {0, 6}
 
 
@@ -102,8 +112,13 @@ def test_gops_that_overlap_are_not_joined(tmp_path: Path) -> None:
 
 def test_attachments_of_all_parts_together(tmp_path: Path) -> None:
     """Each part is within the limit that a reader has for the whole."""
-    font = lambda n: Track(n, "attachment", "", Fraction(1), 0, {"filename": "f"}, "", bytes(32 << 20))
-    parts = [part(tmp_path / f"{i}.vqv", tracks=tuple(font(4 * i + k) for k in range(4))) for i in range(3)]
+    font = lambda n: Track(
+        n, "attachment", "", Fraction(1), 0, {"filename": "f"}, "", bytes(32 << 20)
+    )
+    parts = [
+        part(tmp_path / f"{i}.vqv", tracks=tuple(font(4 * i + k) for k in range(4)))
+        for i in range(3)
+    ]
     assert MAX_ATTACHED == 256 << 20
     assert joined(tmp_path, *parts[:2]) == 0 and joined(tmp_path, *parts) == 6
 

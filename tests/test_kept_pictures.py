@@ -56,7 +56,9 @@ def two_parts(path: Path, codec: str = "libx264", begin: int = 0) -> Path:
 
 
 @pytest.mark.parametrize(("codec", "begin"), [("libx264", 0), ("mpeg2video", 0), ("libx264", 1000)])
-def test_a_clock_that_jumps_is_straightened_for_all_tracks(tmp_path: Path, codec: str, begin: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clock_that_jumps_is_straightened_for_all_tracks(
+    tmp_path: Path, codec: str, begin: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = two_parts(tmp_path / "a.ts", codec, begin)
     file = coded(source)
     err = capsys.readouterr().err
@@ -97,7 +99,9 @@ def test_tracks_follow_the_jumps_of_the_pictures() -> None:
 
 def test_times_of_decoding_are_taken_where_those_of_display_fall() -> None:
     """Of FFmpeg's avi demuxer and h264 decoder: two B frames."""
-    seen = list(zip([2, 3, 5, 4, 6, 9, 8, 10, 7, 13], [3, 4, 5, 6, 7, 8, 9, 10, 11, 12], strict=True))
+    seen = list(
+        zip([2, 3, 5, 4, 6, 9, 8, 10, 7, 13], [3, 4, 5, 6, 7, 8, 9, 10, 11, 12], strict=True)
+    )
     times = BestEffort()
     for pts, dts in seen:
         times.guess(pts, dts)
@@ -109,7 +113,9 @@ def test_times_of_decoding_are_taken_where_those_of_display_fall() -> None:
     assert [BestEffort().guess(p, 5) for p in (7, None)] == [7, 5]
 
 
-def test_b_frames_of_avi_are_evenly_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_b_frames_of_avi_are_evenly_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make(tmp_path / "a.avi", frames=40, options={"bf": "3", "g": "12"})
     got = listing(decoded(coded(source), ".mkv", "--vcodec", "ffv1"))
     assert "moved" not in capsys.readouterr().err
@@ -151,7 +157,9 @@ def see_through() -> av.VideoFrame:
 @pytest.mark.parametrize("codec", ["libx264", "ffv1"])
 @pytest.mark.parametrize("last", [40, 3000])
 @pytest.mark.parametrize("times", [[0, 10, 500, 510, 540, 2000, 2040], [40 * i for i in range(52)]])
-def test_how_long_the_last_frame_is_shown(tmp_path: Path, suffix: str, codec: str, last: int, times: list[int]) -> None:
+def test_how_long_the_last_frame_is_shown(
+    tmp_path: Path, suffix: str, codec: str, last: int, times: list[int]
+) -> None:
     """Other pictures follow each other evenly or not, and x264 would reorder them."""
     if suffix != ".mkv" and codec == "ffv1":
         pytest.skip("holds no ffv1")
@@ -174,7 +182,9 @@ def test_how_long_the_last_frame_is_shown(tmp_path: Path, suffix: str, codec: st
 
 def with_captions(path: Path, frames: int = 30) -> tuple[Path, list[bytes]]:
     """H.264 with captions before each second picture, put in by our own function."""
-    texts = [bytes([0xFC, 0x80 + i, 0, 0xFD, 0, 0, 0xFF, 0, i]) if i % 2 else b"" for i in range(frames)]
+    texts = [
+        bytes([0xFC, 0x80 + i, 0, 0xFD, 0, 0, 0xFF, 0, i]) if i % 2 else b"" for i in range(frames)
+    ]
     with av.open(str(path), "w") as out:
         v: Any = out.add_stream("libx264", rate=25, options={"bf": "2", "g": "12"})
         v.width, v.height, v.pix_fmt = 64, 48, "yuv420p"
@@ -195,7 +205,9 @@ def captions_of(path: Path) -> list[bytes]:
         return [bytes(data) if data else b"" for data in found]
 
 
-def test_captions_in_the_pictures_come_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_captions_in_the_pictures_come_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, texts = with_captions(tmp_path / "a.mp4")
     assert captions_of(source) == texts  # by FFmpeg's parser
     file = coded(source, "-g", "8")
@@ -219,7 +231,9 @@ def test_no_start_code_within_a_unit() -> None:
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_field_order_comes_back(tmp_path: Path, order: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_field_order_comes_back(
+    tmp_path: Path, order: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make(tmp_path / "a.y4m", size=(64, 64), frames=5, codec="wrapped_avframe")
     head = {"tff": b" It", "bff": b" Ib"}[order]
     source.write_bytes(source.read_bytes().replace(b" Ip", head, 1))
@@ -227,7 +241,13 @@ def test_field_order_comes_back(tmp_path: Path, order: str, capsys: pytest.Captu
     file = coded(source)
     assert describe(str(file))["field_order"] == name
     assert main(["info", str(file)]) == 0 and f"interlaced, {name}" in capsys.readouterr().out
-    for suffix, codec in ((".mkv", "libx264"), (".mp4", "libx264"), (".ts", "mpeg2video"), (".mkv", "ffv1"), (".y4m", None)):
+    for suffix, codec in (
+        (".mkv", "libx264"),
+        (".mp4", "libx264"),
+        (".ts", "mpeg2video"),
+        (".mkv", "ffv1"),
+        (".y4m", None),
+    ):
         out = decoded(file, suffix, *(["--vcodec", codec] if codec else []))
         again = describe(str(coded(out)))
         assert again["field_order"] == name, (suffix, codec)
@@ -260,7 +280,9 @@ def test_transparency_is_told(
 
 
 @pytest.mark.parametrize("transparent", [False, True])
-def test_transparency_of_gif_is_that_of_its_pictures(tmp_path: Path, transparent: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_transparency_of_gif_is_that_of_its_pictures(
+    tmp_path: Path, transparent: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = gif(tmp_path / "a.gif", [5, 5, 300], transparent)
     assert main(["encode", str(source), str(tmp_path / "a.vqv")]) == 0
     assert ("the transparency of" in capsys.readouterr().err) == transparent
@@ -310,7 +332,9 @@ def changing(path: Path, sizes: tuple[tuple[int, int], ...], each: int) -> Path:
 
 
 @pytest.mark.parametrize("begin", [[], ["-ss", "0.1"], ["-ss", "3f"]])
-def test_the_remedy_for_a_change_of_size_works(tmp_path: Path, begin: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_remedy_for_a_change_of_size_works(
+    tmp_path: Path, begin: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     source = changing(tmp_path / "a.ts", ((64, 48), (32, 48)), 10)
     out = str(tmp_path / "a.vqv")
     assert main(["encode", "-y", "-q", str(source), out, *begin]) == 3

@@ -48,7 +48,9 @@ def test_the_command_fails_where_what_it_compiled_is_lost(
 ) -> None:
     """A container's recipe would go on as if kernels were there."""
     monkeypatch.setattr(kernels_module, "tell", None)
-    monkeypatch.setattr(compile_kernels, "compile_all", lambda weights: compiles and kernels_module.tell())
+    monkeypatch.setattr(
+        compile_kernels, "compile_all", lambda weights: compiles and kernels_module.tell()
+    )
     monkeypatch.setattr(kernels_module, "kept", lambda: bool(kept))
     assert main(["kernels"]) == code
     said = capsys.readouterr().err

@@ -21,20 +21,26 @@ pytestmark = pytest.mark.usefixtures("fake_network")
 
 
 @pytest.mark.parametrize("name", RARE)
-def test_rare_tracks_are_kept(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rare_tracks_are_kept(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     made, outputs = RARE[name]
     source, coded = make(tmp_path / name, **made), tmp_path / "a.vqv"
     assert main(["encode", str(source), str(coded), "--strict"]) == 0
     assert "cannot be kept" not in (err := capsys.readouterr().err), err
     want = listing(source)["tracks"]
-    assert [(t["kind"], t["codec"]) for t in describe(str(coded))["tracks"]] == [(t["kind"], t["codec"] or "") for t in want]
+    assert [(t["kind"], t["codec"]) for t in describe(str(coded))["tracks"]] == [
+        (t["kind"], t["codec"] or "") for t in want
+    ]
     for suffix in (".mkv", ".mp4", ".mov", ".ts", ".webm"):
         out = tmp_path / f"b{suffix}"
         assert main(["decode", str(coded), str(out)]) == 0  # never at the cost of the pictures
         got, err = listing(out)["tracks"], capsys.readouterr().err
         assert len(listing(out)["times"]) == 25
         if suffix in outputs:
-            assert [(t["kind"], t["codec"], t["count"], t["md5"]) for t in got] == [(t["kind"], t["codec"], t["count"], t["md5"]) for t in want], err
+            assert [(t["kind"], t["codec"], t["count"], t["md5"]) for t in got] == [
+                (t["kind"], t["codec"], t["count"], t["md5"]) for t in want
+            ], err
         elif not got:
             assert "cannot hold it" in err
 
@@ -86,7 +92,9 @@ def test_sound_that_begins_in_the_middle_of_a_frame(tmp_path: Path) -> None:
             assert (got["count"], got["md5"]) == (want[0]["count"], want[0]["md5"])
 
 
-def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Also with -q, in `info`, in the log and the code of a batch; --strict writes nothing."""
     source, coded = make(tmp_path / "a.mkv", sounds=(Sound(),)), tmp_path / "a.vqv"
     monkeypatch.setattr(track_source, "MAX_DESCRIPTION", 10)
@@ -115,7 +123,9 @@ def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> 
     from vqcodec.container.tracks import StoredTracks, TrackPacket, TrackWriter
     from vqcodec.container.writer import ContainerWriter
 
-    source = make(tmp_path / "a.ts", frames=12, base=Fraction(1, 90000), sounds=(Sound("ac3", 48000),))
+    source = make(
+        tmp_path / "a.ts", frames=12, base=Fraction(1, 90000), sounds=(Sound("ac3", 48000),)
+    )
     assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0
     old = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     kept = StoredTracks(old)
@@ -127,7 +137,9 @@ def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> 
     for i, p in enumerate(packets):
         moved = packets[i - i % 3].pts  # each three at one time
         out.packet(TrackPacket(0, moved, moved, p.duration, p.key, False, (), p.data))
-    out.packet(TrackPacket(0, packets[2].pts, packets[2].pts, 2880, True, False, (), packets[0].data))
+    out.packet(
+        TrackPacket(0, packets[2].pts, packets[2].pts, 2880, True, False, (), packets[0].data)
+    )
     out.flush()
     for i in range(len(old.gops)):
         writer.gop(old.read_gop(i))
@@ -141,7 +153,10 @@ def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> 
 def coarse(path: Path) -> Path:
     """4 s of sound, pictures and second sound one after the other."""
     made = make(path.with_suffix(".mkv"), frames=100, sounds=(Sound(), Sound("ac3", 48000)))
-    with av.open(str(made)) as c, av.open(str(path), "w", options={"max_interleave_delta": "1"}) as o:
+    with (
+        av.open(str(made)) as c,
+        av.open(str(path), "w", options={"max_interleave_delta": "1"}) as o,
+    ):
         order = [c.streams[1], c.streams[0], c.streams[2]]
         streams = {s.index: o.add_stream_from_template(s) for s in order}
         packets = [p for p in c.demux() if p.size]
@@ -158,7 +173,9 @@ def coarse(path: Path) -> Path:
 
 @pytest.mark.parametrize("when", ["encode", "decode"])
 @pytest.mark.parametrize("span", [(0, 0.5), (0, 2), (1, 0.5)])
-def test_a_cut_ends_each_track_by_itself(tmp_path: Path, span: tuple[float, float], when: str) -> None:
+def test_a_cut_ends_each_track_by_itself(
+    tmp_path: Path, span: tuple[float, float], when: str
+) -> None:
     source = coarse(tmp_path / "coarse.mp4")
     options = ["-ss", str(span[0])] * bool(span[0]) + ["-t", str(span[1])]
     coded, out = str(tmp_path / "a.vqv"), tmp_path / "b.mkv"
@@ -173,7 +190,9 @@ def test_a_cut_ends_each_track_by_itself(tmp_path: Path, span: tuple[float, floa
 
 
 @pytest.mark.parametrize("suffix", [".y4m", ".mkv", ".mp4"])
-def test_the_last_line_of_decode_says_what_is_lost(tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_of_decode_says_what_is_lost(
+    tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, coded = make(tmp_path / "a.mkv", frames=3), str(tmp_path / "a.vqv")
     assert main(["encode", "-q", str(source), coded]) == 0
     out = tmp_path / f"b{suffix}"
@@ -212,7 +231,9 @@ def test_refusals_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["encode", "-q", f"file:{tmp_path / 'a.mp4'}", str(tmp_path / "o.vqv")]) == 0
 
 
-def test_a_timecode_that_the_muxer_writes_is_not_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_timecode_that_the_muxer_writes_is_not_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make(tmp_path / "a.mov", frames=5, video_tags={"timecode": "01:00:00:00"})
     with av.open(str(source)) as c:
         assert [s.type for s in c.streams] == ["video", "data"]
@@ -231,7 +252,10 @@ def test_a_timecode_that_the_muxer_writes_is_not_left_out(tmp_path: Path, capsys
 def test_speech_of_several_frames_a_packet(tmp_path: Path, frames: int) -> None:
     """As phones write .3gp: FFmpeg's muxer of .mov takes single frames only."""
     source = tmp_path / "a.nut"
-    speech = b"".join(bytes([kind << 3 | 4]) + os.urandom(size - 1) for kind, size in [(7, 32), (0, 13), (2, 16), (4, 20)] * 10)
+    speech = b"".join(
+        bytes([kind << 3 | 4]) + os.urandom(size - 1)
+        for kind, size in [(7, 32), (0, 13), (2, 16), (4, 20)] * 10
+    )
     packets = [b"".join(amr.frames("amrnb", speech)[i : i + frames]) for i in range(0, 40, frames)]
     with av.open(str(source), "w") as out:
         pictures = out.add_stream("ffv1", 25)
@@ -250,7 +274,10 @@ def test_speech_of_several_frames_a_packet(tmp_path: Path, frames: int) -> None:
     coded = tmp_path / "a.vqv"
     assert main(["encode", "-q", "--strict", str(source), str(coded)]) == 0
     assert main(["decode", "-q", "--strict", str(coded), str(tmp_path / "b.mov")]) == 0
-    want, got = ([(p.pts * p.time_base, bytes(p)) for p in _sound_of(path)] for path in (source, tmp_path / "b.mov"))
+    want, got = (
+        [(p.pts * p.time_base, bytes(p)) for p in _sound_of(path)]
+        for path in (source, tmp_path / "b.mov")
+    )
     assert len(want) == 40 // frames and len(got) == 40
     assert b"".join(data for _, data in got) == speech
     assert [t for t, _ in want] == [t for t, _ in got[::frames]]

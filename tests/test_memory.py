@@ -29,7 +29,9 @@ ROOT = Path(__file__).parents[1]
 def coded(path: Path, width: int, height: int, frames: int) -> Path:
     """A file of one GOP whose streams are empty: they are decoded as any others, with zeros for bits."""
     with path.open("wb") as f:
-        w = writer.ContainerWriter(f, packets.StreamHeader(width, height, Fraction(1, 25), model_id=read_model_id()))
+        w = writer.ContainerWriter(
+            f, packets.StreamHeader(width, height, Fraction(1, 25), model_id=read_model_id())
+        )
         w.gop(packets.GopPayload(tuple(range(frames)), 1, 0, (0, 0, 0), bytes(LEVELS + frames)))
         w.finish()
     return path
@@ -41,7 +43,12 @@ def peak(*args: str) -> tuple[int, int]:
     # MCL_ONFAULT), where that is allowed: a busy system takes those back that were not used for a while, and the peak would be that of what is left
     program = "import ctypes, sys; ctypes.CDLL(None).mlockall(7)\n"
     program += "from vqcodec.cli import main; code = main(sys.argv[1:]); print(open('/proc/self/status').read()); sys.exit(code)"
-    run = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    run = subprocess.run(
+        [sys.executable, "-c", program, *args],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     return run.returncode, int(run.stdout.split("VmHWM:")[1].split()[0]) << 10
 
 
@@ -49,14 +56,32 @@ def peak(*args: str) -> tuple[int, int]:
     ("width", "height", "batch"),
     [
         (640, 360, 2),
-        *(pytest.param(w, h, b, marks=pytest.mark.slow) for w, h, b in ((64, 64, 8), (640, 360, 8), (1280, 720, 4), (1920, 1080, 1), (2560, 1440, 1), (3840, 2160, 1))),
+        *(
+            pytest.param(w, h, b, marks=pytest.mark.slow)
+            for w, h, b in (
+                (64, 64, 8),
+                (640, 360, 8),
+                (1280, 720, 4),
+                (1920, 1080, 1),
+                (2560, 1440, 1),
+                (3840, 2160, 1),
+            )
+        ),
     ],
 )
-def test_the_decoder_takes_no_more_than_estimated(tmp_path: Path, width: int, height: int, batch: int) -> None:
-    path, estimate, peaks = coded(tmp_path / "a.vqv", width, height, 18), decoder_memory(width, height, batch), list[int]()
+def test_the_decoder_takes_no_more_than_estimated(
+    tmp_path: Path, width: int, height: int, batch: int
+) -> None:
+    path, estimate, peaks = (
+        coded(tmp_path / "a.vqv", width, height, 18),
+        decoder_memory(width, height, batch),
+        list[int](),
+    )
     # a busy system takes back pages of libraries that weren't used for a while: a peak can be lower than what was taken, never higher
     while len(peaks) < 3 and max(peaks, default=0) <= 0.6 * estimate:
-        code, used = peak("verify", "-q", "--max-memory", "8G", "-threads", "1", "--batch", str(batch), str(path))
+        code, used = peak(
+            "verify", "-q", "--max-memory", "8G", "-threads", "1", "--batch", str(batch), str(path)
+        )
         assert code == 4  # decoded, and the pixels are not those of the checksum
         peaks.append(used)
     assert 0.6 * estimate < max(peaks) <= estimate, ([p >> 20 for p in peaks], estimate >> 20)
@@ -79,7 +104,14 @@ def bombs() -> dict[str, Callable[[], bytes]]:
 
     def closed(middle: bytes, index: bytes, frames: int) -> bytes:
         offset = (len(start) + len(middle)).to_bytes(8, "little")
-        return start + middle + packets.packet(packets.INDEX, sid, frames, 0, index) + offset + u32(crc32(offset, packets.TAIL_MAGIC)) + packets.TAIL_MAGIC
+        return (
+            start
+            + middle
+            + packets.packet(packets.INDEX, sid, frames, 0, index)
+            + offset
+            + u32(crc32(offset, packets.TAIL_MAGIC))
+            + packets.TAIL_MAGIC
+        )
 
     def varint(n: int) -> bytes:
         return Writer().varint(n).getvalue()
@@ -97,11 +129,17 @@ def bombs() -> dict[str, Callable[[], bytes]]:
         "packet of 64 MiB": lambda: head(64 << 20, 0, 1),
         "packet of another type": lambda: head(1 << 62, 0, 0, 0x80),
         "frames of a GOP": lambda: head(0, 0, 1 << 62),
-        "number of the first frame": lambda: start + packets.packet(packets.GOP, sid, (1 << 62) - 200, 1, gop),
+        "number of the first frame": lambda: (
+            start + packets.packet(packets.GOP, sid, (1 << 62) - 200, 1, gop)
+        ),
         "runs of times": lambda: start + packets.packet(packets.GOP, sid, 0, 128, huge_runs),
         "entries of the index": lambda: closed(b"", varint(len(raw)) + raw + varint(1 << 62), 0),
-        "many entries of the index": lambda: closed(b"", varint(len(raw)) + raw + varint(21_000_000) + b"\0\1\2" * 21_000_000, 21_000_000),
-        "frames of an entry": lambda: closed(b"", varint(len(raw)) + raw + b"\x01\x00" + varint(1 << 61) + b"\0", 1 << 61),
+        "many entries of the index": lambda: closed(
+            b"", varint(len(raw)) + raw + varint(21_000_000) + b"\0\1\2" * 21_000_000, 21_000_000
+        ),
+        "frames of an entry": lambda: closed(
+            b"", varint(len(raw)) + raw + b"\x01\x00" + varint(1 << 61) + b"\0", 1 << 61
+        ),
         "length of the index": lambda: closed(b"", varint(1 << 62) + raw, 0),
     }
 
@@ -146,12 +184,33 @@ def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["info", path]) == 0
     r = ContainerReader(io.BytesIO(Path(path).read_bytes()))
     largest = max(len(r.read_gop(0).to_bytes()), len(packets.index_payload(r.raw_header, r.gops)))
-    for option, least in (("--max-pixels", 8000), ("--max-packet", largest), ("--max-metadata", len(r.raw_header)), ("--max-frames", 20)):
-        for command in (["info"], ["verify", "--fast"], ["repair", "-y", "-o", str(tmp_path / "b.vqv")], ["decode", "-y", "-o", str(tmp_path / "b.y4m")]):
+    for option, least in (
+        ("--max-pixels", 8000),
+        ("--max-packet", largest),
+        ("--max-metadata", len(r.raw_header)),
+        ("--max-frames", 20),
+    ):
+        for command in (
+            ["info"],
+            ["verify", "--fast"],
+            ["repair", "-y", "-o", str(tmp_path / "b.vqv")],
+            ["decode", "-y", "-o", str(tmp_path / "b.y4m")],
+        ):
             capsys.readouterr()
-            assert main([*command, option, str(least - 1), path]) == 6 and "over the limit" in capsys.readouterr().err, (command, option)
-            assert command[0] == "decode" or main([*command, option, str(least), path]) == 0, (command, option)
-    assert main(["info", "--max-memory", "500", path]) == 6 and main(["verify", "--max-memory", "64M", path]) == 6
-    assert main(["info", "--max-pixels", "x", path]) == main(["info", "--max-pixels", "0", path]) == 2
+            assert (
+                main([*command, option, str(least - 1), path]) == 6
+                and "over the limit" in capsys.readouterr().err
+            ), (command, option)
+            assert command[0] == "decode" or main([*command, option, str(least), path]) == 0, (
+                command,
+                option,
+            )
+    assert (
+        main(["info", "--max-memory", "500", path]) == 6
+        and main(["verify", "--max-memory", "64M", path]) == 6
+    )
+    assert (
+        main(["info", "--max-pixels", "x", path]) == main(["info", "--max-pixels", "0", path]) == 2
+    )
     with pytest.raises(LimitError):
         ContainerReader(io.BytesIO(Path(path).read_bytes()), Limits(pixels=7999))

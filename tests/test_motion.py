@@ -8,15 +8,37 @@ from vqcodec.codec import range_coder
 from vqcodec.codec.contexts import BI_FLAG, CONTEXTS, MERGE, MVD_CLASS, MVD_TOP, QDELTA, SPLIT
 from vqcodec.codec.frame_decoder import pad
 from vqcodec.codec.motion_compensation import BI, L0, L1, chroma_block, compensate, luma_block
-from vqcodec.codec.motion_field import CTU, MV_LIMIT, Field, candidates, predictor, scale_mv, temporal
+from vqcodec.codec.motion_field import (
+    CTU,
+    MV_LIMIT,
+    Field,
+    candidates,
+    predictor,
+    scale_mv,
+    temporal,
+)
 from vqcodec.codec.motion_syntax import decode_motion, encode_leaf, split_context
 from vqcodec.encoding.block_matching import legal, optical_flow, phases
 from vqcodec.encoding.motion_search import search
 from vqcodec.encoding.rate_distortion import RateParameters
 
 # ITU-T H.265, tables 8-11 and 8-12, taken from the standard and not from the package
-LUMA = {0: [0, 0, 0, 64, 0, 0, 0, 0], 1: [-1, 4, -10, 58, 17, -5, 1, 0], 2: [-1, 4, -11, 40, 40, -11, 4, -1], 3: [0, 1, -5, 17, 58, -10, 4, -1]}
-CHROMA = {0: [0, 64, 0, 0], 1: [-2, 58, 10, -2], 2: [-4, 54, 16, -2], 3: [-6, 46, 28, -4], 4: [-4, 36, 36, -4], 5: [-4, 28, 46, -6], 6: [-2, 16, 54, -4], 7: [-2, 10, 58, -2]}
+LUMA = {
+    0: [0, 0, 0, 64, 0, 0, 0, 0],
+    1: [-1, 4, -10, 58, 17, -5, 1, 0],
+    2: [-1, 4, -11, 40, 40, -11, 4, -1],
+    3: [0, 1, -5, 17, 58, -10, 4, -1],
+}
+CHROMA = {
+    0: [0, 64, 0, 0],
+    1: [-2, 58, 10, -2],
+    2: [-4, 54, 16, -2],
+    3: [-6, 46, 28, -4],
+    4: [-4, 36, 36, -4],
+    5: [-4, 28, 46, -6],
+    6: [-2, 16, 54, -4],
+    7: [-2, 10, 58, -2],
+}
 
 
 def naive(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int) -> np.ndarray:
@@ -32,12 +54,22 @@ def naive(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int
             col = []
             for t in range(taps):
                 yy = min(max(py + t - (taps // 2 - 1), 0), h - 1)
-                row = [int(plane[yy, min(max(px + u - (taps // 2 - 1), 0), w - 1)]) for u in range(taps)]
-                col.append((row[taps // 2 - 1] << 4) if fx == 0 else sum(a * b for a, b in zip(cx, row, strict=True)) >> 2)
+                row = [
+                    int(plane[yy, min(max(px + u - (taps // 2 - 1), 0), w - 1)])
+                    for u in range(taps)
+                ]
+                col.append(
+                    (row[taps // 2 - 1] << 4)
+                    if fx == 0
+                    else sum(a * b for a, b in zip(cx, row, strict=True)) >> 2
+                )
             if fy == 0:
                 out[j, i] = col[taps // 2 - 1]
             elif fx == 0:
-                column = [int(plane[min(max(py + t - (taps // 2 - 1), 0), h - 1), min(max(px, 0), w - 1)]) for t in range(taps)]
+                column = [
+                    int(plane[min(max(py + t - (taps // 2 - 1), 0), h - 1), min(max(px, 0), w - 1)])
+                    for t in range(taps)
+                ]
                 out[j, i] = sum(a * b for a, b in zip(cy, column, strict=True)) >> 2
             else:
                 out[j, i] = sum(a * b for a, b in zip(cy, col, strict=True)) >> 6
@@ -45,7 +77,11 @@ def naive(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int
 
 
 def block(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int) -> np.ndarray:
-    src, mid, out = np.empty((72, 72), np.int32), np.empty((72, 72), np.int32), np.empty((64, 64), np.int32)
+    src, mid, out = (
+        np.empty((72, 72), np.int32),
+        np.empty((72, 72), np.int32),
+        np.empty((64, 64), np.int32),
+    )
     (luma_block if bits == 2 else chroma_block)(plane, y, x, my, mx, n, src, mid, out)
     return out[:n, :n]
 
@@ -53,7 +89,9 @@ def block(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int
 def noise(h: int, w: int, seed: int = 0) -> np.ndarray:
     """Values of 0 and 1023 among others: the extremes of the filters."""
     rng = np.random.default_rng(seed)
-    return np.where(rng.random((h, w)) < 0.5, rng.integers(0, 2, (h, w)) * 1023, rng.integers(0, 1024, (h, w))).astype(np.uint16)
+    return np.where(
+        rng.random((h, w)) < 0.5, rng.integers(0, 2, (h, w)) * 1023, rng.integers(0, 1024, (h, w))
+    ).astype(np.uint16)
 
 
 @pytest.mark.parametrize(("bits", "n"), [(2, 8), (3, 4)])
@@ -64,19 +102,32 @@ def test_interpolation_is_that_of_hevc_at_every_phase(bits: int, n: int) -> None
         for fx in range(one):
             for y, x, wy, wx in ((8, 8, 0, 0), (0, 24, -1, 1), (16, 0, 1, -3)):
                 my, mx = wy * one + fy, wx * one + fx
-                assert np.array_equal(block(plane, y, x, my, mx, n, bits), naive(plane, y, x, my, mx, n, bits)), (fy, fx, y, x)
+                assert np.array_equal(
+                    block(plane, y, x, my, mx, n, bits), naive(plane, y, x, my, mx, n, bits)
+                ), (fy, fx, y, x)
 
 
 @pytest.mark.parametrize("bits", [2, 3])
 def test_blocks_far_outside_see_the_border(bits: int) -> None:
     plane, one = noise(16, 16), 1 << bits
-    for y, x, my, mx in ((0, 0, -9 * one + 1, -9 * one + 3), (8, 8, 7 * one + 2, 6 * one + 1), (8, 0, MV_LIMIT, -MV_LIMIT), (0, 8, -MV_LIMIT, MV_LIMIT), (0, 0, -3 * one, 5)):
-        assert np.array_equal(block(plane, y, x, my, mx, 8, bits), naive(plane, y, x, my, mx, 8, bits))
+    for y, x, my, mx in (
+        (0, 0, -9 * one + 1, -9 * one + 3),
+        (8, 8, 7 * one + 2, 6 * one + 1),
+        (8, 0, MV_LIMIT, -MV_LIMIT),
+        (0, 8, -MV_LIMIT, MV_LIMIT),
+        (0, 0, -3 * one, 5),
+    ):
+        assert np.array_equal(
+            block(plane, y, x, my, mx, 8, bits), naive(plane, y, x, my, mx, 8, bits)
+        )
 
 
 def test_prediction_is_rounded_once_and_clipped() -> None:
     h = w = 64
-    a, b = (tuple(noise(*s, seed) for s in ((h, w), (h // 2, w // 2), (h // 2, w // 2))) for seed in (1, 2))
+    a, b = (
+        tuple(noise(*s, seed) for s in ((h, w), (h // 2, w // 2), (h // 2, w // 2)))
+        for seed in (1, 2)
+    )
     grid = np.zeros((8, 8), np.uint8)
     rng = np.random.default_rng(0)
     mv = rng.integers(-40, 40, (8, 8, 2, 2)).astype(np.int16)
@@ -89,8 +140,16 @@ def test_prediction_is_rounded_once_and_clipped() -> None:
             for p, (k, n, bits) in enumerate(((8, 8, 2), (4, 4, 3), (4, 4, 3))):
                 v0 = naive(a[p], r * k, c * k, *(int(v) for v in mv[r, c, 0]), n, bits)
                 v1 = naive(b[p], r * k, c * k, *(int(v) for v in mv[r, c, 1]), n, bits)
-                want = (v0 + 8) >> 4 if direction == L0 else (v1 + 8) >> 4 if direction == L1 else (v0 + v1 + 16) >> 5
-                assert np.array_equal(out[p][r * k : r * k + n, c * k : c * k + n], np.clip(want, 0, 1023))
+                want = (
+                    (v0 + 8) >> 4
+                    if direction == L0
+                    else (v1 + 8) >> 4
+                    if direction == L1
+                    else (v0 + v1 + 16) >> 5
+                )
+                assert np.array_equal(
+                    out[p][r * k : r * k + n, c * k : c * k + n], np.clip(want, 0, 1023)
+                )
         assert max(int(p.max()) for p in out) <= 1023
 
 
@@ -101,14 +160,29 @@ def test_the_search_sees_what_the_decoder_will_show() -> None:
         for fx in range(4):
             for y, x in ((0, 0), (24, 40), (56, 56)):
                 exact = np.clip(naive(plane, y, x, fy, fx, 8, 2) + 32 >> 6, 0, 255)
-                assert np.abs(ph[fy, fx, y + 80 : y + 88, x + 80 : x + 88].astype(int) - exact).max() <= 1
+                assert (
+                    np.abs(ph[fy, fx, y + 80 : y + 88, x + 80 : x + 88].astype(int) - exact).max()
+                    <= 1
+                )
 
 
 @pytest.mark.parametrize(
     ("v", "num", "den", "want"),
-    [(10, 8, 16, 5), (3, 1, 2, 2), (-3, 1, 2, -2), (5, -1, 2, -3), (7, 2, -4, -4), (1, 1, 3, 0), (8000, 16, 1, MV_LIMIT), (-8000, 16, 1, -MV_LIMIT), (0, 5, -7, 0)],
+    [
+        (10, 8, 16, 5),
+        (3, 1, 2, 2),
+        (-3, 1, 2, -2),
+        (5, -1, 2, -3),
+        (7, 2, -4, -4),
+        (1, 1, 3, 0),
+        (8000, 16, 1, MV_LIMIT),
+        (-8000, 16, 1, -MV_LIMIT),
+        (0, 5, -7, 0),
+    ],
 )
-def test_vectors_scale_to_the_nearest_with_halves_away_from_zero(v: int, num: int, den: int, want: int) -> None:
+def test_vectors_scale_to_the_nearest_with_halves_away_from_zero(
+    v: int, num: int, den: int, want: int
+) -> None:
     assert scale_mv(v, num, den) == want
 
 
@@ -128,11 +202,21 @@ def test_candidates_are_ordered_and_differ() -> None:
     f, col = Field.empty(128, 128, -2, 2), Field.empty(128, 128, 0, 0)
     cdir, cmv = np.zeros(5, np.int64), np.zeros((5, 2, 2), np.int64)
     assert candidates(f, col, 0, 0, 8, cdir, cmv) == 1 and cdir[0] == BI and not cmv[0].any()
-    for n, (r, c) in enumerate(((9, 7), (7, 9), (7, 10), (10, 7), (7, 7))):  # of the block of 2 cells at (8, 8)
+    for n, (r, c) in enumerate(
+        ((9, 7), (7, 9), (7, 10), (10, 7), (7, 7))
+    ):  # of the block of 2 cells at (8, 8)
         f.direction[r, c], f.mv[r, c] = L0, [[n, 0], [0, 0]]
-    assert candidates(f, col, 8, 8, 2, cdir, cmv) == 5 and cmv[:, 0, 0].tolist() == [0, 1, 2, 3, 4] and (cdir == L0).all()
+    assert (
+        candidates(f, col, 8, 8, 2, cdir, cmv) == 5
+        and cmv[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+        and (cdir == L0).all()
+    )
     f.mv[7, 9], f.mv[7, 10], f.mv[10, 7] = f.mv[9, 7], f.mv[9, 7], f.mv[9, 7]
-    assert candidates(f, col, 8, 8, 2, cdir, cmv) == 3 and cmv[:2, 0, 0].tolist() == [0, 4] and cdir[2] == BI
+    assert (
+        candidates(f, col, 8, 8, 2, cdir, cmv) == 3
+        and cmv[:2, 0, 0].tolist() == [0, 4]
+        and cdir[2] == BI
+    )
     f.mv[7, 9, 1] = 55  # the unused list doesn't make a candidate different
     assert candidates(f, col, 8, 8, 2, cdir, cmv) == 3
     p = np.zeros((2, 2), np.int64)
@@ -145,11 +229,23 @@ def test_candidates_are_ordered_and_differ() -> None:
 
 def test_context_ranges_do_not_overlap() -> None:
     starts = [SPLIT, MERGE, BI_FLAG, MVD_CLASS, MVD_TOP, QDELTA, CONTEXTS]
-    assert starts == sorted(starts) and SPLIT + 9 <= MERGE and MERGE + 12 <= BI_FLAG - 4 and MVD_CLASS + 32 <= MVD_TOP and MVD_TOP + 32 <= QDELTA and QDELTA + 8 <= CONTEXTS
+    assert (
+        starts == sorted(starts)
+        and SPLIT + 9 <= MERGE
+        and MERGE + 12 <= BI_FLAG - 4
+        and MVD_CLASS + 32 <= MVD_TOP
+        and MVD_TOP + 32 <= QDELTA
+        and QDELTA + 8 <= CONTEXTS
+    )
 
 
 def motion(
-    pictures: list, refs: list[tuple[int, int]], height: int, width: int, trade: tuple[float, float, float] | None = None, col: Field | None = None
+    pictures: list,
+    refs: list[tuple[int, int]],
+    height: int,
+    width: int,
+    trade: tuple[float, float, float] | None = None,
+    col: Field | None = None,
 ) -> tuple[Field, np.ndarray, bytes, Field, np.ndarray]:
     """Code the motion of picture 0 of ``pictures`` from those at the given (index, distance); grids of both sides and the bytes."""
     planes = [pad(p, width, height) for p in pictures]
@@ -162,9 +258,25 @@ def motion(
     flow = np.zeros((2, 1, h // 8, w // 8, 2), np.int32)
     for k, r in enumerate(ref):
         flow[k, 0] = optical_flow(cur, (r[0] >> 2).astype(np.uint8))
-    st, out, ctx = range_coder.encoder_state(), np.empty(h * w * 4 + 4096, np.uint8), range_coder.new_contexts(CONTEXTS)
+    st, out, ctx = (
+        range_coder.encoder_state(),
+        np.empty(h * w * 4 + 4096, np.uint8),
+        range_coder.new_contexts(CONTEXTS),
+    )
     leaves, back = np.zeros((h * w // 64, 3), np.int32), np.zeros((h * w // 64, 3), np.int32)
-    n = search(st, out, ctx, f, col, cur, phases(ref[0][0]), phases(ref[-1][0]), flow, *(trade or RateParameters().motion(30)), leaves)
+    n = search(
+        st,
+        out,
+        ctx,
+        f,
+        col,
+        cur,
+        phases(ref[0][0]),
+        phases(ref[-1][0]),
+        flow,
+        *(trade or RateParameters().motion(30)),
+        leaves,
+    )
     data = out[: int(range_coder.finish(st, out))].tobytes()
     buf, ctx2 = np.frombuffer(data, np.uint8), range_coder.new_contexts(CONTEXTS)
     sd = range_coder.decoder_state(buf)
@@ -185,14 +297,25 @@ def test_the_decoder_finds_the_motion_of_the_search(height: int, width: int, two
         clip = moving(width, height, 3, seed, speed=(1.25, -2.5))
         if noisy:  # motion without sense: every kind of block and large differences of vectors
             rng = np.random.default_rng(seed)
-            clip = [p._replace(y=np.clip(p.y + rng.normal(0, noisy, p.y.shape), 0, 255).astype(np.uint8)) for p in clip]
-            clip[0].y[:, : width // 3] = clip[1].y[:, : width // 3]  # what only the one or only the other reference holds
+            clip = [
+                p._replace(
+                    y=np.clip(p.y + rng.normal(0, noisy, p.y.shape), 0, 255).astype(np.uint8)
+                )
+                for p in clip
+            ]
+            clip[0].y[:, : width // 3] = clip[1].y[
+                :, : width // 3
+            ]  # what only the one or only the other reference holds
             clip[2].y[:, -width // 3 :] = clip[1].y[:, -width // 3 :]
         pictures = [clip[1], clip[0], clip[2]]
         refs = [(1, -1), (2, 1)] if two else [(1, -1)]
-        f, leaves, data, _, pred = motion(pictures, refs, height, width, (0.5, 5.0, 1e4) if noisy else None)
+        f, leaves, data, _, pred = motion(
+            pictures, refs, height, width, (0.5, 5.0, 1e4) if noisy else None
+        )
         if noisy:
-            assert len(leaves) > height * width // 64 // 8 and (not two or {1, 2, 3} <= set(np.unique(f.direction)))
+            assert len(leaves) > height * width // 64 // 8 and (
+                not two or {1, 2, 3} <= set(np.unique(f.direction))
+            )
         else:
             still = np.abs(clip[0].y.astype(int) - clip[1].y).mean()
             assert np.abs(pred[:height, :width] / 4 - clip[1].y).mean() < 0.35 * still
@@ -209,9 +332,16 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
     """Trees, merges, directions and vectors by chance, up to the limits of the format."""
     rng = np.random.default_rng(seed)
     col = Field.empty(128, 192, -8, 8)
-    col.direction[:], col.mv[:] = rng.integers(0, 4, col.direction.shape), rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
+    col.direction[:], col.mv[:] = (
+        rng.integers(0, 4, col.direction.shape),
+        rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape),
+    )
     f, g = (Field.empty(128, 192, -3, 5 if two else 0) for _ in range(2))
-    st, out, ctx = range_coder.encoder_state(), np.empty(1 << 18, np.uint8), range_coder.new_contexts(CONTEXTS)
+    st, out, ctx = (
+        range_coder.encoder_state(),
+        np.empty(1 << 18, np.uint8),
+        range_coder.new_contexts(CONTEXTS),
+    )
     blocks = []
 
     def tree(y: int, x: int, depth: int) -> None:
@@ -223,22 +353,49 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
                 for k in range(4):
                     tree(y + (n >> 1) * (k >> 1), x + (n >> 1) * (k & 1), depth + 1)
                 return
-        mv = rng.integers(-MV_LIMIT, MV_LIMIT + 1, (2, 2)) if rng.random() < 0.5 else rng.integers(-20, 21, (2, 2))
+        mv = (
+            rng.integers(-MV_LIMIT, MV_LIMIT + 1, (2, 2))
+            if rng.random() < 0.5
+            else rng.integers(-20, 21, (2, 2))
+        )
         direction = int(rng.integers(1, 4)) if two else L0
         if not two:
             mv[1] = 0
         m = candidates(f, col, y, x, n, np.zeros(5, np.int64), np.zeros((5, 2, 2), np.int64))
-        encode_leaf(st, out, ctx, f, col, y, x, n, depth, direction, mv, int(rng.integers(m)) if rng.random() < 0.5 else -1)
+        encode_leaf(
+            st,
+            out,
+            ctx,
+            f,
+            col,
+            y,
+            x,
+            n,
+            depth,
+            direction,
+            mv,
+            int(rng.integers(m)) if rng.random() < 0.5 else -1,
+        )
         blocks.append((y, x, n))
 
     for y in range(0, 16, CTU):
         for x in range(0, 24, CTU):
             tree(y, x, 0)
     buf = np.frombuffer(out[: int(range_coder.finish(st, out))].tobytes(), np.uint8)
-    sd, back, leaves = range_coder.decoder_state(buf), range_coder.new_contexts(CONTEXTS), np.zeros((384, 3), np.int32)
+    sd, back, leaves = (
+        range_coder.decoder_state(buf),
+        range_coder.new_contexts(CONTEXTS),
+        np.zeros((384, 3), np.int32),
+    )
     n = decode_motion(sd, buf, back, g, col, leaves, np.zeros(1))
-    assert leaves[:n].tolist() == [list(b) for b in blocks] and range_coder.consumed(sd) and np.array_equal(ctx, back)
-    assert all(np.array_equal(a, b) for a, b in zip(f, g, strict=True)) and len(np.unique(f.direction)) == (3 if two else 1)
+    assert (
+        leaves[:n].tolist() == [list(b) for b in blocks]
+        and range_coder.consumed(sd)
+        and np.array_equal(ctx, back)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(f, g, strict=True)) and len(
+        np.unique(f.direction)
+    ) == (3 if two else 1)
 
 
 def test_a_still_picture_costs_next_to_nothing() -> None:
@@ -250,7 +407,11 @@ def test_a_still_picture_costs_next_to_nothing() -> None:
 
 
 def test_no_vector_leaves_the_range_of_the_format() -> None:
-    assert legal(0, 0, 8, MV_LIMIT, -240, 16384, 16384) and not legal(0, 0, 8, MV_LIMIT + 1, 0, 16384, 16384) and not legal(9000, 9000, 8, 0, -MV_LIMIT - 1, 16384, 16384)
+    assert (
+        legal(0, 0, 8, MV_LIMIT, -240, 16384, 16384)
+        and not legal(0, 0, 8, MV_LIMIT + 1, 0, 16384, 16384)
+        and not legal(9000, 9000, 8, 0, -MV_LIMIT - 1, 16384, 16384)
+    )
 
 
 def test_any_bytes_give_a_whole_grid() -> None:
@@ -260,7 +421,26 @@ def test_any_bytes_give_a_whole_grid() -> None:
         f, col = Field.empty(128, 128, -3, 5), Field.empty(128, 128, -1, 0)
         col.direction[:], col.mv[:] = 1, rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
         leaves = np.zeros((256, 3), np.int32)
-        n = decode_motion(range_coder.decoder_state(buf), buf, range_coder.new_contexts(CONTEXTS), f, col, leaves, np.zeros(1))
-        assert f.direction.min() >= 1 and np.abs(f.mv.astype(int)).max() <= MV_LIMIT and (leaves[:n, 2] ** 2).sum() == 256
+        n = decode_motion(
+            range_coder.decoder_state(buf),
+            buf,
+            range_coder.new_contexts(CONTEXTS),
+            f,
+            col,
+            leaves,
+            np.zeros(1),
+        )
+        assert (
+            f.direction.min() >= 1
+            and np.abs(f.mv.astype(int)).max() <= MV_LIMIT
+            and (leaves[:n, 2] ** 2).sum() == 256
+        )
         planes = (noise(128, 128), noise(64, 64), noise(64, 64))
-        compensate(leaves[:n], f.direction, f.mv, planes, planes, tuple(np.empty(p.shape, np.uint16) for p in planes))
+        compensate(
+            leaves[:n],
+            f.direction,
+            f.mv,
+            planes,
+            planes,
+            tuple(np.empty(p.shape, np.uint16) for p in planes),
+        )

@@ -21,7 +21,9 @@ def clip(tmp_path: Path) -> Path:
     return write(tmp_path / "in.mkv", header(32, 16), moving(32, 16, 12), vcodec="ffv1")
 
 
-def test_an_output_that_is_not_named_lies_beside_the_input(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_that_is_not_named_lies_beside_the_input(
+    clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     coded = clip.with_suffix(".vqv")
     assert main(["encode", str(clip)]) == 0
     assert coded.stat().st_size > 0 and str(coded) in capsys.readouterr().err
@@ -36,7 +38,9 @@ def test_an_output_that_is_not_named_lies_beside_the_input(clip: Path, capsys: p
 
 
 @pytest.mark.parametrize("command", ["encode", "decode", "repair"])
-def test_a_name_that_tells_no_other(command: str, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_tells_no_other(
+    command: str, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     suffix = {"encode": ".vqv", "decode": ".mkv", "repair": ".vqv"}[command]
     own = clip.with_name("own" + suffix)
     own.write_bytes(clip.read_bytes())
@@ -51,7 +55,9 @@ def test_a_name_that_tells_no_other(command: str, clip: Path, capsys: pytest.Cap
     assert sorted(p.name for p in clip.parent.iterdir()) == sorted(["fifo", "in.mkv", own.name])
 
 
-def test_several_files_and_the_worst_exit_code(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_files_and_the_worst_exit_code(
+    clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good, bad, none = (str(clip.with_name(f"{n}.vqv")) for n in ("good", "bad", "none"))
     assert main(["encode", "-q", "-g", "4", str(clip), good]) == 0
     data = bytearray(Path(good).read_bytes())
@@ -72,7 +78,9 @@ def test_several_files_and_the_worst_exit_code(clip: Path, capsys: pytest.Captur
         assert main([*command, "-", "-"]) == 2 and "once only" in capsys.readouterr().err
 
 
-def test_the_last_line_of_json_of_several_files(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_of_json_of_several_files(
+    clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((ROOT / "docs" / "progress.schema.json").read_text())
     good, none = (str(clip.with_name(f"{n}.vqv")) for n in ("good", "none"))

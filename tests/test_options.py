@@ -5,12 +5,30 @@ from fractions import Fraction
 import pytest
 
 from vqcodec.errors import UsageError
-from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time, parse_codec_options, parse_count, parse_gop, parse_time
+from vqcodec.options import (
+    DecodeOptions,
+    EncodeOptions,
+    Limits,
+    Time,
+    parse_codec_options,
+    parse_count,
+    parse_gop,
+    parse_time,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("12.5", Fraction(25, 2)), ("12.5s", Fraction(25, 2)), ("00:01:02.5", Fraction(125, 2)), ("1:02", 62), ("0", 0), (".5", Fraction(1, 2)), ("90", 90), ("3:00:00", 10800)],
+    [
+        ("12.5", Fraction(25, 2)),
+        ("12.5s", Fraction(25, 2)),
+        ("00:01:02.5", Fraction(125, 2)),
+        ("1:02", 62),
+        ("0", 0),
+        (".5", Fraction(1, 2)),
+        ("90", 90),
+        ("3:00:00", 10800),
+    ],
 )
 def test_times(text: str, seconds: Fraction) -> None:
     assert parse_time(text) == Time(seconds=Fraction(seconds))
@@ -20,15 +38,32 @@ def test_frames() -> None:
     assert parse_time("300f") == Time(frames=300)
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1:2:3:4", "1e5", "5ff", "f", "nan", "inf", "1/2", "9" * 1000, "٣", "1:"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "-1", "1:2:3:4", "1e5", "5ff", "f", "nan", "inf", "1/2", "9" * 1000, "٣", "1:"],
+)
 def test_bad_times(text: str) -> None:
     with pytest.raises(UsageError, match="allowed"):
         parse_time(text)
 
 
-@pytest.mark.parametrize(("text", "rate", "frames"), [("60", 25, 60), ("300", 25, 128), ("2s", 25, 50), ("10s", 25, 128), ("0.01s", 25, 1), ("2s", None, 50), ("48f", 1, 48)])
+@pytest.mark.parametrize(
+    ("text", "rate", "frames"),
+    [
+        ("60", 25, 60),
+        ("300", 25, 128),
+        ("2s", 25, 50),
+        ("10s", 25, 128),
+        ("0.01s", 25, 1),
+        ("2s", None, 50),
+        ("48f", 1, 48),
+    ],
+)
 def test_gop(text: str, rate: int | None, frames: int) -> None:
-    assert EncodeOptions(gop=parse_gop(text)).gop_frames(None if rate is None else Fraction(rate)) == frames
+    assert (
+        EncodeOptions(gop=parse_gop(text)).gop_frames(None if rate is None else Fraction(rate))
+        == frames
+    )
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "-3", "x", "", "1.5"])
@@ -37,7 +72,19 @@ def test_bad_gop(text: str) -> None:
         parse_gop(text)
 
 
-@pytest.mark.parametrize("change", [{"crf": -1}, {"crf": 64}, {"gop": 0}, {"gop": 129}, {"threads": -1}, {"batch": -1}, {"device": "gpu"}, {"preset": "faster"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crf": -1},
+        {"crf": 64},
+        {"gop": 0},
+        {"gop": 129},
+        {"threads": -1},
+        {"batch": -1},
+        {"device": "gpu"},
+        {"preset": "faster"},
+    ],
+)
 def test_encode_ranges(change: dict) -> None:
     with pytest.raises(UsageError, match="allowed"):
         EncodeOptions(**change)
@@ -51,7 +98,18 @@ def test_decode_ranges() -> None:
         Time()
 
 
-@pytest.mark.parametrize(("text", "value"), [("500", 500), ("64k", 64000), ("64 KiB", 65536), ("64M", 64 * 10**6), ("2Gi", 2 << 30), ("1tb", 10**12), ("0", 0)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("500", 500),
+        ("64k", 64000),
+        ("64 KiB", 65536),
+        ("64M", 64 * 10**6),
+        ("2Gi", 2 << 30),
+        ("1tb", 10**12),
+        ("0", 0),
+    ],
+)
 def test_counts(text: str, value: int) -> None:
     assert parse_count(text) == value
 
@@ -63,7 +121,15 @@ def test_bad_counts(text: str) -> None:
 
 
 def test_limits_are_those_of_the_documentation() -> None:
-    assert Limits() == Limits(pixels=64 << 20, side=16384, packet=64 << 20, metadata=1 << 20, memory=2 << 30, frames=1 << 24, concealed=1 << 18)
+    assert Limits() == Limits(
+        pixels=64 << 20,
+        side=16384,
+        packet=64 << 20,
+        metadata=1 << 20,
+        memory=2 << 30,
+        frames=1 << 24,
+        concealed=1 << 18,
+    )
     with pytest.raises(UsageError, match="limit of frames"):
         Limits(frames=0)
 

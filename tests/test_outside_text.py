@@ -141,7 +141,9 @@ def test_no_command_lets_hostile_text_through(
     assert not log.exists() or harmless(log.read_text()), ascii(log.read_text())
 
 
-def test_hostile_text_is_shown_as_what_it_is(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_text_is_shown_as_what_it_is(
+    hostile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["info", str(hostile)])
     text = capsys.readouterr().out
     assert "title: \\x1b]0;OWNED\\x07" in text and "\\u202eevil" in text and "\\r\\nFORGED" in text
@@ -213,7 +215,12 @@ def test_no_module_prints_past_it() -> None:
     for path in folder.rglob("*.py"):
         for line in path.read_text().splitlines():
             called = re.search(r"\b(print|click\.echo|sys\.std(out|err)\.write)\(", line)
-            if called and "quoted(" not in line and "printable(" not in line and "format_message" not in line:
+            if (
+                called
+                and "quoted(" not in line
+                and "printable(" not in line
+                and "format_message" not in line
+            ):
                 found.add(path.relative_to(folder).as_posix())
     assert found <= allowed, found - allowed
 

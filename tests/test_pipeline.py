@@ -61,7 +61,12 @@ def flip(path: Path, gop: int) -> None:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return write(tmp_path / "in.mkv", header(32, 24), scene(1, 20) + scene(2, 30) + scene(3, 5), vcodec="ffv1")
+    return write(
+        tmp_path / "in.mkv",
+        header(32, 24),
+        scene(1, 20) + scene(2, 30) + scene(3, 5),
+        vcodec="ffv1",
+    )
 
 
 @pytest.fixture
@@ -79,8 +84,17 @@ def test_gops_end_at_scene_cuts(tmp_path: Path, clip: Path, fake_network) -> Non
     assert [e.count for e in reader(tmp_path / "a.vqv").gops] == [20, 30, 5]
 
 
-@pytest.mark.parametrize(("longest", "counts"), [(1, [1] * 55), (10, [10, 10, 10, 10, 10, 5]), (17, [17, 3, 17, 13, 5]), (20, [20, 20, 10, 5])])
-def test_longest_gop(tmp_path: Path, clip: Path, fake_network, longest: int, counts: list[int]) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    ("longest", "counts"),
+    [(1, [1] * 55), (10, [10, 10, 10, 10, 10, 5]), (17, [17, 3, 17, 13, 5]), (20, [20, 20, 10, 5])],
+)
+def test_longest_gop(
+    tmp_path: Path,
+    clip: Path,
+    fake_network,  # noqa: F811
+    longest: int,
+    counts: list[int],  # noqa: F811
+) -> None:  # noqa: F811
     encode(str(clip), str(tmp_path / "a.vqv"), EncodeOptions(gop=longest))
     assert [sum(g) for g in fake_network.log] == counts
     assert all(g[0] == 1 and all(1 <= m <= 16 for m in g) for g in fake_network.log)
@@ -96,7 +110,10 @@ def test_cutter_gives_every_frame_once(total: int) -> None:
 
 def test_cuts_keep_their_distance_and_noise_is_no_cut() -> None:
     detector = SceneDetector()
-    flicker = [Picture(np.full((20, 20), 255 * (i % 2), np.uint8), *gray(20, 20, False)[1:]) for i in range(60)]
+    flicker = [
+        Picture(np.full((20, 20), 255 * (i % 2), np.uint8), *gray(20, 20, False)[1:])
+        for i in range(60)
+    ]
     cuts = [i for i, p in enumerate(flicker) if detector(p)]
     assert all(b - a >= 8 for a, b in zip(cuts, cuts[1:], strict=False)) and len(cuts) <= 1
     detector = SceneDetector()
@@ -116,15 +133,26 @@ def test_round_trip(tmp_path: Path, clip: Path, coded: Path) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5)])
 def test_small_and_ten_bit(tmp_path: Path, size: tuple[int, int]) -> None:
-    source = write(tmp_path / "in.y4m", header(*size), [picture(*size, i, ten_bit=True) for i in range(3)])
+    source = write(
+        tmp_path / "in.y4m", header(*size), [picture(*size, i, ten_bit=True) for i in range(3)]
+    )
     encode(str(source), str(tmp_path / "a.vqv"))
     decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
-    assert all(same(a, b) for (_, a), (_, b) in zip(frames(source), frames(tmp_path / "out.y4m"), strict=True))
+    assert all(
+        same(a, b)
+        for (_, a), (_, b) in zip(frames(source), frames(tmp_path / "out.y4m"), strict=True)
+    )
 
 
 def test_variable_times_are_kept(tmp_path: Path) -> None:
     times = [0, 40, 45, 300, 301, 1000]
-    source = write(tmp_path / "in.mkv", header(16, 16), [picture(16, 16, i) for i in range(6)], times, vcodec="ffv1")
+    source = write(
+        tmp_path / "in.mkv",
+        header(16, 16),
+        [picture(16, 16, i) for i in range(6)],
+        times,
+        vcodec="ffv1",
+    )
     encode(str(source), str(tmp_path / "a.vqv"))
     decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.mp4"))
     assert [t for t, _ in frames(tmp_path / "out.mp4")] == [Fraction(t, 1000) for t in times]
@@ -140,29 +168,58 @@ def test_variable_times_are_kept(tmp_path: Path) -> None:
         (Time(frames=54), Time(frames=1), range(54, 55)),
     ],
 )
-def test_decode_span(tmp_path: Path, clip: Path, coded: Path, start: Time | None, length: Time | None, expected: range) -> None:
+def test_decode_span(
+    tmp_path: Path,
+    clip: Path,
+    coded: Path,
+    start: Time | None,
+    length: Time | None,
+    expected: range,
+) -> None:
     flip(coded, 0)  # a GOP before the chosen frames is not looked at
-    report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1", start=start, duration=length))
+    report = decode(
+        str(coded),
+        str(tmp_path / "out.mkv"),
+        DecodeOptions(vcodec="ffv1", start=start, duration=length),
+    )
     want, got = frames(clip), frames(tmp_path / "out.mkv")
-    assert len(got) == len(expected) and [t for t, _ in got] == [Fraction(i, 25) for i in range(len(expected))]
+    assert len(got) == len(expected) and [t for t, _ in got] == [
+        Fraction(i, 25) for i in range(len(expected))
+    ]
     if start is not None:
-        assert report.ok and all(same(p, want[i][1]) for (_, p), i in zip(got, expected, strict=True))
+        assert report.ok and all(
+            same(p, want[i][1]) for (_, p), i in zip(got, expected, strict=True)
+        )
 
 
 def test_encode_span(tmp_path: Path, clip: Path) -> None:
-    assert encode(str(clip), str(tmp_path / "a.vqv"), EncodeOptions(start=Time(frames=10), duration=Time(frames=4))).frames == 4
+    assert (
+        encode(
+            str(clip),
+            str(tmp_path / "a.vqv"),
+            EncodeOptions(start=Time(frames=10), duration=Time(frames=4)),
+        ).frames
+        == 4
+    )
     with pytest.raises(UsageError, match="no frame"):
         encode(str(clip), str(tmp_path / "b.vqv"), EncodeOptions(start=Time(frames=1000)))
     assert not (tmp_path / "b.vqv").exists()
 
 
 @pytest.mark.parametrize("bad", [0, 1, 3])
-def test_damage_is_contained_and_concealed(tmp_path: Path, clip: Path, coded: Path, bad: int) -> None:
+def test_damage_is_contained_and_concealed(
+    tmp_path: Path, clip: Path, coded: Path, bad: int
+) -> None:
     entries = reader(coded).gops
     flip(coded, bad)
     report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
     lost = range(entries[bad].first_frame, entries[bad].first_frame + entries[bad].count)
-    assert not report.ok and report.concealed == len(lost) and report.frames == 55 and len(report.damage) == 1
+    assert (
+        not report.ok
+        and report.concealed == len(lost)
+        and report.frames == 55
+        and len(report.damage) == 1
+    )
     want, got = frames(clip), frames(tmp_path / "out.mkv")
     assert [t for t, _ in got] == [t for t, _ in want]
     before = want[lost.start - 1][1].to10() if lost.start else None
@@ -178,11 +235,16 @@ def test_damage_is_contained_and_concealed(tmp_path: Path, clip: Path, coded: Pa
         decode(str(coded), str(tmp_path / "strict.mkv"), DecodeOptions(strict=True))
     assert not (tmp_path / "strict.mkv").exists()
     assert verify(str(coded))["damaged_gops"] == verify(str(coded), fast=True)["damaged_gops"] == 1
-    assert main(["decode", "-q", str(coded), str(tmp_path / "cli.y4m")]) == 4 and (tmp_path / "cli.y4m").exists()
+    assert (
+        main(["decode", "-q", str(coded), str(tmp_path / "cli.y4m")]) == 4
+        and (tmp_path / "cli.y4m").exists()
+    )
 
 
 @pytest.mark.parametrize("bad", [(0, 1), (1, 2), (2, 3), (0, 1, 2), (0, 2), (0, 1, 2, 3)])
-def test_a_gap_of_many_gops_is_blended_as_one(tmp_path: Path, clip: Path, coded: Path, bad: tuple[int, ...]) -> None:
+def test_a_gap_of_many_gops_is_blended_as_one(
+    tmp_path: Path, clip: Path, coded: Path, bad: tuple[int, ...]
+) -> None:
     entries = reader(coded).gops
     for i in bad:
         flip(coded, i)
@@ -193,7 +255,11 @@ def test_a_gap_of_many_gops_is_blended_as_one(tmp_path: Path, clip: Path, coded:
         return
     report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
     want, got = frames(clip), frames(tmp_path / "out.mkv")
-    lost = {i for b in bad for i in range(entries[b].first_frame, entries[b].first_frame + entries[b].count)}
+    lost = {
+        i
+        for b in bad
+        for i in range(entries[b].first_frame, entries[b].first_frame + entries[b].count)
+    }
     assert report.concealed == len(lost) and [t for t, _ in got] == [t for t, _ in want]
     for i, (_, p) in enumerate(got):
         if i not in lost:
@@ -204,21 +270,38 @@ def test_a_gap_of_many_gops_is_blended_as_one(tmp_path: Path, clip: Path, coded:
         if before is None or behind is None:
             assert same(p, want[behind if before is None else before][1])  # type: ignore[index]
         else:
-            assert same(p, blend(want[before][1].to10(), want[behind][1].to10(), i - before, behind - before).to8())
+            assert same(
+                p,
+                blend(
+                    want[before][1].to10(), want[behind][1].to10(), i - before, behind - before
+                ).to8(),
+            )
 
 
 @pytest.mark.parametrize("bad", [(1,), (1, 2), (2, 3), (0, 1), (0, 1, 2)])
-def test_a_decode_that_begins_among_lost_frames_is_the_rest_of_a_whole_one(tmp_path: Path, coded: Path, bad: tuple[int, ...]) -> None:
+def test_a_decode_that_begins_among_lost_frames_is_the_rest_of_a_whole_one(
+    tmp_path: Path, coded: Path, bad: tuple[int, ...]
+) -> None:
     entries = reader(coded).gops
     for i in bad:
         flip(coded, i)
     decode(str(coded), str(tmp_path / "whole.mkv"), DecodeOptions(vcodec="ffv1"))
     whole = frames(tmp_path / "whole.mkv")
-    for start in {e.first_frame + k for i in bad for e in (entries[i],) for k in (0, 1, e.count - 1)}:
-        report = decode(str(coded), str(tmp_path / "part.mkv"), DecodeOptions(vcodec="ffv1", start=Time(frames=start)), overwrite=True)
+    for start in {
+        e.first_frame + k for i in bad for e in (entries[i],) for k in (0, 1, e.count - 1)
+    }:
+        report = decode(
+            str(coded),
+            str(tmp_path / "part.mkv"),
+            DecodeOptions(vcodec="ffv1", start=Time(frames=start)),
+            overwrite=True,
+        )
         part = frames(tmp_path / "part.mkv")
         assert len(part) == 55 - start == report.frames
-        assert all(t == u - whole[start][0] and same(p, q) for (t, p), (u, q) in zip(part, whole[start:], strict=True))
+        assert all(
+            t == u - whole[start][0] and same(p, q)
+            for (t, p), (u, q) in zip(part, whole[start:], strict=True)
+        )
 
 
 def test_blending_stays_between_the_two_pictures() -> None:
@@ -232,9 +315,13 @@ def test_blending_stays_between_the_two_pictures() -> None:
 
 def test_what_stands_in_for_lost_frames_has_a_limit(tmp_path: Path, coded: Path) -> None:
     flip(coded, 1)
-    assert main(["decode", "-q", "--max-concealed", "19", str(coded), str(tmp_path / "out.y4m")]) == 6
+    assert (
+        main(["decode", "-q", "--max-concealed", "19", str(coded), str(tmp_path / "out.y4m")]) == 6
+    )
     assert not (tmp_path / "out.y4m").exists()
-    assert main(["decode", "-q", "--max-concealed", "20", str(coded), str(tmp_path / "out.y4m")]) == 4
+    assert (
+        main(["decode", "-q", "--max-concealed", "20", str(coded), str(tmp_path / "out.y4m")]) == 4
+    )
 
 
 def test_lost_packet_without_an_index(tmp_path: Path, clip: Path, coded: Path) -> None:
@@ -244,7 +331,9 @@ def test_lost_packet_without_an_index(tmp_path: Path, clip: Path, coded: Path) -
     report = decode(str(coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
     assert report.frames == 50 and report.concealed == 20 and not report.complete
     assert [t for t, _ in frames(tmp_path / "out.mkv")] == [t for t, _ in frames(clip)][:50]
-    assert any("frames 20 to 39 are missing" in text for text in report.damage) and any("frames 50 to 54): cut after 20 of" in text for text in report.damage)
+    assert any("frames 20 to 39 are missing" in text for text in report.damage) and any(
+        "frames 50 to 54): cut after 20 of" in text for text in report.damage
+    )
 
 
 def test_wrong_pixels_are_reported(tmp_path: Path, clip: Path, fake_network) -> None:  # noqa: F811
@@ -252,11 +341,23 @@ def test_wrong_pixels_are_reported(tmp_path: Path, clip: Path, fake_network) -> 
     encode(str(clip), str(tmp_path / "a.vqv"))
     report = decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
     assert len(report.damage) == 3 and "pixels differ" in report.damage[0] and report.concealed == 0
-    assert verify(str(tmp_path / "a.vqv"))["damaged_gops"] == 3 and verify(str(tmp_path / "a.vqv"), fast=True)["ok"]
+    assert (
+        verify(str(tmp_path / "a.vqv"))["damaged_gops"] == 3
+        and verify(str(tmp_path / "a.vqv"), fast=True)["ok"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("after", "before", "start"), [(None, None, None), (100, None, None), (None, 50, None), (100, 500, None), (100, 103, None), (100, 500, 140), (100, None, 20)]
+    ("after", "before", "start"),
+    [
+        (None, None, None),
+        (100, None, None),
+        (None, 50, None),
+        (100, 500, None),
+        (100, 103, None),
+        (100, 500, 140),
+        (100, None, 20),
+    ],
 )
 def test_lost_times_increase(after: int | None, before: int | None, start: int | None) -> None:
     times = lost_times(9, start, after, before, 40)
@@ -269,7 +370,10 @@ def test_lost_times_increase(after: int | None, before: int | None, start: int |
 
 
 def test_other_weights(tmp_path: Path, coded: Path) -> None:
-    with pytest.raises(WeightsError, match=f"needs model {b'fakemode'.hex()}, these weights are {b'othermod'.hex()}"):
+    with pytest.raises(
+        WeightsError,
+        match=f"needs model {b'fakemode'.hex()}, these weights are {b'othermod'.hex()}",
+    ):
         decode(str(coded), str(tmp_path / "out.y4m"), weights="other")
     assert not (tmp_path / "out.y4m").exists()
 
@@ -280,7 +384,9 @@ def test_failure_leaves_nothing(tmp_path: Path, clip: Path, fake_network) -> Non
     before = sorted(os.listdir(tmp_path))
     fake_network.fail_after = 30
     with pytest.raises(RuntimeError):
-        encode(str(clip), str(old), EncodeOptions(stats=str(tmp_path / "stats.json")), overwrite=True)
+        encode(
+            str(clip), str(old), EncodeOptions(stats=str(tmp_path / "stats.json")), overwrite=True
+        )
     assert old.read_bytes() == b"old" and sorted(os.listdir(tmp_path)) == before
     with pytest.raises(OutputError):
         encode(str(clip), str(old))
@@ -290,22 +396,40 @@ def test_damaged_source(tmp_path: Path, clip: Path) -> None:
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 6 // 10])
     report = encode(str(clip), str(tmp_path / "a.vqv"))
     assert 0 < report.frames < 55 and report.corrupt > 0 and report.warnings
-    assert main(["encode", "-q", str(clip), str(tmp_path / "b.vqv")]) == 4 and (tmp_path / "b.vqv").exists()
-    assert main(["encode", "-q", "--strict", str(clip), str(tmp_path / "c.vqv")]) == 4 and not (tmp_path / "c.vqv").exists()
+    assert (
+        main(["encode", "-q", str(clip), str(tmp_path / "b.vqv")]) == 4
+        and (tmp_path / "b.vqv").exists()
+    )
+    assert (
+        main(["encode", "-q", "--strict", str(clip), str(tmp_path / "c.vqv")]) == 4
+        and not (tmp_path / "c.vqv").exists()
+    )
 
 
 def check_budget(d: dict[str, Any]) -> None:
     """Every byte of a file is counted once, by level and element."""
     b = d["bits"]
     frames = sum(line["bytes"] for line in b["levels"])
-    assert frames + b["gop_headers"] + b["tracks"] + b["file"] == b["total"] == d["bytes"] == os.path.getsize(d["file"])
-    assert frames == sum(p["bytes"] for g in d["gops"] for p in g["pictures"]) and min(b["gop_headers"], b["file"]) > 0 <= b["tracks"]
+    assert (
+        frames + b["gop_headers"] + b["tracks"] + b["file"]
+        == b["total"]
+        == d["bytes"]
+        == os.path.getsize(d["file"])
+    )
+    assert (
+        frames == sum(p["bytes"] for g in d["gops"] for p in g["pictures"])
+        and min(b["gop_headers"], b["file"]) > 0 <= b["tracks"]
+    )
     assert sum(line["frames"] for line in b["levels"]) == sum(g["frames"] for g in d["gops"])
     for line in b["levels"]:
-        assert sum(line["bits"].values()) == pytest.approx(8 * line["bytes"], abs=0.1 * line["frames"])
+        assert sum(line["bits"].values()) == pytest.approx(
+            8 * line["bytes"], abs=0.1 * line["frames"]
+        )
 
 
-def test_budget_of_a_damaged_file(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_budget_of_a_damaged_file(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "a.vqv"
     assert main(["encode", "-q", str(clip), str(out), "-g", "1s"]) == 0
     whole = describe(str(out), bits=True)
@@ -321,7 +445,20 @@ def test_budget_of_a_damaged_file(tmp_path: Path, clip: Path, capsys: pytest.Cap
 def test_budget_shows_no_minus_zero() -> None:
     """A stream can be a bit shorter than the sum of its elements."""
     row = {"frame": 0, "type": "I", "level": 0, "bytes": 99, "bits": {"latent": 792.2, "end": -0.2}}
-    shown = "\n".join([*as_lines({"levels": by_level([row]), "gop_headers": 1, "tracks": 0, "file": 900, "total": 1000}), frame_line(row)])
+    shown = "\n".join(
+        [
+            *as_lines(
+                {
+                    "levels": by_level([row]),
+                    "gop_headers": 1,
+                    "tracks": 0,
+                    "file": 900,
+                    "total": 1000,
+                }
+            ),
+            frame_line(row),
+        ]
+    )
     assert "-0" not in shown and "792 bits (latent 792, end 0)" in shown
 
 
@@ -343,7 +480,22 @@ def test_the_curve_follows_the_numbers() -> None:
 
 def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.vqv"
-    assert main(["encode", str(clip), str(out), "--stats", str(tmp_path / "s.jsonl"), "-crf", "20", "-g", "1s"]) == 0
+    assert (
+        main(
+            [
+                "encode",
+                str(clip),
+                str(out),
+                "--stats",
+                str(tmp_path / "s.jsonl"),
+                "-crf",
+                "20",
+                "-g",
+                "1s",
+            ]
+        )
+        == 0
+    )
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 55 and lines[1]["pts"] == 40
     captured = capsys.readouterr()
@@ -352,11 +504,17 @@ def test_stats_and_info(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixtur
     assert d["frames"] == 55 and d["crf"] == 20 and d["seconds"] == pytest.approx(2.2) and d["ok"]
     assert "GOP 0" in as_text(d) and d["gops"][0]["pictures"]
     bars = next(line for line in as_text(d).splitlines() if "PSNR of the GOPs" in line).split()[0]
-    assert len(bars) == len(d["gops"]) == 4 and set(bars) <= set("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588")
+    assert len(bars) == len(d["gops"]) == 4 and set(bars) <= set(
+        "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+    )
     check_budget(d)
     assert main(["info", "--bits", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "frame 0" not in text and f"file {out.stat().st_size}" in " ".join(text.split()) and "100.0 %" in text
+    assert (
+        "frame 0" not in text
+        and f"file {out.stat().st_size}" in " ".join(text.split())
+        and "100.0 %" in text
+    )
     assert main(["info", "--frames", str(out)]) == 0
     assert capsys.readouterr().out.count("\n    frame ") == 55
     assert main(["info", "--json", str(out)]) == 0

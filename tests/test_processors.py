@@ -45,7 +45,11 @@ def group(root: Path, line: str, **files: str) -> Path:
         ("0::/host/not/seen", {"cpu_max": "400000 100000"}, 4),
         ("0::/", {"cpu_max": "nonsense"}, 8),
         ("0::/", {}, 8),
-        ("1:cpu,cpuacct:/d", {"cpu__d__cpu_cfs_quota_us": "500000", "cpu__d__cpu_cfs_period_us": "100000"}, 5),
+        (
+            "1:cpu,cpuacct:/d",
+            {"cpu__d__cpu_cfs_quota_us": "500000", "cpu__d__cpu_cfs_period_us": "100000"},
+            5,
+        ),
         ("1:cpu:/", {"cpu__cpu_cfs_quota_us": "-1", "cpu__cpu_cfs_period_us": "100000"}, 8),
     ],
 )
@@ -65,7 +69,9 @@ def test_the_affinity_counts() -> None:
     assert told.stdout == "1\n", told
 
 
-def test_threads_follow_a_quota_unless_the_user_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_follow_a_quota_unless_the_user_says_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(processors, "usable", lambda: 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

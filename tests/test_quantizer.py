@@ -23,11 +23,15 @@ def books(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("tiny_codec").inter.books
 
 
-def job(seed: int, books: Any, dim: int | None, spread: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def job(
+    seed: int, books: Any, dim: int | None, spread: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Target, mean and classes (all of one dimension, or any)."""
     rng = np.random.default_rng(seed)
     mean = rng.integers(-400, 400, (H, W, M)).astype(np.int16)
-    allowed = np.flatnonzero((books.dims[:CLASSES] == dim) if dim is not None else books.dims[:CLASSES] >= 0)
+    allowed = np.flatnonzero(
+        (books.dims[:CLASSES] == dim) if dim is not None else books.dims[:CLASSES] >= 0
+    )
     cls = rng.choice(allowed, (H, W, M // 4)).astype(np.uint8)
     return (mean + rng.laplace(size=mean.shape) * spread).astype(np.float32), mean, cls
 
@@ -49,7 +53,22 @@ def run(
     lams = np.full(direct.shape, lam, np.float32)
     sizes, words = books.sizes, books.words
     for k in range(steps):
-        search_step(target, mean, cls, direct, k, steps, books.dims, sizes, words, t.costs(), lams, symbols, y, bits)
+        search_step(
+            target,
+            mean,
+            cls,
+            direct,
+            k,
+            steps,
+            books.dims,
+            sizes,
+            words,
+            t.costs(),
+            lams,
+            symbols,
+            y,
+            bits,
+        )
         encode_step(st, out, cls, direct, k, steps, books.dims, sizes, symbols, t.cdf, t.seen)
     data = out[: int(finish(st, out))].tobytes()
     d = Tables(books, t.counts)
@@ -57,10 +76,28 @@ def run(
     sd, back = decoder_state(buf), np.zeros((H, W, M), np.int16)
     read, classes = np.full((H, W, M), -1, np.int32), np.full((H, W, M // 4), -1, np.int8)
     for k in range(steps):
-        decode_step(sd, buf, mean, cls, direct, k, steps, books.dims, sizes, words, d.cdf, d.seen, back, read, classes)
+        decode_step(
+            sd,
+            buf,
+            mean,
+            cls,
+            direct,
+            k,
+            steps,
+            books.dims,
+            sizes,
+            words,
+            d.cdf,
+            d.seen,
+            back,
+            read,
+            classes,
+        )
     assert np.array_equal(back, y) and consumed(sd) and np.array_equal(d.seen, t.seen)
     dims = np.repeat(books.dims[cls], 4, axis=2)
-    coded = (dims > 0) & ((np.arange(M) % np.maximum(dims, 1) == 0) | (symbols > 1 << 19))  # the first channel of a vector, all of an escaped one
+    coded = (dims > 0) & (
+        (np.arange(M) % np.maximum(dims, 1) == 0) | (symbols > 1 << 19)
+    )  # the first channel of a vector, all of an escaped one
     assert np.array_equal(classes, cls) and np.array_equal(read, np.where(coded, symbols, -1))
     assert np.array_equal(d.adapted(), t.adapted())
     return y, symbols, data
@@ -72,9 +109,17 @@ def test_the_first_codeword_is_zero_and_every_table_is_sound(tiny_codec: Any) ->
         assert len(b.dims) == CLASSES + HYPER_BUCKETS * nets.shape.hyper // 4
         assert set(b.dims.tolist()) == {0, 1, 2, 4}
         assert not b.words[:, 0].any()
-        assert (b.sizes <= b.words.shape[1]).all() and (b.sizes[b.dims == 0] == 0).all() and (b.sizes[b.dims > 0] >= 1).all()
+        assert (
+            (b.sizes <= b.words.shape[1]).all()
+            and (b.sizes[b.dims == 0] == 0).all()
+            and (b.sizes[b.dims > 0] >= 1).all()
+        )
         for t in np.flatnonzero(b.dims):
-            assert not b.words[t, :, b.dims[t] :].any() and b.counts[t, b.sizes[t] :].sum() == 0 and b.counts[t, : b.sizes[t]].min() >= 1
+            assert (
+                not b.words[t, :, b.dims[t] :].any()
+                and b.counts[t, b.sizes[t] :].sum() == 0
+                and b.counts[t, : b.sizes[t]].min() >= 1
+            )
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2, 4, None])
@@ -123,14 +168,23 @@ def test_four_steps_take_each_place_of_a_cell_and_each_quarter_in_turn() -> None
 
 def test_two_steps_are_a_checkerboard() -> None:
     first = turns(2) == 0
-    assert first[0, 1].tolist() == [True, True, False, False] and first[0, 0].tolist() == [False, False, True, True]
+    assert first[0, 1].tolist() == [True, True, False, False] and first[0, 0].tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_direct_blocks_have_no_latent(books: Any) -> None:
     target, mean, cls = job(5, books, 4, 20)
     direct = np.zeros((H, W), np.uint8)
     direct[2:4, 1:3] = 1
-    y, symbols, bits = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32), np.zeros((H, W), np.float32)
+    y, symbols, bits = (
+        np.zeros((H, W, M), np.int16),
+        np.zeros((H, W, M), np.int32),
+        np.zeros((H, W), np.float32),
+    )
     t = Tables(books)
     st, out = encoder_state(), np.empty(1 << 16, np.uint8)
     lams = np.full(direct.shape, 0.12, np.float32)
@@ -150,7 +204,9 @@ def test_direct_blocks_have_no_latent(books: Any) -> None:
 def test_a_huge_lambda_chooses_zero_where_it_is_cheapest(books: Any) -> None:
     target, mean, cls = job(3, books, 4, 8.0)
     costs = Tables(books).costs()
-    cheapest = np.array([costs[t, : max(1, books.sizes[t])].argmin() for t in range(len(books.dims))])
+    cheapest = np.array(
+        [costs[t, : max(1, books.sizes[t])].argmin() for t in range(len(books.dims))]
+    )
     _, symbols, _ = run(books, target, mean, cls, lam=1e6)
     assert np.array_equal(symbols[:, :, ::4], cheapest[cls])
     y, _, data = run(books, mean.astype(np.float32), mean, cls, lam=0.0)
@@ -168,8 +224,12 @@ def test_without_lambda_the_nearest_word_is_chosen(books: Any, dim: int) -> None
         for s in range(4 * g, 4 * g + 4, dim):
             e = ((r[i, j, s : s + dim] - books.words[t, :k, :dim]) ** 2).sum(1).min()
             if dim < 4:  # whole steps, by the escape
-                e = min(e, ((r[i, j, s : s + dim] - 16 * np.rint(r[i, j, s : s + dim] / 16)) ** 2).sum())
-            assert ((target[i, j, s : s + dim] - y[i, j, s : s + dim]) ** 2).sum() == pytest.approx(e, rel=1e-4, abs=0.05)
+                e = min(
+                    e, ((r[i, j, s : s + dim] - 16 * np.rint(r[i, j, s : s + dim] / 16)) ** 2).sum()
+                )
+            assert ((target[i, j, s : s + dim] - y[i, j, s : s + dim]) ** 2).sum() == pytest.approx(
+                e, rel=1e-4, abs=0.05
+            )
 
 
 def test_lambda_buys_bits_with_distortion(books: Any) -> None:
@@ -177,7 +237,9 @@ def test_lambda_buys_bits_with_distortion(books: Any) -> None:
     results = [run(books, target, mean, cls, lam) for lam in (0.0, 0.1, 1.0, 10.0)]
     sizes = [len(d) for _, _, d in results]
     errors = [float(((target - y) ** 2).sum()) for y, _, _ in results]
-    assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1] and errors == sorted(errors)
+    assert (
+        sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1] and errors == sorted(errors)
+    )
 
 
 def test_counts_adapt_by_what_was_seen_and_are_halved_at_the_limit() -> None:
@@ -197,10 +259,14 @@ def test_counts_adapt_by_what_was_seen_and_are_halved_at_the_limit() -> None:
 def test_adaptation_saves_bits(books: Any) -> None:
     rng = np.random.default_rng(0)
     t = int(np.flatnonzero(books.dims[:CLASSES] == 4)[-1])
-    word = books.words[t, books.sizes[t] - 1].astype(np.int16)  # rare in the trained table, all there is here
+    word = books.words[t, books.sizes[t] - 1].astype(
+        np.int16
+    )  # rare in the trained table, all there is here
     mean = np.zeros((H, W, M), np.int16)
     cls = np.full((H, W, M // 4), t, np.uint8)
-    target = np.tile(word, M // 4)[None, None] * np.ones((H, W, 1), np.float32) + rng.normal(size=(H, W, M)).astype(np.float32)
+    target = np.tile(word, M // 4)[None, None] * np.ones((H, W, 1), np.float32) + rng.normal(
+        size=(H, W, M)
+    ).astype(np.float32)
     tables, sizes = Tables(books), []
     for _ in range(6):
         sizes.append(len(run(books, target, mean, cls, 0.01, tables)[2]))
@@ -223,19 +289,35 @@ def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:
         encode_hyper(st, out, idle, base, symbols, t.cdf, t.seen)
         data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
         d, back, read = Tables(b), np.empty_like(z), np.full_like(symbols, -1)
-        decode_hyper(decoder_state(data), data, idle, base, b.sizes, b.words, d.cdf, d.seen, back, read)
+        decode_hyper(
+            decoder_state(data), data, idle, base, b.sizes, b.words, d.cdf, d.seen, back, read
+        )
         assert np.array_equal(read, np.where(idle[:, :, None], -1, symbols))
-        assert np.array_equal(back, z) and np.array_equal(d.seen, t.seen) and t.seen[base : base + s.hyper // 4].sum() == 10 * s.hyper // 4 and not z[idle].any()
+        assert (
+            np.array_equal(back, z)
+            and np.array_equal(d.seen, t.seen)
+            and t.seen[base : base + s.hyper // 4].sum() == 10 * s.hyper // 4
+            and not z[idle].any()
+        )
 
 
 def test_fitted_codebooks_spare_classes_that_are_all_zero() -> None:
     rng = np.random.default_rng(0)
-    samples = [rng.laplace(size=(4000, 4)).astype(np.float32) * (0.001 if c < 3 else 2 ** ((c - 15) / 4)) for c in range(CLASSES)]
+    samples = [
+        rng.laplace(size=(4000, 4)).astype(np.float32) * (0.001 if c < 3 else 2 ** ((c - 15) / 4))
+        for c in range(CLASSES)
+    ]
     few = [s[:500] if i > 20 else s for i, s in enumerate(samples)]
     with pytest.MonkeyPatch.context() as patch:
         from vqcodec.training import codebooks
 
         plan = codebooks.plan
         patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], 8))
-        b = fit(few, [rng.normal(size=(200, 4)).astype(np.float32)] * HYPER_BUCKETS, 0.1, most=2000, log=lambda text: None)
+        b = fit(
+            few,
+            [rng.normal(size=(200, 4)).astype(np.float32)] * HYPER_BUCKETS,
+            0.1,
+            most=2000,
+            log=lambda text: None,
+        )
     assert (b.dims[:3] == 0).all() and (b.dims[8:] > 0).all() and not b.words[:, 0].any()

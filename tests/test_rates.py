@@ -39,7 +39,10 @@ def described(path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 def shown(path: Path) -> list[tuple[Fraction, int]]:
     """Times in seconds, and which of PICTURES each frame is."""
     with VideoSource(path) as source:
-        return [(pts * source.time_base, next(i for i, q in enumerate(PICTURES) if same(p, q))) for pts, p in source]
+        return [
+            (pts * source.time_base, next(i for i, q in enumerate(PICTURES) if same(p, q)))
+            for pts, p in source
+        ]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,9 @@ def test_rates_are_exact(text: str, rate: Any) -> None:
     assert parse_rate(text) == rate
 
 
-@pytest.mark.parametrize("text", ["", "0", "-25", "25/0", "0/5", "x", "1e3", "25 fps", "9" * 30, "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-25", "25/0", "0/5", "x", "1e3", "25 fps", "9" * 30, "nan"]
+)
 def test_other_rates_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="allowed"):
         parse_rate(text)
@@ -68,15 +73,48 @@ def test_other_rates_are_refused(text: str) -> None:
 
 def test_encode_replaces_a_wrong_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write(tmp_path / "a.y4m", header(16, 16), PICTURES)
-    for name, args in (("whole", []), ("cut", ["-ss", "3f", "-t", "4f"]), ("seconds", ["-ss", "0.1"])):
-        assert main(["encode", str(source), str(tmp_path / f"{name}.vqv"), "-r", "30000/1001", *args]) == 0
-        assert main(["decode", str(tmp_path / f"{name}.vqv"), str(tmp_path / f"{name}.mkv"), "--vcodec", "ffv1"]) == 0
+    for name, args in (
+        ("whole", []),
+        ("cut", ["-ss", "3f", "-t", "4f"]),
+        ("seconds", ["-ss", "0.1"]),
+    ):
+        assert (
+            main(["encode", str(source), str(tmp_path / f"{name}.vqv"), "-r", "30000/1001", *args])
+            == 0
+        )
+        assert (
+            main(
+                [
+                    "decode",
+                    str(tmp_path / f"{name}.vqv"),
+                    str(tmp_path / f"{name}.mkv"),
+                    "--vcodec",
+                    "ffv1",
+                ]
+            )
+            == 0
+        )
     d = described(tmp_path / "whole.vqv", capsys)
-    assert d["rate"] == "30000/1001" and d["time_base"] == "1001/30000" and d["frames"] == 10 and d["seconds"] == pytest.approx(10 * 1001 / 30000, abs=1e-6)
+    assert (
+        d["rate"] == "30000/1001"
+        and d["time_base"] == "1001/30000"
+        and d["frames"] == 10
+        and d["seconds"] == pytest.approx(10 * 1001 / 30000, abs=1e-6)
+    )
     times = shown(tmp_path / "whole.mkv")
-    assert [i for _, i in times] == list(range(10)) and all(abs(t - i * Fraction(1001, 30000)) <= Fraction(1, 1000) for t, i in times)
+    assert [i for _, i in times] == list(range(10)) and all(
+        abs(t - i * Fraction(1001, 30000)) <= Fraction(1, 1000) for t, i in times
+    )
     assert [i for _, i in shown(tmp_path / "cut.mkv")] == [3, 4, 5, 6]
-    assert [i for _, i in shown(tmp_path / "seconds.mkv")] == [3, 4, 5, 6, 7, 8, 9]  # frame 3 is the first at or behind 0.1 s
+    assert [i for _, i in shown(tmp_path / "seconds.mkv")] == [
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+    ]  # frame 3 is the first at or behind 0.1 s
 
 
 def test_encode_replaces_the_rate_of_a_pipe(tmp_path: Path) -> None:
@@ -85,7 +123,10 @@ def test_encode_replaces_the_rate_of_a_pipe(tmp_path: Path) -> None:
     tests = str(Path(__file__).parent)
     out = tmp_path / "a.vqv"
     subprocess.run(
-        [sys.executable, "-c", code, "encode", "-q", "-", str(out), "-r", "10"], input=source.read_bytes(), check=True, env={"PYTHONPATH": f"{Path(tests).parent}:{tests}"}
+        [sys.executable, "-c", code, "encode", "-q", "-", str(out), "-r", "10"],
+        input=source.read_bytes(),
+        check=True,
+        env={"PYTHONPATH": f"{Path(tests).parent}:{tests}"},
     )
     assert main(["decode", "-q", str(out), str(tmp_path / "b.mkv"), "--vcodec", "ffv1"]) == 0
     assert shown(tmp_path / "b.mkv") == [(Fraction(i, 10), i) for i in range(10)]
@@ -95,13 +136,21 @@ def test_encode_gives_uneven_times_a_rate(tmp_path: Path) -> None:
     uneven = [0, 40, 90, 700, 710, 720, 900, 901, 902, 2000]
     source = write(tmp_path / "a.mkv", header(16, 16), PICTURES, uneven, vcodec="ffv1")
     assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv"), "-r", "20"]) == 0
-    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.mkv"), "--vcodec", "ffv1"]) == 0
+    assert (
+        main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.mkv"), "--vcodec", "ffv1"])
+        == 0
+    )
     assert shown(tmp_path / "b.mkv") == [(Fraction(i, 20), i) for i in range(10)]
 
 
-def test_another_rate_does_not_part_sound_from_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_rate_does_not_part_sound_from_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make(tmp_path / "a.mkv", sounds=(Sound(),), chapters=True)
-    assert main(["encode", str(source), str(tmp_path / "a.vqv"), "-r", "30"]) == 2 and "-map v" in capsys.readouterr().err
+    assert (
+        main(["encode", str(source), str(tmp_path / "a.vqv"), "-r", "30"]) == 2
+        and "-map v" in capsys.readouterr().err
+    )
     assert not (tmp_path / "a.vqv").exists()
     for i, args in enumerate((["-an"], ["-map", "v"])):
         assert main(["encode", str(source), str(tmp_path / f"{i}.vqv"), "-r", "30", *args]) == 0
@@ -110,8 +159,18 @@ def test_another_rate_does_not_part_sound_from_pictures(tmp_path: Path, capsys: 
         assert d["rate"] == "30/1" and not d["chapters"] and not d["tracks"]
 
 
-@pytest.mark.parametrize("rate, want", [("50", [i // 2 for i in range(20)]), ("25", list(range(10))), ("12.5", [0, 2, 4, 6, 8]), ("5", [2, 7])])
-def test_decode_at_a_rate(tmp_path: Path, rate: str, want: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "rate, want",
+    [
+        ("50", [i // 2 for i in range(20)]),
+        ("25", list(range(10))),
+        ("12.5", [0, 2, 4, 6, 8]),
+        ("5", [2, 7]),
+    ],
+)
+def test_decode_at_a_rate(
+    tmp_path: Path, rate: str, want: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
     source = write(tmp_path / "a.mkv", header(16, 16), PICTURES, vcodec="ffv1")
     assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0
     assert main(["decode", str(tmp_path / "a.vqv"), str(tmp_path / "b.y4m"), "-r", rate]) == 0
@@ -124,14 +183,19 @@ def test_decode_at_a_rate(tmp_path: Path, rate: str, want: list[int], capsys: py
 def ffmpegs(name: str, options: str, fmt: str) -> av.filter.Graph:
     """A filter of FFmpeg's, for pictures of 16x16 with times in milliseconds."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=16, height=16, format=av.VideoFormat(fmt), time_base=Fraction(1, 1000))
+    source = graph.add_buffer(
+        width=16, height=16, format=av.VideoFormat(fmt), time_base=Fraction(1, 1000)
+    )
     graph.link_nodes(source, graph.add(name, options), graph.add("buffersink")).configure()
     return graph
 
 
 def ticks(times: list[int], rate: Fraction, base: Fraction, step: int) -> list[tuple[int, int]]:
     frames: Iterator[tuple[int, int, Picture]] = ((t, 0, PICTURES[i]) for i, t in enumerate(times))
-    return [(pts, next(i for i, q in enumerate(PICTURES) if p is q)) for pts, _, p in at_rate(frames, base, rate, step, 1000)]
+    return [
+        (pts, next(i for i, q in enumerate(PICTURES) if p is q))
+        for pts, _, p in at_rate(frames, base, rate, step, 1000)
+    ]
 
 
 def test_frames_move_to_the_nearest_tick_as_with_ffmpeg() -> None:
@@ -152,7 +216,9 @@ def test_frames_move_to_the_nearest_tick_as_with_ffmpeg() -> None:
                 break
             want.append((out.pts, int(out.to_ndarray()[0, 0])))
         got = ticks(times, rate, Fraction(1, 1000), 40)
-        assert got[: len(want) - 1] == want[:-1] and len(want) >= 2  # of how long the last frame lasts, the filter knows nothing
+        assert (
+            got[: len(want) - 1] == want[:-1] and len(want) >= 2
+        )  # of how long the last frame lasts, the filter knows nothing
 
 
 def test_a_gap_does_not_become_endless_frames() -> None:
@@ -163,28 +229,49 @@ def test_a_gap_does_not_become_endless_frames() -> None:
 
 def test_colour_tags_of_y4m(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, out = write(tmp_path / "a.y4m", header(16, 16), PICTURES), tmp_path / "a.vqv"
-    tags = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_range", "limited"]
+    tags = [
+        "-color_primaries",
+        "bt2020",
+        "-color_trc",
+        "smpte2084",
+        "-colorspace",
+        "bt2020nc",
+        "-color_range",
+        "limited",
+    ]
     assert main(["encode", "-q", str(source), str(out), *tags]) == 0
     got = described(out, capsys)["colour"]
     assert (got["primaries"], got["transfer"], got["matrix"], got["range"]) == (9, 16, 9, 1)
     assert main(["info", str(out)]) == 0
-    assert "primaries bt2020, transfer smpte2084, matrix bt2020nc, range tv" in capsys.readouterr().out
+    assert (
+        "primaries bt2020, transfer smpte2084, matrix bt2020nc, range tv" in capsys.readouterr().out
+    )
     assert main(["decode", "-q", str(out), str(tmp_path / "b.mkv")]) == 0
     with VideoSource(tmp_path / "b.mkv") as decoded:
         assert (decoded.primaries, decoded.transfer, decoded.matrix, decoded.range) == (9, 16, 9, 1)
 
 
-def test_colour_tags_replace_only_what_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_colour_tags_replace_only_what_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, out = make(tmp_path / "a.mkv", colour=(1, 1, 1, 1)), tmp_path / "a.vqv"
     assert main(["encode", "-q", str(source), str(out), "-color_trc", "hlg"]) == 0
     got = described(out, capsys)["colour"]
     assert (got["primaries"], got["transfer"], got["matrix"], got["range"]) == (1, 18, 1, 1)
-    assert main(["encode", str(source), str(out), "-y", "-color_trc", "bt7"]) == 2 and "allowed are bt709" in capsys.readouterr().err
+    assert (
+        main(["encode", str(source), str(out), "-y", "-color_trc", "bt7"]) == 2
+        and "allowed are bt709" in capsys.readouterr().err
+    )
 
 
-def test_colour_tags_of_rgb_are_those_of_the_conversion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_colour_tags_of_rgb_are_those_of_the_conversion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, out = make(tmp_path / "a.mkv", codec="ffv1", fmt="bgr0"), tmp_path / "a.vqv"
-    assert main(["encode", str(source), str(out), "-colorspace", "bt709"]) == 2 and "leave out -colorspace" in capsys.readouterr().err
+    assert (
+        main(["encode", str(source), str(out), "-colorspace", "bt709"]) == 2
+        and "leave out -colorspace" in capsys.readouterr().err
+    )
     assert main(["encode", "-q", str(source), str(out), "-color_primaries", "bt709"]) == 0
 
 
@@ -197,7 +284,11 @@ def test_names_of_colours_are_those_of_this_ffmpeg() -> None:
         (colour.RANGES, "range", "color_range"),
     ):
         for name, number in names.items():
-            graph = ffmpegs("setparams", f"{option}={ {'gamma22': 'bt470m', 'gamma28': 'bt470bg'}.get(name, name) }", "yuv420p")
+            graph = ffmpegs(
+                "setparams",
+                f"{option}={ {'gamma22': 'bt470m', 'gamma28': 'bt470bg'}.get(name, name) }",
+                "yuv420p",
+            )
             frame = av.VideoFrame(16, 16, "yuv420p")
             frame.pts = 0
             graph.push(frame)

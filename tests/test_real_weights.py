@@ -25,7 +25,9 @@ def pictures() -> list[Picture]:
     return [Picture(y, c[0], c[1]) for y, c in read_clip(CLIP, limit=FRAMES)]
 
 
-def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(pictures: list[Picture], monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
+    pictures: list[Picture], monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
     h, w = pictures[0].y.shape
     codec = load_codec(device="cpu", threads=1)
     others = []
@@ -61,5 +63,9 @@ def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf
         e.add(pictures[:1])
         r = e.finish()
         assert len(list(decode_gop(codec, r.body, 1, w, h))) == 1
-        cost.append(8 * len(r.body) + lagrangian(qualities(crf)[0]) * sum(w * e for w, e in zip(PLANE_WEIGHTS, r.sse, strict=True)))
+        cost.append(
+            8 * len(r.body)
+            + lagrangian(qualities(crf)[0])
+            * sum(w * e for w, e in zip(PLANE_WEIGHTS, r.sse, strict=True))
+        )
     assert cost[1] < 0.99 * cost[0] and cost[2] < cost[1], cost

@@ -28,23 +28,44 @@ PARTS = sorted(Path(reference.__file__).parent.glob("*.py"))
 
 def raw(pictures: list[list[np.ndarray]]) -> bytes:
     """The samples as a .yuv file holds them."""
-    return b"".join(p.astype("<u2" if p.dtype != np.uint8 else "u1").tobytes() for planes in pictures for p in planes)
+    return b"".join(
+        p.astype("<u2" if p.dtype != np.uint8 else "u1").tobytes()
+        for planes in pictures
+        for p in planes
+    )
 
 
 def test_the_reference_decoder_is_independent() -> None:
     """It uses numpy, zstd and the standard library, and nothing of the product."""
     for path in PARTS:
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            assert all(n.split(".")[0] in {"numpy", "zstandard", *sys.stdlib_module_names} for n in names), path
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
+            assert all(
+                n.split(".")[0] in {"numpy", "zstandard", *sys.stdlib_module_names} for n in names
+            ), path
     assert len(PARTS) >= 9
 
 
 @every_file
 def test_golden_files(folder: Path, name: str, entry: dict[str, Any]) -> None:
-    file, pictures = reference.decode_file(folder / f"{name}.vqv", reference.load_model(weights(folder)))
-    assert (file.header.width, file.header.height, file.header.depth, len(file.gops)) == (entry["width"], entry["height"], entry["depth"], entry["gops"])
-    assert len(pictures) == entry["frames"] and hashlib.md5(raw(pictures)).hexdigest() == entry["md5"]
+    file, pictures = reference.decode_file(
+        folder / f"{name}.vqv", reference.load_model(weights(folder))
+    )
+    assert (file.header.width, file.header.height, file.header.depth, len(file.gops)) == (
+        entry["width"],
+        entry["height"],
+        entry["depth"],
+        entry["gops"],
+    )
+    assert (
+        len(pictures) == entry["frames"] and hashlib.md5(raw(pictures)).hexdigest() == entry["md5"]
+    )
 
 
 @pytest.fixture
@@ -71,7 +92,13 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     spy(latents, "number", lambda n, *a: ["escape"])
     spy(latents, "group", lambda r, s, tables, books, t, *a: [f"dimension {books.dims[t]}"])
     spy(reference.decode, "hyper", lambda z, *a: ["hyper"] if z.any() else [])
-    spy(detail, "levels", lambda l, s, mode, chroma: [f"mode {mode}", f"chroma {chroma}"] + ["long level"] * (max(map(abs, l)) > 15))
+    spy(
+        detail,
+        "levels",
+        lambda l, s, mode, chroma: (
+            [f"mode {mode}", f"chroma {chroma}"] + ["long level"] * (max(map(abs, l)) > 15)
+        ),
+    )
     spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
     yield seen
 
@@ -82,25 +109,59 @@ def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> Non
         if folder == newest:
             reference.decode_file(folder / f"{name}.vqv", reference.load_model(weights(folder)))
     want = {"direct", "other quality", "merged", "temporal", "escape", "hyper", "long level"}
-    want |= {f"direction {i}" for i in (1, 2, 3)} | {f"depth {i}" for i in range(4)} | {f"dimension {i}" for i in (0, 1, 2, 4)}
+    want |= (
+        {f"direction {i}" for i in (1, 2, 3)}
+        | {f"depth {i}" for i in range(4)}
+        | {f"dimension {i}" for i in (0, 1, 2, 4)}
+    )
     want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}
     assert want <= reached.keys(), want - reached.keys()
     assert min(reached[k] for k in want) >= 3, reached
 
 
-CASES = [(1, 1, 3, 30, False), (2, 3, 9, 40, False), (17, 9, 2, 20, True), (65, 64, 3, 5, False), (100, 70, 18, 34, False)]
-MORE = [(w, h, n, crf, ten) for i, (w, h) in enumerate([(1, 130), (129, 3), (64, 64), (127, 65), (31, 33)]) for n, crf, ten in ((35, 63, False), (1, 0, True), (4 + i, 10, False))]
+CASES = [
+    (1, 1, 3, 30, False),
+    (2, 3, 9, 40, False),
+    (17, 9, 2, 20, True),
+    (65, 64, 3, 5, False),
+    (100, 70, 18, 34, False),
+]
+MORE = [
+    (w, h, n, crf, ten)
+    for i, (w, h) in enumerate([(1, 130), (129, 3), (64, 64), (127, 65), (31, 33)])
+    for n, crf, ten in ((35, 63, False), (1, 0, True), (4 + i, 10, False))
+]
 
 
-@pytest.mark.parametrize(("width", "height", "frames", "crf", "ten_bit"), [*CASES, *(pytest.param(*c, marks=pytest.mark.slow) for c in MORE)])
-def test_fresh_gops(tiny_weights: Path, tiny_codec: Any, width: int, height: int, frames: int, crf: int, ten_bit: bool) -> None:
-    pictures = moving(width, height, frames, seed=width, ten_bit=ten_bit) if crf else [picture(width, height, i, ten_bit) for i in range(frames)]
+@pytest.mark.parametrize(
+    ("width", "height", "frames", "crf", "ten_bit"),
+    [*CASES, *(pytest.param(*c, marks=pytest.mark.slow) for c in MORE)],
+)
+def test_fresh_gops(
+    tiny_weights: Path,
+    tiny_codec: Any,
+    width: int,
+    height: int,
+    frames: int,
+    crf: int,
+    ten_bit: bool,
+) -> None:
+    pictures = (
+        moving(width, height, frames, seed=width, ten_bit=ten_bit)
+        if crf
+        else [picture(width, height, i, ten_bit) for i in range(frames)]
+    )
     e = GopEncoder(tiny_codec, width, height, crf)
     e.add(pictures[:1])
     for i in range(1, frames, MINI_GOP):
         e.add(pictures[i : i + MINI_GOP])
     r = e.finish()
-    assert checksum(reference.decode_gop(reference.load_model(tiny_weights), r.body, frames, width, height)) == r.checksum
+    assert (
+        checksum(
+            reference.decode_gop(reference.load_model(tiny_weights), r.body, frames, width, height)
+        )
+        == r.checksum
+    )
 
 
 def test_the_weights_of_the_project() -> None:
@@ -109,13 +170,19 @@ def test_the_weights_of_the_project() -> None:
     from vqcodec.picture import Picture
     from vqcodec.training.data import read_clip
 
-    pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(Path(__file__).parent / "data" / "tiny.mkv", limit=3)]
+    pictures = [
+        Picture(y, c[0], c[1])
+        for y, c in read_clip(Path(__file__).parent / "data" / "tiny.mkv", limit=3)
+    ]
     h, w = pictures[0].y.shape
     e = GopEncoder(load_codec(device="cpu", threads=1), w, h, 20)
     e.add(pictures[:1])
     e.add(pictures[1:])
     r = e.finish()
-    assert checksum(reference.decode_gop(reference.load_model(default_path()), r.body, 3, w, h)) == r.checksum
+    assert (
+        checksum(reference.decode_gop(reference.load_model(default_path()), r.body, 3, w, h))
+        == r.checksum
+    )
 
 
 def test_damage_is_refused(tmp_path: Path) -> None:

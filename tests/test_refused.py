@@ -28,7 +28,10 @@ FRAMES = 4
 HUGE = Mastering(((MAX_FRACTION, 1),) * 10, True, True)
 FAR = (Chapter(1, -MAX_PTS, MAX_PTS, MS), Chapter(2, 0, MAX_PTS, Fraction(MAX_FRACTION)))
 REFUSED = {
-    "chapters far": (Description(chapters=(*FAR, Chapter(3, 0, 80, MS))), "2 chapters are left out"),
+    "chapters far": (
+        Description(chapters=(*FAR, Chapter(3, 0, 80, MS))),
+        "2 chapters are left out",
+    ),
     "chapters inverted": (Description(chapters=(Chapter(1, 9, 5, MS),)), ""),
     "chapters": (
         Description(chapters=tuple(Chapter(i, i, i + 1, MS) for i in range(60000))),
@@ -92,7 +95,9 @@ def written(path: Path, *options: str) -> int:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_metadata_that_is_refused_is_left_out(tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_metadata_that_is_refused_is_left_out(
+    tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     """It once was the end of the decode, with exit codes 2, 5 and 6."""
     description, said = REFUSED[name]
     path = changed(coded, tmp_path / "a.vqv", description)
@@ -104,8 +109,13 @@ def test_metadata_that_is_refused_is_left_out(tmp_path: Path, coded: Path, capsy
         assert part in told
 
 
-def test_more_attachments_than_ffmpeg_has_room_for(tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    attached = tuple(Track(i, "attachment", "", Fraction(1), 0, {"filename": f"{i}"}, "", b"x") for i in range(1000))
+def test_more_attachments_than_ffmpeg_has_room_for(
+    tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attached = tuple(
+        Track(i, "attachment", "", Fraction(1), 0, {"filename": f"{i}"}, "", b"x")
+        for i in range(1000)
+    )
     assert written(changed(coded, tmp_path / "a.vqv", extras=attached)) == 0
     assert ".mkv cannot hold it" in capsys.readouterr().err
 
@@ -118,12 +128,16 @@ def test_times_far_from_zero(tmp_path: Path, coded: Path, base: Fraction, first:
     sound = Track(**(vars(stored.tracks[0]) | {"time_base": Fraction(1, MAX_FRACTION)}))
     data = next(iter(stored.packets())).data
     packets = tuple(TrackPacket(0, t, t, 1, True, False, (), data) for t in (0, MAX_PTS, -MAX_PTS))
-    path = changed(coded, tmp_path / "a.vqv", first=first, extras=(sound,), packets=packets, time_base=base)
+    path = changed(
+        coded, tmp_path / "a.vqv", first=first, extras=(sound,), packets=packets, time_base=base
+    )
     written(path)
     written(path, "-ss", "1f")
 
 
-def test_times_that_no_file_holds_are_a_sentence(tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_times_that_no_file_holds_are_a_sentence(
+    tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = changed(coded, tmp_path / "a.vqv", time_base=Fraction(MAX_FRACTION))
     for suffix in (".mkv", ".mp4", ".ts"):
         out = tmp_path / f"out{suffix}"
@@ -136,7 +150,9 @@ def test_rates_that_are_none(tmp_path: Path, coded: Path, rate: Fraction) -> Non
     assert written(changed(coded, tmp_path / "a.vqv", rate=rate)) == 0
 
 
-def test_ten_bits_in_a_codec_of_eight(tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_bits_in_a_codec_of_eight(
+    tmp_path: Path, coded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With the defaults of .webm this once was an error of avcodec_open2."""
     path = changed(coded, tmp_path / "a.vqv", bit_depth=10)
     capsys.readouterr()

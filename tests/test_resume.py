@@ -74,16 +74,26 @@ def cut_off(clip: Path, out: Path, gops: int, options: EncodeOptions = OPTIONS) 
 
 
 @pytest.mark.parametrize("moments", [4, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_any_moment(clip: Path, out: Path, want: bytes, fake_network, moments: int) -> None:  # noqa: F811
+def test_killed_at_any_moment(
+    clip: Path,
+    out: Path,
+    want: bytes,
+    fake_network,  # noqa: F811
+    moments: int,  # noqa: F811
+) -> None:  # noqa: F811
     """No half file; going on gives the bytes of an undisturbed encode and codes at most one GOP again."""
     rng = random.Random(5)
     finished = []
     for i in range(moments):
         with child.start(None, "encode", str(clip), str(out), "-g", str(GOP)) as process:
             assert process.stdout is not None
-            lines = child.advance(process, 1 + int((i + rng.random()) / moments * 17))  # of 18: it never comes to its end
+            lines = child.advance(
+                process, 1 + int((i + rng.random()) / moments * 17)
+            )  # of 18: it never comes to its end
             child.go_on(process)
-            time.sleep(rng.random() * 0.03)  # while this mini-GOP is coded and written, or the next one waits
+            time.sleep(
+                rng.random() * 0.03
+            )  # while this mini-GOP is coded and written, or the next one waits
             process.send_signal(signal.SIGKILL)
             lines += process.stdout.read().splitlines()
             assert process.wait() == -signal.SIGKILL
@@ -95,7 +105,9 @@ def test_killed_at_any_moment(clip: Path, out: Path, want: bytes, fake_network, 
         assert out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]
         total = -(-FRAMES // GOP)
         kept = total - len(fake_network.log)
-        assert report.gops == total and report.resumed == min(FRAMES, GOP * kept) and kept >= begun - 1
+        assert (
+            report.gops == total and report.resumed == min(FRAMES, GOP * kept) and kept >= begun - 1
+        )
         finished.append(kept)
         out.unlink()
     assert len(set(finished)) > moments // 4  # they were different moments
@@ -114,7 +126,9 @@ def test_cut_at_any_byte(tmp_path: Path, out: Path, step: int) -> None:
         for tail in (b"", bytes(40)):  # a file system may give zeros for what it has not written
             path.write_bytes(data[:length] + tail)
             report = encode(str(short), str(out), options)
-            assert out.read_bytes() == (tmp_path / "short.vqv").read_bytes() and os.listdir(out.parent) == ["a.vqv"], length
+            assert out.read_bytes() == (tmp_path / "short.vqv").read_bytes() and os.listdir(
+                out.parent
+            ) == ["a.vqv"], length
             kept.add(report.resumed)
             out.unlink()
     assert kept == {0, 3, 6, 9}
@@ -131,7 +145,9 @@ def test_damage_in_what_is_gone_on_with(clip: Path, out: Path, want: bytes) -> N
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_killed_while_the_output_is_put_together(clip: Path, out: Path, want: bytes, overwrite: bool) -> None:
+def test_killed_while_the_output_is_put_together(
+    clip: Path, out: Path, want: bytes, overwrite: bool
+) -> None:
     """The half file, which has a name of its own, was left for ever."""
     with pytest.MonkeyPatch.context() as patch:
 
@@ -144,7 +160,12 @@ def test_killed_while_the_output_is_put_together(clip: Path, out: Path, want: by
             encode(str(clip), str(out), OPTIONS)
     assert len(os.listdir(out.parent)) == 2 and not out.exists()
     # the same encode uses the work, and another one that throws it away cleans up as well
-    encode(str(clip), str(out), replace(OPTIONS, crf=5, resume=False) if overwrite else OPTIONS, overwrite=overwrite)
+    encode(
+        str(clip),
+        str(out),
+        replace(OPTIONS, crf=5, resume=False) if overwrite else OPTIONS,
+        overwrite=overwrite,
+    )
     assert os.listdir(out.parent) == ["a.vqv"] and (overwrite or out.read_bytes() == want)
 
 
@@ -160,7 +181,9 @@ def test_nothing_there_begins_at_the_beginning(clip: Path, out: Path, want: byte
     assert out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]
 
 
-def test_without_resume_earlier_work_is_neither_used_nor_lost(clip: Path, out: Path, want: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_resume_earlier_work_is_neither_used_nor_lost(
+    clip: Path, out: Path, want: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = cut_off(clip, out, 4)
     arguments = ["encode", "-q", "-g", str(GOP), str(clip), str(out)]
     assert main(arguments) == 5 and path.exists() and not out.exists()
@@ -201,7 +224,9 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
         clip.write_bytes(data)
         if source == 1:  # a changed byte, with the time as it was
             os.utime(clip, ns=times)
-    with pytest.raises(UsageError, match=f"was made {what}: it cannot be gone on with; -y begins anew"):
+    with pytest.raises(
+        UsageError, match=f"was made {what}: it cannot be gone on with; -y begins anew"
+    ):
         encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights)
     assert path.exists() and not out.exists()
     encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights, overwrite=True)
@@ -226,29 +251,44 @@ def test_tracks_may_be_chosen_anew(tmp_path: Path, out: Path) -> None:
         assert out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
 
 
-def test_a_copy_of_the_source_is_the_source(tmp_path: Path, clip: Path, out: Path, want: bytes) -> None:
+def test_a_copy_of_the_source_is_the_source(
+    tmp_path: Path, clip: Path, out: Path, want: bytes
+) -> None:
     cut_off(clip, out, 4)
     shutil.copy2(clip, tmp_path / "moved.y4m")
-    assert encode(str(tmp_path / "moved.y4m"), str(out), OPTIONS).resumed == 4 * GOP and out.read_bytes() == want
+    assert (
+        encode(str(tmp_path / "moved.y4m"), str(out), OPTIONS).resumed == 4 * GOP
+        and out.read_bytes() == want
+    )
 
 
-def test_frames_that_differ_are_refused(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_that_differ_are_refused(
+    clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Should a source ever be cut otherwise than the first time, though all looks the same."""
     cut_off(clip, out, 4)
     (same,) = journal.journals(out)
     monkeypatch.setattr("vqcodec.pipeline.encode.tag", lambda *args: same)
-    with pytest.raises(UsageError, match="a.vqv: the encode that was cut off has other frames from 0 on"):
+    with pytest.raises(
+        UsageError, match="a.vqv: the encode that was cut off has other frames from 0 on"
+    ):
         encode(str(clip), str(out), replace(OPTIONS, gop=GOP - 2))
 
 
 @pytest.mark.parametrize(("frame", "told"), [(0, 0), (3, 2), (5, 4), (9, None)])
-def test_a_change_that_no_sample_shows_is_noticed(tmp_path: Path, out: Path, frame: int, told: int | None) -> None:
+def test_a_change_that_no_sample_shows_is_noticed(
+    tmp_path: Path, out: Path, frame: int, told: int | None
+) -> None:
     """A byte of a large source, between what its checksum samples, and the time of change as it was: GOPs of both sources were once mixed."""
     pictures = [picture(640, 480, i) for i in range(12)]
     source = write(tmp_path / "large.y4m", header(640, 480), pictures)
     options = replace(OPTIONS, gop=2)
     cut_off(source, out, 4, options)
-    before, data, times = journal.source_digest(str(source)), bytearray(source.read_bytes()), source.stat()
+    before, data, times = (
+        journal.source_digest(str(source)),
+        bytearray(source.read_bytes()),
+        source.stat(),
+    )
     for at in range(data.index(pictures[frame].y[0].tobytes()), len(data), 4096):
         with source.open("r+b") as f:
             f.seek(at)
@@ -260,12 +300,21 @@ def test_a_change_that_no_sample_shows_is_noticed(tmp_path: Path, out: Path, fra
     assert at < data.index(pictures[frame].u[0].tobytes())
     if told is not None:
         for overwrite in (False, True):
-            with pytest.raises(UsageError, match=f"other frames from {told} on than the source: it cannot be gone on with; -y without --resume begins anew"):
+            with pytest.raises(
+                UsageError,
+                match=f"other frames from {told} on than the source: it cannot be gone on with; -y without --resume begins anew",
+            ):
                 encode(str(source), str(out), options, overwrite=overwrite)
-            assert len(journal.journals(out)) == 1 and os.listdir(out.parent) == [next(iter(journal.journals(out).values())).name]
+            assert len(journal.journals(out)) == 1 and os.listdir(out.parent) == [
+                next(iter(journal.journals(out).values())).name
+            ]
     encode(str(source), str(tmp_path / "want.vqv"), replace(options, resume=False))
     report = encode(str(source), str(out), replace(options, resume=told is None), overwrite=True)
-    assert report.resumed == (8 if told is None else 0) and out.read_bytes() == (tmp_path / "want.vqv").read_bytes() and os.listdir(out.parent) == ["a.vqv"]
+    assert (
+        report.resumed == (8 if told is None else 0)
+        and out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
+        and os.listdir(out.parent) == ["a.vqv"]
+    )
 
 
 def test_two_encodes_at_once_are_refused(clip: Path, out: Path) -> None:
@@ -279,7 +328,12 @@ def test_two_encodes_at_once_are_refused(clip: Path, out: Path) -> None:
     assert os.listdir(out.parent) == ["a.vqv"]
 
 
-def test_failure_keeps_the_work_with_resume(clip: Path, out: Path, want: bytes, fake_network) -> None:  # noqa: F811
+def test_failure_keeps_the_work_with_resume(
+    clip: Path,
+    out: Path,
+    want: bytes,
+    fake_network,  # noqa: F811
+) -> None:  # noqa: F811
     fake_network.log.clear()
     fake_network.fail_after = 30
     with pytest.raises(RuntimeError):
@@ -307,7 +361,11 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
             encode(str(clip), str(out), OPTIONS)
     assert len(journal.journals(out)) == 1
     report = encode(str(clip), str(out), OPTIONS, overwrite=True)
-    assert out.read_bytes() == want and report.resumed >= 3 * GOP and os.listdir(out.parent) == ["a.vqv"]
+    assert (
+        out.read_bytes() == want
+        and report.resumed >= 3 * GOP
+        and os.listdir(out.parent) == ["a.vqv"]
+    )
 
 
 def test_strict_keeps_nothing_of_a_damaged_source(tmp_path: Path, clip: Path, out: Path) -> None:
@@ -318,10 +376,14 @@ def test_strict_keeps_nothing_of_a_damaged_source(tmp_path: Path, clip: Path, ou
 
 
 def test_stats_are_refused(clip: Path, out: Path, tmp_path: Path) -> None:
-    assert main(["encode", "-q", "--resume", "--stats", str(tmp_path / "s"), str(clip), str(out)]) == 2
+    assert (
+        main(["encode", "-q", "--resume", "--stats", str(tmp_path / "s"), str(clip), str(out)]) == 2
+    )
 
 
-@pytest.mark.parametrize("name", ["x" * 230 + ".vqv", "\U0001f3ac" * 60 + ".vqv", ".vqv", "a.b.vqv"])
+@pytest.mark.parametrize(
+    "name", ["x" * 230 + ".vqv", "\U0001f3ac" * 60 + ".vqv", ".vqv", "a.b.vqv"]
+)
 def test_long_and_odd_names(tmp_path: Path, clip: Path, out: Path, name: str) -> None:
     target = out.with_name(name)
     cut_off(clip, target, 2)
@@ -334,6 +396,8 @@ def test_a_link_is_followed(tmp_path: Path, clip: Path, out: Path, want: bytes) 
     link = tmp_path / "link.vqv"
     out.write_bytes(b"old")
     link.symlink_to(out)
-    assert cut_off(clip, link, 2).parent == out.parent and journal.journals(link) == journal.journals(out)
+    assert cut_off(clip, link, 2).parent == out.parent and journal.journals(
+        link
+    ) == journal.journals(out)
     assert encode(str(clip), str(link), OPTIONS, overwrite=True).resumed == 2 * GOP
     assert link.is_symlink() and out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]

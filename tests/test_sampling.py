@@ -53,7 +53,9 @@ def test_an_estimate_is_near_the_encode(tmp_path: Path, options: dict[str, Any])
 
 
 @pytest.mark.usefixtures("few")
-def test_tracks_count_by_their_time_and_attachments_once(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_tracks_count_by_their_time_and_attachments_once(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
 
     font = random.Random(1).randbytes(40_000)
     make(
@@ -70,7 +72,9 @@ def test_tracks_count_by_their_time_and_attachments_once(tmp_path: Path, options
     assert told.bytes - told.picture_bytes == pytest.approx(others, rel=0.05)
 
 
-def test_a_short_video_is_encoded_whole(tmp_path: Path, options: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_video_is_encoded_whole(
+    tmp_path: Path, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     clip = write(tmp_path / "in.mkv", header(W, H), moving(W, H, 20), vcodec="ffv1")
     report = vqcodec.encode(clip, tmp_path / "a.vqv", **options)
     base = ["encode", "--weights", str(options["weights"]), "-preset", "fast", "-threads", "1"]

@@ -101,7 +101,9 @@ def left_out(track: Track, suffix: str, kind: str) -> bytes:
 
 @pytest.mark.parametrize("cover", [False, True])
 @pytest.mark.parametrize(("suffix", "kind"), [(".mkv", "matroska"), (".mp4", "mp4")])
-def test_a_track_chooses_none_of_ffmpegs_demuxers(tmp_path: Path, asked: tuple[str, list[str]], suffix: str, kind: str, cover: bool) -> None:
+def test_a_track_chooses_none_of_ffmpegs_demuxers(
+    tmp_path: Path, asked: tuple[str, list[str]], suffix: str, kind: str, cover: bool
+) -> None:
     """A cover was once opened by whatever demuxer the file named: local files, the network."""
     address, hits = asked
     secret = make(tmp_path / "secret.ts", frames=40)
@@ -163,7 +165,9 @@ def sources(folder: Path, secret: Path, address: str) -> list[Path]:
     return made
 
 
-def test_sources_that_name_other_files_are_refused(tmp_path: Path, asked: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_sources_that_name_other_files_are_refused(
+    tmp_path: Path, asked: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
     """An upload must not publish what lies beside it, nor make the program ask the network."""
     address, hits = asked
     secret = make(tmp_path / "secret.ts", frames=40)
@@ -195,11 +199,21 @@ def test_playlists_are_read_when_asked_for(tmp_path: Path, asked: tuple[str, lis
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n", "Protocol 'http' not"),
-        ("a.ffconcat", "ffconcat version 1.0\nfile /etc/passwd\n", "Unsafe file name '/etc/passwd'"),
+        (
+            "a.m3u8",
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+            "Protocol 'http' not",
+        ),
+        (
+            "a.ffconcat",
+            "ffconcat version 1.0\nfile /etc/passwd\n",
+            "Unsafe file name '/etc/passwd'",
+        ),
     ],
 )
-def test_an_allowed_playlist_fails_for_its_own_reason(name: str, text: str, why: str, tmp_path: Path) -> None:
+def test_an_allowed_playlist_fails_for_its_own_reason(
+    name: str, text: str, why: str, tmp_path: Path
+) -> None:
     """Not for that of the refusal that --allow-playlists has lifted."""
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError) as caught:
@@ -212,6 +226,9 @@ def test_only_one_module_opens_what_comes_from_outside() -> None:
     package = Path(inputs.__file__).parent
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("av.open", "av.container.open"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "av.open",
+                "av.container.open",
+            ):
                 writes = len(node.args) > 1 and ast.unparse(node.args[1]) == "'w'"
                 assert writes or path == Path(inputs.__file__), f"{path}:{node.lineno}"

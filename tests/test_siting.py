@@ -41,7 +41,22 @@ def around(source: Path, out: Path, *options: str) -> int:
 
 def probed(path: Path) -> str:
     """What ffprobe says."""
-    run = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "stream=chroma_location", "-of", "json", str(path)], capture_output=True, check=True)
+    run = subprocess.run(
+        [
+            "ffprobe",
+            "-v",
+            "error",
+            "-select_streams",
+            "v",
+            "-show_entries",
+            "stream=chroma_location",
+            "-of",
+            "json",
+            str(path),
+        ],
+        capture_output=True,
+        check=True,
+    )
     result: dict[str, Any] = json.loads(run.stdout)
     return str(result["streams"][0].get("chroma_location", "unspecified"))
 
@@ -49,12 +64,25 @@ def probed(path: Path) -> str:
 @pytest.mark.parametrize(
     "kind, codec, options, name",
     [
-        *((*f, n) for f in [("a.mkv", "libx264", {}), ("a.mp4", "libx265", X265), ("a.mkv", "ffv1", {}), ("a.webm", "libvpx-vp9", {})] for n in NAMES),
+        *(
+            (*f, n)
+            for f in [
+                ("a.mkv", "libx264", {}),
+                ("a.mp4", "libx265", X265),
+                ("a.mkv", "ffv1", {}),
+                ("a.webm", "libvpx-vp9", {}),
+            ]
+            for n in NAMES
+        ),
         *(("a.mp4", "libsvtav1", {}, n) for n in ("left", "topleft")),  # AV1 has no others
     ],
 )
-def test_the_location_comes_back(tmp_path: Path, kind: str, codec: str, options: dict[str, str], name: str) -> None:
-    source = make(tmp_path / kind, frames=3, codec=codec, options=options | {"chroma_sample_location": name})
+def test_the_location_comes_back(
+    tmp_path: Path, kind: str, codec: str, options: dict[str, str], name: str
+) -> None:
+    source = make(
+        tmp_path / kind, frames=3, codec=codec, options=options | {"chroma_sample_location": name}
+    )
     out = tmp_path / f"out{source.suffix}"
     more = ["--vcodec-opts", ":".join(f"{k}={v}" for k, v in options.items())] if options else []
     assert around(source, out, "--vcodec", codec, *more) == LOCATIONS[name]
@@ -64,9 +92,15 @@ def test_the_location_comes_back(tmp_path: Path, kind: str, codec: str, options:
         assert probed(source) == probed(out) == name
 
 
-@pytest.mark.parametrize("tag, location", [("420jpeg", "center"), ("420mpeg2", "left"), ("420paldv", "topleft")])
+@pytest.mark.parametrize(
+    "tag, location", [("420jpeg", "center"), ("420mpeg2", "left"), ("420paldv", "topleft")]
+)
 def test_y4m_says_it_in_its_first_line(tmp_path: Path, tag: str, location: str) -> None:
-    write(tmp_path / "a.y4m", header(16, 16, chroma_location=LOCATIONS[location]), [picture(16, 16)] * 2)
+    write(
+        tmp_path / "a.y4m",
+        header(16, 16, chroma_location=LOCATIONS[location]),
+        [picture(16, 16)] * 2,
+    )
     assert (tmp_path / "a.y4m").read_bytes().splitlines()[0].endswith(f" C{tag}".encode())
     assert around(tmp_path / "a.y4m", tmp_path / "b.y4m") == LOCATIONS[location]
     assert (tmp_path / "b.y4m").read_bytes() == (tmp_path / "a.y4m").read_bytes()
@@ -76,21 +110,42 @@ def test_y4m_says_it_in_its_first_line(tmp_path: Path, tag: str, location: str) 
 
 
 def test_what_is_not_told_is_not_made_up(tmp_path: Path) -> None:
-    assert around(make(tmp_path / "a.mkv", frames=2, codec="ffv1"), tmp_path / "b.mkv", "--vcodec", "ffv1") == 0
+    assert (
+        around(
+            make(tmp_path / "a.mkv", frames=2, codec="ffv1"), tmp_path / "b.mkv", "--vcodec", "ffv1"
+        )
+        == 0
+    )
     with VideoSource(tmp_path / "b.mkv") as back:
         assert back.chroma_location == 0
     # raw pictures have no place in Matroska for it, and names no place at all
-    assert chroma_siting.of_y4m(b"YUV4MPEG2 W2 H2 C420p10\nFRAME\n") == chroma_siting.of_y4m(b"YUV4MPEG2 W2 H2\n") == chroma_siting.of_y4m(b"") == 0
+    assert (
+        chroma_siting.of_y4m(b"YUV4MPEG2 W2 H2 C420p10\nFRAME\n")
+        == chroma_siting.of_y4m(b"YUV4MPEG2 W2 H2\n")
+        == chroma_siting.of_y4m(b"")
+        == 0
+    )
     write(tmp_path / "a.y4m", header(16, 16, chroma_location=77), [picture(16, 16)])
     assert b" C420jpeg\n" in (tmp_path / "a.y4m").read_bytes()
     write(tmp_path / "c.mkv", header(16, 16, chroma_location=77), [picture(16, 16)])
 
 
-@pytest.mark.parametrize("fmt, location", [("yuv444p", "center"), ("rgb24", "center"), ("yuv422p", "left"), ("gray", "unknown"), ("nv12", "topleft")])
+@pytest.mark.parametrize(
+    "fmt, location",
+    [
+        ("yuv444p", "center"),
+        ("rgb24", "center"),
+        ("yuv422p", "left"),
+        ("gray", "unknown"),
+        ("nv12", "topleft"),
+    ],
+)
 def test_conversions_say_where_they_put_chroma(fmt: str, location: str) -> None:
     told = LOCATIONS["topleft"]
     assert chroma_siting.after_conversion(told, av.VideoFormat(fmt, 16, 16)) == LOCATIONS[location]
-    assert chroma_siting.after_conversion(0, av.VideoFormat(fmt, 16, 16)) == (LOCATIONS["center"] if location == "center" else 0)
+    assert chroma_siting.after_conversion(0, av.VideoFormat(fmt, 16, 16)) == (
+        LOCATIONS["center"] if location == "center" else 0
+    )
 
 
 @pytest.mark.parametrize("fmt, column", [("yuv444p", 0.5), ("yuv422p", 0)])
@@ -99,7 +154,14 @@ def test_swscale_puts_chroma_there(fmt: str, column: float) -> None:
     frame = av.VideoFrame(64, 64, fmt)
     for number, plane in enumerate(frame.planes):
         y, x = np.mgrid[0 : plane.height, 0 : plane.line_size]
-        plane.update((x * (64 // plane.width) * 2 if number == 1 else 2 * y).astype(np.uint8).tobytes())
-    u, v = (np.frombuffer(p, np.uint8).reshape(32, -1)[:, :32].astype(int) for p in frame.reformat(format="yuv420p").planes[1:])
+        plane.update(
+            (x * (64 // plane.width) * 2 if number == 1 else 2 * y).astype(np.uint8).tobytes()
+        )
+    u, v = (
+        np.frombuffer(p, np.uint8).reshape(32, -1)[:, :32].astype(int)
+        for p in frame.reformat(format="yuv420p").planes[1:]
+    )
     inside = np.arange(4, 28)
-    assert np.array_equal(u[16, inside] / 2, 2 * inside + column) and np.array_equal(v[inside, 16] / 2, 2 * inside + 0.5)
+    assert np.array_equal(u[16, inside] / 2, 2 * inside + column) and np.array_equal(
+        v[inside, 16] / 2, 2 * inside + 0.5
+    )

@@ -38,10 +38,30 @@ def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, c
     rng = np.random.default_rng(4)
     texture = rng.integers(0, 256, (24, 24)).astype(np.uint8)
     chroma = np.full((8, 8), 128, np.uint8)
-    film = [Picture(np.ascontiguousarray(np.roll(texture, (i // 3, i), (0, 1))[:16, :16]), chroma, chroma) for i in range(count)]
+    film = [
+        Picture(
+            np.ascontiguousarray(np.roll(texture, (i // 3, i), (0, 1))[:16, :16]), chroma, chroma
+        )
+        for i in range(count)
+    ]
     source = write(tmp_path / "in.y4m", header(16, 16), film)
-    command = [sys.executable, "-c", SCRIPT, str(source), str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"), str(tiny_weights), str(count), str(max(64, count // 100))]
-    run = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])})
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(source),
+        str(tmp_path / "a.vqv"),
+        str(tmp_path / "out.y4m"),
+        str(tiny_weights),
+        str(count),
+        str(max(64, count // 100)),
+    ]
+    run = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
     assert run.returncode == 0, run.stderr
     coded, shown, ok, *samples = json.loads(run.stdout)
     assert coded == shown == count and ok
@@ -49,5 +69,7 @@ def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, c
         assert len(seen) >= min(count // 120, 60), (name, seen)
         memory, files = ([s[k] for s in seen if s[0] >= count / 5] for k in (1, 2))
         early = max(memory[: max(1, len(memory) // 4)])
-        print(f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; {files[0]} files, then {max(files)}")
+        print(
+            f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; {files[0]} files, then {max(files)}"
+        )
         assert max(memory) <= 1.05 * early and len(set(files)) == 1, (name, seen)

@@ -30,7 +30,9 @@ def shell(command: str, folder: Path, **more: str) -> subprocess.CompletedProces
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m vqcodec \"$@\"\n")
     script.chmod(0o755)
     env = os.environ | {"PYTHONPATH": str(ROOT), "VQ": str(script)} | more
-    return subprocess.run(["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
 
 
 @pytest.fixture

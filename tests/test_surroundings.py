@@ -166,7 +166,9 @@ def run_installed(folder: Path, code: str, *args: str, **more: str) -> Any:
     home = folder.with_name("home")
     env |= {"PYTHONPATH": str(folder), "HOME": str(home), "TMPDIR": str(folder.with_name("tmp"))}
     command = [sys.executable, "-B", "-c", code, *args]
-    return subprocess.run(command, env=env | more, capture_output=True, text=True, timeout=PATIENCE, cwd="/proc")
+    return subprocess.run(
+        command, env=env | more, capture_output=True, text=True, timeout=PATIENCE, cwd="/proc"
+    )
 
 
 _KERNEL = """
@@ -223,7 +225,9 @@ def test_worker_processes_share_the_folder(tmp_path: Path, monkeypatch: pytest.M
     compiled._folder_of_run.cache_clear()
     assert compiled._folder_of_run() == os.environ["NUMBA_CACHE_DIR"] == str(tmp_path)
     compiled._folder_of_run.cache_clear()
-    child = multiprocessing.get_context("fork").Process(target=compiled._remove, args=(str(tmp_path), os.getpid()))
+    child = multiprocessing.get_context("fork").Process(
+        target=compiled._remove, args=(str(tmp_path), os.getpid())
+    )
     child.start()
     child.join()
     assert tmp_path.exists()
@@ -346,7 +350,10 @@ def test_names_of_clips_in_a_drawing(name: str) -> None:
     from vqcodec.bench import plots
     from vqcodec.bench.measure import WEIGHTED
 
-    points = [{"bpp": b, "psnr_mean_of_frames": {WEIGHTED: q}, "ms_ssim_db": q, "vmaf": q} for b, q in ((0.1, 30), (0.2, 33))]
+    points = [
+        {"bpp": b, "psnr_mean_of_frames": {WEIGHTED: q}, "ms_ssim_db": q, "vmaf": q}
+        for b, q in ((0.1, 30), (0.2, 33))
+    ]
     clip = {"name": name, "points": {"vqcodec": points}, "digest": "d" * 16}
     for kind in ("svg", "png"):
         drawn = plots.draw({"clips": [clip]}, kind)

@@ -30,7 +30,9 @@ def noisy(luma: np.ndarray, rng: np.random.Generator) -> Planes:
     """Planes of a clean luma with noise of 4 (8-bit scale) in all of them; clean chroma is flat."""
     h, w = luma.shape
     planes = (luma, np.full((h // 2, w // 2), 512.0), np.full((h // 2, w // 2), 512.0))
-    y, u, v = (np.clip(np.rint(p + rng.normal(0, 16, p.shape)), 0, 1023).astype(np.uint16) for p in planes)
+    y, u, v = (
+        np.clip(np.rint(p + rng.normal(0, 16, p.shape)), 0, 1023).astype(np.uint16) for p in planes
+    )
     return y, u, v
 
 
@@ -43,12 +45,17 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
 def test_noise_is_averaged_away_along_the_motion(step: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     large = texture(rng, 256, 256)
-    shown = {d: large[64 + step[0] * d : 192 + step[0] * d, 64 + step[1] * d : 192 + step[1] * d] for d in range(-REACH, REACH + 1)}
+    shown = {
+        d: large[64 + step[0] * d : 192 + step[0] * d, 64 + step[1] * d : 192 + step[1] * d]
+        for d in range(-REACH, REACH + 1)
+    }
     source = noisy(shown[0], rng)
     out, _ = filtered(source, [(d, noisy(shown[d], rng)) for d in shown if d], QUALITY, STRENGTH)
     assert error(out[0], shown[0]) < 0.6 * error(source[0], shown[0])
     for k in (1, 2):
-        assert error(out[k], np.full(out[k].shape, 512.0)) < 0.6 * error(source[k], np.full(out[k].shape, 512.0))
+        assert error(out[k], np.full(out[k].shape, 512.0)) < 0.6 * error(
+            source[k], np.full(out[k].shape, 512.0)
+        )
 
 
 def test_what_the_neighbours_do_not_show_stays() -> None:
@@ -63,24 +70,50 @@ def test_what_the_neighbours_do_not_show_stays() -> None:
 def test_nothing_to_filter_with_or_nothing_to_hide() -> None:
     rng = np.random.default_rng(3)
     source, other = noisy(texture(rng, 64, 64), rng), noisy(texture(rng, 64, 64), rng)
-    for out, errors in (filtered(source, [], QUALITY, STRENGTH), filtered(source, [(1, other)], QUALITY, 0.0), filtered(source, [(1, source)], 120, STRENGTH)):
+    for out, errors in (
+        filtered(source, [], QUALITY, STRENGTH),
+        filtered(source, [(1, other)], QUALITY, 0.0),
+        filtered(source, [(1, source)], 120, STRENGTH),
+    ):
         assert errors is None
         assert all(np.array_equal(a, b) for a, b in zip(out, source, strict=True))
 
 
-def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_source(tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_source(
+    tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(4)
-    clip = [Picture(*(np.clip(p.astype(int) + rng.integers(-9, 10, p.shape), 0, 255).astype(np.uint8) for p in pic)) for pic in moving(64, 64, 20)]
+    clip = [
+        Picture(
+            *(
+                np.clip(p.astype(int) + rng.integers(-9, 10, p.shape), 0, 255).astype(np.uint8)
+                for p in pic
+            )
+        )
+        for pic in moving(64, 64, 20)
+    ]
     seen: dict[int, Planes] = {}
     encoder = GopEncoder(tiny_codec, 64, 64, 34)
     encode = encoder.coder.encode
-    monkeypatch.setattr(encoder.coder, "encode", lambda source, number, *rest: (seen.__setitem__(number, source), encode(source, number, *rest))[1])
+    monkeypatch.setattr(
+        encoder.coder,
+        "encode",
+        lambda source, number, *rest: (
+            seen.__setitem__(number, source),
+            encode(source, number, *rest),
+        )[1],
+    )
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         encoder.add(pictures)
     result = encoder.finish()
     plain = [pad(p, 64, 64) for p in clip]
     assert [f for f in range(20) if not np.array_equal(seen[f][0], plain[f][0])] == [0, 16, 19]
-    want, _ = filtered(plain[16], [(d, plain[16 + d]) for d in (-4, -3, -2, -1, 1, 2, 3)], encoder.target[1], STRENGTH)
+    want, _ = filtered(
+        plain[16],
+        [(d, plain[16 + d]) for d in (-4, -3, -2, -1, 1, 2, 3)],
+        encoder.target[1],
+        STRENGTH,
+    )
     assert all(np.array_equal(a, b) for a, b in zip(seen[16], want, strict=True))
     unfiltered = GopEncoder(tiny_codec, 64, 64, 34, RateParameters(filter_strength=0.0))
     for pictures in (clip[:1], clip[1:17], clip[17:]):
@@ -89,7 +122,9 @@ def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_sou
 
 
 @pytest.mark.parametrize(("given", "coded"), [((1,), 1), ((1, 16), 1), ((1, 16, 16), 17)])
-def test_a_gop_that_is_cut_leaves_out_what_waits(tiny_codec: Any, given: tuple[int, ...], coded: int) -> None:
+def test_a_gop_that_is_cut_leaves_out_what_waits(
+    tiny_codec: Any, given: tuple[int, ...], coded: int
+) -> None:
     clip = moving(64, 64, sum(given))
     encoder = GopEncoder(tiny_codec, 64, 64, 34)
     at = 0

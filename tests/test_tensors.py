@@ -27,8 +27,18 @@ def test_matrices_and_ranges(matrix: int, full: bool, depth: int) -> None:
     to_rgb = ToRgb(header(7, 5, matrix=matrix, range=2 if full else 1, bit_depth=depth), CPU)
     rng = np.random.default_rng(matrix)
     top = 1023 if depth == 10 else 1020
-    for y, u, v in [(64, 512, 512), (940, 512, 512), (top, 512, 512), (0, 512, 512), *rng.integers(0, top, (40, 3)).tolist()]:
-        ey, eu, ev = (y / top, (u - 512) / top, (v - 512) / top) if full else ((y - 64) / 876, (u - 512) / 896, (v - 512) / 896)
+    for y, u, v in [
+        (64, 512, 512),
+        (940, 512, 512),
+        (top, 512, 512),
+        (0, 512, 512),
+        *rng.integers(0, top, (40, 3)).tolist(),
+    ]:
+        ey, eu, ev = (
+            (y / top, (u - 512) / top, (v - 512) / top)
+            if full
+            else ((y - 64) / 876, (u - 512) / 896, (v - 512) / 896)
+        )
         r, b = ey + 2 * (1 - kr) * ev, ey + 2 * (1 - kb) * eu
         want = np.clip([r, (ey - kr * r - kb * b) / (1 - kr - kb), b], 0, 1)
         got = to_rgb(flat(y, u, v))
@@ -41,15 +51,26 @@ def test_what_is_not_told() -> None:
     """White stays white, small pictures are BT.601 and large ones BT.709; limited range."""
     p = flat(500, 600, 400)
     assert torch.equal(ToRgb(header(7, 5), CPU)(p), ToRgb(header(7, 5, matrix=6, range=1), CPU)(p))
-    assert torch.equal(ToRgb(header(1280, 720), CPU)(p), ToRgb(header(7, 5, matrix=1, range=1), CPU)(p))
-    assert not torch.equal(ToRgb(header(7, 5, matrix=1), CPU)(p), ToRgb(header(7, 5, matrix=6), CPU)(p))
-    assert (ToRgb(header(7, 5), CPU)(flat(940, 512, 512)) == 255).all() and (ToRgb(header(7, 5, range=2), CPU)(flat(1020, 512, 512)) == 255).all()
-    with pytest.raises(UsageError, match="matrix 14 .* have no linear way to RGB: open the file with output='yuv'"):
+    assert torch.equal(
+        ToRgb(header(1280, 720), CPU)(p), ToRgb(header(7, 5, matrix=1, range=1), CPU)(p)
+    )
+    assert not torch.equal(
+        ToRgb(header(7, 5, matrix=1), CPU)(p), ToRgb(header(7, 5, matrix=6), CPU)(p)
+    )
+    assert (ToRgb(header(7, 5), CPU)(flat(940, 512, 512)) == 255).all() and (
+        ToRgb(header(7, 5, range=2), CPU)(flat(1020, 512, 512)) == 255
+    ).all()
+    with pytest.raises(
+        UsageError, match="matrix 14 .* have no linear way to RGB: open the file with output='yuv'"
+    ):
         ToTensors(header(matrix=14), "rgb", CPU)
     assert ToTensors(header(matrix=14), "yuv", CPU)(flat(1, 2, 3)).y.dtype == torch.uint8
 
 
-@pytest.mark.parametrize("location, dx, dy", [(0, 0, 0.5), (1, 0, 0.5), (2, 0.5, 0.5), (3, 0, 0), (4, 0.5, 0), (5, 0, 1), (6, 0.5, 1)])
+@pytest.mark.parametrize(
+    "location, dx, dy",
+    [(0, 0, 0.5), (1, 0, 0.5), (2, 0.5, 0.5), (3, 0, 0), (4, 0.5, 0), (5, 0, 1), (6, 0.5, 1)],
+)
 def test_chroma_lies_where_its_location_says(location: int, dx: float, dy: float) -> None:
     """Chroma that is a straight line comes out as that line, everywhere but past the first and last samples."""
     h, w = 21, 30
@@ -65,7 +86,11 @@ def test_sizes_and_planes() -> None:
         p = picture(w, h, 3, ten_bit=True)
         assert ToRgb(header(w, h), CPU)(p).shape == (3, h, w)
         eight, ten = planes(p, False, CPU), planes(p, True, CPU)
-        assert np.array_equal(eight.y, p.to8().y) and np.array_equal(ten.v, p.v) and ten.u.dtype == torch.int16
+        assert (
+            np.array_equal(eight.y, p.to8().y)
+            and np.array_equal(ten.v, p.v)
+            and ten.u.dtype == torch.int16
+        )
         for output in ("rgb", "float"):
             made = ToTensors(header(w, h), output, CPU)  # type: ignore[arg-type]
             assert made(p).shape == made.empty(2)[0].shape and made(p).dtype == made.empty(2).dtype

@@ -24,7 +24,14 @@ from vqcodec.container import packets as packets_module
 from vqcodec.container import tracks as tracks_module
 from vqcodec.container.description import Chapter, Description, Mastering, clip_chapters
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import StoredTracks, Track, TrackPacket, TrackWriter, get_packets, put_packet
+from vqcodec.container.tracks import (
+    StoredTracks,
+    Track,
+    TrackPacket,
+    TrackWriter,
+    get_packets,
+    put_packet,
+)
 from vqcodec.errors import DamageError, UsageError, VqvError
 from vqcodec.fields import Writer
 from vqcodec.media.track_muxer import TrackMuxer
@@ -40,7 +47,10 @@ FULL = Description(
     {"title": "\u6f22 \U0001f3ac", "": "empty key"},
     {"language": "deu"},
     0x10001,
-    (Chapter(-3, -5, 100, Fraction(1, 90000), {"title": "One"}), Chapter(1 << 40, 100, 200, Fraction(1001, 30000))),
+    (
+        Chapter(-3, -5, 100, Fraction(1, 90000), {"title": "One"}),
+        Chapter(1 << 40, 100, 200, Fraction(1001, 30000)),
+    ),
     "yuv444p",
     (65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30),
     Mastering(((1, 2),) * 10, True, False),
@@ -68,7 +78,9 @@ def stored(path: Path) -> StoredTracks:
     return StoredTracks(ContainerReader(io.BytesIO(path.read_bytes())))
 
 
-def around(source: Path, out: Path, *decode_options: str, encode_options: tuple[str, ...] = ()) -> Path:
+def around(
+    source: Path, out: Path, *decode_options: str, encode_options: tuple[str, ...] = ()
+) -> Path:
     """Encode and decode by the command line."""
     coded = out.with_suffix(".vqv")
     assert main(["encode", "-y", "-q", *encode_options, str(source), str(coded)]) == 0
@@ -78,7 +90,11 @@ def around(source: Path, out: Path, *decode_options: str, encode_options: tuple[
 
 def close(times: list[tuple[Fraction, Fraction]], want: list[tuple[Fraction, Fraction]]) -> bool:
     """Begins and lengths to the millisecond."""
-    return len(times) == len(want) and all(abs(a - b) <= Fraction(1, 1000) for t, w in zip(times, want, strict=True) for a, b in zip(t, w, strict=True))
+    return len(times) == len(want) and all(
+        abs(a - b) <= Fraction(1, 1000)
+        for t, w in zip(times, want, strict=True)
+        for a, b in zip(t, w, strict=True)
+    )
 
 
 def test_description_bytes() -> None:
@@ -93,11 +109,15 @@ def test_description_bytes() -> None:
 
 
 def test_tracks_and_packets_bytes() -> None:
-    track = Track(7, "subtitle", "ass", Fraction(1, 1000), 1, {"language": "deu"}, "matroska", b"sample")
+    track = Track(
+        7, "subtitle", "ass", Fraction(1, 1000), 1, {"language": "deu"}, "matroska", b"sample"
+    )
     assert Track.from_bytes(track.to_bytes()) == track and "subtitle, ass, deu" in str(track)
     assert list(get_packets(chunk(PACKETS))) == PACKETS
     # sound at its usual pace costs seven bytes a packet
-    regular = [TrackPacket(0, 1024 * i, 1024 * i, 1024, True, False, (), bytes(200)) for i in range(100)]
+    regular = [
+        TrackPacket(0, 1024 * i, 1024 * i, 1024, True, False, (), bytes(200)) for i in range(100)
+    ]
     assert len(chunk(regular)) <= 100 * 207 + 8
 
 
@@ -115,14 +135,22 @@ def test_worked_example_of_the_documentation() -> None:
 
 def test_random_changes_of_stored_tracks_give_only_our_errors() -> None:
     rng = random.Random(5)
-    track = Track(7, "audio", "aac", Fraction(1, 48000), 1, {"language": "deu"}, "matroska", bytes(range(50)))
-    cases = [(FULL.to_bytes(), Description.from_bytes), (track.to_bytes(), Track.from_bytes), (chunk(PACKETS), lambda d: list(get_packets(d)))]
+    track = Track(
+        7, "audio", "aac", Fraction(1, 48000), 1, {"language": "deu"}, "matroska", bytes(range(50))
+    )
+    cases = [
+        (FULL.to_bytes(), Description.from_bytes),
+        (track.to_bytes(), Track.from_bytes),
+        (chunk(PACKETS), lambda d: list(get_packets(d))),
+    ]
     wrong = 0
     for _ in range(3000):
         data, parse = rng.choice(cases)
         changed = bytearray(data)
         for _ in range(rng.randint(1, 4)):
-            changed[rng.randrange(len(changed))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+            changed[rng.randrange(len(changed))] = rng.choice(
+                (0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256))
+            )
         try:
             parse(bytes(changed))  # type: ignore[operator]
         except VqvError:
@@ -138,13 +166,24 @@ def test_claimed_counts_are_refused_before_memory_is_taken(count: int) -> None:
     with pytest.raises(DamageError, match="limit"):
         Description.from_bytes(bytes(description.MAX_DESCRIPTION + 1))
     with pytest.raises(DamageError, match="limit"):
-        Track.from_bytes(Track(0, "audio", "x", Fraction(1), sample=bytes(description.MAX_DESCRIPTION)).to_bytes())
+        Track.from_bytes(
+            Track(
+                0, "audio", "x", Fraction(1), sample=bytes(description.MAX_DESCRIPTION)
+            ).to_bytes()
+        )
 
 
 def test_metadata_over_the_limit_is_left_out_with_a_note() -> None:
-    big = Description({"a": "x" * 700_000, "b": "y" * 600_000, "title": "kept"}, chapters=FULL.chapters)
+    big = Description(
+        {"a": "x" * 700_000, "b": "y" * 600_000, "title": "kept"}, chapters=FULL.chapters
+    )
     fitted, notes = big.fitted()
-    assert set(fitted.tags) == {"b", "title"} and fitted.chapters == FULL.chapters and len(notes) == 1 and "tag a" in notes[0]
+    assert (
+        set(fitted.tags) == {"b", "title"}
+        and fitted.chapters == FULL.chapters
+        and len(notes) == 1
+        and "tag a" in notes[0]
+    )
     many = Description(chapters=(Chapter(0, 0, 1, Fraction(1), {"title": "x" * 2000}),) * 1000)
     fitted, notes = many.fitted()
     assert fitted.chapters == () and "1000 chapters" in notes[0]
@@ -152,11 +191,27 @@ def test_metadata_over_the_limit_is_left_out_with_a_note() -> None:
 
 def test_clip_chapters() -> None:
     chapters = tuple(Chapter(i, 1000 * i, 1000 * (i + 1), Fraction(1, 1000)) for i in range(5))
-    assert [(c.id, c.start, c.end) for c in clip_chapters(chapters, Fraction(3, 2), Fraction(7, 2))] == [(1, 0, 500), (2, 500, 1500), (3, 1500, 2000)]
+    assert [
+        (c.id, c.start, c.end) for c in clip_chapters(chapters, Fraction(3, 2), Fraction(7, 2))
+    ] == [(1, 0, 500), (2, 500, 1500), (3, 1500, 2000)]
     assert clip_chapters(chapters, Fraction(0), None) == chapters
 
 
-@pytest.mark.parametrize("name", ["all.mkv", "all.mp4", "two_audio.mp4", "broadcast.ts", "surround.mkv", "own_tags.mov", "cover.mp4", "web.webm", "late.mkv", "edit_list.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "all.mkv",
+        "all.mp4",
+        "two_audio.mp4",
+        "broadcast.ts",
+        "surround.mkv",
+        "own_tags.mov",
+        "cover.mp4",
+        "web.webm",
+        "late.mkv",
+        "edit_list.mp4",
+    ],
+)
 def test_tracks_come_back_identical(tmp_path: Path, name: str) -> None:
     source = make_named(tmp_path, name)
     got, want = listing(around(source, tmp_path / f"out{source.suffix}")), listing(source)
@@ -165,7 +220,21 @@ def test_tracks_come_back_identical(tmp_path: Path, name: str) -> None:
         assert got[key] == want[key], key
 
 
-@pytest.mark.parametrize("name", ["hdr10.mkv", "phone.mp4", "mirrored.mp4", "full_range.mp4", "vfr.mkv", "vfr.mp4", "hidden.mp4", "anamorphic.mkv", "ten_bit.mp4", "one_frame.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hdr10.mkv",
+        "phone.mp4",
+        "mirrored.mp4",
+        "full_range.mp4",
+        "vfr.mkv",
+        "vfr.mp4",
+        "hidden.mp4",
+        "anamorphic.mkv",
+        "ten_bit.mp4",
+        "one_frame.mp4",
+    ],
+)
 def test_properties_come_back_identical(tmp_path: Path, name: str) -> None:
     source = make_named(tmp_path, name)
     got, want = listing(around(source, tmp_path / f"out{source.suffix}")), listing(source)
@@ -181,8 +250,13 @@ def test_properties_come_back_identical(tmp_path: Path, name: str) -> None:
 def test_hdr_data_reaches_other_codecs(tmp_path: Path, codec: str) -> None:
     source = make_named(tmp_path, "hdr10.mkv")
     got = listing(around(source, tmp_path / "out.mp4", "--vcodec", codec))
-    values, want = ([Fraction(*n) for n in zip(*[iter(_ints(h))] * 2, strict=True)] for h in (got["hdr"][0], listing(source)["hdr"][0]))
-    assert all(abs(a - b) <= max(b / 1000, Fraction(1, 10000)) for a, b in zip(values, want, strict=True))
+    values, want = (
+        [Fraction(*n) for n in zip(*[iter(_ints(h))] * 2, strict=True)]
+        for h in (got["hdr"][0], listing(source)["hdr"][0])
+    )
+    assert all(
+        abs(a - b) <= max(b / 1000, Fraction(1, 10000)) for a, b in zip(values, want, strict=True)
+    )
     assert got["hdr"][1] == listing(source)["hdr"][1]
 
 
@@ -194,17 +268,29 @@ def _ints(text: str) -> list[int]:
 def test_hdr_data_that_is_lost_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     around(make_named(tmp_path, "hdr10.mkv"), tmp_path / "a.mkv")
     capsys.readouterr()
-    assert main(["decode", str(tmp_path / "a.vqv"), str(tmp_path / "b.mkv"), "--vcodec", "ffv1"]) == 0
+    assert (
+        main(["decode", str(tmp_path / "a.vqv"), str(tmp_path / "b.mkv"), "--vcodec", "ffv1"]) == 0
+    )
     assert "ffv1 cannot write the HDR data" in capsys.readouterr().err
 
 
-def test_what_an_output_cannot_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_output_cannot_hold_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     coded = around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv").with_suffix(".vqv")
-    for suffix, kinds, said in ((".mp4", ["audio", "audio"], 4), (".webm", ["audio"], 5), (".y4m", [], 1), (".ts", ["audio", "audio"], 4), (".m4v", ["audio"], 5)):
+    for suffix, kinds, said in (
+        (".mp4", ["audio", "audio"], 4),
+        (".webm", ["audio"], 5),
+        (".y4m", [], 1),
+        (".ts", ["audio", "audio"], 4),
+        (".m4v", ["audio"], 5),
+    ):
         capsys.readouterr()
         assert main(["decode", str(coded), str(tmp_path / f"b{suffix}")]) == 0
         err = capsys.readouterr().err
-        assert [t["kind"] for t in listing(tmp_path / f"b{suffix}")["tracks"] if t["kind"] != "data"] == kinds, err
+        assert [
+            t["kind"] for t in listing(tmp_path / f"b{suffix}")["tracks"] if t["kind"] != "data"
+        ] == kinds, err
         assert err.count("left out") == said, err
 
 
@@ -224,8 +310,24 @@ def test_what_an_output_cannot_hold_is_told(tmp_path: Path, capsys: pytest.Captu
 )
 @pytest.mark.parametrize("when", ["encode", "decode"])
 def test_choice_of_tracks(tmp_path: Path, options: list[str], kept: str, when: str) -> None:
-    source = make(tmp_path / "in.mkv", **FILES["all.mkv"] | {"attachments": (("a", "text/plain", b"1"), ("b", "text/plain", b"2"), ("c", "text/plain", b"3")), "frames": 5})
-    out = around(source, tmp_path / "out.mkv", *(options if when == "decode" else ()), encode_options=tuple(options if when == "encode" else ()))
+    source = make(
+        tmp_path / "in.mkv",
+        **FILES["all.mkv"]
+        | {
+            "attachments": (
+                ("a", "text/plain", b"1"),
+                ("b", "text/plain", b"2"),
+                ("c", "text/plain", b"3"),
+            ),
+            "frames": 5,
+        },
+    )
+    out = around(
+        source,
+        tmp_path / "out.mkv",
+        *(options if when == "decode" else ()),
+        encode_options=tuple(options if when == "encode" else ()),
+    )
     letters = {"audio": "a", "subtitle": "s", "attachment": "t"}
     assert "".join(letters[t["kind"]] for t in listing(out)["tracks"]) == kept
     if options == ["-map", "a:1"]:
@@ -259,7 +361,12 @@ def test_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_tracks_of_a_stretch(tmp_path: Path, name: str, when: str, begin: str) -> None:
     source = make(tmp_path / name, **FILES[name] | {"frames": 50})
     span = ("-ss", begin, "-t", "0.6" if begin == "0.4" else "15f")
-    out = around(source, tmp_path / f"out{source.suffix}", *(span if when == "decode" else ()), encode_options=("-g", "7", *(span if when == "encode" else ())))
+    out = around(
+        source,
+        tmp_path / f"out{source.suffix}",
+        *(span if when == "decode" else ()),
+        encode_options=("-g", "7", *(span if when == "encode" else ())),
+    )
     want, got = listing(source), listing(out)
     assert [round(t * 25) for t in got["times"]] == list(range(15))
     start, stop = want["times"][10], want["times"][25]
@@ -270,10 +377,18 @@ def test_tracks_of_a_stretch(tmp_path: Path, name: str, when: str, begin: str) -
         if b["kind"] == "audio":
             times = [t - start for t, _ in b["times"] if start <= t < stop]
             assert len(times) > 20 and a["count"] == len(times)
-            assert max(abs(x - y) for (x, _), y in zip(a["times"], times, strict=True)) <= Fraction(1, 1000)
+            assert max(abs(x - y) for (x, _), y in zip(a["times"], times, strict=True)) <= Fraction(
+                1, 1000
+            )
         elif b["kind"] == "attachment":
             assert a["md5"] == b["md5"]
-    texts = [(t, d) for t in got["tracks"] if t["kind"] == "subtitle" for t, d in t["times"] if d > Fraction(1, 10)]
+    texts = [
+        (t, d)
+        for t in got["tracks"]
+        if t["kind"] == "subtitle"
+        for t, d in t["times"]
+        if d > Fraction(1, 10)
+    ]
     # the second text, 0.4 to 0.65 s, begins with the stretch, and the third follows after 0.3 s
     assert close(texts[:2], [(Fraction(0), Fraction(1, 4)), (Fraction(3, 10), Fraction(1, 4))])
 
@@ -282,7 +397,9 @@ def test_a_subtitle_that_is_still_shown_begins_with_the_stretch(tmp_path: Path) 
     source = make(tmp_path / "in.mkv", frames=50, subtitles=(("subrip", {}),))
     for options in ({"encode_options": ("-ss", "0.52")}, {}):
         args = () if options else ("-ss", "0.52")
-        times = listing(around(source, tmp_path / "out.mkv", *args, **options))["tracks"][0]["times"]  # type: ignore[arg-type]
+        times = listing(around(source, tmp_path / "out.mkv", *args, **options))["tracks"][0][
+            "times"
+        ]  # type: ignore[arg-type]
         assert close(times, [(Fraction(0), Fraction(13, 100)), (Fraction(18, 100), Fraction(1, 4))])
 
 
@@ -299,7 +416,10 @@ def test_tracks_stand_beside_their_pictures(tmp_path: Path) -> None:
                 assert p.pts is not None
                 assert extra.first_frame <= p.pts * base * 25 + Fraction(1, 20)
                 assert p.pts * base * 25 < extra.first_frame + 10 or extra.first_frame >= 50
-    assert sum(e.type == tracks_module.PACKETS for e in reader.extras) in (6, 7)  # with what lies behind the last picture
+    assert sum(e.type == tracks_module.PACKETS for e in reader.extras) in (
+        6,
+        7,
+    )  # with what lies behind the last picture
 
 
 def test_long_chunks_are_divided() -> None:
@@ -314,7 +434,11 @@ def test_long_chunks_are_divided() -> None:
     w.gop(packets_module.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
     reader = ContainerReader(f)
-    assert sum(e.type == tracks_module.PACKETS for e in reader.extras) == 4 and reader.complete and not reader.damaged
+    assert (
+        sum(e.type == tracks_module.PACKETS for e in reader.extras) == 4
+        and reader.complete
+        and not reader.damaged
+    )
     assert list(StoredTracks(reader).packets()) == packets
 
 
@@ -323,7 +447,9 @@ def _pictures(path: Path) -> list[bytes]:
         return [f.to_ndarray().tobytes() for f in c.decode(video=0)]
 
 
-@pytest.mark.parametrize("kind", [tracks_module.DESCRIPTION, tracks_module.TRACK, tracks_module.PACKETS])
+@pytest.mark.parametrize(
+    "kind", [tracks_module.DESCRIPTION, tracks_module.TRACK, tracks_module.PACKETS]
+)
 @pytest.mark.parametrize("index", [True, False])
 def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: bool) -> None:
     source = make_named(tmp_path, "two_audio.mkv")
@@ -342,9 +468,15 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
     elif kind == tracks_module.DESCRIPTION:
         assert got["tracks"] == want["tracks"]
     else:
-        assert sum(t["count"] for t in got["tracks"]) < sum(t["count"] for t in want["tracks"]) and len(got["tracks"]) == 2
+        assert (
+            sum(t["count"] for t in got["tracks"]) < sum(t["count"] for t in want["tracks"])
+            and len(got["tracks"]) == 2
+        )
     assert not verify(str(coded), fast=True)["ok"] and main(["verify", "--fast", str(coded)]) == 4
-    assert main(["decode", "-q", "--strict", str(coded), str(tmp_path / "c.mkv")]) == 4 and not (tmp_path / "c.mkv").exists()
+    assert (
+        main(["decode", "-q", "--strict", str(coded), str(tmp_path / "c.mkv")]) == 4
+        and not (tmp_path / "c.mkv").exists()
+    )
 
 
 def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
@@ -358,7 +490,10 @@ def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
     w.finish()
     (tmp_path / "b.vqv").write_bytes(f.getvalue())
     assert decode(str(tmp_path / "b.vqv"), str(tmp_path / "b.mkv"), DecodeOptions(vcodec="ffv1")).ok
-    assert _pictures(tmp_path / "a.mkv") == _pictures(tmp_path / "b.mkv") and not listing(tmp_path / "b.mkv")["tracks"]
+    assert (
+        _pictures(tmp_path / "a.mkv") == _pictures(tmp_path / "b.mkv")
+        and not listing(tmp_path / "b.mkv")["tracks"]
+    )
 
 
 def test_hostile_samples_of_tracks_cost_their_track_only(tmp_path: Path) -> None:
@@ -377,9 +512,16 @@ def test_hostile_samples_of_tracks_cost_their_track_only(tmp_path: Path) -> None
             video = out.add_stream("ffv1", rate=25)
             video.width = video.height = 16
             video.pix_fmt = "yuv420p"
-            muxer = TrackMuxer(out, ".mkv", [Track(0, track.kind, track.codec, track.time_base, 0, {}, name, bytes(sample))], TrackChoice())
+            muxer = TrackMuxer(
+                out,
+                ".mkv",
+                [Track(0, track.kind, track.codec, track.time_base, 0, {}, name, bytes(sample))],
+                TrackChoice(),
+            )
             out.start_encoding()
-            muxer.write(TrackPacket(0, 0, 0, 10, True, False, ((2, b"\xff" * 10),), b"data"), Fraction(0))
+            muxer.write(
+                TrackPacket(0, 0, 0, 10, True, False, ((2, b"\xff" * 10),), b"data"), Fraction(0)
+            )
             left += bool(muxer.notes)
             muxer.close()
     assert 10 < left < 60
@@ -389,7 +531,10 @@ def test_hostile_times_of_packets(tmp_path: Path, capsys: pytest.CaptureFixture[
     """Packets whose times run backwards or are missing are written all the same, or it is told."""
     around(make(tmp_path / "in.mkv", frames=3, sounds=(Sound("pcm_s16le"),)), tmp_path / "a.mkv")
     old = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
-    for times in ([(5, 5), (3, 3), (None, None), (None, 2), (9, 1)], [(-(1 << 40), 0), (1 << 40, 1 << 40), (0, 0)]):
+    for times in (
+        [(5, 5), (3, 3), (None, None), (None, 2), (9, 1)],
+        [(-(1 << 40), 0), (1 << 40, 1 << 40), (0, 0)],
+    ):
         f = io.BytesIO()
         w = writer.ContainerWriter(f, old.header)
         out = TrackWriter(w)
@@ -410,28 +555,78 @@ def test_hostile_times_of_packets(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_info_lists_tracks(tmp_path: Path) -> None:
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv")
     d = describe(str(tmp_path / "a.vqv"))
-    assert d["ok"] and d["tags"]["title"] == "A \u6f22 film" and [c["tags"]["title"] for c in d["chapters"]] == [t for _, _, t in CHAPTERS]
-    assert [t["kind"] for t in d["tracks"]] == ["audio", "audio", "subtitle", "subtitle", "attachment", "attachment"]
+    assert (
+        d["ok"]
+        and d["tags"]["title"] == "A \u6f22 film"
+        and [c["tags"]["title"] for c in d["chapters"]] == [t for _, _, t in CHAPTERS]
+    )
+    assert [t["kind"] for t in d["tracks"]] == [
+        "audio",
+        "audio",
+        "subtitle",
+        "subtitle",
+        "attachment",
+        "attachment",
+    ]
     assert d["tracks"][0]["number"] == 1 and d["tracks"][0]["tags"]["language"] == "deu"
     assert "track 1 (audio, aac, deu, Deutsch)" in as_text(d) and "A \u6f22 film" in as_text(d)
 
 
 def test_letters_that_a_terminal_lacks_are_no_fault(tmp_path: Path) -> None:
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONIOENCODING": "latin-1"}
-    run = subprocess.run([sys.executable, "-m", "vqcodec", "info", str(tmp_path / "a.vqv")], capture_output=True, env=environment)
-    assert run.returncode == 0 and b"title: A ? film" in run.stdout and "Zw\u00f6i ?".encode("latin-1") in run.stdout
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONIOENCODING": "latin-1",
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "vqcodec", "info", str(tmp_path / "a.vqv")],
+        capture_output=True,
+        env=environment,
+    )
+    assert (
+        run.returncode == 0
+        and b"title: A ? film" in run.stdout
+        and "Zw\u00f6i ?".encode("latin-1") in run.stdout
+    )
 
 
-@pytest.mark.parametrize(("name", "fmt"), [("chroma422.mkv", "yuv422p"), ("chroma444.mkv", "yuv444p10le"), ("gray.mkv", "gray"), ("rgb.mkv", "bgr0")])
-def test_the_pixel_format_of_the_source_comes_back_if_asked(tmp_path: Path, name: str, fmt: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "fmt"),
+    [
+        ("chroma422.mkv", "yuv422p"),
+        ("chroma444.mkv", "yuv444p10le"),
+        ("gray.mkv", "gray"),
+        ("rgb.mkv", "bgr0"),
+    ],
+)
+def test_the_pixel_format_of_the_source_comes_back_if_asked(
+    tmp_path: Path, name: str, fmt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make_named(tmp_path, name)
     capsys.readouterr()
     assert main(["encode", str(source), str(tmp_path / "a.vqv")]) == 0
     assert f"note: {source}: pictures of {fmt} are converted" in capsys.readouterr().err
-    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.mkv"), "--vcodec", "ffv1", "-pix_fmt", "source"]) == 0
+    assert (
+        main(
+            [
+                "decode",
+                "-q",
+                str(tmp_path / "a.vqv"),
+                str(tmp_path / "b.mkv"),
+                "--vcodec",
+                "ffv1",
+                "-pix_fmt",
+                "source",
+            ]
+        )
+        == 0
+    )
     with av.open(str(tmp_path / "b.mkv")) as b, av.open(str(source)) as a:
-        assert b.streams.video[0].codec_context.format.name == fmt == a.streams.video[0].codec_context.format.name
+        assert (
+            b.streams.video[0].codec_context.format.name
+            == fmt
+            == a.streams.video[0].codec_context.format.name
+        )
         for f, g in zip(a.decode(video=0), b.decode(video=0), strict=True):
             x, y = (h.reformat(format="rgb24").to_ndarray().astype(int) for h in (f, g))
             assert abs(x - y).mean() < 12  # chroma was halved on the way
@@ -439,13 +634,38 @@ def test_the_pixel_format_of_the_source_comes_back_if_asked(tmp_path: Path, name
 
 def test_pixel_formats_that_a_codec_refuses(tmp_path: Path) -> None:
     around(make_named(tmp_path, "one_frame.mp4"), tmp_path / "a.mp4")
-    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.y4m"), "-pix_fmt", "rgb24"]) == 2
-    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.mp4"), "-pix_fmt", "nonsense"]) == 2
+    assert (
+        main(
+            ["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.y4m"), "-pix_fmt", "rgb24"]
+        )
+        == 2
+    )
+    assert (
+        main(
+            [
+                "decode",
+                "-q",
+                str(tmp_path / "a.vqv"),
+                str(tmp_path / "b.mp4"),
+                "-pix_fmt",
+                "nonsense",
+            ]
+        )
+        == 2
+    )
     assert not list(tmp_path.glob("b.*"))
     for fmt in ("yuv444p", "yuv422p", "gray"):
-        assert main(["decode", "-qy", str(tmp_path / "a.vqv"), str(tmp_path / "b.y4m"), "-pix_fmt", fmt]) == 0
+        assert (
+            main(
+                ["decode", "-qy", str(tmp_path / "a.vqv"), str(tmp_path / "b.y4m"), "-pix_fmt", fmt]
+            )
+            == 0
+        )
         with av.open(str(tmp_path / "b.y4m")) as c:
-            assert c.streams.video[0].codec_context.format.name == fmt and len(list(c.decode(video=0))) == 1
+            assert (
+                c.streams.video[0].codec_context.format.name == fmt
+                and len(list(c.decode(video=0))) == 1
+            )
 
 
 def test_the_index_of_the_stream_is_read_before_the_file_is_closed(tmp_path: Path) -> None:
@@ -473,13 +693,24 @@ def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
 def test_hdr_values_of_nonsense_are_not_written(tmp_path: Path) -> None:
     from vqcodec.media.output_formats import hdr_options
 
-    assert hdr_options("libx264", Description(mastering=Mastering(((1, 0),) * 10, True, True))) == {}
+    assert (
+        hdr_options("libx264", Description(mastering=Mastering(((1, 0),) * 10, True, True))) == {}
+    )
     assert hdr_options("libx264", Description(light=(7, 3))) == {"x264-params": "cll=7,3"}
 
 
 def test_a_disposition_that_ffmpeg_cannot_hold_is_refused() -> None:
     """Found by the fuzzer: it passed the reader, and making the output ended in an OverflowError."""
-    largest = tracks_module.Track(0, "audio", "flac", Fraction(1, 48000), description.MAX_DISPOSITION, {}, "matroska", b"sample")
+    largest = tracks_module.Track(
+        0,
+        "audio",
+        "flac",
+        Fraction(1, 48000),
+        description.MAX_DISPOSITION,
+        {},
+        "matroska",
+        b"sample",
+    )
     assert tracks_module.Track.from_bytes(largest.to_bytes()).disposition == (1 << 31) - 1
     with pytest.raises(DamageError):
         tracks_module.Track.from_bytes(replace(largest, disposition=1 << 31).to_bytes())

@@ -76,7 +76,9 @@ def config(folder: Path, text: str) -> Path:
         (STAGE + '[data]\nclips = "nowhere"', InputError, "nowhere: no such folder"),
     ],
 )
-def test_configs_that_make_no_sense_are_refused(tmp_path: Path, text: str, error: type, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_configs_that_make_no_sense_are_refused(
+    tmp_path: Path, text: str, error: type, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = config(tmp_path, text)
     with pytest.raises(error, match=words):
         Config.load(path)
@@ -84,21 +86,42 @@ def test_configs_that_make_no_sense_are_refused(tmp_path: Path, text: str, error
     assert capsys.readouterr().err.startswith("vqcodec: error: ")
 
 
-def test_a_missing_config_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_config_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(InputError, match="no such file"):
         Config.load(tmp_path / "missing.toml")
     assert main(["train", str(tmp_path / "missing.toml")]) == 3
     err = capsys.readouterr().err
-    assert err.startswith("vqcodec: error: ") and err.count("\n") == 1 and "missing.toml: no such file" in err
+    assert (
+        err.startswith("vqcodec: error: ")
+        and err.count("\n") == 1
+        and "missing.toml: no such file" in err
+    )
 
 
 def test_what_a_config_says(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     for name in ("b.mkv", "a.MP4", "notes.txt"):
         (tmp_path / "clips" / name).touch()
-    c = Config.load(config(tmp_path, STAGE + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64'))
-    assert [f.name for f in c.clips] == ["a.MP4", "b.mkv"] and c.photos == [] and c.held_out == {"b"} and c.folder == tmp_path / "x/y"
-    assert c.shapes["intra"] == INTRA and c.shapes["inter"].latent == 64 and c.shapes["inter"].enc16 == INTER.enc16
+    c = Config.load(
+        config(
+            tmp_path,
+            STAGE
+            + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64',
+        )
+    )
+    assert (
+        [f.name for f in c.clips] == ["a.MP4", "b.mkv"]
+        and c.photos == []
+        and c.held_out == {"b"}
+        and c.folder == tmp_path / "x/y"
+    )
+    assert (
+        c.shapes["intra"] == INTRA
+        and c.shapes["inter"].latent == 64
+        and c.shapes["inter"].enc16 == INTER.enc16
+    )
     assert [(s.kind, s.quantise, s.batch) for s in c.stages] == [("intra", False, 8)]
 
 
@@ -137,34 +160,76 @@ STAGES = (
 
 def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = codebooks.plan
-    monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 16)))  # fitted in no time
+    monkeypatch.setattr(
+        codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 16))
+    )  # fitted in no time
     monkeypatch.setattr(pairs, "CHUNK", 4)
     monkeypatch.setattr(pairs, "CHAIN", 2)
     (tmp_path / "clips").mkdir()
     for seed, name in enumerate(("a.mkv", "b.y4m", "held.mkv")):
-        write(tmp_path / "clips" / name, header(80, 64), moving(80, 64, 18, seed), **({"vcodec": "ffv1"} if name.endswith("mkv") else {}))
+        write(
+            tmp_path / "clips" / name,
+            header(80, 64),
+            moving(80, 64, 18, seed),
+            **({"vcodec": "ffv1"} if name.endswith("mkv") else {}),
+        )
     out = tmp_path / "new" / "tiny.safetensors"
     stages = [*STAGES, dict(kind="export", out=str(out), batches=6, encodes=2)]
     value = lambda v: str(v).lower() if isinstance(v, bool) else repr(v)
-    path = config(tmp_path, RECIPE + "".join("[[stage]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in s.items()) for s in stages))
+    path = config(
+        tmp_path,
+        RECIPE
+        + "".join(
+            "[[stage]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in s.items()) for s in stages
+        ),
+    )
 
     Recipe(Config.load(path)).run()
     folder = tmp_path / "run"
-    assert {f.name for f in folder.iterdir()} >= {"00-intra.pt", "01-inter.pt", "02-pairs.done", "03-inter.pt", "04-intra.pt", "train.log", "interim.safetensors"}
-    assert list((folder / "pairs").glob("p*.npz.zst")) and list((folder / "pairs").glob("c*.npz.zst"))
+    assert {f.name for f in folder.iterdir()} >= {
+        "00-intra.pt",
+        "01-inter.pt",
+        "02-pairs.done",
+        "03-inter.pt",
+        "04-intra.pt",
+        "train.log",
+        "interim.safetensors",
+    }
+    assert list((folder / "pairs").glob("p*.npz.zst")) and list(
+        (folder / "pairs").glob("c*.npz.zst")
+    )
     log = (folder / "train.log").read_text()
-    assert "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
+    assert (
+        "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
+    )
     last = log.splitlines()[-1]
     assert "held-out clips (1): " in last and "against the model that came with the program" in last
     codec = load_codec(out, "cpu", 1)
-    assert codec.intra.shape == NetShape(inter=False, **SIZES) and f"model {codec.model_id.hex()}" in log
+    assert (
+        codec.intra.shape == NetShape(inter=False, **SIZES)
+        and f"model {codec.model_id.hex()}" in log
+    )
 
     source = tmp_path / "clips" / "a.mkv"
     coded, again = tmp_path / "a.vqv", tmp_path / "a.y4m"
-    report = encode(str(source), str(coded), EncodeOptions(threads=1, device="cpu"), weights=str(out))
-    assert report.frames == 18 and verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu"))["ok"]
-    assert decode(str(coded), str(again), DecodeOptions(threads=1, device="cpu"), weights=str(out)).ok
-    error = np.mean([np.square(a[0].astype(float) - b[0]).mean() for a, b in zip(read_clip(source), read_clip(again), strict=True)])
+    report = encode(
+        str(source), str(coded), EncodeOptions(threads=1, device="cpu"), weights=str(out)
+    )
+    assert (
+        report.frames == 18
+        and verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu"))[
+            "ok"
+        ]
+    )
+    assert decode(
+        str(coded), str(again), DecodeOptions(threads=1, device="cpu"), weights=str(out)
+    ).ok
+    error = np.mean(
+        [
+            np.square(a[0].astype(float) - b[0]).mean()
+            for a, b in zip(read_clip(source), read_clip(again), strict=True)
+        ]
+    )
     assert error == pytest.approx(report_error(report.psnr[1]), rel=1e-3)
 
     # again: finished stages are not repeated, and the same model comes out
@@ -173,21 +238,27 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     assert main(["train", str(path), "--resume"]) == 0
     new = (folder / "train.log").read_text()[len(log) :]
     assert [line.split(" ", 1)[1] for line in new.splitlines() if "resumed" in line] == [
-        f"stage {n} {kind}: resumed at {spent(folder / f'{n:02d}-{kind}.pt'):.1f} of 0.02 min" for n, kind in enumerate(s["kind"] for s in STAGES) if kind != "pairs"
+        f"stage {n} {kind}: resumed at {spent(folder / f'{n:02d}-{kind}.pt'):.1f} of 0.02 min"
+        for n, kind in enumerate(s["kind"] for s in STAGES)
+        if kind != "pairs"
     ]
     assert " step " not in new
     assert {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz.zst")} == done
     assert load_codec(out, "cpu", 1).model_id == codec.model_id
 
 
-def test_a_run_without_resume_keeps_the_checkpoints_of_an_earlier_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_resume_keeps_the_checkpoints_of_an_earlier_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "clips").mkdir()
     write(tmp_path / "clips" / "a.mkv", header(80, 64), moving(80, 64, 2), vcodec="ffv1")
     path = config(tmp_path, RECIPE + '[[stage]]\nkind = "intra"\nminutes = 0.01\n')
     checkpoint = tmp_path / "run" / "00-intra.pt"
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"hours of work")
-    assert main(["train", str(path)]) == UsageError.exit_code and "--resume" in capsys.readouterr().err
+    assert (
+        main(["train", str(path)]) == UsageError.exit_code and "--resume" in capsys.readouterr().err
+    )
     assert main(["train", str(path), "--resume", "--restart"]) == UsageError.exit_code
     assert checkpoint.read_bytes() == b"hours of work"
     assert main(["train", str(path), "--restart"]) == 0
@@ -204,7 +275,14 @@ def report_error(psnr: float) -> float:
 
 def test_a_recipe_without_material_is_refused(tmp_path: Path) -> None:
     for kind in ("intra", "inter"):
-        recipe = Recipe(Config.load(config(tmp_path, f'[data]\npages = 0\n[run]\nfolder = "{kind}"\n[[stage]]\nkind = "{kind}"')))
+        recipe = Recipe(
+            Config.load(
+                config(
+                    tmp_path,
+                    f'[data]\npages = 0\n[run]\nfolder = "{kind}"\n[[stage]]\nkind = "{kind}"',
+                )
+            )
+        )
         with pytest.raises(InputError, match="no training"):
             recipe.run()
 
@@ -215,18 +293,30 @@ def test_a_recipe_without_material_is_refused(tmp_path: Path) -> None:
 def test_narrow_nets_keep_their_random_start(tiny_models: dict[str, Any]) -> None:
     m = copy.deepcopy(tiny_models["intra"])
     transform_start(m, Crops(64))
-    assert all(torch.equal(a, b) for a, b in zip(m.state_dict().values(), tiny_models["intra"].state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            m.state_dict().values(), tiny_models["intra"].state_dict().values(), strict=True
+        )
+    )
 
 
 @pytest.mark.parametrize("kind", ["intra", "inter"])
-def test_quantisation_aware_nets_compute_what_the_float_nets_do(tiny_models: dict[str, Any], kind: str) -> None:
+def test_quantisation_aware_nets_compute_what_the_float_nets_do(
+    tiny_models: dict[str, Any], kind: str
+) -> None:
     m = copy.deepcopy(tiny_models[kind]).eval()
     x, pred, q = crops(kind).batch(6)
     at = anchor_weights(q)
 
     def outputs() -> list[torch.Tensor]:
         h = m.prior.context(z, pred)
-        return [m.synthesis(y, pred, at), h, *m.prior.steps[0](h, at), *(t for k in m.prior.steps[1:] for t in k(torch.cat([y, h], -1), at))]
+        return [
+            m.synthesis(y, pred, at),
+            h,
+            *m.prior.steps[0](h, at),
+            *(t for k in m.prior.steps[1:] for t in k(torch.cat([y, h], -1), at)),
+        ]
 
     with torch.no_grad():
         y, z = (t.round() for t in m.analysis(x, pred, q))
@@ -236,7 +326,9 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(tiny_models: dic
             if isinstance(act, Act):
                 act.peak.zero_()
                 act.stretch.zero_()
-        m.quantise_aware("observe")  # these very values: the difference is that of rounding, not of clipping what was never seen
+        m.quantise_aware(
+            "observe"
+        )  # these very values: the difference is that of rounding, not of clipping what was never seen
         outputs()
         m.quantise_aware("quant")
         rough = outputs()
@@ -246,7 +338,12 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(tiny_models: dic
     m.train()
     out, bits, zbits = m(x, pred, q)
     ((out - x).square().sum() + bits.sum() + zbits.sum()).backward()
-    for w in (m.synthesis.first.weight, m.prior.up.weight, m.prior.steps[-1].mean.weight, m.analysis.first.weight):
+    for w in (
+        m.synthesis.first.weight,
+        m.prior.up.weight,
+        m.prior.steps[-1].mean.weight,
+        m.analysis.first.weight,
+    ):
         assert torch.isfinite(w.grad).all() and float(w.grad.abs().max()) > 0
     m.quantise_aware("float")
     with torch.no_grad():
@@ -262,8 +359,14 @@ def test_ranges_are_learned() -> None:
     x = torch.tensor([[0.3, 5.0, -0.70001]])
     act(x).sum().backward()
     step = 1 / 127
-    want = [round(0.3 / step) * step - 0.3, 1.0, -(round(0.70001 / step) * step - 0.70001)]  # rounding, the upper bound, rounding
-    assert act.stretch.grad is not None and torch.allclose(act.stretch.grad, torch.tensor(want), atol=1e-3)
+    want = [
+        round(0.3 / step) * step - 0.3,
+        1.0,
+        -(round(0.70001 / step) * step - 0.70001),
+    ]  # rounding, the upper bound, rounding
+    assert act.stretch.grad is not None and torch.allclose(
+        act.stretch.grad, torch.tensor(want), atol=1e-3
+    )
     old = Act(3)
     old.load_state_dict({"peak": torch.ones(3)})  # models saved before there were learned ranges
     assert torch.equal(old.scale, torch.full((3,), step))
@@ -275,13 +378,17 @@ def test_old_calibration_clipped_sixteen_bits() -> None:
     act.mode = "observe"
     act(torch.tensor([[1.0, -3.0]]))
     act.mode = "quant"
-    assert torch.equal(act.peak, torch.tensor([2.0, 6.0])) and torch.equal(act(torch.tensor([[1.9, -5.0]])), torch.tensor([[1.9, -5.0]]))
+    assert torch.equal(act.peak, torch.tensor([2.0, 6.0])) and torch.equal(
+        act(torch.tensor([[1.9, -5.0]])), torch.tensor([[1.9, -5.0]])
+    )
 
 
 # --- codebooks ---------------------------------------------------------------------------------------------------------------
 
 
-def test_ranges_of_quality_without_samples_borrow_from_the_nearest(tiny_models: dict[str, Any]) -> None:
+def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
+    tiny_models: dict[str, Any],
+) -> None:
     from vqcodec.codec.nets.integer import choose_backend
     from vqcodec.codec.nets.prior import Prior
     from vqcodec.training.export import exact_tensors
@@ -299,7 +406,9 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(tiny_models: 
     data.items = crops("intra").items
     samples, z = codebooks.collect(m, prior, data, 2)
     assert len(samples) == CLASSES and len(z) == HYPER_BUCKETS and all(len(v) for v in z)
-    assert np.array_equal(z[0], z[1]) and np.array_equal(z[2], z[3]) and not np.array_equal(z[0], z[3])
+    assert (
+        np.array_equal(z[0], z[1]) and np.array_equal(z[2], z[3]) and not np.array_equal(z[0], z[3])
+    )
 
 
 def clip(folder: Path, frames: int = 18, seed: int = 0) -> Path:
@@ -308,7 +417,9 @@ def clip(folder: Path, frames: int = 18, seed: int = 0) -> Path:
     return path
 
 
-def test_codebooks_are_fitted_again_on_what_the_encoder_codes(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(codebooks, "FEW", 50)
     plan, lam = codebooks.plan, RateParameters().vq_lambda
     monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
@@ -316,7 +427,9 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(tmp_path: Path, ti
     weights.write_bytes(tiny_weights.read_bytes())
     old = load_codec(weights, "cpu", 1)
     heard = refit_codebooks.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result()[0]
-    ident = refit_codebooks.refit(weights, [path], read_clip(path), 2, seed=1, log=lambda text: None)
+    ident = refit_codebooks.refit(
+        weights, [path], read_clip(path), 2, seed=1, log=lambda text: None
+    )
     new = load_codec(weights, "cpu", 1)
     assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
 
@@ -330,7 +443,9 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(tmp_path: Path, ti
     met = [c for c in range(CLASSES) if old.intra.books.dims[c] and len(heard[c])]
     costs = {c: (cost(old.intra.books, c), cost(new.intra.books, c)) for c in met}
     often = [c for c in met if len(heard[c]) >= 50]
-    assert len(often) > 2 and sum(costs[c][1] for c in often) < 0.95 * sum(costs[c][0] for c in often)
+    assert len(often) > 2 and sum(costs[c][1] for c in often) < 0.95 * sum(
+        costs[c][0] for c in often
+    )
     assert len(often) < len(met) and all(a == b for c, (a, b) in costs.items() if c not in often)
 
 
@@ -347,33 +462,65 @@ def test_what_was_hardly_met_keeps_its_codebooks(tiny_codec: Any) -> None:
     again = {20, *range(CLASSES + 2 * groups, CLASSES + 3 * groups)}
     for t in range(len(old.dims)):
         k = old.sizes[t]
-        same = new.dims[t] == old.dims[t] and new.sizes[t] == k and all(np.array_equal(a[t, :k], b[t, :k]) for a, b in ((new.words, old.words), (new.counts, old.counts)))
+        same = (
+            new.dims[t] == old.dims[t]
+            and new.sizes[t] == k
+            and all(
+                np.array_equal(a[t, :k], b[t, :k])
+                for a, b in ((new.words, old.words), (new.counts, old.counts))
+            )
+        )
         assert same == (t not in again)
 
 
 def test_recursion_takes_a_batch_of_one(tiny_models: dict[str, Any], tmp_path: Path) -> None:
     data = crops("inter")
     one = {
-        k: np.zeros((128, 128), np.uint8) if k[0] in "ypr" and "c" not in k else np.zeros((2, 64, 64), np.uint8)
+        k: np.zeros((128, 128), np.uint8)
+        if k[0] in "ypr" and "c" not in k
+        else np.zeros((2, 64, 64), np.uint8)
         for k in ("y", "c", "py", "pc", "ry", "rc", "y2", "c2", "py2", "pc2")
     }
-    data.chains = [one | {"share": np.ones((16, 16), np.float16), "mv": np.zeros((2, 16, 16), np.int16), "q": np.float32(30), "q2": np.float32(25)}]
-    run = Run(copy.deepcopy(tiny_models["inter"]), data, RunOptions(0.02, batch=1, recursion=True), tmp_path / "run.pt")
+    data.chains = [
+        one
+        | {
+            "share": np.ones((16, 16), np.float16),
+            "mv": np.zeros((2, 16, 16), np.int16),
+            "q": np.float32(30),
+            "q2": np.float32(25),
+        }
+    ]
+    run = Run(
+        copy.deepcopy(tiny_models["inter"]),
+        data,
+        RunOptions(0.02, batch=1, recursion=True),
+        tmp_path / "run.pt",
+    )
     run.train(log=lambda text: None)
     assert run.step > 2 and run.skipped == 0
 
 
-def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_residuals_are_what_was_quantised(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes too."""
     codec = load_codec(tiny_weights, "cpu", 1)
     means: list[np.ndarray] = []
     search = latent_search.search_step
-    monkeypatch.setattr(latent_search, "search_step", lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)))
+    monkeypatch.setattr(
+        latent_search,
+        "search_step",
+        lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)),
+    )
     coder = FrameEncoder(codec, 128, 64)
     y, c = read_clip(clip(tmp_path, 1))[0]
-    motion = coder._motion(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [], np.ones((4, 8), np.float32))
+    motion = coder._motion(
+        pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [], np.ones((4, 8), np.float32)
+    )
     latent, z = coder._analyse(motion.nets, pad(Picture(y, c[0], c[1]), 128, 64), None, 40)
-    latent = latent + np.random.default_rng(0).normal(0, 3, latent.shape).astype(np.float32)  # all classes, and more than any codeword reaches
+    latent = latent + np.random.default_rng(0).normal(0, 3, latent.shape).astype(
+        np.float32
+    )  # all classes, and more than any codeword reaches
     latent[0, 0] = 900.0
     blocks = np.zeros(latent.shape[:2], np.uint8)
     blocks[1, 2] = 1
@@ -384,10 +531,14 @@ def test_residuals_are_what_was_quantised(tmp_path: Path, tiny_weights: Path, mo
     want = (latent - np.select(masks, means) / 16)[blocks == 0].reshape(-1, 4)
     assert len(cls) == len(r) == (blocks == 0).sum() * latent.shape[2] // 4
     assert np.allclose(r, want, atol=1e-4)
-    assert np.array_equal(cls, np.select([m[..., ::4] for m in masks], n.classes)[blocks == 0].reshape(-1))
+    assert np.array_equal(
+        cls, np.select([m[..., ::4] for m in masks], n.classes)[blocks == 0].reshape(-1)
+    )
 
 
-def test_clips_that_are_too_short_for_stretches_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
+def test_clips_that_are_too_short_for_stretches_are_refused(
+    tmp_path: Path, tiny_weights: Path
+) -> None:
     codec = load_codec(tiny_weights, "cpu", 1)
     with pytest.raises(InputError, match="at least 3 frames"):
         next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0), FrameEncoder))
@@ -396,19 +547,39 @@ def test_clips_that_are_too_short_for_stretches_are_refused(tmp_path: Path, tiny
 # --- chains ------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_chain_predicts_the_second_frame_from_the_first(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_predicts_the_second_frame_from_the_first(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Decoded as it was, the first frame gives the recorded prediction; without it nothing is left of what came from it, wherever flipped and cut."""
     monkeypatch.setattr(pairs, "CHAIN", 1)
     monkeypatch.setattr(pairs, "CHUNK", 1)
-    pairs.make_pairs(load_codec(tiny_weights, "cpu", 1), [clip(tmp_path)], tmp_path / "pairs", 0.01, log=lambda text: None)
+    pairs.make_pairs(
+        load_codec(tiny_weights, "cpu", 1),
+        [clip(tmp_path)],
+        tmp_path / "pairs",
+        0.01,
+        log=lambda text: None,
+    )
     data = Crops(64, 1)
-    assert data.add_chains(tmp_path / "pairs") == len(list((tmp_path / "pairs").glob("c*.npz.zst"))) > 2
+    assert (
+        data.add_chains(tmp_path / "pairs")
+        == len(list((tmp_path / "pairs").glob("c*.npz.zst")))
+        > 2
+    )
     c = data.chain(24)
-    assert c.x.shape == c.pred2.shape == (24, 8, 8, 96) and c.share.shape == (24, 8, 8) and set(c.share.unique().tolist()) <= {0.0, 0.5, 1.0}
+    assert (
+        c.x.shape == c.pred2.shape == (24, 8, 8, 96)
+        and c.share.shape == (24, 8, 8)
+        and set(c.share.unique().tolist()) <= {0.0, 0.5, 1.0}
+    )
     assert torch.equal(c.predicted(c.rec), c.pred2.clamp(-0.5, 0.5))
     alone = c.share == 1
-    alone[:, [0, 1, 6, 7]] = alone[:, :, [0, 1, 6, 7]] = False  # the motion of the others stays inside the crop
-    assert alone.any() and float(c.predicted(torch.zeros_like(c.rec))[alone].abs().mean()) < 0.1 * float(c.pred2[alone].abs().mean())
+    alone[:, [0, 1, 6, 7]] = alone[:, :, [0, 1, 6, 7]] = (
+        False  # the motion of the others stays inside the crop
+    )
+    assert alone.any() and float(
+        c.predicted(torch.zeros_like(c.rec))[alone].abs().mean()
+    ) < 0.1 * float(c.pred2[alone].abs().mean())
 
 
 def test_unpack_is_the_inverse_of_pack() -> None:
@@ -433,7 +604,9 @@ def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
     for seed in range(4):
         a = make(seed, 320, 200)
         assert a.shape == (200, 320, 3) and a.dtype == np.uint8 and a.std() > 1
-        assert np.array_equal(a, make(seed, 320, 200)) and not np.array_equal(a, make(seed + 1, 320, 200))
+        assert np.array_equal(a, make(seed, 320, 200)) and not np.array_equal(
+            a, make(seed + 1, 320, 200)
+        )
     y, c = synthetic.to_planes(make(0, 320, 200))
     assert y.shape == (200, 320) and c.shape == (2, 100, 160) and y.dtype == c.dtype == np.uint8
     assert y.min() >= 16 and y.max() <= 235
@@ -451,21 +624,32 @@ def test_moving_clips_have_the_size_asked_for_and_follow_the_seed(scroll: bool) 
     assert any(not np.array_equal(f, a[0]) for f in a)
     if scroll:  # whole samples: every frame is a part of the picture
         for f in a:
-            assert any(np.array_equal(f, rgb[y : y + 64, x : x + 96]) for y, x in np.argwhere((rgb[: 200 - 63, : 240 - 95] == f[0, 0]).all(2)))
+            assert any(
+                np.array_equal(f, rgb[y : y + 64, x : x + 96])
+                for y, x in np.argwhere((rgb[: 200 - 63, : 240 - 95] == f[0, 0]).all(2))
+            )
 
 
 def test_clips_are_written_without_loss(tmp_path: Path) -> None:
     from PIL import Image
 
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 100, 3)).astype(np.uint8)).save(tmp_path / "photo.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 100, 3)).astype(np.uint8)).save(
+        tmp_path / "photo.png"
+    )
     frames = []
     for folder in ("a", "b"):
-        synthetic.write_clips(tmp_path / folder, [tmp_path / "photo.png"], 2, seed=4, size=(96, 64), frames=3)
+        synthetic.write_clips(
+            tmp_path / folder, [tmp_path / "photo.png"], 2, seed=4, size=(96, 64), frames=3
+        )
         frames.append([read_clip(f) for f in sorted((tmp_path / folder).iterdir())])
     assert [f.name for f in sorted((tmp_path / "a").iterdir())] == ["made-000.mkv", "made-001.mkv"]
     for a, b in zip(frames[0], frames[1], strict=True):
         assert len(a) == 3 and all(y.shape == (64, 96) and c.shape == (2, 32, 48) for y, c in a)
-        assert all(np.array_equal(p, q) for f, g in zip(a, b, strict=True) for p, q in zip(f, g, strict=True))
+        assert all(
+            np.array_equal(p, q)
+            for f, g in zip(a, b, strict=True)
+            for p, q in zip(f, g, strict=True)
+        )
     synthetic.write_clips(tmp_path / "c", [], 2, size=(96, 64), frames=2)  # pages only
     assert len(list((tmp_path / "c").iterdir())) == 2
 
@@ -498,12 +682,16 @@ def recipe(folder: Path, text: str, clips: int = 0, size: tuple[int, int] = (80,
     return config(folder, text)
 
 
-def test_a_recipe_is_checked_before_its_first_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_is_checked_before_its_first_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All that would end a later stage: crops too large, an output that is there, packages."""
     out = tmp_path / "x.safetensors"
     export = f'[[stage]]\nkind = "export"\nout = "{out}"\n'
     pairs_ = '[[stage]]\nkind = "pairs"\n'
-    path = recipe(tmp_path, '[data]\nclips = "clips"\n' + STAGE + pairs_ + export, clips=2, size=(160, 130))
+    path = recipe(
+        tmp_path, '[data]\nclips = "clips"\n' + STAGE + pairs_ + export, clips=2, size=(160, 130)
+    )
     assert main(["train", str(path)]) == 3
     assert "at least 192 samples wide and high: crop = 128 in [data]" in capsys.readouterr().err
     path = config(tmp_path, '[data]\nclips = "clips"\ncrop = 128\n' + STAGE + pairs_ + export)
@@ -522,7 +710,9 @@ def test_a_recipe_is_checked_before_its_first_stage(tmp_path: Path, monkeypatch:
     assert "train needs pillow: pip install 'vqcodec[train]'" in capsys.readouterr().err
 
 
-def test_a_dry_run_says_that_no_clip_is_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_that_no_clip_is_held_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = '[data]\nclips = "clips"\ncrop = 128\n' + STAGE
     for clips, silent in ((1, False), (2, True)):
         folder = tmp_path / str(clips)
@@ -535,10 +725,16 @@ def test_a_dry_run_says_that_no_clip_is_held_out(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (STAGE + "minuets = 3", r"train.toml: stage 0 \(intra\): unknown key 'minuets', did you mean 'minutes'"),
+        (
+            STAGE + "minuets = 3",
+            r"train.toml: stage 0 \(intra\): unknown key 'minuets', did you mean 'minutes'",
+        ),
         ('[[stage]]\nkind = "intro"', "train.toml: stage 0: stage kind 'intro'"),
         ("[[stage]]\nminutes = 1", "train.toml: stage 0: kind is missing"),
-        (STAGE + '[run]\nint = "x"', r"train.toml: \[run\]: unknown key 'int', did you mean 'init'"),
+        (
+            STAGE + '[run]\nint = "x"',
+            r"train.toml: \[run\]: unknown key 'int', did you mean 'init'",
+        ),
         (STAGE + '[run]\ninit = "relased"', "use 'released'"),
     ],
 )

@@ -64,11 +64,15 @@ def test_matroska_through_a_pipe_has_all_tracks(rich: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("ten_bit", "sar"), [(True, None), (False, Fraction(4, 3))])
 @pytest.mark.usefixtures("fake_network")
-def test_what_raw_pictures_in_matroska_cannot_hold_is_ffv1(ten_bit: bool, sar: Fraction | None, tmp_path: Path) -> None:
+def test_what_raw_pictures_in_matroska_cannot_hold_is_ffv1(
+    ten_bit: bool, sar: Fraction | None, tmp_path: Path
+) -> None:
     head = header(64, 48, sar=sar, bit_depth=10 if ten_bit else 8)
     codec = "ffv1" if ten_bit else "libx264"  # which tells the stream its aspect ratio too
     write(tmp_path / "in.mkv", head, moving(64, 48, 5, ten_bit=ten_bit), vcodec=codec)
-    run = shell("vqcodec encode -q in.mkv - | vqcodec decode -q - -f matroska - > out.mkv", tmp_path)
+    run = shell(
+        "vqcodec encode -q in.mkv - | vqcodec decode -q - -f matroska - > out.mkv", tmp_path
+    )
     assert codes(run) == [0, 0], run.stderr
     with av.open(str(tmp_path / "out.mkv")) as c:
         stream = c.streams.video[0]
@@ -103,7 +107,9 @@ def test_kinds_by_name(rich: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake_network")
-def test_a_pipe_closed_at_any_place(rich: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_closed_at_any_place(
+    rich: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Among the packets of sound it was said to be an output that cannot be written."""
     from vqcodec.system.stdio import Stdout
 
@@ -127,7 +133,10 @@ def test_a_pipe_closed_at_any_place(rich: Path, tmp_path: Path, monkeypatch: pyt
 def test_a_full_disk_behind_matroska(rich: Path, tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
-    run = shell("vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv -f matroska - > /dev/full", tmp_path)
+    run = shell(
+        "vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv -f matroska - > /dev/full",
+        tmp_path,
+    )
     assert codes(run) == [5] and "No space left" in run.stderr
 
 
@@ -148,7 +157,9 @@ def play(*args: str, cwd: Path, path: Path, weights: Path) -> subprocess.Complet
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "vqcodec", "play", *args]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
 
 
 @pytest.fixture
@@ -240,7 +251,9 @@ def test_ten_bits_rotation_and_aspect_ratio(tmp_path: Path, tiny_weights: Path) 
         assert c.streams.video[0].sample_aspect_ratio == Fraction(3, 4)
 
 
-def test_pictures_that_cannot_be_written(coded: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_that_cannot_be_written(
+    coded: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing half-made is left."""
     with pytest.raises(OutputError, match="no folder"):
         vqcodec.decode(coded, tmp_path / "no" / "%d.png", weights=tiny_weights)

@@ -24,7 +24,9 @@ def shapes(path: Path) -> dict[str, NetShape]:
     return {k: NetShape.from_dict(json.loads(meta[k])) for k in weights.KINDS}
 
 
-def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(tiny_weights: Path, tiny_codec: Any, tmp_path: Path) -> None:
+def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(
+    tiny_weights: Path, tiny_codec: Any, tmp_path: Path
+) -> None:
     tensors = load_file(tiny_weights)
     ident = model_id(tensors)
     assert ident == read_model_id(tiny_weights) == tiny_codec.model_id and len(ident) == 8
@@ -34,8 +36,14 @@ def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(tiny_weights: Path
     for name in ("intra.books.counts", "inter.prior.steps.1.s_y", "inter.synthesis.last.w"):
         assert model_id(tensors | {name: tensors[name] + tensors[name].dtype.type(1)}) != ident
         assert model_id(tensors | {name: tensors[name][None]}) != ident
-    assert weights.save(tmp_path / "again.safetensors", tensors, shapes(tiny_weights), {"note": "x"}) == ident
-    assert read_model_id(tmp_path / "again.safetensors") == ident and read_metadata(tmp_path / "again.safetensors")["note"] == "x"
+    assert (
+        weights.save(tmp_path / "again.safetensors", tensors, shapes(tiny_weights), {"note": "x"})
+        == ident
+    )
+    assert (
+        read_model_id(tmp_path / "again.safetensors") == ident
+        and read_metadata(tmp_path / "again.safetensors")["note"] == "x"
+    )
 
 
 def test_weights_without_an_analysis_id_are_accepted(tiny_weights: Path, tmp_path: Path) -> None:
@@ -52,7 +60,11 @@ def test_weights_without_an_analysis_id_are_accepted(tiny_weights: Path, tmp_pat
 
 
 def test_the_model_id_of_known_tensors_never_changes() -> None:
-    tensors = {"intra.b": np.arange(6, dtype=np.int8).reshape(2, 3), "intra.a": np.array([1.5], np.float32), "intra.analysis.x": np.zeros(3, np.float16)}
+    tensors = {
+        "intra.b": np.arange(6, dtype=np.int8).reshape(2, 3),
+        "intra.a": np.array([1.5], np.float32),
+        "intra.analysis.x": np.zeros(3, np.float16),
+    }
     # SHA-256 of "intra.a <f4 (1,) " 00 00 c0 3f "intra.b |i1 (2, 3) " 00 01 02 03 04 05
     assert model_id(tensors).hex() == "b3d0995b5cfb6b32"
 
@@ -60,9 +72,17 @@ def test_the_model_id_of_known_tensors_never_changes() -> None:
 def test_damaged_tensors_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
     good = tiny_weights.read_bytes()
     n = int.from_bytes(good[:8], "little")
-    spans = {k: v["data_offsets"] for k, v in json.loads(good[8 : 8 + n]).items() if k != "__metadata__"}
+    spans = {
+        k: v["data_offsets"] for k, v in json.loads(good[8 : 8 + n]).items() if k != "__metadata__"
+    }
     bad = tmp_path / "bad.safetensors"
-    for name in ("intra.prior.up.w", "inter.books.words", "inter.synthesis.first.scale", "intra.analysis.down.weight", "inter.analysis.hyper.bias"):
+    for name in (
+        "intra.prior.up.w",
+        "inter.books.words",
+        "inter.synthesis.first.scale",
+        "intra.analysis.down.weight",
+        "inter.analysis.hyper.bias",
+    ):
         data = bytearray(good)
         data[8 + n + spans[name][1] - 1] ^= 0x10
         bad.write_bytes(data)
@@ -74,7 +94,15 @@ def test_damaged_tensors_are_refused(tiny_weights: Path, tmp_path: Path) -> None
             load_codec(bad, "cpu")
 
 
-NOT_WEIGHTS = [b"", b"123", b"\x02" + bytes(7) + b"{}", bytes(8) + b"{}", b"\xff" * 99, b"\x10" + bytes(7) + b"[" * 16, b"\x14" + bytes(7) + b'{"__metadata__": 12} ']
+NOT_WEIGHTS = [
+    b"",
+    b"123",
+    b"\x02" + bytes(7) + b"{}",
+    bytes(8) + b"{}",
+    b"\xff" * 99,
+    b"\x10" + bytes(7) + b"[" * 16,
+    b"\x14" + bytes(7) + b'{"__metadata__": 12} ',
+]
 NOT_WEIGHTS.append((1 << 17).to_bytes(8, "little") + b"[" * (1 << 17))
 
 
@@ -87,7 +115,9 @@ def test_what_is_no_weights_file_is_refused(tmp_path: Path, data: bytes) -> None
             read(path)
 
 
-def test_weights_of_another_program_or_version_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
+def test_weights_of_another_program_or_version_are_refused(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
     from safetensors.numpy import save_file
 
     path = tmp_path / "x.safetensors"
@@ -110,7 +140,12 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
         with pytest.raises(WeightsError, match="incomplete"):
             load_codec(path, "cpu")
 
-    for name in ("intra.books.sizes", "inter.prior.cx_first.w", "inter.synthesis.s_y", "intra.analysis.first.weight"):
+    for name in (
+        "intra.books.sizes",
+        "inter.prior.cx_first.w",
+        "inter.synthesis.s_y",
+        "intra.analysis.first.weight",
+    ):
         refused({k: v for k, v in tensors.items() if k != name})
     refused(tensors | {"intra.analysis.surplus": np.zeros(1, np.float16)})
     books = {k: tensors[f"inter.books.{k}"] for k in ("dims", "sizes", "words", "counts")}
@@ -125,11 +160,15 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
         refused(tensors | {f"inter.books.{name}": value})
     refused(tensors, inter=NetShape(inter=True))
     with pytest.raises(WeightsError):  # too large to be exact
-        weights.save(path, tensors | {"intra.prior.up.bias": tensors["intra.prior.up.bias"] + (1 << 24)}, s)
+        weights.save(
+            path, tensors | {"intra.prior.up.bias": tensors["intra.prior.up.bias"] + (1 << 24)}, s
+        )
         load_codec(path, "cpu")
 
 
-def test_tensors_of_other_sizes_never_reach_compiled_code(tiny_weights: Path, tmp_path: Path) -> None:
+def test_tensors_of_other_sizes_never_reach_compiled_code(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
     """Crafted weights whose hashes are right: each of these made a kernel read or write beyond an array, or ended outside our errors."""
     tensors, s, path = load_file(tiny_weights), shapes(tiny_weights), tmp_path / "x.safetensors"
     sizes, dims = tensors["intra.books.sizes"].copy(), tensors["intra.books.dims"]
@@ -143,7 +182,12 @@ def test_tensors_of_other_sizes_never_reach_compiled_code(tiny_weights: Path, tm
         "intra.books.words": np.delete(tensors["intra.books.words"], slice(word, word + drop)),
         "intra.books.counts": np.delete(tensors["intra.books.counts"], slice(at, at + drop)),
     }
-    wide = {f"intra.synthesis.blocks16.0.w2.{k}": np.repeat(tensors[f"intra.synthesis.blocks16.0.w2.{k}"], 40, axis=1) for k in ("w", "bias", "scale")}
+    wide = {
+        f"intra.synthesis.blocks16.0.w2.{k}": np.repeat(
+            tensors[f"intra.synthesis.blocks16.0.w2.{k}"], 40, axis=1
+        )
+        for k in ("w", "bias", "scale")
+    }
     cases: list[dict[str, Any]] = [
         escape,
         wide,
@@ -153,7 +197,10 @@ def test_tensors_of_other_sizes_never_reach_compiled_code(tiny_weights: Path, tm
         {"inter.prior.s_z": tensors["inter.prior.s_z"].astype(np.float64)},
         {"inter.books.words": tensors["inter.books.words"].astype(np.float16)},
         {"inter.books.counts": tensors["inter.books.counts"].astype(bool)},
-        {"inter.books.sizes": np.zeros(8_000_000, np.int64), "inter.books.dims": np.zeros(8_000_000, np.int64)},
+        {
+            "inter.books.sizes": np.zeros(8_000_000, np.int64),
+            "inter.books.dims": np.zeros(8_000_000, np.int64),
+        },
         {"intra.surplus": np.zeros(3, np.int8)},
     ]
     for changed in cases:
@@ -162,7 +209,9 @@ def test_tensors_of_other_sizes_never_reach_compiled_code(tiny_weights: Path, tm
             load_codec(path, "cpu")
 
 
-def test_missing_weights_and_where_they_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
+def test_missing_weights_and_where_they_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: Path
+) -> None:
     with pytest.raises(WeightsError, match="no weights at"):
         load_codec(tmp_path / "none.safetensors")
     with pytest.raises(WeightsError, match="no weights at"):
@@ -196,7 +245,9 @@ def test_stand_ins_take_what_the_real_functions_take() -> None:
 
 def test_loading_a_codec_does_not_load_torchs_compiler(tiny_weights: Path) -> None:
     """Sizes of nets are compared without memory; random starts there took a second of every start."""
-    code = "import sys; from vqcodec.codec.weights import load_codec; load_codec(sys.argv[1], 'cpu')"
+    code = (
+        "import sys; from vqcodec.codec.weights import load_codec; load_codec(sys.argv[1], 'cpu')"
+    )
     code += "; print('torch._dynamo' in sys.modules)"
     command = [sys.executable, "-c", code, str(tiny_weights)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"

@@ -61,7 +61,9 @@ def test_planes_have_the_bytes_of_an_encode_of_y4m(ten_bit: bool, tmp_path: Path
 
 @pytest.mark.parametrize(("ten_bit", "size"), [(False, (W, H)), (True, (W, H)), (False, (64, 720))])
 @fake
-def test_rgb_is_what_an_encode_of_rgb_is(ten_bit: bool, size: tuple[int, int], tmp_path: Path) -> None:
+def test_rgb_is_what_an_encode_of_rgb_is(
+    ten_bit: bool, size: tuple[int, int], tmp_path: Path
+) -> None:
     rng = np.random.default_rng(3)
     dtype = np.uint16 if ten_bit else np.uint8
     frames = rng.integers(0, np.iinfo(dtype).max, (4, size[1], size[0], 3)).astype(dtype)

@@ -51,19 +51,30 @@ def encode(codec: object, pictures: list[Picture], crf: float, verbose: bool) ->
             for k, v in s["bits"].items():
                 total[k] = total.get(k, 0) + v / 8
             total[f"level {s['level']}"] = total.get(f"level {s['level']}", 0) + s["bytes"]
-        print(f"  crf {crf:g} {out['bpp']:.4f} bpp {out['psnr']:.2f} dB, bytes", {k: round(v) for k, v in total.items()}, f"{n / (time.time() - start):.1f} fps")
+        print(
+            f"  crf {crf:g} {out['bpp']:.4f} bpp {out['psnr']:.2f} dB, bytes",
+            {k: round(v) for k, v in total.items()},
+            f"{n / (time.time() - start):.1f} fps",
+        )
     return out
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--clips", nargs="+", required=True)
     ap.add_argument("--frames", type=int, default=33)
     ap.add_argument("--crf", default="16,26,36,46")
     ap.add_argument("--weights")
     ap.add_argument("--offsets", help="quality offsets of the levels")
     ap.add_argument("--set", default="", help="fields of rate.RateParameters: name=value,...")
-    ap.add_argument("--cache", type=Path, default=default_folder(), help="folder in which results of anchors are kept")
+    ap.add_argument(
+        "--cache",
+        type=Path,
+        default=default_folder(),
+        help="folder in which results of anchors are kept",
+    )
     ap.add_argument("-v", action="store_true")
     a = ap.parse_args()
     torch.set_num_threads(1)
@@ -80,15 +91,36 @@ def main() -> None:
         points = [encode(codec, pictures, float(c), a.v) for c in a.crf.split(",")]
         cells = []
         with tempfile.TemporaryDirectory() as folder:
-            measured = ClipRun(make_reference(clip, clip.stem, Path(folder), a.frames), BenchOptions(), store, Path(folder))
+            measured = ClipRun(
+                make_reference(clip, clip.stem, Path(folder), a.frames),
+                BenchOptions(),
+                store,
+                Path(folder),
+            )
             for anchor in anchors:
-                bd = bd_rate(curve([measured.anchor(anchor, crf) for crf in anchor.crfs], "psnr"), [(p["bpp"], p["psnr"]) for p in points]).percent
+                bd = bd_rate(
+                    curve([measured.anchor(anchor, crf) for crf in anchor.crfs], "psnr"),
+                    [(p["bpp"], p["psnr"]) for p in points],
+                ).percent
                 rows.setdefault(anchor.name, []).append(bd)
-                cells.append(f"{anchor.name} {'undefined' if bd is None else format(bd, '+.1f') + ' %'}")
-        print(clip.stem, " ".join(f"{p['bpp']:.4f}/{p['psnr']:.2f}" for p in points), "BD-rate", ", ".join(cells), flush=True)
+                cells.append(
+                    f"{anchor.name} {'undefined' if bd is None else format(bd, '+.1f') + ' %'}"
+                )
+        print(
+            clip.stem,
+            " ".join(f"{p['bpp']:.4f}/{p['psnr']:.2f}" for p in points),
+            "BD-rate",
+            ", ".join(cells),
+            flush=True,
+        )
     for name, found in rows.items():
         known = [v for v in found if v is not None]
-        print(f"mean BD-rate against {name}: {np.mean(known):+.1f} % over {len(known)} clips" if known else f"{name}: undefined", f"({len(found) - len(known)} undefined)")
+        print(
+            f"mean BD-rate against {name}: {np.mean(known):+.1f} % over {len(known)} clips"
+            if known
+            else f"{name}: undefined",
+            f"({len(found) - len(known)} undefined)",
+        )
 
 
 if __name__ == "__main__":

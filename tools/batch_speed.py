@@ -40,7 +40,20 @@ def run(folder: Path, workers: int, turn: int) -> tuple[float, float, Path]:
     """(elapsed seconds, processor seconds, folder of the outputs) of a batch."""
     out = folder / f"out{workers}-{turn}"
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    command = [sys.executable, "-m", "vqcodec", "batch", str(folder / "in"), "--out", str(out), "--workers", str(workers), "-threads", "1", "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "vqcodec",
+        "batch",
+        str(folder / "in"),
+        "--out",
+        str(out),
+        "--workers",
+        str(workers),
+        "-threads",
+        "1",
+        "-q",
+    ]
     subprocess.run(command, check=True)
     elapsed, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, out
@@ -65,10 +78,15 @@ def main() -> None:
                 elapsed[workers].append(seconds)
                 processor[workers].append(busy)
                 outputs.append(coded(out))
-                print(f"{workers} workers: {seconds:.1f} s, {busy:.1f} s of processor, load of the machine {os.getloadavg()[0]:.1f}", flush=True)
+                print(
+                    f"{workers} workers: {seconds:.1f} s, {busy:.1f} s of processor, load of the machine {os.getloadavg()[0]:.1f}",
+                    flush=True,
+                )
     assert len(outputs[0]) == files and all(o == outputs[0] for o in outputs), "the outputs differ"
     one, two = min(elapsed[1]), min(elapsed[2])
-    print(f"{files} files: {one:.1f} s with one worker, {two:.1f} s with two, {one / two:.2f} times as fast; processor time {min(processor[2]) / min(processor[1]):.2f} times")
+    print(
+        f"{files} files: {one:.1f} s with one worker, {two:.1f} s with two, {one / two:.2f} times as fast; processor time {min(processor[2]) / min(processor[1]):.2f} times"
+    )
 
 
 if __name__ == "__main__":

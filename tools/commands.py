@@ -24,12 +24,22 @@ def _cell(text: str) -> str:
 
 
 def _section(name: str, command: click.Command, context: click.Context) -> str:
-    lines = [f"\n## vqcodec {name}\n", " ".join((command.help or "").split()), "", "```sh", f"vqcodec {name} " + " ".join(command.collect_usage_pieces(context)), "```", ""]
+    lines = [
+        f"\n## vqcodec {name}\n",
+        " ".join((command.help or "").split()),
+        "",
+        "```sh",
+        f"vqcodec {name} " + " ".join(command.collect_usage_pieces(context)),
+        "```",
+        "",
+    ]
     lines += ["| option | meaning |", "|---|---|"]
     for option in command.get_params(context):
         record = option.get_help_record(context)
         if record is not None and isinstance(option, click.Option):
-            lines.append(f"| `{_cell(record[0])}`{' *' if isinstance(option, Rare) else ''} | {_cell(record[1])} |")
+            lines.append(
+                f"| `{_cell(record[0])}`{' *' if isinstance(option, Rare) else ''} | {_cell(record[1])} |"
+            )
     examples = getattr(command, "examples", ())
     if examples:
         lines += ["", "```sh", *examples, "```"]

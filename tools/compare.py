@@ -26,7 +26,11 @@ def x264(source: Path, crf: float, frames: int, target: Path) -> int:
     out: Any
     with av.open(str(source)) as a, av.open(str(target), "w") as b:
         video = a.streams.video[0]
-        out = b.add_stream("libx264", rate=video.average_rate, options={"preset": "medium", "tune": "psnr", "crf": str(crf)})
+        out = b.add_stream(
+            "libx264",
+            rate=video.average_rate,
+            options={"preset": "medium", "tune": "psnr", "crf": str(crf)},
+        )
         out.width, out.height, out.pix_fmt = video.width, video.height, "yuv420p"
         out.codec_context.time_base = video.time_base
         packets = []
@@ -50,7 +54,9 @@ def nearest(source: Path, frames: int, wanted: int, target: Path) -> tuple[float
         low, high = (middle, high) if tried[middle] > wanted else (low, middle)
     best = min(tried, key=lambda k: abs(tried[k] - wanted))
     if abs(tried[best] - wanted) > wanted * 0.03:
-        raise SystemExit(f"x264 writes {tried[best]} bytes at crf {best * STEP:g} and nothing nearer to {wanted}: choose another --crf")
+        raise SystemExit(
+            f"x264 writes {tried[best]} bytes at crf {best * STEP:g} and nothing nearer to {wanted}: choose another --crf"
+        )
     return best * STEP, x264(source, best * STEP, frames, target)
 
 
@@ -63,38 +69,82 @@ def frame(path: Path, number: int) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("input", nargs="?", type=Path, default=ROOT / "tests/data/flower.mp4", help="video file, default: the bundled clip")
-    parser.add_argument("--crf", type=int, default=32, help="quality of vqcodec, 0 (best) to 63 (smallest)")
-    parser.add_argument("--frames", type=int, default=96, help="frames to encode from the beginning")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "input",
+        nargs="?",
+        type=Path,
+        default=ROOT / "tests/data/flower.mp4",
+        help="video file, default: the bundled clip",
+    )
+    parser.add_argument(
+        "--crf", type=int, default=32, help="quality of vqcodec, 0 (best) to 63 (smallest)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=96, help="frames to encode from the beginning"
+    )
     parser.add_argument("--show", type=int, help="frame to show, default: the middle one")
-    parser.add_argument("--crop", default="300x270", help="size of what is shown of it, from its middle")
-    parser.add_argument("--zoom", type=int, default=1, help="samples of the picture for each of the video")
+    parser.add_argument(
+        "--crop", default="300x270", help="size of what is shown of it, from its middle"
+    )
+    parser.add_argument(
+        "--zoom", type=int, default=1, help="samples of the picture for each of the video"
+    )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    source, coded, decoded, other = args.out / "compare-source.mkv", args.out / "compare.vqv", args.out / "compare-vqcodec.mkv", args.out / "compare-x264.mkv"
+    source, coded, decoded, other = (
+        args.out / "compare-source.mkv",
+        args.out / "compare.vqv",
+        args.out / "compare-vqcodec.mkv",
+        args.out / "compare-x264.mkv",
+    )
     with av.open(str(args.input)) as a:  # what both encode, without loss
         first = a.streams.video[0]
         if first.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
-            raise SystemExit(f"{args.input}: pictures of {first.codec_context.pix_fmt}; the comparison takes 8-bit 4:2:0")
-    run("encode", args.input, coded, "-crf", str(args.crf), "-t", f"{args.frames}f", "-map", "v", "-y")
+            raise SystemExit(
+                f"{args.input}: pictures of {first.codec_context.pix_fmt}; the comparison takes 8-bit 4:2:0"
+            )
+    run(
+        "encode",
+        args.input,
+        coded,
+        "-crf",
+        str(args.crf),
+        "-t",
+        f"{args.frames}f",
+        "-map",
+        "v",
+        "-y",
+    )
     run("decode", coded, decoded, "--vcodec", "ffv1", "-y")
     crf, packets = nearest(args.input, args.frames, coded.stat().st_size, other)
     shorten(args.input, args.frames, source)
     rows: list[tuple[str, Path, int, float]] = []
-    for name, path, n in ((f"x264 medium, crf {crf:g}", other, packets), (f"vqcodec, crf {args.crf}", decoded, coded.stat().st_size)):
+    for name, path, n in (
+        (f"x264 medium, crf {crf:g}", other, packets),
+        (f"vqcodec, crf {args.crf}", decoded, coded.stat().st_size),
+    ):
         figures, _, frames, _, _ = compare(source, path)
         rows.append((name, path, n, figures[0]))
-        print(f"{name}: {n} bytes, {frames} frames, PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8")
+        print(
+            f"{name}: {n} bytes, {frames} frames, PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8"
+        )
     number = args.frames // 2 if args.show is None else args.show
     width, height = (int(n) for n in args.crop.split("x"))
     panels = []
     for name, path, n, psnr in [("source", source, 0, 0.0), *rows]:
         image = frame(path, number)
         top, left = max(0, (image.shape[0] - height) // 2), max(0, (image.shape[1] - width) // 2)
-        shown = np.repeat(np.repeat(image[top : top + height, left : left + width], args.zoom, 0), args.zoom, 1)
-        panels += [labelled(shown, f"{name}, {size(n)}, {psnr:.2f} dB" if n else name), np.full((shown.shape[0] + 26, 4, 3), 32, np.uint8)]
+        shown = np.repeat(
+            np.repeat(image[top : top + height, left : left + width], args.zoom, 0), args.zoom, 1
+        )
+        panels += [
+            labelled(shown, f"{name}, {size(n)}, {psnr:.2f} dB" if n else name),
+            np.full((shown.shape[0] + 26, 4, 3), 32, np.uint8),
+        ]
     picture = args.out / "compare.png"
     if not cv2.imwrite(str(picture), np.hstack(panels[:-1])):
         raise SystemExit(f"{picture}: cannot be written")

@@ -38,16 +38,26 @@ def run(*args: str | Path) -> float:
     return time.perf_counter() - begin
 
 
-def compare(source: Path, decoded: Path) -> tuple[tuple[float, float, float, float], float, int, int, int]:
+def compare(
+    source: Path, decoded: Path
+) -> tuple[tuple[float, float, float, float], float, int, int, int]:
     """PSNR of the mean error (weighted, Y, U, V), mean of the weighted PSNR of each frame, frames, width, height."""
     sse, each = np.zeros(3), []
     with VideoSource(source) as a, VideoSource(decoded) as b:
         scale = 16 if a.ten_bit else 1
         for (_, x), (_, y) in zip(a, b, strict=True):
-            error = np.array([np.square(p.astype(np.int64) - q).sum() / scale for p, q in zip(x, y, strict=True)])
+            error = np.array(
+                [np.square(p.astype(np.int64) - q).sum() / scale for p, q in zip(x, y, strict=True)]
+            )
             sse += error
             each.append(psnr_yuv(list(error), a.width, a.height, 1)[0])
-        return psnr_yuv(list(sse), a.width, a.height, len(each)), float(np.mean(each)), len(each), a.width, a.height
+        return (
+            psnr_yuv(list(sse), a.width, a.height, len(each)),
+            float(np.mean(each)),
+            len(each),
+            a.width,
+            a.height,
+        )
 
 
 def picture(path: Path, number: int) -> np.ndarray:
@@ -65,13 +75,21 @@ def picture(path: Path, number: int) -> np.ndarray:
 
 def labelled(image: np.ndarray, text: str) -> np.ndarray:
     strip = np.full((26, image.shape[1], 3), 32, np.uint8)
-    cv2.putText(strip, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (240, 240, 240), 1, cv2.LINE_AA)
+    cv2.putText(
+        strip, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (240, 240, 240), 1, cv2.LINE_AA
+    )
     return np.vstack([strip, image])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("input", nargs="?", type=Path, default=ROOT / "tests/data/flower.mp4", help="video file, default: the bundled clip")
+    parser.add_argument(
+        "input",
+        nargs="?",
+        type=Path,
+        default=ROOT / "tests/data/flower.mp4",
+        help="video file, default: the bundled clip",
+    )
     parser.add_argument("--crf", type=int, default=28, help="quality, 0 (best) to 63 (smallest)")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
     args = parser.parse_args()
@@ -79,20 +97,33 @@ def main() -> None:
     if not source.is_file():
         raise SystemExit(f"{source}: no such file")
     args.out.mkdir(parents=True, exist_ok=True)
-    coded, decoded, image = args.out / "demo.vqv", args.out / "decoded.mkv", args.out / "side-by-side.png"
+    coded, decoded, image = (
+        args.out / "demo.vqv",
+        args.out / "decoded.mkv",
+        args.out / "side-by-side.png",
+    )
     encoding = run("encode", source, coded, "-crf", str(args.crf), "-y")
     decoding = run("decode", coded, decoded, "--vcodec", "ffv1", "-y")
     (all_, y, u, v), mean, frames, width, height = compare(source, decoded)
     coded_bytes = coded.stat().st_size
     bpp = coded_bytes * 8 / (frames * width * height)
     rows = [
-        ("source", f"{size(source.stat().st_size)} ({source.name}, {width}x{height}, {frames} frames)"),
+        (
+            "source",
+            f"{size(source.stat().st_size)} ({source.name}, {width}x{height}, {frames} frames)",
+        ),
         (".vqv", f"{size(coded_bytes)} ({coded_bytes} bytes)"),
         ("bits per pixel", f"{bpp:.4f}"),
         ("PSNR Y, U, V", f"{y:.2f}, {u:.2f}, {v:.2f} dB"),
         ("(6Y + U + V) / 8", f"{all_:.2f} dB of the mean error; mean over frames {mean:.2f} dB"),
-        ("encode", f"{frames / encoding:.2f} frames per second ({encoding:.1f} s, start of the program included)"),
-        ("decode", f"{frames / decoding:.2f} frames per second ({decoding:.1f} s, start of the program included)"),
+        (
+            "encode",
+            f"{frames / encoding:.2f} frames per second ({encoding:.1f} s, start of the program included)",
+        ),
+        (
+            "decode",
+            f"{frames / decoding:.2f} frames per second ({decoding:.1f} s, start of the program included)",
+        ),
     ]
     columns = min(100, shutil.get_terminal_size().columns)
     print("\n" + "-" * columns)
@@ -102,7 +133,9 @@ def main() -> None:
     run("verify", coded)
     middle = frames // 2
     left = labelled(picture(source, middle), f"source, {size(source.stat().st_size)}")
-    right = labelled(picture(decoded, middle), f"vqcodec, {size(coded_bytes)}, {bpp:.3f} bpp, {all_:.1f} dB")
+    right = labelled(
+        picture(decoded, middle), f"vqcodec, {size(coded_bytes)}, {bpp:.3f} bpp, {all_:.1f} dB"
+    )
     gap = np.full((left.shape[0], 4, 3), 32, np.uint8)
     if not cv2.imwrite(str(image), np.hstack([left, gap, right])):
         raise SystemExit(f"{image}: cannot be written")

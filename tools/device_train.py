@@ -59,7 +59,9 @@ class DeviceCrops:
         self.rows: list[tuple[int, int, int, int, float, float]] = []
         self.ends = [0, 0]
 
-    def add(self, pic: Planes, pred: Planes | None = None, q: tuple[float, float] = (0, 63)) -> None:
+    def add(
+        self, pic: Planes, pred: Planes | None = None, q: tuple[float, float] = (0, 63)
+    ) -> None:
         h, w = (v // 8 * 8 for v in pic[0].shape)
         if min(h, w) < self.size:
             return
@@ -90,7 +92,10 @@ class DeviceCrops:
         s = self.size
         item = (self._random(n) * len(self.table)).long().clamp(max=len(self.table) - 1)
         h, w, at, cat, low, high = self.table[item].unbind(1)
-        top, left = ((self._random(n) * ((v - s) / 2 + 1)).floor().clamp(max=(v - s) / 2).long() * 2 for v in (h, w))
+        top, left = (
+            (self._random(n) * ((v - s) / 2 + 1)).floor().clamp(max=(v - s) / 2).long() * 2
+            for v in (h, w)
+        )
         flips = torch.rand(3, n, device=self.device, generator=self.generator) < 0.5
         w, at, cat, h = w.long(), at.long(), cat.long(), h.long()
 
@@ -106,7 +111,10 @@ class DeviceCrops:
         ic = torch.stack([iu, iu + (h * w // 4)[:, None, None]], 1)
         out = []
         for k in range(0, len(self.flat), 2):
-            y, c = (p[i].float() / 1020 - 0.5 for p, i in zip(self.flat[k : k + 2], (iy, ic), strict=True))
+            y, c = (
+                p[i].float() / 1020 - 0.5
+                for p, i in zip(self.flat[k : k + 2], (iy, ic), strict=True)
+            )
             out.append(pack(y, c))
         q = low + self._random(n) * (high - low)
         q = torch.where(self._random(n) < 0.1, self._random(n) * 63, q).clamp(0, 63).float()
@@ -153,7 +161,9 @@ def tiles_of(x: Tensor, pred: Tensor | None, q: Tensor) -> Tiles:
         bar = 0.02 * torch.exp(torch.randn(n, device=x.device) * 0.8)[:, None, None]
         share = TILE_SHARE
     else:  # flat tiles of pictures on their own
-        v = torch.cat([x[..., a:b] - tile_mean(x[..., a:b]) for a, b in ((0, 64), (64, 80), (80, 96))], -1)
+        v = torch.cat(
+            [x[..., a:b] - tile_mean(x[..., a:b]) for a, b in ((0, 64), (64, 80), (80, 96))], -1
+        )
         bits = k * pooled(cell_error(v), 4)
         bar = 0.01 * torch.exp(torch.randn(n, device=x.device) * 0.8)[:, None, None]
         share = 0.2
@@ -197,7 +207,9 @@ class Muon:
         self.groups: dict[tuple[int, ...], list[Tensor]] = {}
         for p in params:
             self.groups.setdefault(tuple(p.shape), []).append(p)
-        self.momentum = {s: torch.zeros(len(g), *s, device=g[0].device) for s, g in self.groups.items()}
+        self.momentum = {
+            s: torch.zeros(len(g), *s, device=g[0].device) for s, g in self.groups.items()
+        }
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -218,18 +230,24 @@ class Muon:
             torch._foreach_add_(params, list(x.float().unbind(0)), alpha=scale)
 
 
-def score(m: FrameModel, items: list[tuple[Tensor, Tensor | None, float | None]]) -> dict[str, float]:
+def score(
+    m: FrameModel, items: list[tuple[Tensor, Tensor | None, float | None]]
+) -> dict[str, float]:
     """Mean log2 of lambda D + R: over all items at each of four qualities, or at each item's own."""
     was = m.training
     m.eval()
     costs: dict[str, list[float]] = {}
     with torch.no_grad(), torch.compiler.set_stance("force_eager"):
         for x, pred, own in items:
-            for q in (8.0, 24.0, 40.0, 56.0) if own is None else (max(0.0, own - 4), min(63.0, own + 4)):
+            for q in (
+                (8.0, 24.0, 40.0, 56.0) if own is None else (max(0.0, own - 4), min(63.0, own + 4))
+            ):
                 qt = torch.tensor([q], device=x.device)
                 with torch.autocast(x.device.type, torch.bfloat16):
                     out, b, z = m(x, pred, qt)
-                cost = lagrangian(qt) * distortion(out, x) + (b + z) / (x.shape[1] * x.shape[2] * 64)
+                cost = lagrangian(qt) * distortion(out, x) + (b + z) / (
+                    x.shape[1] * x.shape[2] * 64
+                )
                 costs.setdefault(f"q{q:.0f}" if own is None else "own", []).append(float(cost))
     m.train(was)
     if "own" in costs:
@@ -267,7 +285,9 @@ class Trainer:
         a = self.a
         if a.what == "key":
             held = Path(a.pairs) / "held"
-            while len(list(Path(a.pairs).glob("*.npz"))) < a.least or len(list(held.glob("[0-9]*.npz"))) < min(10, a.least):
+            while len(list(Path(a.pairs).glob("*.npz"))) < a.least or len(
+                list(held.glob("[0-9]*.npz"))
+            ) < min(10, a.least):
                 time.sleep(1)
             self.crops = DeviceCrops(a.crop, self.device)
             self.look()
@@ -275,7 +295,9 @@ class Trainer:
                 with np.load(f) as d:
                     i = 0
                     pic, pred = (d[f"{i}_y"], d[f"{i}_c"]), (d[f"{i}_py"], d[f"{i}_pc"])
-                    self.held.append((whole(pic, self.device), whole(pred, self.device), float(d[f"{i}_q"])))
+                    self.held.append(
+                        (whole(pic, self.device), whole(pred, self.device), float(d[f"{i}_q"]))
+                    )
             return
         photos = sorted(p for p in Path(a.photos).rglob("*") if p.suffix in (".webp", ".png"))
         clips = sorted(Path(a.clips).glob("*.mkv")) if a.clips else []
@@ -322,12 +344,21 @@ class Trainer:
         self.log(f"{len(self.crops.rows)} items, {len(self.held)} held out")
         base = INTRA if a.what == "intra" else INTER
         old = FrameModel(base)
-        file = Path(__file__).resolve().parent.parent / f"weights/training/{'intra' if a.what == 'intra' else 'inter'}.safetensors"
+        file = (
+            Path(__file__).resolve().parent.parent
+            / f"weights/training/{'intra' if a.what == 'intra' else 'inter'}.safetensors"
+        )
         if file.exists() and self.held:
             old.load_state_dict(renamed(file))
             self.log(f"released float nets: {score(old.to(self.device), self.held)}")
         del old
-        shape = NetShape(**json.loads(a.shape)) if a.shape else LARGE_INTRA if a.what == "intra" else LARGE_KEY
+        shape = (
+            NetShape(**json.loads(a.shape))
+            if a.shape
+            else LARGE_INTRA
+            if a.what == "intra"
+            else LARGE_KEY
+        )
         torch.manual_seed(0)
         m = FrameModel(shape)
         if a.init:
@@ -376,21 +407,45 @@ class Trainer:
 
     def stage(self, m: FrameModel, seconds: float, lr: float, name: str) -> FrameModel:
         a = self.a
-        mats = {n: p for n, p in m.named_parameters() if p.dim() == 2 and n.endswith("weight") and p.shape[1] != 9}
-        path = ("analysis.first", "analysis.down", "analysis.last", "synthesis.first", "synthesis.up", "synthesis.last")
+        mats = {
+            n: p
+            for n, p in m.named_parameters()
+            if p.dim() == 2 and n.endswith("weight") and p.shape[1] != 9
+        }
+        path = (
+            "analysis.first",
+            "analysis.down",
+            "analysis.last",
+            "synthesis.first",
+            "synthesis.up",
+            "synthesis.last",
+        )
         linear = {n for n in mats if n.rpartition(".")[0] in path}
-        muons = [Muon([p for n, p in mats.items() if n not in linear], 2.0), Muon([p for n, p in mats.items() if n in linear], 0.15)]
+        muons = [
+            Muon([p for n, p in mats.items() if n not in linear], 2.0),
+            Muon([p for n, p in mats.items() if n in linear], 0.15),
+        ]
         ranges = [p for n, p in m.named_parameters() if n.endswith(".stretch")]
         rest = [p for n, p in m.named_parameters() if n not in mats and not n.endswith(".stretch")]
         fused = self.device.type == "cuda"
-        adam = torch.optim.AdamW([dict(params=rest, k=1.0), dict(params=ranges, k=3.0)], lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=fused)
+        adam = torch.optim.AdamW(
+            [dict(params=rest, k=1.0), dict(params=ranges, k=3.0)],
+            lr=lr,
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
+            fused=fused,
+        )
         state = [v for v in m.state_dict().values() if v.is_floating_point()]
         ema = [v.clone() for v in state]
         norm = torch.zeros(8, device=self.device)
         begin, logged, step, sums = time.time(), time.time(), 0, []
         m.train()
         while (spent := time.time() - begin) < seconds:
-            k = lr * min(1.0, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / seconds))))
+            k = (
+                lr
+                * min(1.0, (step + 1) / 150)
+                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / seconds))))
+            )
             for g in adam.param_groups:
                 g["lr"] = k * g["k"]
             x, pred, q = self.crops.batch(a.batch)
@@ -409,7 +464,9 @@ class Trainer:
             with torch.no_grad():
                 bucket = (q / 8).long().clamp(max=7)
                 n = torch.zeros(8, device=self.device).index_add_(0, bucket, torch.ones_like(q))
-                mean = torch.zeros(8, device=self.device).index_add_(0, bucket, each.detach().float()) / n.clamp(min=1)
+                mean = torch.zeros(8, device=self.device).index_add_(
+                    0, bucket, each.detach().float()
+                ) / n.clamp(min=1)
                 fresh = torch.where(norm == 0, mean, 0.98 * norm + 0.02 * mean)
                 norm = torch.where((n > 0) & torch.isfinite(mean), fresh, norm)
                 # half-way between equal weight for each picture and for each bit
@@ -418,7 +475,12 @@ class Trainer:
             loss.backward()
             grads = [p.grad for p in m.parameters() if p.grad is not None]
             total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-            torch._foreach_mul_(grads, torch.where(torch.isfinite(total), (1 / total).clamp(max=1.0), torch.zeros_like(total)))
+            torch._foreach_mul_(
+                grads,
+                torch.where(
+                    torch.isfinite(total), (1 / total).clamp(max=1.0), torch.zeros_like(total)
+                ),
+            )
             adam.step()
             for o in muons:
                 o.step(k)
@@ -446,7 +508,9 @@ class Trainer:
                 if not a.evaluate or self.device.type == "cpu":
                     names = [n for n, v in m.state_dict().items() if v.is_floating_point()]
                     self.keep(dict(zip(names, ema, strict=True)), f"{name}-ema")
-                if not math.isfinite(float(total)) and not all(bool(torch.isfinite(v).all()) for v in state):
+                if not math.isfinite(float(total)) and not all(
+                    bool(torch.isfinite(v).all()) for v in state
+                ):
                     self.log("not finite: back to the averaged weights")
                     for v, w in zip(state, ema, strict=True):
                         v.copy_(torch.nan_to_num(w))
@@ -477,7 +541,11 @@ def renamed(path: Path) -> dict[str, Tensor]:
 
     out = {}
     for k, v in load_file(path).items():
-        k = k.replace("block16.", "blocks16.0.").replace("prior.step1.", "prior.steps.0.").replace("prior.step2.", "prior.steps.1.")
+        k = (
+            k.replace("block16.", "blocks16.0.")
+            .replace("prior.step1.", "prior.steps.0.")
+            .replace("prior.step2.", "prior.steps.1.")
+        )
         if k.startswith("prior.steps."):
             k = k.replace(".block.", ".blocks.0.")
         out[k] = v.float()
@@ -485,7 +553,9 @@ def renamed(path: Path) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("what", choices=["intra", "key"])
     ap.add_argument("out")
     ap.add_argument("--photos")

@@ -30,7 +30,10 @@ import reference  # noqa: E402
 from vqcodec.codec.weights import default_path  # noqa: E402
 
 SIZES = ((640, 360), (33, 17), (1, 1), (255, 257), (1920, 1080))
-FEWER_INSTRUCTIONS = ({"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}, {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"})
+FEWER_INSTRUCTIONS = (
+    {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"},
+    {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+)
 
 
 def make_clip(path: Path, width: int, height: int, frames: int) -> None:
@@ -42,7 +45,9 @@ def make_clip(path: Path, width: int, height: int, frames: int) -> None:
                 break
             g = f.reformat(width=max(2, width), height=max(2, height), format="yuv420p")
             o.write(b"FRAME\n")
-            for p, (h, w) in zip(g.planes, ((height, width),) + ((-(-height // 2), -(-width // 2)),) * 2, strict=True):
+            for p, (h, w) in zip(
+                g.planes, ((height, width),) + ((-(-height // 2), -(-width // 2)),) * 2, strict=True
+            ):
                 rows = bytes(p)
                 o.write(b"".join(rows[r * p.line_size : r * p.line_size + w] for r in range(h)))
 
@@ -52,12 +57,16 @@ def ways(large: bool) -> list[tuple[dict[str, str], list[str]]]:
     out = []
     for threads, batch, backend in product((1, 2, 4), (1, 2, 7), ("fused", "int8", "float32")):
         if not large or (batch == 2 and threads != 4):
-            out.append(({"VQCODEC_BACKEND": backend}, ["-threads", str(threads), "--batch", str(batch)]))
+            out.append(
+                ({"VQCODEC_BACKEND": backend}, ["-threads", str(threads), "--batch", str(batch)])
+            )
     return out + [(env, ["-threads", "2"]) for env in FEWER_INSTRUCTIONS]
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--frames", type=int, default=20)
     ap.add_argument("--crf", default="24")
     ap.add_argument("--slices", type=int, default=4)
@@ -71,27 +80,53 @@ def main() -> None:
             large = width * height > 1_000_000
             n = min(a.frames, 6) if large else a.frames
             make_clip(clip, width, height, n)
-            subprocess.run([*run, "encode", "-q", "-y", "-crf", a.crf, str(clip), str(coded)], check=True, cwd=ROOT)
+            subprocess.run(
+                [*run, "encode", "-q", "-y", "-crf", a.crf, str(clip), str(coded)],
+                check=True,
+                cwd=ROOT,
+            )
 
             def decode(to: Path, *options: str, **env: str) -> bytes:
-                subprocess.run([*run, "decode", "-q", "-y", *options, str(coded), str(to)], check=True, cwd=ROOT, env=os.environ | env)  # noqa: B023
+                subprocess.run(
+                    [*run, "decode", "-q", "-y", *options, str(coded), str(to)],  # noqa: B023
+                    check=True,
+                    cwd=ROOT,
+                    env=os.environ | env,
+                )  # noqa: B023
                 return to.read_bytes()
 
             sums: dict[str, list[str]] = {}
             for env, options in ways(large):
-                sums.setdefault(hashlib.md5(decode(out, *options, **env)).hexdigest(), []).append(f"{env} {options}")
-            checks = {"encoder's reconstruction": subprocess.run([*run, "verify", "-q", str(coded)], cwd=ROOT).returncode == 0}
+                sums.setdefault(hashlib.md5(decode(out, *options, **env)).hexdigest(), []).append(
+                    f"{env} {options}"
+                )
+            checks = {
+                "encoder's reconstruction": subprocess.run(
+                    [*run, "verify", "-q", str(coded)], cwd=ROOT
+                ).returncode
+                == 0
+            }
             whole = decode(raw)
             picture = len(whole) // n
             for first in (rng.randrange(n) for _ in range(a.slices)):
                 last = rng.randrange(first, n) + 1
-                checks[f"frames {first} to {last - 1}"] = decode(raw, "-ss", f"{first}f", "-t", f"{last - first}f") == whole[first * picture : last * picture]
+                checks[f"frames {first} to {last - 1}"] = (
+                    decode(raw, "-ss", f"{first}f", "-t", f"{last - first}f")
+                    == whole[first * picture : last * picture]
+                )
             if width * height <= 640 * 360:
                 _, pictures = reference.decode_file(coded, reference.load_model(default_path()))
-                checks["reference decoder"] = b"".join(p.tobytes() for planes in pictures for p in planes) == whole
+                checks["reference decoder"] = (
+                    b"".join(p.tobytes() for planes in pictures for p in planes) == whole
+                )
             total = sum(map(len, sums.values()))
-            shown = ", ".join(f"{name} {'equal' if good else 'DIFFERENT'}" for name, good in checks.items())
-            print(f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), {shown}", flush=True)
+            shown = ", ".join(
+                f"{name} {'equal' if good else 'DIFFERENT'}" for name, good in checks.items()
+            )
+            print(
+                f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), {shown}",
+                flush=True,
+            )
             bad += len(sums) != 1 or not all(checks.values())
             if len(sums) != 1:
                 print(sums)

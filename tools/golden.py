@@ -46,7 +46,10 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         "one-sample": (moving(1, 1, 3), options(crf=20)),
         "small-10-bit": (moving(33, 17, 20, seed=1, ten_bit=True), options(crf=12)),
         "motion": (moving(96, 64, 18, seed=2, speed=(1.25, -2.5)), options(crf=34)),
-        "scene-cut": (moving(70, 51, 9, seed=3, speed=(0.1, 0.25)) + moving(70, 51, 4, seed=8), options(crf=22)),
+        "scene-cut": (
+            moving(70, 51, 9, seed=3, speed=(0.1, 0.25)) + moving(70, 51, 4, seed=8),
+            options(crf=22),
+        ),
         "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
         LATENTS: (moving(96, 70, 18, seed=6), options(crf=26)),
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
@@ -55,8 +58,14 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--force", action="store_true", help="replace the files of a version that was never released")
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ap.add_argument(
+        "--force",
+        action="store_true",
+        help="replace the files of a version that was never released",
+    )
     args = ap.parse_args()
     folder = ROOT / "tests" / "golden" / f"v{VERSION}"
     if folder.exists() and not args.force:
@@ -70,14 +79,32 @@ def main() -> None:
         for name, (pictures, options) in sources().items():
             height, width = pictures[0].y.shape
             depth = 10 if pictures[0].ten_bit else 8
-            source = write(Path(temp) / f"{name}.mkv", header(width, height, bit_depth=depth), pictures, vcodec="ffv1")
+            source = write(
+                Path(temp) / f"{name}.mkv",
+                header(width, height, bit_depth=depth),
+                pictures,
+                vcodec="ffv1",
+            )
             coded, raw = folder / f"{name}.vqv", Path(temp) / f"{name}.yuv"
-            with patch("vqcodec.encoding.frame_encoder.RateParameters", lambda: through_nets) if name == LATENTS else nullcontext():
+            with (
+                patch("vqcodec.encoding.frame_encoder.RateParameters", lambda: through_nets)
+                if name == LATENTS
+                else nullcontext()
+            ):
                 report = encode(str(source), str(coded), options, weights=str(model))
             decode(str(coded), str(raw), DecodeOptions(threads=1, device="cpu"), weights=str(model))
-            files[name] = dict(width=width, height=height, depth=depth, frames=report.frames, gops=report.gops, md5=hashlib.md5(raw.read_bytes()).hexdigest())
+            files[name] = dict(
+                width=width,
+                height=height,
+                depth=depth,
+                frames=report.frames,
+                gops=report.gops,
+                md5=hashlib.md5(raw.read_bytes()).hexdigest(),
+            )
             print(f"{coded.stat().st_size:6} bytes  {name}: {files[name]}")
-    (folder / "golden.json").write_text(json.dumps({"model": MODEL, "files": files}, indent=2) + "\n")
+    (folder / "golden.json").write_text(
+        json.dumps({"model": MODEL, "files": files}, indent=2) + "\n"
+    )
 
 
 if __name__ == "__main__":

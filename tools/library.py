@@ -61,7 +61,8 @@ def make(clip: Path, width: int, height: int, seconds: float, folder: Path) -> P
 def _planes(frame: object) -> list:
     import numpy as np
 
-    return [np.frombuffer(p, np.uint8).reshape(p.height, -1)[:, : p.width].copy() for p in frame.planes]  # type: ignore[attr-defined]
+    planes = frame.planes  # type: ignore[attr-defined]
+    return [np.frombuffer(p, np.uint8).reshape(p.height, -1)[:, : p.width].copy() for p in planes]
 
 
 def clock(work: Callable[[], object]) -> tuple[float, float]:
@@ -75,7 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clip", type=Path, default=ROOT / "tests/data/flower.mp4")
     parser.add_argument("--size", default="320x180")
-    parser.add_argument("--file", type=Path, help="a .vqv file to measure, instead of one made of the clip")
+    parser.add_argument(
+        "--file", type=Path, help="a .vqv file to measure, instead of one made of the clip"
+    )
     parser.add_argument("--seconds", type=float, default=600)
     args = parser.parse_args()
     import torch
@@ -89,13 +92,20 @@ def main() -> None:
         with vqcodec.open(path) as video:
             m = video.metadata
             load = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads"
-            print(f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, {len(video.gop_starts)} GOPs, {m.bytes} bytes; {load}")
+            print(
+                f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, {len(video.gop_starts)} GOPs, {m.bytes} bytes; {load}"
+            )
             first, _ = clock(lambda: video[0])
             print(f"open {opened:.3f} s; model and first picture {first:.2f} s")
             numbers = random.Random(1).sample(range(len(video)), 20)
             seeks = [clock(partial(video.__getitem__, i)) for i in numbers]
-            for what, values in (("clock", [w for w, _ in seeks]), ("processor", [c for _, c in seeks])):
-                print(f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s")
+            for what, values in (
+                ("clock", [w for w, _ in seeks]),
+                ("processor", [c for _, c in seeks]),
+            ):
+                print(
+                    f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s"
+                )
         n, part = FRAMES // 2, vqcodec.Time(frames=FRAMES // 2)
 
         def in_order() -> None:
@@ -117,7 +127,13 @@ def main() -> None:
                     v.tokens(i, i + 1) if frames else v[i]
 
         jobs: list[tuple[str, int, Callable[[], object]]] = [
-            ("vqcodec.decode to .y4m", n, lambda: vqcodec.decode(path, Path(name) / "out.y4m", device="cpu", duration=part, overwrite=True)),
+            (
+                "vqcodec.decode to .y4m",
+                n,
+                lambda: vqcodec.decode(
+                    path, Path(name) / "out.y4m", device="cpu", duration=part, overwrite=True
+                ),
+            ),
             ("video[i] in order", n, in_order),
             ("video[a:b]", n, batch),
             ("tokens of these frames", n, lambda: tokens(None)),
@@ -127,7 +143,9 @@ def main() -> None:
         ]
         for title, frames, work in jobs:
             wall, cpu = clock(work)
-            print(f"{title}: {frames / wall:.1f} frames/s by the clock, {1000 * cpu / frames:.1f} ms of processor time a frame")
+            print(
+                f"{title}: {frames / wall:.1f} frames/s by the clock, {1000 * cpu / frames:.1f} ms of processor time a frame"
+            )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,14 @@ def pictures(path: str, size: tuple[int, int] | None) -> list[Picture]:
     with av.open(path) as source:
         for frame in islice(source.decode(video=0), 17):
             planes: Any = frame.reformat(*(size or (frame.width, frame.height)), "yuv420p").planes
-            result.append(Picture(*(np.frombuffer(p, np.uint8).reshape(p.height, -1)[:, : p.width].copy() for p in planes)))
+            result.append(
+                Picture(
+                    *(
+                        np.frombuffer(p, np.uint8).reshape(p.height, -1)[:, : p.width].copy()
+                        for p in planes
+                    )
+                )
+            )
     return result
 
 

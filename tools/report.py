@@ -23,7 +23,9 @@ def cell(v: float | None) -> str:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("results", nargs="+", type=Path)
     ap.add_argument("--plot", type=Path)
     a = ap.parse_args()
@@ -33,21 +35,35 @@ def main() -> None:
         d = json.loads(f.read_text())
         points |= d["points"]
         bd |= {(clip, name): (psnr, ssim) for clip, name, psnr, ssim in d["bd"]}
-    print("| clip | vqcodec, bpp / dB at crf 14, 24, 34, 44 | " + " | ".join(f"{n}: PSNR, MS-SSIM" for n in NAMES) + " |")
+    print(
+        "| clip | vqcodec, bpp / dB at crf 14, 24, 34, 44 | "
+        + " | ".join(f"{n}: PSNR, MS-SSIM" for n in NAMES)
+        + " |"
+    )
     print("|---|---|" + "---|" * len(NAMES))
     for clip in sorted(points):
         ours = ", ".join(f"{p['bpp']:.4f} / {p['psnr']:.2f}" for p in points[clip]["vqcodec"])
-        print(f"| {clip} | {ours} | " + " | ".join(", ".join(cell(v) for v in bd[clip, n]) for n in NAMES) + " |")
+        print(
+            f"| {clip} | {ours} | "
+            + " | ".join(", ".join(cell(v) for v in bd[clip, n]) for n in NAMES)
+            + " |"
+        )
     means = []
     for n in NAMES:
         for i in (0, 1):
             v = [x for clip in points if (x := bd[clip, n][i]) is not None]
             means.append(f"{sum(v) / len(v):+.1f} ({len(v)})" if v else "undefined")
-    print("| **mean (clips)** | | " + " | ".join(", ".join(means[2 * i : 2 * i + 2]) for i in range(len(NAMES))) + " |")
+    print(
+        "| **mean (clips)** | | "
+        + " | ".join(", ".join(means[2 * i : 2 * i + 2]) for i in range(len(NAMES)))
+        + " |"
+    )
     if a.plot:
         fig, axes = plt.subplots(2, (len(points) + 1) // 2, figsize=(16, 7.5))
         for ax, clip in zip(axes.flat, sorted(points), strict=False):
-            curves(ax, {name: points[clip][name] for name in ("vqcodec", *NAMES)}, lambda p: p["psnr"])
+            curves(
+                ax, {name: points[clip][name] for name in ("vqcodec", *NAMES)}, lambda p: p["psnr"]
+            )
             ax.set_title(clip, fontsize=10)
         for ax in axes[-1]:
             ax.set_xlabel("bits per pixel")

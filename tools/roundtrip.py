@@ -39,8 +39,14 @@ def alike(want: list[Any], got: list[Any]) -> str:
     """Whether tracks are the same; Matroska's times are whole milliseconds."""
     if want == got:
         return "identical"
-    rest = [[{k: v for k, v in t.items() if k != "times"} for t in tracks] for tracks in (want, got)]
-    pairs = [(a[0], b[0]) for t, u in zip(want, got, strict=False) for a, b in zip(t["times"], u["times"], strict=False)]
+    rest = [
+        [{k: v for k, v in t.items() if k != "times"} for t in tracks] for tracks in (want, got)
+    ]
+    pairs = [
+        (a[0], b[0])
+        for t, u in zip(want, got, strict=False)
+        for a, b in zip(t["times"], u["times"], strict=False)
+    ]
     near = all(abs(a - b) <= Fraction(1, 2000) for a, b in pairs)
     return "identical, times to the millisecond" if rest[0] == rest[1] and near else "differ"
 
@@ -58,33 +64,77 @@ def compare(source: Path, folder: Path) -> list[str]:
 
     first = want["times"][0], got["times"][0]
     moved = [t - first[0] for t in want["times"]] == [t - first[1] for t in got["times"]]
-    times = "identical" if want["times"] == got["times"] else f"all {float(first[1] - first[0]):+.3f} s" if moved else "differ"
-    different = [p for p in PROPERTIES if got[p] != want[p]] + (["chroma location"] if location(out) != location(source) else [])
-    frames = str(len(got["times"])) if len(got["times"]) == len(want["times"]) == encoded.frames else f"{len(want['times'])} -> {len(got['times'])}"
+    times = (
+        "identical"
+        if want["times"] == got["times"]
+        else f"all {float(first[1] - first[0]):+.3f} s"
+        if moved
+        else "differ"
+    )
+    different = [p for p in PROPERTIES if got[p] != want[p]] + (
+        ["chroma location"] if location(out) != location(source) else []
+    )
+    frames = (
+        str(len(got["times"]))
+        if len(got["times"]) == len(want["times"]) == encoded.frames
+        else f"{len(want['times'])} -> {len(got['times'])}"
+    )
     tracks = f"{len(got['tracks'])} of {len(want['tracks'])}" if want["tracks"] else "none"
     packets = sum(t["count"] for t in want["tracks"])
     md5 = f"{alike(want['tracks'], got['tracks'])} ({packets})" if want["tracks"] else ""
-    tags = same("tags") if want["tags"] == got["tags"] and want["video_tags"] == got["video_tags"] else "differ"
-    notes = "; ".join(encoded.notes + encoded.warnings + encoded.lost + decoded.notes + decoded.lost).replace(str(folder), "")
+    tags = (
+        same("tags")
+        if want["tags"] == got["tags"] and want["video_tags"] == got["video_tags"]
+        else "differ"
+    )
+    notes = "; ".join(
+        encoded.notes + encoded.warnings + encoded.lost + decoded.notes + decoded.lost
+    ).replace(str(folder), "")
     name = source.name if suffix == source.suffix else f"{source.name} to {suffix}"
-    return [name, frames, times, tracks, md5, tags, same("chapters") if want["chapters"] else "", ", ".join(different) + " differ" if different else "identical", notes]
+    return [
+        name,
+        frames,
+        times,
+        tracks,
+        md5,
+        tags,
+        same("chapters") if want["chapters"] else "",
+        ", ".join(different) + " differ" if different else "identical",
+        notes,
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "roundtrip.md")
     parser.add_argument("files", nargs="*", type=Path)
     args = parser.parse_args()
     lines: list[list[str]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files: list[Any] = sorted(p for p in (ROOT / "tests" / "data").iterdir() if p.suffix in (".mp4", ".mkv")) + args.files + list(FILES)
+        files: list[Any] = (
+            sorted(p for p in (ROOT / "tests" / "data").iterdir() if p.suffix in (".mp4", ".mkv"))
+            + args.files
+            + list(FILES)
+        )
         files += [name for name, (_, outputs) in RARE.items() if outputs]
         for file in files:
             source = make_named(folder, file) if isinstance(file, str) else file
             lines.append(compare(source, folder))
             print(*lines[-1], sep=" | ", flush=True)
-    head = ["file", "frames", "times", "tracks", "their packets (count)", "tags", "chapters", "size, aspect, colour, chroma location, rotation, HDR, depth", "notes of the program"]
+    head = [
+        "file",
+        "frames",
+        "times",
+        "tracks",
+        "their packets (count)",
+        "tags",
+        "chapters",
+        "size, aspect, colour, chroma location, rotation, HDR, depth",
+        "notes of the program",
+    ]
     table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines])
     text = (
         f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind, or of the kind named;\n"

@@ -19,7 +19,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec.codec import detail_syntax, direct_map, frame_decoder, gop_decoder, gop_structure, latent_syntax, weights
+from vqcodec.codec import (
+    detail_syntax,
+    direct_map,
+    frame_decoder,
+    gop_decoder,
+    gop_structure,
+    latent_syntax,
+    weights,
+)
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.synthesis import Synthesis
 from vqcodec.encoding import frame_encoder, gop_encoder, motion_search, temporal_filter
@@ -27,7 +35,9 @@ from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
 SPENT: defaultdict[str, float] = defaultdict(float)
-RUNNING: list[tuple[str, list[float]]] = []  # stages that run, each with the time spent in stages inside
+RUNNING: list[
+    tuple[str, list[float]]
+] = []  # stages that run, each with the time spent in stages inside
 REFINEMENT = "refinement: gradients"
 
 
@@ -68,7 +78,14 @@ def instrument() -> None:
     wrap(frame_encoder.FrameEncoder, "analysis net", "_analyse")
     wrap(frame_encoder.FrameEncoder, REFINEMENT, "_refine")
     wrap(latent_syntax, "quantiser: search of indices", "search_half", "search_hyper")
-    wrap(latent_syntax, "entropy coding of latents", "encode_half", "encode_hyper", "decode_half", "decode_hyper")
+    wrap(
+        latent_syntax,
+        "entropy coding of latents",
+        "encode_half",
+        "encode_hyper",
+        "decode_half",
+        "decode_hyper",
+    )
     wrap(detail_syntax, "detail: choice of levels", "choose")
     wrap(detail_syntax, "detail: entropy coding", "encode_detail", "decode_detail")
     wrap(direct_map, "direct blocks: choice", "choose")
@@ -77,7 +94,9 @@ def instrument() -> None:
 
 
 def report(what: str, frames: int, whole: float) -> None:
-    print(f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n")
+    print(
+        f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n"
+    )
     print("| stage | ms a frame | share |\n|---|---|---|")
     SPENT["the rest"] = whole - sum(SPENT.values())
     for name, seconds in sorted(SPENT.items(), key=lambda i: -i[1]):
@@ -86,7 +105,9 @@ def report(what: str, frames: int, whole: float) -> None:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("clip", type=Path)
     ap.add_argument("--frames", type=int, default=33)
     ap.add_argument("--crf", type=float, default=28)
@@ -108,7 +129,9 @@ def main() -> None:
     instrument()
     begin = time.thread_time()
     body = encode(pictures)
-    report(f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.thread_time() - begin)
+    report(
+        f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.thread_time() - begin
+    )
     SPENT.clear()
     begin = time.thread_time()
     for _ in gop_decoder.decode_gop(codec, body, len(pictures), w, h):

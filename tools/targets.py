@@ -33,7 +33,9 @@ def film(clips: list[str], path: Path, width: int, height: int, frames: int) -> 
         while n < frames:
             for clip in clips:
                 with av.open(clip) as file:
-                    for _, frame in zip(range(min(SHOT, frames - n)), file.decode(video=0), strict=False):
+                    for _, frame in zip(
+                        range(min(SHOT, frames - n)), file.decode(video=0), strict=False
+                    ):
                         small = frame.reformat(width, height, "yuv420p")
                         small.pts, small.time_base, n = n, Fraction(1, RATE), n + 1
                         out.mux(stream.encode(small))
@@ -41,7 +43,9 @@ def film(clips: list[str], path: Path, width: int, height: int, frames: int) -> 
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("films", nargs="+", metavar="CLIP+CLIP..")
     ap.add_argument("--size", default="320x180")
     ap.add_argument("--seconds", type=int, default=30)
@@ -59,17 +63,33 @@ def main() -> None:
             def encode(asked: str, number: int = number, **target: Any) -> vqcodec.EncodeReport:
                 nonlocal plain
                 begin, stages = time.process_time(), set[str | None]()
-                r = vqcodec.encode(source, coded, preset=a.preset, threads=1, device="cpu", overwrite=True, progress=lambda e: stages.add(e.stage), **target)
+                r = vqcodec.encode(
+                    source,
+                    coded,
+                    preset=a.preset,
+                    threads=1,
+                    device="cpu",
+                    overwrite=True,
+                    progress=lambda e: stages.add(e.stage),
+                    **target,
+                )
                 cost = time.process_time() - begin
                 plain = plain or cost
                 how = "" if len(stages) < 2 else f", {sum('pass' in s for s in stages if s)} passes"
-                print(f"| {number} | {asked} | {r.picture_kbps:.2f} kbps, {r.bytes} bytes, {r.psnr[0]:.2f} dB | {r.crf:.2f} | {cost / plain:.2f}{how} |", flush=True)
+                print(
+                    f"| {number} | {asked} | {r.picture_kbps:.2f} kbps, {r.bytes} bytes, {r.psnr[0]:.2f} dB | {r.crf:.2f} | {cost / plain:.2f}{how} |",
+                    flush=True,
+                )
                 return r
 
             encode("18 frames, to warm up", duration=vqcodec.Time(frames=18))
             plain = 0.0
             at = encode(f"crf {a.crf:g}", crf=a.crf)
-            kbps, size, psnr = round(at.picture_kbps * 1.6), round(at.bytes * 0.6 / 1000) * 1000, round(at.psnr[0]) + 2
+            kbps, size, psnr = (
+                round(at.picture_kbps * 1.6),
+                round(at.bytes * 0.6 / 1000) * 1000,
+                round(at.psnr[0]) + 2,
+            )
             encode(f"{kbps} kbps", bitrate=kbps * 1000)
             encode(f"{size} bytes", max_size=size)
             encode(f"{psnr} dB", target_psnr=psnr)

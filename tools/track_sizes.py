@@ -198,14 +198,18 @@ def timed(content: bytes, stream: Any, at: float, length: float) -> Any:
 def stored(path: Path, seconds: int) -> bytes:
     """The tracks of a file in a .vqv of empty GOPs."""
     file = io.BytesIO()
-    writer = writer_module.ContainerWriter(file, packets_module.StreamHeader(32, 32, Fraction(1, 1000)))
+    writer = writer_module.ContainerWriter(
+        file, packets_module.StreamHeader(32, 32, Fraction(1, 1000))
+    )
     source, out = TrackSource(str(path), 0, TrackChoice()), tracks_module.TrackWriter(writer)
     with av.open(str(path)) as opened:
         description = describe(opened, opened.streams.video[0])
     writer.extra(tracks_module.DESCRIPTION, description.to_bytes(), small=True)
     for begin in range(0, seconds, GOP_SECONDS):
         source.write(out, Fraction(begin + GOP_SECONDS))
-        writer.gop(packets_module.GopPayload((1000 * begin,), 1000 * GOP_SECONDS, 0, (0, 0, 0), b""))
+        writer.gop(
+            packets_module.GopPayload((1000 * begin,), 1000 * GOP_SECONDS, 0, (0, 0, 0), b"")
+        )
     source.finish(out, None)
     source.close()
     writer.finish()

@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .errors import ClusterError, DamageError, InputError, LimitError, OutputError, RangeError, UsageError, VqvError, WeightsError
+from .errors import (
+    ClusterError,
+    DamageError,
+    InputError,
+    LimitError,
+    OutputError,
+    RangeError,
+    UsageError,
+    VqvError,
+    WeightsError,
+)
 from .options import DecodeOptions, EncodeOptions, Limits, Time
 from .system.progress import ProgressEvent
 from .version import __version__

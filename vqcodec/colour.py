@@ -56,9 +56,32 @@ MATRICES = {
 }
 RANGES = {"unknown": 0, "tv": 1, "pc": 2}
 # FFmpeg's own numbers: those of H.273 and one more
-LOCATIONS = {"unknown": 0, "left": 1, "center": 2, "topleft": 3, "top": 4, "bottomleft": 5, "bottom": 6}
-_SAME = {"bt470m": "gamma22", "bt470bg": "gamma28", "srgb": "iec61966-2-1", "hlg": "arib-std-b67", "pq": "smpte2084", "unspecified": "unknown"}
-_SAME |= {"limited": "tv", "mpeg": "tv", "full": "pc", "jpeg": "pc", "jedec-p22": "ebu3213", "bt2020_ncl": "bt2020nc", "bt2020_cl": "bt2020c"}
+LOCATIONS = {
+    "unknown": 0,
+    "left": 1,
+    "center": 2,
+    "topleft": 3,
+    "top": 4,
+    "bottomleft": 5,
+    "bottom": 6,
+}
+_SAME = {
+    "bt470m": "gamma22",
+    "bt470bg": "gamma28",
+    "srgb": "iec61966-2-1",
+    "hlg": "arib-std-b67",
+    "pq": "smpte2084",
+    "unspecified": "unknown",
+}
+_SAME |= {
+    "limited": "tv",
+    "mpeg": "tv",
+    "full": "pc",
+    "jpeg": "pc",
+    "jedec-p22": "ebu3213",
+    "bt2020_ncl": "bt2020nc",
+    "bt2020_cl": "bt2020c",
+}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ class Reader:
     that positions can be those of the whole file).
     """
 
-    def __init__(self, data: bytes | bytearray | memoryview, what: str = "data", base: int = 0) -> None:
+    def __init__(
+        self, data: bytes | bytearray | memoryview, what: str = "data", base: int = 0
+    ) -> None:
         self._data = memoryview(data).cast("B")
         self._pos = 0
         self.what = what

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from .picture import chroma_size
 
-PSNR_CAP = 100.0  # given for pictures without any error, so that no infinity gets into averages and JSON
+PSNR_CAP = (
+    100.0  # given for pictures without any error, so that no infinity gets into averages and JSON
+)
 
 
 def psnr(sse: float, samples: int) -> float:
@@ -17,7 +19,9 @@ def psnr(sse: float, samples: int) -> float:
     return min(PSNR_CAP, 10 * math.log10(255 * 255 * samples / sse))
 
 
-def psnr_yuv(sse: Sequence[float], width: int, height: int, frames: int) -> tuple[float, float, float, float]:
+def psnr_yuv(
+    sse: Sequence[float], width: int, height: int, frames: int
+) -> tuple[float, float, float, float]:
     """(weighted, Y, U, V) in dB for the summed errors of ``frames`` pictures; weighted is (6 Y + U + V) / 8."""
     cw, ch = chroma_size(width, height)
     y = psnr(sse[0], width * height * frames)

@@ -34,7 +34,11 @@ class Time:
     frames: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.seconds is None) == (self.frames is None) or (self.seconds or 0) < 0 or (self.frames or 0) < 0:
+        if (
+            (self.seconds is None) == (self.frames is None)
+            or (self.seconds or 0) < 0
+            or (self.frames or 0) < 0
+        ):
             raise UsageError("a time is a number of seconds or of frames, not negative")
 
 
@@ -45,7 +49,9 @@ def parse_time(text: str, name: str = "time") -> Time:
         return Time(frames=int(text[:-1]))
     match = _CLOCK.fullmatch(text) if len(text) < 40 and text.isascii() else None
     if match is None:
-        raise UsageError(f"{name}: {text!r} is no time: allowed are seconds (12.5), hours, minutes and seconds (00:01:02.5) and frames (300f)")
+        raise UsageError(
+            f"{name}: {text!r} is no time: allowed are seconds (12.5), hours, minutes and seconds (00:01:02.5) and frames (300f)"
+        )
     hours, minutes, seconds = match.groups()
     return Time(seconds=Fraction(seconds) + 60 * int(minutes or 0) + 3600 * int(hours or 0))
 
@@ -61,8 +67,14 @@ def parse_count(text: str) -> int:
 
 def parse_amount(text: str, name: str) -> int:
     """``800k``, ``2M``, ``1.5M`` or ``800000``, in steps of 1000 as bitrates and files are counted; ``Ki``, ``Mi`` and ``Gi`` in steps of 1024."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", text.strip().lower(), re.ASCII)
-    amount = int(Fraction(match[1]) * (1024 if match[3] else 1000) ** (" kmgt".find(match[2] or " "))) if match and (match[2] or not match[3]) else 0
+    match = re.fullmatch(
+        r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", text.strip().lower(), re.ASCII
+    )
+    amount = (
+        int(Fraction(match[1]) * (1024 if match[3] else 1000) ** (" kmgt".find(match[2] or " ")))
+        if match and (match[2] or not match[3])
+        else 0
+    )
     if not 0 < amount < 1 << 60:
         raise UsageError(f"{name}: {text!r} is no amount: allowed are 800000, 800k, 1.5M, 2G")
     return amount
@@ -76,9 +88,13 @@ def parse_gop(text: str) -> Time:
     elif re.fullmatch(r"\d{1,15}(\.\d+)?s", text, re.ASCII):
         time = Time(seconds=Fraction(text[:-1]))
     else:
-        raise UsageError(f"key frame distance: {text!r} is none: allowed are frames (1 to {MAX_GOP}) and seconds (4s)")
+        raise UsageError(
+            f"key frame distance: {text!r} is none: allowed are frames (1 to {MAX_GOP}) and seconds (4s)"
+        )
     if not (time.frames or time.seconds):
-        raise UsageError(f"key frame distance: allowed are frames (1 to {MAX_GOP}) and seconds (4s)")
+        raise UsageError(
+            f"key frame distance: allowed are frames (1 to {MAX_GOP}) and seconds (4s)"
+        )
     return time
 
 
@@ -87,13 +103,21 @@ def parse_rate(text: str) -> Fraction:
     values = _RATES.get(text, text)
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", values, re.ASCII)
     if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):
-        raise UsageError(f"-r: {text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}")
+        raise UsageError(
+            f"-r: {text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}"
+        )
     return Fraction(match[1]) / int(match[2] or 1)
 
 
 def _check_rate(rate: Fraction | None) -> None:
-    if rate is not None and not (0 < rate <= MAX_RATE and rate.numerator <= packets.MAX_FRACTION and rate.denominator <= packets.MAX_FRACTION):
-        raise UsageError(f"-r: {rate} is out of range, allowed are rates above 0 and up to {MAX_RATE} frames a second")
+    if rate is not None and not (
+        0 < rate <= MAX_RATE
+        and rate.numerator <= packets.MAX_FRACTION
+        and rate.denominator <= packets.MAX_FRACTION
+    ):
+        raise UsageError(
+            f"-r: {rate} is out of range, allowed are rates above 0 and up to {MAX_RATE} frames a second"
+        )
 
 
 def parse_codec_options(text: str) -> dict[str, str]:
@@ -113,7 +137,9 @@ def _check_common(threads: int, batch: int, device: str) -> None:
     if not 0 <= batch <= 1024:
         raise UsageError(f"batch: {batch} is out of range, allowed are 0 (automatic) to 1024")
     if not _DEVICE.fullmatch(device):
-        raise UsageError(f"device: {device!r} is unknown, allowed are auto, cpu, cuda, cuda:N and mps")
+        raise UsageError(
+            f"device: {device!r} is unknown, allowed are auto, cpu, cuda, cuda:N and mps"
+        )
 
 
 _MAP = re.compile(r"(-?)(?:0(?::|$))?(?:([vastd])(?::(\d{1,4}))?|(\d{1,4}))?(\??)")
@@ -144,7 +170,12 @@ class TrackChoice:
                 f"-map: {text!r} is unknown, allowed are 0 (all), v, a, s, d or t (a kind), a:1 (the second of a kind) and 0:3 (a track), with - before it to leave out"
             )
         minus, letter, position, number, _ = match.groups()
-        return bool(minus), _LETTERS[letter] if letter else None, int(position) if position else None, int(number) if number else None
+        return (
+            bool(minus),
+            _LETTERS[letter] if letter else None,
+            int(position) if position else None,
+            int(number) if number else None,
+        )
 
     def matcher(self) -> _Matcher:
         """What decides for the tracks of one file."""
@@ -161,7 +192,11 @@ class _Matcher:
         """Whether a track is kept: ``position`` among its kind and ``number`` in the file count from 0, the pictures' track too."""
         keep = all(minus for _, minus, *_ in self._maps)
         for text, minus, of_kind, at, index in self._maps:
-            if (of_kind is None or of_kind == kind) and (at is None or at == position) and (index is None or index == number):
+            if (
+                (of_kind is None or of_kind == kind)
+                and (at is None or at == position)
+                and (index is None or index == number)
+            ):
                 keep = not minus
                 self._used.add(text)
         return keep and kind not in self._choice.without
@@ -177,7 +212,11 @@ class _Matcher:
     def _unmatched(self, minus: bool) -> list[str]:
         texts = (text for text, m, *_ in self._maps if m == minus and text not in self._used)
         own = ("v", "v:0", "0")  # the picture's
-        return [f"-map {t}: there is no such track" for t in texts if not t.endswith("?") and t.removeprefix("0:") not in own]
+        return [
+            f"-map {t}: there is no such track"
+            for t in texts
+            if not t.endswith("?") and t.removeprefix("0:") not in own
+        ]
 
     def check(self, name: str) -> None:
         """UsageError where a map asks for a track that ``name`` doesn't have."""
@@ -257,52 +296,91 @@ class EncodeOptions:
     resume: bool = False  # go on with an encode that was cut off, and keep what is done of this one should it be
     rate: Fraction | None = None  # frames a second in the place of the source's times
     colour: Colour = field(default_factory=Colour)  # tags in the place of the source's
-    bitrate: int | None = None  # of the pictures, in bits per second; this and the next two exclude each other and a crf
+    bitrate: int | None = (
+        None  # of the pictures, in bits per second; this and the next two exclude each other and a crf
+    )
     target_psnr: float | None = None  # dB of the mean error, weighted (6 Y + U + V) / 8
     max_size: int | None = None  # bytes of the file
     playlists: bool = False  # the source may name other files of this machine, as HLS and concat do
-    arithmetic: str = "auto"  # of the encoder's own nets, one of ARITHMETIC: what this processor is faster at
+    arithmetic: str = (
+        "auto"  # of the encoder's own nets, one of ARITHMETIC: what this processor is faster at
+    )
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_ENCODE)
         if self.preset not in PRESETS:
-            raise UsageError(f"preset: {self.preset!r} is unknown, allowed are {', '.join(PRESETS)}")
+            raise UsageError(
+                f"preset: {self.preset!r} is unknown, allowed are {', '.join(PRESETS)}"
+            )
         if not 0 <= self.crf <= MAX_CRF:
-            raise UsageError(f"crf: {self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)")
+            raise UsageError(
+                f"crf: {self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)"
+            )
         if isinstance(self.gop, int) and not 1 <= self.gop <= MAX_GOP:
-            raise UsageError(f"key frame distance: {self.gop} is out of range, allowed are 1 to {MAX_GOP} frames")
+            raise UsageError(
+                f"key frame distance: {self.gop} is out of range, allowed are 1 to {MAX_GOP} frames"
+            )
         if self.arithmetic not in ARITHMETIC:
-            raise UsageError(f"arithmetic: {self.arithmetic!r} is unknown, allowed are {', '.join(ARITHMETIC)}")
+            raise UsageError(
+                f"arithmetic: {self.arithmetic!r} is unknown, allowed are {', '.join(ARITHMETIC)}"
+            )
         if not 0 <= self.jobs <= MAX_JOBS:
-            raise UsageError(f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}")
-        values = [name for name, there in (("-crf", self.crf != EncodeOptions.crf), *((n, v is not None) for n, v in self._targets())) if there]
+            raise UsageError(
+                f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}"
+            )
+        values = [
+            name
+            for name, there in (
+                ("-crf", self.crf != EncodeOptions.crf),
+                *((n, v is not None) for n, v in self._targets()),
+            )
+            if there
+        ]
         if len(values) > 1:
             raise UsageError(f"{' and '.join(values)} exclude each other")
         for name, value in self._targets():
             top = 100 if name == "--target-psnr" else 1 << 60
             if value is not None and not 0 < value < top:
-                raise UsageError(f"{name}: {value} is out of range, allowed are numbers above 0 and below {top}")
+                raise UsageError(
+                    f"{name}: {value} is out of range, allowed are numbers above 0 and below {top}"
+                )
         if self.stats and self.target:
-            raise UsageError(f"--stats and {values[0]} exclude each other: frames are coded several times")
+            raise UsageError(
+                f"--stats and {values[0]} exclude each other: frames are coded several times"
+            )
         if self.stats and self.resume:
-            raise UsageError("--stats and --resume exclude each other: of frames coded before there are no statistics")
+            raise UsageError(
+                "--stats and --resume exclude each other: of frames coded before there are no statistics"
+            )
         _check_common(self.threads, self.batch, self.device)
         _check_rate(self.rate)
 
     def _targets(self) -> tuple[tuple[str, float | None], ...]:
-        return ("--bitrate", self.bitrate), ("--target-psnr", self.target_psnr), ("--max-size", self.max_size)
+        return (
+            ("--bitrate", self.bitrate),
+            ("--target-psnr", self.target_psnr),
+            ("--max-size", self.max_size),
+        )
 
     @property
     def target(self) -> Target | None:
         """What the crf is to be chosen for, if anything."""
-        found = ((kind, value) for kind, (_, value) in zip(("bitrate", "psnr", "size"), self._targets(), strict=True) if value is not None)
+        found = (
+            (kind, value)
+            for kind, (_, value) in zip(("bitrate", "psnr", "size"), self._targets(), strict=True)
+            if value is not None
+        )
         return next((Target(kind, float(value)) for kind, value in found), None)
 
     def gop_frames(self, rate: Fraction | None) -> int:
         """Longest GOP in frames at the given rate (25 where unknown), from 1 to MAX_GOP; longer distances are shortened."""
         if isinstance(self.gop, int):
             return self.gop
-        frames = self.gop.frames if self.gop.frames is not None else int((self.gop.seconds or 0) * (rate or 25))
+        frames = (
+            self.gop.frames
+            if self.gop.frames is not None
+            else int((self.gop.seconds or 0) * (rate or 25))
+        )
         return max(1, min(MAX_GOP, frames))
 
 
@@ -321,7 +399,9 @@ class DecodeOptions:
     limits: Limits = field(default_factory=Limits)
     tracks: TrackChoice = field(default_factory=TrackChoice)
     pix_fmt: str | None = None  # of the output: FFmpeg's name, or "source"; None: 4:2:0
-    rate: Fraction | None = None  # constant, of the output: frames are repeated and left out; None: the times of the file
+    rate: Fraction | None = (
+        None  # constant, of the output: frames are repeated and left out; None: the times of the file
+    )
     format: str | None = None  # kind of the output by FFmpeg's name; None: by its suffix
 
     def __post_init__(self) -> None:
@@ -338,5 +418,7 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
     names = [f.name for f in fields(options)]
     for name in changes:
         if name not in names:
-            raise UsageError(f"{name!r} is no option of {type(options).__name__}, allowed are {', '.join(names)}")
+            raise UsageError(
+                f"{name!r} is no option of {type(options).__name__}, allowed are {', '.join(names)}"
+            )
     return replace(options, **changes)

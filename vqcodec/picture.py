@@ -44,4 +44,8 @@ def gray(width: int, height: int, ten_bit: bool = True) -> Picture:
     """A mid-gray picture."""
     cw, ch = chroma_size(width, height)
     dtype, value = (np.uint16, 512) if ten_bit else (np.uint8, 128)
-    return Picture(np.full((height, width), value, dtype), np.full((ch, cw), value, dtype), np.full((ch, cw), value, dtype))
+    return Picture(
+        np.full((height, width), value, dtype),
+        np.full((ch, cw), value, dtype),
+        np.full((ch, cw), value, dtype),
+    )

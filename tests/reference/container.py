@@ -6,7 +6,11 @@ import zlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-MAGIC, SYNC, TAIL = bytes.fromhex("89 56 51 56 0D 0A 1A 0A"), bytes.fromhex("56 51 50 B7"), bytes.fromhex("0A 1A 0A 0D 56 51 56 89")
+MAGIC, SYNC, TAIL = (
+    bytes.fromhex("89 56 51 56 0D 0A 1A 0A"),
+    bytes.fromhex("56 51 50 B7"),
+    bytes.fromhex("0A 1A 0A 0D 56 51 56 89"),
+)
 GOP, INDEX = 1, 2
 
 
@@ -39,7 +43,10 @@ class Bytes:
             byte = self.unsigned(1)
             v |= (byte & 127) << 7 * i
             if byte < 128:
-                demand((byte > 0 or i == 0) and v < 1 << 64, "varint is not in its shortest form or too large")
+                demand(
+                    (byte > 0 or i == 0) and v < 1 << 64,
+                    "varint is not in its shortest form or too large",
+                )
                 return v
         raise Bad("varint is too long")
 
@@ -81,19 +88,42 @@ class Gop:
 class File:
     header: Header
     gops: list[Gop] = field(default_factory=list)
-    extras: list[tuple[int, bytes]] = field(default_factory=list)  # type and payload of packets that may be skipped
+    extras: list[tuple[int, bytes]] = field(
+        default_factory=list
+    )  # type and payload of packets that may be skipped
 
 
 def stream_header(data: bytes) -> Header:
     r = Bytes(data)
     pair = lambda: (r.varint(), r.varint())
     u8 = lambda: r.unsigned(1)
-    h = Header(r.varint(), r.varint(), pair(), pair(), pair(), u8(), tuple(u8() for _ in range(5)), u8(), u8(), r.unsigned(4), r.take(8).hex())
+    h = Header(
+        r.varint(),
+        r.varint(),
+        pair(),
+        pair(),
+        pair(),
+        u8(),
+        tuple(u8() for _ in range(5)),
+        u8(),
+        u8(),
+        r.unsigned(4),
+        r.take(8).hex(),
+    )
     demand(r.at == len(data), "stream header has further bytes")
-    demand(1 <= h.width <= 16384 and 1 <= h.height <= 16384 and h.width * h.height <= 67108864, "picture size")
-    demand(h.rotation <= 3 and 8 <= h.depth <= 16 and h.crf <= 63 and h.colour[3] <= 2, "stream header out of range")
+    demand(
+        1 <= h.width <= 16384 and 1 <= h.height <= 16384 and h.width * h.height <= 67108864,
+        "picture size",
+    )
+    demand(
+        h.rotation <= 3 and 8 <= h.depth <= 16 and h.crf <= 63 and h.colour[3] <= 2,
+        "stream header out of range",
+    )
     demand(all(1 <= v < 1 << 31 for v in h.time_base), "time base")
-    demand(all(p == (0, 0) or all(1 <= v < 1 << 31 for v in p) for p in (h.rate, h.aspect)), "rate or aspect ratio")
+    demand(
+        all(p == (0, 0) or all(1 <= v < 1 << 31 for v in p) for p in (h.rate, h.aspect)),
+        "rate or aspect ratio",
+    )
     return h
 
 
@@ -146,7 +176,13 @@ def read_file(data: bytes) -> File:
     demand(count == 0, "head of the index")
     check_index(payload, head, entries)
     offset = r.take(8)
-    demand(int.from_bytes(offset, "little") == start and r.unsigned(4) == zlib.crc32(offset + TAIL) and r.take(8) == TAIL and r.at == len(data), "trailer")
+    demand(
+        int.from_bytes(offset, "little") == start
+        and r.unsigned(4) == zlib.crc32(offset + TAIL)
+        and r.take(8) == TAIL
+        and r.at == len(data),
+        "trailer",
+    )
     times = [t for g in file.gops for t in g.times]
     demand(all(a < b for a, b in zip(times, times[1:], strict=False)), "times don't increase")
     return file

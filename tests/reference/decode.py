@@ -64,12 +64,18 @@ def structure(n: int) -> list[Place]:
     return order
 
 
-def decode_frame(model: Model, place: Place, quality: int, stream: bytes, done: dict[int, Frame], h: int, w: int) -> Frame:
+def decode_frame(
+    model: Model, place: Place, quality: int, stream: bytes, done: dict[int, Frame], h: int, w: int
+) -> Frame:
     """h, w: padded size."""
     kind = model.inter if place.references else model.intra
     references = [done[r] for r in place.references]
     if references:
-        parent = references[1] if len(references) == 2 and references[1].level > references[0].level else references[0]
+        parent = (
+            references[1]
+            if len(references) == 2 and references[1].level > references[0].level
+            else references[0]
+        )
         contexts, counts = list(parent.contexts), parent.counts
     else:
         contexts, counts = [(START, START)] * CONTEXTS, kind.books.counts
@@ -79,7 +85,9 @@ def decode_frame(model: Model, place: Place, quality: int, stream: bytes, done: 
     if references:
         distances = [r - place.number for r in place.references] + [0]
         grid = Grid(h // 8, w // 8, (distances[0], distances[1]))
-        temporal = references[0] if references[-1].level == 0 or place.level == 1 else references[-1]
+        temporal = (
+            references[0] if references[-1].level == 0 or place.level == 1 else references[-1]
+        )
         MotionDecoder(s, grid, temporal.grid).decode()
     else:
         grid = Grid(h // 8, w // 8)
@@ -106,7 +114,13 @@ def decode_frame(model: Model, place: Place, quality: int, stream: bytes, done: 
         planes.append(np.clip(p + r * coded, 0, 1023))
     refine(s, planes, direct)
     demand(s.consumed, "stream of a frame has further bytes")
-    return Frame(place.level, planes, grid, contexts, tables.adapted() if references else model.inter.books.counts)
+    return Frame(
+        place.level,
+        planes,
+        grid,
+        contexts,
+        tables.adapted() if references else model.inter.books.counts,
+    )
 
 
 def decode_gop(model: Model, body: bytes, n: int, width: int, height: int) -> list[Planes]:
@@ -119,10 +133,15 @@ def decode_gop(model: Model, body: bytes, n: int, width: int, height: int) -> li
     h, w = (-(-v // ALIGN) * ALIGN for v in (height, width))
     done: dict[int, Frame] = {}
     for place, length in zip(order, lengths, strict=True):
-        done[place.number] = decode_frame(model, place, qualities[place.level], r.take(length), done, h, w)
+        done[place.number] = decode_frame(
+            model, place, qualities[place.level], r.take(length), done, h, w
+        )
     demand(r.at == len(body), "body has further bytes")
     ch, cw = (height + 1) // 2, (width + 1) // 2
-    return [[y[:height, :width], u[:ch, :cw], v[:ch, :cw]] for y, u, v in (done[i].planes for i in range(n))]
+    return [
+        [y[:height, :width], u[:ch, :cw], v[:ch, :cw]]
+        for y, u, v in (done[i].planes for i in range(n))
+    ]
 
 
 def checksum(pictures: list[Planes]) -> int:
@@ -143,5 +162,7 @@ def decode_file(path: Path, model: Model) -> tuple[File, list[Planes]]:
         demand(checksum(decoded) == gop.checksum, "pixel checksum")
         pictures += decoded
     if file.header.depth == 8:
-        pictures = [[np.minimum(255, (p + 2) >> 2).astype(np.uint8) for p in planes] for planes in pictures]
+        pictures = [
+            [np.minimum(255, (p + 2) >> 2).astype(np.uint8) for p in planes] for planes in pictures
+        ]
     return file, pictures

@@ -6,7 +6,18 @@ import numpy as np
 
 from .entropy import RangeDecoder
 
-FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT = 112, 113, 116, 117, 128, 192, 256, 262, 290, 296
+FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT = (
+    112,
+    113,
+    116,
+    117,
+    128,
+    192,
+    256,
+    262,
+    290,
+    296,
+)
 STEPS = (64, 72, 81, 91, 102, 114)
 DCT, SAMPLES = 0, 1
 SCAN = ((0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15), tuple(range(16)))
@@ -24,14 +35,23 @@ def refine(s: RangeDecoder, planes: list[np.ndarray], direct: np.ndarray) -> Non
     for y in range(rows):
         for x in range(columns):
             neighbours = (refined[y, x - 1] if x else 0) + (refined[y - 1, x] if y else 0)
-            refined[y, x] = s.bit((CELL_DIRECT if direct[y // 2, x // 2] else CELL) + int(neighbours))
+            refined[y, x] = s.bit(
+                (CELL_DIRECT if direct[y // 2, x // 2] else CELL) + int(neighbours)
+            )
             if refined[y, x]:
                 cell(s, planes, y, x, step)
 
 
 def cell(s: RangeDecoder, planes: list[np.ndarray], y: int, x: int, step: int) -> None:
     mode, coded = s.bit(SKIP), 0
-    for plane, top, left in ((0, 8 * y, 8 * x), (0, 8 * y, 8 * x + 4), (0, 8 * y + 4, 8 * x), (0, 8 * y + 4, 8 * x + 4), (1, 4 * y, 4 * x), (2, 4 * y, 4 * x)):
+    for plane, top, left in (
+        (0, 8 * y, 8 * x),
+        (0, 8 * y, 8 * x + 4),
+        (0, 8 * y + 4, 8 * x),
+        (0, 8 * y + 4, 8 * x + 4),
+        (1, 4 * y, 4 * x),
+        (2, 4 * y, 4 * x),
+    ):
         chroma = int(plane > 0)
         if s.bit(BLOCK + 3 * chroma + min(2, coded)):
             coded += 1
@@ -57,7 +77,11 @@ def levels(s: RangeDecoder, mode: int, chroma: int) -> list[int]:
         l[i] = magnitude(s, mode, larger)
         larger += l[i] > 1
         near = right + below
-        if s.bit(SIGN + (0 if near == 0 else 1 if near > 0 else 2)) if mode == SAMPLES else s.raw(1):
+        if (
+            s.bit(SIGN + (0 if near == 0 else 1 if near > 0 else 2))
+            if mode == SAMPLES
+            else s.raw(1)
+        ):
             l[i] = -l[i]
     return l
 

@@ -25,7 +25,9 @@ def number(s: RangeDecoder) -> int:
     return -v if s.raw(1) else v
 
 
-def hyper(s: RangeDecoder, tables: Tables, books: Books, q: int, direct: np.ndarray, channels: int) -> np.ndarray:
+def hyper(
+    s: RangeDecoder, tables: Tables, books: Books, q: int, direct: np.ndarray, channels: int
+) -> np.ndarray:
     """The hyper-latent z, (H/64, W/64, channels); direct: (H/16, W/16)."""
     rows, columns = direct.shape[0] // 4, direct.shape[1] // 4
     z = np.zeros((rows, columns, channels), np.int64)
@@ -70,10 +72,19 @@ def latent(
         for c in range(columns):
             for g in range(channels // 4):
                 if step_of(r, c, g, channels, steps) == k and not direct[r, c]:
-                    group(s, tables, books, int(cls[r, c, g]), mean[r, c, 4 * g : 4 * g + 4], y[r, c, 4 * g : 4 * g + 4])
+                    group(
+                        s,
+                        tables,
+                        books,
+                        int(cls[r, c, g]),
+                        mean[r, c, 4 * g : 4 * g + 4],
+                        y[r, c, 4 * g : 4 * g + 4],
+                    )
 
 
-def group(s: RangeDecoder, tables: Tables, books: Books, t: int, mean: np.ndarray, y: np.ndarray) -> None:
+def group(
+    s: RangeDecoder, tables: Tables, books: Books, t: int, mean: np.ndarray, y: np.ndarray
+) -> None:
     dims = books.dims[t]
     y[:] = mean
     for i in range(0, 4 if dims else 0, max(1, dims)):

@@ -51,11 +51,21 @@ def load_model(path: Path) -> Model:
     for name in sorted(header):
         if ".analysis." in name:
             continue
-        kind, shape, (start, end) = TYPES[header[name]["dtype"]], tuple(header[name]["shape"]), header[name]["data_offsets"]
+        kind, shape, (start, end) = (
+            TYPES[header[name]["dtype"]],
+            tuple(header[name]["shape"]),
+            header[name]["data_offsets"],
+        )
         sha.update(f"{name} {kind} {shape} ".encode("ascii") + data[start:end])
         tensors[name] = np.frombuffer(data[start:end], kind).reshape(shape)
     demand(sha.hexdigest()[:16] == meta["model_id"], "model id")
-    kinds = [make_kind(json.loads(meta[k]), {n.removeprefix(k + "."): t for n, t in tensors.items() if n.startswith(k + ".")}) for k in ("intra", "inter")]
+    kinds = [
+        make_kind(
+            json.loads(meta[k]),
+            {n.removeprefix(k + "."): t for n, t in tensors.items() if n.startswith(k + ".")},
+        )
+        for k in ("intra", "inter")
+    ]
     return Model(meta["model_id"], *kinds)
 
 

@@ -14,7 +14,17 @@ MAX_MERGE = 5
 MV_LIMIT = 8191
 MVD_BITS = 15
 
-SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA, DIRECT = 0, 9, 21, 25, 29, 32, 64, 96, 104
+SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA, DIRECT = (
+    0,
+    9,
+    21,
+    25,
+    29,
+    32,
+    64,
+    96,
+    104,
+)
 
 Vector = tuple[int, int]  # vertical, horizontal, in quarter luma samples
 Vectors = tuple[Vector, Vector]  # list 0, list 1
@@ -70,7 +80,9 @@ class MotionDecoder:
     def block(self, y: int, x: int, depth: int) -> None:
         n = CTU >> depth
         left, above = self.g.at(y, x - 1), self.g.at(y - 1, x)
-        if depth < MAX_DEPTH and self.s.bit(SPLIT + 3 * depth + (left.depth > depth) + (above.depth > depth)):
+        if depth < MAX_DEPTH and self.s.bit(
+            SPLIT + 3 * depth + (left.depth > depth) + (above.depth > depth)
+        ):
             for dy in (0, n // 2):
                 for dx in (0, n // 2):
                     self.block(y + dy, x + dx, depth + 1)
@@ -124,7 +136,11 @@ class MotionDecoder:
 
         def add(direction: int, vectors: Vectors) -> None:
             used = lambda d, v: (d, d & 1 and v[0], d & 2 and v[1])
-            if len(found) < MAX_MERGE and direction and used(direction, vectors) not in [used(*f) for f in found]:
+            if (
+                len(found) < MAX_MERGE
+                and direction
+                and used(direction, vectors) not in [used(*f) for f in found]
+            ):
                 found.append((direction, vectors))
 
         cell = lambda y, x: add(self.g.at(y, x).direction, self.g.at(y, x).vectors)
@@ -149,7 +165,11 @@ class MotionDecoder:
 
     def predictor(self, y: int, x: int, n: int) -> Vectors:
         corner = self.g.at(y - 1, x + n)
-        cells = [self.g.at(y, x - 1), self.g.at(y - 1, x), corner if corner.direction else self.g.at(y - 1, x - 1)]
+        cells = [
+            self.g.at(y, x - 1),
+            self.g.at(y - 1, x),
+            corner if corner.direction else self.g.at(y - 1, x - 1),
+        ]
         vs = [c.vectors for c in cells if c.direction]
         if len(vs) == 3:
             median = lambda l, c: sorted(v[l][c] for v in vs)[1]

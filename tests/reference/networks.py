@@ -27,12 +27,20 @@ def quantised(t: np.ndarray, s: np.ndarray, top: int) -> np.ndarray:
 
 def shuffle(x: np.ndarray, r: int) -> np.ndarray:
     h, w, n = x.shape
-    return x.reshape(h, w, r, r, n // (r * r)).transpose(0, 2, 1, 3, 4).reshape(h * r, w * r, n // (r * r))
+    return (
+        x.reshape(h, w, r, r, n // (r * r))
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(h * r, w * r, n // (r * r))
+    )
 
 
 def unshuffle(x: np.ndarray, r: int) -> np.ndarray:
     h, w, n = x.shape
-    return x.reshape(h // r, r, w // r, r, n).transpose(0, 2, 1, 3, 4).reshape(h // r, w // r, n * r * r)
+    return (
+        x.reshape(h // r, r, w // r, r, n)
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(h // r, w // r, n * r * r)
+    )
 
 
 def pack(planes: list[np.ndarray]) -> np.ndarray:
@@ -42,7 +50,11 @@ def pack(planes: list[np.ndarray]) -> np.ndarray:
 
 
 def unpack(x: np.ndarray) -> list[np.ndarray]:
-    return [shuffle(x[:, :, :64], 8)[:, :, 0], shuffle(x[:, :, 64:80], 4)[:, :, 0], shuffle(x[:, :, 80:], 4)[:, :, 0]]
+    return [
+        shuffle(x[:, :, :64], 8)[:, :, 0],
+        shuffle(x[:, :, 64:80], 4)[:, :, 0],
+        shuffle(x[:, :, 80:], 4)[:, :, 0],
+    ]
 
 
 class Net:
@@ -58,7 +70,9 @@ class Net:
     def scaled(self, name: str, x: np.ndarray, step: int = 0) -> np.ndarray:
         """float(acc + bias) * scale of the product of x (.., in) with the layer's weights (in, out)."""
         acc = x.astype(np.int64) @ self.k[f"{name}.w"].astype(np.int64)
-        return (acc + self.row(name, "bias", step)).astype(np.float32) * self.row(name, "scale", step)
+        return (acc + self.row(name, "bias", step)).astype(np.float32) * self.row(
+            name, "scale", step
+        )
 
     def r8(self, name: str, x: np.ndarray, step: int = 0) -> np.ndarray:
         return rounded(self.scaled(name, x, step), TOP8)
@@ -77,7 +91,9 @@ class Net:
         w, (h, width, _) = self.k[f"{name}.w"].astype(np.int64), u.shape
         around = np.pad(u, ((1, 1), (1, 1), (0, 0)))
         acc = sum(w[k] * around[k // 3 : k // 3 + h, k % 3 : k % 3 + width] for k in range(9))
-        return rounded((acc + self.k[f"{name}.bias"]).astype(np.float32) * self.k[f"{name}.scale"], TOP8)
+        return rounded(
+            (acc + self.k[f"{name}.bias"]).astype(np.float32) * self.k[f"{name}.scale"], TOP8
+        )
 
     def block(self, name: str, t: np.ndarray) -> np.ndarray:
         u = self.depthwise(f"{name}.dw", self.l8(f"{name}.w1", self.q8(t, f"{name}.s_in")))
@@ -97,7 +113,9 @@ class Prior(Net):
         h = shuffle(self.r8("prior.up", self.q8(self.z, "prior.s_z"), k), 4)
         if self.p8 is not None:
             t = self.block("prior.cx_block", self.r16("prior.cx_first", self.p8))
-            h = np.concatenate([h, self.r8("prior.cx_last", unshuffle(self.q8(t, "prior.s_cx"), 2), k)], 2)
+            h = np.concatenate(
+                [h, self.r8("prior.cx_last", unshuffle(self.q8(t, "prior.s_cx"), 2), k)], 2
+            )
         return h
 
     def step(self, k: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +127,9 @@ class Prior(Net):
         for i in range(self.sizes["prior_blocks"]):
             t = self.block(f"{name}.blocks.{i}", t)
         x = self.q8(t, f"{name}.s_out")
-        return self.r16(f"{name}.mean", x), np.clip(CLASS_ZERO + self.r16(f"{name}.scale", x), 0, CLASSES - 1)
+        return self.r16(f"{name}.mean", x), np.clip(
+            CLASS_ZERO + self.r16(f"{name}.scale", x), 0, CLASSES - 1
+        )
 
 
 def synthesis(kind: Kind, q: int, y: np.ndarray, p8: np.ndarray | None) -> list[np.ndarray]:

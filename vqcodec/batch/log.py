@@ -41,7 +41,12 @@ class BatchLog:
                     entry = json.loads(line)
                     if entry["state"] in (DONE, BEGUN, FAILED):
                         self._know(entry["output"], entry)
-                except (ValueError, KeyError, TypeError, RecursionError):  # cut off by a power failure, or all of another kind
+                except (
+                    ValueError,
+                    KeyError,
+                    TypeError,
+                    RecursionError,
+                ):  # cut off by a power failure, or all of another kind
                     foreign |= whole
         if foreign and not self._last:
             raise UsageError(f"{path}: no log of a batch: name another file with --log")
@@ -62,7 +67,11 @@ class BatchLog:
 
     def write(self, output: str, state: str, **values: Any) -> None:
         """Append a line; OutputError where it can't be written."""
-        entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "output": output, "state": state} | values
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "output": output,
+            "state": state,
+        } | values
         data = b"\n" * self._torn + json.dumps(entry, allow_nan=False).encode() + b"\n"
         try:
             while data:
@@ -80,12 +89,16 @@ def open_log(path: str | os.PathLike[str]) -> Iterator[BatchLog]:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError as exc:
-        raise OutputError(f"{path}: the log of the batch cannot be written: {exc.strerror or exc}") from exc
+        raise OutputError(
+            f"{path}: the log of the batch cannot be written: {exc.strerror or exc}"
+        ) from exc
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise OutputError(f"{path}: another batch is writing it: wait for its end, or choose another --out and --log") from exc
+            raise OutputError(
+                f"{path}: another batch is writing it: wait for its end, or choose another --out and --log"
+            ) from exc
         except OSError:  # a file system without locks
             pass
         yield BatchLog(fd, str(path))

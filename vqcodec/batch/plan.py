@@ -39,11 +39,15 @@ def _tree(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(here, name), folder)
 
 
-def _sources(names: Sequence[str], listed: Sequence[str], suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _sources(
+    names: Sequence[str], listed: Sequence[str], suffixes: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     """Sources, each with its place under the folder of outputs."""
     for name in (*names, *listed):
         if name == "-":
-            raise UsageError("-: a batch reads files, not standard input (--list - reads their names from there)")
+            raise UsageError(
+                "-: a batch reads files, not standard input (--list - reads their names from there)"
+            )
     for name in names:
         if os.path.isdir(name):
             yield from ((os.path.join(name, inner), inner) for inner in _tree(name, suffixes))
@@ -54,7 +58,10 @@ def _sources(names: Sequence[str], listed: Sequence[str], suffixes: frozenset[st
         if os.path.isabs(place) or place.startswith(".."):
             place = os.path.basename(place)
         if os.path.isdir(name):
-            yield from ((os.path.join(name, inner), os.path.normpath(os.path.join(place, inner))) for inner in _tree(name, suffixes))
+            yield from (
+                (os.path.join(name, inner), os.path.normpath(os.path.join(place, inner)))
+                for inner in _tree(name, suffixes)
+            )
         else:
             yield name, place
 
@@ -65,7 +72,13 @@ def _decoded(place: str, suffix: str, known: Sequence[str]) -> str:
     return stem if stem != place and PurePath(stem).suffix.lower() in known else stem + suffix
 
 
-def plan(names: Sequence[str], listed: Sequence[str] = (), *, decode: str | None = None, known: Sequence[str] = ()) -> list[Job]:
+def plan(
+    names: Sequence[str],
+    listed: Sequence[str] = (),
+    *,
+    decode: str | None = None,
+    known: Sequence[str] = (),
+) -> list[Job]:
     """The jobs for files and folders given by ``names``, and by the lines of a list.
 
     A file lies under its name in the folder of outputs, the tree of a folder as it lies in that; names of a list keep their folders where they are relative. Outputs
@@ -77,7 +90,12 @@ def plan(names: Sequence[str], listed: Sequence[str] = (), *, decode: str | None
     for source, place in _sources(names, listed, suffixes):
         if not _same(other := places.setdefault(place, source), source):
             raise _collision(other, source, place)
-    short = {place: os.path.splitext(place)[0] + CODED if decode is None else _decoded(place, decode, known) for place in places}
+    short = {
+        place: os.path.splitext(place)[0] + CODED
+        if decode is None
+        else _decoded(place, decode, known)
+        for place in places
+    }
     count = Counter(short.values())
     long = {place: place + (CODED if decode is None else decode) for place in places}
     owners: dict[str, str] = {}
@@ -91,7 +109,9 @@ def plan(names: Sequence[str], listed: Sequence[str] = (), *, decode: str | None
 
 
 def _collision(a: str, b: str, output: str) -> UsageError:
-    return UsageError(f"{a} and {b} would both become {output}: give them in batches of their own, with another --out")
+    return UsageError(
+        f"{a} and {b} would both become {output}: give them in batches of their own, with another --out"
+    )
 
 
 def _same(a: str, b: str) -> bool:

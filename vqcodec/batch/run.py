@@ -71,7 +71,9 @@ class Task:
 
     def __post_init__(self) -> None:
         if not 0 <= self.workers <= MAX_WORKERS:
-            raise UsageError(f"workers: {self.workers} is out of range, allowed are 0 to {MAX_WORKERS}")
+            raise UsageError(
+                f"workers: {self.workers} is out of range, allowed are 0 to {MAX_WORKERS}"
+            )
         if self.cluster is not None and isinstance(self.options, DecodeOptions):
             raise UsageError("a cluster encodes, decoding needs --workers of this machine")
 
@@ -80,9 +82,22 @@ class Task:
 
         def value(v: object) -> object:
             # 28 and 28.0 are one crf; sets have no order
-            return (sorted(v.without), v.maps) if isinstance(v, TrackChoice) else float(v) if isinstance(v, int) else v
+            return (
+                (sorted(v.without), v.maps)
+                if isinstance(v, TrackChoice)
+                else float(v)
+                if isinstance(v, int)
+                else v
+            )
 
-        parts = [type(self.options).__name__, *(f"{f.name}={value(getattr(self.options, f.name))!r}" for f in fields(self.options) if f.name not in _FREE)]
+        parts = [
+            type(self.options).__name__,
+            *(
+                f"{f.name}={value(getattr(self.options, f.name))!r}"
+                for f in fields(self.options)
+                if f.name not in _FREE
+            ),
+        ]
         if isinstance(self.options, EncodeOptions):
             from ..codec.weights import read_metadata
 
@@ -105,22 +120,39 @@ def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     ours = done is not None and done.get("result") == there
     if done is not None and ours and same(done):
         names = {f.name for f in fields(Outcome)}
-        entry.state, entry.outcome = "before", Outcome(**{k: v for k, v in done.items() if k in names})
+        entry.state, entry.outcome = (
+            "before",
+            Outcome(**{k: v for k, v in done.items() if k in names}),
+        )
         return None
     if task.overwrite is None:
         entry.state = "left"
         return None
     # the second: killed between the renaming of the output and the line about it
-    if task.overwrite or last is not None and last["state"] == BEGUN and same(last) and there is not None and last.get("before") != there:
+    if (
+        task.overwrite
+        or last is not None
+        and last["state"] == BEGUN
+        and same(last)
+        and there is not None
+        and last.get("before") != there
+    ):
         return True
     why = "another source or with other options" if ours else "something else"
     entry.state = FAILED
-    entry.outcome = Outcome(OutputError.exit_code, f"{target}: exists already, made from {why}: -y makes it anew, -n leaves it")
+    entry.outcome = Outcome(
+        OutputError.exit_code,
+        f"{target}: exists already, made from {why}: -y makes it anew, -n leaves it",
+    )
     return None
 
 
 def batch(
-    jobs: Sequence[Job], task: Task, *, finished: Callable[[Entry, int], object] = lambda entry, left: None, progress: Callable[[ProgressEvent], object] | None = None
+    jobs: Sequence[Job],
+    task: Task,
+    *,
+    finished: Callable[[Entry, int], object] = lambda entry, left: None,
+    progress: Callable[[ProgressEvent], object] | None = None,
 ) -> BatchReport:
     """Make all files, and report. ``finished(entry, left)`` is called after each, ``progress`` now and then with the frames of all files together.
 
@@ -138,14 +170,22 @@ def batch(
     try:
         with open_log(task.log or os.path.join(task.out, LOG)) as log:
             work: dict[Order, Entry] = {}
-            todo = {id(e): overwrite for e in entries if (overwrite := _check(e, task, digest, log)) is not None}
+            todo = {
+                id(e): overwrite
+                for e in entries
+                if (overwrite := _check(e, task, digest, log)) is not None
+            }
             runner, options = _runner(task, len(todo))
             for entry in entries:
                 if id(entry) in todo and (order := _order(entry, task, options, todo[id(entry)])):
                     work[order] = entry
                 if entry.state == FAILED:
                     finished(entry, 0)
-            orders = sorted(work, key=lambda order: -work[order].job.size) if runner.count > 1 else list(work)
+            orders = (
+                sorted(work, key=lambda order: -work[order].job.size)
+                if runner.count > 1
+                else list(work)
+            )
             if orders:
                 with runner:
                     _run(runner, orders, work, log, digest, finished, progress)
@@ -161,19 +201,30 @@ def _runner(task: Task, files: int) -> tuple[Any, EncodeOptions | DecodeOptions]
     if isinstance(options, EncodeOptions):
         options = replace(options, resume=True, jobs=1)
     if task.cluster is not None:
-        return Threads(max(1, min(files, task.workers or min(_READERS, task.cluster.slots() + 1))), task.cluster), options
+        return Threads(
+            max(1, min(files, task.workers or min(_READERS, task.cluster.slots() + 1))),
+            task.cluster,
+        ), options
     count = max(1, min(files, task.workers or usable()))
     if count > 1 and not options.threads:
         options = replace(options, threads=1)
     return Processes(count), options
 
 
-def _order(entry: Entry, task: Task, options: EncodeOptions | DecodeOptions, overwrite: bool) -> Order | None:
+def _order(
+    entry: Entry, task: Task, options: EncodeOptions | DecodeOptions, overwrite: bool
+) -> Order | None:
     target = os.path.join(task.out, entry.job.output)
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
     except OSError as exc:
-        entry.state, entry.outcome = FAILED, Outcome(OutputError.exit_code, f"{os.path.dirname(target)}: the folder cannot be made: {exc.strerror or exc}")
+        entry.state, entry.outcome = (
+            FAILED,
+            Outcome(
+                OutputError.exit_code,
+                f"{os.path.dirname(target)}: the folder cannot be made: {exc.strerror or exc}",
+            ),
+        )
         return None
     return Order(entry.job.source, target, options, task.weights, overwrite or bool(task.overwrite))
 
@@ -195,12 +246,27 @@ def _run(
         if entry is not None and message == BEGIN:
             # before the source is read, so that a change meanwhile is noticed by the next run
             sources[order] = stamp(order.source)
-            log.write(entry.job.output, BEGUN, file=order.source, source=sources[order], options=digest, before=stamp(order.target))
+            log.write(
+                entry.job.output,
+                BEGUN,
+                file=order.source,
+                source=sources[order],
+                options=digest,
+                before=stamp(order.target),
+            )
         elif entry is not None and isinstance(message, Outcome):
             left -= 1
             entry.outcome, entry.state = message, DONE if message.written else FAILED
             result = stamp(order.target) if message.written else None
-            log.write(entry.job.output, entry.state, file=order.source, source=sources[order], options=digest, result=result, **asdict(message))
+            log.write(
+                entry.job.output,
+                entry.state,
+                file=order.source,
+                source=sources[order],
+                options=digest,
+                result=result,
+                **asdict(message),
+            )
             meter.end(order, message.frames, entry.job.size)
             finished(entry, left)
         elif entry is not None:

@@ -74,16 +74,28 @@ def _failure(exc: BaseException) -> Outcome:
     """As the command line tells errors."""
     if isinstance(exc, VqvError):
         return Outcome(exc.exit_code, " ".join(str(exc).split()))
-    if isinstance(exc, MemoryError) or "OutOfMemory" in type(exc).__name__ or "can't allocate memory" in str(exc):
-        return Outcome(LimitError.exit_code, "not enough memory: fewer --workers or -threads take less")
+    if (
+        isinstance(exc, MemoryError)
+        or "OutOfMemory" in type(exc).__name__
+        or "can't allocate memory" in str(exc)
+    ):
+        return Outcome(
+            LimitError.exit_code, "not enough memory: fewer --workers or -threads take less"
+        )
     return Outcome(1, f"internal error: {type(exc).__name__}: {' '.join(str(exc).split())}")
 
 
-def perform(order: Order, tell: Callable[[ProgressEvent], object], cluster: Cluster | None = None) -> Outcome:
+def perform(
+    order: Order, tell: Callable[[ProgressEvent], object], cluster: Cluster | None = None
+) -> Outcome:
     """Make a file; errors are outcomes, but not what ``tell`` raises beyond Exception."""
     begin = time.monotonic()
     try:
-        common: dict[str, Any] = {"weights": order.weights, "overwrite": order.overwrite, "progress": tell}
+        common: dict[str, Any] = {
+            "weights": order.weights,
+            "overwrite": order.overwrite,
+            "progress": tell,
+        }
         if isinstance(order.options, EncodeOptions):
             from ..pipeline.encode import encode
 
@@ -96,7 +108,17 @@ def perform(order: Order, tell: Callable[[ProgressEvent], object], cluster: Clus
             if e.corrupt:
                 code = DamageError.exit_code
                 message = f"{e.corrupt} frames or packets of the source are damaged or missing"
-            return Outcome(code, message, e.frames, e.bytes, e.picture_bpp, psnr, e.fps, e.seconds, [*e.warnings, *e.lost])
+            return Outcome(
+                code,
+                message,
+                e.frames,
+                e.bytes,
+                e.picture_bpp,
+                psnr,
+                e.fps,
+                e.seconds,
+                [*e.warnings, *e.lost],
+            )
         from ..pipeline.decode import decode
 
         d = decode(order.source, order.target, order.options, **common)
@@ -163,7 +185,9 @@ def serve(pipe: Any) -> None:
 
 class _Process:
     def __init__(self) -> None:
-        self.process, self.pipe = spawn(serve, "vqcodec-batch", daemon=False)  # daemons may have no processes of their own
+        self.process, self.pipe = spawn(
+            serve, "vqcodec-batch", daemon=False
+        )  # daemons may have no processes of their own
 
     def gone(self) -> str:
         """How the process ended."""
@@ -223,7 +247,13 @@ class Processes:
                     if tries < _TRIES:
                         waiting.appendleft((order, tries + 1))
                     else:
-                        yield order, Outcome(LimitError.exit_code, f"the process that made it was lost {tries} times, the last one {how}: not enough memory?")
+                        yield (
+                            order,
+                            Outcome(
+                                LimitError.exit_code,
+                                f"the process that made it was lost {tries} times, the last one {how}: not enough memory?",
+                            ),
+                        )
                     continue
                 if message == _COMPILING:
                     kernels_module.tell()

@@ -6,7 +6,12 @@ from importlib.util import find_spec
 
 from ..errors import UsageError
 
-_NEEDED = {"bjontegaard": "bjontegaard", "jinja2": "jinja2", "matplotlib": "matplotlib", "pytorch_msssim": "pytorch-msssim"}
+_NEEDED = {
+    "bjontegaard": "bjontegaard",
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "pytorch_msssim": "pytorch-msssim",
+}
 
 
 def check_packages() -> None:

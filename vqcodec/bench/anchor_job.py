@@ -29,7 +29,16 @@ def _frames(path: str, threads: int) -> Iterator[np.ndarray]:
             yield frame.to_ndarray()
 
 
-def encode(source: str, target: str, codec: str, options: dict[str, str], pix_fmt: str, size: tuple[int, int], rate: str, threads: int) -> dict[str, float]:
+def encode(
+    source: str,
+    target: str,
+    codec: str,
+    options: dict[str, str],
+    pix_fmt: str,
+    size: tuple[int, int],
+    rate: str,
+    threads: int,
+) -> dict[str, float]:
     """Encode a y4m file to Matroska: seconds, and bytes of the packets without the container's."""
     begin, packets = time.perf_counter(), 0
     with av.open(target, "w", format="matroska") as container:

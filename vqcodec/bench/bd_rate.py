@@ -17,7 +17,9 @@ class BdRate(NamedTuple):
     reason: str = ""
 
 
-def bd_rate(anchor: Sequence[tuple[float, float | None]], test: Sequence[tuple[float, float | None]]) -> BdRate:
+def bd_rate(
+    anchor: Sequence[tuple[float, float | None]], test: Sequence[tuple[float, float | None]]
+) -> BdRate:
     """BD-rate of the curve ``test`` against ``anchor``, both of (rate, quality) in any order. Points without quality are left out.
 
     Undefined where a curve has fewer than two points, where one doesn't rise, and where the curves have less than a quarter of the tested one's range of quality in common.
@@ -34,5 +36,7 @@ def bd_rate(anchor: Sequence[tuple[float, float | None]], test: Sequence[tuple[f
         return BdRate(None, TOO_LITTLE)
     from bjontegaard import bd_rate as compute
 
-    value = float(compute(ra, qa, rt, qt, method="pchip", require_matching_points=False, min_overlap=0))
+    value = float(
+        compute(ra, qa, rt, qt, method="pchip", require_matching_points=False, min_overlap=0)
+    )
     return BdRate(value) if math.isfinite(value) else BdRate(None, "the result is no number")

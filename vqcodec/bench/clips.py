@@ -49,16 +49,27 @@ class Reference:
         return self.width * self.height * self.frames
 
 
-def make_reference(clip: Path, name: str, folder: Path, frames: int = 0, even: bool = True) -> Reference:
+def make_reference(
+    clip: Path, name: str, folder: Path, frames: int = 0, even: bool = True
+) -> Reference:
     """Write the first ``frames`` frames (0: all) of a clip to a y4m file in ``folder``.
 
     UsageError for odd sizes where ``even`` ones are needed; otherwise raises what VideoSource and VideoSink do.
     """
     with VideoSource(clip) as source:
         if even and (source.width % 2 or source.height % 2):
-            raise UsageError(f"{clip}: the anchors need even sizes, the pictures are {source.width}x{source.height}; crop them, or use --anchors none")
+            raise UsageError(
+                f"{clip}: the anchors need even sizes, the pictures are {source.width}x{source.height}; crop them, or use --anchors none"
+            )
         rate = source.rate or Fraction(25)
-        header = StreamHeader(width=source.width, height=source.height, time_base=1 / rate, rate=rate, matrix=source.matrix, range=source.range)
+        header = StreamHeader(
+            width=source.width,
+            height=source.height,
+            time_base=1 / rate,
+            rate=rate,
+            matrix=source.matrix,
+            range=source.range,
+        )
         path = folder / f"{hashlib.sha256(str(clip).encode()).hexdigest()[:16]}.y4m"
         sink = VideoSink(path, header, ten_bit=source.ten_bit)
         digest = hashlib.sha256(f"{source.width}x{source.height} {rate} {source.ten_bit}".encode())
@@ -72,11 +83,25 @@ def make_reference(clip: Path, name: str, folder: Path, frames: int = 0, even: b
         notes = list(source.notes) + list(source.warnings)
         step = 1 / (rate * source.time_base)
         if any(abs(t - times[0] - i * step) > step for i, t in enumerate(times)):
-            notes.append(f"the times of its frames are uneven; all are taken to be at equal distances, {float(rate):g} a second")
+            notes.append(
+                f"the times of its frames are uneven; all are taken to be at equal distances, {float(rate):g} a second"
+            )
         if len(times) < SHORT:
-            notes.append(f"only {len(times)} frames: the first, which costs most, weighs more than in a longer video")
+            notes.append(
+                f"only {len(times)} frames: the first, which costs most, weighs more than in a longer video"
+            )
         return Reference(
-            name, path, source.width, source.height, len(times), rate, source.ten_bit, source.matrix, source.range == 2, digest.hexdigest(), tuple(dict.fromkeys(notes))
+            name,
+            path,
+            source.width,
+            source.height,
+            len(times),
+            rate,
+            source.ten_bit,
+            source.matrix,
+            source.range == 2,
+            digest.hexdigest(),
+            tuple(dict.fromkeys(notes)),
         )
 
 

@@ -30,24 +30,53 @@ def _checked(command: Sequence[str], what: str) -> Measured:
     result = measured(command)
     if result.code:
         said = [line for line in result.err.strip().splitlines() if line.strip()]
-        raise VqvError(f"{what} failed with code {result.code}: {said[-1] if said else 'it said nothing'}")
+        raise VqvError(
+            f"{what} failed with code {result.code}: {said[-1] if said else 'it said nothing'}"
+        )
     return result
 
 
 class AnchorCoder:
     """Codes one clip with an anchor. Its bytes are those of the packets, the container's left out."""
 
-    def __init__(self, reference: Reference, anchor: Anchor, options: BenchOptions, folder: Path) -> None:
-        self._reference, self._anchor, self._threads, self._folder = reference, anchor, options.threads, folder
+    def __init__(
+        self, reference: Reference, anchor: Anchor, options: BenchOptions, folder: Path
+    ) -> None:
+        self._reference, self._anchor, self._threads, self._folder = (
+            reference,
+            anchor,
+            options.threads,
+            folder,
+        )
 
     def run(self, crf: float, decoded: Path) -> Coded:
         """Encode at ``crf`` and decode to the y4m file ``decoded``."""
         r, target = self._reference, self._folder / "anchor.mkv"
         what = f"{r.name}: {self._anchor.name} at crf {crf:g}"
         options = self._anchor.all_options(crf, self._threads)
-        encode = {"source": str(r.path), "target": str(target), "codec": self._anchor.codec, "options": options, "pix_fmt": r.pix_fmt}
-        encoded, e = self._job(f"encoding {what}", **encode, work="encode", size=(r.width, r.height), rate=str(r.rate), threads=self._threads)
-        decoding, d = self._job(f"decoding {what}", work="decode", source=str(target), target=str(decoded), header=r.y4m_header, threads=self._threads)
+        encode = {
+            "source": str(r.path),
+            "target": str(target),
+            "codec": self._anchor.codec,
+            "options": options,
+            "pix_fmt": r.pix_fmt,
+        }
+        encoded, e = self._job(
+            f"encoding {what}",
+            **encode,
+            work="encode",
+            size=(r.width, r.height),
+            rate=str(r.rate),
+            threads=self._threads,
+        )
+        decoding, d = self._job(
+            f"decoding {what}",
+            work="decode",
+            source=str(target),
+            target=str(decoded),
+            header=r.y4m_header,
+            threads=self._threads,
+        )
         size = target.stat().st_size
         target.unlink()
         return Coded(int(e["packets"]), size, self._speed(encoded, e), self._speed(decoding, d))
@@ -58,7 +87,12 @@ class AnchorCoder:
 
     def _speed(self, run: Measured, said: dict[str, float]) -> dict[str, float | int | None]:
         # measured inside the process: from opening the input to the finished output
-        return {"fps": self._reference.frames / said["seconds"], "seconds": run.seconds, "start_seconds": run.seconds - said["seconds"], "peak_bytes": run.peak}
+        return {
+            "fps": self._reference.frames / said["seconds"],
+            "seconds": run.seconds,
+            "start_seconds": run.seconds - said["seconds"],
+            "peak_bytes": run.peak,
+        }
 
 
 class VqcodecCoder:
@@ -68,15 +102,32 @@ class VqcodecCoder:
 
     def __init__(self, reference: Reference, options: BenchOptions, folder: Path) -> None:
         self._reference, self._options, self._folder = reference, options, folder
-        self._common = ["-threads", str(options.threads), "--device", options.device, "-q", "-y"] + (["--weights", options.weights] if options.weights else [])
+        self._common = [
+            "-threads",
+            str(options.threads),
+            "--device",
+            options.device,
+            "-q",
+            "-y",
+        ] + (["--weights", options.weights] if options.weights else [])
         self._start: tuple[float, float] | None = None
 
     def _pair(self, crf: int, decoded: Path, *extra: str) -> tuple[Measured, Measured, int]:
         target, program = self._folder / "coded.vqv", list(self._options.program)
         what = f"{self._reference.name}: vqcodec at crf {crf}"
-        encode = ["encode", str(self._reference.path), str(target), "-crf", str(crf), "-preset", self._options.preset]
+        encode = [
+            "encode",
+            str(self._reference.path),
+            str(target),
+            "-crf",
+            str(crf),
+            "-preset",
+            self._options.preset,
+        ]
         encoded = _checked([*program, *encode, *self._common, *extra], f"encoding {what}")
-        decoding = _checked([*program, "decode", str(target), str(decoded), *self._common], f"decoding {what}")
+        decoding = _checked(
+            [*program, "decode", str(target), str(decoded), *self._common], f"decoding {what}"
+        )
         size = target.stat().st_size
         target.unlink()
         return encoded, decoding, size
@@ -95,9 +146,13 @@ class VqcodecCoder:
             e, d, _ = self._pair(crf, decoded, "-t", "1f")
             self._start = e.seconds, d.seconds
         encoded, decoding, size = self._pair(crf, decoded)
-        return Coded(size, size, self._speed(encoded, self._start[0]), self._speed(decoding, self._start[1]))
+        return Coded(
+            size, size, self._speed(encoded, self._start[0]), self._speed(decoding, self._start[1])
+        )
 
     def _speed(self, run: Measured, start: float) -> dict[str, float | int | None]:
         rest = run.seconds - start
-        fps = (self._reference.frames - 1) / rest if self._reference.frames > 1 and rest > 0 else None
+        fps = (
+            (self._reference.frames - 1) / rest if self._reference.frames > 1 and rest > 0 else None
+        )
         return {"fps": fps, "seconds": run.seconds, "start_seconds": start, "peak_bytes": run.peak}

@@ -35,7 +35,10 @@ class Quality:
 def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:
     """Sums of squared error of Y, U and V on the 8-bit scale."""
     scale = 16 if a.ten_bit else 1
-    y, u, v = (float(np.square(p.astype(np.int32) - q).sum(dtype=np.int64)) / scale for p, q in zip(a, b, strict=True))
+    y, u, v = (
+        float(np.square(p.astype(np.int32) - q).sum(dtype=np.int64)) / scale
+        for p, q in zip(a, b, strict=True)
+    )
     return y, u, v
 
 
@@ -58,7 +61,11 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
     large = min(reference.width, reference.height) > MS_SSIM_SIDE
     count = [0, 0]
     with VideoSource(reference.path) as original, VideoSource(decoded) as result:
-        if (result.width, result.height, result.ten_bit) != (original.width, original.height, original.ten_bit):
+        if (result.width, result.height, result.ten_bit) != (
+            original.width,
+            original.height,
+            original.ten_bit,
+        ):
             raise DamageError(f"{name}: decoded to pictures of another size or depth")
         ends: tuple[Any, Any] = (None, None)
         for i, (x, y) in enumerate(zip_longest(original, result, fillvalue=ends)):
@@ -75,7 +82,9 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
             if i == keep:
                 kept = b
     if count[0] != count[1] or kept is None:
-        raise DamageError(f"{name}: {count[0]} frames were encoded and {count[1]} decoded; nothing can be compared")
+        raise DamageError(
+            f"{name}: {count[0]} frames were encoded and {count[1]} decoded; nothing can be compared"
+        )
     mean = np.mean(each, axis=0)
     total = psnr_yuv(list(sums), reference.width, reference.height, count[0])
     return Quality(

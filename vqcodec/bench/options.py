@@ -12,7 +12,14 @@ from ..options import DecodeOptions, EncodeOptions
 from ..system.files import check_input
 from .anchors import Anchor, parse_anchor
 
-SUFFIXES = (".mkv", ".mp4", ".mov", ".webm", ".y4m", ".avi")  # of the videos that are taken from folders
+SUFFIXES = (
+    ".mkv",
+    ".mp4",
+    ".mov",
+    ".webm",
+    ".y4m",
+    ".avi",
+)  # of the videos that are taken from folders
 CRFS = (14, 24, 34, 44)
 MIN_CRFS = 2  # fewer points are no curve
 
@@ -36,9 +43,13 @@ class BenchOptions:
             EncodeOptions(crf=crf, preset=self.preset, threads=self.threads, device=self.device)
         DecodeOptions(threads=self.threads, device=self.device)
         if len(set(self.crfs)) < MIN_CRFS or len(set(self.crfs)) < len(self.crfs):
-            raise UsageError(f"--crf: {len(set(self.crfs))} different values, at least {MIN_CRFS} make a curve, and none may be given twice")
+            raise UsageError(
+                f"--crf: {len(set(self.crfs))} different values, at least {MIN_CRFS} make a curve, and none may be given twice"
+            )
         if self.frames < 0:
-            raise UsageError(f"--frames: {self.frames} is out of range, allowed are 0 (all) and more")
+            raise UsageError(
+                f"--frames: {self.frames} is out of range, allowed are 0 (all) and more"
+            )
         names = [a.name for a in self.anchors]
         if len(set(names)) < len(names):
             raise UsageError(f"--anchors: {', '.join(names)}: one is there twice")
@@ -46,13 +57,19 @@ class BenchOptions:
 
 def parse_anchors(text: str) -> tuple[Anchor, ...]:
     """``x264,x265:slow,svtav1:4``: encoders with their presets; ``none`` for no anchor."""
-    return () if text.strip() == "none" else tuple(parse_anchor(part.strip()) for part in text.split(","))
+    return (
+        ()
+        if text.strip() == "none"
+        else tuple(parse_anchor(part.strip()) for part in text.split(","))
+    )
 
 
 def parse_crfs(text: str) -> tuple[int, ...]:
     """``14,24,34,44``, in rising order."""
     if not re.fullmatch(r"\s*\d{1,3}(\s*,\s*\d{1,3})*\s*", text, re.ASCII):
-        raise UsageError(f"--crf: {text!r} are no numbers, allowed are some from 0 (best) to 63 (smallest): 14,24,34,44")
+        raise UsageError(
+            f"--crf: {text!r} are no numbers, allowed are some from 0 (best) to 63 (smallest): 14,24,34,44"
+        )
     return tuple(sorted(int(part) for part in text.split(",")))
 
 
@@ -61,7 +78,9 @@ def find_clips(paths: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+            inside = sorted(
+                p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()
+            )
             if not inside:
                 raise InputError(f"{path}: no video in this folder ({', '.join(SUFFIXES)})")
             found += inside

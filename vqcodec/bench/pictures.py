@@ -22,7 +22,14 @@ def to_bgr(picture: Picture, reference: Reference) -> np.ndarray:
     from ..reading.tensors import ToRgb
 
     r, cpu = reference, torch.device("cpu")
-    header = StreamHeader(r.width, r.height, Fraction(1), matrix=r.matrix, range=2 if r.full_range else 1, bit_depth=10 if r.ten_bit else 8)
+    header = StreamHeader(
+        r.width,
+        r.height,
+        Fraction(1),
+        matrix=r.matrix,
+        range=2 if r.full_range else 1,
+        bit_depth=10 if r.ten_bit else 8,
+    )
     try:
         to_rgb = ToRgb(header, cpu)
     except UsageError:  # ICtCp and its like: the same for all that are compared

@@ -24,17 +24,39 @@ STYLES = [
     ("#0e7490", "--line-5", "P"),
 ]
 _TEXT, _GRID = "#010203", "#040506"  # stand for colours of the page's style sheet
-_AXES: Any = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "vqcodec", "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False}
+_AXES: Any = {
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vqcodec",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": False,
+}
 
 
-def curves(ax: Axes, points: dict[str, list[dict[str, Any]]], quality: Any, text: str = "black", grid: str = "0.85") -> None:
+def curves(
+    ax: Axes,
+    points: dict[str, list[dict[str, Any]]],
+    quality: Any,
+    text: str = "black",
+    grid: str = "0.85",
+) -> None:
     """Draw the points of each encoder, quality over the logarithm of bits per pixel. ``quality`` reads it from a point, None leaves a point out."""
     names = sorted(points, key=lambda name: name != "vqcodec")
-    for name, (colour, _, marker) in reversed(list(zip(names, (STYLES[i % len(STYLES)] for i in range(len(names))), strict=True))):
+    for name, (colour, _, marker) in reversed(
+        list(zip(names, (STYLES[i % len(STYLES)] for i in range(len(names))), strict=True))
+    ):
         xy = sorted((p["bpp"], quality(p)) for p in points[name] if quality(p) is not None)
         if xy:
             ours = name == "vqcodec"
-            ax.plot(*zip(*xy, strict=True), color=colour, marker=marker, markersize=5 if ours else 4, linewidth=2.2 if ours else 1.3, label=name)
+            ax.plot(
+                *zip(*xy, strict=True),
+                color=colour,
+                marker=marker,
+                markersize=5 if ours else 4,
+                linewidth=2.2 if ours else 1.3,
+                label=name,
+            )
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
@@ -61,7 +83,9 @@ def draw(results: dict[str, Any], kind: str) -> bytes:
     columns = min(4, len(clips))
     rows = -(-len(clips) // columns)
     with plt.rc_context(_AXES):
-        fig, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.6 * rows), squeeze=False, layout="constrained")
+        fig, axes = plt.subplots(
+            rows, columns, figsize=(4.6 * columns, 3.6 * rows), squeeze=False, layout="constrained"
+        )
         for ax in axes.flat[len(clips) :]:
             ax.set_axis_off()
         for ax, clip in zip(axes.flat, clips, strict=False):
@@ -94,11 +118,19 @@ def chart(clip: dict[str, Any], measure: str) -> str:
     for form in ('id="{}', 'href="#{}', "url(#{}"):
         text = text.replace(form.format(""), form.format(unique))
     begin = text.index("<svg")
-    return text[begin:].replace("<svg ", f'<svg role="img" aria-label="{title} over bits per pixel" ', 1)
+    return text[begin:].replace(
+        "<svg ", f'<svg role="img" aria-label="{title} over bits per pixel" ', 1
+    )
 
 
 def _saved(fig: Any, kind: str, transparent: bool = False) -> bytes:
     buffer = io.BytesIO()
-    fig.savefig(buffer, format=kind, dpi=110, transparent=transparent, metadata={"Date": None} if kind == "svg" else None)
+    fig.savefig(
+        buffer,
+        format=kind,
+        dpi=110,
+        transparent=transparent,
+        metadata={"Date": None} if kind == "svg" else None,
+    )
     plt.close(fig)
     return buffer.getvalue()

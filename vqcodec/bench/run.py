@@ -35,7 +35,10 @@ FORMAT = 2  # of the records and pictures; another number measures everything an
 # quality measures that BD-rates are given for: title, and how to read it from a point
 MEASURES: dict[str, tuple[str, Callable[[dict[str, Any]], float | None]]] = {
     "psnr": (f"PSNR {WEIGHTED}, mean of frames", lambda p: p["psnr_mean_of_frames"][WEIGHTED]),
-    "psnr_of_mean_error": (f"PSNR {WEIGHTED}, of the mean error", lambda p: p["psnr_of_mean_error"][WEIGHTED]),
+    "psnr_of_mean_error": (
+        f"PSNR {WEIGHTED}, of the mean error",
+        lambda p: p["psnr_of_mean_error"][WEIGHTED],
+    ),
     "ms_ssim": ("MS-SSIM of luma in dB", lambda p: p["ms_ssim_db"]),
     "vmaf": ("VMAF", lambda p: p["vmaf"]),
 }
@@ -52,7 +55,9 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        name = next(
+            line.partition(":")[2].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         pass
     cores = usable()
@@ -61,9 +66,23 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of all that results depend on."""
-    ffmpeg = ", ".join(f"{k} {'.'.join(map(str, v))}" for k, v in sorted(av.library_versions.items()) if k in ("libavcodec", "libswscale"))
-    packages = {name: version(name) for name in ("av", "numpy", "torch", "pytorch-msssim", "bjontegaard")}
-    return {OURS: __version__} | packages | {"FFmpeg of av": ffmpeg, "VMAF": vmaf.version() or "not measured: no FFmpeg with libvmaf (pip install imageio-ffmpeg)"}
+    ffmpeg = ", ".join(
+        f"{k} {'.'.join(map(str, v))}"
+        for k, v in sorted(av.library_versions.items())
+        if k in ("libavcodec", "libswscale")
+    )
+    packages = {
+        name: version(name) for name in ("av", "numpy", "torch", "pytorch-msssim", "bjontegaard")
+    }
+    return (
+        {OURS: __version__}
+        | packages
+        | {
+            "FFmpeg of av": ffmpeg,
+            "VMAF": vmaf.version()
+            or "not measured: no FFmpeg with libvmaf (pip install imageio-ffmpeg)",
+        }
+    )
 
 
 @cache
@@ -80,11 +99,30 @@ def _code() -> str:
 class ClipRun:
     """Measures points of one clip, each kept in ``store`` when it is finished, or takes them from there. ``folder`` is for the files in between."""
 
-    def __init__(self, reference: Reference, options: BenchOptions, store: Store, folder: Path, say: Say = lambda text: None) -> None:
-        self._reference, self._options, self._store, self._folder, self.say = reference, options, store, folder, say
+    def __init__(
+        self,
+        reference: Reference,
+        options: BenchOptions,
+        store: Store,
+        folder: Path,
+        say: Say = lambda text: None,
+    ) -> None:
+        self._reference, self._options, self._store, self._folder, self.say = (
+            reference,
+            options,
+            store,
+            folder,
+            say,
+        )
         self._ours = VqcodecCoder(reference, options, folder)
         self._keep = reference.frames // 2
-        self._measuring = {"format": FORMAT, "clip": reference.digest, "machine": machine(), "vmaf": vmaf.version(), "pytorch-msssim": version("pytorch-msssim")}
+        self._measuring = {
+            "format": FORMAT,
+            "clip": reference.digest,
+            "machine": machine(),
+            "vmaf": vmaf.version(),
+            "pytorch-msssim": version("pytorch-msssim"),
+        }
         self.original = reference.digest[:32]
 
     def keep_original(self) -> None:
@@ -96,7 +134,11 @@ class ClipRun:
 
     def anchor(self, anchor: Anchor, crf: float) -> dict[str, Any]:
         """The point of an anchor."""
-        settings = {"codec": anchor.codec, "options": anchor.all_options(crf, self._options.threads), "threads": self._options.threads}
+        settings = {
+            "codec": anchor.codec,
+            "options": anchor.all_options(crf, self._options.threads),
+            "threads": self._options.threads,
+        }
         coder = AnchorCoder(self._reference, anchor, self._options, self._folder)
         return self._point(anchor.name, crf, settings, {"av": version("av")}, coder.run)
 
@@ -105,10 +147,28 @@ class ClipRun:
         o = self._options
         meta = read_metadata(o.weights)
         settings = {"crf": crf, "preset": o.preset, "threads": o.threads, "device": o.device}
-        made_by = {OURS: __version__, "code": _code(), "model": meta.get("model_id"), "analysis": meta.get("analysis_id")}
-        return self._point(OURS, crf, settings, made_by | ({} if o.program == BenchOptions.program else {"program": list(o.program)}), self._ours.run)
+        made_by = {
+            OURS: __version__,
+            "code": _code(),
+            "model": meta.get("model_id"),
+            "analysis": meta.get("analysis_id"),
+        }
+        return self._point(
+            OURS,
+            crf,
+            settings,
+            made_by | ({} if o.program == BenchOptions.program else {"program": list(o.program)}),
+            self._ours.run,
+        )
 
-    def _point(self, codec: str, crf: Any, settings: dict[str, Any], made_by: dict[str, Any], code: Callable[[Any, Path], Any]) -> dict[str, Any]:
+    def _point(
+        self,
+        codec: str,
+        crf: Any,
+        settings: dict[str, Any],
+        made_by: dict[str, Any],
+        code: Callable[[Any, Path], Any],
+    ) -> dict[str, Any]:
         key = key_of(**self._measuring, codec=codec, settings=settings, made_by=made_by)
         record = None if self._options.fresh else self._store.get(key)
         cached = record is not None
@@ -141,16 +201,22 @@ class ClipRun:
             self._store.put(record, to_bgr(quality.picture, r))
         psnr, fps = record["psnr_mean_of_frames"][WEIGHTED], record["encode"]["fps"]
         speed = "" if fps is None else f", {fps:.2f} fps"
-        self.say(f"{self._reference.name} {codec} crf {crf:g}: {record['bpp']:.4f} bpp, {psnr:.2f} dB{speed}{' (from the cache)' if cached else ''}")
+        self.say(
+            f"{self._reference.name} {codec} crf {crf:g}: {record['bpp']:.4f} bpp, {psnr:.2f} dB{speed}{' (from the cache)' if cached else ''}"
+        )
         return record
 
-    def reaching(self, anchor: Anchor, points: list[dict[str, Any]], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def reaching(
+        self, anchor: Anchor, points: list[dict[str, Any]], ours: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
         """The points of an anchor, with more at its ends while it and our curve have too little
         quality in common for a BD-rate."""
         found = sorted(points, key=lambda p: p["crf"])
         spacing = anchor.crfs[1] - anchor.crfs[0] if len(anchor.crfs) > 1 else 5
         for _ in range(BEYOND):
-            apart = [m for m in MEASURES if bd_rate(curve(found, m), curve(ours, m)).reason == TOO_LITTLE]
+            apart = [
+                m for m in MEASURES if bd_rate(curve(found, m), curve(ours, m)).reason == TOO_LITTLE
+            ]
             crfs = set()
             for m in apart:
                 theirs, own = ([q for _, q in curve(p, m) if q is not None] for p in (found, ours))
@@ -165,7 +231,9 @@ class ClipRun:
             found.sort(key=lambda p: p["crf"])
         return found
 
-    def matched(self, anchor: Anchor, points: list[dict[str, Any]], target: float) -> dict[str, Any]:
+    def matched(
+        self, anchor: Anchor, points: list[dict[str, Any]], target: float
+    ) -> dict[str, Any]:
         """A point of an anchor with as nearly ``target`` bits per pixel as two tries beside its ``points`` give."""
         known = list(points)
         for _ in range(TRIES):
@@ -187,7 +255,9 @@ def crf_for_rate(points: list[tuple[float, float]], target: float) -> float:
     if not pairs:
         return ordered[0][0]
     # the segment that holds the target, else the nearest end's
-    (c0, r0), (c1, r1) = min(pairs, key=lambda p: max(0.0, np.log(target / p[0][1]), np.log(p[1][1] / target)))
+    (c0, r0), (c1, r1) = min(
+        pairs, key=lambda p: max(0.0, np.log(target / p[0][1]), np.log(p[1][1] / target))
+    )
     return float(c0 + (c1 - c0) * np.log(target / r0) / np.log(r1 / r0))
 
 
@@ -203,7 +273,13 @@ def _numbered(say: Say, total: int) -> Say:
     return said
 
 
-def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = False, say: Say = lambda text: None) -> dict[str, Any]:
+def run(
+    clips: list[Path],
+    options: BenchOptions,
+    store: Store,
+    matched: bool = False,
+    say: Say = lambda text: None,
+) -> dict[str, Any]:
     """Measure all and give the results as a dict that JSON can hold; docs/cli.md describes it.
 
     With ``matched``, each quality of vqcodec is joined by points of the anchors at about the same rate. Each finished point is in ``store`` at once.
@@ -215,7 +291,9 @@ def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = 
     found = []
     for clip, name in zip(clips, clip_names(clips), strict=True):
         with tempfile.TemporaryDirectory(prefix="vqcodec-bench-") as folder:
-            reference = make_reference(clip, name, Path(folder), options.frames, even=bool(options.anchors))
+            reference = make_reference(
+                clip, name, Path(folder), options.frames, even=bool(options.anchors)
+            )
             for note in reference.notes:
                 say(f"{name}: note: {note}")
             of_clip = ClipRun(reference, options, store, Path(folder), numbered)
@@ -237,11 +315,20 @@ def run(clips: list[Path], options: BenchOptions, store: Store, matched: bool = 
                 "shown_frame": reference.frames // 2,
                 "original": of_clip.original,
                 "points": points,
-                "bd_rate": {a.name: {m: bd_rate(curve(points[a.name], m), curve(points[OURS], m))._asdict() for m in MEASURES} for a in options.anchors},
+                "bd_rate": {
+                    a.name: {
+                        m: bd_rate(curve(points[a.name], m), curve(points[OURS], m))._asdict()
+                        for m in MEASURES
+                    }
+                    for a in options.anchors
+                },
             }
             if matched:
                 of_clip.say = lambda text: say(f"for the comparison of frames: {text}")
-                entry["matched"] = [{a.name: of_clip.matched(a, points[a.name], p["bpp"]) for a in options.anchors} for p in points[OURS]]
+                entry["matched"] = [
+                    {a.name: of_clip.matched(a, points[a.name], p["bpp"]) for a in options.anchors}
+                    for p in points[OURS]
+                ]
             found.append(entry)
     meta = read_metadata(options.weights)
     return {
@@ -278,7 +365,13 @@ def _summary(clips: list[dict[str, Any]], options: BenchOptions) -> dict[str, An
             values = [c["bd_rate"][a.name][m]["percent"] for c in clips]
             known = [v for v in values if v is not None]
             low, high = (min(known), max(known)) if known else (None, None)
-            bd[a.name][m] = {"percent": float(np.mean(known)) if known else None, "best": low, "worst": high, "clips": len(known), "undefined": len(values) - len(known)}
+            bd[a.name][m] = {
+                "percent": float(np.mean(known)) if known else None,
+                "best": low,
+                "worst": high,
+                "clips": len(known),
+                "undefined": len(values) - len(known),
+            }
     speed = {}
     for codec in [OURS, *(a.name for a in options.anchors)]:
         points = [p for c in clips for p in c["points"][codec]]

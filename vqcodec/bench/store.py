@@ -73,7 +73,9 @@ class Store:
     def put_picture(self, key: str, picture: np.ndarray) -> None:
         import cv2
 
-        _, data = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 101])  # above 100: lossless
+        _, data = cv2.imencode(
+            ".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 101]
+        )  # above 100: lossless
         path = self.picture_path(key)
         try:
             temporary = path.with_suffix(f".{os.getpid()}")

@@ -21,7 +21,9 @@ def find_ffmpeg() -> str | None:
         import imageio_ffmpeg
 
         program = imageio_ffmpeg.get_ffmpeg_exe()
-        filters = subprocess.run([program, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=60).stdout
+        filters = subprocess.run(
+            [program, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=60
+        ).stdout
     except (ImportError, RuntimeError, OSError, subprocess.SubprocessError):
         return None
     return program if " libvmaf " in filters else None
@@ -33,7 +35,9 @@ def version() -> str | None:
     program = find_ffmpeg()
     if program is None:
         return None
-    first = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60).stdout.split("\n")[0]
+    first = subprocess.run(
+        [program, "-version"], capture_output=True, text=True, timeout=60
+    ).stdout.split("\n")[0]
     return f"{MODEL}, libvmaf of {first.partition(' Copyright')[0]}"
 
 
@@ -48,7 +52,21 @@ def vmaf(reference: Path, decoded: Path, frames: int, threads: int = 0) -> float
     with tempfile.TemporaryDirectory() as folder:
         # run in the folder of the log: its path needs no escapes in the filter's syntax then
         graph = f"[0:v]setpts=N[a];[1:v]setpts=N[b];[a][b]libvmaf=model=version={MODEL}:log_fmt=json:log_path=vmaf.json:n_threads={threads or os.cpu_count() or 1}"
-        command = [program, "-v", "error", "-nostdin", "-i", str(decoded.resolve()), "-i", str(reference.resolve()), "-lavfi", graph, "-f", "null", "-"]
+        command = [
+            program,
+            "-v",
+            "error",
+            "-nostdin",
+            "-i",
+            str(decoded.resolve()),
+            "-i",
+            str(reference.resolve()),
+            "-lavfi",
+            graph,
+            "-f",
+            "null",
+            "-",
+        ]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         log = Path(folder) / "vmaf.json"
         if done.returncode or not log.exists():

@@ -50,7 +50,11 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 @click.group(
     cls=Group,
     context_settings=CONTEXT,
-    examples=["vqcodec encode in.mp4 out.vqv", "vqcodec decode out.vqv out.mp4", "vqcodec encode -h         # what an encode can be told"],
+    examples=[
+        "vqcodec encode in.mp4 out.vqv",
+        "vqcodec decode out.vqv out.mp4",
+        "vqcodec encode -h         # what an encode can be told",
+    ],
 )
 @click.option(
     "-V",
@@ -73,7 +77,20 @@ def cli() -> None:
     """A learned video codec: vector-quantised pictures, bit-exact decoding."""
 
 
-for _command in (encode, decode, play, info, verify, batch, repair, join, bench, train, kernels, completions):
+for _command in (
+    encode,
+    decode,
+    play,
+    info,
+    verify,
+    batch,
+    repair,
+    join,
+    bench,
+    train,
+    kernels,
+    completions,
+):
     cli.add_command(_command)
 
 
@@ -103,7 +120,9 @@ def _run(args: list[str]) -> tuple[int, str | None]:
     logging.basicConfig(handlers=[others])
     messages.hear_notes()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="replace")  # a tag that the terminal has no letters for is no fault
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # a tag that the terminal has no letters for is no fault
     try:
         signal.signal(signal.SIGTERM, _terminate)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup stays nohup

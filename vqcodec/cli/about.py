@@ -44,7 +44,9 @@ def _model() -> str:
 
 
 def _python() -> str:
-    return f"{platform.python_version()} ({platform.python_implementation()}), {platform.platform()}"
+    return (
+        f"{platform.python_version()} ({platform.python_implementation()}), {platform.platform()}"
+    )
 
 
 def _packages() -> str:

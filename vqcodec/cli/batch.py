@@ -39,7 +39,10 @@ _OWN = {
 }
 _ENCODE = [p for p in encode.params if p.name not in _OWN]
 _DECODE = [p for p in decode.params if p.name not in _OWN]
-_NAMES = {option: {p.name for p in params} for option, params in (("encode", _ENCODE), ("decode", _DECODE))}
+_NAMES = {
+    option: {p.name for p in params}
+    for option, params in (("encode", _ENCODE), ("decode", _DECODE))
+}
 
 
 def _options(function: Any) -> Any:
@@ -71,16 +74,64 @@ def _read_list(path: str, null: bool) -> list[str]:
     ],
 )
 @click.argument("paths", nargs=-1, metavar="FILE|DIR...", type=click.Path())
-@click.option("-o", "--out", "out", metavar="DIR", type=click.Path(), help="The folder of the outputs, which mirrors those of the inputs.")
-@click.option("--list", "list_", metavar="FILE", type=click.Path(), help="Take names from this file too, one on a line; - is standard input.")
-@click.option("-0", "--null", "null", is_flag=True, help="Names of the list end with a NUL, as find -print0 writes them.")
-@click.option("-y", "existing", flag_value="y", type=str, default=None, help="Make outputs anew that are of another source or other options.")
-@click.option("-n", "existing", flag_value="n", type=str, help="Leave every output that is there as it is.")
+@click.option(
+    "-o",
+    "--out",
+    "out",
+    metavar="DIR",
+    type=click.Path(),
+    help="The folder of the outputs, which mirrors those of the inputs.",
+)
+@click.option(
+    "--list",
+    "list_",
+    metavar="FILE",
+    type=click.Path(),
+    help="Take names from this file too, one on a line; - is standard input.",
+)
+@click.option(
+    "-0",
+    "--null",
+    "null",
+    is_flag=True,
+    help="Names of the list end with a NUL, as find -print0 writes them.",
+)
+@click.option(
+    "-y",
+    "existing",
+    flag_value="y",
+    type=str,
+    default=None,
+    help="Make outputs anew that are of another source or other options.",
+)
+@click.option(
+    "-n", "existing", flag_value="n", type=str, help="Leave every output that is there as it is."
+)
 @click.option("--decode", "decodes", is_flag=True, help="Decode .vqv files instead.")
-@click.option("--suffix", default=".mkv", metavar="SUFFIX", help="With --decode: kind of the outputs whose names don't tell one.", show_default=True)
-@click.option("--workers", "--jobs", "workers", type=int, default=1, metavar="N", help="Files made at the same time, 0 for one on each processor.", show_default=True)
+@click.option(
+    "--suffix",
+    default=".mkv",
+    metavar="SUFFIX",
+    help="With --decode: kind of the outputs whose names don't tell one.",
+    show_default=True,
+)
+@click.option(
+    "--workers",
+    "--jobs",
+    "workers",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Files made at the same time, 0 for one on each processor.",
+    show_default=True,
+)
 @CLUSTER
-@rare("--log", metavar="FILE", type=click.Path(), help="Where lines of JSON say what was done. [default: batch.jsonl in the folder of the outputs]")
+@rare(
+    "--log",
+    metavar="FILE",
+    type=click.Path(),
+    help="Where lines of JSON say what was done. [default: batch.jsonl in the folder of the outputs]",
+)
 @_options
 @TALK
 @click.pass_context
@@ -104,11 +155,16 @@ def batch(
     """Encode or decode many files and whole folders; what is done already is passed over."""
     mine, others = ("decode", "encode") if decodes else ("encode", "decode")
     for param in ctx.command.params:
-        if param.name in _NAMES[others] - _NAMES[mine] and ctx.get_parameter_source(param.name) == click.core.ParameterSource.COMMANDLINE:
+        if (
+            param.name in _NAMES[others] - _NAMES[mine]
+            and ctx.get_parameter_source(param.name) == click.core.ParameterSource.COMMANDLINE
+        ):
             raise UsageError(f"{param.opts[0]} is an option of {others}, not of {mine}")
     given = {name: value for name, value in given.items() if name in _NAMES[mine]}
     weights = given.pop("weights")
-    options: EncodeOptions | DecodeOptions = decode_options(**given) if decodes else encode_options(quiet=quiet, **given)
+    options: EncodeOptions | DecodeOptions = (
+        decode_options(**given) if decodes else encode_options(quiet=quiet, **given)
+    )
     if out is None:
         raise UsageError("--out is missing: the folder for the outputs")
     if not paths and list_ is None:
@@ -127,12 +183,18 @@ def batch(
         from ..media.output_formats import SUFFIXES
 
         if suffix not in SUFFIXES:
-            raise UsageError(f"--suffix: {suffix!r} is no kind of video that is written, allowed are {', '.join(SUFFIXES)}")
+            raise UsageError(
+                f"--suffix: {suffix!r} is no kind of video that is written, allowed are {', '.join(SUFFIXES)}"
+            )
         jobs = plan(paths, listed, decode=suffix, known=SUFFIXES)
     else:
         jobs = plan(paths, listed)
     if not jobs:
-        raise InputError("no file was found: folders are searched for video files by their suffixes" if not decodes else "no .vqv file was found")
+        raise InputError(
+            "no file was found: folders are searched for video files by their suffixes"
+            if not decodes
+            else "no .vqv file was found"
+        )
     from ..batch.run import Entry, Task
     from ..batch.run import batch as run
 
@@ -144,11 +206,18 @@ def batch(
         o = entry.outcome
         warn(entry.job.source, o.warnings)
         if entry.state == "failed":
-            name = "" if entry.job.source in o.message or entry.job.output in o.message else f"{entry.job.source}: "
+            name = (
+                ""
+                if entry.job.source in o.message or entry.job.output in o.message
+                else f"{entry.job.source}: "
+            )
             say(f"vqcodec: error: {name}{o.message}")
         else:
             rate = f", {o.bpp:.5f} bpp of pictures" if o.bpp is not None else ""
-            say(f"{entry.job.output}: {o.frames} frames, {size(o.bytes or 0)}{rate}, {o.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go", quiet)
+            say(
+                f"{entry.job.output}: {o.frames} frames, {size(o.bytes or 0)}{rate}, {o.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go",
+                quiet,
+            )
 
     with ExitStack() as stack:
         cluster = None
@@ -156,7 +225,15 @@ def batch(
             cluster = stack.enter_context(connect(scheduler, needed))
             if ctx.get_parameter_source("workers") == click.core.ParameterSource.DEFAULT:
                 workers = 0
-        task = Task(out, options, weights, workers, {"y": True, "n": None, None: False}[existing], log, cluster)
+        task = Task(
+            out,
+            options,
+            weights,
+            workers,
+            {"y": True, "n": None, None: False}[existing],
+            log,
+            cluster,
+        )
         shown = stack.enter_context(progress(progress_mode, quiet))
         report = run(jobs, task, finished=tell, progress=shown.show)
     rows: list[tuple[str, ...]] = [("file", "frames", "bytes", "bpp", "PSNR", "fps", "code", "")]
@@ -170,20 +247,44 @@ def batch(
                 "-" if o.psnr is None else f"{o.psnr:.3f}",
                 f"{o.fps:.2f}",
             )
-            rows.append((e.job.source if e.state == "failed" else e.job.output, *(figures if o.frames else "-----"), str(o.code), o.message))
+            rows.append(
+                (
+                    e.job.source if e.state == "failed" else e.job.output,
+                    *(figures if o.frames else "-----"),
+                    str(o.code),
+                    o.message,
+                )
+            )
     if len(rows) > 1 and not quiet and sys.stdout is not None:
         messages.show(*columns(rows, (0, len(rows[0]) - 1)))
     made = [e.outcome for e in report.entries if e.state == "done"]
     frames, written = sum(o.frames for o in made), sum(o.bytes or 0 for o in made)
-    words = {"done": "made", "before": "done before", "left": "left as they were", "failed": "failed", "waiting": "not begun or not finished"}
+    words = {
+        "done": "made",
+        "before": "done before",
+        "left": "left as they were",
+        "failed": "failed",
+        "waiting": "not begun or not finished",
+    }
     counts = {text: report.count(state) for state, text in words.items()}
     finish(
-        {"command": "batch", "out": out, "files": len(jobs), "frames": frames, "bytes": written, "seconds": report.seconds, "stopped": report.stopped}
+        {
+            "command": "batch",
+            "out": out,
+            "files": len(jobs),
+            "frames": frames,
+            "bytes": written,
+            "seconds": report.seconds,
+            "stopped": report.stopped,
+        }
         | {text.replace(" ", "_"): n for text, n in counts.items()}
     )
     told = ", ".join(f"{n} {text}" for text, n in counts.items() if n)
     fps = frames / report.seconds if report.seconds else 0.0
-    say(f"{os.fspath(out)}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}", quiet)
+    say(
+        f"{os.fspath(out)}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}",
+        quiet,
+    )
     if report.stopped:
         say("vqcodec: stopped: the same command goes on")
         return 128 + signal.SIGINT

@@ -73,7 +73,16 @@ class _Helpful(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
-        self.params.append(click.Option(["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_show_all, help="Show all options and exit."))
+        self.params.append(
+            click.Option(
+                ["--help-all"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_all,
+                help="Show all options and exit.",
+            )
+        )
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
@@ -87,10 +96,21 @@ class _Helpful(click.Command):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as exc:
             # of -presset click tells no more than its first letter
-            whole = next((a for a in given if exc.option_name.startswith("-") and a.startswith(exc.option_name)), exc.option_name)
+            whole = next(
+                (
+                    a
+                    for a in given
+                    if exc.option_name.startswith("-") and a.startswith(exc.option_name)
+                ),
+                exc.option_name,
+            )
             if word := next((a for a in given if a in _FFMPEG), None):
                 raise click.UsageError(f"{word}: {_FFMPEG[word]}", ctx) from exc
-            raise click.NoSuchOption(whole.partition("=")[0], possibilities=[name for p in self.get_params(ctx) for name in p.opts], ctx=ctx) from exc
+            raise click.NoSuchOption(
+                whole.partition("=")[0],
+                possibilities=[name for p in self.get_params(ctx) for name in p.opts],
+                ctx=ctx,
+            ) from exc
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
@@ -110,7 +130,15 @@ class Command(_Helpful):
         talk.quiet = bool(ctx.params.get("quiet"))
         path = ctx.params.pop("log_file", None)
         if path is not None:
-            talk.open_log(path, [name for value in ctx.params.values() for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str) and name])
+            talk.open_log(
+                path,
+                [
+                    name
+                    for value in ctx.params.values()
+                    for name in (value if isinstance(value, tuple) else (value,))
+                    if isinstance(name, str) and name
+                ],
+            )
             talk.say(f"vqcodec {__version__}: {shlex.join(talk.args)}", quiet=True)
         if "device" in ctx.params and not ctx.params.get("fast"):  # a command that runs the nets
             check_room()
@@ -129,4 +157,6 @@ class Group(_Helpful, click.Group):
         return list(self.commands)
 
 
-command: Callable[..., Callable[[Any], click.Command]] = partial(click.command, cls=Command, context_settings=CONTEXT)
+command: Callable[..., Callable[[Any], click.Command]] = partial(
+    click.command, cls=Command, context_settings=CONTEXT
+)

@@ -10,7 +10,27 @@ from ..errors import DamageError
 from ..options import DecodeOptions, parse_codec_options, parse_rate
 from ..system.progress import clock, size
 from ..system.stdio import check_source, check_target
-from .shared import LIMITS, NETWORK, PATHS, PIX_FMT, RANGE, RATE, STRICT, TALK, TRACKS, choice, command, finish, in_out, limits_of, progress, rare, say, span, warn
+from .shared import (
+    LIMITS,
+    NETWORK,
+    PATHS,
+    PIX_FMT,
+    RANGE,
+    RATE,
+    STRICT,
+    TALK,
+    TRACKS,
+    choice,
+    command,
+    finish,
+    in_out,
+    limits_of,
+    progress,
+    rare,
+    say,
+    span,
+    warn,
+)
 
 
 def decode_options(
@@ -74,7 +94,11 @@ def decode_options(
     metavar="NAME",
     help="Kind of the output, not by its suffix: matroska (of -: with all tracks), yuv4mpegpipe, mp4.",
 )
-@click.option("--vcodec", metavar="NAME", help="Picture codec of the output, e.g. libx264, libx265, ffv1, rawvideo; by suffix if not given.")
+@click.option(
+    "--vcodec",
+    metavar="NAME",
+    help="Picture codec of the output, e.g. libx264, libx265, ffv1, rawvideo; by suffix if not given.",
+)
 @rare("--vcodec-opts", metavar="OPTS", default="", help="Its options: crf=12:preset=fast")
 @PIX_FMT
 @STRICT
@@ -104,7 +128,9 @@ def decode(
     warn(src, report.damage)
     warn(dst, report.lost)
     if not report.ok:
-        say(f"vqcodec: warning: {src} is damaged: {report.concealed} of {report.frames} frames were concealed")
+        say(
+            f"vqcodec: warning: {src} is damaged: {report.concealed} of {report.frames} frames were concealed"
+        )
     finish(
         {
             "command": "decode",

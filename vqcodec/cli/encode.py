@@ -75,7 +75,20 @@ def encode_options(
 ) -> EncodeOptions:
     """Options of encoding as they are typed."""
     begin, length = span(start, duration, end, frames)
-    if crf is not None and (target := next((name for name, value in (("-b", bitrate), ("--target-psnr", target_psnr), ("--max-size", max_size)) if value is not None), None)):
+    if crf is not None and (
+        target := next(
+            (
+                name
+                for name, value in (
+                    ("-b", bitrate),
+                    ("--target-psnr", target_psnr),
+                    ("--max-size", max_size),
+                )
+                if value is not None
+            ),
+            None,
+        )
+    ):
         raise UsageError(f"-crf and {target} exclude each other")
     options = EncodeOptions(
         crf=EncodeOptions.crf if crf is None else crf,
@@ -98,8 +111,13 @@ def encode_options(
     if keyint:
         distance = parse_gop(keyint)
         if distance.frames is not None and distance.frames > MAX_GOP:
-            say(f"vqcodec: note: key frames are at most {MAX_GOP} frames apart, not {distance.frames}", quiet)
-        options = replace(options, gop=distance if distance.frames is None else min(MAX_GOP, distance.frames))
+            say(
+                f"vqcodec: note: key frames are at most {MAX_GOP} frames apart, not {distance.frames}",
+                quiet,
+            )
+        options = replace(
+            options, gop=distance if distance.frames is None else min(MAX_GOP, distance.frames)
+        )
     return options
 
 
@@ -113,13 +131,49 @@ def encode_options(
 )
 @PATHS
 @click.option(
-    "-preset", "--preset", "preset", default=EncodeOptions.preset, metavar="NAME", shell_complete=presets, help="How long to search: fast, medium or slow.", show_default=True
+    "-preset",
+    "--preset",
+    "preset",
+    default=EncodeOptions.preset,
+    metavar="NAME",
+    shell_complete=presets,
+    help="How long to search: fast, medium or slow.",
+    show_default=True,
 )
-@click.option("-crf", "--quality", "crf", type=float, metavar="N", help=f"Quality, 0 (best) to 63 (smallest); fractions are allowed. [default: {EncodeOptions.crf}]")
-@click.option("-b", "-b:v", "--bitrate", "bitrate", metavar="RATE", help="Instead of -crf: bits per second of the pictures, 800k or 2M.")
-@click.option("--target-psnr", type=float, metavar="DB", help="Instead of -crf: PSNR of the whole, (6 Y + U + V) / 8, in dB.")
-@click.option("--max-size", metavar="SIZE", help="Instead of -crf: largest size of the finished file with all tracks, 700k or 50M.")
-@click.option("-g", "--keyint", "keyint", metavar="N", help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]")
+@click.option(
+    "-crf",
+    "--quality",
+    "crf",
+    type=float,
+    metavar="N",
+    help=f"Quality, 0 (best) to 63 (smallest); fractions are allowed. [default: {EncodeOptions.crf}]",
+)
+@click.option(
+    "-b",
+    "-b:v",
+    "--bitrate",
+    "bitrate",
+    metavar="RATE",
+    help="Instead of -crf: bits per second of the pictures, 800k or 2M.",
+)
+@click.option(
+    "--target-psnr",
+    type=float,
+    metavar="DB",
+    help="Instead of -crf: PSNR of the whole, (6 Y + U + V) / 8, in dB.",
+)
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    help="Instead of -crf: largest size of the finished file with all tracks, 700k or 50M.",
+)
+@click.option(
+    "-g",
+    "--keyint",
+    "keyint",
+    metavar="N",
+    help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]",
+)
 @RANGE
 @RATE
 @COLOUR
@@ -127,9 +181,19 @@ def encode_options(
 @PLAYLISTS
 @NETWORK
 @ARITHMETICS
-@click.option("--jobs", type=int, default=1, metavar="N", help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.")
+@click.option(
+    "--jobs",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Processes that code GOPs at the same time, 0 for one on each processor; never changes the result.",
+)
 @CLUSTER
-@rare("--resume", is_flag=True, help="Go on with an encode that was cut off; keep the work of this one should it be.")
+@rare(
+    "--resume",
+    is_flag=True,
+    help="Go on with an encode that was cut off; keep the work of this one should it be.",
+)
 @rare("--stats", metavar="FILE", type=click.Path(), help="Write a line of JSON for each frame.")
 @rare(
     "--estimate",
@@ -157,7 +221,9 @@ def encode(
     """Encode a video file to .vqv."""
     if estimate:
         if resume or stats or scheduler:
-            raise UsageError("--estimate writes nothing: leave out --resume, --stats and --scheduler")
+            raise UsageError(
+                "--estimate writes nothing: leave out --resume, --stats and --scheduler"
+            )
         options = replace(encode_options(quiet=quiet, **given), jobs=jobs)
         return _estimate(paths, input_, output, options, weights, progress_mode, quiet)
     src, dst = in_out(paths, input_, output, ".vqv")
@@ -179,7 +245,16 @@ def encode(
         cluster = None if scheduler is None else stack.enter_context(connect(scheduler, needed))
         # written without a buffer, which the signal may have come upon in the middle of its work
         with Interrupt(lambda: os.write(2, stopping) if not quiet else None) as interrupt:
-            report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown, interrupt=interrupt, cluster=cluster)
+            report = run(
+                src,
+                dst,
+                options,
+                weights=weights,
+                overwrite=overwrite,
+                progress=shown,
+                interrupt=interrupt,
+                cluster=cluster,
+            )
     for note in report.notes:
         say(f"vqcodec: note: {src}: {note}", quiet)
     warn(src, [*report.warnings, *report.lost])
@@ -199,7 +274,9 @@ def encode(
             "kbps": report.kbps,
             "picture_bpp": report.picture_bpp,
             "picture_kbps": report.picture_kbps,
-            "psnr": dict(zip(("yuv", "y", "u", "v"), report.psnr, strict=True)) if report.frames else None,
+            "psnr": dict(zip(("yuv", "y", "u", "v"), report.psnr, strict=True))
+            if report.frames
+            else None,
             "fps": report.fps,
             "seconds": report.seconds,
             "damaged_frames": report.corrupt,
@@ -222,11 +299,20 @@ def encode(
     )
     if report.stopped:
         of = f" of about {shown.total}" if shown.total else ""
-        say(f"vqcodec: stopped: {dst} holds the first {report.frames} frames{of}" + ("; --resume -y goes on" if resume else ""))
+        say(
+            f"vqcodec: stopped: {dst} holds the first {report.frames} frames{of}"
+            + ("; --resume -y goes on" if resume else "")
+        )
         return 128 + signal.SIGINT
     if report.missed:
         say(f"vqcodec: warning: {dst}: {report.missed}")
-    return DamageError.exit_code if report.corrupt or report.lost else TargetError.exit_code if report.missed else 0
+    return (
+        DamageError.exit_code
+        if report.corrupt or report.lost
+        else TargetError.exit_code
+        if report.missed
+        else 0
+    )
 
 
 def _estimate(
@@ -249,5 +335,7 @@ def _estimate(
     share = f", {100 * made.share:.1f} % of the source" if made.share else ""
     spread = f" ({made.psnr_worst:.2f} to {made.psnr_best:.2f})" if made.stretches > 1 else ""
     of = f"{made.stretches} stretches, {made.sampled_frames} of {made.frames} frames"
-    messages.show(f"{src}: about {size(made.bytes)}{share}, PSNR {made.psnr:.2f} dB{spread}, {clock(made.seconds)} to encode on this machine; from {of}")
+    messages.show(
+        f"{src}: about {size(made.bytes)}{share}, PSNR {made.psnr:.2f} dB{spread}, {clock(made.seconds)} to encode on this machine; from {of}"
+    )
     return 0

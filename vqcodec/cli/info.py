@@ -22,7 +22,11 @@ from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_o
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @JSON
-@click.option("--bits", is_flag=True, help="Show where the bytes went, by level and syntax element. Reads all streams, so it needs the weights and the time of a decode.")
+@click.option(
+    "--bits",
+    is_flag=True,
+    help="Show where the bytes went, by level and syntax element. Reads all streams, so it needs the weights and the time of a decode.",
+)
 @click.option("--gops", is_flag=True, help="Show a line for each GOP, not for the first ones only.")
 @click.option("--frames", is_flag=True, help="The same for each frame too.")
 @WEIGHTS

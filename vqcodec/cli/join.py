@@ -10,9 +10,18 @@ from ..system.progress import counted, size
 from .shared import LOG, QUIET, VERBOSE, command, say
 
 
-@command(short_help="Join .vqv files of parts of a video.", examples=["vqcodec join a.vqv b.vqv out.vqv"])
+@command(
+    short_help="Join .vqv files of parts of a video.", examples=["vqcodec join a.vqv b.vqv out.vqv"]
+)
 @click.argument("paths", nargs=-1, metavar="PART... OUT", type=click.Path())
-@click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists.")
+@click.option(
+    "-y",
+    "overwrite",
+    flag_value=True,
+    type=bool,
+    default=False,
+    help="Overwrite the output if it exists.",
+)
 @click.option("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default).")
 @LOG
 @VERBOSE
@@ -32,5 +41,8 @@ def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     report = run(parts, dst, overwrite=overwrite)
     for note in report.notes:
         say(f"vqcodec: note: {dst}: {note}", quiet)
-    say(f"{dst}: {counted(report.parts, 'part')}, {counted(report.frames, 'frame')}, {counted(report.gops, 'GOP')}, {report.bytes} bytes ({size(report.bytes)})", quiet)
+    say(
+        f"{dst}: {counted(report.parts, 'part')}, {counted(report.frames, 'frame')}, {counted(report.gops, 'GOP')}, {report.bytes} bytes ({size(report.bytes)})",
+        quiet,
+    )
     return 0

@@ -11,7 +11,9 @@ from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, finish, say
 
 @command(
     short_help="Compile all kernels now, not at the first run.",
-    examples=["vqcodec kernels             # in a container's recipe, or on each machine of a cluster"],
+    examples=[
+        "vqcodec kernels             # in a container's recipe, or on each machine of a cluster"
+    ],
 )
 @WEIGHTS
 @LOG

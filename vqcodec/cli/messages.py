@@ -24,7 +24,9 @@ from ..system.text import printable, quoted
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
 _COLOURS = {"warning": "yellow", "error": "red"}
 _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
-_LOG = logging.getLogger("vqcodec")  # of the log file alone; the root logger tells other libraries' warnings to both
+_LOG = logging.getLogger(
+    "vqcodec"
+)  # of the log file alone; the root logger tells other libraries' warnings to both
 _LOG.setLevel(logging.INFO)
 _LOG.propagate = False
 
@@ -67,7 +69,9 @@ class _LogFile(logging.FileHandler):
         if _talk._file is self:
             _talk._file = None
         reason = getattr(failure, "strerror", None) or failure
-        _talk.say(f"vqcodec: warning: {self.baseFilename}: the log cannot be written any more: {reason}")
+        _talk.say(
+            f"vqcodec: warning: {self.baseFilename}: the log cannot be written any more: {reason}"
+        )
 
 
 def _detach(handler: logging.Handler) -> None:
@@ -104,22 +108,34 @@ class Talk:
             if self.display is not None:
                 self.display.hide()
             if match and kind in _COLOURS and coloured(sys.stderr):
-                text = click.style(text[: match.end() - 1], fg=_COLOURS[kind], bold=True) + text[match.end() - 1 :]
+                text = (
+                    click.style(text[: match.end() - 1], fg=_COLOURS[kind], bold=True)
+                    + text[match.end() - 1 :]
+                )
             click.echo(text, err=True)
 
     def open_log(self, path: str, others: Iterable[str]) -> None:
         """Append all that is said from now on to ``path``; UsageError where that is one of the ``others`` or no text, OutputError where it can't be written."""
-        if any(os.path.realpath(path) == os.path.realpath(name) or _same_file(path, name) for name in others):
-            raise UsageError(f"{path}: the log and another file of the command are the same: name a new file")
+        if any(
+            os.path.realpath(path) == os.path.realpath(name) or _same_file(path, name)
+            for name in others
+        ):
+            raise UsageError(
+                f"{path}: the log and another file of the command are the same: name a new file"
+            )
         try:
             if os.path.isfile(path):
                 with open(path, "rb") as file:
                     if b"\0" in file.read(4096):
-                        raise UsageError(f"{path}: no text, so it is no log to go on with: name a new file")
+                        raise UsageError(
+                            f"{path}: no text, so it is no log to go on with: name a new file"
+                        )
             self._file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
         except OSError as exc:
             raise OutputError(f"{path}: the log cannot be written: {exc.strerror or exc}") from exc
-        self._file.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+        self._file.setFormatter(
+            Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+        )
         for logger in (_LOG, logging.getLogger()):
             logger.addHandler(self._file)
 
@@ -136,7 +152,12 @@ class Talk:
 
 def coloured(stream: Any) -> bool:
     """Whether a stream is a terminal that shows colours, and nobody asked for none (no-color.org)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream is not None and stream.isatty()
+    return (
+        not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+        and stream is not None
+        and stream.isatty()
+    )
 
 
 def _same_file(a: str, b: str) -> bool:

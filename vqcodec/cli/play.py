@@ -34,7 +34,9 @@ def find_player(wanted: str | None) -> list[str]:
             return [path, *_PLAYERS.get(os.path.basename(name), ("-",))]
     if wanted is not None:
         raise UsageError(f"--player: there is no program {wanted!r}")
-    raise UsageError("no player is installed: install mpv or FFmpeg's ffplay, name another one by --player, or decode to a file")
+    raise UsageError(
+        "no player is installed: install mpv or FFmpeg's ffplay, name another one by --player, or decode to a file"
+    )
 
 
 @command(

@@ -8,13 +8,23 @@ from ..system.stdio import check_source, check_target
 from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_of, say, warn
 
 
-@command(short_help="Write the undamaged part of a damaged .vqv file.", examples=["vqcodec repair broken.vqv good.vqv"])
+@command(
+    short_help="Write the undamaged part of a damaged .vqv file.",
+    examples=["vqcodec repair broken.vqv good.vqv"],
+)
 @PATHS
 @LIMITS
 @LOG
 @VERBOSE
 @QUIET
-def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overwrite: bool, quiet: bool, **limits: int) -> int:
+def repair(
+    paths: tuple[str, ...],
+    input_: str | None,
+    output: str | None,
+    overwrite: bool,
+    quiet: bool,
+    **limits: int,
+) -> int:
     """Write the undamaged packets of a damaged .vqv file to a new one, with header and index made anew."""
     src, dst = in_out(paths, input_, output, ".repaired.vqv")
     check_source(src)
@@ -24,6 +34,11 @@ def repair(paths: tuple[str, ...], input_: str | None, output: str | None, overw
     report = run(src, dst, overwrite=overwrite, limits=limits_of(limits))
     warn(src, report.damage)
     if not report.complete:
-        say(f"vqcodec: warning: {src} has no index: whether frames are missing at its end is not known")
-    say(f"{dst}: {counted(report.frames, 'frame')} in {counted(report.gops, 'GOP')}, {counted(report.lost, 'frame')} lost, {report.bytes} bytes ({size(report.bytes)})", quiet)
+        say(
+            f"vqcodec: warning: {src} has no index: whether frames are missing at its end is not known"
+        )
+    say(
+        f"{dst}: {counted(report.frames, 'frame')} in {counted(report.gops, 'GOP')}, {counted(report.lost, 'frame')} lost, {report.bytes} bytes ({size(report.bytes)})",
+        quiet,
+    )
     return 0 if report.ok else DamageError.exit_code

@@ -48,13 +48,37 @@ def _told_in_detail(ctx: click.Context, param: click.Parameter, value: int) -> N
 
 PATHS = options(
     click.argument("paths", nargs=-1, metavar="IN [OUT]", type=click.Path()),
-    rare("-i", "input_", metavar="IN", type=click.Path(), help="The input, instead of the first argument."),
-    rare("-o", "output", metavar="OUT", type=click.Path(), help="The output, instead of the last argument."),
-    click.option("-y", "overwrite", flag_value=True, type=bool, default=False, help="Overwrite the output if it exists."),
+    rare(
+        "-i",
+        "input_",
+        metavar="IN",
+        type=click.Path(),
+        help="The input, instead of the first argument.",
+    ),
+    rare(
+        "-o",
+        "output",
+        metavar="OUT",
+        type=click.Path(),
+        help="The output, instead of the last argument.",
+    ),
+    click.option(
+        "-y",
+        "overwrite",
+        flag_value=True,
+        type=bool,
+        default=False,
+        help="Overwrite the output if it exists.",
+    ),
     rare("-n", "overwrite", flag_value=False, type=bool, help="Never overwrite (the default)."),
 )
 RANGE = options(
-    click.option("-ss", "start", metavar="TIME", help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames)."),
+    click.option(
+        "-ss",
+        "start",
+        metavar="TIME",
+        help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames).",
+    ),
     click.option("-t", "duration", metavar="TIME", help="Length of what is taken."),
     click.option("-to", "end", metavar="TIME", help="End, instead of the length."),
     rare(
@@ -71,13 +95,38 @@ TRACKS = options(
     rare("-an", "no_audio", is_flag=True, help="No sound."),
     rare("-sn", "no_subtitles", is_flag=True, help="No subtitles."),
     rare("-dn", "no_data", is_flag=True, help="No data tracks."),
-    rare("-map", "--map", "maps", multiple=True, metavar="TRACKS", help="Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a leaves out."),
+    rare(
+        "-map",
+        "--map",
+        "maps",
+        multiple=True,
+        metavar="TRACKS",
+        help="Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a leaves out.",
+    ),
 )
-WEIGHTS = rare("--weights", metavar="PATH", type=click.Path(), help="Weights of the model, if not those that come with the program.")
+WEIGHTS = rare(
+    "--weights",
+    metavar="PATH",
+    type=click.Path(),
+    help="Weights of the model, if not those that come with the program.",
+)
 NETWORK = options(
     WEIGHTS,
-    click.option("-threads", "--threads", type=int, default=0, metavar="N", help="Threads, 0 for all; never changes the result."),
-    rare("--batch", type=int, default=0, metavar="N", help="Blocks or pictures given to the network at once, 0 for automatic."),
+    click.option(
+        "-threads",
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Threads, 0 for all; never changes the result.",
+    ),
+    rare(
+        "--batch",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Blocks or pictures given to the network at once, 0 for automatic.",
+    ),
     rare("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps."),
 )
 ARITHMETICS = rare(
@@ -86,7 +135,12 @@ ARITHMETICS = rare(
     default="auto",
     help="What the encoder's networks multiply in, the faster unless given: for the same bytes on unlike processors.",
 )
-LOG = rare("--log-file", metavar="FILE", type=click.Path(), help="Append all messages to this file, with times and levels.")
+LOG = rare(
+    "--log-file",
+    metavar="FILE",
+    type=click.Path(),
+    help="Append all messages to this file, with times and levels.",
+)
 VERBOSE = rare(
     "-v",
     "--verbose",
@@ -98,7 +152,15 @@ VERBOSE = rare(
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 TALK = options(
-    rare("--progress", "progress_mode", type=click.Choice(MODES), default="auto", callback=_told_in_json, is_eager=True, help="How progress is shown on stderr."),
+    rare(
+        "--progress",
+        "progress_mode",
+        type=click.Choice(MODES),
+        default="auto",
+        callback=_told_in_json,
+        is_eager=True,
+        help="How progress is shown on stderr.",
+    ),
     LOG,
     VERBOSE,
     QUIET,
@@ -110,25 +172,105 @@ PLAYLISTS = rare(
     help="Let the source name other files of this machine, as HLS, DASH and concat do.",
 )
 STRICT = rare("--strict", is_flag=True, help="Write nothing when the input is damaged.")
-PIX_FMT = rare("-pix_fmt", "--pix-fmt", "pix_fmt", metavar="NAME", help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]")
-LIMITS = options(
-    rare("--max-pixels", type=parse_count, default=str(Limits.pixels), metavar="N", help="Largest picture.  [default: 64Mi]"),
-    rare("--max-packet", type=parse_count, default=str(Limits.packet), metavar="BYTES", help="Largest packet.  [default: 64Mi]"),
-    rare("--max-metadata", type=parse_count, default=str(Limits.metadata), metavar="BYTES", help="Largest header.  [default: 1Mi]"),
-    rare("--max-memory", type=parse_count, default=str(Limits.memory), metavar="BYTES", help="Most memory to be taken, as estimated beforehand.  [default: 2Gi]"),
-    rare("--max-frames", type=parse_count, default=str(Limits.frames), metavar="N", help="Most frames of a file.  [default: 16Mi]"),
-    rare("--max-concealed", type=parse_count, default=str(Limits.concealed), metavar="N", help="Most lost frames to be filled in.  [default: 256Ki]"),
+PIX_FMT = rare(
+    "-pix_fmt",
+    "--pix-fmt",
+    "pix_fmt",
+    metavar="NAME",
+    help="Pixel format of the output, e.g. yuv444p; source for that of the source. [default: 4:2:0]",
 )
-RATE = rare("-r", "rate", metavar="RATE", help="Frames a second (25, 30000/1001, ntsc): of a source with wrong times or none; of the output, by repeating and leaving out.")
+LIMITS = options(
+    rare(
+        "--max-pixels",
+        type=parse_count,
+        default=str(Limits.pixels),
+        metavar="N",
+        help="Largest picture.  [default: 64Mi]",
+    ),
+    rare(
+        "--max-packet",
+        type=parse_count,
+        default=str(Limits.packet),
+        metavar="BYTES",
+        help="Largest packet.  [default: 64Mi]",
+    ),
+    rare(
+        "--max-metadata",
+        type=parse_count,
+        default=str(Limits.metadata),
+        metavar="BYTES",
+        help="Largest header.  [default: 1Mi]",
+    ),
+    rare(
+        "--max-memory",
+        type=parse_count,
+        default=str(Limits.memory),
+        metavar="BYTES",
+        help="Most memory to be taken, as estimated beforehand.  [default: 2Gi]",
+    ),
+    rare(
+        "--max-frames",
+        type=parse_count,
+        default=str(Limits.frames),
+        metavar="N",
+        help="Most frames of a file.  [default: 16Mi]",
+    ),
+    rare(
+        "--max-concealed",
+        type=parse_count,
+        default=str(Limits.concealed),
+        metavar="N",
+        help="Most lost frames to be filled in.  [default: 256Ki]",
+    ),
+)
+RATE = rare(
+    "-r",
+    "rate",
+    metavar="RATE",
+    help="Frames a second (25, 30000/1001, ntsc): of a source with wrong times or none; of the output, by repeating and leaving out.",
+)
 COLOUR = options(
-    rare("-color_primaries", "--color-primaries", "color_primaries", metavar="NAME", help="Colour primaries in the place of the source's, e.g. bt709."),
-    rare("-color_trc", "--color-trc", "color_trc", metavar="NAME", help="Transfer characteristics in the place of the source's, e.g. smpte2084."),
-    rare("-colorspace", "--colorspace", "colorspace", metavar="NAME", help="Matrix in the place of the source's, e.g. bt2020nc."),
-    rare("-color_range", "--color-range", "color_range", metavar="NAME", help="Range in the place of the source's: tv or pc."),
+    rare(
+        "-color_primaries",
+        "--color-primaries",
+        "color_primaries",
+        metavar="NAME",
+        help="Colour primaries in the place of the source's, e.g. bt709.",
+    ),
+    rare(
+        "-color_trc",
+        "--color-trc",
+        "color_trc",
+        metavar="NAME",
+        help="Transfer characteristics in the place of the source's, e.g. smpte2084.",
+    ),
+    rare(
+        "-colorspace",
+        "--colorspace",
+        "colorspace",
+        metavar="NAME",
+        help="Matrix in the place of the source's, e.g. bt2020nc.",
+    ),
+    rare(
+        "-color_range",
+        "--color-range",
+        "color_range",
+        metavar="NAME",
+        help="Range in the place of the source's: tv or pc.",
+    ),
 )
 CLUSTER = options(
-    click.option("--scheduler", metavar="ADDRESS", help="Code on the Dask cluster with this scheduler, such as tcp://host:8786."),
-    rare("--resource", multiple=True, metavar="NAME=N", help="With --scheduler: only on workers that have this, such as GPU=1."),
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Code on the Dask cluster with this scheduler, such as tcp://host:8786.",
+    ),
+    rare(
+        "--resource",
+        multiple=True,
+        metavar="NAME=N",
+        help="With --scheduler: only on workers that have this, such as GPU=1.",
+    ),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -148,8 +290,14 @@ def resources(given: tuple[str, ...]) -> dict[str, float]:
     result = {}
     for text in given:
         name, _, number = text.partition("=")
-        if not name or not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", number, re.ASCII) or not float(number):
-            raise UsageError(f"--resource: {text!r} is none: allowed are a name and a number, such as GPU=1")
+        if (
+            not name
+            or not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", number, re.ASCII)
+            or not float(number)
+        ):
+            raise UsageError(
+                f"--resource: {text!r} is none: allowed are a name and a number, such as GPU=1"
+            )
         result[name] = float(number)
     return result
 
@@ -168,7 +316,9 @@ def limits_of(given: dict[str, int]) -> Limits:
     return Limits(**{name.removeprefix("max_"): value for name, value in given.items()})
 
 
-def in_out(paths: tuple[str, ...], input_: str | None, output: str | None, suffix: str) -> tuple[str, str]:
+def in_out(
+    paths: tuple[str, ...], input_: str | None, output: str | None, suffix: str
+) -> tuple[str, str]:
     """Input and output as they are named; an output that isn't lies beside the input and has its
     name with this suffix."""
     rest = list(paths)
@@ -189,7 +339,9 @@ def in_out(paths: tuple[str, ...], input_: str | None, output: str | None, suffi
     return src, dst
 
 
-def each_file(files: tuple[str, ...], act: Callable[[str], int], failed: Callable[[str, VqvError], None]) -> int:
+def each_file(
+    files: tuple[str, ...], act: Callable[[str], int], failed: Callable[[str, VqvError], None]
+) -> int:
     """Do it for all files, also where one of them fails, which ``failed`` is told; the worst
     (largest) exit code. The error of a file that is the only one is raised."""
     if files.count(PIPE) > 1:
@@ -207,14 +359,21 @@ def each_file(files: tuple[str, ...], act: Callable[[str], int], failed: Callabl
     return worst
 
 
-def colour(color_primaries: str | None, color_trc: str | None, colorspace: str | None, color_range: str | None) -> Colour:
+def colour(
+    color_primaries: str | None,
+    color_trc: str | None,
+    colorspace: str | None,
+    color_range: str | None,
+) -> Colour:
     given = zip(
         (PRIMARIES, TRANSFERS, MATRICES, RANGES),
         (color_primaries, color_trc, colorspace, color_range),
         ("-color_primaries", "-color_trc", "-colorspace", "-color_range"),
         strict=True,
     )
-    return Colour(*(None if text is None else number(names, text, option) for names, text, option in given))
+    return Colour(
+        *(None if text is None else number(names, text, option) for names, text, option in given)
+    )
 
 
 def choice(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, ...]) -> TrackChoice:
@@ -222,7 +381,9 @@ def choice(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, .
     return TrackChoice(frozenset(k for k, off in kinds.items() if off), maps)
 
 
-def span(start: str | None, duration: str | None, end: str | None, frames: int | None) -> tuple[Time | None, Time | None]:
+def span(
+    start: str | None, duration: str | None, end: str | None, frames: int | None
+) -> tuple[Time | None, Time | None]:
     """Begin and length of what is taken."""
     begin = parse_time(start, "-ss") if start else None
     if frames is not None:

@@ -18,7 +18,9 @@ from .shared import LOG, VERBOSE, command
 @click.argument("config", type=click.Path())
 @click.option("--resume", is_flag=True, help="Go on where an earlier run was stopped.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run trained.")
-@click.option("--dry-run", is_flag=True, help="Check the recipe, show its stages, and train nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check the recipe, show its stages, and train nothing."
+)
 @click.option("-y", "overwrite", is_flag=True, help="Overwrite weights files that exist.")
 @LOG
 @VERBOSE

@@ -12,7 +12,18 @@ from ..options import DecodeOptions
 from ..system.progress import counted
 from ..system.stdio import check_source
 from . import messages
-from .shared import JSON, LIMITS, NETWORK, TALK, command, each_file, finish, limits_of, progress, warn
+from .shared import (
+    JSON,
+    LIMITS,
+    NETWORK,
+    TALK,
+    command,
+    each_file,
+    finish,
+    limits_of,
+    progress,
+    warn,
+)
 
 
 @command(
@@ -20,7 +31,9 @@ from .shared import JSON, LIMITS, NETWORK, TALK, command, each_file, finish, lim
     examples=["vqcodec verify in.vqv", "vqcodec verify --fast --json *.vqv"],
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
-@click.option("--fast", is_flag=True, help="Check the checksums of the files only, without decoding.")
+@click.option(
+    "--fast", is_flag=True, help="Check the checksums of the files only, without decoding."
+)
 @JSON
 @NETWORK
 @LIMITS
@@ -63,7 +76,9 @@ def verify(
                 broken = result["damaged_gops"]
                 found = f"{counted(result['frames'], 'frame')}, {counted(result['gops'], 'GOP')}"
                 found += f", {broken} damaged" if broken else ""
-                messages.show(f"{file}: {state} ({checked} checked): {found}, {result['bytes']} bytes")
+                messages.show(
+                    f"{file}: {state} ({checked} checked): {found}, {result['bytes']} bytes"
+                )
         return 0 if result["ok"] else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:

@@ -7,7 +7,15 @@ import numpy as np
 from .motion_compensation import BI
 from .motion_field import Field
 
-ELEMENTS = ("modes", "vectors", "quality", "direct", "hyper", "latent", "detail")  # of syntax, as statistics count their bits
+ELEMENTS = (
+    "modes",
+    "vectors",
+    "quality",
+    "direct",
+    "hyper",
+    "latent",
+    "detail",
+)  # of syntax, as statistics count their bits
 
 
 def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str, float]:
@@ -21,5 +29,10 @@ def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str,
 def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
     """Shares of a frame's area: ``merged`` motion, ``bi`` prediction, ``direct`` blocks (H/16, W/16), ``skip`` (merged and direct); leaves of its quadtree."""
     direct_map = blocks.repeat(2, 0).repeat(2, 1) > 0
-    areas = {"skip": (field.merged > 0) & direct_map, "merged": field.merged > 0, "bi": field.direction == BI, "direct": direct_map}
+    areas = {
+        "skip": (field.merged > 0) & direct_map,
+        "merged": field.merged > 0,
+        "bi": field.direction == BI,
+        "direct": direct_map,
+    }
     return {name: round(float(a.mean()), 4) for name, a in areas.items()} | {"leaves": leaves}

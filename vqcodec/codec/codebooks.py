@@ -33,17 +33,35 @@ class Codebooks:
         tables = range(len(self.dims))
         words = [self.words[t, : self.sizes[t], : self.dims[t]].ravel() for t in tables]
         counts = [self.counts[t, : self.sizes[t]] for t in tables]
-        return {"dims": self.dims, "sizes": self.sizes, "words": np.concatenate(words), "counts": np.concatenate(counts)}
+        return {
+            "dims": self.dims,
+            "sizes": self.sizes,
+            "words": np.concatenate(words),
+            "counts": np.concatenate(counts),
+        }
 
     @classmethod
-    def unpacked(cls, dims: np.ndarray, sizes: np.ndarray, words: np.ndarray, counts: np.ndarray) -> Codebooks:
+    def unpacked(
+        cls, dims: np.ndarray, sizes: np.ndarray, words: np.ndarray, counts: np.ndarray
+    ) -> Codebooks:
         """The inverse of :meth:`packed`. Raises ValueError where the arrays don't fit together."""
-        if dims.shape != sizes.shape or dims.ndim != 1 or not np.isin(dims, (0, 1, 2, 4)).all() or (sizes < 0).any() or (sizes > MAX_SYMBOLS).any():
+        if (
+            dims.shape != sizes.shape
+            or dims.ndim != 1
+            or not np.isin(dims, (0, 1, 2, 4)).all()
+            or (sizes < 0).any()
+            or (sizes > MAX_SYMBOLS).any()
+        ):
             raise ValueError("codebooks of impossible sizes")
         if words.shape != (int((sizes * dims).sum()),) or counts.shape != (int(sizes.sum()),):
             raise ValueError("codebooks cut short")
         longest = int(sizes.max(initial=1))
-        b = cls(dims, sizes, np.zeros((len(dims), longest, 4), words.dtype), np.zeros((len(dims), longest), counts.dtype))
+        b = cls(
+            dims,
+            sizes,
+            np.zeros((len(dims), longest, 4), words.dtype),
+            np.zeros((len(dims), longest), counts.dtype),
+        )
         w = c = 0
         for t, (dim, size) in enumerate(zip(dims.tolist(), sizes.tolist(), strict=True)):
             b.words[t, :size, :dim] = words[w : w + size * dim].reshape(size, dim)
@@ -72,7 +90,9 @@ class Tables:
     def costs(self) -> np.ndarray:
         """(T, K) float32 bits of each symbol; worked out once, for :meth:`fresh` copies too."""
         if self._costs is None:
-            self._costs = (TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))).astype(np.float32)
+            self._costs = (
+                TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))
+            ).astype(np.float32)
         return self._costs
 
     def adapted(self) -> np.ndarray:

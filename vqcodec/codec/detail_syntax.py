@@ -14,12 +14,26 @@ from .contexts import DETAIL
 from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw
 
 # contexts, from DETAIL on
-FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT, END = 0, 1, 4, 5, 16, 80, 144, 150, 178, 184, 187
+FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT, END = (
+    0,
+    1,
+    4,
+    5,
+    16,
+    80,
+    144,
+    150,
+    178,
+    184,
+    187,
+)
 STEPS = 64
 MAX_LEVEL = 1 << 14
 ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15], np.int64)
 RASTER = np.arange(16, dtype=np.int64)
-DCT = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]], np.int64)
+DCT = np.array(
+    [[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]], np.int64
+)
 _STEP8 = (64, 72, 81, 91, 102, 114)  # 64 * 2^(k/6)
 
 
@@ -164,7 +178,12 @@ def block_at(k, r, c):
 
 @njit
 def cell_context(skip, direct, r, c):
-    return DETAIL + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL) + (1 if c > 0 and skip[r, c - 1] >= 0 else 0) + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
+    return (
+        DETAIL
+        + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL)
+        + (1 if c > 0 and skip[r, c - 1] >= 0 else 0)
+        + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
+    )
 
 
 @njit
@@ -196,7 +215,13 @@ def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
                 some = False
                 for i in range(16):
                     some = some or lv[i] != 0
-                encode_bit(st, out, ctx, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2), 1 if some else 0)
+                encode_bit(
+                    st,
+                    out,
+                    ctx,
+                    DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2),
+                    1 if some else 0,
+                )
                 if some:
                     coded += 1
                     _encode_block(st, out, ctx, lv, skip[r, c], 1 if k > 3 else 0)

@@ -27,7 +27,9 @@ from .nets.synthesis import pack, unpack
 ALIGN = 64
 MAX_QDELTA = 63
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
-Job = tuple[memoryview, int, int, int, list["Coded"]]  # stream, number, level, quality of the level, references
+Job = tuple[
+    memoryview, int, int, int, list["Coded"]
+]  # stream, number, level, quality of the level, references
 
 
 def padded_size(width: int, height: int) -> tuple[int, int]:
@@ -74,20 +76,34 @@ class FrameCoder:
 
     # -- both directions
 
-    def _start(self, number: int, refs: list[Coded]) -> tuple[Field, Field, np.ndarray, Tables, Any]:
+    def _start(
+        self, number: int, refs: list[Coded]
+    ) -> tuple[Field, Field, np.ndarray, Tables, Any]:
         if not refs:
             nets = self.codec.intra
             none = Field.empty(self.h, self.w, 0, 0)
             return none, none, range_coder.new_contexts(CONTEXTS), Tables(nets.books), nets
         nets = self.codec.inter
         d = [r.number - number for r in refs] + [0]
-        past = len(refs) > 1 and refs[1].number < refs[0].number  # of two key frames the nearer one is the first
+        past = (
+            len(refs) > 1 and refs[1].number < refs[0].number
+        )  # of two key frames the nearer one is the first
         col = refs[-1] if refs[-1].field.direction.any() and not past else refs[0]
         parent = _parent(refs)
-        return Field.empty(self.h, self.w, d[0], d[1]), col.field, parent.contexts.copy(), Tables(nets.books, parent.counts), nets
+        return (
+            Field.empty(self.h, self.w, d[0], d[1]),
+            col.field,
+            parent.contexts.copy(),
+            Tables(nets.books, parent.counts),
+            nets,
+        )
 
     def _compensate(self, field: Field, leaves: np.ndarray, refs: list[Coded]) -> Planes:
-        out = (np.empty((self.h, self.w), np.uint16), np.empty((self.h // 2, self.w // 2), np.uint16), np.empty((self.h // 2, self.w // 2), np.uint16))
+        out = (
+            np.empty((self.h, self.w), np.uint16),
+            np.empty((self.h // 2, self.w // 2), np.uint16),
+            np.empty((self.h // 2, self.w // 2), np.uint16),
+        )
         compensate(leaves, field.direction, field.mv, refs[0].planes, refs[-1].planes, out)
         return out
 
@@ -98,12 +114,19 @@ class FrameCoder:
     def _pred8(self, packed: torch.Tensor) -> torch.Tensor:
         return ((packed - 512) >> 2).to(torch.int8)
 
-    def _reconstruct(self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray) -> Planes:
+    def _reconstruct(
+        self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray
+    ) -> Planes:
         """residual and prediction (1, H/8, W/8, 96), direct blocks (H/16, W/16)."""
         base = pred.to(torch.int32) if pred is not None else 510
         r = residual.to(torch.int32)
         if blocks.any():
-            kept = torch.from_numpy(1 - blocks).to(r.device).repeat_interleave(2, 0).repeat_interleave(2, 1)
+            kept = (
+                torch.from_numpy(1 - blocks)
+                .to(r.device)
+                .repeat_interleave(2, 0)
+                .repeat_interleave(2, 1)
+            )
             r = r * kept[None, :, :, None]
         x = (r + base).clamp(0, 1023).to(torch.int16).cpu()
         return tuple(p.numpy().view(np.uint16) for p in unpack(x))  # type: ignore[return-value]
@@ -111,7 +134,16 @@ class FrameCoder:
     def _tensor(self, a: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(a)[None].to(self.b.device)
 
-    def _coded(self, number: int, level: int, planes: Planes, field: Field, contexts: np.ndarray, tables: Tables, refs: list[Coded]) -> Coded:
+    def _coded(
+        self,
+        number: int,
+        level: int,
+        planes: Planes,
+        field: Field,
+        contexts: np.ndarray,
+        tables: Tables,
+        refs: list[Coded],
+    ) -> Coded:
         return Coded(number, level, planes, field, contexts, tables.adapted() if refs else None)
 
     # -- decoder
@@ -132,13 +164,24 @@ class FrameCoder:
     def finish(self, r: Decoding, stats: list[dict] | None = None) -> Coded:
         """The frame as a reference; DamageError where its stream holds more than was read."""
         if not range_coder.consumed(r.st):
-            raise DamageError(f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over")
+            raise DamageError(
+                f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over"
+            )
         if stats is not None:
-            row = dict(frame=r.number, type="IPB"[min(r.level, 2)], level=r.level, q=r.q, bytes=int(r.data.size), bits=element_bits(r.marks, r.vector_bits, r.data.size))
+            row = dict(
+                frame=r.number,
+                type="IPB"[min(r.level, 2)],
+                level=r.level,
+                q=r.q,
+                bytes=int(r.data.size),
+                bits=element_bits(r.marks, r.vector_bits, r.data.size),
+            )
             stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
         return self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs)
 
-    def _decode_latents(self, runs: list[Decoding], symbols: bool) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
+    def _decode_latents(
+        self, runs: list[Decoding], symbols: bool
+    ) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
         """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed predictions in 10 and in 8 bits."""
         nets, q, b = runs[0].nets, runs[0].q, self.b
         books, s = runs[0].tables.books, nets.shape
@@ -151,8 +194,22 @@ class FrameCoder:
         for i, r in enumerate(runs):
             if symbols:
                 r.hyper = np.full((hz, wz, s.hyper // 4), -1, np.int32)
-                r.symbols, r.classes = np.full((hy, wy, s.latent), -1, np.int32), np.full((hy, wy, s.latent // 4), -1, np.int8)
-            latent_syntax.decode_hyper(r.st, r.data, direct_map.idle(r.direct), hyper_tables(q, s.hyper), books.sizes, books.words, r.tables.cdf, r.tables.seen, z[i], r.hyper)
+                r.symbols, r.classes = (
+                    np.full((hy, wy, s.latent), -1, np.int32),
+                    np.full((hy, wy, s.latent // 4), -1, np.int8),
+                )
+            latent_syntax.decode_hyper(
+                r.st,
+                r.data,
+                direct_map.idle(r.direct),
+                hyper_tables(q, s.hyper),
+                books.sizes,
+                books.words,
+                r.tables.cdf,
+                r.tables.seen,
+                z[i],
+                r.hyper,
+            )
             r.mark()
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
         with torch.inference_mode():
@@ -170,20 +227,38 @@ class FrameCoder:
             r.mark()
         return y, pred, pred8
 
-    def _synthesise(self, runs: list[Decoding], y: np.ndarray, pred: torch.Tensor | None, pred8: torch.Tensor | None) -> None:
+    def _synthesise(
+        self,
+        runs: list[Decoding],
+        y: np.ndarray,
+        pred: torch.Tensor | None,
+        pred8: torch.Tensor | None,
+    ) -> None:
         nets, q = runs[0].nets, runs[0].q
         with torch.inference_mode():
             residual = nets.synthesis(torch.from_numpy(y).to(self.b.device), pred8, q)
             for i, r in enumerate(runs):
-                r.planes = self._reconstruct(residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct)
-                detail_syntax.decode_detail(r.st, r.data, r.ctx, detail_syntax.STEP_TABLE, r.direct, np.empty((self.h // 8, self.w // 8), np.int8), r.planes)
+                r.planes = self._reconstruct(
+                    residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct
+                )
+                detail_syntax.decode_detail(
+                    r.st,
+                    r.data,
+                    r.ctx,
+                    detail_syntax.STEP_TABLE,
+                    r.direct,
+                    np.empty((self.h // 8, self.w // 8), np.int8),
+                    r.planes,
+                )
                 r.mark()
 
 
 class Decoding:
     """A frame on its way through the decoder: quality and motion are decoded at once, latents later in a batch."""
 
-    def __init__(self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]):
+    def __init__(
+        self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]
+    ):
         self.number, self.level, self.refs = number, level, refs
         self.data = np.frombuffer(data, np.uint8)
         self.field, col, self.ctx, self.tables, self.nets = c._start(number, refs)
@@ -194,7 +269,9 @@ class Decoding:
         self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
         if refs:
             leaves, spent = np.empty((c.h * c.w // 64, 3), np.int32), np.zeros(1)
-            self.leaves = int(decode_motion(self.st, self.data, self.ctx, self.field, col, leaves, spent))
+            self.leaves = int(
+                decode_motion(self.st, self.data, self.ctx, self.field, col, leaves, spent)
+            )
             self.vector_bits = float(spent[0])
             self.pred = c._compensate(self.field, leaves[: self.leaves], refs)
         self.mark()

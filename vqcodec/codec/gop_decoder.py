@@ -39,7 +39,14 @@ class ReferencePool:
 
 
 def _run(
-    codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int, stats: list[dict] | None, wanted: range | None = None
+    codec: Any,
+    body: bytes | memoryview,
+    frames: int,
+    width: int,
+    height: int,
+    batch: int,
+    stats: list[dict] | None,
+    wanted: range | None = None,
 ) -> Iterator[tuple[int, Coded]]:
     coder = FrameCoder(codec, width, height)
     q, data = parse_body(body, frames)
@@ -54,7 +61,13 @@ def _run(
             same = [s for s in slots if s.level == level and s.frame in needed]
             for i in range(0, len(same), batch):
                 jobs = same[i : i + batch]
-                out = coder.decode([(data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s)) for s in jobs], stats)
+                out = coder.decode(
+                    [
+                        (data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s))
+                        for s in jobs
+                    ],
+                    stats,
+                )
                 for s, c in zip(jobs, out, strict=True):
                     pool.frames[s.frame] = c
         at += len(slots)
@@ -68,7 +81,15 @@ def _run(
         pool.close(last)
 
 
-def decode_gop(codec: Any, body: bytes | memoryview, frames: int, width: int, height: int, batch: int = 0, wanted: range | None = None) -> Iterator[Picture]:
+def decode_gop(
+    codec: Any,
+    body: bytes | memoryview,
+    frames: int,
+    width: int,
+    height: int,
+    batch: int = 0,
+    wanted: range | None = None,
+) -> Iterator[Picture]:
     """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through the nets at once (0: chosen by size).
 
     Of the frames ``wanted`` only (None: all), decoding no others than their ancestors. The pixel checksum covers the whole GOP and so

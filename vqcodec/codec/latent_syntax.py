@@ -94,7 +94,9 @@ def encode_step(st, out, cls, direct, step, steps, dims, sizes, symbols, cdf, se
 
 
 @njit
-def decode_step(st, data, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes):
+def decode_step(
+    st, data, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes
+):
     """Decode one step into y (H, W, M) int16; arguments as in :func:`search_step`.
 
     symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this step codes, unless they are empty.
@@ -141,7 +143,9 @@ def encode_hyper(st, out, idle, base, symbols, cdf, seen):
                 continue
             for g in range(symbols.shape[2]):
                 k = symbols[i, j, g]
-                encode(st, out, cdf[base + g, k], cdf[base + g, k + 1] - cdf[base + g, k], TOTAL_BITS)
+                encode(
+                    st, out, cdf[base + g, k], cdf[base + g, k + 1] - cdf[base + g, k], TOTAL_BITS
+                )
                 seen[base + g, k] += 1
 
 

@@ -12,8 +12,28 @@ import numpy as np
 
 from ..compiled import njit
 
-LUMA = np.array([[0, 0, 0, 64, 0, 0, 0, 0], [-1, 4, -10, 58, 17, -5, 1, 0], [-1, 4, -11, 40, 40, -11, 4, -1], [0, 1, -5, 17, 58, -10, 4, -1]], np.int32)
-CHROMA = np.array([[0, 64, 0, 0], [-2, 58, 10, -2], [-4, 54, 16, -2], [-6, 46, 28, -4], [-4, 36, 36, -4], [-4, 28, 46, -6], [-2, 16, 54, -4], [-2, 10, 58, -2]], np.int32)
+LUMA = np.array(
+    [
+        [0, 0, 0, 64, 0, 0, 0, 0],
+        [-1, 4, -10, 58, 17, -5, 1, 0],
+        [-1, 4, -11, 40, 40, -11, 4, -1],
+        [0, 1, -5, 17, 58, -10, 4, -1],
+    ],
+    np.int32,
+)
+CHROMA = np.array(
+    [
+        [0, 64, 0, 0],
+        [-2, 58, 10, -2],
+        [-4, 54, 16, -2],
+        [-6, 46, 28, -4],
+        [-4, 36, 36, -4],
+        [-4, 28, 46, -6],
+        [-2, 16, 54, -4],
+        [-2, 10, 58, -2],
+    ],
+    np.int32,
+)
 L0, L1, BI = 1, 2, 3  # prediction directions
 
 
@@ -84,14 +104,28 @@ def luma_block(plane, y, x, my, mx, n, src, mid, out):
     for j in range(n + 7):
         for i in range(n):
             mid[j, i] = (
-                b0 * src[j, i] + b1 * src[j, i + 1] + b2 * src[j, i + 2] + b3 * src[j, i + 3] + b4 * src[j, i + 4] + b5 * src[j, i + 5] + b6 * src[j, i + 6] + b7 * src[j, i + 7]
+                b0 * src[j, i]
+                + b1 * src[j, i + 1]
+                + b2 * src[j, i + 2]
+                + b3 * src[j, i + 3]
+                + b4 * src[j, i + 4]
+                + b5 * src[j, i + 5]
+                + b6 * src[j, i + 6]
+                + b7 * src[j, i + 7]
             ) >> 2
     a = LUMA[fy]
     a0, a1, a2, a3, a4, a5, a6, a7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
     for j in range(n):
         for i in range(n):
             out[j, i] = (
-                a0 * mid[j, i] + a1 * mid[j + 1, i] + a2 * mid[j + 2, i] + a3 * mid[j + 3, i] + a4 * mid[j + 4, i] + a5 * mid[j + 5, i] + a6 * mid[j + 6, i] + a7 * mid[j + 7, i]
+                a0 * mid[j, i]
+                + a1 * mid[j + 1, i]
+                + a2 * mid[j + 2, i]
+                + a3 * mid[j + 3, i]
+                + a4 * mid[j + 4, i]
+                + a5 * mid[j + 5, i]
+                + a6 * mid[j + 6, i]
+                + a7 * mid[j + 7, i]
             ) >> 6
 
 
@@ -109,18 +143,32 @@ def chroma_block(plane, y, x, my, mx, n, src, mid, out):
     elif fx == 0:
         for j in range(n):
             for i in range(n):
-                out[j, i] = (a0 * src[j, i + 1] + a1 * src[j + 1, i + 1] + a2 * src[j + 2, i + 1] + a3 * src[j + 3, i + 1]) >> 2
+                out[j, i] = (
+                    a0 * src[j, i + 1]
+                    + a1 * src[j + 1, i + 1]
+                    + a2 * src[j + 2, i + 1]
+                    + a3 * src[j + 3, i + 1]
+                ) >> 2
     elif fy == 0:
         for j in range(n):
             for i in range(n):
-                out[j, i] = (b0 * src[j + 1, i] + b1 * src[j + 1, i + 1] + b2 * src[j + 1, i + 2] + b3 * src[j + 1, i + 3]) >> 2
+                out[j, i] = (
+                    b0 * src[j + 1, i]
+                    + b1 * src[j + 1, i + 1]
+                    + b2 * src[j + 1, i + 2]
+                    + b3 * src[j + 1, i + 3]
+                ) >> 2
     else:
         for j in range(n + 3):
             for i in range(n):
-                mid[j, i] = (b0 * src[j, i] + b1 * src[j, i + 1] + b2 * src[j, i + 2] + b3 * src[j, i + 3]) >> 2
+                mid[j, i] = (
+                    b0 * src[j, i] + b1 * src[j, i + 1] + b2 * src[j, i + 2] + b3 * src[j, i + 3]
+                ) >> 2
         for j in range(n):
             for i in range(n):
-                out[j, i] = (a0 * mid[j, i] + a1 * mid[j + 1, i] + a2 * mid[j + 2, i] + a3 * mid[j + 3, i]) >> 6
+                out[j, i] = (
+                    a0 * mid[j, i] + a1 * mid[j + 1, i] + a2 * mid[j + 2, i] + a3 * mid[j + 3, i]
+                ) >> 6
 
 
 @njit
@@ -150,7 +198,12 @@ def compensate(leaves, direction, mv, ref0, ref1, out):
     for k in range(leaves.shape[0]):
         r, c, s = leaves[k, 0], leaves[k, 1], leaves[k, 2]
         d = direction[r, c]
-        y0, x0, y1, x1 = nb.int64(mv[r, c, 0, 0]), nb.int64(mv[r, c, 0, 1]), nb.int64(mv[r, c, 1, 0]), nb.int64(mv[r, c, 1, 1])
+        y0, x0, y1, x1 = (
+            nb.int64(mv[r, c, 0, 0]),
+            nb.int64(mv[r, c, 0, 1]),
+            nb.int64(mv[r, c, 1, 0]),
+            nb.int64(mv[r, c, 1, 1]),
+        )
         n = s * 8
         if d & L0:
             luma_block(ref0[0], r * 8, c * 8, y0, x0, n, src, mid, a)

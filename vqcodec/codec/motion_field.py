@@ -28,7 +28,13 @@ class Field(NamedTuple):
     def empty(cls, h: int, w: int, d0: int, d1: int) -> Field:
         """For a picture of h x w luma samples (multiples of 64)."""
         g = (h // 8, w // 8)
-        return cls(np.zeros(g, np.uint8), np.zeros((*g, 2, 2), np.int16), np.zeros(g, np.uint8), np.zeros(g, np.uint8), np.array([d0, d1], np.int64))
+        return cls(
+            np.zeros(g, np.uint8),
+            np.zeros((*g, 2, 2), np.int16),
+            np.zeros(g, np.uint8),
+            np.zeros(g, np.uint8),
+            np.array([d0, d1], np.int64),
+        )
 
 
 @njit

@@ -28,7 +28,9 @@ class FrameTokens:
     kind: Literal["I", "P", "B"]  # P: a key frame, predicted from the one or two before it
     level: int  # 0 I, 1 key, from 2 on B: the distance to the references halves from level to level
     quality: int  # 0 (worst) to 63: chooses the step of quantisation
-    references: tuple[int, ...]  # numbers in the file of the frames it is predicted from: none, one or two
+    references: tuple[
+        int, ...
+    ]  # numbers in the file of the frames it is predicted from: none, one or two
     latent: np.ndarray
     """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
     classes: np.ndarray
@@ -100,7 +102,9 @@ class Vocabulary:
         from .frame_decoder import hyper_tables
 
         self._hyper_tables = hyper_tables
-        self._first: dict[bool, np.ndarray] = {}  # number of the first codeword of each table, of the intra (True) and the inter codebooks
+        self._first: dict[
+            bool, np.ndarray
+        ] = {}  # number of the first codeword of each table, of the intra (True) and the inter codebooks
         self._channels = {True: codec.intra.shape.hyper, False: codec.inter.shape.hyper}
         self.size = len(self.SPECIAL)
         words = [np.zeros((self.size, _SLOTS), np.float32)]
@@ -109,7 +113,10 @@ class Vocabulary:
             sizes: Any = nets.books.sizes
             self._first[intra] = self.size + np.concatenate([[0], np.cumsum(sizes)[:-1]])
             self.size += int(sizes.sum())
-            words += [w[:n] / np.float32(16) for w, n in zip(nets.books.words, sizes.tolist(), strict=True)]
+            words += [
+                w[:n] / np.float32(16)
+                for w, n in zip(nets.books.words, sizes.tolist(), strict=True)
+            ]
         self.codewords: np.ndarray = np.concatenate(words).astype(np.float32)
 
     def sequence(self, tokens: FrameTokens) -> TokenSequence:
@@ -121,5 +128,10 @@ class Vocabulary:
         hyper = first[table] + tokens.hyper[tuple(h.T)]
         p = np.argwhere(tokens.latent >= 0)
         latent = first[tokens.classes[tuple(p[:, :3].T)]] + tokens.latent[tuple(p.T)]
-        places = np.concatenate([np.full((1, 4), -1), np.pad(h, ((0, 0), (0, 1)), constant_values=-1), p])
-        return TokenSequence(np.concatenate([[self.SPECIAL.index(tokens.kind)], hyper, latent]).astype(np.int32), places.astype(np.int32))
+        places = np.concatenate(
+            [np.full((1, 4), -1), np.pad(h, ((0, 0), (0, 1)), constant_values=-1), p]
+        )
+        return TokenSequence(
+            np.concatenate([[self.SPECIAL.index(tokens.kind)], hyper, latent]).astype(np.int32),
+            places.astype(np.int32),
+        )

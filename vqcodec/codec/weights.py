@@ -44,7 +44,9 @@ def default_path() -> Path:
     for p in (here / "data" / NAME, here.parent / "weights" / NAME):
         if p.is_file():
             return p
-    raise WeightsError(f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}; name a file with --weights")
+    raise WeightsError(
+        f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}; name a file with --weights"
+    )
 
 
 def released(name: str) -> Path:
@@ -53,7 +55,9 @@ def released(name: str) -> Path:
     for folder in (here / "data", here.parent / "weights"):
         if (folder / name).is_file():
             return folder / name
-    raise WeightsError(f"{name} of the released model is neither in the package nor in {here.parent / 'weights'}")
+    raise WeightsError(
+        f"{name} of the released model is neither in the package nor in {here.parent / 'weights'}"
+    )
 
 
 @contextmanager
@@ -91,7 +95,9 @@ def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
     if not isinstance(meta, dict):
         raise WeightsError(f"{p}: not a weights file")
     if meta.get("format") != FORMAT:
-        raise WeightsError(f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads {FORMAT}")
+        raise WeightsError(
+            f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads {FORMAT}"
+        )
     return meta
 
 
@@ -152,12 +158,21 @@ class Codec:
         return float_choice(self.floats, self.backend.device)
 
 
-def save(path: str | os.PathLike, tensors: dict[str, Any], shapes: dict[str, NetShape], extra: dict[str, str] | None = None) -> bytes:
+def save(
+    path: str | os.PathLike,
+    tensors: dict[str, Any],
+    shapes: dict[str, NetShape],
+    extra: dict[str, str] | None = None,
+) -> bytes:
     """Write numpy tensors named ``intra.*`` and ``inter.*``; returns the model id."""
     from safetensors.numpy import save_file
 
     ident = model_id(tensors)
-    meta = {"format": FORMAT, "model_id": ident.hex(), "analysis_id": analysis_id(tensors).hex()} | {k: json.dumps(s.to_dict()) for k, s in shapes.items()} | (extra or {})
+    meta = (
+        {"format": FORMAT, "model_id": ident.hex(), "analysis_id": analysis_id(tensors).hex()}
+        | {k: json.dumps(s.to_dict()) for k, s in shapes.items()}
+        | (extra or {})
+    )
     tmp = Path(f"{path}.tmp")
     save_file(dict(tensors), tmp, meta)
     tmp.chmod(0o644)  # the library writes files that only their owner can read
@@ -173,7 +188,11 @@ def _check_layout(kind: str, arrays: dict[str, Any], shape: NetShape) -> None:
     tables = (CLASSES + HYPER_BUCKETS * shape.hyper // 4,)
     want = {f"{kind}.{k}": v for k, v in exact_layout(shape).items()}
     want |= {f"{kind}.books.{k}": ("int64", tables) for k in ("dims", "sizes")}
-    found = {k: (str(v.dtype), v.shape) for k, v in arrays.items() if k.startswith(kind + ".") and not k.startswith(f"{kind}.analysis.")}
+    found = {
+        k: (str(v.dtype), v.shape)
+        for k, v in arrays.items()
+        if k.startswith(kind + ".") and not k.startswith(f"{kind}.analysis.")
+    }
     for k, (name, size) in (("words", ("int16", 1)), ("counts", ("uint32", 1))):
         full = f"{kind}.books.{k}"
         if full in found and (found[full][0] != name or len(found[full][1]) != size):
@@ -181,7 +200,9 @@ def _check_layout(kind: str, arrays: dict[str, Any], shape: NetShape) -> None:
         want[full] = found.get(full, (name, ()))
     for k in sorted(want.keys() | found.keys()):
         if want.get(k) != found.get(k):
-            raise ValueError(f"{k} is {found.get(k, 'missing')}, the sizes ask for {want.get(k, 'none')}")
+            raise ValueError(
+                f"{k} is {found.get(k, 'missing')}, the sizes ask for {want.get(k, 'none')}"
+            )
 
 
 def _check_analysis(kind: str, state: dict[str, Any], shape: NetShape) -> None:
@@ -207,8 +228,15 @@ def _check_books(b: Codebooks, s: NetShape) -> None:
 
     t, k = b.counts.shape
     hyper = b.dims[CLASSES:]
-    least = np.array([0, 2, 2, 0, 1])[b.dims.clip(0, 4)]  # a table with an escape has a codeword too
-    if t != CLASSES + HYPER_BUCKETS * s.hyper // 4 or b.words.shape != (t, k, 4) or b.dims.shape != (t,) or b.sizes.shape != (t,):
+    least = np.array([0, 2, 2, 0, 1])[
+        b.dims.clip(0, 4)
+    ]  # a table with an escape has a codeword too
+    if (
+        t != CLASSES + HYPER_BUCKETS * s.hyper // 4
+        or b.words.shape != (t, k, 4)
+        or b.dims.shape != (t,)
+        or b.sizes.shape != (t,)
+    ):
         raise ValueError(f"codebooks of {t} tables")
     if (
         not np.isin(b.dims, (0, 1, 2, 4)).all()
@@ -227,11 +255,20 @@ def _check_scales(arrays: dict[str, Any]) -> None:
     import numpy as np
 
     for name, a in arrays.items():
-        if a.dtype == np.float32 and ".analysis." not in name and not (np.isfinite(a) & (a >= np.finfo(np.float32).tiny)).all():
+        if (
+            a.dtype == np.float32
+            and ".analysis." not in name
+            and not (np.isfinite(a) & (a >= np.finfo(np.float32).tiny)).all()
+        ):
             raise ValueError(f"{name} is no normal, positive number everywhere")
 
 
-def load_codec(path: str | os.PathLike | None = None, device: str = "auto", threads: int = 0, arithmetic: str = "auto") -> Codec:
+def load_codec(
+    path: str | os.PathLike | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    arithmetic: str = "auto",
+) -> Codec:
     """Build the nets of a weights file on ``device`` (auto, cpu, cuda[:n], mps). threads: 0 leaves torch's default.
     arithmetic: of the encoder's nets, as in EncodeOptions.
 
@@ -262,15 +299,23 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
         raise WeightsError(f"{p}: {getattr(exc, 'strerror', None) or exc}") from exc
     ident = model_id(arrays)
     if ident.hex() != meta.get("model_id"):
-        raise WeightsError(f"{p}: damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}")
+        raise WeightsError(
+            f"{p}: damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}"
+        )
     if "analysis_id" in meta and analysis_id(arrays).hex() != meta["analysis_id"]:
-        raise WeightsError(f"{p}: damaged: its analysis tensors hash to {analysis_id(arrays).hex()}, its header says {meta['analysis_id']}")
+        raise WeightsError(
+            f"{p}: damaged: its analysis tensors hash to {analysis_id(arrays).hex()}, its header says {meta['analysis_id']}"
+        )
     nets = {}
     try:
         _check_scales(arrays)
         for kind in KINDS:
             shape = NetShape.from_dict(json.loads(meta[kind]))
-            d = {k[len(kind) + 1 :]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(kind + ".")}
+            d = {
+                k[len(kind) + 1 :]: torch.from_numpy(v)
+                for k, v in arrays.items()
+                if k.startswith(kind + ".")
+            }
             _check_layout(kind, arrays, shape)
             state = {k[9:]: v.float() for k, v in d.items() if k.startswith("analysis.")}
             for k in [k for k in state if k.endswith("_scale")]:  # of int8 matrices, row by row
@@ -282,9 +327,13 @@ def load_codec(path: str | os.PathLike | None = None, device: str = "auto", thre
             if surplus or any(not k.endswith(".peak") for k in missing):
                 raise KeyError(f"{kind} analysis: {(surplus or missing)[0]}")
             analysis = analysis.eval().to(backend.device, torch.float32)
-            books = Codebooks.unpacked(*(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts")))
+            books = Codebooks.unpacked(
+                *(arrays[f"{kind}.books.{k}"] for k in ("dims", "sizes", "words", "counts"))
+            )
             _check_books(books, shape)
-            nets[kind] = FrameNets(shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books)
+            nets[kind] = FrameNets(
+                shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books
+            )
     except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as exc:
         raise WeightsError(f"{p}: incomplete: {exc}") from exc
     return Codec(nets["intra"], nets["inter"], backend, ident, arithmetic)

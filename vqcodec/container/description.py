@@ -18,7 +18,17 @@ MAX_DISPOSITION = (1 << 31) - 1  # FFmpeg's type is a signed int
 
 
 # kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
-SIDE = ("palette", "new_extradata", "skip_samples", "jp_dual_mono", "strings_metadata", "subtitle_position", "matroska_block_additional", "webvtt_identifier", "webvtt_settings")
+SIDE = (
+    "palette",
+    "new_extradata",
+    "skip_samples",
+    "jp_dual_mono",
+    "strings_metadata",
+    "subtitle_position",
+    "matroska_block_additional",
+    "webvtt_identifier",
+    "webvtt_settings",
+)
 _TOLD = 20  # tags that are named when they have to go
 
 
@@ -105,9 +115,13 @@ class Description:
     disposition: int = 0  # FFmpeg's AV_DISPOSITION bits of the picture track
     chapters: tuple[Chapter, ...] = ()
     pix_fmt: str = ""  # FFmpeg's name of the source's pixel format where pictures were converted
-    matrix: tuple[int, ...] | None = None  # display matrix where it is more than a rotation by quarter turns
+    matrix: tuple[int, ...] | None = (
+        None  # display matrix where it is more than a rotation by quarter turns
+    )
     mastering: Mastering | None = None
-    light: tuple[int, int] | None = None  # content light level: maximum, average of a frame, in cd/m2
+    light: tuple[int, int] | None = (
+        None  # content light level: maximum, average of a frame, in cd/m2
+    )
     field_order: int = 0  # TOP or BOTTOM of interlaced pictures; 0: not interlaced, or not known
 
     def __bool__(self) -> bool:
@@ -119,7 +133,9 @@ class Description:
         put_tags(w, self.video_tags)
         w.varint(self.disposition).varint(len(self.chapters))
         for c in self.chapters:
-            w.svarint(c.id).varint(c.time_base.numerator).varint(c.time_base.denominator).svarint(c.start).svarint(c.end)
+            w.svarint(c.id).varint(c.time_base.numerator).varint(c.time_base.denominator).svarint(
+                c.start
+            ).svarint(c.end)
             put_tags(w, c.tags)
         put_text(w, self.pix_fmt)
         side: list[tuple[int, bytes]] = []
@@ -127,7 +143,16 @@ class Description:
             side.append((_MATRIX, struct.pack("<9i", *self.matrix)))
         if self.mastering is not None:
             m = self.mastering
-            side.append((_MASTERING, struct.pack("<20iB", *(n for pair in m.values for n in pair), m.has_primaries | m.has_luminance << 1)))
+            side.append(
+                (
+                    _MASTERING,
+                    struct.pack(
+                        "<20iB",
+                        *(n for pair in m.values for n in pair),
+                        m.has_primaries | m.has_luminance << 1,
+                    ),
+                )
+            )
         if self.light is not None:
             side.append((_LIGHT, struct.pack("<2I", *self.light)))
         if self.field_order:
@@ -142,12 +167,18 @@ class Description:
         notes: list[str] = []
         chapters = tuple(c for c in self.chapters if max(abs(c.start), abs(c.end)) <= MAX_PTS)
         if len(chapters) < len(self.chapters):
-            notes.append(f"{len(self.chapters) - len(chapters)} chapters are left out: their times are out of range")
+            notes.append(
+                f"{len(self.chapters) - len(chapters)} chapters are left out: their times are out of range"
+            )
         fitted = replace(self, chapters=chapters)
         over = len(fitted.to_bytes()) - MAX_DESCRIPTION
         if over <= 0:
             return fitted, notes
-        texts = [(len(_tag(key, value)), name, key) for name in ("tags", "video_tags") for key, value in getattr(self, name).items()]
+        texts = [
+            (len(_tag(key, value)), name, key)
+            for name in ("tags", "video_tags")
+            for key, value in getattr(self, name).items()
+        ]
         gone = set()
         for size, name, key in sorted(texts, key=lambda t: t[0], reverse=True):
             if over <= 0:
@@ -155,20 +186,29 @@ class Description:
             gone.add((name, key))
             over -= size
             if len(gone) <= _TOLD:
-                notes.append(f"the tag {key[:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes")
+                notes.append(
+                    f"the tag {key[:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes"
+                )
         if len(gone) > _TOLD:
             notes.append(f"so are {len(gone) - _TOLD} more tags")
         if over > 0:
-            notes.append(f"{len(chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes")
+            notes.append(
+                f"{len(chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes"
+            )
             fitted = replace(fitted, chapters=())
-        tags, video_tags = ({k: v for k, v in getattr(self, name).items() if (name, k) not in gone} for name in ("tags", "video_tags"))
+        tags, video_tags = (
+            {k: v for k, v in getattr(self, name).items() if (name, k) not in gone}
+            for name in ("tags", "video_tags")
+        )
         return replace(fitted, tags=tags, video_tags=video_tags), notes
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Description:
         """Parse; DamageError when it contradicts itself."""
         if len(data) > MAX_DESCRIPTION:
-            raise DamageError(f"metadata at byte {base}: {len(data)} bytes are over the limit of {MAX_DESCRIPTION}")
+            raise DamageError(
+                f"metadata at byte {base}: {len(data)} bytes are over the limit of {MAX_DESCRIPTION}"
+            )
         r = Reader(data, "metadata", base)
         tags, video_tags, disposition = get_tags(r), get_tags(r), r.varint(MAX_DISPOSITION)
         chapters = []
@@ -187,7 +227,9 @@ class Description:
         mastering = None
         if _MASTERING in side:
             n = struct.unpack("<20iB", side[_MASTERING])
-            mastering = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2))
+            mastering = Mastering(
+                tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2)
+            )
         light = struct.unpack("<2I", side[_LIGHT]) if _LIGHT in side else None
         fields = side.get(_FIELDS, b"\0")[0]
         if fields and fields not in FIELD_ORDERS:
@@ -222,7 +264,9 @@ def remarks_from_bytes(data: bytes | memoryview, base: int = 0) -> list[str]:
     return texts
 
 
-def clip_chapters(chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction | None) -> tuple[Chapter, ...]:
+def clip_chapters(
+    chapters: tuple[Chapter, ...], start: Fraction, stop: Fraction | None
+) -> tuple[Chapter, ...]:
     """Chapters of the stretch from ``start`` to ``stop`` seconds, which then begins at zero."""
     result = []
     ticks = cache(lambda base: (round(start / base), None if stop is None else round(stop / base)))

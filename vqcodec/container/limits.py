@@ -23,4 +23,6 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value < 1:
-                raise UsageError(f"limit of {name}: {value} is out of range, allowed are numbers from 1")
+                raise UsageError(
+                    f"limit of {name}: {value} is out of range, allowed are numbers from 1"
+                )

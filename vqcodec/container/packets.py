@@ -78,7 +78,15 @@ class StreamHeader:
         for value in (self.time_base, self.rate, self.sar):
             w.varint(value.numerator if value else 0).varint(value.denominator if value else 0)
         w.u8(self.rotation // 90)
-        for number in (self.primaries, self.transfer, self.matrix, self.range, self.chroma_location, self.bit_depth, self.crf):
+        for number in (
+            self.primaries,
+            self.transfer,
+            self.matrix,
+            self.range,
+            self.chroma_location,
+            self.bit_depth,
+            self.crf,
+        ):
             w.u8(number)
         data = w.u32(self.content_id).raw(self.model_id).getvalue()
         self.from_bytes(data)  # what the reader would refuse is never written
@@ -92,7 +100,9 @@ class StreamHeader:
         if not width or not height:
             raise r.error(f"picture of {width}x{height}")
         if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
-            raise LimitError(f"picture of {width}x{height} is over the limit of {MAX_SIDE} a side and {MAX_PIXELS} pixels")
+            raise LimitError(
+                f"picture of {width}x{height} is over the limit of {MAX_SIDE} a side and {MAX_PIXELS} pixels"
+            )
         fractions: list[Fraction | None] = []
         for _ in range(3):
             num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
@@ -104,11 +114,29 @@ class StreamHeader:
             raise r.error("no time base")
         turns, primaries, transfer, matrix, range_, location, depth, crf = r.take(8)
         if turns > 3 or range_ > 2 or not 8 <= depth <= 16 or crf > MAX_CRF:
-            raise r.error(f"rotation {turns}, range {range_}, bit depth {depth} or crf {crf} out of range")
+            raise r.error(
+                f"rotation {turns}, range {range_}, bit depth {depth} or crf {crf} out of range"
+            )
         content_id = r.u32()
         model_id = bytes(r.take(8))
         r.done()
-        return cls(width, height, time_base, rate, sar, turns * 90, primaries, transfer, matrix, range_, location, depth, crf, content_id, model_id)
+        return cls(
+            width,
+            height,
+            time_base,
+            rate,
+            sar,
+            turns * 90,
+            primaries,
+            transfer,
+            matrix,
+            range_,
+            location,
+            depth,
+            crf,
+            content_id,
+            model_id,
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +159,15 @@ class PacketHeader:
     def build(cls, type_: int, length: int, first_frame: int, frames: int) -> PacketHeader:
         if length > MAX_PAYLOAD:
             raise LimitError(f"packet of {length} bytes is over the limit of {MAX_PAYLOAD}")
-        raw = Writer().raw(SYNC).u8(type_).varint(length).varint(first_frame).varint(frames).getvalue()
+        raw = (
+            Writer()
+            .raw(SYNC)
+            .u8(type_)
+            .varint(length)
+            .varint(first_frame)
+            .varint(frames)
+            .getvalue()
+        )
         return cls(type_, length, first_frame, frames, raw, len(raw) + 4)
 
     @classmethod
@@ -145,11 +181,21 @@ class PacketHeader:
         if r.u32() != crc32(u32(stream_id), raw):
             raise DamageError(f"packet header at byte {base}: checksum mismatch")
         if length > MAX_PAYLOAD:
-            raise LimitError(f"packet at byte {base}: {length} bytes are over the limit of {MAX_PAYLOAD}")
-        if first >= MAX_PTS or (type_ == GOP and not 1 <= frames <= MAX_GOP) or (type_ == INDEX and frames):
-            raise DamageError(f"packet at byte {base}: first frame {first}, {frames} frames out of range")
+            raise LimitError(
+                f"packet at byte {base}: {length} bytes are over the limit of {MAX_PAYLOAD}"
+            )
+        if (
+            first >= MAX_PTS
+            or (type_ == GOP and not 1 <= frames <= MAX_GOP)
+            or (type_ == INDEX and frames)
+        ):
+            raise DamageError(
+                f"packet at byte {base}: first frame {first}, {frames} frames out of range"
+            )
         if type_ not in (GOP, INDEX) and not type_ & IGNORABLE:
-            raise InputError(f"packet of unknown type {type_} at byte {base}: the file was written by a newer program")
+            raise InputError(
+                f"packet of unknown type {type_} at byte {base}: the file was written by a newer program"
+            )
         return cls(type_, length, first, frames, raw, r.position)
 
 
@@ -169,7 +215,9 @@ class GopPayload:
             raise ValueError(f"GOP of {len(self.pts)} frames")
         for time in (self.pts[0], self.pts[-1], self.duration):
             if abs(time) > MAX_PTS:
-                raise LimitError(f"the time {time} is beyond {MAX_PTS}, the largest that the format holds")
+                raise LimitError(
+                    f"the time {time} is beyond {MAX_PTS}, the largest that the format holds"
+                )
         runs: list[list[int]] = []
         for a, b in zip(self.pts, self.pts[1:], strict=False):
             if b <= a:
@@ -235,7 +283,9 @@ def packet(type_: int, stream_id: int, first_frame: int, frames: int, payload: b
     """A whole packet."""
     head = PacketHeader.build(type_, len(payload), first_frame, frames)
     sid = u32(stream_id)
-    return b"".join((head.raw, u32(crc32(sid, head.raw)), payload, u32(crc32(sid, head.raw, payload))))
+    return b"".join(
+        (head.raw, u32(crc32(sid, head.raw)), payload, u32(crc32(sid, head.raw, payload)))
+    )
 
 
 def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
@@ -249,7 +299,9 @@ def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
     return w.getvalue()
 
 
-def parse_index(payload: bytes | memoryview, base: int = 0, memory: int = 1 << 62) -> tuple[bytes, list[IndexEntry]]:
+def parse_index(
+    payload: bytes | memoryview, base: int = 0, memory: int = 1 << 62
+) -> tuple[bytes, list[IndexEntry]]:
     """Copy of the stream header, and the entries. LimitError where the entries would take more than ``memory`` bytes."""
     r = Reader(payload, "index", base)
     header = bytes(r.take(r.varint(MAX_HEADER)))
@@ -257,7 +309,9 @@ def parse_index(payload: bytes | memoryview, base: int = 0, memory: int = 1 << 6
     offset = frame = pts = 0
     n = r.varint(r.remaining // 3)
     if n * ENTRY_MEMORY > memory:
-        raise LimitError(f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of {memory}")
+        raise LimitError(
+            f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of {memory}"
+        )
     for _ in range(n):
         step = r.varint(MAX_PTS)
         count = r.varint(MAX_GOP if step else MAX_PTS)

@@ -65,7 +65,9 @@ class ContainerReader:
         index, copy = self._read_index()
         self.raw_header = raw = self._read_header(copy)
         if len(raw) > self.limits.metadata:
-            raise LimitError(f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata} for metadata (--max-metadata raises it)")
+            raise LimitError(
+                f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata} for metadata (--max-metadata raises it)"
+            )
         self.header = StreamHeader.from_bytes(raw)
         self._check_size()
         self.stream_id = crc32(raw)
@@ -77,14 +79,18 @@ class ContainerReader:
         if index is None or not self._chain_agrees(index):
             found = self._scan()
             if index is None:
-                self.damaged.note(f"no index where the file ends (byte {self.size}): it was cut, or its end is damaged")
+                self.damaged.note(
+                    f"no index where the file ends (byte {self.size}): it was cut, or its end is damaged"
+                )
                 index = self._found_index
             self.indexed = index is not None
             self.gops = self._merge(index, found)
         else:
             self.gops = index
         if self.frames > self.limits.frames:
-            raise LimitError(f"{self.frames} frames are over the limit of {self.limits.frames} (--max-frames raises it)")
+            raise LimitError(
+                f"{self.frames} frames are over the limit of {self.limits.frames} (--max-frames raises it)"
+            )
 
     @property
     def frames(self) -> int:
@@ -94,7 +100,9 @@ class ContainerReader:
     def _check_size(self) -> None:
         width, height, limits = self.header.width, self.header.height, self.limits
         if max(width, height) > limits.side or width * height > limits.pixels:
-            raise LimitError(f"picture of {width}x{height} is over the limit of {limits.side} a side and {limits.pixels} pixels (--max-pixels raises the second)")
+            raise LimitError(
+                f"picture of {width}x{height} is over the limit of {limits.side} a side and {limits.pixels} pixels (--max-pixels raises the second)"
+            )
 
     def _at(self, offset: int, n: int) -> bytes:
         try:
@@ -111,7 +119,9 @@ class ContainerReader:
             if MAGIC.startswith(prefix):
                 raise DamageError(f"the file ends at byte {self.size}, within the file header")
             if copy is None and prefix[1:4] == MAGIC[1:4]:
-                raise DamageError("the first bytes are those of a .vqv file that was sent as text: line ends or the eighth bits are changed")
+                raise DamageError(
+                    "the first bytes are those of a .vqv file that was sent as text: line ends or the eighth bits are changed"
+                )
             if copy is None:
                 raise InputError("not a .vqv file (vqcodec encode makes one of a video)")
         else:
@@ -119,10 +129,15 @@ class ContainerReader:
             r.take(8)
             version, length = r.u16(), r.u32()
             if version != VERSION and copy is None:
-                raise InputError(f"file of format version {version}, this program reads {VERSION}: use the release of vqcodec that wrote it")
+                raise InputError(
+                    f"file of format version {version}, this program reads {VERSION}: use the release of vqcodec that wrote it"
+                )
             if version == VERSION and length <= min(MAX_HEADER, self.size):
                 body = Reader(self._at(FILE_PREFIX, length + 4), "file header")
-                if body.remaining == length + 4 and crc32(prefix, raw := bytes(body.take(length))) == body.u32():
+                if (
+                    body.remaining == length + 4
+                    and crc32(prefix, raw := bytes(body.take(length))) == body.u32()
+                ):
                     return raw
         if copy is None:
             raise DamageError("file header: checksum mismatch, and there is no index with its copy")
@@ -135,10 +150,17 @@ class ContainerReader:
         try:
             r = Reader(self._at(0, FILE_PREFIX), "file header")
             if r.take(8) == MAGIC and r.u16() != VERSION:
-                return None, None  # another version may place its index elsewhere: the version is reported, nothing guessed
+                return (
+                    None,
+                    None,
+                )  # another version may place its index elsewhere: the version is reported, nothing guessed
             r = Reader(self._at(max(0, self.size - TRAILER_SIZE), TRAILER_SIZE), "trailer")
             offset, crc = r.u64(), r.u32()
-            if r.take(8) != TAIL_MAGIC or crc != crc32(offset.to_bytes(8, "little"), TAIL_MAGIC) or offset > self.size - TRAILER_SIZE:
+            if (
+                r.take(8) != TAIL_MAGIC
+                or crc != crc32(offset.to_bytes(8, "little"), TAIL_MAGIC)
+                or offset > self.size - TRAILER_SIZE
+            ):
                 return None, None
             # the packet's checksums need the stream id, which is the checksum of the header copy within the payload
             head_raw = self._at(offset, PACKET_HEADER_MAX)
@@ -154,7 +176,11 @@ class ContainerReader:
             self._payload(head, offset, crc32(copy))
         except VqvError:
             return None, None
-        if head.type != INDEX or offset + head.total + TRAILER_SIZE != self.size or sum(e.count for e in entries) != head.first_frame:
+        if (
+            head.type != INDEX
+            or offset + head.total + TRAILER_SIZE != self.size
+            or sum(e.count for e in entries) != head.first_frame
+        ):
             return None, None
         self._index_offset = offset
         return entries, copy
@@ -162,11 +188,17 @@ class ContainerReader:
     def _head(self, offset: int) -> PacketHeader:
         head = PacketHeader.parse(self._at(offset, PACKET_HEADER_MAX), self.stream_id, offset)
         if head.length > self.limits.packet:
-            raise LimitError(f"packet at byte {offset}: {head.length} bytes are over the limit of {self.limits.packet} (--max-packet raises it)")
+            raise LimitError(
+                f"packet at byte {offset}: {head.length} bytes are over the limit of {self.limits.packet} (--max-packet raises it)"
+            )
         return head
 
     def _payload(self, head: PacketHeader, offset: int, stream_id: int) -> memoryview:
-        where = f"packet at byte {offset}" + (f" (frames {head.first_frame} to {head.first_frame + head.frames - 1})" if head.type == GOP else "")
+        where = f"packet at byte {offset}" + (
+            f" (frames {head.first_frame} to {head.first_frame + head.frames - 1})"
+            if head.type == GOP
+            else ""
+        )
         if offset + head.total > self.size:  # before memory is taken
             raise DamageError(f"{where}: cut after {self.size - offset} of {head.total} bytes")
         r = Reader(self._at(offset + head.size, head.length + 4), where)
@@ -180,7 +212,9 @@ class ContainerReader:
         kind = head.type & ~COMPRESSED if compressed else head.type
         self.extras.append(Extra(offset, kind, head.first_frame, compressed))
         if len(self.extras) * ENTRY_MEMORY > self.limits.memory:
-            raise LimitError(f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)")
+            raise LimitError(
+                f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)"
+            )
 
     def _chain_agrees(self, index: list[IndexEntry]) -> bool:
         pos, listed = self._start, (e for e in index if e.offset >= 0)
@@ -191,7 +225,11 @@ class ContainerReader:
                 return False
             if head.type == GOP:
                 e = next(listed, None)
-                if e is None or (e.offset, e.first_frame, e.count) != (pos, head.first_frame, head.frames):
+                if e is None or (e.offset, e.first_frame, e.count) != (
+                    pos,
+                    head.first_frame,
+                    head.frames,
+                ):
                     return False
             elif head.type != INDEX:
                 self._extra(pos, head)
@@ -223,7 +261,9 @@ class ContainerReader:
                 self.damaged.note(f"bytes {lost_from} to {start - 1} are no packet")
                 lost_from = None
             if len(found) * ENTRY_MEMORY > self.limits.memory:
-                raise LimitError(f"{len(found)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)")
+                raise LimitError(
+                    f"{len(found)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)"
+                )
             budget -= head.total if start + head.total <= self.size else head.size
             if budget < 0:
                 self.damaged.note(f"the search for packets was given up at byte {start}")
@@ -231,7 +271,14 @@ class ContainerReader:
             try:
                 payload = self._payload(head, start, self.stream_id)
                 if head.type == GOP:
-                    found.append(IndexEntry(start, head.first_frame, head.frames, GopPayload.from_bytes(payload, head.frames, start + head.size).pts[0]))
+                    found.append(
+                        IndexEntry(
+                            start,
+                            head.first_frame,
+                            head.frames,
+                            GopPayload.from_bytes(payload, head.frames, start + head.size).pts[0],
+                        )
+                    )
                 elif head.type == INDEX:
                     entries = parse_index(payload, start + head.size, self.limits.memory)[1]
                     if sum(e.count for e in entries) == head.first_frame:
@@ -284,10 +331,17 @@ class ContainerReader:
         for e in found:
             old = packets.get(_frames(e))
             if old is not None and old.offset >= 0:
-                self.damaged.note(f"frames {e.first_frame} to {e.first_frame + e.count - 1} occur more than once")
+                self.damaged.note(
+                    f"frames {e.first_frame} to {e.first_frame + e.count - 1} occur more than once"
+                )
                 continue
             packets[_frames(e)] = e
-        listed = [p if (p := packets.get(_frames(e))) and p.offset >= 0 else IndexEntry(-1, e.first_frame, e.count, e.first_pts) for e in index or ()]
+        listed = [
+            p
+            if (p := packets.get(_frames(e))) and p.offset >= 0
+            else IndexEntry(-1, e.first_frame, e.count, e.first_pts)
+            for e in index or ()
+        ]
         unique = list(packets.values())
         packets.clear()  # ENTRY_MEMORY has no room for both this and what sorting takes
         alone, notes = _alone(unique)
@@ -317,13 +371,19 @@ class ContainerReader:
         """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or doesn't begin after the time ``after``."""
         entry = self.gops[i]
         if entry.offset < 0:
-            raise DamageError(f"frames {entry.first_frame} to {entry.first_frame + entry.count - 1} are lost")
+            raise DamageError(
+                f"frames {entry.first_frame} to {entry.first_frame + entry.count - 1} are lost"
+            )
         head = self._head(entry.offset)
         if (head.type, head.first_frame, head.frames) != (GOP, entry.first_frame, entry.count):
             raise DamageError(f"packet at byte {entry.offset} is not the one the index says")
-        gop = GopPayload.from_bytes(self._payload(head, entry.offset, self.stream_id), head.frames, entry.offset + head.size)
+        gop = GopPayload.from_bytes(
+            self._payload(head, entry.offset, self.stream_id), head.frames, entry.offset + head.size
+        )
         if after is not None and gop.pts[0] <= after:
-            raise DamageError(f"packet at byte {entry.offset} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}): time {gop.pts[0]} after {after}")
+            raise DamageError(
+                f"packet at byte {entry.offset} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}): time {gop.pts[0]} after {after}"
+            )
         return gop
 
     def packet_size(self, offset: int) -> int:
@@ -354,7 +414,9 @@ def _alone(packets: list[IndexEntry]) -> tuple[list[IndexEntry], DamageLog]:
     frame = 0
     for e in sorted(packets, key=lambda x: 2 * x.first_frame + (x.offset < 0)):
         if e.first_frame < frame:
-            notes.note(f"packet of frames {e.first_frame} to {e.first_frame + e.count - 1} overlaps the one before")
+            notes.note(
+                f"packet of frames {e.first_frame} to {e.first_frame + e.count - 1} overlaps the one before"
+            )
             continue
         if e.first_frame > frame:
             notes.note(f"frames {frame} to {e.first_frame - 1} are missing")

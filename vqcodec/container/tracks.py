@@ -104,7 +104,9 @@ class Track:
     def to_bytes(self) -> bytes:
         w = Writer().varint(self.number).u8(KINDS.index(self.kind))
         put_text(w, self.codec)
-        w.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(self.disposition)
+        w.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(
+            self.disposition
+        )
         put_tags(w, self.tags)
         put_text(w, self.format)
         return w.varint(len(self.sample)).raw(self.sample).getvalue()
@@ -118,7 +120,13 @@ class Track:
             raise r.error(f"kind {kind}")
         if KINDS[kind] != "attachment" and len(data) > MAX_DESCRIPTION:
             raise r.error(f"{len(data)} bytes over the limit of {MAX_DESCRIPTION}")
-        codec, unit, disposition, tags, name = get_text(r), get_base(r), r.varint(MAX_DISPOSITION), get_tags(r), get_text(r)
+        codec, unit, disposition, tags, name = (
+            get_text(r),
+            get_base(r),
+            r.varint(MAX_DISPOSITION),
+            get_tags(r),
+            get_text(r),
+        )
         sample = bytes(r.take(r.varint(r.remaining)))
         r.done()
         return cls(number, KINDS[kind], codec, unit, disposition, tags, name, sample)
@@ -148,7 +156,11 @@ class TrackPacket:
 
     def shifted(self, ticks: int) -> TrackPacket:
         """The packet that many ticks earlier."""
-        return replace(self, dts=None if self.dts is None else self.dts - ticks, pts=None if self.pts is None else self.pts - ticks)
+        return replace(
+            self,
+            dts=None if self.dts is None else self.dts - ticks,
+            pts=None if self.pts is None else self.pts - ticks,
+        )
 
 
 class _Clock:
@@ -171,10 +183,18 @@ def put_packet(out: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
     """
     for time in (p.dts or 0, p.pts or 0, p.duration):
         if abs(time) > MAX_PTS:
-            raise LimitError(f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the largest that the format holds")
+            raise LimitError(
+                f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the largest that the format holds"
+            )
     w = Writer()
     clock = clocks.setdefault(p.track, _Clock())
-    flags = _KEY * p.key | _PTS * (p.pts is not None) | _DTS * (p.dts is not None) | _SIDE * bool(p.side) | _CORRUPT * p.corrupt
+    flags = (
+        _KEY * p.key
+        | _PTS * (p.pts is not None)
+        | _DTS * (p.dts is not None)
+        | _SIDE * bool(p.side)
+        | _CORRUPT * p.corrupt
+    )
     w.varint(p.track).u8(flags)
     expected = clock.next
     if p.dts is not None:
@@ -206,8 +226,24 @@ def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPac
         dts = get_time(r, clock.next) if flags & _DTS else None
         pts = get_time(r, clock.next if dts is None else dts) if flags & _PTS else None
         duration = get_time(r, clock.duration)
-        side = tuple((r.varint(0xFFFF), bytes(r.take(r.varint(r.remaining)))) for _ in range(r.varint(min(MAX_SIDE_DATA, r.remaining // 2)))) if flags & _SIDE else ()
-        packet = TrackPacket(number, dts, pts, duration, bool(flags & _KEY), bool(flags & _CORRUPT), side, bytes(r.take(r.varint(r.remaining))))
+        side = (
+            tuple(
+                (r.varint(0xFFFF), bytes(r.take(r.varint(r.remaining))))
+                for _ in range(r.varint(min(MAX_SIDE_DATA, r.remaining // 2)))
+            )
+            if flags & _SIDE
+            else ()
+        )
+        packet = TrackPacket(
+            number,
+            dts,
+            pts,
+            duration,
+            bool(flags & _KEY),
+            bool(flags & _CORRUPT),
+            side,
+            bytes(r.take(r.varint(r.remaining))),
+        )
         clock.advance(packet)
         if abs(clock.next) > 2 * MAX_PTS:
             raise r.error(f"time {clock.next} out of range")
@@ -317,25 +353,38 @@ class StoredTracks:
         for i, extra in enumerate(reader.extras):
             try:
                 if extra.type == DESCRIPTION and not found:
-                    self.description, found = Description.from_bytes(reader.read_extra(i, MAX_DESCRIPTION), extra.offset), True
+                    self.description, found = (
+                        Description.from_bytes(reader.read_extra(i, MAX_DESCRIPTION), extra.offset),
+                        True,
+                    )
                 elif extra.type == REMARKS:
                     room = MAX_REMARKS - len(self.left_out)
-                    texts = remarks_from_bytes(reader.read_extra(i, 4 * MAX_REMARKS**2), extra.offset)
+                    texts = remarks_from_bytes(
+                        reader.read_extra(i, 4 * MAX_REMARKS**2), extra.offset
+                    )
                     self.left_out += texts[:room]
                 elif extra.type == TRACK:
-                    payload = reader.read_extra(i, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size))
+                    payload = reader.read_extra(
+                        i, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size)
+                    )
                     track = Track.from_bytes(payload, extra.offset)
                     self.size += len(payload)
                     attached += len(track.sample) if track.kind == "attachment" else 0
                     if attached > MAX_ATTACHED:
-                        raise LimitError(f"{track} at byte {extra.offset}: attachments are over the limit of {MAX_ATTACHED} bytes")
+                        raise LimitError(
+                            f"{track} at byte {extra.offset}: attachments are over the limit of {MAX_ATTACHED} bytes"
+                        )
                     if 2 * self.size > reader.limits.memory:  # once more in the output
-                        raise LimitError(f"{track} at byte {extra.offset}: tracks need more than {reader.limits.memory} bytes of memory, the limit (--max-memory)")
+                        raise LimitError(
+                            f"{track} at byte {extra.offset}: tracks need more than {reader.limits.memory} bytes of memory, the limit (--max-memory)"
+                        )
                     self.tracks.setdefault(track.number, track)
             except VqvError as exc:
                 self.damage.note(str(exc))
 
-    def packets(self, first_frame: int = 0, only: Collection[int] | None = None) -> Iterator[TrackPacket]:
+    def packets(
+        self, first_frame: int = 0, only: Collection[int] | None = None
+    ) -> Iterator[TrackPacket]:
         """Packets by their times, those of a track in the order of the file, from those stored with
         the frame of that number on. Packets of others may be left out where ``only`` some tracks
         are wanted."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from ..fields import crc32, u32
-from .packets import COMPRESSED, GOP, INDEX, TAIL_MAGIC, GopPayload, IndexEntry, StreamHeader, file_header, index_payload, packet
+from .packets import (
+    COMPRESSED,
+    GOP,
+    INDEX,
+    TAIL_MAGIC,
+    GopPayload,
+    IndexEntry,
+    StreamHeader,
+    file_header,
+    index_payload,
+    packet,
+)
 from .zstd import compress
 
 
@@ -60,6 +71,8 @@ class ContainerWriter:
     def finish(self) -> int:
         """Append index and trailer; the size of the file in bytes."""
         offset = self.position.to_bytes(8, "little")
-        self._write(packet(INDEX, self.stream_id, self.frames, 0, index_payload(self._header, self.entries)))
+        self._write(
+            packet(INDEX, self.stream_id, self.frames, 0, index_payload(self._header, self.entries))
+        )
         self._write(offset + u32(crc32(offset, TAIL_MAGIC)) + TAIL_MAGIC)
         return self.position

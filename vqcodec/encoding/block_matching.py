@@ -33,7 +33,16 @@ def phases(plane):
             src[j, i] = plane[y, w - 1]
     mid = np.empty((hh + 7, ww), np.int32)
     for fx in range(4):
-        b0, b1, b2, b3, b4, b5, b6, b7 = LUMA[fx, 0], LUMA[fx, 1], LUMA[fx, 2], LUMA[fx, 3], LUMA[fx, 4], LUMA[fx, 5], LUMA[fx, 6], LUMA[fx, 7]
+        b0, b1, b2, b3, b4, b5, b6, b7 = (
+            LUMA[fx, 0],
+            LUMA[fx, 1],
+            LUMA[fx, 2],
+            LUMA[fx, 3],
+            LUMA[fx, 4],
+            LUMA[fx, 5],
+            LUMA[fx, 6],
+            LUMA[fx, 7],
+        )
         for j in range(hh + 7):
             s = src[j]
             m = mid[j]
@@ -42,18 +51,55 @@ def phases(plane):
                     m[i] = s[i + 3] << 4
             else:
                 for i in range(ww):
-                    m[i] = (b0 * s[i] + b1 * s[i + 1] + b2 * s[i + 2] + b3 * s[i + 3] + b4 * s[i + 4] + b5 * s[i + 5] + b6 * s[i + 6] + b7 * s[i + 7]) >> 2
+                    m[i] = (
+                        b0 * s[i]
+                        + b1 * s[i + 1]
+                        + b2 * s[i + 2]
+                        + b3 * s[i + 3]
+                        + b4 * s[i + 4]
+                        + b5 * s[i + 5]
+                        + b6 * s[i + 6]
+                        + b7 * s[i + 7]
+                    ) >> 2
         for fy in range(4):
-            a0, a1, a2, a3, a4, a5, a6, a7 = LUMA[fy, 0], LUMA[fy, 1], LUMA[fy, 2], LUMA[fy, 3], LUMA[fy, 4], LUMA[fy, 5], LUMA[fy, 6], LUMA[fy, 7]
+            a0, a1, a2, a3, a4, a5, a6, a7 = (
+                LUMA[fy, 0],
+                LUMA[fy, 1],
+                LUMA[fy, 2],
+                LUMA[fy, 3],
+                LUMA[fy, 4],
+                LUMA[fy, 5],
+                LUMA[fy, 6],
+                LUMA[fy, 7],
+            )
             for j in range(hh):
                 o = out[fy, fx, j]
-                m0, m1, m2, m3, m4, m5, m6, m7 = mid[j], mid[j + 1], mid[j + 2], mid[j + 3], mid[j + 4], mid[j + 5], mid[j + 6], mid[j + 7]
+                m0, m1, m2, m3, m4, m5, m6, m7 = (
+                    mid[j],
+                    mid[j + 1],
+                    mid[j + 2],
+                    mid[j + 3],
+                    mid[j + 4],
+                    mid[j + 5],
+                    mid[j + 6],
+                    mid[j + 7],
+                )
                 if fy == 0:
                     for i in range(ww):
                         o[i] = min(max((m3[i] + 32) >> 6, 0), 255)
                 else:
                     for i in range(ww):
-                        v = (a0 * m0[i] + a1 * m1[i] + a2 * m2[i] + a3 * m3[i] + a4 * m4[i] + a5 * m5[i] + a6 * m6[i] + a7 * m7[i] + 2048) >> 12
+                        v = (
+                            a0 * m0[i]
+                            + a1 * m1[i]
+                            + a2 * m2[i]
+                            + a3 * m3[i]
+                            + a4 * m4[i]
+                            + a5 * m5[i]
+                            + a6 * m6[i]
+                            + a7 * m7[i]
+                            + 2048
+                        ) >> 12
                         o[i] = min(max(v, 0), 255)
     return out
 
@@ -118,7 +164,10 @@ def _block_match(cur, ref, block, reach, smooth, out):
                     for j in range(block):
                         for k in range(0, block, 8):
                             for i in range(8):
-                                s += abs(nb.int32(cur[y + j, x + k + i]) - nb.int32(ref[y + dy + j, x + dx + k + i]))
+                                s += abs(
+                                    nb.int32(cur[y + j, x + k + i])
+                                    - nb.int32(ref[y + dy + j, x + dx + k + i])
+                                )
                         if s >= best:
                             break
                     if s < best:
@@ -150,5 +199,7 @@ def optical_flow(cur: np.ndarray, ref: np.ndarray) -> np.ndarray:
         _local.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     h, w = cur.shape
     v = _local.dis.calc(cur, ref, None).reshape(h // 8, 8, w // 8, 8, 2)
-    v = np.median(v[:, 2:6:3, :, 2:6:3].transpose(0, 2, 1, 3, 4).reshape(h // 8, w // 8, 4, 2), axis=2)
+    v = np.median(
+        v[:, 2:6:3, :, 2:6:3].transpose(0, 2, 1, 3, 4).reshape(h // 8, w // 8, 4, 2), axis=2
+    )
     return np.rint(v[..., ::-1] * 4).astype(np.int32)

@@ -6,7 +6,22 @@ import numba as nb
 import numpy as np
 
 from ..codec.contexts import DETAIL
-from ..codec.detail_syntax import BLOCK, DCT, GT1, LAST, MAG, MAX_LEVEL, RASTER, SKIP, ZIGZAG, block_at, cell_context, inverse, sig_context, sign_context
+from ..codec.detail_syntax import (
+    BLOCK,
+    DCT,
+    GT1,
+    LAST,
+    MAG,
+    MAX_LEVEL,
+    RASTER,
+    SKIP,
+    ZIGZAG,
+    block_at,
+    cell_context,
+    inverse,
+    sig_context,
+    sign_context,
+)
 from ..compiled import njit
 
 ROUND = 0.45  # of a step is rounded up before levels are tried against their bits
@@ -116,7 +131,9 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                 p, y, x = block_at(k, r, c)
                 before = 0.0
                 for i in range(16):
-                    e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(planes[p][y + i // 4, x + i % 4])
+                    e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(
+                        planes[p][y + i // 4, x + i % 4]
+                    )
                     before += e[i] * e[i]
                 w = worths[r >> 1, c >> 1] * weights[p]
                 cost[r, c] += before * w
@@ -128,7 +145,14 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                             _forward(e, t)
                         else:
                             t[:] = e * 8
-                        written = _optimise(t / step, lev[mode, k], mode, 1 if k > 3 else 0, w * step * step / 64, bits)
+                        written = _optimise(
+                            t / step,
+                            lev[mode, k],
+                            mode,
+                            1 if k > 3 else 0,
+                            w * step * step / 64,
+                            bits,
+                        )
                         if written > 0:
                             inverse(lev[mode, k], step, mode, rec)
                             after = 0.0

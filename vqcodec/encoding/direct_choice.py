@@ -7,7 +7,9 @@ import numpy as np
 from ..codec.direct_map import blocks
 from ..compiled import njit
 
-_FLAG_BITS = np.array([[0.1, 4.0], [1.0, 1.0], [4.0, 0.1]])  # about what a flag 0, 1 costs behind 0, 1, 2 direct neighbours
+_FLAG_BITS = np.array(
+    [[0.1, 4.0], [1.0, 1.0], [4.0, 0.1]]
+)  # about what a flag 0, 1 costs behind 0, 1, 2 direct neighbours
 
 
 @njit
@@ -29,7 +31,9 @@ def _decide(gain, bits, out):
                 out[r, c] = 1 if gain[r, c] > cost[1] - cost[0] else 0
 
 
-def choose(net_cost: np.ndarray, latent_bits: np.ndarray, pred_cost: np.ndarray, least: float) -> np.ndarray | None:
+def choose(
+    net_cost: np.ndarray, latent_bits: np.ndarray, pred_cost: np.ndarray, least: float
+) -> np.ndarray | None:
     """The map that promises to cost least, or None where none is worth a try.
 
     net_cost, pred_cost: (H/8, W/8) bits that error and detail of each cell are worth behind the synthesis and on the plain prediction;

@@ -22,8 +22,24 @@ from .frame_encoder import FrameEncoder
 from .rate_distortion import RateParameters, key_quality
 
 SIDE_BY_SIDE = 4 << 20  # luma samples of the frames that are encoded at once
-OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -22)  # quality of each level against the key frames'
-_ORDER = (6, 4, 5, 3, 2, 1, 0)  # the level of the highest number is the first to go up with a fraction of a quality
+OFFSETS: tuple[int, ...] = (
+    5,
+    0,
+    -5,
+    -9,
+    -13,
+    -18,
+    -22,
+)  # quality of each level against the key frames'
+_ORDER = (
+    6,
+    4,
+    5,
+    3,
+    2,
+    1,
+    0,
+)  # the level of the highest number is the first to go up with a fraction of a quality
 
 
 def targets(crf: float) -> list[int]:
@@ -33,7 +49,10 @@ def targets(crf: float) -> list[int]:
     change in steps much finer than those of the quality.
     """
     key = key_quality(crf)
-    return [max(0, math.floor(key + order / LEVELS) + o) for order, o in zip(_ORDER, OFFSETS, strict=True)]
+    return [
+        max(0, math.floor(key + order / LEVELS) + o)
+        for order, o in zip(_ORDER, OFFSETS, strict=True)
+    ]
 
 
 def qualities(crf: float) -> list[int]:
@@ -62,7 +81,15 @@ class GopResult:
 class GopEncoder:
     """Encodes one GOP; pictures come in mini-GOPs. crf 0..63, lower is better. ``stats``: whether the result has a row of statistics for each frame."""
 
-    def __init__(self, codec: Any, width: int, height: int, crf: float, rate: RateParameters | None = None, stats: bool = True):
+    def __init__(
+        self,
+        codec: Any,
+        width: int,
+        height: int,
+        crf: float,
+        rate: RateParameters | None = None,
+        stats: bool = True,
+    ):
         self.coder = FrameEncoder(codec, width, height, rate, stats)
         self.width, self.height = width, height
         self.q, self.target = qualities(crf), targets(crf)
@@ -90,18 +117,34 @@ class GopEncoder:
     def _code(self, pictures: list[Picture], following: list[Picture]) -> None:
         """Encode a mini-GOP, or the I frame alone."""
         n = len(pictures)
-        slots = mini_gop(self.count - 1, n, self.pool.keys[-2] if len(self.pool.keys) > 1 else None) if self.count else [Slot(0, 0, ())]
+        slots = (
+            mini_gop(self.count - 1, n, self.pool.keys[-2] if len(self.pool.keys) > 1 else None)
+            if self.count
+            else [Slot(0, 0, ())]
+        )
         first = self.count
         streams: dict[int, bytes] = {}
         done: dict[int, Picture] = {}
         rows: dict[int, dict[str, Any]] = {}
         uses = Counter(r for s in slots for r in s.refs)
-        opening, worths = self._filtered(self.behind + pictures + following, len(self.behind) + n - 1, slots[0].level)
+        opening, worths = self._filtered(
+            self.behind + pictures + following, len(self.behind) + n - 1, slots[0].level
+        )
         if len(slots) == 1 and not following:  # nothing will refer to it
             worths = None
-        source_of = lambda frame: opening if frame == slots[0].frame else pad(pictures[frame - first], self.width, self.height)
+        source_of = lambda frame: (
+            opening
+            if frame == slots[0].frame
+            else pad(pictures[frame - first], self.width, self.height)
+        )
         for level in sorted({s.level for s in slots}):
-            for s, (coded, data, stats) in self._level([s for s in slots if s.level == level], source_of, worths if level < 2 else None, uses, slots[0].frame):
+            for s, (coded, data, stats) in self._level(
+                [s for s in slots if s.level == level],
+                source_of,
+                worths if level < 2 else None,
+                uses,
+                slots[0].frame,
+            ):
                 self.tell(first + len(done) + 1)
                 source = pictures[s.frame - first]
                 self.pool.frames[s.frame] = coded
@@ -110,8 +153,21 @@ class GopEncoder:
                 sse = [_squared_error(a, b) for a, b in zip(done[s.frame], source, strict=True)]
                 self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
                 if self.coder.stats:
-                    psnr = [10 * math.log10(65025 * p.size / e) if e else None for p, e in zip(source, sse, strict=True)]
-                    rows[s.frame] = dict(frame=s.frame, type="IPB"[min(s.level, 2)], level=s.level, q=self.q[s.level], bytes=len(data), psnr=psnr) | stats
+                    psnr = [
+                        10 * math.log10(65025 * p.size / e) if e else None
+                        for p, e in zip(source, sse, strict=True)
+                    ]
+                    rows[s.frame] = (
+                        dict(
+                            frame=s.frame,
+                            type="IPB"[min(s.level, 2)],
+                            level=s.level,
+                            q=self.q[s.level],
+                            bytes=len(data),
+                            psnr=psnr,
+                        )
+                        | stats
+                    )
         self.parts += [streams[s.frame] for s in slots]
         for f in sorted(done):
             self.crc = checksum_update(self.crc, done[f])
@@ -120,17 +176,28 @@ class GopEncoder:
         self.behind = (self.behind + pictures)[-temporal_filter.REACH :]
         self.pool.close(self.count - 1)
 
-    def _filtered(self, around: list[Picture], at: int, level: int) -> tuple[Planes, np.ndarray | None]:
+    def _filtered(
+        self, around: list[Picture], at: int, level: int
+    ) -> tuple[Planes, np.ndarray | None]:
         """Source of an I or key frame, the one ``at`` that place of those around it, and what error in its blocks is worth."""
         source = pad(around[at], self.width, self.height)
-        near = range(max(0, at - temporal_filter.REACH), min(len(around), at + temporal_filter.REACH + 1))
+        near = range(
+            max(0, at - temporal_filter.REACH), min(len(around), at + temporal_filter.REACH + 1)
+        )
         neighbours = [(i - at, pad(around[i], self.width, self.height)) for i in near if i != at]
         rate, quality = self.coder.rate, self.target[level]
         out, errors = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength)
-        return out, None if errors is None else lookahead.worths(errors, quality, rate.lookahead_strength, self.height, self.width)
+        return out, None if errors is None else lookahead.worths(
+            errors, quality, rate.lookahead_strength, self.height, self.width
+        )
 
     def _level(
-        self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None, uses: Counter[int], key: int
+        self,
+        slots: list[Slot],
+        source_of: Callable[[int], Planes],
+        worths: np.ndarray | None,
+        uses: Counter[int],
+        key: int,
     ) -> Iterator[tuple[Slot, tuple[Coded, bytes, dict[str, Any]]]]:
         """Encode the frames of a level, as many at once as torch has threads and memory should hold."""
         import torch
@@ -145,12 +212,22 @@ class GopEncoder:
                 if uses[r] == 0 and r != key:
                     self.pool.frames[r].phases = self.pool.frames[r].luma8 = None
 
-    def _encode(self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None) -> Iterator[tuple[Coded, bytes, dict[str, Any]]]:
+    def _encode(
+        self, slots: list[Slot], source_of: Callable[[int], Planes], worths: np.ndarray | None
+    ) -> Iterator[tuple[Coded, bytes, dict[str, Any]]]:
         """Frames of one level, which don't refer to each other, side by side. torch's thread count, which is the process', is 1 meanwhile."""
         import torch
 
         def one(s: Slot) -> tuple[Coded, bytes, dict[str, Any]]:
-            return self.coder.encode(source_of(s.frame), s.frame, s.level, self.q[s.level], self.pool.refs(s), self.target[s.level], worths)
+            return self.coder.encode(
+                source_of(s.frame),
+                s.frame,
+                s.level,
+                self.q[s.level],
+                self.pool.refs(s),
+                self.target[s.level],
+                worths,
+            )
 
         if len(slots) == 1:
             yield one(slots[0])

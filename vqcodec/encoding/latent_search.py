@@ -9,7 +9,9 @@ from ..compiled import njit
 
 
 @njit
-def search_step(target, mean, cls, direct, step, steps, dims, sizes, words, cost, lams, symbols, y, bits):
+def search_step(
+    target, mean, cls, direct, step, steps, dims, sizes, words, cost, lams, symbols, y, bits
+):
     """Choose the symbols of one step by |r - c|^2 + lams * bits.
 
     target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W) uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or,
@@ -60,7 +62,10 @@ def search_step(target, mean, cls, direct, step, steps, dims, sizes, words, cost
                     for c in range(dim):
                         ch = b + s + c
                         if esc:
-                            n = min(max(int(np.rint((target[i, j, ch] - mean[i, j, ch]) / 16)), -2047), 2047)
+                            n = min(
+                                max(int(np.rint((target[i, j, ch] - mean[i, j, ch]) / 16)), -2047),
+                                2047,
+                            )
                             bits[i, j] += raw_bits(n)
                             symbols[i, j, ch] = (1 << 20) + n
                             v = mean[i, j, ch] + 16 * n

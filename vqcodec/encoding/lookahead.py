@@ -16,7 +16,9 @@ from .rate_distortion import lagrangian
 NOTICED = 0.12  # squared error against 1/lambda, at which a neighbour shows half of what a block is
 
 
-def worths(errors: np.ndarray, quality: float, strength: float, height: int, width: int) -> np.ndarray:
+def worths(
+    errors: np.ndarray, quality: float, strength: float, height: int, width: int
+) -> np.ndarray:
     """Weights of squared error, (H/16, W/16) float32 with a geometric mean of 1 over what is shown of a padded picture.
 
     errors (K, H/8, W/8): mean squared differences (8-bit scale) of each 8x8 cell to K neighbours in time along its motion; strength: octaves between a block that
@@ -26,4 +28,6 @@ def worths(errors: np.ndarray, quality: float, strength: float, height: int, wid
     kept = (small / (small + errors)).mean(0)
     h, w = kept.shape
     octaves = 2 * strength * kept.reshape(h // 2, 2, w // 2, 2).mean((1, 3))
-    return np.exp2(octaves - octaves[: -(-height // 16), : -(-width // 16)].mean()).astype(np.float32)
+    return np.exp2(octaves - octaves[: -(-height // 16), : -(-width // 16)].mean()).astype(
+        np.float32
+    )

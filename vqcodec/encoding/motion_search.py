@@ -39,7 +39,9 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
             if direction == BI:
                 for j in range(j0, j0 + 8):
                     for i in range(8):
-                        v = (nb.int32(a[r + j, c + i0 + i]) + nb.int32(b[q + j, d + i0 + i]) + 1) >> 1
+                        v = (
+                            nb.int32(a[r + j, c + i0 + i]) + nb.int32(b[q + j, d + i0 + i]) + 1
+                        ) >> 1
                         e = v - nb.int32(cur[y + j, x + i0 + i])
                         s += e * e
             else:
@@ -63,7 +65,11 @@ def mvd_costs(cost, out):
                 c += cost[MVD_CLASS + 16 * comp + k, 0]
                 acc += cost[MVD_CLASS + 16 * comp + k, 1]
             if k > 1:
-                c += 0.5 * (cost[MVD_TOP + 16 * comp + k, 0] + cost[MVD_TOP + 16 * comp + k, 1]) + k - 2
+                c += (
+                    0.5 * (cost[MVD_TOP + 16 * comp + k, 0] + cost[MVD_TOP + 16 * comp + k, 1])
+                    + k
+                    - 2
+                )
             out[comp, k] = c + (1 if k else 0)
 
 
@@ -103,7 +109,9 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
 
 
 @njit
-def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, depth, parent, mv, info):
+def _leaf(
+    f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, depth, parent, mv, info
+):
     """Best leaf for the block of n cells at (yc, xc): its J; mv (2, 2) and info [direction, merge index] receive it.
 
     parent (2, 2): the vectors found for the larger block around it.
@@ -123,7 +131,9 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, 
             rb += cost[MERGE_INDEX + k, 0]
             acc += cost[MERGE_INDEX + k, 1]
         d = cdir[k]
-        if (d & L0 and not legal(y, x, s, cmv[k, 0, 0], cmv[k, 0, 1], h, w)) or (d & L1 and not legal(y, x, s, cmv[k, 1, 0], cmv[k, 1, 1], h, w)):
+        if (d & L0 and not legal(y, x, s, cmv[k, 0, 0], cmv[k, 0, 1], h, w)) or (
+            d & L1 and not legal(y, x, s, cmv[k, 1, 0], cmv[k, 1, 1], h, w)
+        ):
             continue
         j = residual_bits(p0, p1, cur, y, x, cmv[k], d, s, worth, floor) + rb
         if j < best:
@@ -150,7 +160,10 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, 
             elif k == 2:
                 my, mx = 0, 0
             elif k < 3 + starts:
-                my, mx = nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 0]), nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 1])
+                my, mx = (
+                    nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 0]),
+                    nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 1]),
+                )
             else:
                 if not cdir[k - 3 - starts] & (1 << l):
                     continue
@@ -199,13 +212,17 @@ def _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, 
                         trial[l, 1] = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
                         if not legal(y, x, s, trial[l, 0], trial[l, 1], h, w):
                             continue
-                        rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1])
+                        rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(
+                            table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1]
+                        )
                         j = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
                         if j < b:
                             b = j
                             by, bx = trial[l, 0], trial[l, 1]
                     trial[l, 0], trial[l, 1] = by, bx
-            rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1])
+            rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(
+                table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1]
+            )
             j = residual_bits(p0, p1, cur, y, x, trial, BI, s, worth, floor) + head + rb
             if j < best:
                 best = j
@@ -263,7 +280,26 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                 y, x = ys[depth], xs[depth]
                 if enter:
                     parent[depth + 1] = parent[depth]
-                    jleaf[depth] = _leaf(f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, y, x, n, depth, parent[depth + 1], mv[depth], info[depth])
+                    jleaf[depth] = _leaf(
+                        f,
+                        col,
+                        cur,
+                        p0,
+                        p1,
+                        flow,
+                        cost,
+                        table,
+                        lam,
+                        worth,
+                        floor,
+                        y,
+                        x,
+                        n,
+                        depth,
+                        parent[depth + 1],
+                        mv[depth],
+                        info[depth],
+                    )
                     if depth < 3:
                         sc = split_context(f, y, x, depth)
                         jleaf[depth] += cost[sc, 0]
@@ -280,7 +316,10 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                     pos[depth] += 1
                     if pos[depth] < 4 and jsplit[depth] < jleaf[depth]:
                         s = n >> 1
-                        ys[depth + 1], xs[depth + 1] = y + s * (pos[depth] >> 1), x + s * (pos[depth] & 1)
+                        ys[depth + 1], xs[depth + 1] = (
+                            y + s * (pos[depth] >> 1),
+                            x + s * (pos[depth] & 1),
+                        )
                         depth += 1
                         enter = True
                         continue
@@ -290,7 +329,16 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                     d_depth[y - ty, x - tx] = depth
                     d_info[y - ty, x - tx] = info[depth]
                     d_mv[y - ty, x - tx] = mv[depth]
-                    fill(f, y, x, n, depth, info[depth, 0], mv[depth].copy(), 1 if info[depth, 1] >= 0 else 0)
+                    fill(
+                        f,
+                        y,
+                        x,
+                        n,
+                        depth,
+                        info[depth, 0],
+                        mv[depth].copy(),
+                        1 if info[depth, 1] >= 0 else 0,
+                    )
                 else:
                     j = jsplit[depth]
                 if depth == 0:
@@ -317,7 +365,9 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                         top += 1
                 else:
                     i = d_info[y - ty, x - tx]
-                    encode_leaf(st, out, ctx, f, col, y, x, n, depth, i[0], d_mv[y - ty, x - tx], i[1])
+                    encode_leaf(
+                        st, out, ctx, f, col, y, x, n, depth, i[0], d_mv[y - ty, x - tx], i[1]
+                    )
                     leaves[n_leaves, 0] = y
                     leaves[n_leaves, 1] = x
                     leaves[n_leaves, 2] = n

@@ -72,4 +72,8 @@ PRESETS = {
     "slow": RateParameters(refine_steps=12, refine_levels=4),
 }
 
-PLANE_WEIGHTS = (0.75, 1.5, 1.5)  # of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained
+PLANE_WEIGHTS = (
+    0.75,
+    1.5,
+    1.5,
+)  # of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained

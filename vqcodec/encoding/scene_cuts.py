@@ -36,7 +36,9 @@ class SceneDetector:
     def __call__(self, picture: Picture) -> bool:
         thumb = thumbnail(picture.y)
         last, self._last = self._last, thumb
-        if last is None:  # counts like a cut, so that a part that begins at one is cut as the whole is
+        if (
+            last is None
+        ):  # counts like a cut, so that a part that begins at one is cut as the whole is
             return False
         self._since += 1
         change = float(np.abs(thumb - last).mean())

@@ -30,13 +30,31 @@ class Target:
 
     def missed(self, kbps: float, psnr: float, size: int, crf: float) -> str | None:
         """A sentence on what was reached instead, None where the target is met. ``kbps`` is that of the pictures, ``crf`` the mean one."""
-        end = ", the best there is" if crf == 0 else ", the smallest there is" if crf == MAX_CRF else ""
+        end = (
+            ", the best there is"
+            if crf == 0
+            else ", the smallest there is"
+            if crf == MAX_CRF
+            else ""
+        )
         if self.kind == "psnr":
-            wanted, got, met = f"PSNR of {self.value:g} dB", f"{psnr:.2f} dB", abs(psnr - self.value) <= PSNR_TOLERANCE
+            wanted, got, met = (
+                f"PSNR of {self.value:g} dB",
+                f"{psnr:.2f} dB",
+                abs(psnr - self.value) <= PSNR_TOLERANCE,
+            )
         elif self.kind == "bitrate":
-            wanted, got, met = f"bitrate of {self.value / 1000:g} kbps", f"{kbps:.2f} kbps", abs(kbps * 1000 / self.value - 1) <= RATE_TOLERANCE
+            wanted, got, met = (
+                f"bitrate of {self.value / 1000:g} kbps",
+                f"{kbps:.2f} kbps",
+                abs(kbps * 1000 / self.value - 1) <= RATE_TOLERANCE,
+            )
         else:
-            wanted, got, met = f"size of {self.value:.0f} bytes", f"{size} bytes", size <= self.value
+            wanted, got, met = (
+                f"size of {self.value:.0f} bytes",
+                f"{size} bytes",
+                size <= self.value,
+            )
         return None if met else f"the {wanted} was not reached: it is {got} at crf {crf:.4g}{end}"
 
 

@@ -40,7 +40,11 @@ class Measure:
     sse: tuple[float, ...]
 
     def __add__(self, other: Measure) -> Measure:
-        return Measure(self.frames + other.frames, self.bytes + other.bytes, tuple(a + b for a, b in zip(self.sse, other.sse, strict=True)))
+        return Measure(
+            self.frames + other.frames,
+            self.bytes + other.bytes,
+            tuple(a + b for a, b in zip(self.sse, other.sse, strict=True)),
+        )
 
     def scaled(self, factor: float) -> Measure:
         return Measure(self.frames, self.bytes * factor, tuple(e * factor for e in self.sse))
@@ -86,7 +90,10 @@ def constant(crf: float) -> Rounds:
 
 def _nearest(quality: float) -> float:
     """The crf of the grid whose key frames have this quality."""
-    return min((n / GRID for n in range(MAX_CRF * GRID + 1)), key=lambda crf: abs(key_quality(crf) - quality))
+    return min(
+        (n / GRID for n in range(MAX_CRF * GRID + 1)),
+        key=lambda crf: abs(key_quality(crf) - quality),
+    )
 
 
 def _within(value: float, low: float, high: float) -> float:
@@ -103,7 +110,10 @@ class _Slopes:
     def learned(self, log_bytes: float, db: float) -> _Slopes:
         """After a measurement, which may be a bad one."""
         old = self
-        return _Slopes(_within(log_bytes, old.log_bytes / 3, old.log_bytes * 3), _within(db, old.db / 3, old.db * 3))
+        return _Slopes(
+            _within(log_bytes, old.log_bytes / 3, old.log_bytes * 3),
+            _within(db, old.db / 3, old.db * 3),
+        )
 
 
 class _Search:
@@ -111,13 +121,19 @@ class _Search:
         self._target, self._size = target, (width, height)
         self._slopes = _Slopes()
         self._goal = Goal(0, 0, 0)
-        self._known: dict[int, dict[float, Measure]] = {}  # measures of whole GOPs, by first frame and crf
+        self._known: dict[
+            int, dict[float, Measure]
+        ] = {}  # measures of whole GOPs, by first frame and crf
         self._crf: dict[int, float] = {}  # of the GOPs in the last round
         self._base = 0.0  # the crf from which none is farther than BAND
 
     def _value(self, m: Measure) -> float:
         """What falls with the crf: the logarithm of bytes, or the PSNR in dB."""
-        return psnr_yuv(m.sse, *self._size, m.frames)[0] if self._target.kind == "psnr" else math.log(max(1.0, m.bytes))
+        return (
+            psnr_yuv(m.sse, *self._size, m.frames)[0]
+            if self._target.kind == "psnr"
+            else math.log(max(1.0, m.bytes))
+        )
 
     def _slope(self) -> float:
         return self._slopes.db if self._target.kind == "psnr" else self._slopes.log_bytes
@@ -126,8 +142,12 @@ class _Search:
         """From the same pictures measured at qualities that differ by ``step``, on average."""
         if abs(step) < 0.9:
             return  # too near each other: the lines are not that straight
-        db = (psnr_yuv(b.sse, *self._size, b.frames)[0] - psnr_yuv(a.sse, *self._size, a.frames)[0]) / step
-        self._slopes = self._slopes.learned(math.log(max(1.0, b.bytes) / max(1.0, a.bytes)) / step, db)
+        db = (
+            psnr_yuv(b.sse, *self._size, b.frames)[0] - psnr_yuv(a.sse, *self._size, a.frames)[0]
+        ) / step
+        self._slopes = self._slopes.learned(
+            math.log(max(1.0, b.bytes) / max(1.0, a.bytes)) / step, db
+        )
 
     def run(self) -> Rounds:
         """The rounds, and in the end the one of all GOPs that came nearest."""
@@ -162,7 +182,10 @@ class _Search:
         two = yield Round(second, probe=True)
         b = self._whole(two)
         self._learn(a, b, key_quality(second) - key_quality(_FIRST_PROBE))
-        crf = min((self._promising(_FIRST_PROBE, a), self._promising(second, b)), key=lambda c: min(abs(c - _FIRST_PROBE), abs(c - second)))
+        crf = min(
+            (self._promising(_FIRST_PROBE, a), self._promising(second, b)),
+            key=lambda c: min(abs(c - _FIRST_PROBE), abs(c - second)),
+        )
         self._crf = dict.fromkeys(one.frames, crf)
         return crf
 
@@ -183,7 +206,14 @@ class _Search:
             return
         changed = [k for k, crf in seen[-1].items() if crf != seen[-2][k]]
         old, new = (_sum(self._known[k][crfs[k]] for k in changed) for crfs in seen[-2:])
-        step = sum(self._known[k][seen[-1][k]].frames * (key_quality(seen[-1][k]) - key_quality(seen[-2][k])) for k in changed) / new.frames
+        step = (
+            sum(
+                self._known[k][seen[-1][k]].frames
+                * (key_quality(seen[-1][k]) - key_quality(seen[-2][k]))
+                for k in changed
+            )
+            / new.frames
+        )
         self._learn(old, new, step)
 
     def _expected(self, key: int, crf: float) -> Measure:
@@ -191,7 +221,11 @@ class _Search:
         quality = key_quality(crf)
         near = min(self._known[key], key=lambda c: abs(key_quality(c) - quality))
         m, step = self._known[key][near], quality - key_quality(near)
-        return Measure(m.frames, m.bytes * math.exp(self._slopes.log_bytes * step), tuple(e * 10 ** (-self._slopes.db * step / 10) for e in m.sse))
+        return Measure(
+            m.frames,
+            m.bytes * math.exp(self._slopes.log_bytes * step),
+            tuple(e * 10 ** (-self._slopes.db * step / 10) for e in m.sse),
+        )
 
     def _at(self, crfs: Mapping[int, float]) -> float:
         return self._value(_sum(self._expected(k, crf) for k, crf in crfs.items()))
@@ -210,7 +244,13 @@ class _Search:
         # as few frames as it takes: first those where the most is to gain for each
         total = _sum(self._expected(k, crf) for k, crf in now.items())
         gains = {k: (self._expected(k, now[k]), self._expected(k, end)) for k in movable}
-        order = sorted(movable, key=lambda k: (-abs(self._value(total + _less(*gains[k])) - value) / gains[k][0].frames, k))
+        order = sorted(
+            movable,
+            key=lambda k: (
+                -abs(self._value(total + _less(*gains[k])) - value) / gains[k][0].frames,
+                k,
+            ),
+        )
         chosen: list[int] = []
         for k in order:
             chosen.append(k)
@@ -221,7 +261,11 @@ class _Search:
         crf = self._search(now, chosen, min(end, *others), max(end, *others))
         better = now | dict.fromkeys(chosen, crf)
         # a prediction that sees no better one doesn't know it to the last step
-        return better if better != now else now | {chosen[0]: now[chosen[0]] + math.copysign(1 / GRID, value - aim)}
+        return (
+            better
+            if better != now
+            else now | {chosen[0]: now[chosen[0]] + math.copysign(1 / GRID, value - aim)}
+        )
 
     def _search(self, now: dict[int, float], chosen: list[int], low: float, high: float) -> float:
         """The crf of the grid, between two, for the chosen GOPs that promises to come nearest to the goal; all others stay."""
@@ -245,7 +289,9 @@ def _sum(measures: Iterable[Measure]) -> Measure:
 
 def _less(old: Measure, new: Measure) -> Measure:
     """What changes when a GOP becomes another."""
-    return Measure(0, new.bytes - old.bytes, tuple(b - a for a, b in zip(old.sse, new.sse, strict=True)))
+    return Measure(
+        0, new.bytes - old.bytes, tuple(b - a for a, b in zip(old.sse, new.sse, strict=True))
+    )
 
 
 def search(target: Target, width: int, height: int) -> Rounds:

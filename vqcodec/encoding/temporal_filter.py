@@ -25,7 +25,12 @@ from .rate_distortion import uniform_step
 REACH = 4  # neighbours on each side
 SIGMA_MAX = 40.0  # of differences in samples of 10 bits; more blurs what low qualities still show
 SMALL = 12.5  # squared error of a cell that follows its motion well, 8-bit scale
-BOTH_SIDES = (0.85, 0.57, 0.41, 0.33)  # weight of a neighbour by its distance in frames; both sides there
+BOTH_SIDES = (
+    0.85,
+    0.57,
+    0.41,
+    0.33,
+)  # weight of a neighbour by its distance in frames; both sides there
 ONE_SIDE = (1.13, 0.97, 0.81, 0.57)  # and one side only
 
 
@@ -110,25 +115,38 @@ def _blend(source, refs, errors, strengths, sigma, size, out):
                     out[j, i] = np.uint16(total / weight + 0.5)
 
 
-def _shifted(luma8: np.ndarray, distance: int, planes: Planes, leaves: np.ndarray) -> tuple[Planes, np.ndarray]:
+def _shifted(
+    luma8: np.ndarray, distance: int, planes: Planes, leaves: np.ndarray
+) -> tuple[Planes, np.ndarray]:
     """A neighbour's planes moved to where the picture of luma ``luma8`` has them, and the error of each cell."""
     h, w = luma8.shape
     near8, f = plane8(planes[0]), Field.empty(h, w, distance, 0)
     f.direction[:] = L0
     vectors, errors = np.zeros((h // 8, w // 8, 2), np.int32), np.empty((h // 8, w // 8))
-    _vectors(luma8, phases(planes[0]), optical_flow(luma8, near8), coarse_vectors(luma8, near8, distance), vectors, errors)
+    _vectors(
+        luma8,
+        phases(planes[0]),
+        optical_flow(luma8, near8),
+        coarse_vectors(luma8, near8, distance),
+        vectors,
+        errors,
+    )
     f.mv[:, :, 0] = vectors
     out = (np.empty_like(planes[0]), np.empty_like(planes[1]), np.empty_like(planes[2]))
     compensate(leaves, f.direction, f.mv, planes, planes, out)
     return out, errors
 
 
-def filtered(source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float) -> tuple[Planes, np.ndarray | None]:
+def filtered(
+    source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float
+) -> tuple[Planes, np.ndarray | None]:
     """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a quality; all planes are padded and of 10 bits.
 
     Also the mean squared differences (K, H/8, W/8) to the K neighbours along the motion of each cell, on the 8-bit scale; None where nothing was filtered.
     """
-    sigma = 3 * (4 + 6 * math.log2(uniform_step(quality)) - 10)  # of differences that coding hides, by the step's quantisation parameter
+    sigma = 3 * (
+        4 + 6 * math.log2(uniform_step(quality)) - 10
+    )  # of differences that coding hides, by the step's quantisation parameter
     if not neighbours or strength <= 0 or sigma <= 0:
         return source, None
     luma8 = plane8(source[0])
@@ -142,6 +160,14 @@ def filtered(source: Planes, neighbours: list[tuple[int, Planes]], quality: floa
     out = []
     for k, plane in enumerate(source):
         blended = np.empty_like(plane)
-        _blend(plane, np.stack([p[k] for p, _ in moved]), errors, (0.55 if k else 0.4) * strengths, 30.0 if k else min(sigma, SIGMA_MAX), 4 if k else 8, blended)
+        _blend(
+            plane,
+            np.stack([p[k] for p, _ in moved]),
+            errors,
+            (0.55 if k else 0.4) * strengths,
+            30.0 if k else min(sigma, SIGMA_MAX),
+            4 if k else 8,
+            blended,
+        )
         out.append(blended)
     return (out[0], out[1], out[2]), errors

@@ -45,7 +45,9 @@ def of_stream(stream: Any) -> int:
     written = io.BytesIO()
     try:
         with av.open(written, "w", format="matroska") as out:
-            out.add_stream_from_template(stream, opaque=True)  # else an encoder is wanted of the name that the decoder has, such as libdav1d
+            out.add_stream_from_template(
+                stream, opaque=True
+            )  # else an encoder is wanted of the name that the decoder has, such as libdav1d
             out.start_encoding()
     except (av.error.FFmpegError, ValueError):
         return 0  # no codec of Matroska's
@@ -62,8 +64,12 @@ def _colour(data: bytes) -> dict[int, int]:
     """The numbers in the colour element of the only track."""
     begin, end = 0, len(data)
     for wanted in _PATH:
-        begin, end = next(((b, e) for number, b, e in _children(data, begin, end) if number == wanted), (0, 0))
-    return {number: int.from_bytes(data[b:e], "big") for number, b, e in _children(data, begin, end)}
+        begin, end = next(
+            ((b, e) for number, b, e in _children(data, begin, end) if number == wanted), (0, 0)
+        )
+    return {
+        number: int.from_bytes(data[b:e], "big") for number, b, e in _children(data, begin, end)
+    }
 
 
 def _children(data: bytes, at: int, end: int) -> list[tuple[int, int, int]]:

@@ -17,7 +17,17 @@ from ..errors import InputError
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 # children of a segment; a cluster of unknown length ends with one of them
-_TOP = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0x1B538667}
+_TOP = {
+    _CLUSTER,
+    0x114D9B74,
+    0x1549A966,
+    0x1654AE6B,
+    0x1C53BB6B,
+    0x1941A469,
+    0x1043A770,
+    0x1254C367,
+    0x1B538667,
+}
 _VOID, _CRC = 0xEC, 0xBF
 _ANYWHERE = {_VOID, _CRC}
 _IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
@@ -92,7 +102,11 @@ def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
 
 def _matroska(data: _Bytes, size: int) -> Iterator[int]:
     head = ebml(data, 0, size)
-    segment = ebml(data, head[2], size) if head is not None and head[2] is not None and head[0] == _EBML else None
+    segment = (
+        ebml(data, head[2], size)
+        if head is not None and head[2] is not None and head[0] == _EBML
+        else None
+    )
     if segment is None or segment[0] != _SEGMENT:
         yield 0
         return
@@ -102,7 +116,11 @@ def _matroska(data: _Bytes, size: int) -> Iterator[int]:
         end = size
     while pos < end:
         element = ebml(data, pos, end)
-        if element is None or element[0] not in _TOP | _ANYWHERE or (element[2] is None and element[0] != _CLUSTER):
+        if (
+            element is None
+            or element[0] not in _TOP | _ANYWHERE
+            or (element[2] is None and element[0] != _CLUSTER)
+        ):
             if element is not None and element[0] == _EBML:
                 return  # another file behind the first
             yield pos
@@ -157,7 +175,9 @@ def _mpegts(data: _Bytes, size: int) -> Iterator[int]:
             yield (first + int(i)) * step
         pids = (heads[:, 1].astype(np.int32) & 0x1F) << 8 | heads[:, 2]
         payload, adapted = heads[:, 3] & 0x10 != 0, heads[:, 3] & 0x20 != 0
-        restart = adapted & (heads[:, 4] > 0) & (heads[:, 5] & 0x80 != 0)  # the discontinuity indicator
+        restart = (
+            adapted & (heads[:, 4] > 0) & (heads[:, 5] & 0x80 != 0)
+        )  # the discontinuity indicator
         at = np.flatnonzero(payload & ~wrong & (pids != 0x1FFF))
         at = at[np.argsort(pids[at], kind="stable")]  # by PID, in order within each
         if not len(at):
@@ -182,8 +202,14 @@ def _mp4(data: _Bytes, size: int) -> Iterator[int]:
             length, head = int.from_bytes(data[pos + 8 : pos + 16], "big"), 16
         if length == 0 and size - pos >= 8:
             return  # to the end of the file
-        if length < head or pos + length > size or not all(32 <= c < 127 or c == 0xA9 for c in data[pos + 4 : pos + 8]):
-            if any(any(data[at : min(size, at + _CHUNK)]) for at in range(pos, size, _CHUNK)):  # some writers leave zeros at the end
+        if (
+            length < head
+            or pos + length > size
+            or not all(32 <= c < 127 or c == 0xA9 for c in data[pos + 4 : pos + 8])
+        ):
+            if any(
+                any(data[at : min(size, at + _CHUNK)]) for at in range(pos, size, _CHUNK)
+            ):  # some writers leave zeros at the end
                 yield pos
             return
         pos += length
@@ -198,7 +224,12 @@ def _avi(data: _Bytes, size: int) -> Iterator[int]:
         yield size
 
 
-_WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {"matroska": _matroska, "mpegts": _mpegts, "mp4": _mp4, "avi": _avi}
+_WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {
+    "matroska": _matroska,
+    "mpegts": _mpegts,
+    "mp4": _mp4,
+    "avi": _avi,
+}
 
 
 def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:

@@ -53,7 +53,12 @@ LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "rawvideo", "utvideo", "png", "magicyu
 Y4M_TAGS = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "gray": "mono"}
 
 
-Y4M_TAGS |= {"yuv420p10le": "420p10 XYSCSS=420P10", "yuv422p10le": "422p10 XYSCSS=422P10", "yuv444p10le": "444p10 XYSCSS=444P10", "gray10le": "mono10 XYSCSS=MONO10"}
+Y4M_TAGS |= {
+    "yuv420p10le": "420p10 XYSCSS=420P10",
+    "yuv422p10le": "422p10 XYSCSS=422P10",
+    "yuv444p10le": "444p10 XYSCSS=444P10",
+    "gray10le": "mono10 XYSCSS=MONO10",
+}
 MP4_KINDS = (".mp4", ".m4v", ".mov")
 EVEN_ONLY = {"libx264", "libx265", "libsvtav1", "mpeg4"}
 
@@ -85,7 +90,9 @@ def choose_codec(
     by_hand = _DEFAULT[suffix] == ""
     if by_hand:
         if vcodec not in (None, "rawvideo"):
-            raise UsageError(f"{path}: {suffix} holds raw pictures, not {vcodec}: leave out --vcodec, or write .mkv")
+            raise UsageError(
+                f"{path}: {suffix} holds raw pictures, not {vcodec}: leave out --vcodec, or write .mkv"
+            )
         return "", None
     if str(path) == PIPE and suffix == ".mkv" and vcodec is None:
         return "ffv1", None  # what reads the pipe decodes at once: nothing is gained by a loss
@@ -93,14 +100,21 @@ def choose_codec(
     odd = width % 2 or height % 2
     if odd and name in EVEN_ONLY:
         if vcodec is None and suffix == ".mkv":
-            return "ffv1", f"pictures of {width}x{height} don't fit {name}, which needs even sizes: ffv1 is used"
-        raise UsageError(f"{path}: {name} needs even sizes, the pictures are {width}x{height}; use --vcodec ffv1 in .mkv, or .y4m")
+            return (
+                "ffv1",
+                f"pictures of {width}x{height} don't fit {name}, which needs even sizes: ffv1 is used",
+            )
+        raise UsageError(
+            f"{path}: {name} needs even sizes, the pictures are {width}x{height}; use --vcodec ffv1 in .mkv, or .y4m"
+        )
     try:
         if av.codec.Codec(name, "w").type != "video":
             raise ValueError(name)
     except Exception as exc:
         near = get_close_matches(name, av.codecs_available)
-        raise UsageError(f"vcodec: {name!r} is no encoder of this FFmpeg; {' and '.join(near or ['libx264', 'libx265', 'ffv1'])} may be meant") from exc
+        raise UsageError(
+            f"vcodec: {name!r} is no encoder of this FFmpeg; {' and '.join(near or ['libx264', 'libx265', 'ffv1'])} may be meant"
+        ) from exc
     return name, None
 
 
@@ -122,19 +136,31 @@ def choose_format(codec: str, wanted: str | None, description: Description, ten_
     Unless one was asked for, pictures of 10 bits become 8 where the codec takes no more.
     """
     usual = "yuv420p10le" if ten_bit else "yuv420p"
-    name = usual if wanted is None else description.pix_fmt or usual if wanted == "source" else wanted
-    allowed = list(Y4M_TAGS) if not codec else [f.name for f in av.codec.Codec(codec, "w").video_formats or (av.VideoFormat(usual),)]
+    name = (
+        usual if wanted is None else description.pix_fmt or usual if wanted == "source" else wanted
+    )
+    allowed = (
+        list(Y4M_TAGS)
+        if not codec
+        else [f.name for f in av.codec.Codec(codec, "w").video_formats or (av.VideoFormat(usual),)]
+    )
     if wanted is None and name not in allowed and "yuv420p" in allowed:
         return "yuv420p"
     if name not in allowed:
-        raise UsageError(f"-pix_fmt: {codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}")
+        raise UsageError(
+            f"-pix_fmt: {codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}"
+        )
     return name
 
 
 def hdr_options(codec: str, description: Description) -> dict[str, str] | None:
     """Options that make an encoder write the HDR data; None for one that has none."""
     m, light = description.mastering, description.light
-    values = [Fraction(n, d) for n, d in m.values if d] if m is not None and m.has_primaries and m.has_luminance else []
+    values = (
+        [Fraction(n, d) for n, d in m.values if d]
+        if m is not None and m.has_primaries and m.has_luminance
+        else []
+    )
     if len(values) != 10:
         values = []
     names = {
@@ -147,8 +173,14 @@ def hdr_options(codec: str, description: Description) -> dict[str, str] | None:
     parts = []
     if values:
         # SVT-AV1 takes decimals, the others units of 0.00002 and 0.0001 cd/m2
-        v = [f"{float(x):.6g}" for x in values] if codec == "libsvtav1" else [str(round(x * (50000 if i < 8 else 10000))) for i, x in enumerate(values)]
-        parts.append(f"{names[1]}=G({v[2]},{v[3]})B({v[4]},{v[5]})R({v[0]},{v[1]})WP({v[6]},{v[7]})L({v[9]},{v[8]})")
+        v = (
+            [f"{float(x):.6g}" for x in values]
+            if codec == "libsvtav1"
+            else [str(round(x * (50000 if i < 8 else 10000))) for i, x in enumerate(values)]
+        )
+        parts.append(
+            f"{names[1]}=G({v[2]},{v[3]})B({v[4]},{v[5]})R({v[0]},{v[1]})WP({v[6]},{v[7]})L({v[9]},{v[8]})"
+        )
     if light:
         parts.append(f"{names[2]}={light[0]},{light[1]}")
     return {names[0]: ":".join(parts)} if parts else {}

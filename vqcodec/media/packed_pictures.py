@@ -45,11 +45,15 @@ def _context(mode: str, width: int, height: int, ten_bit: bool) -> Any:
 
 def _plane(plane: Any, ten_bit: bool) -> np.ndarray:
     """The samples of a frame's plane, to be read or written."""
-    return np.frombuffer(plane, np.uint16 if ten_bit else np.uint8).reshape(plane.height, -1)[:, : plane.width]
+    return np.frombuffer(plane, np.uint16 if ten_bit else np.uint8).reshape(plane.height, -1)[
+        :, : plane.width
+    ]
 
 
 def _checksum(pictures: Sequence[Picture]) -> int:
-    return crc32(*(np.ascontiguousarray(plane).data.cast("B") for picture in pictures for plane in picture))
+    return crc32(
+        *(np.ascontiguousarray(plane).data.cast("B") for picture in pictures for plane in picture)
+    )
 
 
 def pack(pictures: Sequence[Picture]) -> Packed:
@@ -65,10 +69,14 @@ def pack(pictures: Sequence[Picture]) -> Packed:
         frame.pts, frame.time_base = i, context.time_base
         for source, target in zip(picture, frame.planes, strict=True):
             h, w = source.shape
-            _plane(target, ten_bit)[:] = np.pad(source, ((0, target.height - h), (0, target.width - w)), "edge")
+            _plane(target, ten_bit)[:] = np.pad(
+                source, ((0, target.height - h), (0, target.width - w)), "edge"
+            )
         packets += map(bytes, context.encode(frame))
     packets += map(bytes, context.encode(None))
-    return Packed(width, height, ten_bit, bytes(context.extradata or b""), packets, _checksum(pictures))
+    return Packed(
+        width, height, ten_bit, bytes(context.extradata or b""), packets, _checksum(pictures)
+    )
 
 
 def unpack(packed: Packed) -> list[Picture]:
@@ -81,7 +89,15 @@ def unpack(packed: Packed) -> list[Picture]:
     frames += context.decode(None)
     cw, ch = chroma_size(packed.width, packed.height)
     sizes = ((packed.height, packed.width), (ch, cw), (ch, cw))
-    pictures = [Picture(*(_plane(p, packed.ten_bit)[:h, :w].copy() for p, (h, w) in zip(frame.planes, sizes, strict=True))) for frame in frames]
+    pictures = [
+        Picture(
+            *(
+                _plane(p, packed.ten_bit)[:h, :w].copy()
+                for p, (h, w) in zip(frame.planes, sizes, strict=True)
+            )
+        )
+        for frame in frames
+    ]
     if len(pictures) != len(packed.packets) or _checksum(pictures) != packed.checksum:
         raise DamageError("pictures were damaged on their way to the machine that codes them")
     return pictures

@@ -70,7 +70,9 @@ def shown_otherwise(found: dict[str, Any]) -> list[str]:
     names = set(found)
     if _VIEW in names:
         names.discard("STEREO3D")
-    if "SPHERICAL" in names and bytes(found["SPHERICAL"])[:4] == _RECTILINEAR.to_bytes(4, sys.byteorder):
+    if "SPHERICAL" in names and bytes(found["SPHERICAL"])[:4] == _RECTILINEAR.to_bytes(
+        4, sys.byteorder
+    ):
         names.discard("SPHERICAL")
     return [name for name in found if name in names]
 

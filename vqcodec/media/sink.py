@@ -23,7 +23,17 @@ from ..system.stdio import PIPE
 from . import chroma_siting
 from .captions import Captions, can_insert, insert
 from .field_order import CONTAINERS, Y4M, codes_fields, filters, is_told
-from .output_formats import CODEC_DEFAULTS, MP4_KINDS, RAW_IN_MATROSKA, Y4M_TAGS, choose_codec, choose_format, hdr_options, kind_of, quality_of
+from .output_formats import (
+    CODEC_DEFAULTS,
+    MP4_KINDS,
+    RAW_IN_MATROSKA,
+    Y4M_TAGS,
+    choose_codec,
+    choose_format,
+    hdr_options,
+    kind_of,
+    quality_of,
+)
 from .tags import MAX_TAGS, file_tags, mp4_flags, picture_tags
 from .ticks import MAX_SECONDS, MAX_STEP, BeyondError, encoder_base, length, ticks
 from .track_muxer import TrackFeed, TrackMuxer
@@ -35,13 +45,21 @@ _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 # options that keep encoders from reordering pictures
 _IN_ORDER = {"libx264": {"bf": "0"}, "libx265": {"x265-params": "bframes=0"}}
 _HOLDS_SAR = {"libx264", "libx265", "mpeg4", "mpeg2video", "h264", "hevc"}
-_KINDS = {".mkv": "matroska", ".ts": "mpegts", ".m4v": "ipod"}  # muxers that are not called as their suffix
+_KINDS = {
+    ".mkv": "matroska",
+    ".ts": "mpegts",
+    ".m4v": "ipod",
+}  # muxers that are not called as their suffix
 _OF_OTHERS = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
 MAX_CHAPTERS = 10_000  # muxers take time by the square of their number
 
 
 # parts of a description that a muxer may refuse
-_PARTS = {("tags", "video_tags"): "tags are", ("chapters",): "chapters are", ("disposition",): "roles of the track are"}
+_PARTS = {
+    ("tags", "video_tags"): "tags are",
+    ("chapters",): "chapters are",
+    ("disposition",): "roles of the track are",
+}
 _SLOWEST = Fraction(1, 86400)  # frames a second; less is no rate, but a fault
 
 
@@ -50,7 +68,18 @@ def fill(container: Any, stream: Any, description: Description) -> None:
     container.metadata.update(file_tags(description.tags))
     stream.metadata.update(picture_tags(description.video_tags))
     stream.disposition = description.disposition
-    container.set_chapters([{"id": c.id, "start": c.start, "end": c.end, "time_base": c.time_base, "metadata": file_tags(c.tags)} for c in description.chapters])
+    container.set_chapters(
+        [
+            {
+                "id": c.id,
+                "start": c.start,
+                "end": c.end,
+                "time_base": c.time_base,
+                "metadata": file_tags(c.tags),
+            }
+            for c in description.chapters
+        ]
+    )
 
 
 def _only(description: Description, names: tuple[str, ...]) -> Description:
@@ -63,7 +92,9 @@ def _without(description: Description, names: tuple[str, ...]) -> Description:
 
 def _holds(chapter: Chapter) -> bool:
     try:
-        return bool(ticks(chapter.start, chapter.time_base) <= ticks(chapter.end, chapter.time_base))
+        return bool(
+            ticks(chapter.start, chapter.time_base) <= ticks(chapter.end, chapter.time_base)
+        )
     except BeyondError:
         return False
 
@@ -117,10 +148,14 @@ class VideoSink:
         self._uneven = False
         self._filters: Any = None
         self._captions: Captions | None = None
-        self._cued: dict[int, bytes] = {}  # captions of pictures that are being coded, by their times
+        self._cued: dict[
+            int, bytes
+        ] = {}  # captions of pictures that are being coded, by their times
         self._first_tick = 0
         self._held: Any = None  # the last coded picture
-        self._lengths: dict[int, int] = {}  # how long pictures that are being coded are shown, by their times
+        self._lengths: dict[
+            int, int
+        ] = {}  # how long pictures that are being coded are shown, by their times
         self._offset: int | None = None  # from decoding to display of the first picture, in ticks
         self._shown = (0, 0)  # time and duration of the last picture
         self.frames = 0
@@ -130,7 +165,9 @@ class VideoSink:
         self._description = extras.stored.description if extras is not None else Description()
         self._format = choose_format(self.codec, pix_fmt, self._description, ten_bit)
         if ten_bit and pix_fmt is None and self._format == "yuv420p":
-            self._notes.append(f"{self.codec} takes no pictures of 10 bits: they are converted to 8")
+            self._notes.append(
+                f"{self.codec} takes no pictures of 10 bits: they are converted to 8"
+            )
         self._base = encoder_base(header.time_base, self.codec)
         plain = self._format in RAW_IN_MATROSKA and header.sar in (None, 1)
         if self.path == PIPE and self._suffix == ".mkv" and vcodec is None and plain:
@@ -144,7 +181,9 @@ class VideoSink:
                 self._open_without(dict(vcodec_opts or {}), threads, file)
             else:
                 if extras is not None and extras.stored.tracks:
-                    self._notes.append(f"{len(extras.stored.tracks)} tracks besides the pictures are left out: {self._suffix} holds none")
+                    self._notes.append(
+                        f"{len(extras.stored.tracks)} tracks besides the pictures are left out: {self._suffix} holds none"
+                    )
                 self._file = file if file is not None else open(self.path, "wb", buffering=1 << 20)
                 if self._suffix == ".y4m":
                     self._file.write(self._y4m_header())
@@ -167,7 +206,11 @@ class VideoSink:
         if h.rate is None and rate > 1000:
             rate = Fraction(25)
         aspect = f"{sar.numerator}:{sar.denominator}" if sar else "0:0"
-        tag = chroma_siting.Y4M.get(h.chroma_location, Y4M_TAGS[self._format]) if self._format == "yuv420p" else Y4M_TAGS[self._format]
+        tag = (
+            chroma_siting.Y4M.get(h.chroma_location, Y4M_TAGS[self._format])
+            if self._format == "yuv420p"
+            else Y4M_TAGS[self._format]
+        )
         fields = Y4M.get(self._description.field_order, "p")
         colour = {1: " XCOLORRANGE=LIMITED", 2: " XCOLORRANGE=FULL"}.get(h.range, "")
         return f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} I{fields} A{aspect} C{tag}{colour}\n".encode()
@@ -175,7 +218,11 @@ class VideoSink:
     @property
     def notes(self) -> list[str]:
         """Remarks for the user; all of them after :meth:`close`."""
-        uneven = [f"{self._suffix} holds no times, and those of this video are not at equal distances"] if self._uneven else []
+        uneven = (
+            [f"{self._suffix} holds no times, and those of this video are not at equal distances"]
+            if self._uneven
+            else []
+        )
         return self._notes + uneven + (self._muxer.notes if self._muxer is not None else [])
 
     @property
@@ -195,7 +242,9 @@ class VideoSink:
                 raise
         self.abort()
         self._description = without
-        self._notes.append(f"the HDR data (mastering display, content light level) is left out: {self.codec} refuses it")
+        self._notes.append(
+            f"the HDR data (mastering display, content light level) is left out: {self.codec} refuses it"
+        )
         self._open_container(opts, threads, file)
 
     def _taken(self, description: Description) -> Description:
@@ -207,11 +256,17 @@ class VideoSink:
         chapters = clip_chapters(description.chapters, self._extras.start, self._extras.stop)
         sound = tuple(c for c in chapters if _holds(c))
         if len(sound) < len(chapters):
-            self._notes.append(f"{len(chapters) - len(sound)} chapters are left out: no video file holds their times")
+            self._notes.append(
+                f"{len(chapters) - len(sound)} chapters are left out: no video file holds their times"
+            )
         if len(sound) > MAX_CHAPTERS:
-            self._notes.append(f"{len(sound) - MAX_CHAPTERS} chapters are left out: there are more than {MAX_CHAPTERS}")
+            self._notes.append(
+                f"{len(sound) - MAX_CHAPTERS} chapters are left out: there are more than {MAX_CHAPTERS}"
+            )
             sound = sound[:MAX_CHAPTERS]
-        taken = replace(description, chapters=sound, disposition=description.disposition & ~_OF_OTHERS)
+        taken = replace(
+            description, chapters=sound, disposition=description.disposition & ~_OF_OTHERS
+        )
         # but +faststart, which cannot be done in memory
         plain = mp4_flags(description.tags).removeprefix("+faststart")
         flags = {"movflags": plain} if self._suffix in MP4_KINDS and plain else {}
@@ -232,21 +287,36 @@ class VideoSink:
         h = self.header
         description = self._description
         # times before the first frame are kept in units of the movie's time scale, by default milliseconds
-        flags = {"movflags": mp4_flags(description.tags), "movie_timescale": str(self._base.denominator)} if self._suffix in MP4_KINDS else {}
+        flags = (
+            {
+                "movflags": mp4_flags(description.tags),
+                "movie_timescale": str(self._base.denominator),
+            }
+            if self._suffix in MP4_KINDS
+            else {}
+        )
         to: Any = "file:" + self.path if file is None else file
         self._container = av.open(to, "w", format=self._muxer_name, options=flags)
-        rate = h.rate if h.rate and _SLOWEST <= h.rate <= MAX_RATE else min(Fraction(1000), max(Fraction(1), 1 / h.time_base))
+        rate = (
+            h.rate
+            if h.rate and _SLOWEST <= h.rate <= MAX_RATE
+            else min(Fraction(1000), max(Fraction(1), 1 / h.time_base))
+        )
         if self.codec == "libsvtav1":
             rate = min(rate, Fraction(240))  # it takes no more; what counts are the times
         defaults = dict(CODEC_DEFAULTS.get(self.codec, {}))
         if self._format.startswith("yuv420p"):
             defaults |= chroma_siting.encoder_options(h.chroma_location)
         if self.codec == "ffv1" and min(h.width, h.height) < 64:
-            defaults["slices"] = "1"  # ffv1 refuses small pictures with the number it chooses itself
+            defaults["slices"] = (
+                "1"  # ffv1 refuses small pictures with the number it chooses itself
+            )
         if description.mastering or description.light:
             hdr = hdr_options(self.codec, description)
             if hdr is None:
-                self._notes.append(f"{self.codec} cannot write the HDR data (mastering display, content light level)")
+                self._notes.append(
+                    f"{self.codec} cannot write the HDR data (mastering display, content light level)"
+                )
             for key, value in (hdr or {}).items():
                 opts[key] = ":".join(filter(None, (defaults.get(key), value, opts.get(key))))
         if self._in_order:
@@ -262,19 +332,28 @@ class VideoSink:
         context.time_base = stream.time_base = self._base
         if h.sar:
             context.sample_aspect_ratio = h.sar
-        context.color_primaries, context.color_trc, context.colorspace, context.color_range = h.primaries, h.transfer, self._matrix, h.range
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = (
+            h.primaries,
+            h.transfer,
+            self._matrix,
+            h.range,
+        )
         chain = filters(order)
         if order:
             context.field_order = CONTAINERS[order]
             if not is_told(self.codec, self._suffix, h.height):
                 name = FIELD_ORDERS[order]
-                self._notes.append(f"{self._suffix} with {self.codec} does not say that the pictures are interlaced ({name})")
+                self._notes.append(
+                    f"{self._suffix} with {self.codec} does not say that the pictures are interlaced ({name})"
+                )
         if h.sar and self._suffix in (".mkv", ".webm") and self.codec not in _HOLDS_SAR:
             # PyAV doesn't tell Matroska's muxer of it, so it must lie in the coded pictures
             if self.codec == "ffv1":
                 chain.append(("setsar", f"{h.sar.numerator}/{h.sar.denominator}"))
             elif h.sar != 1:
-                self._notes.append(f"{self.codec} in {self._suffix} holds no aspect ratio: that of the pictures, {h.sar}, is lost")
+                self._notes.append(
+                    f"{self.codec} in {self._suffix} holds no aspect ratio: that of the pictures, {h.sar}, is lost"
+                )
         self._filters = self._graph(chain)
         if threads:
             context.thread_count = threads
@@ -287,7 +366,9 @@ class VideoSink:
         self._container.start_encoding()
         # what the codec took is gone from its options by now
         if unknown := sorted(opts.keys() & context.options.keys()):
-            raise UsageError(f"{self.path}: {self.codec} has no option {', '.join(unknown)}; ffmpeg -h encoder={self.codec} lists those it has")
+            raise UsageError(
+                f"{self.path}: {self.codec} has no option {', '.join(unknown)}; ffmpeg -h encoder={self.codec} lists those it has"
+            )
 
     def _add_extras(self, stream: Any, extras: Extras) -> None:
         fill(self._container, stream, self._description)
@@ -380,13 +461,22 @@ class VideoSink:
         """Append a picture; ``pts`` in ticks of the header's time base, increasing; ``duration`` 0 where unknown."""
         h = self.header
         if picture.ten_bit != self.ten_bit or picture.y.shape != (h.height, h.width):
-            raise ValueError(f"picture of {picture.y.shape} {picture.y.dtype} doesn't fit the output")
+            raise ValueError(
+                f"picture of {picture.y.shape} {picture.y.dtype} doesn't fit the output"
+            )
         if self._first is None:
             self._begin(pts)
         pts += self._delay
         try:
             if self._file is not None:
-                self._uneven = self._uneven or (h.rate is not None and abs((pts - self._delay - (self._first or 0)) * h.time_base * h.rate - self.frames) > Fraction(1, 2))
+                self._uneven = self._uneven or (
+                    h.rate is not None
+                    and abs(
+                        (pts - self._delay - (self._first or 0)) * h.time_base * h.rate
+                        - self.frames
+                    )
+                    > Fraction(1, 2)
+                )
                 if self._suffix == ".y4m":
                     self._file.write(b"FRAME\n")
                 if self._format in ("yuv420p", "yuv420p10le"):
@@ -394,7 +484,9 @@ class VideoSink:
                         self._file.write(np.ascontiguousarray(plane).data)
                 else:
                     for part in self._frame(pts, picture, duration).planes:
-                        rows = np.frombuffer(memoryview(part), picture.y.dtype).reshape(part.height, -1)
+                        rows = np.frombuffer(memoryview(part), picture.y.dtype).reshape(
+                            part.height, -1
+                        )
                         self._file.write(np.ascontiguousarray(rows[:, : part.width]).data)
             else:
                 if self._feed is not None:
@@ -409,12 +501,21 @@ class VideoSink:
     def _begin(self, pts: int) -> None:
         """Choose by the first time whether all times move: players of mp4 begin at zero and would not show what lies before it."""
         h, self._first = self.header, pts
-        hidden, far = pts < 0 and self._suffix in MP4_KINDS, bool(self.codec) and abs(pts * h.time_base) > MAX_SECONDS // 2
+        hidden, far = (
+            pts < 0 and self._suffix in MP4_KINDS,
+            bool(self.codec) and abs(pts * h.time_base) > MAX_SECONDS // 2,
+        )
         if not hidden and not far:
             return
         self._delay = -pts
-        why = f"{self._suffix} would hide what lies before zero" if hidden else "they are too far from zero for video files"
-        self._notes.append(f"all times are {float(-pts * h.time_base):.3f} s later than in the source: {why}")
+        why = (
+            f"{self._suffix} would hide what lies before zero"
+            if hidden
+            else "they are too far from zero for video files"
+        )
+        self._notes.append(
+            f"all times are {float(-pts * h.time_base):.3f} s later than in the source: {why}"
+        )
         if self._feed is not None:
             self._feed.delay = self._delay * h.time_base
 
@@ -430,7 +531,9 @@ class VideoSink:
             time = ticks(round(time * self.header.time_base / self._base), self._base)
             time = time if self._last is None else max(time, self._last + 1)
         if self._last is not None and not self._short(time - self._last):
-            raise BeyondError(f"a pause of {float((time - self._last) * self._base):.0f} s is beyond what {self._suffix} holds: write .mkv")
+            raise BeyondError(
+                f"a pause of {float((time - self._last) * self._base):.0f} s is beyond what {self._suffix} holds: write .mkv"
+            )
         self._last = time
         return time
 
@@ -443,14 +546,30 @@ class VideoSink:
             rows = np.frombuffer(memoryview(target), source.dtype).reshape(target.height, -1)
             rows[:, : target.width] = source
         if self._rgb:
-            frame = frame.reformat(format=self._format, src_colorspace=_BT709 if h.matrix == _BT709 else _BT601, src_color_range=h.range or 1, dst_color_range=2, threads=1)
+            frame = frame.reformat(
+                format=self._format,
+                src_colorspace=_BT709 if h.matrix == _BT709 else _BT601,
+                src_color_range=h.range or 1,
+                dst_color_range=2,
+                threads=1,
+            )
         elif not gray and self._format != usual:
-            frame = frame.reformat(format=self._format, src_color_range=h.range or 1, dst_color_range=h.range or 1, threads=1)
+            frame = frame.reformat(
+                format=self._format,
+                src_color_range=h.range or 1,
+                dst_color_range=h.range or 1,
+                threads=1,
+            )
         frame.pts, frame.time_base = self._time(pts) if self.codec else 0, self._base
         if duration := length(duration, h.time_base):
             duration = length(round(duration * h.time_base / self._base), self._base)
             frame.duration = duration if self._short(duration) else 0
-        frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = h.primaries, h.transfer, self._matrix, h.range
+        frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = (
+            h.primaries,
+            h.transfer,
+            self._matrix,
+            h.range,
+        )
         if self._filters is not None:
             self._filters.push(frame)
             frame = self._filters.pull()

@@ -38,7 +38,13 @@ __all__ = ["Picture", "VideoSink", "VideoSource"]
 
 # demuxers that take any text for a video of a terminal
 _NOT_VIDEO = {"ansi", "bintext", "xbin", "idf"}
-_DIRECT = {"yuv420p": np.uint8, "yuvj420p": np.uint8, "yuva420p": np.uint8, "yuv420p10le": np.uint16, "yuva420p10le": np.uint16}
+_DIRECT = {
+    "yuv420p": np.uint8,
+    "yuvj420p": np.uint8,
+    "yuva420p": np.uint8,
+    "yuv420p10le": np.uint16,
+    "yuva420p10le": np.uint16,
+}
 _SEEN_AHEAD = 8  # frames among which it shows whether times of display are those of decoding
 _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 _FULL = 2
@@ -69,7 +75,11 @@ def converted_rgb(frame: av.VideoFrame, ten_bit: bool) -> Picture:
 def _quarter_turn(matrix: tuple[int, ...]) -> bool:
     """Whether a display matrix turns by a multiple of 90 degrees and does nothing else."""
     a, b, u, c, d, v, *_ = (round(n / 65536) if abs(n) <= 65536 else n for n in matrix)
-    return (a, b, c, d) in ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)) and not u and not v
+    return (
+        (a, b, c, d) in ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))
+        and not u
+        and not v
+    )
 
 
 def _bounded(value: Any) -> Fraction | None:
@@ -147,8 +157,12 @@ class VideoSource:
         if self._any is None:
             self.close()
             if self._packets:
-                raise InputError(f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks")
-            raise InputError(f"{self.name}: no picture: there is no frame in it; what should have written it may have failed")
+                raise InputError(
+                    f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks"
+                )
+            raise InputError(
+                f"{self.name}: no picture: there is no frame in it; what should have written it may have failed"
+            )
 
     def _open(self) -> None:
         try:
@@ -162,7 +176,10 @@ class VideoSource:
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             raise InputError(f"{self.name}: {self._why(exc)}") from exc
         # a cover picture may come before the video; alone it is one
-        streams = sorted((s for s in self._container.streams.video if s.codec_context is not None), key=lambda s: bool(s.disposition & Disposition.attached_pic))
+        streams = sorted(
+            (s for s in self._container.streams.video if s.codec_context is not None),
+            key=lambda s: bool(s.disposition & Disposition.attached_pic),
+        )
         if not streams:
             self.close()
             raise InputError(f"{self.name}: no video stream")
@@ -175,9 +192,14 @@ class VideoSource:
         if context.name in _NOT_VIDEO:
             self.close()
             raise InputError(f"{self.name}: no video that FFmpeg reads (text)")
-        if max(context.width, context.height) > self._limits.side or context.width * context.height > self._limits.pixels:
+        if (
+            max(context.width, context.height) > self._limits.side
+            or context.width * context.height > self._limits.pixels
+        ):
             self.close()
-            raise LimitError(f"{self.name}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
+            raise LimitError(
+                f"{self.name}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels"
+            )
         # what several threads make of damaged pictures depends on which of them is first; the encoder is slower than one of them
         context.thread_count = 1
         self.rate = _bounded(self._stream.average_rate) or _bounded(self._stream.guessed_rate)
@@ -195,7 +217,9 @@ class VideoSource:
         if self._pipe is not None:
             return f"no video that FFmpeg reads ({getattr(exc, 'strerror', None) or exc})"
         if self.path.lower().endswith(".yuv"):
-            return "raw pictures say neither size nor rate: " + ("ffmpeg -f rawvideo -pix_fmt yuv420p -s WIDTHxHEIGHT -r RATE -i FILE -f yuv4mpegpipe - | vqcodec encode - out.vqv")
+            return "raw pictures say neither size nor rate: " + (
+                "ffmpeg -f rawvideo -pix_fmt yuv420p -s WIDTHxHEIGHT -r RATE -i FILE -f yuv4mpegpipe - | vqcodec encode - out.vqv"
+            )
         return f"no video that FFmpeg reads ({reason(self.path, exc, self._playlists)})"
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -229,7 +253,13 @@ class VideoSource:
     def _seek_and_decode(self) -> Iterator[av.VideoFrame]:
         """Decode, from the key frame before the start where seeking can be relied on."""
         seconds, origin = self._start.seconds if self._start else None, self._stream.start_time
-        if seconds and origin is not None and self._stream.time_base and self._pipe is None and self._forced is None:
+        if (
+            seconds
+            and origin is not None
+            and self._stream.time_base
+            and self._pipe is None
+            and self._forced is None
+        ):
             target = origin + int(seconds / self._stream.time_base)
             try:
                 self._container.seek(target, stream=self._stream)
@@ -248,12 +278,19 @@ class VideoSource:
 
     def _describe(self, frame: av.VideoFrame) -> None:
         self.width, self.height = frame.width, frame.height
-        if max(self.width, self.height) > self._limits.side or self.width * self.height > self._limits.pixels:
+        if (
+            max(self.width, self.height) > self._limits.side
+            or self.width * self.height > self._limits.pixels
+        ):
             self.close()
-            raise LimitError(f"{self.name}: pictures of {self.width}x{self.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels")
+            raise LimitError(
+                f"{self.name}: pictures of {self.width}x{self.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels"
+            )
         self.sar = _bounded(self._stream.sample_aspect_ratio)
         self.rotation = -int(frame.rotation) % 360 // 90 * 90  # FFmpeg counts anticlockwise
-        self.primaries, self.transfer, self.matrix = (int(n) & 0xFF for n in (frame.color_primaries, frame.color_trc, frame.colorspace))
+        self.primaries, self.transfer, self.matrix = (
+            int(n) & 0xFF for n in (frame.color_primaries, frame.color_trc, frame.colorspace)
+        )
         self.range = int(frame.color_range) if int(frame.color_range) in (1, 2) else 0
         fmt = frame.format
         self._format_name = fmt.name
@@ -265,19 +302,29 @@ class VideoSource:
         if self._rgb:
             self.matrix, self.range = rgb_matrix(self.height), 1
         converted = fmt.name not in _DIRECT
-        location = chroma_siting.of_y4m(self._first_bytes()) if self._container.format.name == "yuv4mpegpipe" else chroma_siting.of_stream(self._stream)
-        self.chroma_location = chroma_siting.after_conversion(location, fmt) if converted else location
+        location = (
+            chroma_siting.of_y4m(self._first_bytes())
+            if self._container.format.name == "yuv4mpegpipe"
+            else chroma_siting.of_stream(self._stream)
+        )
+        self.chroma_location = (
+            chroma_siting.after_conversion(location, fmt) if converted else location
+        )
         self._retag()
         self.description = self._description(frame, converted)
         if converted:
-            self.notes.append(f"pictures of {fmt.name} are converted to {'yuv420p10le' if self.ten_bit else 'yuv420p'}")
+            self.notes.append(
+                f"pictures of {fmt.name} are converted to {'yuv420p10le' if self.ten_bit else 'yuv420p'}"
+            )
         self._alpha = "alpha" if any(c.is_alpha for c in fmt.components) else ""
         if fmt.has_palette or self._stream.codec_context.name == "gif":
             self._alpha = "perhaps"  # known by its pictures only
         elif self._alpha or self._stream.metadata.get("alpha_mode") == "1":
             self._see_through()
         if frame.interlaced_frame:
-            self.warnings.append("the source is interlaced; fields are coded as they lie in the frames")
+            self.warnings.append(
+                "the source is interlaced; fields are coded as they lie in the frames"
+            )
         self.total = self._estimate()
 
     def _see_through(self) -> None:
@@ -299,7 +346,9 @@ class VideoSource:
         c = self._colour
         if self._rgb and (c.matrix is not None or c.range is not None):
             self.close()
-            raise UsageError(f"{self.name}: pictures of {self._format_name} are converted to YUV of a known matrix and range: leave out -colorspace and -color_range")
+            raise UsageError(
+                f"{self.name}: pictures of {self._format_name} are converted to YUV of a known matrix and range: leave out -colorspace and -color_range"
+            )
         self.primaries = self.primaries if c.primaries is None else c.primaries
         self.transfer = self.transfer if c.transfer is None else c.transfer
         self.matrix = self.matrix if c.matrix is None else c.matrix
@@ -308,20 +357,26 @@ class VideoSource:
     def _description(self, frame: av.VideoFrame, converted: bool) -> Description:
         """Tags, chapters and HDR data as the file has them."""
         side = side_data(frame)
-        matrix, mastering, light = (bytes(side[name]) if name in side else b"" for name in (MATRIX, MASTERING, LIGHT))
+        matrix, mastering, light = (
+            bytes(side[name]) if name in side else b"" for name in (MATRIX, MASTERING, LIGHT)
+        )
         changes: dict[str, Any] = {"pix_fmt": self._format_name if converted else ""}
         if len(matrix) == 36:
             numbers = struct.unpack("9i", matrix)
             changes["matrix"] = None if _quarter_turn(numbers) else numbers
         if len(mastering) == 88:
             n = struct.unpack("22i", mastering)
-            changes["mastering"] = Mastering(tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20]), bool(n[21]))
+            changes["mastering"] = Mastering(
+                tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20]), bool(n[21])
+            )
         if len(light) == 8:
             changes["light"] = struct.unpack("2I", light)
         changes["field_order"] = field_order(frame)
         made = replace(describe(self._container, self._stream), **changes)
         if self._forced is not None and made.chapters:
-            self.notes.append("the chapters are left out: their times are not those of the pictures at another rate")
+            self.notes.append(
+                "the chapters are left out: their times are not those of the pictures at another rate"
+            )
             made = replace(made, chapters=())
         return made
 
@@ -347,13 +402,24 @@ class VideoSource:
             total = max(1, round(length * self._own_rate))
         if total is not None and rate:
             if self._start:
-                total -= self._start.frames if self._start.frames is not None else round((self._start.seconds or 0) * rate)
+                total -= (
+                    self._start.frames
+                    if self._start.frames is not None
+                    else round((self._start.seconds or 0) * rate)
+                )
             if self._duration:
-                total = min(total, self._duration.frames if self._duration.frames is not None else round((self._duration.seconds or 0) * rate))
+                total = min(
+                    total,
+                    self._duration.frames
+                    if self._duration.frames is not None
+                    else round((self._duration.seconds or 0) * rate),
+                )
         return None if total is None else max(1, total)
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
-        size, new = (f"{w}x{h}" for w, h in ((self.width, self.height), (frame.width, frame.height)))
+        size, new = (
+            f"{w}x{h}" for w, h in ((self.width, self.height), (frame.width, frame.height))
+        )
         name = frame.format.name
         if size != new or name != self._format_name:
             what = f"the size changes from {size} to {new}"
@@ -364,7 +430,9 @@ class VideoSource:
             rest = f"-ss {self._number}f"
             if self._start is not None and self._start.seconds is not None:
                 rest = f"-ss {math.floor(self._seconds * 1_000_000) / 1_000_000:.6f}".rstrip("0")
-            raise InputError(f"{self.name}: {what} after {n} frames: encode the parts apart, the first with -t {n}f, what follows with {rest}")
+            raise InputError(
+                f"{self.name}: {what} after {n} frames: encode the parts apart, the first with -t {n}f, what follows with {rest}"
+            )
         if name.startswith("gray") and name[4:] in ("", "9le", "10le", "12le", "14le", "16le"):
             # by hand, as swscale would take it for full range
             luma = _plane(frame.planes[0], np.uint16 if self.ten_bit else np.uint8)
@@ -380,7 +448,9 @@ class VideoSource:
                 return converted_rgb(frame, self.ten_bit)
             else:
                 same = self.range or 1
-                frame = frame.reformat(format=target, src_color_range=same, dst_color_range=same, threads=1)
+                frame = frame.reformat(
+                    format=target, src_color_range=same, dst_color_range=same, threads=1
+                )
             name = target
         return Picture(*(_plane(p, _DIRECT[name]) for p in frame.planes[:3]))
 
@@ -431,7 +501,11 @@ class VideoSource:
             own = self._length(frame)
             self._end = (pts + (own or self._step)) * self.time_base
             seconds = self._seconds = (pts - origin) * self.time_base
-            if seconds >= start.seconds if start.seconds is not None else self._number >= (start.frames or 0):
+            if (
+                seconds >= start.seconds
+                if start.seconds is not None
+                else self._number >= (start.frames or 0)
+            ):
                 if given is None:
                     shift = self.shift = pts if self._start else 0
                     if length is not None and length.seconds is not None:
@@ -504,11 +578,17 @@ class VideoSource:
         self.lost += self._losses.lost
         if self.jumps:
             times = "once" if len(self.jumps) == 1 else f"{len(self.jumps)} times"
-            self.warnings.append(f"the clock of the file jumps {times}; all tracks were straightened")
+            self.warnings.append(
+                f"the clock of the file jumps {times}; all tracks were straightened"
+            )
         if self._numbered and self.decoded > 1:
-            self.warnings.append(f"{self._numbered} frames had no time and were numbered by the frame rate")
+            self.warnings.append(
+                f"{self._numbered} frames had no time and were numbered by the frame rate"
+            )
         if self._repaired:
-            self.warnings.append(f"{self._repaired} frames had a time not after the one before and were moved")
+            self.warnings.append(
+                f"{self._repaired} frames had a time not after the one before and were moved"
+            )
         # a damaged packet mostly shows as a damaged frame too
         bad = (self._bad_packets, self._bad_frames)
         self.corrupt += max(sum(not at_seam(p, self.jumps) for p in places) for places in bad)
@@ -522,7 +602,9 @@ class VideoSource:
                 if missing > max(2 * step, Fraction(1, 10)):
                     count = max(1, int(missing / step))
                     self.corrupt += count
-                    self.warnings.append(f"the file declares {float(declared):.2f} s, about {count} frames more than could be read: it is cut or damaged")
+                    self.warnings.append(
+                        f"the file declares {float(declared):.2f} s, about {count} frames more than could be read: it is cut or damaged"
+                    )
             if self._cut_y4m():
                 self.corrupt += 1
                 self.warnings.append("the file ends within a frame")
@@ -531,7 +613,11 @@ class VideoSource:
             broken = [at for at in broken if not at_seam(at, self.jumps)]
             if broken:
                 self.corrupt = max(self.corrupt, 1, self._missing)
-                places = f"{len(broken)} places, the first at byte {broken[0]}" if len(broken) > 1 else f"byte {broken[0]}"
+                places = (
+                    f"{len(broken)} places, the first at byte {broken[0]}"
+                    if len(broken) > 1
+                    else f"byte {broken[0]}"
+                )
                 self.warnings.append(f"the file is cut or damaged at {places}")
         if self.corrupt:
             self.warnings.append(f"{self.corrupt} frames of the source are damaged or missing")
@@ -541,7 +627,9 @@ class VideoSource:
         """How much of the declared length was there, in seconds."""
         assert self._end is not None
         kind = self._container.format.name
-        if "matroska" in kind:  # its durations are end times: they count from zero, not from the first picture
+        if (
+            "matroska" in kind
+        ):  # its durations are end times: they count from zero, not from the first picture
             return self._end
         end = self._end - origin * self.time_base
         # mp4's is the sum of all packets, hidden ones too; the last one shown need not be the last in the file
@@ -562,7 +650,9 @@ class VideoSource:
         if not sign or not rest.startswith(b"FRAME\n"):
             return False  # frames with parameters of their own have no common length
         parts = av.VideoFormat(self._format_name, self.width, self.height).components
-        return (size - len(head) - 1) % (sum(c.width * c.height * ((c.bits + 7) // 8) for c in parts) + 6) != 0
+        return (size - len(head) - 1) % (
+            sum(c.width * c.height * ((c.bits + 7) // 8) for c in parts) + 6
+        ) != 0
 
     def close(self) -> None:
         """Release the file; repeated calls do nothing."""

@@ -13,10 +13,38 @@ _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")
 
 
 # what .mp4 has a place for without FFmpeg's movflags use_metadata_tags
-_MP4_TAGS = {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics", "description", "synopsis", "show"}
+_MP4_TAGS = {
+    "title",
+    "artist",
+    "album_artist",
+    "composer",
+    "album",
+    "date",
+    "comment",
+    "genre",
+    "copyright",
+    "grouping",
+    "lyrics",
+    "description",
+    "synopsis",
+    "show",
+}
 
 
-_MP4_TAGS |= {"episode_id", "network", "keywords", "track", "disc", "compilation", "hd_video", "media_type", "creation_time", "location", "performer", "season_number"}
+_MP4_TAGS |= {
+    "episode_id",
+    "network",
+    "keywords",
+    "track",
+    "disc",
+    "compilation",
+    "hd_video",
+    "media_type",
+    "creation_time",
+    "location",
+    "performer",
+    "season_number",
+}
 
 
 def file_tags(tags: Tags) -> Tags:
@@ -38,4 +66,6 @@ def picture_tags(tags: Tags) -> Tags:
 
 def mp4_flags(tags: Tags) -> str:
     """Flags of the mp4 muxer that let it keep all these tags."""
-    return "+faststart" + ("+use_metadata_tags" if {k.lower() for k in file_tags(tags)} - _MP4_TAGS else "")
+    return "+faststart" + (
+        "+use_metadata_tags" if {k.lower() for k in file_tags(tags)} - _MP4_TAGS else ""
+    )

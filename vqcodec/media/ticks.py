@@ -24,7 +24,9 @@ def ticks(time: int, base: Fraction) -> int:
     """The time as it is; BeyondError for one that FFmpeg cannot count or turn into other units."""
     if abs(time) > _MAX_TICKS or abs(time * base) > MAX_SECONDS:
         years = f"about {float(abs(time * base) / (86400 * 365)):.0e} years from zero"
-        raise BeyondError(f"the time {time} in units of {base} s ({years}) is beyond what video files hold")
+        raise BeyondError(
+            f"the time {time} in units of {base} s ({years}) is beyond what video files hold"
+        )
     return time
 
 

@@ -236,7 +236,9 @@ class TrackMuxer:
                 raise OutputError(f"a packet of {track} cannot be written: {why}") from exc
             del self._streams[track.number]
             at = float(dts * track.time_base)
-            self.lost.append(f"{track} ends at {at:.2f} s: {self._suffix} refuses its packets ({why})")
+            self.lost.append(
+                f"{track} ends at {at:.2f} s: {self._suffix} refuses its packets ({why})"
+            )
 
     def _set_times(self, p: Any, moved: TrackPacket, dts: int, track: Track) -> None:
         """Times of a packet; BeyondError for those that no file holds."""
@@ -278,7 +280,9 @@ class TrackFeed:
         self._muxer, self._packets, self._start = muxer, packets, start
         self._bases = muxer.bases
         self._next: TrackPacket | None = None
-        self.delay = Fraction(0)  # seconds that the whole output is moved back, for kinds of files that can't begin before zero
+        self.delay = Fraction(
+            0
+        )  # seconds that the whole output is moved back, for kinds of files that can't begin before zero
 
     def until(self, limit: Fraction | None) -> None:
         """Mux all packets that begin before ``limit`` seconds in the output, as far as they come in

@@ -22,7 +22,9 @@ TRIES, DESCRIBED_BY = 64, 1 << 20
 _TTA_HEAD = 14
 
 
-def file_of_one(add: Callable[[Any], Any], base: Fraction, data: bytes, name: str, duration: int = 0) -> io.BytesIO:
+def file_of_one(
+    add: Callable[[Any], Any], base: Fraction, data: bytes, name: str, duration: int = 0
+) -> io.BytesIO:
     """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=name, options={"fflags": "+bitexact"}) as out:
@@ -56,7 +58,11 @@ def sample_of(stream: Any, packet: Any) -> tuple[str, bytes] | None:
             add, length = partial(stream_like, stream), packet.duration or 0
             sample = file_of_one(add, stream.time_base, data, name, length).getvalue()
             with open_sample(name, sample) as back:
-                if len(back.streams) == 1 and _parameters(back.streams[0]) == _parameters(stream) and data in [bytes(p) for p in back.demux()]:
+                if (
+                    len(back.streams) == 1
+                    and _parameters(back.streams[0]) == _parameters(stream)
+                    and data in [bytes(p) for p in back.demux()]
+                ):
                     return name, sample
         except FAILED:
             continue
@@ -101,7 +107,9 @@ def _parameters(stream: Any) -> tuple[Any, ...]:
     context = stream.codec_context
     if context is None:
         return stream.type, getattr(stream, "name", None)
-    values = [getattr(context, name, None) for name in ("sample_rate", "width", "height", "profile")]
+    values = [
+        getattr(context, name, None) for name in ("sample_rate", "width", "height", "profile")
+    ]
     layout = getattr(getattr(context, "layout", None), "name", None)
     extradata = context.extradata
     if context.name == "tta" and extradata:

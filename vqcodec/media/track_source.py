@@ -54,7 +54,9 @@ class TrackSource:
         except InputError as exc:
             raise InputError(f"{path}: {exc}") from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
-            raise InputError(f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})") from exc
+            raise InputError(
+                f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})"
+            ) from exc
         self._numbers: dict[int, int] = {}  # by the stream's index in the file
         self._clocks: dict[int, TrackClock] = {}
         self._sounding: set[int] = set()  # streams of sound that gave a frame
@@ -72,7 +74,11 @@ class TrackSource:
             if stream.index == picture:
                 matched.keeps("video", 0, stream.index)
             # mp4's chapters are found once more as a track of texts, which FFmpeg marks so
-            if stream.index == picture or kind not in KINDS or (kind == "data" and stream.discard == Discard.all):
+            if (
+                stream.index == picture
+                or kind not in KINDS
+                or (kind == "data" and stream.discard == Discard.all)
+            ):
                 stream.discard = Discard.all
                 continue
             position = self._kinds.get(kind, 0)
@@ -80,7 +86,9 @@ class TrackSource:
             if not matched.keeps(kind, position, stream.index):
                 stream.discard = Discard.all
             elif len(self._numbers) == MAX_TRACKS - 1:  # one is for captions
-                self.lost.append(f"stream {stream.index} is left out: there are more than {MAX_TRACKS - 1}")
+                self.lost.append(
+                    f"stream {stream.index} is left out: there are more than {MAX_TRACKS - 1}"
+                )
             else:
                 self._numbers[stream.index] = len(self._numbers)
                 (self._attachments if kind == "attachment" else self._streams).append(stream)
@@ -105,7 +113,10 @@ class TrackSource:
         while True:
             try:
                 packet = next(packets)
-            except (StopIteration, *FAILED):  # that the file is cut is found, and counted, by the reader of the pictures
+            except (
+                StopIteration,
+                *FAILED,
+            ):  # that the file is cut is found, and counted, by the reader of the pictures
                 return
             if packet.size and packet.time_base:
                 if self._jumps:
@@ -160,9 +171,20 @@ class TrackSource:
 
     def _attach(self, out: TrackWriter, stream: Any) -> None:
         data = stream.data
-        track = Track(self._numbers[stream.index], "attachment", "", Fraction(1), int(stream.disposition), dict(stream.metadata), "", data)
+        track = Track(
+            self._numbers[stream.index],
+            "attachment",
+            "",
+            Fraction(1),
+            int(stream.disposition),
+            dict(stream.metadata),
+            "",
+            data,
+        )
         if len(data) > min(_LONGEST_PACKET, MAX_ATTACHED):
-            self.lost.append(f"{track} has {len(data)} bytes and is left out: at most {_LONGEST_PACKET} can be kept")
+            self.lost.append(
+                f"{track} has {len(data)} bytes and is left out: at most {_LONGEST_PACKET} can be kept"
+            )
             return
         out.add(track)
         self.count += 1
@@ -176,10 +198,14 @@ class TrackSource:
         held = self._held.setdefault(index, [])
         held.append(packet)
         # a recording may begin in the middle of a frame, which describes nothing
-        if not self._describe(out, index, sample_of) and (len(held) >= TRIES or sum(p.size for p in held) > DESCRIBED_BY):
+        if not self._describe(out, index, sample_of) and (
+            len(held) >= TRIES or sum(p.size for p in held) > DESCRIBED_BY
+        ):
             self._describe(out, index, last_resort)
 
-    def _describe(self, out: TrackWriter, index: int, describe: Callable[[Any, Any], tuple[str, bytes] | None]) -> bool:
+    def _describe(
+        self, out: TrackWriter, index: int, describe: Callable[[Any, Any], tuple[str, bytes] | None]
+    ) -> bool:
         """Add a track as its last packet describes it, with the packets held; whether that went."""
         held = self._held[index]
         stream = held[-1].stream
@@ -187,7 +213,15 @@ class TrackSource:
         if made is None:
             return False
         del self._held[index]
-        track = Track(self._numbers[index], stream.type, name_of(stream), base, int(stream.disposition), dict(stream.metadata), *made)
+        track = Track(
+            self._numbers[index],
+            stream.type,
+            name_of(stream),
+            base,
+            int(stream.disposition),
+            dict(stream.metadata),
+            *made,
+        )
         kept = len(track.to_bytes()) <= MAX_DESCRIPTION
         kept &= max(base.numerator, base.denominator) <= MAX_FRACTION
         self._known[index] = kept
@@ -208,7 +242,9 @@ class TrackSource:
             return
         self._count(packet, stored.corrupt)
         if len(stored.data) + sum(len(d) for _, d in stored.side) > _LONGEST_PACKET:
-            self.lost.append(f"a packet of stream {stream.index} has {len(stored.data)} bytes and is left out")
+            self.lost.append(
+                f"a packet of stream {stream.index} has {len(stored.data)} bytes and is left out"
+            )
             return
         out.packet(stored)
 
@@ -244,7 +280,9 @@ class TrackSource:
 
     @staticmethod
     def _convert(p: Any, number: int) -> TrackPacket:
-        side = tuple((i, bytes(p.get_sidedata(name))) for i, name in enumerate(SIDE) if p.has_sidedata(name))
+        side = tuple(
+            (i, bytes(p.get_sidedata(name))) for i, name in enumerate(SIDE) if p.has_sidedata(name)
+        )
         dts, pts = (None if t is None or abs(t) > MAX_PTS else t for t in (p.dts, p.pts))
         duration = p.duration if p.duration and 0 < p.duration <= MAX_PTS else 0
         return TrackPacket(number, dts, pts, duration, p.is_keyframe, p.is_corrupt, side, bytes(p))
@@ -265,11 +303,26 @@ def cut(packet: TrackPacket, kind: str, start: int) -> TrackPacket | None:
     if time is None or time >= start:
         return packet.shifted(start)
     if kind == "subtitle" and time + packet.duration > start:
-        return TrackPacket(packet.track, 0, 0, time + packet.duration - start, packet.key, packet.corrupt, packet.side, packet.data)
+        return TrackPacket(
+            packet.track,
+            0,
+            0,
+            time + packet.duration - start,
+            packet.key,
+            packet.corrupt,
+            packet.side,
+            packet.data,
+        )
     return None
 
 
 def describe(container: Any, stream: Any) -> Description:
     """Tags, chapters and disposition of an open input."""
-    chapters = tuple(Chapter(c["id"], c["start"], c["end"], Fraction(c["time_base"]), dict(c["metadata"])) for c in container.chapters() if c["time_base"])
-    return Description(dict(container.metadata), dict(stream.metadata), int(stream.disposition), chapters)
+    chapters = tuple(
+        Chapter(c["id"], c["start"], c["end"], Fraction(c["time_base"]), dict(c["metadata"]))
+        for c in container.chapters()
+        if c["time_base"]
+    )
+    return Description(
+        dict(container.metadata), dict(stream.metadata), int(stream.disposition), chapters
+    )

@@ -40,7 +40,9 @@ def cannot_write(exc: BaseException, path: str) -> bool:
     return shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free < _ROOM
 
 
-def takes(kind: str, fill: Callable[[Any, Any], None], options: dict[str, str] | None = None) -> bool:
+def takes(
+    kind: str, fill: Callable[[Any, Any], None], options: dict[str, str] | None = None
+) -> bool:
     """Whether the muxer ``kind`` completes a file when ``fill`` has put what is tried into (container, stream)."""
     try:
         with av.open(io.BytesIO(), "w", format=kind, options=options or {}) as out:

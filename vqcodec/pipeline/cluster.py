@@ -37,7 +37,9 @@ def _identity(weights: str | None) -> tuple[str, ...]:
 
 
 @lru_cache(1)
-def _load(weights: str | None, device: str, threads: int, arithmetic: str, identity: tuple[str, ...]) -> Any:
+def _load(
+    weights: str | None, device: str, threads: int, arithmetic: str, identity: tuple[str, ...]
+) -> Any:
     from ..codec.weights import load_codec
 
     return load_codec(weights, device, threads, arithmetic)
@@ -51,7 +53,9 @@ def code(model: Model, identity: tuple[str, ...], crf: float, parts: list[Packed
     if (mine := _identity(model.weights)) != identity:
         names = ("the program", "the model", "the encoder's weights")
         other = [name for name, a, b in zip(names, mine, identity, strict=True) if a != b]
-        raise WeightsError(f"a worker has another version of {' and '.join(other)}: install the same on all machines")
+        raise WeightsError(
+            f"a worker has another version of {' and '.join(other)}: install the same on all machines"
+        )
     if "numba" not in sys.modules:
         os.environ["NUMBA_NUM_THREADS"] = str(model.threads)
     with _loading:
@@ -66,22 +70,33 @@ class Cluster:
     A context; its methods may be called from several threads. ClusterError when it cannot be reached or gets lost, or without the package distributed.
     """
 
-    def __init__(self, address: str, resources: Mapping[str, float] | None = None, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        resources: Mapping[str, float] | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         try:
             import dask
             from distributed import Client
         except ImportError as exc:
-            raise ClusterError("--scheduler needs the package distributed: pip install 'vqcodec[cluster]'") from exc
+            raise ClusterError(
+                "--scheduler needs the package distributed: pip install 'vqcodec[cluster]'"
+            ) from exc
         # tasks are large on purpose, see docs/cluster.md
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})
         self.address, self.resources = address, dict(resources or {})
         if not _ADDRESS.fullmatch(address):  # Dask would try for long, and complain at the end
-            raise ClusterError(f"{address}: no address of a Dask scheduler, such as tcp://host:8786 or host:8786")
+            raise ClusterError(
+                f"{address}: no address of a Dask scheduler, such as tcp://host:8786 or host:8786"
+            )
         self._warn = warn or (lambda text: None)
         try:
             self._client = Client(address, timeout=_TIMEOUT, set_as_default=False, name="vqcodec")
         except (OSError, ValueError, TypeError, RuntimeError) as exc:
-            raise ClusterError(f"{address}: no Dask scheduler can be reached there: {' '.join(str(exc).split())}") from exc
+            raise ClusterError(
+                f"{address}: no Dask scheduler can be reached there: {' '.join(str(exc).split())}"
+            ) from exc
         self._lock = threading.Lock()
         self._begun = 0  # GOPs that are read or coded
         self._slots, self._looked = 0, -_LOOK
@@ -103,11 +118,18 @@ class Cluster:
 
     def lost(self) -> ClusterError:
         """The error of a connection that is gone."""
-        return ClusterError(f"{self.address}: the connection to the scheduler was lost; the same command goes on with what is done")
+        return ClusterError(
+            f"{self.address}: the connection to the scheduler was lost; the same command goes on with what is done"
+        )
 
     def _fits(self, worker: dict[str, Any]) -> int:
         has = worker.get("resources") or {}
-        return min([worker["nthreads"], *(int(has.get(name, 0) // n) for name, n in self.resources.items())])
+        return min(
+            [
+                worker["nthreads"],
+                *(int(has.get(name, 0) // n) for name, n in self.resources.items()),
+            ]
+        )
 
     def _tell(self) -> None:
         now = time.monotonic()
@@ -182,7 +204,9 @@ class ClusterPool:
         crf, parts = self._begun[key]
         parts.append(pack(pictures))
         if ends:
-            self._futures[key] = future = self._cluster.submit(self._model, self._identity, crf, list(parts))
+            self._futures[key] = future = self._cluster.submit(
+                self._model, self._identity, crf, list(parts)
+            )
             parts.clear()  # Dask keeps them
             future.add_done_callback(lambda _: self._done.put(key))
 
@@ -211,13 +235,19 @@ class ClusterPool:
         except (VqvError, MemoryError):
             raise
         except KilledWorker as exc:
-            raise LimitError(f"the workers that coded the GOP of frame {key} were lost again and again: not enough memory?") from exc
+            raise LimitError(
+                f"the workers that coded the GOP of frame {key} were lost again and again: not enough memory?"
+            ) from exc
         except Exception as exc:
-            if isinstance(exc, TimeoutError) and future.status != "error":  # of the wait, not the worker's own
+            if (
+                isinstance(exc, TimeoutError) and future.status != "error"
+            ):  # of the wait, not the worker's own
                 raise
             if future.status in ("cancelled", "lost"):
                 raise self._cluster.lost() from exc
-            raise ClusterError(f"a worker failed on the GOP of frame {key}: {type(exc).__name__}: {' '.join(str(exc).split())}") from exc
+            raise ClusterError(
+                f"a worker failed on the GOP of frame {key}: {type(exc).__name__}: {' '.join(str(exc).split())}"
+            ) from exc
 
     def _drop(self, key: int) -> None:
         del self._begun[key]

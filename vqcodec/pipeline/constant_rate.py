@@ -10,7 +10,9 @@ from ..errors import LimitError
 from ..picture import Picture
 
 
-def at_rate(frames: Iterator[tuple[int, int, Picture]], base: Fraction, rate: Fraction, step: int, most: int) -> Iterator[tuple[int, int, Picture]]:
+def at_rate(
+    frames: Iterator[tuple[int, int, Picture]], base: Fraction, rate: Fraction, step: int, most: int
+) -> Iterator[tuple[int, int, Picture]]:
     """``(pts, duration, picture)`` in ticks of 1 / rate from frames in ticks of ``base``, where ``step`` is the duration of one without.
 
     Every frame moves to the nearest tick (FFmpeg's -r and fps filter do the same) and stays until the next one; of those on one tick the last is taken.
@@ -26,7 +28,9 @@ def at_rate(frames: Iterator[tuple[int, int, Picture]], base: Fraction, rate: Fr
         now = tick(pts)
         if held is not None:
             if now - at > most:
-                raise LimitError(f"{now - at} frames would lie between two at {rate} frames a second, over the limit of {most} (--max-frames): ask for a lower -r")
+                raise LimitError(
+                    f"{now - at} frames would lie between two at {rate} frames a second, over the limit of {most} (--max-frames): ask for a lower -r"
+                )
             for t in range(at, now):
                 yield t, 0, held
         least = now + 1 if held is None else least

@@ -60,7 +60,9 @@ def decode(
             raise
         # what else is in the file must not cost the pictures
         report = _decode(*given, pictures_only=True)
-        report.lost.append(f"only the pictures are written, for with all that the file holds it failed: {exc}")
+        report.lost.append(
+            f"only the pictures are written, for with all that the file holds it failed: {exc}"
+        )
         return report
 
 
@@ -98,7 +100,9 @@ def _decode(
         if as_pictures:
             check_pictures(dst, options, reader.frames)
         else:
-            vcodec = choose_codec(dst, header.width, header.height, options.vcodec, options.format)[0]
+            vcodec = choose_codec(dst, header.width, header.height, options.vcodec, options.format)[
+                0
+            ]
             choose_format(vcodec, options.pix_fmt, stored.description, ten_bit)
         check_memory(reader, options, stored.size)
         check_model(reader, read_model_id(weights))
@@ -106,13 +110,18 @@ def _decode(
             raise DamageError(f"{src}: no frames")
         codec = load_codec(weights, options.device, options.threads)
         if progress is not None:
-            progress.total, progress.rate = reader.frames, float(header.rate) if header.rate else None
+            progress.total, progress.rate = (
+                reader.frames,
+                float(header.rate) if header.rate else None,
+            )
         chosen = stack.enter_context(closing(frames(reader, codec, options, report)))  # type: ignore[type-var]
         first = next(chosen, None)
         if first is None:
             if report.damage:
                 raise DamageError(f"{src}: no frame could be saved: {report.damage[0]}")
-            raise UsageError(f"{src}: no frame lies within the chosen times: it has {reader.frames} frames, and vqcodec info shows how long it is")
+            raise UsageError(
+                f"{src}: no frame lies within the chosen times: it has {reader.frames} frames, and vqcodec info shows how long it is"
+            )
         # opened only now: chapters need to know where the chosen frames begin
         file, path = None, dst
         if as_pictures:
@@ -124,7 +133,9 @@ def _decode(
         extras = Extras(stored, options.tracks, *chosen_stretch(reader, options, report))
         shown: Iterator[tuple[int, int, Picture]] = chain([first], chosen)
         if options.rate is not None:
-            shown = stack.enter_context(closing(at_rate(shown, header.time_base, options.rate, frame_step(reader), options.limits.frames)))  # type: ignore[type-var]
+            step, most = frame_step(reader), options.limits.frames
+            even = at_rate(shown, header.time_base, options.rate, step, most)
+            shown = stack.enter_context(closing(even))  # type: ignore[type-var]
             header = replace(header, rate=options.rate, time_base=1 / options.rate)
         choice = {
             "vcodec": options.vcodec,
@@ -137,7 +148,16 @@ def _decode(
         if as_pictures:
             sink = PictureFiles(dst, header, overwrite)
         else:
-            sink = VideoSink(path, header, ten_bit=ten_bit, threads=options.threads, extras=extras, file=file, uneven=uneven, **choice)  # type: ignore[arg-type]
+            sink = VideoSink(
+                path,
+                header,
+                ten_bit=ten_bit,
+                threads=options.threads,
+                extras=extras,
+                file=file,
+                uneven=uneven,
+                **choice,  # type: ignore[arg-type]
+            )
         stack.callback(sink.abort)
         known = len(stored.damage)
         for pts, duration, picture in shown:
@@ -145,9 +165,15 @@ def _decode(
             sink.write(pts, picture if whole else picture.to8(), duration)
             if progress is not None:
                 progress.update(report.frames)
-        sink.close(None if report.end is None else math.ceil(report.end * reader.header.time_base / header.time_base))
+        sink.close(
+            None
+            if report.end is None
+            else math.ceil(report.end * reader.header.time_base / header.time_base)
+        )
         if options.rate is not None and sink.frames != report.frames:
-            report.notes.append(f"{report.frames} frames became {sink.frames} at {options.rate} frames a second")
+            report.notes.append(
+                f"{report.frames} frames became {sink.frames} at {options.rate} frames a second"
+            )
         report.damage += stored.damage[known:]
         report.notes += sink.notes
         report.lost += sink.lost

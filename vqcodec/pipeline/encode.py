@@ -24,7 +24,17 @@ from ..system.files import atomic_output, check_output, local
 from ..system.interrupt import Interrupt
 from ..system.processors import usable
 from ..system.progress import Meter, ProgressCallback, as_meter
-from ..system.stdio import PIPE, ByteStream, check_coded, check_source, check_target, is_stream, same_output, target_file, video_source
+from ..system.stdio import (
+    PIPE,
+    ByteStream,
+    check_coded,
+    check_source,
+    check_target,
+    is_stream,
+    same_output,
+    target_file,
+    video_source,
+)
 from ..system.surroundings import undisturbed
 from ..values import EncodeChanges
 from ..version import __version__
@@ -72,7 +82,9 @@ def _check_tracks(name: str, path: str | None, index: int, options: EncodeOption
     others.close()
     others.matched.check(name)
     if options.rate is not None and others.timed:
-        raise UsageError(f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r")
+        raise UsageError(
+            f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r"
+        )
 
 
 def chosen_arithmetic(options: EncodeOptions) -> str:
@@ -162,39 +174,91 @@ def encode(
         if pipe is None and options.start is None and options.duration is None:
             report.source_bytes = os.path.getsize(path)
         if progress is not None:
-            progress.total, progress.rate = source.total, float(source.rate) if source.rate else None
+            progress.total, progress.rate = (
+                source.total,
+                float(source.rate) if source.rate else None,
+            )
         gop = options.gop_frames(source.rate)
         meta = read_metadata(weights)
-        decides = (__version__, float(options.crf), options.preset, gop, options.start, options.duration, options.device, options.rate, options.colour, target)
+        decides = (
+            __version__,
+            float(options.crf),
+            options.preset,
+            gop,
+            options.start,
+            options.duration,
+            options.device,
+            options.rate,
+            options.colour,
+            target,
+        )
         work = dst_path
         if dst_path == PIPE:  # finished GOPs are kept apart until all is coded here too
-            work = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-")), "standard-output.vqv")
+            work = os.path.join(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-")),
+                "standard-output.vqv",
+            )
         arithmetic = chosen_arithmetic(options)
         _LOG.info("the encoder's networks multiply in %s", arithmetic)
-        mine = tag(os.devnull if pipe else path, decides, [meta.get(k, "") for k in ("model_id", "analysis_id")], arithmetic)
-        journal = stack.enter_context(open_journal(work, mine, resume=options.resume, overwrite=overwrite))
+        mine = tag(
+            os.devnull if pipe else path,
+            decides,
+            [meta.get(k, "") for k in ("model_id", "analysis_id")],
+            arithmetic,
+        )
+        journal = stack.enter_context(
+            open_journal(work, mine, resume=options.resume, overwrite=overwrite)
+        )
         journal.keep = options.resume
         coder: Coder
         if cluster is None and options.jobs == 1:
-            model = Model(weights, options.device, options.threads, source.width, source.height, options.preset, bool(options.stats), arithmetic)
+            model = Model(
+                weights,
+                options.device,
+                options.threads,
+                source.width,
+                source.height,
+                options.preset,
+                bool(options.stats),
+                arithmetic,
+            )
             codec = load_codec(weights, options.device, options.threads, arithmetic)
             coder, model_id = Local(model, codec), codec.model_id
         else:
-            model = Model(weights, options.device, options.threads or 1, source.width, source.height, options.preset, bool(options.stats), arithmetic)
-            coder = cluster.pool(model) if cluster is not None else Pool(model, options.jobs or usable(), report.warnings.append)
+            model = Model(
+                weights,
+                options.device,
+                options.threads or 1,
+                source.width,
+                source.height,
+                options.preset,
+                bool(options.stats),
+                arithmetic,
+            )
+            coder = (
+                cluster.pool(model)
+                if cluster is not None
+                else Pool(model, options.jobs or usable(), report.warnings.append)
+            )
             model_id = read_model_id(weights)
         stack.callback(coder.close)
         # entered first, so that it gets its name last: no statistics without their video
-        stats = stack.enter_context(atomic_output(options.stats, overwrite)) if options.stats else None
+        stats = (
+            stack.enter_context(atomic_output(options.stats, overwrite)) if options.stats else None
+        )
         ahead = stack.enter_context(closing(read_ahead(source, interrupt=interrupt)))
         first = next(ahead, None)
         report.start_seconds = time.monotonic() - begin
         if first is None:
-            raise UsageError(f"{src_path}: no frame lies within the chosen times: -ss is behind its end, or nothing is left by -t or -to")
+            raise UsageError(
+                f"{src_path}: no frame lies within the chosen times: -ss is behind its end, or nothing is left by -t or -to"
+            )
         frames = chain([first], ahead)
         journal.begin(_header(source, first[1], options, model_id))
         step = max(1, round(1 / ((source.rate or Fraction(25)) * source.time_base)))
-        pipeline = Pipeline(coder, journal, gop, step, report, stats, progress, interrupt, labels=target is not None)
+        pipeline = Pipeline(
+            coder, journal, gop, step, report, stats, progress, interrupt, labels=target is not None
+        )
         rounds = search(target, source.width, source.height) if target else None
         what, other, reading = next(rounds) if rounds else Round(options.crf), 0, source
         while pipeline.run(what, frames, reading):
@@ -218,7 +282,11 @@ def encode(
             raise DamageError(f"{src_path}: {source.corrupt} frames are damaged or missing")
         extras = Extras(source, None if pipe else path, options)
         stack.callback(extras.close)
-        with target_file(dst_path, overwrite, options.strict) if dst_path == PIPE else atomic_output(dst_path, overwrite, journal.temporary) as file:
+        with (
+            target_file(dst_path, overwrite, options.strict)
+            if dst_path == PIPE
+            else atomic_output(dst_path, overwrite, journal.temporary) as file
+        ):
             pipeline.write(file, extras)
             report.corrupt = source.corrupt
             report.warnings += source.warnings
@@ -228,7 +296,9 @@ def encode(
                 report.tracks = extras.source.count
                 if extras.source.corrupt:
                     report.corrupt += extras.source.corrupt
-                    report.warnings.append(f"{extras.source.corrupt} packets of other tracks are damaged")
+                    report.warnings.append(
+                        f"{extras.source.corrupt} packets of other tracks are damaged"
+                    )
             report.lost = extras.lost
             if report.corrupt and options.strict:
                 journal.keep = False
@@ -237,7 +307,9 @@ def encode(
                 journal.keep = False
                 raise DamageError(f"{src_path}: {report.lost[0]}")
         if target and not report.stopped:
-            report.missed = target.missed(report.picture_kbps, report.psnr[0], report.bytes, report.crf)
+            report.missed = target.missed(
+                report.picture_kbps, report.psnr[0], report.bytes, report.crf
+            )
         journal.keep = options.resume and report.stopped
     report.seconds = time.monotonic() - begin
     return report

@@ -119,10 +119,14 @@ def estimate(
     if is_stream(src):
         raise UsageError(f"{src}: an estimate needs a file: a pipe can be read once only")
     if options.target:
-        raise UsageError("an estimate is of a crf: a target of bitrate, PSNR or size is met by itself")
+        raise UsageError(
+            "an estimate is of a crf: a target of bitrate, PSNR or size is met by itself"
+        )
     from ..media.source import VideoSource
 
-    with VideoSource(src, options.start, options.duration, rate=options.rate, playlists=options.playlists) as source:
+    with VideoSource(
+        src, options.start, options.duration, rate=options.rate, playlists=options.playlists
+    ) as source:
         total, rate = source.total, source.rate or Fraction(25)
     if total is None:
         raise UsageError(f"{src}: its length is not known, so there is nothing to reckon with")
@@ -166,7 +170,9 @@ def estimate(
     if not whole:
         expected = frames / _gop_length(sums.cuts / sums.frames, longest)
         later = sums.later_bytes / max(1, sums.frames - sums.gops)
-        picture_bytes = round(expected * sums.first_bytes / sums.gops + max(0.0, frames - expected) * later)
+        picture_bytes = round(
+            expected * sums.first_bytes / sums.gops + max(0.0, frames - expected) * later
+        )
         track_bytes = round(track_bytes * float(frames / rate) / max(1e-9, sums.seconds_video))
         gops = max(1, round(expected))
     per_frame = sum(s for s, _ in coding) / max(1, sum(n for _, n in coding))

@@ -15,7 +15,17 @@ from fractions import Fraction
 from ..container.description import Chapter, Description
 from ..container.packets import MAX_PAYLOAD, StreamHeader
 from ..container.reader import ContainerReader
-from ..container.tracks import COLLECTED, DESCRIPTION, MAX_DECOMPRESSED, PACKETS, TRACK, StoredTracks, Track, TrackWriter, get_packets
+from ..container.tracks import (
+    COLLECTED,
+    DESCRIPTION,
+    MAX_DECOMPRESSED,
+    PACKETS,
+    TRACK,
+    StoredTracks,
+    Track,
+    TrackWriter,
+    get_packets,
+)
 from ..container.writer import ContainerWriter
 from ..errors import DamageError, UsageError
 from ..reading.opening import open_reader
@@ -36,7 +46,11 @@ class JoinReport:
 
 def _differences(a: StreamHeader, b: StreamHeader) -> list[str]:
     """Names of the fields that must be equal in all parts and are not; the content id tells parts apart."""
-    return [f.name for f in fields(StreamHeader) if f.name != "content_id" and getattr(a, f.name) != getattr(b, f.name)]
+    return [
+        f.name
+        for f in fields(StreamHeader)
+        if f.name != "content_id" and getattr(a, f.name) != getattr(b, f.name)
+    ]
 
 
 class _Chapters:
@@ -52,7 +66,10 @@ class _Chapters:
         for c in chapters:
             ticks = round(shift / c.time_base)
             moved = replace(c, start=c.start + ticks, end=c.end + ticks)
-            at = next((i for by in (0, -1, 1) if (i := self._taken(moved, moved.start + by)) is not None), None)
+            at = next(
+                (i for by in (0, -1, 1) if (i := self._taken(moved, moved.start + by)) is not None),
+                None,
+            )
             if at is None:
                 at = len(self._chapters)
                 self._chapters.append(moved)
@@ -87,7 +104,14 @@ class _Tracks:
         """Say that another part follows."""
         self._room = MAX_DECOMPRESSED
 
-    def copy(self, reader: ContainerReader, tracks: dict[int, Track], at: int, until: int, shift: Fraction) -> int:
+    def copy(
+        self,
+        reader: ContainerReader,
+        tracks: dict[int, Track],
+        at: int,
+        until: int,
+        shift: Fraction,
+    ) -> int:
         """Copy what is stored with frames up to ``until``, ``shift`` seconds later, from the extra ``at`` of a part on; the number of the first one left."""
         while at < len(reader.extras) and reader.extras[at].first_frame <= until:
             extra = reader.extras[at]
@@ -114,7 +138,9 @@ class _Tracks:
         self._out.flush(now)
 
 
-def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False) -> JoinReport:
+def join(
+    parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False
+) -> JoinReport:
     """Write the GOPs of .vqv files one behind the other to ``dst``, which appears under its name only when complete.
 
     Where the parts are ranges of one source, each beginning at a key frame of an encode of the whole, the pictures have the bytes of that encode.
@@ -137,7 +163,9 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
             stored = StoredTracks(reader)
             damage = [*reader.damaged, *stored.damage]
             if damage or not reader.complete or not reader.gops:
-                raise DamageError(f"{path}: {damage[0] if damage else 'no frames'}; a damaged part is not joined")
+                raise DamageError(
+                    f"{path}: {damage[0] if damage else 'no frames'}; a damaged part is not joined"
+                )
             first = first or reader.header
             if different := _differences(first, reader.header):
                 raise UsageError(
@@ -145,7 +173,11 @@ def join(parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *
                 )
             for number, track in stored.tracks.items():
                 other = known.setdefault(number, track)
-                if (track.kind, track.codec, track.time_base) != (other.kind, other.codec, other.time_base):
+                if (track.kind, track.codec, track.time_base) != (
+                    other.kind,
+                    other.codec,
+                    other.time_base,
+                ):
                     raise UsageError(f"{path} cannot be joined to {names[0]}: {track} was {other}")
             try:
                 begin, last = reader.read_gop(0).pts[0], reader.read_gop(len(reader.gops) - 1)

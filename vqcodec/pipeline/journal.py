@@ -20,7 +20,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ..container.packets import FILE_PREFIX, GOP, MAGIC, MAX_HEADER, PACKET_HEADER_MAX, GopPayload, PacketHeader, StreamHeader, file_header, packet
+from ..container.packets import (
+    FILE_PREFIX,
+    GOP,
+    MAGIC,
+    MAX_HEADER,
+    PACKET_HEADER_MAX,
+    GopPayload,
+    PacketHeader,
+    StreamHeader,
+    file_header,
+    packet,
+)
 from ..errors import DamageError, OutputError, UsageError, VqvError
 from ..fields import Reader, crc32, u32
 from ..system.files import check_input, guarded, output_folder, output_target
@@ -54,7 +65,14 @@ def source_digest(path: str) -> str:
 
 def tag(source: str, options: Sequence[object], model: Sequence[str], arithmetic: str) -> str:
     """What the bytes of an encode depend on: the source file, its options, the model with its encoder, and the floats that multiplies in."""
-    return "-".join((source_digest(source), _digest(*(repr(o).encode() for o in options)), _digest(*(m.encode() for m in model)), arithmetic))
+    return "-".join(
+        (
+            source_digest(source),
+            _digest(*(repr(o).encode() for o in options)),
+            _digest(*(m.encode() for m in model)),
+            arithmetic,
+        )
+    )
 
 
 def _prefix(target: Path) -> str:
@@ -95,7 +113,9 @@ class _Stored(NamedTuple):
     end: int
 
 
-def _packet(file: BinaryIO, start: int, type_: int, stream_id: int) -> tuple[PacketHeader, bytes] | None:
+def _packet(
+    file: BinaryIO, start: int, type_: int, stream_id: int
+) -> tuple[PacketHeader, bytes] | None:
     """Head and payload of the packet at ``start``, None unless it is a sound one of that type."""
     file.seek(start)
     try:
@@ -104,19 +124,27 @@ def _packet(file: BinaryIO, start: int, type_: int, stream_id: int) -> tuple[Pac
         return None
     file.seek(start + head.size)
     data = file.read(head.length + 4)
-    if head.type != type_ or len(data) != head.length + 4 or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
+    if (
+        head.type != type_
+        or len(data) != head.length + 4
+        or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little")
+    ):
         return None
     return head, data[:-4]
 
 
 def _stored(file: BinaryIO, start: int, stream_id: int) -> Iterator[_Stored]:
     """The sound GOPs one behind the other from ``start`` on."""
-    while (gop := _packet(file, start, GOP, stream_id)) and (note := _packet(file, start + gop[0].total, _NOTE, stream_id)):
+    while (gop := _packet(file, start, GOP, stream_id)) and (
+        note := _packet(file, start + gop[0].total, _NOTE, stream_id)
+    ):
         end = start + gop[0].total + note[0].total
         r = Reader(note[1], "note")
         if len(note[1]) < 4:
             return
-        yield _Stored(start, gop[0], r.u32(), bytes(r.take(r.remaining)).decode(errors="replace"), end)
+        yield _Stored(
+            start, gop[0], r.u32(), bytes(r.take(r.remaining)).decode(errors="replace"), end
+        )
         start = end
 
 
@@ -135,7 +163,9 @@ class Journal:
 
     def __init__(self, file: BinaryIO, path: Path, output: str) -> None:
         self._file, self.output = guarded(file, output), output
-        self.temporary = _temporary(path)  # name for what is put together from the journal, until it is complete
+        self.temporary = _temporary(
+            path
+        )  # name for what is put together from the journal, until it is complete
         self._path = path
         self._gops: dict[tuple[int, str], _Stored] = {}
         self._earlier = 0  # end of what an earlier encode left
@@ -179,7 +209,9 @@ class Journal:
 
     def is_earlier(self, first_frame: int, label: str = "") -> bool:
         """Whether it was finished by the encode that is gone on with."""
-        return self.has(first_frame, label) and self._gops[first_frame, label].offset < self._earlier
+        return (
+            self.has(first_frame, label) and self._gops[first_frame, label].offset < self._earlier
+        )
 
     def __len__(self) -> int:
         return len(self._gops)
@@ -189,7 +221,9 @@ class Journal:
         data = packet(GOP, self._stream_id, first_frame, len(gop.pts), gop.to_bytes())
         head = PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
         data += packet(_NOTE, self._stream_id, first_frame, 0, u32(source) + label.encode())
-        self._gops[first_frame, label] = _Stored(self._end, head, source, label, self._end + len(data))
+        self._gops[first_frame, label] = _Stored(
+            self._end, head, source, label, self._end + len(data)
+        )
         self._append(data)
 
     def source(self, first_frame: int, label: str = "") -> int:
@@ -207,7 +241,9 @@ class Journal:
         data = self._file.read(head.length + 4)
         self._file.seek(self._end)
         if crc32(u32(self._stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
-            raise DamageError(f"{self.output}: its unfinished file was changed or damaged at byte {offset}")
+            raise DamageError(
+                f"{self.output}: its unfinished file was changed or damaged at byte {offset}"
+            )
         return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
 
     def gops(self, labels: Mapping[int, str], frame: int = 0) -> Iterator[GopPayload]:
@@ -223,7 +259,10 @@ def _temporary(path: Path) -> Path:
 
 
 def _discard(path: Path) -> None:
-    for p in (_temporary(path), path):  # the journal last: while it is there, the other one is found
+    for p in (
+        _temporary(path),
+        path,
+    ):  # the journal last: while it is there, the other one is found
         with suppress(OSError):
             p.unlink()
 
@@ -240,22 +279,36 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
     for found, path in there.items():
         with suppress(FileNotFoundError), path.open("r+b") as file:
             if not _lock(file):
-                raise OutputError(f"{output}: another process is encoding to it: wait for it, or choose another name")
+                raise OutputError(
+                    f"{output}: another process is encoding to it: wait for it, or choose another name"
+                )
             if resume and mine in there:
                 continue
             if holds_work(path) and not overwrite:
                 if not resume:
-                    raise OutputError(f"{output}: an earlier encode of it was cut off: --resume goes on with that one, -y begins anew")
-                other = [name for name, a, b in zip(_PARTS, found.split("-"), mine.split("-"), strict=True) if a != b]
+                    raise OutputError(
+                        f"{output}: an earlier encode of it was cut off: --resume goes on with that one, -y begins anew"
+                    )
+                other = [
+                    name
+                    for name, a, b in zip(_PARTS, found.split("-"), mine.split("-"), strict=True)
+                    if a != b
+                ]
                 if other == ["arithmetic"]:  # of a processor that is fast at something else
                     theirs = found.rpartition("-")[2]
-                    raise UsageError(f"{output}: the encode that was cut off was made with another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew")
-                raise UsageError(f"{output}: the encode that was cut off was made {_made(other)}: it cannot be gone on with; -y begins anew")
+                    raise UsageError(
+                        f"{output}: the encode that was cut off was made with another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew"
+                    )
+                raise UsageError(
+                    f"{output}: the encode that was cut off was made {_made(other)}: it cannot be gone on with; -y begins anew"
+                )
             _discard(path)
 
 
 @contextmanager
-def open_journal(output: str, mine: str, *, resume: bool = False, overwrite: bool = False) -> Iterator[Journal]:
+def open_journal(
+    output: str, mine: str, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[Journal]:
     """The journal of an encode to ``output`` whose :func:`tag` is ``mine``; it is deleted at the end unless ``keep`` is set and it holds work.
 
     With ``resume`` an earlier one is gone on with. Without it, or where one is of another encode, OutputError or UsageError say so, unless ``overwrite``
@@ -274,7 +327,9 @@ def open_journal(output: str, mine: str, *, resume: bool = False, overwrite: boo
         except OSError:
             same = False
         if not _lock(file) or not same:
-            raise OutputError(f"{output}: another process is encoding to it: wait for it, or choose another name")
+            raise OutputError(
+                f"{output}: another process is encoding to it: wait for it, or choose another name"
+            )
         journal = Journal(file, path, output)
         try:
             yield journal

@@ -101,7 +101,10 @@ class Extras:
         self._description = source.description
         if options.start is not None or options.duration is not None:
             start = self._shift * self._base
-            self._description = replace(self._description, chapters=clip_chapters(self._description.chapters, start, source.stop))
+            self._description = replace(
+                self._description,
+                chapters=clip_chapters(self._description.chapters, start, source.stop),
+            )
         self._description, too_long = self._description.fitted()
         self._lost = [*source.lost, *too_long]
         self._captions = [] if "subtitle" in options.tracks.without else source.captions
@@ -110,7 +113,9 @@ class Extras:
         start = self._shift * self._base if options.start is not None else None
         self.source = None
         if path is not None:
-            self.source = TrackSource(path, source.index, options.tracks, start, source.jumps, options.playlists)
+            self.source = TrackSource(
+                path, source.index, options.tracks, start, source.jumps, options.playlists
+            )
         self._number = 0 if self.source is None else self.source.next_number  # of the captions
 
     @property
@@ -161,8 +166,15 @@ class Extras:
 class Output:
     """The .vqv file, GOP by GOP in order, and the figures of what is in it."""
 
-    def __init__(self, file: BinaryIO, header: StreamHeader, step: int, report: EncodeReport, extras: Extras) -> None:
-        self._writer, self._time_base, self._step, self._report = ContainerWriter(file, header), header.time_base, step, report
+    def __init__(
+        self, file: BinaryIO, header: StreamHeader, step: int, report: EncodeReport, extras: Extras
+    ) -> None:
+        self._writer, self._time_base, self._step, self._report = (
+            ContainerWriter(file, header),
+            header.time_base,
+            step,
+            report,
+        )
         self._extras = extras
         extras.begin(self._writer)
         self._begin: int | None = None

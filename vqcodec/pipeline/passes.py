@@ -49,18 +49,37 @@ class Pipeline:
     """State of one encode: from pictures to the packets of the journal, in one round over the video or in several."""
 
     def __init__(
-        self, coder: Coder, journal: Journal, longest: int, step: int, report: EncodeReport, stats: Any, progress: Meter | None, interrupt: Interrupt, labels: bool
+        self,
+        coder: Coder,
+        journal: Journal,
+        longest: int,
+        step: int,
+        report: EncodeReport,
+        stats: Any,
+        progress: Meter | None,
+        interrupt: Interrupt,
+        labels: bool,
     ) -> None:
         self._coder, self._journal, self._longest, self._labels = coder, journal, longest, labels
         coder.tell = self._show
-        self._report, self._stats, self._step, self._progress, self._interrupt = report, stats, step, progress, interrupt
+        self._report, self._stats, self._step, self._progress, self._interrupt = (
+            report,
+            stats,
+            step,
+            progress,
+            interrupt,
+        )
         self._open: dict[int, _Gop] = {}  # GOPs that are being coded, by first frame
-        self._rows: dict[int, tuple[_Gop, list[dict[str, Any]]]] = {}  # lines of --stats that wait for those of a GOP before them
+        self._rows: dict[
+            int, tuple[_Gop, list[dict[str, Any]]]
+        ] = {}  # lines of --stats that wait for those of a GOP before them
         self._rows_at = self._rows_gop = 0
         self._sse: dict[int, tuple[float, float, float]] = {}
         self._round, self._before = Round(0.0), None  # type: tuple[Round, Round | None]
         self._numbers = {True: 0, False: 0}  # of probes, and of other rounds
-        self._spans: dict[int, tuple[int, int, int, int]] = {}  # of all GOPs of the source: frames, times of the first and the last, duration of the last
+        self._spans: dict[
+            int, tuple[int, int, int, int]
+        ] = {}  # of all GOPs of the source: frames, times of the first and the last, duration of the last
         self._read = False  # whether these are all
         self.complete = False  # whether all frames of the source are coded
 
@@ -109,12 +128,19 @@ class Pipeline:
         gop.pts += [pts for pts, _ in pictures]
         gop.following = following
         if taken := not gop.closed:
-            gop.source = crc32(u32(gop.source), *(plane.tobytes() for _, picture in pictures for plane in picture))
+            gop.source = crc32(
+                u32(gop.source), *(plane.tobytes() for _, picture in pictures for plane in picture)
+            )
             # the I frame and the first mini-GOP do for a probe
             gop.closed = ends or (self._round.probe and not new)
         if ends:
             self._gop = _Gop(key + len(gop.pts))
-            self._spans[key] = len(gop.pts), gop.pts[0], gop.pts[-1], gop.times(len(gop.pts), self._step)[1]
+            self._spans[key] = (
+                len(gop.pts),
+                gop.pts[0],
+                gop.pts[-1],
+                gop.times(len(gop.pts), self._step)[1],
+            )
             if self._journal.has(key, gop.label) or gop.coded:
                 self._probed += min(len(gop.pts), 1 + MINI_GOP)
             if self._journal.has(key, gop.label) and not gop.coded:
@@ -135,7 +161,11 @@ class Pipeline:
         there = self._journal.read(gop.first, gop.label)
         n = self._frames_of(gop)
         earlier = self._journal.is_earlier(gop.first, gop.label)
-        if len(there.pts) != n or (there.pts, there.duration) != gop.times(n, self._step) or self._journal.source(gop.first, gop.label) != gop.source:
+        if (
+            len(there.pts) != n
+            or (there.pts, there.duration) != gop.times(n, self._step)
+            or self._journal.source(gop.first, gop.label) != gop.source
+        ):
             raise self._journal.other_frames(gop.first) if earlier else self._changed()
         if earlier:
             self._report.resumed += n
@@ -153,13 +183,19 @@ class Pipeline:
         for key, result in self._coder.finished(timeout):
             gop = self._open.pop(key)
             if result.frames != self._frames_of(gop):
-                raise RuntimeError(f"{len(gop.pts)} pictures went into a GOP and {result.frames} were coded")
+                raise RuntimeError(
+                    f"{len(gop.pts)} pictures went into a GOP and {result.frames} were coded"
+                )
             self._journal.add(key, gop.payload(result, self._step), gop.source, gop.label)
             if not self._labels:
                 self._sse[key] = result.sse
             self._report.add(result.frames, self._journal.packet_size(key, gop.label), result.sse)
             self._write_stats(gop, result)
-        if self.complete or not self._round.probe and (self._journal.has(0, self._label(0, self._round)) or self._coder.coded(0)):
+        if (
+            self.complete
+            or not self._round.probe
+            and (self._journal.has(0, self._label(0, self._round)) or self._coder.coded(0))
+        ):
             self._interrupt.worth = True
         self._show()
 
@@ -171,7 +207,11 @@ class Pipeline:
         if self._round.probe:
             self._progress.update(self._gop.first + len(self._gop.pts))
         elif report.frames:
-            self._progress.update(report.frames + pending, report.picture_bytes * (report.frames + pending) // report.frames, report.psnr[0])
+            self._progress.update(
+                report.frames + pending,
+                report.picture_bytes * (report.frames + pending) // report.frames,
+                report.psnr[0],
+            )
         else:
             self._progress.update(pending)
 
@@ -184,24 +224,46 @@ class Pipeline:
             label = self._label(key, self._round)
             if not self._journal.has(key, label):
                 continue
-            gop, size, coded = self._journal.read(key, label), self._journal.packet_size(key, label), 0
+            gop, size, coded = (
+                self._journal.read(key, label),
+                self._journal.packet_size(key, label),
+                0,
+            )
             if (coded := len(gop.pts)) == frames:
                 measures[key] = Measure(frames, size, gop.sse)
             else:
-                measures[key] = from_start(frames, coded, size - sum(map(len, parse_body(gop.body, coded)[1][1:])), size, gop.sse)
+                measures[key] = from_start(
+                    frames,
+                    coded,
+                    size - sum(map(len, parse_body(gop.body, coded)[1][1:])),
+                    size,
+                    gop.sse,
+                )
         _, _, last, duration = self._spans[max(self._spans)]
         ticks = last + duration - self._spans[0][1]
-        return Outcome({key: span[0] for key, span in self._spans.items()}, measures, float(ticks * self._header.time_base), other)
+        return Outcome(
+            {key: span[0] for key, span in self._spans.items()},
+            measures,
+            float(ticks * self._header.time_base),
+            other,
+        )
 
     def other_bytes(self, extras: Extras) -> int:
         """Bytes of the whole file but for the GOPs, at most: it is written as if, to nowhere, with bodies of about the right size."""
         report, rough = EncodeReport(), self._report.picture_bytes // max(1, self._report.frames)
         out = Output(Nowhere(), self._header, self._step, report, extras)  # type: ignore[arg-type]
         for frames, first, last, duration in self._spans.values():
-            times = (first, *range(last - frames + 2, last + 1))  # those between matter in the GOP only
-            out.put(GopPayload(times, duration, 0, (0, 0, 0), bytes(rough * frames)), (0.0, 0.0, 0.0))
+            times = (
+                first,
+                *range(last - frames + 2, last + 1),
+            )  # those between matter in the GOP only
+            out.put(
+                GopPayload(times, duration, 0, (0, 0, 0), bytes(rough * frames)), (0.0, 0.0, 0.0)
+            )
         out.finish(True)
-        return report.bytes - report.picture_bytes + 4 * report.gops  # numbers of the index may be a little longer
+        return (
+            report.bytes - report.picture_bytes + 4 * report.gops
+        )  # numbers of the index may be a little longer
 
     @property
     def _header(self) -> StreamHeader:
@@ -215,7 +277,19 @@ class Pipeline:
         while self._rows_at in self._rows:
             gop, rows = self._rows.pop(self._rows_at)
             for i, row in enumerate(rows):
-                self._stats.write((json.dumps({"gop": self._rows_gop, "pts": gop.pts[i] if i < len(gop.pts) else None, "first": gop.first} | row) + "\n").encode())
+                self._stats.write(
+                    (
+                        json.dumps(
+                            {
+                                "gop": self._rows_gop,
+                                "pts": gop.pts[i] if i < len(gop.pts) else None,
+                                "first": gop.first,
+                            }
+                            | row
+                        )
+                        + "\n"
+                    ).encode()
+                )
             self._rows_at += len(rows)  # behind a GOP that was cut short nothing follows
             self._rows_gop += 1
 
@@ -228,9 +302,17 @@ class Pipeline:
         """Write the finished GOPs, in order, as a .vqv file, and report on them. After an interrupt a GOP that is missing ends where it is; if that is whole, others follow."""
         versions = {key: self._version(key) for key in self._spans} or {0: self._round}
         frames = {key: self._spans[key][0] if key in self._spans else 1 for key in versions}
-        self._report.crf = sum(n * versions[key].of(key) for key, n in frames.items()) / sum(frames.values())
+        self._report.crf = sum(n * versions[key].of(key) for key, n in frames.items()) / sum(
+            frames.values()
+        )
         labels = {key: self._label(key, version) for key, version in versions.items()}
-        out = Output(file, replace(self._header, crf=round(self._report.crf)), self._step, self._report, extras)
+        out = Output(
+            file,
+            replace(self._header, crf=round(self._report.crf)),
+            self._step,
+            self._report,
+            extras,
+        )
         while True:
             for gop in self._journal.gops(labels, out.frames):
                 out.put(gop, self._sse.get(out.frames, gop.sse))

@@ -41,7 +41,9 @@ def check_pictures(path: str, options: DecodeOptions, frames: int) -> None:
             raise UsageError(f"{path}: {name} is about videos, {SUFFIX} holds RGB: leave it out")
     if not _numbered(Path(path).name) and options.duration != Time(frames=1) and frames != 1:
         stem = Path(path).stem
-        raise UsageError(f"{path}: one picture for many frames: name them {stem}%04d{SUFFIX}, or take one by -frames:v 1")
+        raise UsageError(
+            f"{path}: one picture for many frames: name them {stem}%04d{SUFFIX}, or take one by -frames:v 1"
+        )
 
 
 class PictureFiles:

@@ -43,7 +43,11 @@ def _work(pipe: Any, model: Model) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the program is gone
     except Exception as exc:
-        pipe.send(exc if isinstance(exc, VqvError | MemoryError) else RuntimeError(f"{type(exc).__name__}: {exc}"))
+        pipe.send(
+            exc
+            if isinstance(exc, VqvError | MemoryError)
+            else RuntimeError(f"{type(exc).__name__}: {exc}")
+        )
 
 
 @dataclass
@@ -64,7 +68,9 @@ class _Task:
         with self.change:
             self.change.wait_for(lambda: self.ended or len(self.parts) > i)
             self.sent = max(self.sent, i + 1)
-            return (self.parts[i] if i < len(self.parts) else []), self.ended and i >= len(self.parts) - 1
+            return (self.parts[i] if i < len(self.parts) else []), self.ended and i >= len(
+                self.parts
+            ) - 1
 
     def end(self) -> None:
         """Let the GOP end with the mini-GOPs that went to the worker."""
@@ -195,7 +201,9 @@ class Pool:
                         raise LimitError(
                             f"worker processes for the GOP of frame {task.key} were lost {TRIES} times, the last one {how}: not enough memory? Fewer --jobs need less"
                         ) from None
-                    self._warn(f"a worker process was lost ({how}) in the GOP of frame {task.key}, which was begun anew")
+                    self._warn(
+                        f"a worker process was lost ({how}) in the GOP of frame {task.key}, which was begun anew"
+                    )
         except BaseException as exc:
             result = exc
         self._idle.put(worker)

@@ -12,7 +12,9 @@ from ..system.interrupt import Interrupt
 _READ_AHEAD = 4
 
 
-def read_ahead(items: Any, depth: int = _READ_AHEAD, interrupt: Interrupt | None = None) -> Generator[Any, None, None]:
+def read_ahead(
+    items: Any, depth: int = _READ_AHEAD, interrupt: Interrupt | None = None
+) -> Generator[Any, None, None]:
     """Iterate ``items`` in a thread that is at most ``depth`` ahead; its exceptions come out here, closing stops it, and so does the interrupt."""
     fifo: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
     stop = threading.Event()

@@ -44,13 +44,17 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
     def fill(pts: int | None) -> None:
         """Times of lost entries, now that the time behind them is known; the decoder chooses the same."""
         nonlocal last
-        behind: list[tuple[int, int | None]] = [(lost[-1].first_frame + lost[-1].count, pts)] if lost else []
+        behind: list[tuple[int, int | None]] = (
+            [(lost[-1].first_frame + lost[-1].count, pts)] if lost else []
+        )
         for e in reversed(lost[1:]):
             behind.append((e.first_frame, e.first_pts) if e.first_pts is not None else behind[-1])
         following: int | None = None
         for e, (number, before) in zip(lost, reversed(behind), strict=True):
             start = following if e.first_pts is None else e.first_pts
-            times, following = lost_gop_times(e.count, start, last, before, step, number - e.first_frame)
+            times, following = lost_gop_times(
+                e.count, start, last, before, step, number - e.first_frame
+            )
             entries.append(IndexEntry(-1, e.first_frame, e.count, times[0]))
             last = times[-1]
         lost.clear()
@@ -60,12 +64,16 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
             gop = reader.read_gop(i, last)
             fill(gop.pts[0])
             if last is not None and gop.pts[0] <= last:
-                raise DamageError(f"packet at byte {e.offset} (frames {e.first_frame} to {e.first_frame + e.count - 1}): time {gop.pts[0]} after {last}")
+                raise DamageError(
+                    f"packet at byte {e.offset} (frames {e.first_frame} to {e.first_frame + e.count - 1}): time {gop.pts[0]} after {last}"
+                )
         except DamageError as exc:
             report.damage.note(str(exc))
             report.lost += e.count
             if report.lost > reader.limits.concealed:  # before a list of as many times is made
-                raise LimitError(f"{report.lost} frames are lost, over the limit of {reader.limits.concealed} (--max-concealed raises it)") from exc
+                raise LimitError(
+                    f"{report.lost} frames are lost, over the limit of {reader.limits.concealed} (--max-concealed raises it)"
+                ) from exc
             lost.append(IndexEntry(-1, e.first_frame, e.count, e.first_pts))
             continue
         entries.append(IndexEntry(e.offset, e.first_frame, e.count, gop.pts[0]))
@@ -74,7 +82,9 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
     return entries
 
 
-def repair(src: str, dst: str, *, overwrite: bool = False, limits: Limits | None = None) -> RepairReport:
+def repair(
+    src: str, dst: str, *, overwrite: bool = False, limits: Limits | None = None
+) -> RepairReport:
     """Write what is undamaged in ``src`` to a new file: the same packets, a new header, index and trailer.
 
     Frames keep their numbers and times; lost ones have entries in the index that name no packet. Nothing is decoded.
@@ -92,7 +102,9 @@ def repair(src: str, dst: str, *, overwrite: bool = False, limits: Limits | None
         report.gops = sum(e.offset >= 0 for e in entries)
         if not report.gops and report.damage:
             raise DamageError(f"{src}: no GOP could be saved: {report.damage[0]}")
-        writer = ContainerWriter(stack.enter_context(target_file(dst, overwrite)), reader.raw_header)
+        writer = ContainerWriter(
+            stack.enter_context(target_file(dst, overwrite)), reader.raw_header
+        )
         # tracks lie before the GOP in whose time they begin: GOPs that were exchanged take theirs along
         extras = deque(sorted(reader.extras, key=lambda extra: extra.first_frame))
 

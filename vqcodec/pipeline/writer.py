@@ -103,7 +103,9 @@ class Writer:
         if self._options.resume:
             raise UsageError("resume: frames from memory cannot be read again: leave it out")
         if dimension_order not in ("NCHW", "NHWC"):
-            raise UsageError(f"dimension_order: {dimension_order!r} is unknown, allowed are NCHW, NHWC")
+            raise UsageError(
+                f"dimension_order: {dimension_order!r} is unknown, allowed are NCHW, NHWC"
+            )
         self._last = dimension_order == "NHWC"
         self._sar = _ratio(pixel_aspect_ratio)
         named = (
@@ -115,7 +117,13 @@ class Writer:
         tags = [None if text is None else number(names, text, what) for names, text, what in named]
         self._colour = replace(
             self._options.colour,
-            **{name: tag for name, tag in zip(("primaries", "transfer", "matrix", "range"), tags, strict=True) if tag is not None},
+            **{
+                name: tag
+                for name, tag in zip(
+                    ("primaries", "transfer", "matrix", "range"), tags, strict=True
+                )
+                if tag is not None
+            },
         )
         self._location: int | None = None
         if chroma_location is not None:
@@ -163,7 +171,9 @@ class Writer:
         kinds = {plane.dtype for plane in planes}
         if len(kinds) != 1 or y.dtype not in (np.uint8, np.uint16, np.int16):
             names = ", ".join(sorted(str(k) for k in kinds))
-            raise UsageError(f"planes: uint8, or uint16 or int16 of 10 bits are needed, not {names}")
+            raise UsageError(
+                f"planes: uint8, or uint16 or int16 of 10 bits are needed, not {names}"
+            )
         ten_bit = y.dtype != np.uint8
         if ten_bit and any(int(p.max()) > _TOP10 or int(p.min()) < 0 for p in planes):
             raise UsageError(f"planes: values of 10 bits go from 0 to {_TOP10}")
@@ -184,7 +194,9 @@ class Writer:
         ten_bit = batch.dtype == np.uint16
         self._begin(width, height, ten_bit, rgb=True)
         for picture in batch:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb48le" if ten_bit else "rgb24")
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(picture), "rgb48le" if ten_bit else "rgb24"
+            )
             self._put(converted_rgb(frame, ten_bit))
 
     # -- the encode beside
@@ -196,15 +208,21 @@ class Writer:
             colour, location = self._colour, self._location
             if rgb:
                 if location is not None or colour.matrix is not None or colour.range is not None:
-                    raise UsageError("color_matrix, color_range and chroma_location are those of planes: RGB is converted to known ones")
+                    raise UsageError(
+                        "color_matrix, color_range and chroma_location are those of planes: RGB is converted to known ones"
+                    )
                 colour = replace(colour, matrix=rgb_matrix(height), range=1)
                 location = chroma_siting.CENTER
             self._start(width, height, ten_bit, colour, location)
             self._kind = kind
         elif kind != self._kind:
-            raise UsageError(f"{self.path}: frames of {_said(kind)} behind {_said(self._kind)}: all must be of one size and kind")
+            raise UsageError(
+                f"{self.path}: frames of {_said(kind)} behind {_said(self._kind)}: all must be of one size and kind"
+            )
 
-    def _start(self, width: int, height: int, ten_bit: bool, colour: Colour, location: int | None) -> None:
+    def _start(
+        self, width: int, height: int, ten_bit: bool, colour: Colour, location: int | None
+    ) -> None:
         reading, writing = os.pipe()
         self._pipe = os.fdopen(writing, "wb", buffering=0)
         self._feed = _Feed(os.fdopen(reading, "rb"))
@@ -213,7 +231,9 @@ class Writer:
         def run() -> None:
             assert self._feed is not None
             try:
-                self.report = encode(_NAME, self.path, options, stream=self._feed, **self._arguments)
+                self.report = encode(
+                    _NAME, self.path, options, stream=self._feed, **self._arguments
+                )
             except BaseException as exc:
                 self._error = exc
             finally:
@@ -242,7 +262,9 @@ class Writer:
         try:
             while rest:
                 rest = rest[self._pipe.write(rest) :]
-        except BrokenPipeError:  # the encode has ended: by an error, or it wanted no more (duration)
+        except (
+            BrokenPipeError
+        ):  # the encode has ended: by an error, or it wanted no more (duration)
             self._thread.join()
             if self._error is not None:
                 self.abort()
@@ -291,11 +313,17 @@ def _rate(fps: float | Fraction | str) -> Fraction:
     if isinstance(fps, str):
         return parse_rate(fps)
     try:
-        rate = Fraction(fps) if isinstance(fps, int | Fraction) else Fraction(fps).limit_denominator(1001)
+        rate = (
+            Fraction(fps)
+            if isinstance(fps, int | Fraction)
+            else Fraction(fps).limit_denominator(1001)
+        )
     except (TypeError, ValueError, OverflowError) as exc:
         raise UsageError(f"fps: {fps!r} is no frame rate") from exc
     if not 0 < rate <= 100_000 or max(rate.numerator, rate.denominator) > MAX_FRACTION:
-        raise UsageError(f"fps: {fps!r} is out of range, allowed are rates above 0 and up to 100000")
+        raise UsageError(
+            f"fps: {fps!r} is out of range, allowed are rates above 0 and up to 100000"
+        )
     return rate
 
 
@@ -307,7 +335,9 @@ def _ratio(sar: Fraction | None) -> Fraction | None:
         raise UsageError(f"pixel_aspect_ratio: {sar!r} is none, allowed are Fractions")
     ratio = Fraction(sar)
     if ratio < 0 or max(ratio.numerator, ratio.denominator) > MAX_FRACTION:
-        raise UsageError(f"pixel_aspect_ratio: {ratio} is out of range, allowed are Fractions above 0 of numbers up to {MAX_FRACTION}")
+        raise UsageError(
+            f"pixel_aspect_ratio: {ratio} is out of range, allowed are Fractions above 0 of numbers up to {MAX_FRACTION}"
+        )
     return ratio
 
 

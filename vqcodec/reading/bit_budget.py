@@ -13,7 +13,9 @@ _AREAS = ("skip", "merged", "bi", "direct")
 
 def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, int]:
     """Bytes of the packets of GOPs, of those with an index in ``sound``, and of the other tracks' packets."""
-    return sum(reader.packet_size(reader.gops[i].offset) for i in sound), sum(reader.packet_size(e.offset) for e in reader.extras)
+    return sum(reader.packet_size(reader.gops[i].offset) for i in sound), sum(
+        reader.packet_size(e.offset) for e in reader.extras
+    )
 
 
 def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -22,8 +24,18 @@ def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for level in sorted({p["level"] for p in pictures}):
         rows = [p for p in pictures if p["level"] == level]
         bits = {name: round(sum(p["bits"][name] for p in rows), 1) for name in rows[0]["bits"]}
-        line = {"level": level, "type": rows[0]["type"], "frames": len(rows), "bytes": sum(p["bytes"] for p in rows), "bits": bits}
-        means = {name: round(sum(p[name] for p in rows) / len(rows), 4) for name in ("q", *_AREAS) if name in rows[0]}
+        line = {
+            "level": level,
+            "type": rows[0]["type"],
+            "frames": len(rows),
+            "bytes": sum(p["bytes"] for p in rows),
+            "bits": bits,
+        }
+        means = {
+            name: round(sum(p[name] for p in rows) / len(rows), 4)
+            for name in ("q", *_AREAS)
+            if name in rows[0]
+        }
         levels.append(line | means)
     return levels
 
@@ -34,7 +46,13 @@ def budget(reader: ContainerReader, gops: dict[int, list[dict[str, Any]]]) -> di
     levels = by_level([p for rows in gops.values() for p in rows])
     frames = sum(line["bytes"] for line in levels)
     packets, tracks = packet_bytes(reader, gops)
-    return {"levels": levels, "gop_headers": packets - frames, "tracks": tracks, "file": reader.size - packets - tracks, "total": reader.size}
+    return {
+        "levels": levels,
+        "gop_headers": packets - frames,
+        "tracks": tracks,
+        "file": reader.size - packets - tracks,
+        "total": reader.size,
+    }
 
 
 def _percent(part: float, whole: float) -> str:
@@ -50,12 +68,24 @@ def as_lines(b: dict[str, Any]) -> list[str]:
     rows = [["bytes", *elements, "all", "share"]]
     for line in levels:
         label = f"{line['level']} {name.get(line['level'], 'B')}"
-        rows.append([label, *(str(round(line["bits"][e] / 8)) for e in elements), str(line["bytes"]), _percent(line["bytes"], total)])
+        rows.append(
+            [
+                label,
+                *(str(round(line["bits"][e] / 8)) for e in elements),
+                str(line["bytes"]),
+                _percent(line["bytes"], total),
+            ]
+        )
     sums = [sum(line["bits"][e] for line in levels) / 8 for e in elements]
     frames = sum(line["bytes"] for line in levels)
     rows.append(["frames", *(str(round(n)) for n in sums), str(frames), _percent(frames, total)])
     rows.append(["share", *(_percent(n, total) for n in sums), "", ""])
-    for label, key in (("headers of GOPs", "gop_headers"), ("tracks and tags", "tracks"), ("header, index", "file"), ("file", "total")):
+    for label, key in (
+        ("headers of GOPs", "gop_headers"),
+        ("tracks and tags", "tracks"),
+        ("header, index", "file"),
+        ("file", "total"),
+    ):
         rows.append([label, *("" for _ in elements), str(b[key]), _percent(b[key], total)])
     lines = columns(rows, indent="  ")
     if levels:
@@ -63,7 +93,15 @@ def as_lines(b: dict[str, Any]) -> list[str]:
         for line in levels:
             areas = [_percent(line[a], 1) if a in line else "-" for a in _AREAS]
             quality = f"{line['q']:.1f}" if "q" in line else "-"
-            rows.append([f"{line['level']} {name.get(line['level'], 'B')}", str(line["frames"]), f"{8 * line['bytes'] / line['frames']:.0f}", quality, *areas])
+            rows.append(
+                [
+                    f"{line['level']} {name.get(line['level'], 'B')}",
+                    str(line["frames"]),
+                    f"{8 * line['bytes'] / line['frames']:.0f}",
+                    quality,
+                    *areas,
+                ]
+            )
         lines += ["", *columns(rows, indent="  ")]
     return lines
 

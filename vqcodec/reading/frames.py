@@ -85,7 +85,12 @@ class FrameBatch(Generic[Data]):
             raise RangeError(f"frame {key} of a batch of {len(self)}")
         data: Any = self.data
         one: Any = type(data)(*(p[key] for p in data)) if isinstance(data, tuple) else data[key]
-        return Frame(one, float(self.pts_seconds[key]), float(self.duration_seconds[key]), bool(self.concealed[key]))
+        return Frame(
+            one,
+            float(self.pts_seconds[key]),
+            float(self.duration_seconds[key]),
+            bool(self.concealed[key]),
+        )
 
     def __iter__(self) -> Iterator[Frame[Data]]:
         return (self[i] for i in range(len(self)))
@@ -96,6 +101,12 @@ class FrameBatch(Generic[Data]):
 
 def _repr(frame: Any) -> str:
     """All fields, and of the pictures their shape alone."""
-    shape = [tuple(p.shape) for p in frame.data] if isinstance(frame.data, tuple) else tuple(frame.data.shape)
-    rest = ", ".join(f"{f.name}={getattr(frame, f.name)}" for f in fields(frame) if f.name != "data")
+    shape = (
+        [tuple(p.shape) for p in frame.data]
+        if isinstance(frame.data, tuple)
+        else tuple(frame.data.shape)
+    )
+    rest = ", ".join(
+        f"{f.name}={getattr(frame, f.name)}" for f in fields(frame) if f.name != "data"
+    )
     return f"{type(frame).__name__}(data of shape {shape}, {rest})"

@@ -57,13 +57,31 @@ def coded_bytes(c: Coded) -> int:
 class GopAccess:
     """The frames of the GOP ``number`` of a file, by their numbers in it. Raises DamageError where the body cannot be right."""
 
-    def __init__(self, codec: Any, number: int, gop: GopPayload, width: int, height: int, batch: int, cache: FrameCache) -> None:
-        self._coder, self._number, self._gop, self._batch, self._cache = FrameCoder(codec, width, height), number, gop, batch, cache
+    def __init__(
+        self,
+        codec: Any,
+        number: int,
+        gop: GopPayload,
+        width: int,
+        height: int,
+        batch: int,
+        cache: FrameCache,
+    ) -> None:
+        self._coder, self._number, self._gop, self._batch, self._cache = (
+            FrameCoder(codec, width, height),
+            number,
+            gop,
+            batch,
+            cache,
+        )
         self._size = width, height
         self.q, data = parse_body(gop.body, len(gop.pts))
         self._order = gop_order(len(gop.pts))
         self.slots = {s.frame: s for slots in self._order for s in slots}
-        self._data = {s.frame: d for s, d in zip((s for slots in self._order for s in slots), data, strict=True)}
+        self._data = {
+            s.frame: d
+            for s, d in zip((s for slots in self._order for s in slots), data, strict=True)
+        }
         self._checked, self._crc = 0, 0
         self.wrong = False
 
@@ -101,7 +119,9 @@ class GopAccess:
                 picture = crop(held[f], *self._size)
                 self._check(f, picture)
                 yield f, picture
-            held = {f: c for f, c in held.items() if c.level < 2}  # all that later mini-GOPs refer to
+            held = {
+                f: c for f, c in held.items() if c.level < 2
+            }  # all that later mini-GOPs refer to
 
     def _parsed(self, wanted: list[int]) -> Iterator[tuple[int, Decoding]]:
         held: dict[int, Coded] = {}
@@ -113,7 +133,9 @@ class GopAccess:
             yield from ((f, runs[f]) for f in frames)
             held = {f: c for f, c in held.items() if c.level < 2}
 
-    def _decode(self, shown: set[int], parsed: set[int], held: dict[int, Coded]) -> tuple[dict[int, Coded], dict[int, Decoding]]:
+    def _decode(
+        self, shown: set[int], parsed: set[int], held: dict[int, Coded]
+    ) -> tuple[dict[int, Coded], dict[int, Decoding]]:
         """The frames ``shown`` and their ancestors as far as they had to be decoded, and what was read for those to be ``parsed``; ``held`` are there already."""
         held, need, look = dict(held), set[int](), list(shown)
         while look:
@@ -129,10 +151,25 @@ class GopAccess:
         for slots in self._order:
             for level in sorted({s.level for s in slots}):
                 for pixels in (True, False):
-                    same = [s for s in slots if s.level == level and s.frame in need | parsed and (s.frame in need) == pixels]
+                    same = [
+                        s
+                        for s in slots
+                        if s.level == level
+                        and s.frame in need | parsed
+                        and (s.frame in need) == pixels
+                    ]
                     for i in range(0, len(same), self._batch):
                         some = same[i : i + self._batch]
-                        jobs = [(self._data[s.frame], s.frame, s.level, self.q[s.level], [held[r] for r in s.refs]) for s in some]
+                        jobs = [
+                            (
+                                self._data[s.frame],
+                                s.frame,
+                                s.level,
+                                self.q[s.level],
+                                [held[r] for r in s.refs],
+                            )
+                            for s in some
+                        ]
                         for r in self._coder.parse(jobs, symbols=bool(parsed), pixels=pixels):
                             if pixels:
                                 held[r.number] = coded = self._coder.finish(r)

@@ -21,7 +21,13 @@ from .bit_budget import as_lines, budget, frame_line, packet_bytes
 from .opening import check_model, open_reader
 from .sequence import frame_step
 
-_COLOURS = {"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES, "range": RANGES, "chroma_location": LOCATIONS}
+_COLOURS = {
+    "primaries": PRIMARIES,
+    "transfer": TRANSFERS,
+    "matrix": MATRICES,
+    "range": RANGES,
+    "chroma_location": LOCATIONS,
+}
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 _SHOWN = 10  # lines of GOPs, unless more are asked for
 _LINE_MEMORY = 1024  # bytes that what is said of a GOP takes, at most
@@ -32,7 +38,9 @@ def _ratio(value: Fraction | None) -> str | None:
 
 
 @undisturbed()
-def describe(path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None) -> dict[str, Any]:
+def describe(
+    path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None
+) -> dict[str, Any]:
     """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where its bytes went (:mod:`vqcodec.reading.bit_budget`), and of each frame.
 
     Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under ``damage``. Only ``bits``
@@ -42,7 +50,9 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
         reader = open_reader(stack, path, limits)
         h = reader.header
         if len(reader.gops) * _LINE_MEMORY > reader.limits.memory:
-            raise LimitError(f"{path}: the lines of {len(reader.gops)} GOPs need more than {reader.limits.memory} bytes of memory, the limit (--max-memory raises it)")
+            raise LimitError(
+                f"{path}: the lines of {len(reader.gops)} GOPs need more than {reader.limits.memory} bytes of memory, the limit (--max-memory raises it)"
+            )
         codec: Any = None
         if bits:
             from ..codec.weights import load_codec, read_model_id
@@ -66,11 +76,18 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
                     "body_bytes": len(gop.body),
                 }
                 names = ("psnr", "psnr_y", "psnr_u", "psnr_v")
-                line |= {k: round(v, 4) for k, v in zip(names, psnr_yuv(gop.sse, h.width, h.height, entry.count), strict=True)}
+                line |= {
+                    k: round(v, 4)
+                    for k, v in zip(
+                        names, psnr_yuv(gop.sse, h.width, h.height, entry.count), strict=True
+                    )
+                }
                 if codec is not None:
                     from ..codec.gop_decoder import body_stats
 
-                    pictures[i] = line["pictures"] = body_stats(codec, gop.body, entry.count, h.width, h.height)
+                    pictures[i] = line["pictures"] = body_stats(
+                        codec, gop.body, entry.count, h.width, h.height
+                    )
                 gops.append(line)
             except DamageError as exc:
                 damage.note(str(exc))
@@ -99,14 +116,33 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
             "rate": _ratio(h.rate),
             "sar": _ratio(h.sar),
             "rotation": h.rotation,
-            "colour": {"primaries": h.primaries, "transfer": h.transfer, "matrix": h.matrix, "range": h.range, "chroma_location": h.chroma_location},
+            "colour": {
+                "primaries": h.primaries,
+                "transfer": h.transfer,
+                "matrix": h.matrix,
+                "range": h.range,
+                "chroma_location": h.chroma_location,
+            },
             "colour_names": {key: name(_COLOURS[key], getattr(h, key)) for key in _COLOURS},
             "bit_depth": h.bit_depth,
             "crf": h.crf,
             "tags": stored.description.tags,
-            "chapters": [{"start": float(c.start * c.time_base), "end": float(c.end * c.time_base), "tags": c.tags} for c in stored.description.chapters],
+            "chapters": [
+                {
+                    "start": float(c.start * c.time_base),
+                    "end": float(c.end * c.time_base),
+                    "tags": c.tags,
+                }
+                for c in stored.description.chapters
+            ],
             "tracks": [
-                {"number": t.number + 1, "kind": t.kind, "codec": t.codec, "time_base": _ratio(t.time_base), "tags": t.tags}
+                {
+                    "number": t.number + 1,
+                    "kind": t.kind,
+                    "codec": t.codec,
+                    "time_base": _ratio(t.time_base),
+                    "tags": t.tags,
+                }
                 for t in sorted(stored.tracks.values(), key=lambda t: t.number)
             ],
             "left_out": stored.left_out,
@@ -116,7 +152,9 @@ def describe(path: str, bits: bool = False, weights: str | None = None, limits: 
             "bpp": bpp(reader.size),
             "picture_kbps": kbps(of_pictures),
             "picture_bpp": bpp(of_pictures),
-            "psnr": dict(zip(("yuv", "y", "u", "v"), (round(q, 4) for q in quality), strict=True)) if quality else None,
+            "psnr": dict(zip(("yuv", "y", "u", "v"), (round(q, 4) for q in quality), strict=True))
+            if quality
+            else None,
             "complete": reader.complete,
             "ok": reader.complete and not damage,
             "damage": damage,
@@ -138,10 +176,17 @@ def info(
 
 def curve(values: list[float], width: int = 80) -> str:
     """A line of bars for numbers in their order, of at most ``width`` of them, each the mean of as many as fall upon it."""
-    parts = [values[i * len(values) // n : (i + 1) * len(values) // n] for n in (min(width, len(values)),) for i in range(n)]
+    parts = [
+        values[i * len(values) // n : (i + 1) * len(values) // n]
+        for n in (min(width, len(values)),)
+        for i in range(n)
+    ]
     means = [sum(p) / len(p) for p in parts]
     low, high = min(means), max(means)
-    return "".join(_BARS[round((m - low) / (high - low) * (len(_BARS) - 1)) if high > low else -1] for m in means)
+    return "".join(
+        _BARS[round((m - low) / (high - low) * (len(_BARS) - 1)) if high > low else -1]
+        for m in means
+    )
 
 
 def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
@@ -156,9 +201,21 @@ def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
         f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
     ]
     lines += [f"  {key}: {value}" for key, value in d["tags"].items()]
-    lines += [f"  chapter {c['start']:.3f} to {c['end']:.3f} s: {c['tags'].get('title', '')}" for c in d["chapters"]]
+    lines += [
+        f"  chapter {c['start']:.3f} to {c['end']:.3f} s: {c['tags'].get('title', '')}"
+        for c in d["chapters"]
+    ]
     for t in d["tracks"]:
-        names = filter(None, (t["kind"], t["codec"], t["tags"].get("language"), t["tags"].get("title"), t["tags"].get("filename")))
+        names = filter(
+            None,
+            (
+                t["kind"],
+                t["codec"],
+                t["tags"].get("language"),
+                t["tags"].get("title"),
+                t["tags"].get("filename"),
+            ),
+        )
         lines.append(f"  track {t['number']} ({', '.join(names)})")
     lines += [f"  left out of the source: {text}" for text in d["left_out"]]
     if d["field_order"]:
@@ -166,14 +223,22 @@ def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
     if d["psnr"]:
         q = d["psnr"]
         kbps = f"{d['picture_kbps']:.2f} kbps, " if d["picture_kbps"] and d["frames"] > 1 else ""
-        lines.append(f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})")
+        lines.append(
+            f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})"
+        )
     of_tracks = f"other tracks and tags: {d['track_bytes']} bytes; " if d["track_bytes"] else ""
     lines.append(f"  {of_tracks}header and index: {d['container_bytes']} bytes")
     if len(d["gops"]) > 1:
         quality = [g["psnr"] for g in d["gops"]]
-        lines.append(f"  {curve(quality)} PSNR of the GOPs, {min(quality):.2f} to {max(quality):.2f} dB")
+        lines.append(
+            f"  {curve(quality)} PSNR of the GOPs, {min(quality):.2f} to {max(quality):.2f} dB"
+        )
     for i, g in enumerate(d["gops"]):
-        if not (gops or frames) and len(d["gops"]) > _SHOWN and _SHOWN - 2 <= i < len(d["gops"]) - 1:
+        if (
+            not (gops or frames)
+            and len(d["gops"]) > _SHOWN
+            and _SHOWN - 2 <= i < len(d["gops"]) - 1
+        ):
             if i == _SHOWN - 2:
                 lines.append(f"  ... {len(d['gops']) - _SHOWN + 1} more (--gops shows them)")
             continue

@@ -13,7 +13,14 @@ from ..picture import Picture, gray
 def blend(a: Picture, b: Picture, part: int, of: int) -> Picture:
     """The picture ``part`` / ``of`` of the way from a to b, in steps of 1 / 65536 of it."""
     w = (part << 16) // of
-    return Picture(*(((p.astype(np.int32) * (65536 - w) + q.astype(np.int32) * w + 32768) >> 16).astype(p.dtype) for p, q in zip(a, b, strict=True)))
+    return Picture(
+        *(
+            ((p.astype(np.int32) * (65536 - w) + q.astype(np.int32) * w + 32768) >> 16).astype(
+                p.dtype
+            )
+            for p, q in zip(a, b, strict=True)
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -32,14 +39,25 @@ class Gap:
         return blend(self.before, self.behind, frame - self.first + 1, self.end - self.first + 1)
 
 
-def lost_times(count: int, start: int | None, after: int | None, before: int | None, step: int, total: int | None = None) -> list[int]:
+def lost_times(
+    count: int,
+    start: int | None,
+    after: int | None,
+    before: int | None,
+    step: int,
+    total: int | None = None,
+) -> list[int]:
     """Times for ``count`` lost frames, the first of ``total``: evenly between the frames around them, else by the nominal ``step``.
 
     ``start`` is the time of the first where it is known, ``after`` that of the frame before the gap, ``before`` that of the
     frame behind all ``total``; None where unknown.
     """
     total = total or count
-    if start is None or (after is not None and start <= after) or (before is not None and before - start < total):
+    if (
+        start is None
+        or (after is not None and start <= after)
+        or (before is not None and before - start < total)
+    ):
         if after is None:
             start = 0 if before is None else before - total * step
         elif before is not None and before - after > total:
@@ -48,12 +66,16 @@ def lost_times(count: int, start: int | None, after: int | None, before: int | N
             start = after + step
     if before is not None and before - start >= total:
         return [start + (before - start) * i // total for i in range(count)]
-    if max(abs(start), abs(start + step * total)) > MAX_PTS:  # only made by hand: keep within what every muxer can hold
+    if (
+        max(abs(start), abs(start + step * total)) > MAX_PTS
+    ):  # only made by hand: keep within what every muxer can hold
         step, start = 1, max(-MAX_PTS, min(start, MAX_PTS - total)) if after is None else after + 1
     return [start + step * i for i in range(count)]
 
 
-def lost_gop_times(count: int, start: int | None, after: int | None, before: int | None, step: int, total: int) -> tuple[list[int], int | None]:
+def lost_gop_times(
+    count: int, start: int | None, after: int | None, before: int | None, step: int, total: int
+) -> tuple[list[int], int | None]:
     """Times for the ``count`` frames of a lost GOP, behind which others of ``total`` lost frames may follow, and the time at which the next of these GOPs begins.
 
     Whoever knows where each GOP begins, as a file that was repaired tells, finds the same times.

@@ -15,7 +15,9 @@ from ..system.stdio import source_path
 def check_model(reader: ContainerReader, model_id: bytes) -> None:
     """WeightsError unless the file was made with these weights."""
     if reader.header.model_id != model_id:
-        raise WeightsError(f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}: name those that it was encoded with by --weights")
+        raise WeightsError(
+            f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}: name those that it was encoded with by --weights"
+        )
 
 
 def decoder_memory(width: int, height: int, batch: int = 0) -> int:

@@ -38,13 +38,29 @@ class RandomAccess:
     ``cache_bytes`` of decoded frames are kept at most, less where the limit of memory leaves less beside the decoder.
     """
 
-    def __init__(self, reader: ContainerReader, timeline: Timeline, options: DecodeOptions, cache_bytes: int, weights: str | None, damage: DamageLog | None) -> None:
+    def __init__(
+        self,
+        reader: ContainerReader,
+        timeline: Timeline,
+        options: DecodeOptions,
+        cache_bytes: int,
+        weights: str | None,
+        damage: DamageLog | None,
+    ) -> None:
         self._reader, self._timeline, self._damage = reader, timeline, damage
         self._gops: OrderedDict[int, GopAccess] = OrderedDict()
         h = reader.header
         check_memory(reader, options)
         self._batch = options.batch or automatic_batch(h.width, h.height)
-        self.cache = FrameCache(max(0, min(cache_bytes, options.limits.memory - decoder_memory(h.width, h.height, options.batch))))
+        self.cache = FrameCache(
+            max(
+                0,
+                min(
+                    cache_bytes,
+                    options.limits.memory - decoder_memory(h.width, h.height, options.batch),
+                ),
+            )
+        )
         file = os.path.realpath(weights or default_path())
         process = None if options.device == "cpu" else os.getpid()
         self.codec = _codec(file, os.stat(file).st_mtime_ns, options.device, process)
@@ -61,7 +77,11 @@ class RandomAccess:
             first = self._reader.gops[g].first_frame
             try:
                 access = self._access(g)
-                wanted = [n - first for n in group if max_level is None or access.slots[n - first].level <= max_level]
+                wanted = [
+                    n - first
+                    for n in group
+                    if max_level is None or access.slots[n - first].level <= max_level
+                ]
                 for f, run in access.parsed(wanted):
                     yield frame_tokens(run, first, float(self._timeline[g].pts[f] * base))
             except DamageError as exc:
@@ -71,7 +91,9 @@ class RandomAccess:
         access = self._gops.get(g)
         if access is None:
             h = self._reader.header
-            access = self._gops[g] = GopAccess(self.codec, g, self._reader.read_gop(g), h.width, h.height, self._batch, self.cache)
+            access = self._gops[g] = GopAccess(
+                self.codec, g, self._reader.read_gop(g), h.width, h.height, self._batch, self.cache
+            )
             if len(self._gops) > _OPEN_GOPS:
                 self._gops.popitem(last=False)
         self._gops.move_to_end(g)
@@ -82,10 +104,14 @@ class RandomAccess:
         if self._damage is None:
             raise exc
         e = self._reader.gops[g]
-        self._damage.note(f"GOP {g} (frames {e.first_frame} to {e.first_frame + e.count - 1}, byte {e.offset}): {exc}")
+        self._damage.note(
+            f"GOP {g} (frames {e.first_frame} to {e.first_frame + e.count - 1}, byte {e.offset}): {exc}"
+        )
         self._timeline.lost.add(g)
 
-    def pictures(self, numbers: Iterable[int], ahead: bool = False) -> Iterator[tuple[int, Picture, bool]]:
+    def pictures(
+        self, numbers: Iterable[int], ahead: bool = False
+    ) -> Iterator[tuple[int, Picture, bool]]:
         """Frames in ascending order, and whether they are concealed; with ``ahead`` the mini-GOP of the first one is decoded at once, if the cache can hold it."""
         header = self._reader.header
         for g, group in groupby(sorted(set(numbers)), self._timeline.gop_of):
@@ -106,7 +132,10 @@ class RandomAccess:
                     self._lose(g, exc)
             if given < len(wanted):
                 gap = self._gap(g)
-                yield from ((first + f, gap.picture(first + f, header.width, header.height), True) for f in wanted[given:])
+                yield from (
+                    (first + f, gap.picture(first + f, header.width, header.height), True)
+                    for f in wanted[given:]
+                )
 
     def _differs(self, g: int, access: GopAccess) -> None:
         text = f"GOP {g}: decoded pixels differ from the encoder's"
@@ -134,4 +163,9 @@ class RandomAccess:
                 except DamageError as exc:
                     self._lose(i, exc)
             if len(sides) == 2:
-                return Gap(gops[a].first_frame, gops[b].first_frame if b < len(gops) else self._reader.frames, sides[0], sides[1])
+                return Gap(
+                    gops[a].first_frame,
+                    gops[b].first_frame if b < len(gops) else self._reader.frames,
+                    sides[0],
+                    sides[1],
+                )

@@ -33,7 +33,9 @@ class DecodeReport:
     bytes: int | None = None  # of the output; None of standard output, and of many files
     seconds: float = 0.0
     shift: int = 0  # ticks that were taken off the times of the file
-    end: int | None = None  # of the chosen frames, in ticks from their begin; None: that of the file
+    end: int | None = (
+        None  # of the chosen frames, in ticks from their begin; None: that of the file
+    )
 
     @property
     def ok(self) -> bool:
@@ -59,14 +61,21 @@ class GopDecoder:
     are lost the first picture of the next sound GOP is decoded ahead, so that they can be blended into it; nothing else is held.
     """
 
-    def __init__(self, reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport) -> None:
+    def __init__(
+        self, reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport
+    ) -> None:
         self._reader, self._codec, self._options, self._report = reader, codec, options, report
         self._held: Picture | None = None
         self._last_pts: int | None = None
         self._gap = Gap(0, 0, None, None)
-        self._next: tuple[int, int | None] = 0, None  # number and time of the first frame of a lost GOP that follows on another
+        self._next: tuple[int, int | None] = (
+            0,
+            None,
+        )  # number and time of the first frame of a lost GOP that follows on another
         self._begin: int | None = None  # index of the first GOP that was asked for
-        self._timed = 0  # index of the next GOP whose first time is known, from where it was last looked for
+        self._timed = (
+            0  # index of the next GOP whose first time is known, from where it was last looked for
+        )
         self.step = frame_step(reader)
 
     def _lost(self, error: VqvError) -> None:
@@ -85,7 +94,9 @@ class GopDecoder:
 
         header, crc = self._reader.header, 0
         batch = {"batch": self._options.batch} if self._options.batch else {}
-        pictures = decode_gop(self._codec, gop.body, len(gop.pts), header.width, header.height, wanted=wanted, **batch)
+        pictures = decode_gop(
+            self._codec, gop.body, len(gop.pts), header.width, header.height, wanted=wanted, **batch
+        )
         for i in range(len(gop.pts)):
             picture = next(pictures, None) if i in wanted else None
             if picture is not None:
@@ -138,18 +149,32 @@ class GopDecoder:
     def _lost_times(self, i: int) -> list[int]:
         """Times of the i-th GOP, whose own are lost."""
         entry = self._reader.gops[i]
-        start = self._next[1] if entry.first_pts is None and self._next[0] == entry.first_frame else entry.first_pts
+        start = (
+            self._next[1]
+            if entry.first_pts is None and self._next[0] == entry.first_frame
+            else entry.first_pts
+        )
         number, before = self._time_behind(i)
-        times, following = lost_gop_times(entry.count, start, self._last_pts, before, self.step, number - entry.first_frame)
+        times, following = lost_gop_times(
+            entry.count, start, self._last_pts, before, self.step, number - entry.first_frame
+        )
         self._next = entry.first_frame + entry.count, following
         return times
 
-    def _concealed(self, i: int, first: int, times: list[int] | None) -> Iterator[tuple[int, Picture]]:
+    def _concealed(
+        self, i: int, first: int, times: list[int] | None
+    ) -> Iterator[tuple[int, Picture]]:
         """Times and pictures in the place of the i-th GOP's frames from number ``first`` on."""
-        entry, header, limit = self._reader.gops[i], self._reader.header, self._options.limits.concealed
+        entry, header, limit = (
+            self._reader.gops[i],
+            self._reader.header,
+            self._options.limits.concealed,
+        )
         end = entry.first_frame + entry.count
         if self._report.concealed + end - first > limit:  # before a list of as many times is made
-            raise LimitError(f"{self._report.concealed + end - first} frames are lost, over the limit of {limit} (--max-concealed raises it)")
+            raise LimitError(
+                f"{self._report.concealed + end - first} frames are lost, over the limit of {limit} (--max-concealed raises it)"
+            )
         if i == self._begin and first == entry.first_frame:
             self._look_back(i)
         if not self._gap.first <= first < self._gap.end:
@@ -161,7 +186,9 @@ class GopDecoder:
             self._report.concealed += 1
             yield times[frame - first], self._gap.picture(frame, header.width, header.height)
 
-    def pictures(self, i: int, choose: Callable[[list[int]], range] | None = None) -> Iterator[tuple[int, int, Picture | None]]:
+    def pictures(
+        self, i: int, choose: Callable[[list[int]], range] | None = None
+    ) -> Iterator[tuple[int, int, Picture | None]]:
         """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict`` DamageError.
 
         ``choose`` says from the times of its frames which of them are wanted; the pictures of others may be None.
@@ -174,16 +201,24 @@ class GopDecoder:
         try:
             gop = self._reader.read_gop(i, self._last_pts)
             times, duration = list(gop.pts), gop.duration
-            with closing(self._decoded(gop, choose(times) if choose else range(len(times)))) as decoded:  # type: ignore[type-var]
+            with closing(
+                self._decoded(gop, choose(times) if choose else range(len(times)))
+            ) as decoded:  # type: ignore[type-var]
                 for picture in decoded:
                     self._held, self._last_pts = picture or self._held, times[done]
                     done += 1
                     yield times[done - 1], duration if done == entry.count else 0, picture
         except DamageError as exc:
-            where = "" if "byte" in str(exc) or "lost" in str(exc) else f"GOP {i} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}, byte {entry.offset}): "
+            where = (
+                ""
+                if "byte" in str(exc) or "lost" in str(exc)
+                else f"GOP {i} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}, byte {entry.offset}): "
+            )
             self._lost(DamageError(where + str(exc)))
         if done < entry.count:
-            for pts, picture in self._concealed(i, entry.first_frame + done, times and times[done:]):
+            for pts, picture in self._concealed(
+                i, entry.first_frame + done, times and times[done:]
+            ):
                 self._last_pts = pts
                 done += 1
                 yield pts, duration if done == entry.count else 0, picture
@@ -200,12 +235,16 @@ def _first_gop(reader: ContainerReader, start: Time | None) -> int:
         if start.frames is not None:
             if entry.first_frame <= start.frames:
                 chosen = i
-        elif entry.first_pts is not None and (entry.first_pts - origin) * reader.header.time_base <= (start.seconds or 0):
+        elif entry.first_pts is not None and (
+            entry.first_pts - origin
+        ) * reader.header.time_base <= (start.seconds or 0):
             chosen = i
     return chosen
 
 
-def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport) -> Iterator[tuple[int, int, Picture]]:
+def frames(
+    reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport
+) -> Iterator[tuple[int, int, Picture]]:
     """Chosen frames of a file as ``(pts, duration, 10-bit Picture)``; with ``options.start`` times begin at zero.
 
     Only the GOPs needed are decoded, and of them only the frames needed.
@@ -222,12 +261,21 @@ def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: 
     def choose(times: list[int]) -> range:
         """Which frames of the GOP at ``number`` are chosen, as the loop below does."""
         seconds = [(t - (times[0] if origin is None else origin)) * base for t in times]
-        first = bisect_left(seconds, start.seconds) if start.seconds is not None else max(0, (start.frames or 0) - number)
+        first = (
+            bisect_left(seconds, start.seconds)
+            if start.seconds is not None
+            else max(0, (start.frames or 0) - number)
+        )
         last = len(times)
         if length is not None and length.frames is not None:
             last = min(last, first + length.frames - given)
         elif length is not None and length.seconds is not None and first < last:
-            end = stop if stop is not None else (start.seconds if start.seconds is not None else seconds[first]) + length.seconds
+            end = (
+                stop
+                if stop is not None
+                else (start.seconds if start.seconds is not None else seconds[first])
+                + length.seconds
+            )
             last = bisect_left(seconds, end)
         return range(min(first, last), last)
 
@@ -237,17 +285,31 @@ def frames(reader: ContainerReader, codec: Any, options: DecodeOptions, report: 
             for pts, duration, picture in pictures:
                 origin = pts if origin is None else origin
                 seconds = (pts - origin) * base
-                if seconds >= start.seconds if start.seconds is not None else number >= (start.frames or 0):
+                if (
+                    seconds >= start.seconds
+                    if start.seconds is not None
+                    else number >= (start.frames or 0)
+                ):
                     if not given:
                         shift = report.shift = pts if options.start else 0
                         if length is not None and length.seconds is not None:
-                            stop = (start.seconds if start.seconds is not None else seconds) + length.seconds
-                    if stop is not None and seconds >= stop or length is not None and length.frames is not None and given >= length.frames:
+                            stop = (
+                                start.seconds if start.seconds is not None else seconds
+                            ) + length.seconds
+                    if (
+                        stop is not None
+                        and seconds >= stop
+                        or length is not None
+                        and length.frames is not None
+                        and given >= length.frames
+                    ):
                         return
                     assert picture is not None  # chosen frames are wanted ones
                     given += 1
                     report.frames += 1
-                    report.end = None if length is None else pts - shift + (duration or decoder.step)
+                    report.end = (
+                        None if length is None else pts - shift + (duration or decoder.step)
+                    )
                     yield pts - shift, duration, picture
                     if length is not None and length.frames is not None and given >= length.frames:
                         return
@@ -268,14 +330,24 @@ def error_named(src: str) -> Iterator[None]:
 _EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown
 
 
-def chosen_stretch(reader: ContainerReader, options: DecodeOptions, report: DecodeReport) -> tuple[Fraction, Fraction | None, int]:
+def chosen_stretch(
+    reader: ContainerReader, options: DecodeOptions, report: DecodeReport
+) -> tuple[Fraction, Fraction | None, int]:
     """Begin and end of what is taken in seconds on the clock of the file, and the frame with which the first packets needed are stored."""
     base = reader.header.time_base
     start = report.shift * base
     stop: Fraction | None = None
     if options.duration is not None:
-        length = options.duration.seconds if options.duration.seconds is not None else (options.duration.frames or 0) * frame_step(reader) * base
+        length = (
+            options.duration.seconds
+            if options.duration.seconds is not None
+            else (options.duration.frames or 0) * frame_step(reader) * base
+        )
         origin = reader.gops[0].first_pts or 0
         stop = (start if options.start is not None else origin * base) + length
-    early = [e.first_frame for e in reader.gops if e.first_pts is not None and e.first_pts * base <= start - _EARLIER]
+    early = [
+        e.first_frame
+        for e in reader.gops
+        if e.first_pts is not None and e.first_pts * base <= start - _EARLIER
+    ]
     return start, stop, early[-1] if options.start is not None and early else 0

@@ -18,7 +18,14 @@ from ..picture import Picture, chroma_size
 Output = Literal["rgb", "float", "yuv"]
 
 # red's and blue's part in luma by H.273's number of the matrix
-_LUMA = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+_LUMA = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
 _UNKNOWN = (0, 2, 3)  # 0 is RGB itself, which 4:2:0 cannot be
 _TOP = 255 << 2  # white
 _SHIFT = 13  # fractional bits of the coefficients
@@ -38,7 +45,14 @@ class Planes(NamedTuple):
 def planes(picture: Picture, ten_bit: bool, device: torch.device) -> Planes:
     """The planes of a 10-bit picture; those of 8 bits are what ``decode`` writes."""
     shown = picture if ten_bit else picture.to8()
-    return Planes(*(torch.from_numpy(np.ascontiguousarray(p.view(np.int16) if ten_bit else p)).clone().to(device) for p in shown))
+    return Planes(
+        *(
+            torch.from_numpy(np.ascontiguousarray(p.view(np.int16) if ten_bit else p))
+            .clone()
+            .to(device)
+            for p in shown
+        )
+    )
 
 
 class ToRgb:
@@ -53,24 +67,41 @@ class ToRgb:
         if matrix in _UNKNOWN:
             matrix = 1 if header.width >= 1280 or header.height > 576 else 6
         if matrix not in _LUMA:
-            raise UsageError(f"pictures of matrix {matrix} (ITU-T H.273) have no linear way to RGB: open the file with output='yuv'")
+            raise UsageError(
+                f"pictures of matrix {matrix} (ITU-T H.273) have no linear way to RGB: open the file with output='yuv'"
+            )
         kr, kb = _LUMA[matrix]
         full = header.range == 2
         self._black = 0 if full else 64
         one = 1 << _SHIFT
         # to values of 0 to _TOP; pictures of 8 bits are held times four
-        gain_y, gain_c = (_TOP / (1023 if header.bit_depth > 8 else 1020),) * 2 if full else (_TOP / 876, _TOP / 896)
+        gain_y, gain_c = (
+            (_TOP / (1023 if header.bit_depth > 8 else 1020),) * 2
+            if full
+            else (_TOP / 876, _TOP / 896)
+        )
         self._y = round(gain_y * one)
         self._rv, self._bu = round(2 * (1 - kr) * gain_c * one), round(2 * (1 - kb) * gain_c * one)
-        self._gu, self._gv = round(2 * kb * (1 - kb) / (1 - kr - kb) * gain_c * one), round(2 * kr * (1 - kr) / (1 - kr - kb) * gain_c * one)
-        self._on_column, self._on_row = header.chroma_location in _ON_COLUMN, header.chroma_location in _ON_ROW
+        self._gu, self._gv = (
+            round(2 * kb * (1 - kb) / (1 - kr - kb) * gain_c * one),
+            round(2 * kr * (1 - kr) / (1 - kr - kb) * gain_c * one),
+        )
+        self._on_column, self._on_row = (
+            header.chroma_location in _ON_COLUMN,
+            header.chroma_location in _ON_ROW,
+        )
         self._bottom = header.chroma_location in (5, 6)
         self._device = device
 
     def __call__(self, picture: Picture, as_float: bool = False) -> Tensor:
         """(3, H, W) uint8 of a 10-bit picture; or float32 from 0 to 1, which is not rounded to 8 bits."""
         height, width = picture.y.shape
-        y, u, v = (torch.from_numpy(np.ascontiguousarray(p).view(np.int16)).to(self._device).to(torch.int32) for p in picture)
+        y, u, v = (
+            torch.from_numpy(np.ascontiguousarray(p).view(np.int16))
+            .to(self._device)
+            .to(torch.int32)
+            for p in picture
+        )
         y = (y - self._black) * (self._y * _SIXTEENTHS)
         u, v = (self._whole(p, height, width) - 512 * _SIXTEENTHS for p in (u, v))
         rgb = torch.stack([y + self._rv * v, y - self._gu * u - self._gv * v, y + self._bu * u])
@@ -120,5 +151,14 @@ class ToTensors:
         if self._rgb is None:
             cw, ch = chroma_size(h.width, h.height)
             dtype = torch.int16 if h.bit_depth > 8 else torch.uint8
-            return Planes(*(torch.empty((n, *size), dtype=dtype, device=self._device) for size in ((h.height, h.width), (ch, cw), (ch, cw))))
-        return torch.empty((n, 3, h.height, h.width), dtype=torch.float32 if self._float else torch.uint8, device=self._device)
+            return Planes(
+                *(
+                    torch.empty((n, *size), dtype=dtype, device=self._device)
+                    for size in ((h.height, h.width), (ch, cw), (ch, cw))
+                )
+            )
+        return torch.empty(
+            (n, 3, h.height, h.width),
+            dtype=torch.float32 if self._float else torch.uint8,
+            device=self._device,
+        )

@@ -46,11 +46,20 @@ class Timeline:
         behind = entries[i + 1].first_pts if i + 1 < len(entries) else None
         if behind is not None and behind <= gop.pts[-1]:
             behind = None
-        return GopTimes(gop.pts, gop.pts[-1] + gop.duration if gop.duration else gop.pts[-1] + self._step if behind is None else behind)
+        return GopTimes(
+            gop.pts,
+            gop.pts[-1] + gop.duration
+            if gop.duration
+            else gop.pts[-1] + self._step
+            if behind is None
+            else behind,
+        )
 
     def _read_all(self, damage: DamageLog) -> None:
         entries, limit = self._reader.gops, self._reader.limits.concealed
-        known: list[tuple[int, int | None]] = []  # number and time of the first frame behind each GOP that has a known time
+        known: list[
+            tuple[int, int | None]
+        ] = []  # number and time of the first frame behind each GOP that has a known time
         after: tuple[int, int] | None = None
         for e in reversed(entries):
             known.append(after or (e.first_frame + e.count, None))
@@ -68,17 +77,24 @@ class Timeline:
                 self.lost.add(i)
                 concealed += e.count
                 if concealed > limit:
-                    raise LimitError(f"{concealed} frames are lost, over the limit of {limit}") from exc
+                    raise LimitError(
+                        f"{concealed} frames are lost, over the limit of {limit}"
+                    ) from exc
                 number, pts = known[i]
                 start = following if e.first_pts is None else e.first_pts
-                times, following = lost_gop_times(e.count, start, last, pts, self._step, number - e.first_frame)
+                times, following = lost_gop_times(
+                    e.count, start, last, pts, self._step, number - e.first_frame
+                )
                 self._known[i] = GopTimes(tuple(times), times[-1] + self._step)
             last = self._known[i].pts[-1]
 
     @property
     def starts(self) -> list[int]:
         """When the GOPs begin."""
-        return [self[i].pts[0] if i in self._known or e.first_pts is None else e.first_pts for i, e in enumerate(self._reader.gops)]
+        return [
+            self[i].pts[0] if i in self._known or e.first_pts is None else e.first_pts
+            for i, e in enumerate(self._reader.gops)
+        ]
 
     def gop_of(self, frame: int) -> int:
         """The GOP that a frame lies in."""

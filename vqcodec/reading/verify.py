@@ -68,7 +68,9 @@ def verify(
 
             check_memory(reader, options, stored.size)
             check_model(reader, read_model_id(weights))
-            decoder = GopDecoder(reader, load_codec(weights, options.device, options.threads), options, report)
+            decoder = GopDecoder(
+                reader, load_codec(weights, options.device, options.threads), options, report
+            )
             if progress is not None:
                 progress.total = reader.frames
             for i in range(len(reader.gops)):

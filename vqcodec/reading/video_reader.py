@@ -81,14 +81,22 @@ class VideoReader(Generic[Data]):
         self.path, file, close = open_source(source)
         path = self.path
         self._source = bytes(source) if isinstance(source, memoryview) else source
-        self._options, self._output, self._conceal, self._cache_bytes, self._weights = options, output, on_damage == "conceal", cache_bytes, weights
+        self._options, self._output, self._conceal, self._cache_bytes, self._weights = (
+            options,
+            output,
+            on_damage == "conceal",
+            cache_bytes,
+            weights,
+        )
         self._lock = threading.RLock()
         _READERS.add(self)
         self._closed = False
         self._made: RandomAccess | None = None
         self._shape: ToTensors | None = None
         self._next = 0  # the frame that comes behind the one given last
-        self._close_file = weakref.finalize(self, close)  # a reader that nobody closes does it when it is gone
+        self._close_file = weakref.finalize(
+            self, close
+        )  # a reader that nobody closes does it when it is gone
         with ExitStack() as stack:
             stack.callback(self._close_file)
             try:
@@ -97,7 +105,11 @@ class VideoReader(Generic[Data]):
                 raise type(exc)(f"{path}: {exc}") from exc
             self.damage = DamageLog(reader.damaged)
             if not self._conceal and (reader.damaged or not reader.complete):
-                raise DamageError(self._advice(reader.damaged[0] if reader.damaged else "the file is not complete"))
+                raise DamageError(
+                    self._advice(
+                        reader.damaged[0] if reader.damaged else "the file is not complete"
+                    )
+                )
             from ..codec.weights import read_model_id
 
             with self._open():
@@ -154,7 +166,14 @@ class VideoReader(Generic[Data]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         on_damage = "conceal" if self._conceal else "raise"
-        return VideoReader, (self._source, self._options, self._output, on_damage, self._cache_bytes, self._weights)
+        return VideoReader, (
+            self._source,
+            self._options,
+            self._output,
+            on_damage,
+            self._cache_bytes,
+            self._weights,
+        )
 
     def __repr__(self) -> str:
         m = self.metadata
@@ -214,20 +233,28 @@ class VideoReader(Generic[Data]):
         """The frames that are shown at these times, in their order."""
         return self._batch([self._number_at(s) for s in seconds])
 
-    def get_frames_played_in_range(self, start_seconds: float, stop_seconds: float) -> FrameBatch[Data]:
+    def get_frames_played_in_range(
+        self, start_seconds: float, stop_seconds: float
+    ) -> FrameBatch[Data]:
         """All frames that are shown at some time from ``start_seconds`` on and before ``stop_seconds``, where times behind the video are its end."""
         if not start_seconds <= stop_seconds:
-            raise RangeError(f"{self.path}: the range from {start_seconds} to {stop_seconds} s ends before it begins")
+            raise RangeError(
+                f"{self.path}: the range from {start_seconds} to {stop_seconds} s ends before it begins"
+            )
         first = self._number_at(start_seconds)
         with self._open():
             seconds = self._seconds
             g = max(0, bisect_left(self._timeline.starts, stop_seconds, key=seconds) - 1)
-            stop = self._container.gops[g].first_frame + bisect_left(self._timeline[g].pts, stop_seconds, key=seconds)
+            stop = self._container.gops[g].first_frame + bisect_left(
+                self._timeline[g].pts, stop_seconds, key=seconds
+            )
         return self._batch(range(first, stop if start_seconds < stop_seconds else first))
 
     # -- tokens
 
-    def tokens(self, start: int = 0, stop: int | None = None, *, max_level: int | None = None) -> list[FrameTokens]:
+    def tokens(
+        self, start: int = 0, stop: int | None = None, *, max_level: int | None = None
+    ) -> list[FrameTokens]:
         """What is coded of frames ``start`` to ``stop`` - 1 (bounds as in a slice): codebook indices, classes, motion; see FrameTokens.
 
         ``max_level`` leaves out B frames of deeper levels: 0 for I frames alone, 1 for all key frames, 2 for the first B frame between them too. Entropy decoding runs the
@@ -235,7 +262,9 @@ class VideoReader(Generic[Data]):
         Lost frames are left out where they would be concealed.
         """
         with self._open():
-            return list(self._access.tokens(range(*slice(start, stop).indices(len(self))), max_level))
+            return list(
+                self._access.tokens(range(*slice(start, stop).indices(len(self))), max_level)
+            )
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -259,10 +288,14 @@ class VideoReader(Generic[Data]):
             except VqvError as exc:
                 if str(exc).startswith(self.path):
                     raise
-                raise type(exc)(self._advice(exc) if isinstance(exc, DamageError) else f"{self.path}: {exc}") from exc
+                raise type(exc)(
+                    self._advice(exc) if isinstance(exc, DamageError) else f"{self.path}: {exc}"
+                ) from exc
 
     def _advice(self, text: object) -> str:
-        return f"{self.path}: {text}" + ("" if self._conceal else "; on_damage='conceal' fills in what is lost")
+        return f"{self.path}: {text}" + (
+            "" if self._conceal else "; on_damage='conceal' fills in what is lost"
+        )
 
     @property
     def _access(self) -> RandomAccess:
@@ -270,7 +303,14 @@ class VideoReader(Generic[Data]):
         if self._made is None:
             from .random_access import RandomAccess
 
-            self._made = RandomAccess(self._container, self._timeline, self._options, self._cache_bytes, self._weights, self.damage if self._conceal else None)
+            self._made = RandomAccess(
+                self._container,
+                self._timeline,
+                self._options,
+                self._cache_bytes,
+                self._weights,
+                self.damage if self._conceal else None,
+            )
         return self._made
 
     @property
@@ -278,7 +318,9 @@ class VideoReader(Generic[Data]):
         if self._shape is None:
             from .tensors import ToTensors
 
-            self._shape = ToTensors(self._container.header, self._output, self._access.codec.backend.device)
+            self._shape = ToTensors(
+                self._container.header, self._output, self._access.codec.backend.device
+            )
         return self._shape
 
     def _number(self, key: int) -> int:
@@ -295,17 +337,23 @@ class VideoReader(Generic[Data]):
         m = self.metadata
         # ticks are compared as the seconds that frames are given with, so that these find their frames
         if not m.begin_stream_seconds <= seconds < m.end_stream_seconds:
-            raise RangeError(f"{self.path}: nothing is shown at {seconds} s, it goes from {m.begin_stream_seconds} to {m.end_stream_seconds} s")
+            raise RangeError(
+                f"{self.path}: nothing is shown at {seconds} s, it goes from {m.begin_stream_seconds} to {m.end_stream_seconds} s"
+            )
         with self._open():
             g = max(0, bisect_right(self._timeline.starts, seconds, key=self._seconds) - 1)
-            return self._container.gops[g].first_frame + max(0, bisect_right(self._timeline[g].pts, seconds, key=self._seconds) - 1)
+            return self._container.gops[g].first_frame + max(
+                0, bisect_right(self._timeline[g].pts, seconds, key=self._seconds) - 1
+            )
 
     def _times(self, i: int) -> tuple[float, float]:
         """When a frame begins, and for how long it is shown, in seconds."""
         g = self._timeline.gop_of(i)
         pts, end = self._timeline[g]
         f = i - self._container.gops[g].first_frame
-        return self._seconds(pts[f]), self._seconds((pts[f + 1] if f + 1 < len(pts) else end) - pts[f])
+        return self._seconds(pts[f]), self._seconds(
+            (pts[f + 1] if f + 1 < len(pts) else end) - pts[f]
+        )
 
     def _batch(self, numbers: Sequence[int]) -> FrameBatch[Data]:
         with self._open():
@@ -318,12 +366,16 @@ class VideoReader(Generic[Data]):
             hidden = torch.zeros(len(numbers), dtype=torch.bool)
             for n, picture, concealed in self._access.pictures(places):
                 one = self._tensors(picture)
-                for whole, part in zip(data, one, strict=True) if isinstance(data, tuple) else [(data, one)]:
+                for whole, part in (
+                    zip(data, one, strict=True) if isinstance(data, tuple) else [(data, one)]
+                ):
                     whole[places[n]] = part
                 hidden[places[n]] = concealed
             if len(numbers):
                 self._next = numbers[-1] + 1
-            times = torch.tensor([self._times(n) for n in numbers], dtype=torch.float64).reshape(-1, 2)
+            times = torch.tensor([self._times(n) for n in numbers], dtype=torch.float64).reshape(
+                -1, 2
+            )
             return FrameBatch(data, times[:, 0], times[:, 1], hidden)
 
 
@@ -373,10 +425,20 @@ def open(
     batch: pictures that go through the nets at once, 0 for automatic. weights: a file, if not the weights that come with the program.
     Raises UsageError, InputError, DamageError, LimitError, WeightsError.
     """
-    for option, value, allowed in (("output", output, ("rgb", "float", "yuv")), ("on_damage", on_damage, ("raise", "conceal"))):
+    for option, value, allowed in (
+        ("output", output, ("rgb", "float", "yuv")),
+        ("on_damage", on_damage, ("raise", "conceal")),
+    ):
         if value not in allowed:
             raise UsageError(f"{option}: {value!r} is unknown, allowed are {', '.join(allowed)}")
     if cache_bytes < 0:
         raise UsageError(f"cache_bytes: {cache_bytes} is out of range, allowed are numbers from 0")
     options = DecodeOptions(device=str(device), batch=batch, limits=limits or Limits())
-    return VideoReader(source, options, output, on_damage, cache_bytes, None if weights is None else os.fspath(weights))
+    return VideoReader(
+        source,
+        options,
+        output,
+        on_damage,
+        cache_bytes,
+        None if weights is None else os.fspath(weights),
+    )

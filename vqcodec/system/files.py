@@ -48,17 +48,25 @@ def check_input(path: str | os.PathLike[str]) -> Path:
             pass
     except FileNotFoundError as exc:
         if "://" in os.fspath(path):  # which Path mangles
-            raise InputError(f"{os.fspath(path)}: addresses are not read: fetch it, or pipe it into -") from exc
+            raise InputError(
+                f"{os.fspath(path)}: addresses are not read: fetch it, or pipe it into -"
+            ) from exc
         if _PATTERN.search(p.name):
             name = os.fspath(path)
-            raise InputError(f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} -f yuv4mpegpipe - | vqcodec encode - out.vqv") from exc
+            raise InputError(
+                f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} -f yuv4mpegpipe - | vqcodec encode - out.vqv"
+            ) from exc
         raise InputError(f"{p}: no such file") from exc
     except (OSError, ValueError) as exc:
         raise InputError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
     return p
 
 
-def check_output(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = (), overwrite: bool = False) -> Path:
+def check_output(
+    path: str | os.PathLike[str],
+    inputs: Sequence[str | os.PathLike[str]] = (),
+    overwrite: bool = False,
+) -> Path:
     """Refuse an output that cannot or must not be written; touches nothing.
 
     UsageError when it is one of the inputs; OutputError when it exists and ``overwrite`` is false, when it is a folder
@@ -152,7 +160,9 @@ def _sweep(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[Path]:
+def atomic_path(
+    path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None
+) -> Iterator[Path]:
     """Give the path of an empty temporary file beside ``path`` with the same suffix; rename it over ``path`` on success.
 
     A process that is killed leaves it behind; the next one that writes into the folder removes it.
@@ -240,7 +250,9 @@ def guarded(file: IO[bytes], path: str | os.PathLike[str]) -> BinaryIO:
 
 
 @contextmanager
-def atomic_output(path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_output(
+    path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None
+) -> Iterator[BinaryIO]:
     """Like :func:`atomic_path`, giving the temporary file opened for writing."""
     with atomic_path(path, overwrite, temporary) as temp, temp.open("wb") as file:
         yield guarded(file, path)

@@ -21,7 +21,10 @@ _TEXTS = re.compile(
     re.IGNORECASE,
 )
 # what else goes wrong where an allocation fails and nobody looks
-_SYMPTOMS = re.compile(r"error return without exception set|pointer is null|could not create a primitive|can't start new thread", re.IGNORECASE)
+_SYMPTOMS = re.compile(
+    r"error return without exception set|pointer is null|could not create a primitive|can't start new thread",
+    re.IGNORECASE,
+)
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
@@ -66,4 +69,6 @@ def check_room() -> None:
     libraries = (Path(spec.origin).parent / "lib").glob("*.so*")
     need = _OTHERS + sum(f.stat().st_size for f in libraries)
     if limit < need:
-        raise LimitError(f"not enough memory: the libraries take about {need >> 20} MiB of address space, and this process may have {limit >> 20} (ulimit -v)")
+        raise LimitError(
+            f"not enough memory: the libraries take about {need >> 20} MiB of address space, and this process may have {limit >> 20} (ulimit -v)"
+        )

@@ -31,7 +31,9 @@ def no_more_threads_than_processors() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable))
 
 
-def spawn(target: Callable[..., None], name: str, *args: Any, daemon: bool) -> tuple[SpawnProcess, Connection]:
+def spawn(
+    target: Callable[..., None], name: str, *args: Any, daemon: bool
+) -> tuple[SpawnProcess, Connection]:
     """Start ``target(pipe, *args)`` in a new process; returns it and our end of the pipe."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 def usable(root: Path = Path("/")) -> int:
     """Their number, at least 1; parts of a processor count as one. ``root`` is where /proc and /sys are."""
-    if hasattr(os, "process_cpu_count"):  # Python 3.13, which can be told otherwise (PYTHON_CPU_COUNT)
+    if hasattr(
+        os, "process_cpu_count"
+    ):  # Python 3.13, which can be told otherwise (PYTHON_CPU_COUNT)
         count = os.process_cpu_count()
     elif hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))

@@ -27,13 +27,26 @@ _EARLY = 0.1  # share of the frames before which nothing is said of the rest
 _BAR_COLUMNS = 12
 _NARROW = 80  # columns of a terminal that doesn't tell
 _GAP = "  "
-_JSON = ("stage", "frames", "total", "fps", "bytes", "kbps", "psnr", "elapsed", "eta", "predicted_bytes")
+_JSON = (
+    "stage",
+    "frames",
+    "total",
+    "fps",
+    "bytes",
+    "kbps",
+    "psnr",
+    "elapsed",
+    "eta",
+    "predicted_bytes",
+)
 
 
 def clock(seconds: float) -> str:
     """1:02:03 or 2:03."""
     s = int(seconds)
-    return f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
+    return (
+        f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
+    )
 
 
 def counted(n: int, thing: str) -> str:
@@ -60,7 +73,9 @@ class ProgressEvent:
     bytes: int | None = None  # written for the frames done; None where nothing is encoded
     psnr: float | None = None  # of the frames done, weighted 6:1:1, in dB
     rate: float | None = None  # frames a second of the video, None where unknown
-    stage: str | None = None  # which time the frames are gone through, where a target takes several: "probe 1", "pass 1"
+    stage: str | None = (
+        None  # which time the frames are gone through, where a target takes several: "probe 1", "pass 1"
+    )
 
     @property
     def fps(self) -> float:
@@ -77,12 +92,20 @@ class ProgressEvent:
     @property
     def kbps(self) -> float | None:
         """Kilobits per second of video so far."""
-        return self.bytes * 8 * self.rate / self.frames / 1000 if self.bytes and self.frames and self.rate else None
+        return (
+            self.bytes * 8 * self.rate / self.frames / 1000
+            if self.bytes and self.frames and self.rate
+            else None
+        )
 
     @property
     def predicted_bytes(self) -> float | None:
         """Size of the whole, if it goes on as it went."""
-        return self.bytes * self.total / self.frames if self.bytes and self.frames and self.total else None
+        return (
+            self.bytes * self.total / self.frames
+            if self.bytes and self.frames and self.total
+            else None
+        )
 
 
 ProgressCallback = Callable[[ProgressEvent], object]
@@ -91,7 +114,9 @@ ProgressCallback = Callable[[ProgressEvent], object]
 class Meter:
     """Where a pipeline reports to: makes events of counts and gives them to ``callback``."""
 
-    def __init__(self, callback: ProgressCallback, total: int | None = None, rate: float | None = None) -> None:
+    def __init__(
+        self, callback: ProgressCallback, total: int | None = None, rate: float | None = None
+    ) -> None:
         self._callback = callback
         self.total, self.rate = total, rate
         self._begin = time.monotonic()
@@ -103,7 +128,17 @@ class Meter:
 
     def update(self, frames: int, bytes: int | None = None, psnr: float | None = None) -> None:
         """``frames`` done so far, ``bytes`` written for them, PSNR in dB of them."""
-        self._callback(ProgressEvent(frames, self.total, time.monotonic() - self._begin, bytes, psnr, self.rate, self.stage))
+        self._callback(
+            ProgressEvent(
+                frames,
+                self.total,
+                time.monotonic() - self._begin,
+                bytes,
+                psnr,
+                self.rate,
+                self.stage,
+            )
+        )
 
 
 def as_meter(progress: ProgressCallback | Meter | None) -> Meter | None:

@@ -60,7 +60,9 @@ def check_coded(name: str, source: str) -> None:
 
     base, suffix = os.path.splitext(name)
     if suffix.lower() in VIDEO and not same_output(name, source):  # which is another fault
-        raise UsageError(f"{name}: what is written is no {suffix} but {CODED}: name it {base}{CODED}")
+        raise UsageError(
+            f"{name}: what is written is no {suffix} but {CODED}: name it {base}{CODED}"
+        )
 
 
 def check_source(name: str) -> None:
@@ -116,7 +118,9 @@ def _spooled() -> Iterator[None]:
         yield
     except OSError as exc:
         reason = exc.strerror or exc
-        raise OutputError(f"the input cannot be copied to a temporary file: {reason} (TMPDIR names the folder for it)") from exc
+        raise OutputError(
+            f"the input cannot be copied to a temporary file: {reason} (TMPDIR names the folder for it)"
+        ) from exc
 
 
 def _spool(stack: ExitStack, name: str, stream: Any, head: bytes = b"") -> str:
@@ -141,7 +145,9 @@ def source_path(stack: ExitStack, name: str) -> str:
     return _spool(stack, name, stack.enter_context(_stream(name))) if is_stream(name) else name
 
 
-def video_source(stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None) -> tuple[str, CountedPipe | None]:
+def video_source(
+    stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None
+) -> tuple[str, CountedPipe | None]:
     """A path, or the pipe when y4m that isn't read ``again`` comes from standard input, a named pipe
     or the open ``stream``."""
     if stream is None:
@@ -228,7 +234,9 @@ def _keeping() -> Iterator[None]:
         yield
     except OSError as exc:
         reason = exc.strerror or exc
-        raise OutputError(f"the output cannot be kept in a temporary file: {reason} (TMPDIR names the folder for it)") from exc
+        raise OutputError(
+            f"the output cannot be kept in a temporary file: {reason} (TMPDIR names the folder for it)"
+        ) from exc
 
 
 @contextmanager

@@ -63,7 +63,9 @@ def check(c: Config, overwrite: bool = False) -> list[str]:
     clips, held = c.train_clips, c.held_clips
     kinds = {s.kind for s in c.stages}
     if not clips and kinds & {"inter", "pairs"}:
-        raise InputError("there are no training clips, which stages inter and pairs need: [data] clips names a folder")
+        raise InputError(
+            "there are no training clips, which stages inter and pairs need: [data] clips names a folder"
+        )
     if not clips and not c.photos and not c.pages:
         raise InputError("there is nothing to train on: [data] clips and photos name folders")
     large = _fitting(clips, c.crop, "clip")
@@ -71,18 +73,27 @@ def check(c: Config, overwrite: bool = False) -> list[str]:
         _fitting(c.photos, c.crop, "picture")
     lines = [
         f"{len(clips)} clips to train on, {len(large)} of them large enough for crops of {c.crop}; {len(held)} held out"
-        + (f": {', '.join(p.stem for p in held[:6])}{', ...' if len(held) > 6 else ''}" if held else ""),
+        + (
+            f": {', '.join(p.stem for p in held[:6])}{', ...' if len(held) > 6 else ''}"
+            if held
+            else ""
+        ),
         f"{len(c.photos)} photographs, {c.pages} made pages",
         f"work and checkpoints in {c.folder}",
     ]
     lines += [f"nets of {kind} frames go on from {path}" for kind, path in c.init.items()]
     if not held:  # the comparison with the model that it began from is what many train for
-        lines.insert(1, "no clip is held out, so nothing will say whether the new model is better: that takes two clips or more")
+        lines.insert(
+            1,
+            "no clip is held out, so nothing will say whether the new model is better: that takes two clips or more",
+        )
     timed = 0.0
     for n, s in enumerate(c.stages):
         minutes = s.minutes if s.timed else 0.0
         timed += minutes
-        what = f"{minutes:g} min" if s.timed else s.out if s.kind == "export" else f"{s.count} clips"
+        what = (
+            f"{minutes:g} min" if s.timed else s.out if s.kind == "export" else f"{s.count} clips"
+        )
         lines.append(f"stage {n} {s.kind}{' quantisation-aware' if s.quantise else ''}: {what}")
     lines.append(f"{timed / 60:.1f} hours in all, and some minutes for each export")
     return lines

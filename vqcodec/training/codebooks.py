@@ -21,7 +21,9 @@ TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments
 
 
 @torch.no_grad()
-def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def collect(
+    m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z) of each quality range, of random crops, by the exact prior.
 
     A quality range that no crop fell into gets the hyper-latents of the nearest one.
@@ -38,7 +40,11 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
             y, z = m.analysis(x, pred, qt)
         y, z = y.float(), z.float()
         zs[qi * HYPER_BUCKETS // 64].append(z.reshape(-1, z.shape[-1]).numpy())
-        pred8 = None if pred is None else ((torch.round((pred + 0.5) * 1020).int() - 512) >> 2).to(torch.int8)
+        pred8 = (
+            None
+            if pred is None
+            else ((torch.round((pred + 0.5) * 1020).int() - 512) >> 2).to(torch.int8)
+        )
         contexts = prior.context((z.round() * UNIT).to(torch.int16), pred8)
         yq = torch.zeros_like(y)
         height, width, channels = y.shape[1:]
@@ -54,7 +60,9 @@ def collect(m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5)
                 by_class[k].append(rows[keep & (c == k)])
     seen = [i for i, b in enumerate(zs) if b]
     near = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]
-    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [np.concatenate(zs[i]) for i in near]
+    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [
+        np.concatenate(zs[i]) for i in near
+    ]
 
 
 @njit
@@ -76,14 +84,20 @@ def _assign(x, words, bits, lam, out):
     return total
 
 
-def lloyd(x: np.ndarray, k: int, lam: float, iterations: int = 25, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def lloyd(
+    x: np.ndarray, k: int, lam: float, iterations: int = 25, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Entropy-constrained codebook of at most k words for x (n, d): words (K, d) with the zero vector first, counts (K,)."""
     rng = np.random.default_rng(seed)
     x = np.ascontiguousarray(x, np.float32)
-    words = np.concatenate([np.zeros((1, x.shape[1]), np.float32), np.rint(x[rng.integers(len(x), size=4 * k)])])
+    words = np.concatenate(
+        [np.zeros((1, x.shape[1]), np.float32), np.rint(x[rng.integers(len(x), size=4 * k)])]
+    )
     words = np.unique(words, axis=0)
     rng.shuffle(words)
-    words = np.concatenate([np.zeros((1, x.shape[1]), np.float32), words[(words != 0).any(1)][: k - 1]])
+    words = np.concatenate(
+        [np.zeros((1, x.shape[1]), np.float32), words[(words != 0).any(1)][: k - 1]]
+    )
     bits = np.full(len(words), np.log2(len(words)), np.float32)
     idx = np.zeros(len(x), np.int64)
     for _ in range(iterations):
@@ -95,7 +109,9 @@ def lloyd(x: np.ndarray, k: int, lam: float, iterations: int = 25, seed: int = 0
         keep = n > max(1, 2e-5 * len(x))
         keep[0] = True
         words, n = words[keep], n[keep]
-        bits = (-np.log2(np.maximum(n, 0.5) / max(n.sum(), 1))).astype(np.float32)  # the zero word alone may have no samples yet
+        bits = (-np.log2(np.maximum(n, 0.5) / max(n.sum(), 1))).astype(
+            np.float32
+        )  # the zero word alone may have no samples yet
     words = np.rint(words * UNIT) / UNIT
     _assign(x, words.astype(np.float32), bits, lam, idx)
     return words, np.bincount(idx, minlength=len(words))
@@ -111,7 +127,14 @@ def plan(c: int) -> tuple[int, int]:
     return 1, int(min(400, max(48, 12 * s)))
 
 
-def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 60000, log: Any = print, old: Codebooks | None = None) -> Codebooks:
+def fit(
+    samples: list[np.ndarray],
+    z: list[np.ndarray],
+    lam: float,
+    most: int = 60000,
+    log: Any = print,
+    old: Codebooks | None = None,
+) -> Codebooks:
     """Codebooks and tables of all classes from collected samples; where there are few of them, those of ``old`` are taken over, if given."""
     groups = z[0].shape[1] // 4
     t = CLASSES + groups * HYPER_BUCKETS
@@ -123,14 +146,25 @@ def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 
         real = len(x)
         if old is not None and real < FEW:
             k = old.sizes[c]
-            dims[c], sizes[c], words[c, :k], counts[c, :k] = old.dims[c], k, old.words[c, :k], old.counts[c, :k]
+            dims[c], sizes[c], words[c, :k], counts[c, :k] = (
+                old.dims[c],
+                k,
+                old.words[c, :k],
+                old.counts[c, :k],
+            )
             continue
         # rare classes borrow from their neighbours, scaled to their own width
         for d in (1, -1, 2, -2, 3, -3, 4, -4):
             if len(x) < FEW and 0 <= c + d < CLASSES and len(samples[c + d]):
                 x = np.concatenate([x, samples[c + d] * 2 ** (-d / 4)])
         if len(x) < FEW:
-            x = np.concatenate([x, rng.laplace(size=(FEW, 4)).astype(np.float32) * 2 ** ((c - CLASS_ZERO) / 4 - 0.5)])
+            x = np.concatenate(
+                [
+                    x,
+                    rng.laplace(size=(FEW, 4)).astype(np.float32)
+                    * 2 ** ((c - CLASS_ZERO) / 4 - 0.5),
+                ]
+            )
         dim, most_words = plan(c)
         if dim == 4 and (np.abs(x[: max(real, FEW)]) < 0.5).all(1).mean() > 0.998:
             continue
@@ -146,14 +180,21 @@ def fit(samples: list[np.ndarray], z: list[np.ndarray], lam: float, most: int = 
         counts[c, :k] = np.maximum(1, np.rint(p * TABLE_WEIGHT))
         if dim < 4:
             counts[c, k] = 1
-        log(f"class {c}: {real} samples, dimension {dim}, {k} words, {-(p[p > 0] * np.log2(p[p > 0])).sum() * 4 / dim:.3f} bits a group")
+        log(
+            f"class {c}: {real} samples, dimension {dim}, {k} words, {-(p[p > 0] * np.log2(p[p > 0])).sum() * 4 / dim:.3f} bits a group"
+        )
     for i in range(groups * HYPER_BUCKETS):
         bucket, g = divmod(i, groups)
         x = z[bucket][:, g * 4 : g * 4 + 4]
         t = CLASSES + i
         if old is not None and len(x) < FEW_HYPER:
             k = old.sizes[t]
-            dims[t], sizes[t], words[t, :k], counts[t, :k] = old.dims[t], k, old.words[t, :k], old.counts[t, :k]
+            dims[t], sizes[t], words[t, :k], counts[t, :k] = (
+                old.dims[t],
+                k,
+                old.words[t, :k],
+                old.counts[t, :k],
+            )
             continue
         w, n = lloyd(x[rng.permutation(len(x))[:20000]], 128, lam)
         k = len(w)

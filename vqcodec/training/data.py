@@ -15,7 +15,9 @@ from torch import Tensor
 from ..media.inputs import open_source
 from . import chunks
 
-Planes = tuple[np.ndarray, np.ndarray]  # luma (H, W), chroma (2, H/2, W/2); uint8, or uint16 with 10 bits
+Planes = tuple[
+    np.ndarray, np.ndarray
+]  # luma (H, W), chroma (2, H/2, W/2); uint8, or uint16 with 10 bits
 
 
 def pack(y: Tensor, c: Tensor) -> Tensor:
@@ -61,14 +63,20 @@ class Chain:
         v = up(self.mv) * (cell / 8)
         rows, columns = torch.arange(h)[:, None] + v[:, 0], torch.arange(w)[None] + v[:, 1]
         grid = torch.stack([columns * (2 / (w - 1)) - 1, rows * (2 / (h - 1)) - 1], -1)
-        return F.grid_sample(d, grid, "bilinear", "zeros", align_corners=True) * up(self.share)[:, None]
+        return (
+            F.grid_sample(d, grid, "bilinear", "zeros", align_corners=True)
+            * up(self.share)[:, None]
+        )
 
 
 def planes(frame: av.VideoFrame) -> Planes:
     """8-bit 4:2:0 planes of a frame, cut to even sizes."""
     w, h = frame.width // 2 * 2, frame.height // 2 * 2
     f = frame.reformat(format="yuv420p")
-    out = [_plane(p, *size) for p, size in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True)]
+    out = [
+        _plane(p, *size)
+        for p, size in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True)
+    ]
     return out[0], np.stack(out[1:])
 
 
@@ -94,7 +102,13 @@ def read_photo(path: Path) -> Planes:
     """A photograph as BT.601 limited-range 4:2:0."""
     with open_source(path) as c:
         f = next(c.container.decode(video=0))
-        f = f.reformat(width=f.width // 2 * 2, height=f.height // 2 * 2, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
+        f = f.reformat(
+            width=f.width // 2 * 2,
+            height=f.height // 2 * 2,
+            format="yuv420p",
+            dst_colorspace="ITU601",
+            dst_color_range="MPEG",
+        )
         return planes(f)
 
 
@@ -107,7 +121,9 @@ class Crops:
         self.seen: set[Path] = set()
         self.chains: list[dict[str, np.ndarray]] = []
 
-    def add(self, pic: Planes, pred: Planes | None = None, quality: tuple[float, float] = (0, 63)) -> None:
+    def add(
+        self, pic: Planes, pred: Planes | None = None, quality: tuple[float, float] = (0, 63)
+    ) -> None:
         """A picture with the range of quality indices it is to be coded at; too small ones are left out."""
         if min(pic[0].shape) >= self.size:
             self.items.append((pic, pred, quality))
@@ -140,7 +156,9 @@ class Crops:
     def chain(self, n: int) -> Chain:
         """``n`` chains, cut at whole cells of motion, at the qualities they were coded at and up to 5 beside."""
         s, r = self.size, self.rng
-        cells = dict(y=8, c=4, py=8, pc=4, ry=8, rc=4, y2=8, c2=4, py2=8, pc2=4, share=1, mv=1)  # samples of each array in a cell of eight
+        cells = dict(
+            y=8, c=4, py=8, pc=4, ry=8, rc=4, y2=8, c2=4, py2=8, pc2=4, share=1, mv=1
+        )  # samples of each array in a cell of eight
         cols: dict[str, list[np.ndarray]] = {k: [] for k in cells}
         qs = []
         for _ in range(n):
@@ -154,20 +172,34 @@ class Crops:
                 if k in ("share", "mv"):
                     a = a.astype(np.float32)
                 else:
-                    a = a * np.float32(1 / 255 if a.dtype == np.uint8 else 1 / 1020) - np.float32(0.5)
+                    a = a * np.float32(1 / 255 if a.dtype == np.uint8 else 1 / 1020) - np.float32(
+                        0.5
+                    )
                 if flips[0]:
                     a = a[..., ::-1]
                 if flips[1]:
                     a = a[..., ::-1, :]
                 if k == "mv":
-                    a = a * np.where(flips[1::-1], -0.25, 0.25).astype(np.float32)[:, None, None]  # quarters to samples
+                    a = (
+                        a * np.where(flips[1::-1], -0.25, 0.25).astype(np.float32)[:, None, None]
+                    )  # quarters to samples
                 if flips[2]:
                     a = np.swapaxes(a, -1, -2)
                     a = a[::-1] if k == "mv" else a
                 col.append(a)
         t = {k: torch.from_numpy(np.ascontiguousarray(np.stack(c))) for k, c in cols.items()}
         q, q2 = torch.tensor(qs).T
-        return Chain(pack(t["y"], t["c"]), pack(t["py"], t["pc"]), q, pack(t["ry"], t["rc"]), pack(t["y2"], t["c2"]), pack(t["py2"], t["pc2"]), q2, t["share"], t["mv"])
+        return Chain(
+            pack(t["y"], t["c"]),
+            pack(t["py"], t["pc"]),
+            q,
+            pack(t["ry"], t["rc"]),
+            pack(t["y2"], t["c2"]),
+            pack(t["py2"], t["pc2"]),
+            q2,
+            t["share"],
+            t["mv"],
+        )
 
     def _q(self, low: float, high: float) -> float:
         """Quality index of a sample: near the one its prediction was made for, sometimes anywhere."""
@@ -188,7 +220,10 @@ class Crops:
             arrays = []
             for y, c in (pic, pred) if pred is not None else (pic,):
                 k = np.float32(1 / 255 if y.dtype == np.uint8 else 1 / 1020)
-                arrays += [y[i : i + s, j : j + s] * k - np.float32(0.5), c[:, i // 2 : (i + s) // 2, j // 2 : (j + s) // 2] * k - np.float32(0.5)]
+                arrays += [
+                    y[i : i + s, j : j + s] * k - np.float32(0.5),
+                    c[:, i // 2 : (i + s) // 2, j // 2 : (j + s) // 2] * k - np.float32(0.5),
+                ]
             flips = self.rng.random(3) < 0.5
             for col, a in zip(cols[: len(arrays)], arrays, strict=True):
                 if flips[0]:

@@ -17,7 +17,9 @@ def _ints(weight: Tensor, step: Tensor) -> Tensor:
     return torch.round(weight / step[:, None]).clamp(-127, 127).to(torch.int8).T.contiguous()
 
 
-def linear(d: dict[str, Tensor], name: str, m: Linear, unit: Tensor | float, offset: float = 0.0) -> None:
+def linear(
+    d: dict[str, Tensor], name: str, m: Linear, unit: Tensor | float, offset: float = 0.0
+) -> None:
     """``unit``: value of one step of the output, a number or (N,); ``offset``: constant missing from every input."""
     folded, step = m.folded()
     bias = m.bias.detach().float() + offset * m.weight.detach().float().sum(1)

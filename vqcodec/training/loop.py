@@ -23,7 +23,11 @@ CHROMA_WEIGHT = 3.0  # of the error of U and V against Y: the judged PSNR averag
 def distortion(out: Tensor, x: Tensor) -> Tensor:
     """(N,) weighted squared error per sample, 8-bit scale, of packed pictures."""
     e = (out.float() - x).square() * 65025
-    y, u, v = e[..., :64].mean((1, 2, 3)), e[..., 64:80].mean((1, 2, 3)), e[..., 80:].mean((1, 2, 3))
+    y, u, v = (
+        e[..., :64].mean((1, 2, 3)),
+        e[..., 64:80].mean((1, 2, 3)),
+        e[..., 80:].mean((1, 2, 3)),
+    )
     return (6 * y + CHROMA_WEIGHT * (u + v)) / 8
 
 
@@ -47,19 +51,40 @@ class Run:
 
     def __init__(self, model: FrameModel, data: Crops, options: RunOptions, path: Path):
         self.model, self.data, self.o, self.path = model, data, options, path
-        mats = [p for n, p in model.named_parameters() if p.dim() == 2 and n.endswith("weight") and p.shape[1] != 9]
+        mats = [
+            p
+            for n, p in model.named_parameters()
+            if p.dim() == 2 and n.endswith("weight") and p.shape[1] != 9
+        ]
         ids = {id(p) for p in mats}
         ranges = [p for n, p in model.named_parameters() if n.endswith(".stretch")]
         ids |= {id(p) for p in ranges}
         rest = [p for p in model.parameters() if id(p) not in ids]
         # the matrices of the linear path start as a good transform (training/start.py): full steps would destroy it first
-        linear = {id(m.weight) for m in (model.analysis.first, model.analysis.down, model.analysis.last, model.synthesis.first, model.synthesis.up, model.synthesis.last)}
-        groups = [dict(params=[p for p in mats if id(p) not in linear], factor=2.0), dict(params=[p for p in mats if id(p) in linear], factor=options.path_factor)]
-        self.muon = torch.optim.Muon(groups, lr=options.lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        linear = {
+            id(m.weight)
+            for m in (
+                model.analysis.first,
+                model.analysis.down,
+                model.analysis.last,
+                model.synthesis.first,
+                model.synthesis.up,
+                model.synthesis.last,
+            )
+        }
+        groups = [
+            dict(params=[p for p in mats if id(p) not in linear], factor=2.0),
+            dict(params=[p for p in mats if id(p) in linear], factor=options.path_factor),
+        ]
+        self.muon = torch.optim.Muon(
+            groups, lr=options.lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
+        )
         groups = [dict(params=rest), dict(params=ranges, factor=options.range_factor)]
         self.adam = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.ema = {k: v.clone() for k, v in model.state_dict().items()}
-        self.norm = torch.zeros(8)  # running loss by quality octave, so that every rate counts alike
+        self.norm = torch.zeros(
+            8
+        )  # running loss by quality octave, so that every rate counts alike
         self.step, self.spent, self.skipped = 0, 0.0, 0
 
     def save(self) -> None:
@@ -86,12 +111,21 @@ class Run:
         self.adam.load_state_dict(d["adam"])
         self.ema, self.norm, self.step, self.spent = d["ema"], d["norm"], d["step"], d["spent"]
 
-    def train(self, refresh: Callable[[], object] | None = None, evaluate: Callable[[FrameModel], str] | None = None, log: Callable[[str], None] = print) -> None:
+    def train(
+        self,
+        refresh: Callable[[], object] | None = None,
+        evaluate: Callable[[FrameModel], str] | None = None,
+        log: Callable[[str], None] = print,
+    ) -> None:
         o, m = self.o, self.model
         start, logged, saved, acc = time.time() - self.spent * 60, 0.0, time.time(), []
         m.train()
         while self.spent < o.minutes:
-            k = o.lr * min(1.0, self.step / o.warmup + 1e-3) * (o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * self.spent / o.minutes)))
+            k = (
+                o.lr
+                * min(1.0, self.step / o.warmup + 1e-3)
+                * (o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * self.spent / o.minutes)))
+            )
             for g in self.muon.param_groups + self.adam.param_groups:
                 g["lr"] = g.get("factor", 1.0) * k
             if o.recursion and self.data.chains and self.step % 2:
@@ -128,8 +162,12 @@ class Run:
                 for lo in range(0, 64, 16):
                     s = (qq >= lo) & (qq < lo + 16)
                     if s.any():
-                        cells.append(f"q{lo}: {e[s].mean():.4f} ({rr[s].mean():.4f} bpp, D {dd[s].mean():.2f})")
-                log(f"{self.spent:.1f} min step {self.step} {'; '.join(cells)} z {zz.mean():.4f} norm {float(n):.2f} skipped {self.skipped}")
+                        cells.append(
+                            f"q{lo}: {e[s].mean():.4f} ({rr[s].mean():.4f} bpp, D {dd[s].mean():.2f})"
+                        )
+                log(
+                    f"{self.spent:.1f} min step {self.step} {'; '.join(cells)} z {zz.mean():.4f} norm {float(n):.2f} skipped {self.skipped}"
+                )
                 acc = []
             if now - saved > o.save_seconds:
                 saved = now
@@ -187,7 +225,9 @@ def held_out(items: list, qs: tuple[int, ...] = (8, 24, 40, 56)) -> Callable[[Fr
                 e.append(rr + float(lagrangian(q)) * dd)
             mean = sum(e) / len(e)
             total += math.log2(mean)
-            cells.append(f"q{q} {mean:.4f} ({sum(r) / len(r):.4f} bpp, {10 * math.log10(65025 * len(d) / sum(d)):.2f} dB)")
+            cells.append(
+                f"q{q} {mean:.4f} ({sum(r) / len(r):.4f} bpp, {10 * math.log10(65025 * len(d) / sum(d)):.2f} dB)"
+            )
         return json.dumps(dict(score=round(total / len(qs), 4))) + " " + "; ".join(cells)
 
     return run

@@ -40,7 +40,9 @@ def gauss_bits(r: Tensor, s: Tensor) -> Tensor:
     return -torch.log2(_LowerBound.apply(p, 1e-9))
 
 
-def step_masks(h: int, w: int, m: int, steps: int, device: torch.device | None = None) -> list[Tensor]:
+def step_masks(
+    h: int, w: int, m: int, steps: int, device: torch.device | None = None
+) -> list[Tensor]:
     """(1, h, w, m) masks of what each step codes; the integers' own rule is :func:`vqcodec.codec.latent_syntax.active`."""
     rows, columns = torch.arange(h, device=device)[:, None], torch.arange(w, device=device)[None]
     part = torch.arange(m, device=device) // 4 * steps // (m // 4)
@@ -86,7 +88,9 @@ class Prior(nn.Module):
             self.a_cx = Act(4 * s.context, share=4)
             self.cx_last = Linear(4 * s.context, s.context_out, self.a_cx)
             width += s.context_out
-        self.steps = nn.ModuleList([PriorStep(width + (s.latent if k else 0), s) for k in range(s.steps)])
+        self.steps = nn.ModuleList(
+            [PriorStep(width + (s.latent if k else 0), s) for k in range(s.steps)]
+        )
 
     def each_step(self) -> list[PriorStep]:
         return cast("list[PriorStep]", list(self.steps))
@@ -117,7 +121,9 @@ class Synthesis(nn.Module):
         self.a_last = Act(s.dec8, 16)
         self.last = Linear(s.dec8, 96, self.a_last, std=0.01)
 
-    def forward(self, y: Tensor, pred: Tensor | None, at: Tensor, tiles: Tiles = NO_TILES) -> Tensor:
+    def forward(
+        self, y: Tensor, pred: Tensor | None, at: Tensor, tiles: Tiles = NO_TILES
+    ) -> Tensor:
         """Latent in steps, prediction (or None) -> residual, packed, in units of the full range."""
         m8, m16, _ = tiles
         y = y * torch.exp(at @ self.log_gain)[:, None, None]
@@ -153,7 +159,9 @@ class FrameModel(nn.Module):
         set_mode(self.prior, mode)
         set_mode(self.synthesis, mode)
 
-    def forward(self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: Tiles = NO_TILES) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: Tiles = NO_TILES
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """x, pred (N, H/8, W/8, 96), q (N,) -> picture like x, bits of y and of z a sample (N,).
 
         ``tiles``: masks of what is coded; elsewhere the nets see zeros and the prediction is shown.

@@ -25,7 +25,15 @@ from .real_encodes import encode_stretches
 
 CHUNK = 60
 CHAIN = 30  # of chains in a chunk
-KEEP = (0.0, 1.0, 1.0, 1.0, 0.6, 0.35, 0.2)  # share of the frames of each level that is kept: deep levels are many and cheap
+KEEP = (
+    0.0,
+    1.0,
+    1.0,
+    1.0,
+    0.6,
+    0.35,
+    0.2,
+)  # share of the frames of each level that is kept: deep levels are many and cheap
 
 
 @dataclass
@@ -45,7 +53,9 @@ class _Tap(FrameEncoder):
         super().__init__(codec, width, height, stats=False)
         self.noted: dict[int, _Noted] = {}
 
-    def encode(self, source: Planes, number: int, level: int, q: int, refs: list[Coded], *args: Any) -> Any:
+    def encode(
+        self, source: Planes, number: int, level: int, q: int, refs: list[Coded], *args: Any
+    ) -> Any:
         result = super().encode(source, number, level, q, refs, *args)
         if refs:
             self.noted[number] = _Noted(q, self.pred, result[0], refs)
@@ -58,7 +68,11 @@ class _Tap(FrameEncoder):
 
 def _pair(frame: Frame, n: _Noted, end: str = "") -> dict[str, Any]:
     y, c = frame
-    return {f"y{end}": y, f"c{end}": c} | _cut("p", n.pred, y.shape, end) | {f"q{end}": np.float32(n.q)}
+    return (
+        {f"y{end}": y, f"c{end}": c}
+        | _cut("p", n.pred, y.shape, end)
+        | {f"q{end}": np.float32(n.q)}
+    )
 
 
 def _cut(name: str, p: Planes, size: tuple[int, ...], end: str = "") -> dict[str, np.ndarray]:
@@ -79,10 +93,22 @@ def _chain(frames: list[Frame], noted: dict[int, _Noted], number: int) -> dict[s
     f, cells = n.coded.field, (slice(size[0] // 8), slice(size[1] // 8))
     share = sum(v * (f.direction == d) for d, v in lists.items()).astype(np.float16)  # type: ignore[union-attr]
     first = _pair(frames[ref.number], noted[ref.number]) | _cut("r", ref.planes, size)
-    return first | _pair(frames[number], n, "2") | {"share": share[cells], "mv": f.mv[cells][:, :, l].transpose(2, 0, 1)}
+    return (
+        first
+        | _pair(frames[number], n, "2")
+        | {"share": share[cells], "mv": f.mv[cells][:, :, l].transpose(2, 0, 1)}
+    )
 
 
-def make_pairs(codec: Any, clips: list[Path], folder: Path, minutes: float, seed: int = 0, prefix: str = "p", log: Any = print) -> int:
+def make_pairs(
+    codec: Any,
+    clips: list[Path],
+    folder: Path,
+    minutes: float,
+    seed: int = 0,
+    prefix: str = "p",
+    log: Any = print,
+) -> int:
     """Encode random stretches of the clips for ``minutes`` and write pairs; returns how many."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,5 +156,7 @@ class _Chunks:
 
     def _write(self) -> None:
         arrays = {f"{i}_{k}": v for i, d in enumerate(self.items) for k, v in d.items()}
-        chunks.save(self.folder / f"{self.prefix}{self.seed}_{self.written:04d}{chunks.SUFFIX}", arrays)
+        chunks.save(
+            self.folder / f"{self.prefix}{self.seed}_{self.written:04d}{chunks.SUFFIX}", arrays
+        )
         self.items, self.written = [], self.written + 1

@@ -23,7 +23,11 @@ Coder = TypeVar("Coder", bound=FrameEncoder)
 
 
 def encode_stretches(
-    codec: Any, clips: list[Path], rng: np.random.Generator, coder: Callable[[Any, int, int], Coder], crf: tuple[float, float] = CRF
+    codec: Any,
+    clips: list[Path],
+    rng: np.random.Generator,
+    coder: Callable[[Any, int, int], Coder],
+    crf: tuple[float, float] = CRF,
 ) -> Iterator[tuple[Coder, list[Planes]]]:
     """Without end: GOPs of an I frame and a mini-GOP from random places of random clips, at a random crf.
 
@@ -43,7 +47,9 @@ def encode_stretches(
     raise InputError(f"no clip has at least {LEAST} frames")
 
 
-def encode_frames(codec: Any, frames: list[Planes], crf: float, coder: Callable[[Any, int, int], Coder]) -> Coder:
+def encode_frames(
+    codec: Any, frames: list[Planes], crf: float, coder: Callable[[Any, int, int], Coder]
+) -> Coder:
     """Code an I frame, and a mini-GOP if there are more, with ``coder(codec, width, height)``; returns that."""
     h, w = frames[0][0].shape
     gop = GopEncoder(codec, w, h, crf)

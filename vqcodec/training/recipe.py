@@ -44,7 +44,9 @@ class Stage:
     lr: float = 1e-3
     batch: int = 8
     quantise: bool = False
-    recursion: bool = False  # inter: through two frames, one predicted from the other, in every other step
+    recursion: bool = (
+        False  # inter: through two frames, one predicted from the other, in every other step
+    )
     count: int = 40  # of clips
     out: str = ""  # of export
     batches: int = 150  # of latents for the codebooks
@@ -53,8 +55,16 @@ class Stage:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UsageError(f"stage kind {self.kind!r}: use one of {', '.join(KINDS)}")
-        if self.minutes <= 0 or self.batch < 1 or self.count < 1 or self.batches < 1 or self.encodes < 0:
-            raise UsageError(f"stage {self.kind}: minutes, batch, count and batches must be above zero, encodes not below")
+        if (
+            self.minutes <= 0
+            or self.batch < 1
+            or self.count < 1
+            or self.batches < 1
+            or self.encodes < 0
+        ):
+            raise UsageError(
+                f"stage {self.kind}: minutes, batch, count and batches must be above zero, encodes not below"
+            )
         if not isinstance(self.quantise, bool) or not isinstance(self.recursion, bool):
             raise UsageError(f"stage {self.kind}: quantise and recursion are true or false")
         if self.kind == "export" and not self.out:
@@ -134,7 +144,9 @@ class Config:
             _known("[data]", data, ("clips", "photos", "held_out", "pages", "crop"))
             _known("[run]", run, ("folder", "threads", "seed", "init"))
             if d:
-                raise UsageError(f"{p}: unknown table {next(iter(d))!r}; there are data, run, stage and shape")
+                raise UsageError(
+                    f"{p}: unknown table {next(iter(d))!r}; there are data, run, stage and shape"
+                )
             if not stages:
                 raise UsageError(f"{p}: no [[stage]]")
             base = p.resolve().parent
@@ -187,7 +199,9 @@ def _init(base: Path, given: dict[str, str] | str) -> dict[str, Path]:
 
     if isinstance(given, str):
         if given != "released":
-            raise UsageError(f"[run]: init = {given!r}: use 'released', or name files by init.intra and init.inter")
+            raise UsageError(
+                f"[run]: init = {given!r}: use 'released', or name files by init.intra and init.inter"
+            )
         return {kind: released(f"training/{kind}.safetensors") for kind in ("intra", "inter")}
     return {kind: base / name for kind, name in given.items()}
 
@@ -210,7 +224,9 @@ class Recipe:
         c.folder.mkdir(parents=True, exist_ok=True)
         found = sorted(c.folder.glob("*.pt"))
         if found and not (resume or restart):  # hours of work: never thrown away unasked
-            raise UsageError(f"{c.folder} holds the checkpoints of an earlier run: go on with --resume, or throw them away with --restart")
+            raise UsageError(
+                f"{c.folder} holds the checkpoints of an earlier run: go on with --resume, or throw them away with --restart"
+            )
         if restart:
             for f in found:
                 f.unlink()
@@ -251,7 +267,9 @@ class Recipe:
                 data.add(to_planes(page(rng, 480, 384)))
         if not data.items:
             raise InputError(f"no training picture is at least {c.crop} samples wide and high")
-        pics = [read_photo(f) for f in held] or [p for f in self.held_clips for p in read_clip(f, 60)]
+        pics = [read_photo(f) for f in held] or [
+            p for f in self.held_clips for p in read_clip(f, 60)
+        ]
         return data, [(_whole(p), None) for p in pics[:12]]
 
     def pairs(self, chains: bool = False) -> tuple[Crops, list[Any], Callable[[], object] | None]:
@@ -263,14 +281,18 @@ class Recipe:
             # no codec has made pairs yet: the previous frame stands in for the prediction
             for f in self.train_clips:
                 frames = read_clip(f, 1, 16)
-                for a, b in zip(frames[::4], frames[1::4], strict=False):  # an odd one at the end has no partner
+                for a, b in zip(
+                    frames[::4], frames[1::4], strict=False
+                ):  # an odd one at the end has no partner
                     data.add(b, a)
         if not data.items:
             raise InputError(f"no training clip is at least {c.crop} samples wide and high")
         test = Crops(64, c.seed)
         test.add_pairs(c.folder / "pairs-held")
         step = max(1, len(test.items) // 12)
-        items = [(_whole(pic), _whole(pred)) for pic, pred, _ in test.items[::step] if pred is not None]
+        items = [
+            (_whole(pic), _whole(pred)) for pic, pred, _ in test.items[::step] if pred is not None
+        ]
         return data, items[:12], refresh
 
     # -- stages
@@ -323,7 +345,9 @@ class Recipe:
         data = {"intra": self.pictures()[0], "inter": self.pairs()[0]}
         models = {k: self.model(k) for k in data}
         for k, m in models.items():
-            if k not in self.quantised:  # ranges of nets that learned under them are part of what they learned
+            if (
+                k not in self.quantised
+            ):  # ranges of nets that learned under them are part of what they learned
                 calibrate(m, data[k])
         out.parent.mkdir(parents=True, exist_ok=True)
         made = out.with_name(out.name + ".made")
@@ -332,7 +356,14 @@ class Recipe:
         if encodes and self.train_clips:
             pictures = [pic for pic, _, _ in data["intra"].items]
             try:
-                ident = refit(made, self.train_clips + self.made_clips(), pictures, encodes, self.c.seed, log=quiet)
+                ident = refit(
+                    made,
+                    self.train_clips + self.made_clips(),
+                    pictures,
+                    encodes,
+                    self.c.seed,
+                    log=quiet,
+                )
             except InputError as exc:
                 self.log(f"codebooks are left as they are: {exc}")
         made.replace(out)
@@ -353,11 +384,27 @@ class Recipe:
         file = self.c.folder / "interim.safetensors"
         self.export(file, min(s.batches, 40))
         codec = load_codec(file, "cpu", self.c.threads)
-        count = make_pairs(codec, self.train_clips + self.made_clips(), self.c.folder / "pairs", s.minutes, n, log=self.log)
+        count = make_pairs(
+            codec,
+            self.train_clips + self.made_clips(),
+            self.c.folder / "pairs",
+            s.minutes,
+            n,
+            log=self.log,
+        )
         if self.held_clips:
-            make_pairs(codec, self.held_clips, self.c.folder / "pairs-held", s.minutes / 10, n, log=self.log)
+            make_pairs(
+                codec,
+                self.held_clips,
+                self.c.folder / "pairs-held",
+                s.minutes / 10,
+                n,
+                log=self.log,
+            )
         if count == 0:
-            raise UsageError(f"stage {n} pairs: none were made in {s.minutes:g} minutes: give it more")
+            raise UsageError(
+                f"stage {n} pairs: none were made in {s.minutes:g} minutes: give it more"
+            )
         done.touch()
 
     def run(self) -> None:
@@ -365,7 +412,9 @@ class Recipe:
         for n, s in enumerate(stages):
             left = sum(t.minutes for t in stages[n:] if t.timed) / 60
             aware = " quantisation-aware" if s.quantise else ""
-            self.log(f"stage {n} {s.kind}{aware}: of {len(stages)} stages, about {left:.1f} hours to go")
+            self.log(
+                f"stage {n} {s.kind}{aware}: of {len(stages)} stages, about {left:.1f} hours to go"
+            )
             if s.kind in ("intra", "inter"):
                 self.train(n, s)
             elif s.kind == "clips":

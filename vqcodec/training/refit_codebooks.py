@@ -67,7 +67,9 @@ class Residuals:
         return [joined(b, 4) for b in self.classes], [joined(b, self.hyper) for b in self.z]
 
 
-def residuals(y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks) -> tuple[np.ndarray, np.ndarray]:
+def residuals(
+    y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks
+) -> tuple[np.ndarray, np.ndarray]:
     """Classes (n,) and residuals (n, 4) in steps of the coded groups of a latent y (H/16, W/16, M), in steps, that was quantised to ``n`` (``frame_encoder._Latent``)."""
     h, w, m = y.shape
     g = m // 4
@@ -75,14 +77,18 @@ def residuals(y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks) -> tu
     cls = np.select(turns, n.classes)
     dims, sym = books.dims[cls], n.symbols.reshape(h, w, g, 4)
     slot = np.arange(4)
-    lead = slot - slot % np.maximum(dims, 1)[..., None]  # channel at which the symbol of each channel stands
+    lead = (
+        slot - slot % np.maximum(dims, 1)[..., None]
+    )  # channel at which the symbol of each channel stands
     k = np.take_along_axis(sym, lead, -1)
     escaped = k > _ESCAPED
     word = books.words[cls[..., None], np.where(escaped, 0, k), slot - lead].astype(np.float32)
     word = np.where(escaped, (sym - (1 << 20)) * UNIT, word) * (dims > 0)[..., None]
     mean = n.y.reshape(h, w, g, 4) - word
     coded = ~blocks.astype(bool)
-    return cls[coded].reshape(-1), (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(-1, 4).astype(np.float32)
+    return cls[coded].reshape(-1), (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(
+        -1, 4
+    ).astype(np.float32)
 
 
 class _Tap(FrameEncoder):
@@ -114,19 +120,36 @@ class _Tap(FrameEncoder):
         return super()._statistics(t, motion, *args)
 
 
-def listen(codec: Any, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0) -> dict[str, Residuals]:
+def listen(
+    codec: Any, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0
+) -> dict[str, Residuals]:
     """Encode that many random stretches of the clips, and four times as many of the pictures; returns what was coded of both frame types."""
     rng = np.random.default_rng(seed)
-    into = {inter: Residuals(nets.shape.hyper, seed) for inter, nets in ((False, codec.intra), (True, codec.inter))}
+    into = {
+        inter: Residuals(nets.shape.hyper, seed)
+        for inter, nets in ((False, codec.intra), (True, codec.inter))
+    }
     coder = lambda codec, width, height: _Tap(codec, width, height, into)
     for _ in islice(encode_stretches(codec, clips, rng, coder, CRF), encodes):
         for k in rng.integers(len(pictures), size=SINGLE if pictures else 0):
             y, c = pictures[k]
-            encode_frames(codec, [(y[:LARGEST, :LARGEST], c[:, : LARGEST // 2, : LARGEST // 2])], float(rng.uniform(*CRF)), coder)
+            encode_frames(
+                codec,
+                [(y[:LARGEST, :LARGEST], c[:, : LARGEST // 2, : LARGEST // 2])],
+                float(rng.uniform(*CRF)),
+                coder,
+            )
     return {"intra": into[False], "inter": into[True]}
 
 
-def refit(path: Path, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0, log: Any = print) -> bytes:
+def refit(
+    path: Path,
+    clips: list[Path],
+    pictures: list[Planes],
+    encodes: int,
+    seed: int = 0,
+    log: Any = print,
+) -> bytes:
     """Put codebooks into a weights file that are fitted on what :func:`listen` hears of it. What was hardly met keeps its own. Returns the model id."""
     from safetensors.numpy import load_file
 
@@ -136,6 +159,8 @@ def refit(path: Path, clips: list[Path], pictures: list[Planes], encodes: int, s
     for kind, residual in heard.items():
         if residual:
             log(f"codebooks of the {kind} nets again, by {encodes} encodes")
-            books = fit(*residual.result(), RateParameters().vq_lambda, log=log, old=nets[kind].books)
+            books = fit(
+                *residual.result(), RateParameters().vq_lambda, log=log, old=nets[kind].books
+            )
             tensors |= {f"{kind}.books.{k}": v for k, v in books.packed().items()}
     return weights.save(path, tensors, {kind: n.shape for kind, n in nets.items()})

@@ -27,7 +27,11 @@ from .export import calibrated, exact_tensors
 from .loop import distortion
 from .model import FrameModel
 
-LINEAR_PATH = ("first", "down", "last")  # carries the picture to the latent: eight bits would cost quality
+LINEAR_PATH = (
+    "first",
+    "down",
+    "last",
+)  # carries the picture to the latent: eight bits would cost quality
 
 
 @torch.no_grad()
@@ -63,14 +67,20 @@ def balance(m: FrameModel, data: Crops, batches: int = 2) -> None:
         for x, pred, _ in fixed:
             with floats(float_choice()):
                 out, bits, zbits = m(x, pred, q)
-            each = lagrangian(q) * distortion(out, x) + (bits + zbits) / (x.shape[1] * x.shape[2] * 64)
+            each = lagrangian(q) * distortion(out, x) + (bits + zbits) / (
+                x.shape[1] * x.shape[2] * 64
+            )
             total += each.reshape(2, -1).sum(0)
         return float(total.log2().mean())
 
     m.eval()
     m.quantise_aware("quant")
     best = cost()
-    for act in (a for a in [*m.prior.modules(), *m.synthesis.modules()] if isinstance(a, Act) and a.bits == 8 and a.share):
+    for act in (
+        a
+        for a in [*m.prior.modules(), *m.synthesis.modules()]
+        if isinstance(a, Act) and a.bits == 8 and a.share
+    ):
         for factor in (0.7, 1.4):
             while True:
                 act.stretch += math.log(factor)
@@ -81,7 +91,9 @@ def balance(m: FrameModel, data: Crops, batches: int = 2) -> None:
     m.quantise_aware("float")
 
 
-def kind_tensors(m: FrameModel, data: Crops, lam: float, batches: int, log: Any = print) -> dict[str, np.ndarray]:
+def kind_tensors(
+    m: FrameModel, data: Crops, lam: float, batches: int, log: Any = print
+) -> dict[str, np.ndarray]:
     """Everything the weights file holds about one frame type."""
     d = exact_tensors(m)
     prior = Prior(d, m.s, choose_backend("cpu"))
@@ -131,5 +143,8 @@ def release(
                 shapes[kind] = NetShape.from_dict(json.loads(f.metadata()[kind]))
             continue
         log(f"codebooks of the {kind} nets")
-        tensors |= {f"{kind}.{k}": v for k, v in kind_tensors(models[kind], data[kind], lam, batches, log).items()}
+        tensors |= {
+            f"{kind}.{k}": v
+            for k, v in kind_tensors(models[kind], data[kind], lam, batches, log).items()
+        }
     return weights.save(path, tensors, shapes)

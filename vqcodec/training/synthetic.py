@@ -39,13 +39,17 @@ def page(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     names = [f for f in fonts() if "Display" not in f.name]
     y = int(rng.integers(0, 20))
     columns = int(rng.choice([1, 1, 2]))
-    font = ImageFont.truetype(str(names[rng.integers(len(names))]), int(rng.choice([9, 10, 11, 12, 14, 16])))
+    font = ImageFont.truetype(
+        str(names[rng.integers(len(names))]), int(rng.choice([9, 10, 11, 12, 14, 16]))
+    )
     for col in range(columns):
         x0, x1 = col * width // columns + 8, (col + 1) * width // columns - 8
         y = int(rng.integers(0, 20))
         while y < height:
             kind = rng.random()
-            ink = tuple(int(v) for v in (rng.integers(170, 256, 3) if dark else rng.integers(0, 90, 3)))
+            ink = tuple(
+                int(v) for v in (rng.integers(170, 256, 3) if dark else rng.integers(0, 90, 3))
+            )
             if rng.random() < 0.6:
                 ink = (235, 235, 235) if dark else (0, 0, 0)
             if kind < 0.1:
@@ -56,7 +60,9 @@ def page(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
             elif kind < 0.16:
                 h = int(rng.integers(20, 90))
                 fill = tuple(int(v) for v in rng.integers(0, 256, 3))
-                d.rectangle([x0, y, int(rng.integers(x0 + 20, x1 + 1)), y + h], fill=fill, outline=ink)
+                d.rectangle(
+                    [x0, y, int(rng.integers(x0 + 20, x1 + 1)), y + h], fill=fill, outline=ink
+                )
                 pts = [(int(x), int(y + h - rng.random() * h)) for x in range(x0, x1, 12)]
                 d.line(pts, fill=ink, width=int(rng.integers(1, 4)))
                 y += h + 6
@@ -78,10 +84,21 @@ def to_planes(rgb: np.ndarray) -> Planes:
     """(H, W, 3) uint8 RGB of even size -> BT.601 limited-range 4:2:0 planes."""
     import av
 
-    return planes(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"))
+    return planes(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
+            format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"
+        )
+    )
 
 
-def moving(rng: np.random.Generator, picture: np.ndarray, frames: int, width: int, height: int, scroll: bool) -> list[np.ndarray]:
+def moving(
+    rng: np.random.Generator,
+    picture: np.ndarray,
+    frames: int,
+    width: int,
+    height: int,
+    scroll: bool,
+) -> list[np.ndarray]:
     """A clip over a larger picture: whole-sample scrolling, or pan, zoom and rotation about the centre with smooth speed."""
     import cv2
 
@@ -89,7 +106,11 @@ def moving(rng: np.random.Generator, picture: np.ndarray, frames: int, width: in
     out = []
     if scroll:
         y, x = float(rng.uniform(0, max(1, h - height))), float(rng.uniform(0, max(1, w - width)))
-        vy, vx = (rng.integers(-14, 15), 0) if rng.random() < 0.8 else (rng.integers(-6, 7), rng.integers(-9, 10))
+        vy, vx = (
+            (rng.integers(-14, 15), 0)
+            if rng.random() < 0.8
+            else (rng.integers(-6, 7), rng.integers(-9, 10))
+        )
         for _ in range(frames):
             yy, xx = int(np.clip(round(y), 0, h - height)), int(np.clip(round(x), 0, w - width))
             out.append(picture[yy : yy + height, xx : xx + width])
@@ -102,15 +123,35 @@ def moving(rng: np.random.Generator, picture: np.ndarray, frames: int, width: in
     cx, cy = w / 2 + float(rng.normal(0, w / 12)), h / 2 + float(rng.normal(0, h / 12))
     vx, vy = rng.normal(0, 3, 2)
     for _ in range(frames):
-        m = np.array([[np.cos(angle) / zoom, -np.sin(angle) / zoom, 0], [np.sin(angle) / zoom, np.cos(angle) / zoom, 0]])
+        m = np.array(
+            [
+                [np.cos(angle) / zoom, -np.sin(angle) / zoom, 0],
+                [np.sin(angle) / zoom, np.cos(angle) / zoom, 0],
+            ]
+        )
         m[:, 2] = np.array([cx, cy]) - m[:, :2] @ np.array([width / 2, height / 2])
-        out.append(cv2.warpAffine(picture, m, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT))
+        out.append(
+            cv2.warpAffine(
+                picture,
+                m,
+                (width, height),
+                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT,
+            )
+        )
         angle, zoom, cx, cy = angle + wa, float(np.clip(zoom * (1 + wz), 0.9, 2)), cx + vx, cy + vy
         vx, vy = vx + rng.normal(0, 0.3), vy + rng.normal(0, 0.3)
     return out
 
 
-def write_clips(folder: Path, photos: list[Path], count: int, seed: int = 0, size: tuple[int, int] = (384, 256), frames: int = 25) -> None:
+def write_clips(
+    folder: Path,
+    photos: list[Path],
+    count: int,
+    seed: int = 0,
+    size: tuple[int, int] = (384, 256),
+    frames: int = 25,
+) -> None:
     """Write lossless clips of scrolling pages and moving photographs for :mod:`vqcodec.training.pairs`."""
     import av
 

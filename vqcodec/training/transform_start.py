@@ -38,7 +38,9 @@ def principal_components(data: Crops, n: int, batches: int = 40) -> Tensor:
 def weighted(x: Tensor) -> Tensor:
     """Chroma scaled so that plain squared error is the training distortion."""
     k = torch.ones(96)
-    k[64:] = math.sqrt(CHROMA_WEIGHT / 6 * 4)  # 4: a chroma plane has a quarter of the samples but its MSE counts per plane
+    k[64:] = math.sqrt(
+        CHROMA_WEIGHT / 6 * 4
+    )  # 4: a chroma plane has a quarter of the samples but its MSE counts per plane
     return x * k
 
 

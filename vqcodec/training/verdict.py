@@ -33,7 +33,9 @@ def _curve(clip: Path, weights: Path, folder: Path, threads: int) -> list[tuple[
     return points
 
 
-def verdict(new: Path, old: Path, clips: list[Path], threads: int, log: Callable[[str], None]) -> str:
+def verdict(
+    new: Path, old: Path, clips: list[Path], threads: int, log: Callable[[str], None]
+) -> str:
     """A sentence on the bits that ``new`` needs at equal PSNR, against ``old``."""
     found = []
     step = max(1, len(clips) // CLIPS)

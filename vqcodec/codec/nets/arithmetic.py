@@ -46,7 +46,10 @@ def _fast_float(device: str) -> str:
         return "bfloat16"
     m, k, n = _SHAPE
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        pairs = {name: (torch.ones(m, k, dtype=t), torch.ones(k, n, dtype=t)) for name, t in FLOATS.items()}
+        pairs = {
+            name: (torch.ones(m, k, dtype=t), torch.ones(k, n, dtype=t))
+            for name, t in FLOATS.items()
+        }
         times = best_times({name: partial(torch.mm, x, w) for name, (x, w) in pairs.items()})
     return "bfloat16" if times["bfloat16"] * _GAIN < times["float32"] else "float32"
 

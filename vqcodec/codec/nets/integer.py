@@ -130,7 +130,9 @@ class Stepwise:
         def mm(self, x: Tensor, w: Tensor) -> Tensor: ...
         def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor: ...
         def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor: ...
-        def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor: ...
+        def add(
+            self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
+        ) -> Tensor: ...
         def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]: ...
 
     def product8(self, x: Tensor, layer: ExactLinear, leaky: bool) -> Tensor:
@@ -146,7 +148,9 @@ class Stepwise:
         """x (M, K) int8 -> (M, N) int16."""
         return self.requant16(self.mm(x, layer.w), *layer.row(q))
 
-    def product_add(self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor) -> Tensor:
+    def product_add(
+        self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
         """Add the requantised product of x (M, K) int8 to trunk (M, N) int16, and give the int8 copy under ``scale8``."""
         return self.add(self.mm(x, layer.w), *layer.row(q), trunk, scale8)
 
@@ -175,7 +179,9 @@ class Int8Backend(Stepwise):
         _k_requant16(acc.numpy(), bias.numpy(), scale.numpy(), out.numpy())
         return out
 
-    def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor:
+    def add(
+        self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
         out = torch.empty(acc.shape, dtype=torch.int8)
         _k_add(acc.numpy(), bias.numpy(), scale.numpy(), trunk.numpy(), scale8.numpy(), out.numpy())
         return out
@@ -203,36 +209,78 @@ class FusedBackend(Int8Backend):
 
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
         packed, out = Packed.of(w.numpy()), torch.empty((x.shape[0], w.shape[1]), dtype=torch.int32)
-        kernels.shared(kernels.product, x.contiguous().numpy(), packed.words, packed.less, out.numpy())
+        kernels.shared(
+            kernels.product, x.contiguous().numpy(), packed.words, packed.less, out.numpy()
+        )
         return out
 
     def product8(self, x: Tensor, layer: ExactLinear, leaky: bool) -> Tensor:
         out = torch.empty((1, x.shape[0], layer.w.shape[1]), dtype=torch.int8)
-        kernels.shared(kernels.product8, x.contiguous().numpy(), layer.packed.words, layer.lessened[:1], layer.scale.numpy()[:1], leaky, out.numpy())
+        kernels.shared(
+            kernels.product8,
+            x.contiguous().numpy(),
+            layer.packed.words,
+            layer.lessened[:1],
+            layer.scale.numpy()[:1],
+            leaky,
+            out.numpy(),
+        )
         return out[0]
 
     def product8_each(self, x: Tensor, layer: ExactLinear) -> list[Tensor]:
         out = torch.empty((layer.rows, x.shape[0], layer.w.shape[1]), dtype=torch.int8)
-        bias, scale = np.broadcast_to(layer.lessened, (layer.rows, out.shape[2])), np.broadcast_to(layer.scale.numpy(), (layer.rows, out.shape[2]))
-        kernels.shared(kernels.product8, x.contiguous().numpy(), layer.packed.words, np.ascontiguousarray(bias), np.ascontiguousarray(scale), False, out.numpy())
+        bias, scale = (
+            np.broadcast_to(layer.lessened, (layer.rows, out.shape[2])),
+            np.broadcast_to(layer.scale.numpy(), (layer.rows, out.shape[2])),
+        )
+        kernels.shared(
+            kernels.product8,
+            x.contiguous().numpy(),
+            layer.packed.words,
+            np.ascontiguousarray(bias),
+            np.ascontiguousarray(scale),
+            False,
+            out.numpy(),
+        )
         return list(out)
 
     def product16(self, x: Tensor, layer: ExactLinear, q: int) -> Tensor:
         out = torch.empty((x.shape[0], layer.w.shape[1]), dtype=torch.int16)
         bias, scale = layer.arrays(q)
-        kernels.shared(kernels.product16, x.contiguous().numpy(), layer.packed.words, bias, scale, out.numpy())
+        kernels.shared(
+            kernels.product16, x.contiguous().numpy(), layer.packed.words, bias, scale, out.numpy()
+        )
         return out
 
-    def product_add(self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor) -> Tensor:
+    def product_add(
+        self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
         out = torch.empty(trunk.shape, dtype=torch.int8)
         bias, scale = layer.arrays(q)
-        kernels.shared(kernels.product_add, x.contiguous().numpy(), layer.packed.words, bias, scale, trunk.numpy(), scale8.numpy(), out.numpy())
+        kernels.shared(
+            kernels.product_add,
+            x.contiguous().numpy(),
+            layer.packed.words,
+            bias,
+            scale,
+            trunk.numpy(),
+            scale8.numpy(),
+            out.numpy(),
+        )
         return out
 
     def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
         out = torch.empty((t.shape[0], layer.w.shape[1]), dtype=torch.int16)
         bias, by = (a.numpy() for a in layer.row(q))
-        kernels.shared(kernels.wide16, t.contiguous().numpy(), scale.numpy(), layer.packed.pairs, bias, by, out.numpy())
+        kernels.shared(
+            kernels.wide16,
+            t.contiguous().numpy(),
+            scale.numpy(),
+            layer.packed.pairs,
+            bias,
+            by,
+            out.numpy(),
+        )
         return out
 
 
@@ -245,7 +293,9 @@ class Float32Backend(Stepwise):
         self.device = torch.device(device)
 
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, enabled=False):  # a caller's autocast would round the sums to 8 bits
+        with torch.autocast(
+            self.device.type, enabled=False
+        ):  # a caller's autocast would round the sums to 8 bits
             return (x.float() @ w.float()).to(torch.int32)
 
     @staticmethod
@@ -261,7 +311,9 @@ class Float32Backend(Stepwise):
     def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
         return torch.round(self._scaled(acc, bias, scale).clamp(-32767, 32767)).to(torch.int16)
 
-    def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor:
+    def add(
+        self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
         s = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
         trunk.copy_(s.clamp(-32767, 32767))
         return self.quant8(trunk, scale8)
@@ -292,33 +344,60 @@ def self_test(b: Backend) -> bool:
     rng = np.random.default_rng(1)
     t = lambda a: torch.from_numpy(a).to(b.device)
     ext = np.array([-127, 127], np.int8)
-    cases = [(ext[rng.integers(0, 2, (33, 256))], ext[rng.integers(0, 2, (256, 64))]), (np.full((17, 512), 127, np.int8), np.full((512, 64), 127, np.int8))]
-    cases.append((rng.integers(-127, 128, (40, 96)).astype(np.int8), rng.integers(-127, 128, (96, 112)).astype(np.int8)))
+    cases = [
+        (ext[rng.integers(0, 2, (33, 256))], ext[rng.integers(0, 2, (256, 64))]),
+        (np.full((17, 512), 127, np.int8), np.full((512, 64), 127, np.int8)),
+    ]
+    cases.append(
+        (
+            rng.integers(-127, 128, (40, 96)).astype(np.int8),
+            rng.integers(-127, 128, (96, 112)).astype(np.int8),
+        )
+    )
     for x, w in cases:
         want = x.astype(np.int64) @ w.astype(np.int64)
         got = b.mm(torch.from_numpy(x).to(b.device), torch.from_numpy(w).to(b.device)).cpu().numpy()
         if not np.array_equal(want, got):
             return False
         n = w.shape[1]
-        bias, scale = rng.integers(-9999, 9999, n).astype(np.int32), (rng.random(n) * 1e-4 + 1e-5).astype(np.float32)
+        bias, scale = (
+            rng.integers(-9999, 9999, n).astype(np.int32),
+            (rng.random(n) * 1e-4 + 1e-5).astype(np.float32),
+        )
         v = (want.astype(np.int32) + bias).astype(np.float32) * scale
         v = np.where(v >= 0, v, v * np.float32(0.125))
         ref = np.rint(np.clip(v, -127, 127)).astype(np.int8)
-        if not np.array_equal(ref, b.requant8(t(want.astype(np.int32)), t(bias), t(scale), True).cpu().numpy()):
+        if not np.array_equal(
+            ref, b.requant8(t(want.astype(np.int32)), t(bias), t(scale), True).cpu().numpy()
+        ):
             return False
         if not _layers(b, rng, t, x, w, bias, scale):
             return False
     return _rounds(b, rng, t)
 
 
-def _layers(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tensor], x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> bool:
+def _layers(
+    b: Backend,
+    rng: np.random.Generator,
+    t: Callable[[np.ndarray], Tensor],
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+) -> bool:
     """Whole layers: a product with what follows it."""
     layer = ExactLinear(t(w), t(np.stack([bias, -bias])), t(np.stack([scale, scale * 3])))
     k, n = w.shape
-    trunk, s8, given = rng.integers(-32767, 32768, (len(x), n)).astype(np.int16), np.full(n, 1 / 256, np.float32), np.full(k, 1 / 4, np.float32)
+    trunk, s8, given = (
+        rng.integers(-32767, 32768, (len(x), n)).astype(np.int16),
+        np.full(n, 1 / 256, np.float32),
+        np.full(k, 1 / 4, np.float32),
+    )
     wide = rng.choice(np.array([-32767, 32767, 999], np.int16), (len(x), k))
     acc = x.astype(np.int64) @ w
-    scaled = lambda q, a: (a + (-bias if q else bias)).astype(np.float32) * (scale * np.float32(3) if q else scale)
+    scaled = lambda q, a: (
+        (a + (-bias if q else bias)).astype(np.float32) * (scale * np.float32(3) if q else scale)
+    )
     clip = lambda v, top: np.rint(np.clip(v, -top, top))
     v0 = scaled(0, acc)
     total = np.clip(trunk + clip(scaled(1, acc), 32767), -32767, 32767)
@@ -330,22 +409,34 @@ def _layers(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tens
         (b.product16(t(x), layer, 1), clip(scaled(1, acc), 32767)),
         (b.product_add(t(x), layer, 1, summed, t(s8)), clip(total.astype(np.float32) * s8, 127)),
         (summed, total),
-        (b.wide16(t(wide), t(given), layer, 0), clip(scaled(0, clip(wide * given, 16000).astype(np.int64) @ w), 32767)),
+        (
+            b.wide16(t(wide), t(given), layer, 0),
+            clip(scaled(0, clip(wide * given, 16000).astype(np.int64) @ w), 32767),
+        ),
     ]
     return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
 
 
 def _rounds(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tensor]) -> bool:
     """The element-wise operations on values half of which lie between two integers, and on some beyond the range."""
-    acc, bias = rng.integers(-1000, 1001, (33, 64)).astype(np.int32), rng.integers(-99, 100, 64).astype(np.int32)
+    acc, bias = (
+        rng.integers(-1000, 1001, (33, 64)).astype(np.int32),
+        rng.integers(-99, 100, 64).astype(np.int32),
+    )
     trunk = rng.integers(-32767, 32768, (33, 64)).astype(np.int16)
-    s, s8 = (2.0 ** rng.integers(-3, 8, 64)).astype(np.float32), (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32)
+    s, s8 = (
+        (2.0 ** rng.integers(-3, 8, 64)).astype(np.float32),
+        (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32),
+    )
     clip = lambda v, n: np.rint(np.clip(v, -n, n))
     v = (acc + bias).astype(np.float32) * s
     total = np.clip(trunk + clip(v, 32767), -32767, 32767)
     given = t(trunk.copy())
     hi, lo = b.split(t(trunk), t(s8 * 64))
-    image, taps = rng.integers(-127, 128, (1, 5, 6, 64)).astype(np.int8), rng.integers(-127, 128, (9, 64)).astype(np.int8)
+    image, taps = (
+        rng.integers(-127, 128, (1, 5, 6, 64)).astype(np.int8),
+        rng.integers(-127, 128, (9, 64)).astype(np.int8),
+    )
     around = np.pad(image.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     conv = sum(around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] * taps[k] for k in range(9)) + bias
     pairs = [
@@ -366,8 +457,16 @@ _times: dict[str, float] = {}  # of the CPU's backends, once they are known
 def _by_speed(backends: list[Backend]) -> list[Backend]:
     """The fastest first, at layers of each kind, of the size that a small picture's nets have."""
     m, n = 480, 112
-    x, trunk, ones = torch.ones((m, n), dtype=torch.int8), torch.zeros((m, n), dtype=torch.int16), torch.ones(n)
-    layer = ExactLinear(torch.ones((n, n), dtype=torch.int8), torch.zeros((1, n), dtype=torch.int32), torch.full((1, n), 0.5))
+    x, trunk, ones = (
+        torch.ones((m, n), dtype=torch.int8),
+        torch.zeros((m, n), dtype=torch.int16),
+        torch.ones(n),
+    )
+    layer = ExactLinear(
+        torch.ones((n, n), dtype=torch.int8),
+        torch.zeros((1, n), dtype=torch.int32),
+        torch.full((1, n), 0.5),
+    )
 
     def layers(b: Backend) -> None:
         b.product_add(b.product8(x, layer, True), layer, 0, trunk, ones)
@@ -385,13 +484,21 @@ BACKENDS = (FusedBackend.name, Int8Backend.name, Float32Backend.name)
 def _forced() -> str:
     forced = os.environ.get("VQCODEC_BACKEND", "")
     if forced not in ("", *BACKENDS):
-        raise UsageError(f"VQCODEC_BACKEND={forced!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
+        raise UsageError(
+            f"VQCODEC_BACKEND={forced!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
+        )
     return forced
 
 
 def chosen_device(device: str = "auto") -> str:
     """The device that ``auto`` stands for."""
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() and _forced() in ("", Float32Backend.name) else "cpu"
+    return (
+        device
+        if device != "auto"
+        else "cuda"
+        if torch.cuda.is_available() and _forced() in ("", Float32Backend.name)
+        else "cpu"
+    )
 
 
 def choose_backend(device: str = "auto") -> Backend:
@@ -399,7 +506,11 @@ def choose_backend(device: str = "auto") -> Backend:
     forced, device = _forced(), chosen_device(device)
     if forced and forced != Float32Backend.name and device != "cpu":
         raise UsageError(f"VQCODEC_BACKEND={forced} runs on the CPU only, not on device {device}")
-    options: list[Backend] = [Float32Backend(device)] if device != "cpu" else [FusedBackend(), Int8Backend(), Float32Backend()]
+    options: list[Backend] = (
+        [Float32Backend(device)]
+        if device != "cpu"
+        else [FusedBackend(), Int8Backend(), Float32Backend()]
+    )
     options = [b for b in options if forced in ("", b.name)]
     if len(options) > 1:
         options = _by_speed(options)
@@ -407,9 +518,15 @@ def choose_backend(device: str = "auto") -> Backend:
         try:
             if self_test(b):
                 return b
-        except (RuntimeError, AssertionError, NotImplementedError) as exc:  # what torch raises for a device that isn't there
+        except (
+            RuntimeError,
+            AssertionError,
+            NotImplementedError,
+        ) as exc:  # what torch raises for a device that isn't there
             raise UsageError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
-    raise VqvError(f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test: use another --device, and report it")
+    raise VqvError(
+        f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test: use another --device, and report it"
+    )
 
 
 # --- layers ------------------------------------------------------------------------------------------------------------------
@@ -423,11 +540,18 @@ def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
     is bounded by its clamps: 16-bit results, and trunks of 16 bits to which one is added (65534 at most before the clamp).
     """
     n = w.shape[-1]
-    if (w.dtype, bias.dtype, scale.dtype) != (torch.int8, torch.int32, torch.float32) or w.ndim != 2 or bias.shape[-1] != n or scale.shape != bias.shape:
+    if (
+        (w.dtype, bias.dtype, scale.dtype) != (torch.int8, torch.int32, torch.float32)
+        or w.ndim != 2
+        or bias.shape[-1] != n
+        or scale.shape != bias.shape
+    ):
         raise WeightsError(f"layer {name}: tensors of types or shapes that don't fit")
     worst = int((w.to(torch.int64).abs().sum(0) * 128 + bias.to(torch.int64).abs()).max())
     if worst >= EXACT_LIMIT:
-        raise WeightsError(f"layer {name}: an accumulator can reach {worst}, above the exact limit {EXACT_LIMIT}")
+        raise WeightsError(
+            f"layer {name}: an accumulator can reach {worst}, above the exact limit {EXACT_LIMIT}"
+        )
 
 
 @dataclass
@@ -471,16 +595,26 @@ class ExactBlock:
     """Integer form of :class:`vqcodec.encoding.nets.layers.Block`."""
 
     def __init__(self, d: dict[str, Tensor], name: str, device: torch.device):
-        self.w1, self.w2, self.w3, self.w4 = (ExactLinear.load(d, f"{name}.w{i}", device) for i in range(1, 5))
+        self.w1, self.w2, self.w3, self.w4 = (
+            ExactLinear.load(d, f"{name}.w{i}", device) for i in range(1, 5)
+        )
         dw, dw_bias, dw_scale = (d[f"{name}.dw.{k}"] for k in ("w", "bias", "scale"))
         check_exact(f"{name}.dw", dw, dw_bias, dw_scale)
-        self.dw, self.dw_bias, self.dw_scale = dw.to(device), dw_bias.to(device), dw_scale.to(device)
+        self.dw, self.dw_bias, self.dw_scale = (
+            dw.to(device),
+            dw_bias.to(device),
+            dw_scale.to(device),
+        )
         self.s_in, self.s_mid = d[name + ".s_in"].to(device), d[name + ".s_mid"].to(device)
 
-    def __call__(self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor) -> Tensor:
+    def __call__(
+        self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor
+    ) -> Tensor:
         """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the copy under ``s_next``."""
         u = b.product8(x8, self.w1, True)
-        u = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale).reshape(u.shape)
+        u = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale).reshape(
+            u.shape
+        )
         x8 = b.product_add(u, self.w2, 0, trunk, self.s_mid)
         u = b.product8(x8, self.w3, True)
         return b.product_add(u, self.w4, 0, trunk, s_next)

@@ -8,14 +8,22 @@ Layout = dict[str, tuple[str, tuple[int, ...]]]
 
 
 def _layer(d: Layout, name: str, a: int, b: int, rows: int) -> None:
-    d |= {f"{name}.w": ("int8", (a, b)), f"{name}.bias": ("int32", (rows, b)), f"{name}.scale": ("float32", (rows, b))}
+    d |= {
+        f"{name}.w": ("int8", (a, b)),
+        f"{name}.bias": ("int32", (rows, b)),
+        f"{name}.scale": ("float32", (rows, b)),
+    }
 
 
 def _block(d: Layout, name: str, a: int, e: int) -> None:
     d |= {f"{name}.s_in": ("float32", (a,)), f"{name}.s_mid": ("float32", (a,))}
     for k, (i, o) in {"w1": (a, a), "w2": (a, a), "w3": (a, e * a), "w4": (e * a, a)}.items():
         _layer(d, f"{name}.{k}", i, o, 1)
-    d |= {f"{name}.dw.w": ("int8", (9, a)), f"{name}.dw.bias": ("int32", (a,)), f"{name}.dw.scale": ("float32", (a,))}
+    d |= {
+        f"{name}.dw.w": ("int8", (9, a)),
+        f"{name}.dw.bias": ("int32", (a,)),
+        f"{name}.dw.scale": ("float32", (a,)),
+    }
 
 
 def exact_layout(s: NetShape) -> Layout:

@@ -15,9 +15,14 @@ class PriorStep:
         self.first = ExactLinear.load(d, name + ".first", device)
         self.blocks = [ExactBlock(d, f"{name}.blocks.{i}", device) for i in range(blocks)]
         self.s_out = d[name + ".s_out"].to(device)
-        self.mean, self.scale = ExactLinear.load(d, name + ".mean", device), ExactLinear.load(d, name + ".scale", device)
+        self.mean, self.scale = (
+            ExactLinear.load(d, name + ".mean", device),
+            ExactLinear.load(d, name + ".scale", device),
+        )
 
-    def __call__(self, b: Backend, x8: Tensor, q: int, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, b: Backend, x8: Tensor, q: int, shape: tuple[int, int, int]
+    ) -> tuple[Tensor, Tensor]:
         trunk = b.product16(x8, self.first, q)
         x8 = b.quant8(trunk, self.blocks[0].s_in)
         t = run_blocks(b, self.blocks, trunk, x8, shape, self.s_out)
@@ -35,7 +40,10 @@ class Prior:
         self.s_z = d["prior.s_z"].to(dev)
         self.up = ExactLinear.load(d, "prior.up", dev)
         if s.inter:
-            self.cx_first, self.cx_last = ExactLinear.load(d, "prior.cx_first", dev), ExactLinear.load(d, "prior.cx_last", dev)
+            self.cx_first, self.cx_last = (
+                ExactLinear.load(d, "prior.cx_first", dev),
+                ExactLinear.load(d, "prior.cx_last", dev),
+            )
             self.cx_block = ExactBlock(d, "prior.cx_block", dev)
             self.s_cx = d["prior.s_cx"].to(dev)
         self.steps = [PriorStep(d, f"prior.steps.{k}", s.prior_blocks, dev) for k in range(s.steps)]

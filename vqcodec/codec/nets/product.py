@@ -28,7 +28,9 @@ _FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
 _WIDE = {"+avx512f", "+avx512bw", "+avx512vl"} <= _FEATURES
 QUADS = (_WIDE and "+avx512vnni" in _FEATURES) or "+avxvnni" in _FEATURES  # four bytes in a word
 LANES = 16 if _WIDE else 8  # words of a vector
-ROWS, VECTORS = (8, 3) if _WIDE else (6, 2)  # of accumulators in registers, of which there are 32 or 16
+ROWS, VECTORS = (
+    (8, 3) if _WIDE else (6, 2)
+)  # of accumulators in registers, of which there are 32 or 16
 _ALONE = 256  # rows that are not worth another thread
 _F = np.float32
 
@@ -38,7 +40,9 @@ def _tile(quads: bool, vectors: int) -> Any:
 
     @intrinsic
     def tile(typing_context, x, x_stride, w, w_stride, words, acc, acc_stride):  # type: ignore[no-untyped-def]
-        return types.void(*[types.intp] * 7), lambda context, b, signature, args: _emit(context, b, args, quads, vectors)
+        return types.void(*[types.intp] * 7), lambda context, b, signature, args: _emit(
+            context, b, args, quads, vectors
+        )
 
     return tile
 
@@ -46,7 +50,11 @@ def _tile(quads: bool, vectors: int) -> Any:
 def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
     x, x_stride, w, w_stride, words, acc, acc_stride = args
     i16, i32, i64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-    lanes, halves, wide = ir.VectorType(i32, LANES), ir.VectorType(i16, 2 * LANES), ir.VectorType(i32, 2 * LANES)
+    lanes, halves, wide = (
+        ir.VectorType(i32, LANES),
+        ir.VectorType(i16, 2 * LANES),
+        ir.VectorType(i32, 2 * LANES),
+    )
     number = lambda n: ir.Constant(i64, n)
     zeros, nothing = ir.Constant(lanes, [0] * LANES), lambda t: ir.Constant(t, ir.Undefined)
     even, odd = (ir.Constant(lanes, list(range(k, 2 * LANES, 2))) for k in (0, 1))
@@ -54,10 +62,17 @@ def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
     def multiplied(total: Any, a: Any, c: Any) -> Any:
         if quads:
             name = f"llvm.x86.avx512.vpdpbusd.{32 * LANES}"
-            function = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(lanes, [lanes] * 3), name)
+            function = b.module.globals.get(name) or ir.Function(
+                b.module, ir.FunctionType(lanes, [lanes] * 3), name
+            )
             return b.call(function, [total, a, c])
         m = b.mul(b.sext(b.bitcast(a, halves), wide), b.sext(b.bitcast(c, halves), wide))
-        return b.add(total, b.add(b.shuffle_vector(m, nothing(wide), even), b.shuffle_vector(m, nothing(wide), odd)))
+        return b.add(
+            total,
+            b.add(
+                b.shuffle_vector(m, nothing(wide), even), b.shuffle_vector(m, nothing(wide), odd)
+            ),
+        )
 
     def loaded(pointer: Any, k: Any) -> Any:
         value = b.load(b.gep(pointer, [k]))
@@ -65,8 +80,14 @@ def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
         return value
 
     rows = [b.inttoptr(b.add(x, b.mul(x_stride, number(r))), i32.as_pointer()) for r in range(ROWS)]
-    blocks = [b.inttoptr(b.add(w, b.mul(w_stride, number(v))), lanes.as_pointer()) for v in range(vectors)]
-    loop, done, before = b.function.append_basic_block("words"), b.function.append_basic_block("done"), b.block
+    blocks = [
+        b.inttoptr(b.add(w, b.mul(w_stride, number(v))), lanes.as_pointer()) for v in range(vectors)
+    ]
+    loop, done, before = (
+        b.function.append_basic_block("words"),
+        b.function.append_basic_block("done"),
+        b.block,
+    )
     b.branch(loop)
     b.position_at_end(loop)
     k = b.phi(i64)
@@ -117,7 +138,9 @@ def _packed(w: np.ndarray, of: Any) -> np.ndarray:
     k, n = w.shape
     full = np.zeros((max(1, -(-k // group)) * group, -(-n // LANES) * LANES), of)
     full[:k, :n] = w
-    return np.ascontiguousarray(full.reshape(-1, group, full.shape[1] // LANES, LANES).transpose(2, 0, 3, 1)).view(np.int32)[..., 0]
+    return np.ascontiguousarray(
+        full.reshape(-1, group, full.shape[1] // LANES, LANES).transpose(2, 0, 3, 1)
+    ).view(np.int32)[..., 0]
 
 
 @njit
@@ -176,8 +199,12 @@ def _multiply16(buffer, w, acc):
 @njit
 def _buffers(w):
     if QUADS:
-        return np.zeros((ROWS, w.shape[1] * 4), np.int8), np.empty((ROWS, w.shape[0] * LANES), np.int32)
-    return np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty((ROWS, w.shape[0] * LANES), np.int32)
+        return np.zeros((ROWS, w.shape[1] * 4), np.int8), np.empty(
+            (ROWS, w.shape[0] * LANES), np.int32
+        )
+    return np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty(
+        (ROWS, w.shape[0] * LANES), np.int32
+    )
 
 
 def shared(kernel: Any, x: np.ndarray, *rest: object) -> None:
@@ -188,7 +215,9 @@ def shared(kernel: Any, x: np.ndarray, *rest: object) -> None:
         return
     step = -(-count // (threads * ROWS)) * ROWS
     begins = range(0, count, step)
-    for _ in _pool(threads, os.getpid()).map(lambda i: kernel(x, i, min(count, i + step), *rest), begins):
+    for _ in _pool(threads, os.getpid()).map(
+        lambda i: kernel(x, i, min(count, i + step), *rest), begins
+    ):
         pass
 
 
@@ -269,7 +298,10 @@ def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
 @njit
 def wide16(x, begin, end, given, w, bias, scale, out):
     """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
-    buffer, acc = np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty((ROWS, w.shape[0] * LANES), np.int32)
+    buffer, acc = (
+        np.zeros((ROWS, w.shape[1] * 2), np.int16),
+        np.empty((ROWS, w.shape[0] * LANES), np.int32),
+    )
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         for r in range(n):

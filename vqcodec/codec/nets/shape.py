@@ -65,7 +65,9 @@ class NetShape:
 
 
 INTER = NetShape(inter=True, enc16=320, latent=256, dec16=320)
-INTRA = NetShape(inter=False, enc16=384, latent=384, hyper=48, hyper_up=96, prior=192, dec16=384, dec8=128)
+INTRA = NetShape(
+    inter=False, enc16=384, latent=384, hyper=48, hyper_up=96, prior=192, dec16=384, dec8=128
+)
 
 # four times the arithmetic, for the frames that are inherited longest
 LARGE_INTRA = NetShape(

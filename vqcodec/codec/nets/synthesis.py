@@ -15,8 +15,13 @@ class Synthesis:
         self.s, self.b = s, b
         dev = b.device
         self.s_y = d["synthesis.s_y"].to(dev)  # (64, M): step and gain of each quality
-        self.first, self.up = ExactLinear.load(d, "synthesis.first", dev), ExactLinear.load(d, "synthesis.up", dev)
-        self.blocks16 = [ExactBlock(d, f"synthesis.blocks16.{i}", dev) for i in range(s.dec16_blocks)]
+        self.first, self.up = (
+            ExactLinear.load(d, "synthesis.first", dev),
+            ExactLinear.load(d, "synthesis.up", dev),
+        )
+        self.blocks16 = [
+            ExactBlock(d, f"synthesis.blocks16.{i}", dev) for i in range(s.dec16_blocks)
+        ]
         self.s_up = d["synthesis.s_up"].to(dev)
         if s.inter:
             self.pred = ExactLinear.load(d, "synthesis.pred", dev)
@@ -51,7 +56,9 @@ def pack(planes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     out = []
     for p, r in zip(planes, (8, 4, 4), strict=True):
         h, w = p.shape
-        out.append(p.reshape(h // r, r, w // r, r).permute(0, 2, 1, 3).reshape(h // r, w // r, r * r))
+        out.append(
+            p.reshape(h // r, r, w // r, r).permute(0, 2, 1, 3).reshape(h // r, w // r, r * r)
+        )
     return torch.cat(out, -1)[None]
 
 
@@ -60,5 +67,11 @@ def unpack(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     _, h, w, _ = x.shape
     out = []
     for a, b, r in ((0, 64, 8), (64, 80, 4), (80, 96, 4)):
-        out.append(x[0, :, :, a:b].reshape(h, w, r, r).permute(0, 2, 1, 3).reshape(h * r, w * r).contiguous())
+        out.append(
+            x[0, :, :, a:b]
+            .reshape(h, w, r, r)
+            .permute(0, 2, 1, 3)
+            .reshape(h * r, w * r)
+            .contiguous()
+        )
     return out[0], out[1], out[2]

@@ -25,7 +25,9 @@ class Analysis(nn.Module):
         self.hyper_block = Block(s.latent, 1)
         self.hyper = Linear(16 * s.latent, s.hyper)
 
-    def forward(self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: Tiles | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: Tiles | None = None
+    ) -> tuple[Tensor, Tensor]:
         m8, m16, _ = tiles or NO_TILES
         at = anchor_weights(q)
         if self.inter:

@@ -75,7 +75,11 @@ class Act(nn.Module):
     @property
     def scale(self) -> Tensor:
         """(C,) value of one integer step."""
-        return torch.clamp(self.peak, min=1e-4) * torch.exp(self.stretch.repeat(max(1, self.share))) / self.top
+        return (
+            torch.clamp(self.peak, min=1e-4)
+            * torch.exp(self.stretch.repeat(max(1, self.share)))
+            / self.top
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mode == "observe":
@@ -85,7 +89,9 @@ class Act(nn.Module):
             self.peak.copy_(torch.maximum(self.peak, top if self.bits == 8 else 2 * top))
         elif self.mode == "quant" and self.bits == 8:
             return _FakeQuantise.apply(x, self.scale, self.top)
-        elif self.mode == "quant":  # the roundings of 16 bits are finer than those of the training's own arithmetic
+        elif (
+            self.mode == "quant"
+        ):  # the roundings of 16 bits are finer than those of the training's own arithmetic
             bound = (self.scale * self.top).detach()
             return torch.maximum(torch.minimum(x, bound), -bound)
         return x
@@ -100,7 +106,14 @@ class Linear(nn.Module):
 
     ANCHORS = 8
 
-    def __init__(self, cin: int, cout: int, act: Act | None = None, quality: bool = False, std: float | None = None):
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        act: Act | None = None,
+        quality: bool = False,
+        std: float | None = None,
+    ):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(cout, cin))
         if not self.weight.is_meta:  # only its shape is asked for; torch would load its compiler
@@ -169,7 +182,13 @@ class Depthwise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         w = self.taps()
         c = w.shape[0]
-        y = F.conv2d(x.permute(0, 3, 1, 2), w.reshape(c, 1, 3, 3).to(x.dtype), self.bias.to(x.dtype), padding=1, groups=c)
+        y = F.conv2d(
+            x.permute(0, 3, 1, 2),
+            w.reshape(c, 1, 3, 3).to(x.dtype),
+            self.bias.to(x.dtype),
+            padding=1,
+            groups=c,
+        )
         return y.permute(0, 2, 3, 1)
 
 

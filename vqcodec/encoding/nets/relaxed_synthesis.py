@@ -53,7 +53,9 @@ class SmoothBackend(Stepwise):
 
         def rows(i: int) -> None:
             with torch.no_grad():  # a thread of the pool has a mode of its own
-                torch.matmul(x[i : i + _ROWS], w, out=out[i : i + _ROWS]) if self.dtype == out.dtype else out[i : i + _ROWS].copy_(x[i : i + _ROWS] @ w)
+                torch.matmul(
+                    x[i : i + _ROWS], w, out=out[i : i + _ROWS]
+                ) if self.dtype == out.dtype else out[i : i + _ROWS].copy_(x[i : i + _ROWS] @ w)
 
         for _ in (self._pool.map if self._pool else map)(rows, range(0, len(x), _ROWS)):
             pass
@@ -66,7 +68,9 @@ class SmoothBackend(Stepwise):
     def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
         return ((acc + bias) * scale).clamp(-32767, 32767)
 
-    def add(self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor) -> Tensor:
+    def add(
+        self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
         trunk += (acc + bias) * scale
         return (trunk * scale8).clamp(-127, 127)
 
