@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from held_out import HELD  # noqa: E402
+
 from vqcodec.codec.nets.shape import INTER, INTRA, LARGE_INTRA, LARGE_KEY, NetShape  # noqa: E402
 from vqcodec.encoding.nets.layers import Tiles  # noqa: E402
 from vqcodec.encoding.rate_distortion import lagrangian  # noqa: E402
@@ -33,10 +35,9 @@ from vqcodec.training.data import Crops, Planes, pack, read_clip, read_photo  # 
 from vqcodec.training.export import calibrated  # noqa: E402
 from vqcodec.training.loop import distortion  # noqa: E402
 from vqcodec.training.model import FrameModel  # noqa: E402
+from vqcodec.training.recipe import Recipe  # noqa: E402
 from vqcodec.training.transform_start import transform_start  # noqa: E402
 
-HELD = {"davis-tennis", "mdn-flower", "sam2-dog-1", "tears-11", "mediabunny-timeline"}
-HELD.add("simpl-driving-2")
 BORDER_WEIGHT = 0.06  # of steps at block borders that the source does not have
 GREY_SHARE = 0.7  # of samples some blocks of which are shown no prediction
 TILE_SHARE = 0.5  # of samples that are coded in some tiles only
@@ -349,7 +350,7 @@ class Trainer:
             / f"weights/training/{'intra' if a.what == 'intra' else 'inter'}.safetensors"
         )
         if file.exists() and self.held:
-            old.load_state_dict(renamed(file))
+            Recipe.load(old, file)
             self.log(f"released float nets: {score(old.to(self.device), self.held)}")
         del old
         shape = (
@@ -533,23 +534,6 @@ class _OnCpu(Crops):
 
 def _sparse(path: Path) -> list[Planes]:
     return read_clip(path, 24)
-
-
-def renamed(path: Path) -> dict[str, Tensor]:
-    """Float nets of before blocks and steps were counted."""
-    from safetensors.torch import load_file
-
-    out = {}
-    for k, v in load_file(path).items():
-        k = (
-            k.replace("block16.", "blocks16.0.")
-            .replace("prior.step1.", "prior.steps.0.")
-            .replace("prior.step2.", "prior.steps.1.")
-        )
-        if k.startswith("prior.steps."):
-            k = k.replace(".block.", ".blocks.0.")
-        out[k] = v.float()
-    return out
 
 
 def main() -> None:

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from vqcodec.training.data import read_clip  # noqa: E402
+from held_out import HELD  # noqa: E402
 
-HELD = {"davis-tennis", "mdn-flower", "sam2-dog-1", "tears-11", "mediabunny-timeline"}
-HELD.add("simpl-driving-2")
+from vqcodec.training.data import read_clip  # noqa: E402
 
 
 def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed: int) -> None:
@@ -32,7 +31,7 @@ def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed
     from vqcodec.encoding.gop_encoder import qualities
     from vqcodec.encoding.rate_distortion import RateParameters
     from vqcodec.picture import Picture
-    from vqcodec.training.pairs import _cut, _Tap
+    from vqcodec.training.pairs import _pair, _Tap
 
     torch.set_num_threads(1)
     codec = load_codec(default_path(), "cpu", 1)
@@ -62,10 +61,7 @@ def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed
             done.append(coded)
         out: dict[str, np.ndarray] = {}
         for i, (n, noted) in enumerate(coder.noted.items()):
-            y, c = frames[n]
-            cut = _cut("p", noted.pred, y.shape, "")
-            out |= {f"{i}_y": y, f"{i}_c": c, f"{i}_py": cut["py"], f"{i}_pc": cut["pc"]}
-            out[f"{i}_q"] = np.array(noted.q, np.float32)
+            out |= {f"{i}_{name}": value for name, value in _pair(frames[n], noted).items()}
         tmp = folder / f"tmp{seed}.npz"
         np.savez(tmp, **out)  # type: ignore[arg-type]  # of the names of arrays it takes all
         tmp.rename(folder / f"{seed:03d}-{count:05d}.npz")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from held_out import HELD
 
 from vqcodec.codec.nets.shape import LARGE_INTRA
 from vqcodec.training.data import Crops, read_clip, read_photo
@@ -21,9 +22,6 @@ from vqcodec.training.model import FrameModel
 from vqcodec.training.refit_codebooks import refit
 from vqcodec.training.release import release
 from vqcodec.training.synthetic import page, to_planes
-
-HELD = {"davis-tennis", "mdn-flower", "sam2-dog-1", "tears-11", "mediabunny-timeline"}
-HELD.add("simpl-driving-2")
 
 
 def main() -> None:
