@@ -8,11 +8,9 @@ import pytest
 from vqcodec.codec import detail_syntax
 from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.range_coder import (
+    Decoder,
+    Encoder,
     bit_costs,
-    consumed,
-    decoder_state,
-    encoder_state,
-    finish,
     new_contexts,
 )
 from vqcodec.encoding import detail_choice
@@ -30,13 +28,11 @@ def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return make(H, W), make(H // 2, W // 2), make(H // 2, W // 2)
 
 
-def code(
-    source: tuple, start: tuple, index: int, worth: float
-) -> tuple[np.ndarray, tuple, np.ndarray]:
+def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[bytes, tuple, np.ndarray]:
     """Choose and code; returns the stream, the refined planes and the cell modes."""
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail_syntax.STEP_TABLE[index]
-    st, out, ctx = encoder_state(), np.empty(1 << 20, np.uint8), new_contexts(CONTEXTS)
+    coder = Encoder.start(1 << 20, new_contexts(CONTEXTS))
     detail_choice.choose(
         source,
         start,
@@ -46,14 +42,14 @@ def code(
         H,
         W,
         DIRECT,
-        bit_costs(ctx, np.empty(ctx.shape, np.float32)),
+        bit_costs(coder.contexts, np.empty(coder.contexts.shape, np.float32)),
         skip,
         levels,
         np.empty(skip.shape),
     )
     refined = tuple(p.copy() for p in start)
-    detail_syntax.encode_detail(st, out, ctx, index, step, DIRECT, skip, levels, refined)
-    return out[: int(finish(st, out))].copy(), refined, skip
+    detail_syntax.encode_detail(coder, index, step, DIRECT, skip, levels, refined)
+    return coder.finished(), refined, skip
 
 
 @pytest.mark.parametrize("index", [0, 7, 20, 40, 63])
@@ -62,17 +58,15 @@ def test_the_decoder_refines_as_the_encoder_did(index: int, sharp: bool) -> None
     source, start = planes(1, sharp), planes(2, False)
     data, refined, _ = code(source, start, index, 1.0)
     got = tuple(p.copy() for p in start)
-    st = decoder_state(data)
+    coder = Decoder.start(data, new_contexts(CONTEXTS))
     detail_syntax.decode_detail(
-        st,
-        data,
-        new_contexts(CONTEXTS),
+        coder,
         detail_syntax.STEP_TABLE,
         DIRECT,
         np.empty((H // 8, W // 8), np.int8),
         got,
     )
-    assert consumed(st)
+    assert coder.left <= 0
     for a, b in zip(refined, got, strict=True):
         assert np.array_equal(a, b)
 
@@ -88,7 +82,7 @@ def test_a_fine_step_leaves_less_error_than_its_own_size() -> None:
 def test_worthless_error_is_not_refined() -> None:
     source, start = planes(5, False), planes(6, False)
     data, refined, skip = code(source, start, 40, 1e-9)
-    assert (skip == -1).all() and data.size < 40
+    assert (skip == -1).all() and len(data) < 40
     assert all(np.array_equal(a, b) for a, b in zip(start, refined, strict=True))
 
 
@@ -144,12 +138,12 @@ def test_the_expected_bits_of_a_block_are_those_it_takes(skip: int, chroma: int)
         ctx, bits = costs(i)
         levels = np.round(rng.laplace(0, 3, 16) * (rng.random(16) < 0.5)).astype(np.int32)
         levels[0] = levels[0] or 40
-        st, out = encoder_state(), np.empty(4096, np.uint8)
+        coder = Encoder.start(4096, ctx)
         for _ in range(
             8
         ):  # each time with the contexts as they were: the ends of streams must not count much
-            detail_syntax._encode_block(st, out, ctx.copy(), levels, skip, chroma)
-        taken += int(finish(st, out)) * 8
+            detail_syntax._encode_block(coder._replace(contexts=ctx.copy()), levels, skip, chroma)
+        taken += len(coder.finished()) * 8
         expected += 8 * detail_choice._block_bits(levels, skip, chroma, bits)
     assert abs(taken / expected - 1) < 0.03  # contexts adapt a little within a block
     assert detail_choice._block_bits(np.zeros(16, np.int32), skip, chroma, bits) == 0

@@ -5,19 +5,23 @@ import pytest
 
 from vqcodec.codec import range_coder
 from vqcodec.codec.range_coder import (
+    CACHE,
+    LOW,
+    PENDING,
+    RANGE,
+    STARTED,
     TOTAL,
     TOTAL_BITS,
+    Decoder,
+    Encoder,
     build_cdf,
-    consumed,
     decode_bit,
     decode_raw,
     decode_symbol,
-    decoder_state,
     encode,
     encode_bit,
     encode_raw,
-    encoder_state,
-    finish,
+    encode_symbol,
     new_contexts,
 )
 
@@ -38,29 +42,30 @@ CDF, SIZES = tables([1 << 30, 1, 1], [1], [1] * 400, [0, 0, 5, 0], [1, 1 << 30])
 
 def coded(ops: list[tuple[int, int, int]]) -> bytes:
     """ops: (0, context, bit), (1, bits, value), (2, table, symbol)."""
-    st, out, ctx = encoder_state(), np.full(len(ops) * 8 + 64, 0xAA, np.uint8), new_contexts(4)
+    coder = Encoder.start(len(ops) * 8 + 64, new_contexts(4))
+    coder.out[:] = 0xAA
     for kind, a, b in ops:
         if kind == 0:
-            encode_bit(st, out, ctx, a, b)
+            encode_bit(coder, a, b)
         elif kind == 1:
-            encode_raw(st, out, b, a)
+            encode_raw(coder, b, a)
         else:
-            encode(st, out, CDF[a, b], CDF[a, b + 1] - CDF[a, b], TOTAL_BITS)
-    return out[: int(finish(st, out))].tobytes()
+            encode_symbol(coder, CDF[a], b)
+    return coder.finished()
 
 
-def decoded(data: bytes, ops: list[tuple[int, int, int]]) -> tuple[list[int], np.ndarray]:
-    buf = np.frombuffer(data, np.uint8)
-    st, ctx, got = decoder_state(buf), new_contexts(4), []
+def decoded(data: bytes, ops: list[tuple[int, int, int]]) -> tuple[list[int], Decoder]:
+    coder = Decoder.start(data, new_contexts(4))
+    got = []
     for kind, a, _ in ops:
         got.append(
-            decode_bit(st, buf, ctx, a)
+            decode_bit(coder, a)
             if kind == 0
-            else decode_raw(st, buf, a)
+            else decode_raw(coder, a)
             if kind == 1
-            else decode_symbol(st, buf, CDF[a], SIZES[a])
+            else decode_symbol(coder, CDF[a], SIZES[a])
         )
-    return got, st
+    return got, coder
 
 
 def mix(seed: int, n: int) -> list[tuple[int, int, int]]:
@@ -86,8 +91,8 @@ def test_any_mix_comes_back(n: int) -> None:
     for seed in range(30 if n < 1000 else 3):
         ops = mix(seed, n)
         data = coded(ops)
-        got, st = decoded(data, ops)
-        assert got == [b for _, _, b in ops] and consumed(st)
+        got, coder = decoded(data, ops)
+        assert got == [b for _, _, b in ops] and coder.left <= 0
         assert not data or data[-1] != 0
 
 
@@ -102,22 +107,23 @@ def test_carries_run_through_any_number_of_bytes(tail: int) -> None:
             + [(0, 0, 1)] * int(rng.integers(200))
             + [(2, 4, int(rng.integers(2))) for _ in range(tail)]
         )
-        got, st = decoded(coded(ops), ops)
-        assert got == [b for _, _, b in ops] and consumed(st)
+        got, coder = decoded(coded(ops), ops)
+        assert got == [b for _, _, b in ops] and coder.left <= 0
 
 
 def test_a_carry_turns_a_run_of_ff_bytes_into_zeros() -> None:
     def code(last: int) -> bytes:
-        st, out = encoder_state(), np.zeros(99, np.uint8)
-        st[0], st[1], st[2], st[3], st[5] = (
+        coder = Encoder.start(99, new_contexts(0))
+        state = coder.state
+        state[LOW], state[RANGE], state[CACHE], state[PENDING], state[STARTED] = (
             0xFF000000,
             0x1FFFFFF,
             0x12,
             7,
             1,
         )  # a byte 0x12 and seven of 0xFF wait
-        encode(st, out, np.uint32(last), np.uint32(1), TOTAL_BITS)
-        return out[: int(finish(st, out))].tobytes()
+        encode(coder, np.uint32(last), np.uint32(1), TOTAL_BITS)
+        return coder.finished()
 
     assert code(0)[:8] == b"\x12" + b"\xff" * 7
     assert code(TOTAL - 1)[:9] == b"\x13" + bytes(8)
@@ -135,9 +141,9 @@ def test_what_is_cut_reads_as_zero() -> None:
     ops = mix(1, 300)
     data = coded(ops)
     for n in range(0, len(data), 7):
-        got, st = decoded(data[:n], ops)
+        got, coder = decoded(data[:n], ops)
         assert got == decoded(data[:n] + bytes(5000), ops)[0]
-        assert len(got) == len(ops) and consumed(st)
+        assert len(got) == len(ops) and coder.left <= 0
         k = next(
             i
             for i, (g, op) in enumerate(zip(got + [-1], [*ops, (0, 0, 0)], strict=True))
@@ -152,19 +158,19 @@ def test_random_bytes_never_crash() -> None:
         rng = np.random.default_rng(seed)
         data = (b"\xff" * 60) if seed == 0 else rng.integers(0, 256, 60).astype(np.uint8).tobytes()
         ops = mix(seed, 100)
-        got, st = decoded(data, ops)
+        got, coder = decoded(data, ops)
         assert all(
             0 <= g < (2 if kind == 0 else 1 << a if kind == 1 else SIZES[a])
             for g, (kind, a, _) in zip(got, ops, strict=True)
         )
-        assert int(st[1]) >= 1 << 24
+        assert int(coder.state[RANGE]) >= 1 << 24
 
 
 def test_bytes_left_over_are_noticed() -> None:
     for seed in range(20):
         ops = mix(seed, 50)
         data = coded(ops)
-        assert not consumed(decoded(data + bytes(5), ops)[1])
+        assert decoded(data + bytes(5), ops)[1].left > 0
 
 
 def test_cost_is_within_a_fifth_of_a_percent_of_the_entropy() -> None:
@@ -175,12 +181,12 @@ def test_cost_is_within_a_fifth_of_a_percent_of_the_entropy() -> None:
     p /= p.sum()
     source = rng.choice(120, size=200_000, p=p)
     cdf, _ = tables((np.bincount(source, minlength=120) * 20).tolist())
-    st, out = encoder_state(), np.empty(400_000, np.uint8)
+    coder = Encoder.start(400_000, new_contexts(0))
     for s in source:
-        encode(st, out, cdf[0, s], cdf[0, s + 1] - cdf[0, s], TOTAL_BITS)
+        encode_symbol(coder, cdf[0], s)
     n = np.bincount(source, minlength=120)
     ideal = -(n[n > 0] * np.log2(n[n > 0] / n.sum())).sum()
-    assert ideal < int(finish(st, out)) * 8 < 1.002 * ideal
+    assert ideal < len(coder.finished()) * 8 < 1.002 * ideal
 
 
 def test_adaptive_bits_approach_the_entropy() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
 from test_entropy import tables
 
 from vqcodec.codec import (
@@ -19,6 +18,7 @@ from vqcodec.codec import (
     range_coder,
 )
 from vqcodec.codec.nets import integer, shape
+from vqcodec.codec.range_coder import Decoder, decode_bit, decode_raw, decode_symbol, new_contexts
 from vqcodec.encoding.nets import layers as layers_module
 
 TEXT = (Path(__file__).parents[1] / "docs" / "format.md").read_text()
@@ -110,18 +110,14 @@ def test_worked_example_of_the_range_coder() -> None:
     text = section("Entropy coding")
     match = re.search(r"```hex\n([0-9a-f \n]+)```", text)
     assert match
-    data = np.frombuffer(bytes.fromhex(match[1]), np.uint8)
-    st, ctx = range_coder.decoder_state(data), range_coder.new_contexts(1)
+    coder = Decoder.start(bytes.fromhex(match[1]), new_contexts(1))
     cdf, _ = tables([5, 3, 2])
-    assert [range_coder.decode_bit(st, data, ctx, 0) for _ in range(4)] == [0, 0, 1, 0]
-    assert range_coder.decode_raw(st, data, 5) == 19
-    assert [range_coder.decode_symbol(st, data, cdf[0], 3) for _ in range(3)] == [2, 0, 1]
-    assert (
-        range_coder.decode_raw(st, data, 16) == 0xBEEF
-        and range_coder.decode_symbol(st, data, cdf[0], 3) == 2
-    )
-    assert range_coder.consumed(st)
-    assert (
-        f"f = {ctx[0, 0]}, s = {ctx[0, 1]}" in text
-        and f"cdf = {' '.join(map(str, cdf[0]))}" in text
-    )
+    assert [decode_bit(coder, 0) for _ in range(4)] == [0, 0, 1, 0]
+    assert decode_raw(coder, 5) == 19
+    assert [decode_symbol(coder, cdf[0], 3) for _ in range(3)] == [2, 0, 1]
+    assert decode_raw(coder, 16) == 0xBEEF
+    assert decode_symbol(coder, cdf[0], 3) == 2
+    assert coder.left <= 0
+    fast, slow = coder.contexts[0]
+    assert f"f = {fast}, s = {slow}" in text
+    assert f"cdf = {' '.join(map(str, cdf[0]))}" in text

@@ -14,7 +14,7 @@ from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.gop_structure import LEVELS, MINI_GOP, gop_order, mini_gop
-from vqcodec.codec.range_coder import decoder_state, encoder_state, finish, new_contexts
+from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
 from vqcodec.codec.weights import load_codec
 from vqcodec.encoding import frame_encoder
 from vqcodec.encoding.frame_encoder import FrameEncoder
@@ -188,11 +188,11 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
     """The clips reach every dimension of the quantiser, escapes, both lists, vectors and merges."""
     dims, escapes, original = set(), 0, frame_encoder.latent_syntax.encode_step
 
-    def spy(st, out, cls, direct, step, steps, d, sizes, symbols, cdf, seen):  # type: ignore[no-untyped-def]
+    def spy(coder, cls, direct, step, steps, d, sizes, symbols, cdf, seen):  # type: ignore[no-untyped-def]
         nonlocal escapes
         dims.update(np.unique(d[cls]).tolist())
         escapes += int((symbols > 1 << 19).sum())
-        original(st, out, cls, direct, step, steps, d, sizes, symbols, cdf, seen)
+        original(coder, cls, direct, step, steps, d, sizes, symbols, cdf, seen)
 
     monkeypatch.setattr(frame_encoder.latent_syntax, "encode_step", spy)
     r = encoded(tiny_codec, moving(100, 70, 12))
@@ -265,15 +265,12 @@ def test_first_frames_need_nothing_of_those_behind(tiny_codec: Any, coded: Any) 
 
 @pytest.mark.parametrize("d", [0, 1, -1, 5, -6, 62, -62, 63, -63])
 def test_quality_differences_come_back(d: int) -> None:
-    st, out, ctx = encoder_state(), np.empty(999, np.uint8), new_contexts(CONTEXTS)
-    frame_encoder._encode_qdelta(st, out, ctx, d)
-    frame_encoder._encode_qdelta(st, out, ctx, -d)
-    data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
-    sd, back = decoder_state(data), new_contexts(CONTEXTS)
-    assert [frame_decoder._decode_qdelta(sd, data, back) for _ in range(2)] == [
-        d,
-        -d,
-    ] and np.array_equal(ctx, back)
+    coder = Encoder.start(999, new_contexts(CONTEXTS))
+    frame_encoder._encode_qdelta(coder, d)
+    frame_encoder._encode_qdelta(coder, -d)
+    decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
+    assert [frame_decoder._decode_qdelta(decoder) for _ in range(2)] == [d, -d]
+    assert np.array_equal(coder.contexts, decoder.contexts)
 
 
 def parts(body: bytes, frames: int) -> tuple[bytes, list[bytes]]:

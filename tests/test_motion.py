@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from clips import moving
 
-from vqcodec.codec import range_coder
 from vqcodec.codec.contexts import BI_FLAG, CONTEXTS, MERGE, MVD_CLASS, MVD_TOP, QDELTA, SPLIT
 from vqcodec.codec.frame_decoder import pad
 from vqcodec.codec.motion_compensation import BI, L0, L1, chroma_block, compensate, luma_block
@@ -18,6 +17,7 @@ from vqcodec.codec.motion_field import (
     temporal,
 )
 from vqcodec.codec.motion_syntax import decode_motion, encode_leaf, split_context
+from vqcodec.codec.range_coder import Decoder, Encoder, encode_bit, new_contexts
 from vqcodec.encoding.block_matching import legal, optical_flow, phases
 from vqcodec.encoding.motion_search import search
 from vqcodec.encoding.rate_distortion import RateParameters
@@ -258,16 +258,10 @@ def motion(
     flow = np.zeros((2, 1, h // 8, w // 8, 2), np.int32)
     for k, r in enumerate(ref):
         flow[k, 0] = optical_flow(cur, (r[0] >> 2).astype(np.uint8))
-    st, out, ctx = (
-        range_coder.encoder_state(),
-        np.empty(h * w * 4 + 4096, np.uint8),
-        range_coder.new_contexts(CONTEXTS),
-    )
+    coder = Encoder.start(h * w * 4 + 4096, new_contexts(CONTEXTS))
     leaves, back = np.zeros((h * w // 64, 3), np.int32), np.zeros((h * w // 64, 3), np.int32)
     n = search(
-        st,
-        out,
-        ctx,
+        coder,
         f,
         col,
         cur,
@@ -277,11 +271,12 @@ def motion(
         *(trade or RateParameters().motion(30)),
         leaves,
     )
-    data = out[: int(range_coder.finish(st, out))].tobytes()
-    buf, ctx2 = np.frombuffer(data, np.uint8), range_coder.new_contexts(CONTEXTS)
-    sd = range_coder.decoder_state(buf)
-    assert decode_motion(sd, buf, ctx2, g, col, back, np.zeros(1)) == n and range_coder.consumed(sd)
-    assert np.array_equal(ctx, ctx2) and np.array_equal(leaves, back)
+    data = coder.finished()
+    decoder = Decoder.start(data, new_contexts(CONTEXTS))
+    assert decode_motion(decoder, g, col, back, np.zeros(1)) == n
+    assert decoder.left <= 0
+    assert np.array_equal(coder.contexts, decoder.contexts)
+    assert np.array_equal(leaves, back)
     for a, b in zip(f, g, strict=True):
         assert np.array_equal(a, b)
     assert (leaves[:n, 2].astype(int) ** 2).sum() == h * w // 64 and f.direction.min() >= 1
@@ -337,18 +332,14 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
         rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape),
     )
     f, g = (Field.empty(128, 192, -3, 5 if two else 0) for _ in range(2))
-    st, out, ctx = (
-        range_coder.encoder_state(),
-        np.empty(1 << 18, np.uint8),
-        range_coder.new_contexts(CONTEXTS),
-    )
+    coder = Encoder.start(1 << 18, new_contexts(CONTEXTS))
     blocks = []
 
     def tree(y: int, x: int, depth: int) -> None:
         n = CTU >> depth
         if depth < 3:
             split = int(rng.random() < 0.7)
-            range_coder.encode_bit(st, out, ctx, split_context(f, y, x, depth), split)
+            encode_bit(coder, split_context(f, y, x, depth), split)
             if split:
                 for k in range(4):
                     tree(y + (n >> 1) * (k >> 1), x + (n >> 1) * (k & 1), depth + 1)
@@ -363,9 +354,7 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
             mv[1] = 0
         m = candidates(f, col, y, x, n, np.zeros(5, np.int64), np.zeros((5, 2, 2), np.int64))
         encode_leaf(
-            st,
-            out,
-            ctx,
+            coder,
             f,
             col,
             y,
@@ -381,18 +370,12 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
     for y in range(0, 16, CTU):
         for x in range(0, 24, CTU):
             tree(y, x, 0)
-    buf = np.frombuffer(out[: int(range_coder.finish(st, out))].tobytes(), np.uint8)
-    sd, back, leaves = (
-        range_coder.decoder_state(buf),
-        range_coder.new_contexts(CONTEXTS),
-        np.zeros((384, 3), np.int32),
-    )
-    n = decode_motion(sd, buf, back, g, col, leaves, np.zeros(1))
-    assert (
-        leaves[:n].tolist() == [list(b) for b in blocks]
-        and range_coder.consumed(sd)
-        and np.array_equal(ctx, back)
-    )
+    decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
+    leaves = np.zeros((384, 3), np.int32)
+    n = decode_motion(decoder, g, col, leaves, np.zeros(1))
+    assert leaves[:n].tolist() == [list(b) for b in blocks]
+    assert decoder.left <= 0
+    assert np.array_equal(coder.contexts, decoder.contexts)
     assert all(np.array_equal(a, b) for a, b in zip(f, g, strict=True)) and len(
         np.unique(f.direction)
     ) == (3 if two else 1)
@@ -417,14 +400,12 @@ def test_no_vector_leaves_the_range_of_the_format() -> None:
 def test_any_bytes_give_a_whole_grid() -> None:
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        buf = np.frombuffer(rng.integers(0, 256, 200).astype(np.uint8).tobytes(), np.uint8)
+        data = rng.bytes(200)
         f, col = Field.empty(128, 128, -3, 5), Field.empty(128, 128, -1, 0)
         col.direction[:], col.mv[:] = 1, rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
         leaves = np.zeros((256, 3), np.int32)
         n = decode_motion(
-            range_coder.decoder_state(buf),
-            buf,
-            range_coder.new_contexts(CONTEXTS),
+            Decoder.start(data, new_contexts(CONTEXTS)),
             f,
             col,
             leaves,

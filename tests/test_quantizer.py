@@ -9,8 +9,7 @@ from vqcodec.codec import latent_syntax
 from vqcodec.codec.codebooks import HALVE_AT, INCREMENT, Tables, adapt
 from vqcodec.codec.latent_syntax import decode_hyper, decode_step, encode_hyper, encode_step
 from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS
-from vqcodec.codec.range_coder import consumed, decoder_state, encoder_state, finish
-from vqcodec.encoding.frame_encoder import _bits_so_far
+from vqcodec.codec.range_coder import Decoder, Encoder, given, new_contexts
 from vqcodec.encoding.latent_search import search_hyper, search_step
 from vqcodec.training.codebooks import fit
 from vqcodec.training.model import step_masks
@@ -47,7 +46,7 @@ def run(
 ) -> tuple[np.ndarray, np.ndarray, bytes]:
     """All steps through search, coder and decoder; the decoded latent, the symbols and the bytes."""
     t = tables or Tables(books)
-    st, out = encoder_state(), np.empty(1 << 16, np.uint8)
+    coder = Encoder.start(1 << 16, new_contexts(0))
     y, symbols = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32)
     direct, bits = np.zeros((H, W), np.uint8), np.zeros((H, W), np.float32)
     lams = np.full(direct.shape, lam, np.float32)
@@ -69,16 +68,14 @@ def run(
             y,
             bits,
         )
-        encode_step(st, out, cls, direct, k, steps, books.dims, sizes, symbols, t.cdf, t.seen)
-    data = out[: int(finish(st, out))].tobytes()
+        encode_step(coder, cls, direct, k, steps, books.dims, sizes, symbols, t.cdf, t.seen)
+    data = coder.finished()
     d = Tables(books, t.counts)
-    buf = np.frombuffer(data, np.uint8)
-    sd, back = decoder_state(buf), np.zeros((H, W, M), np.int16)
+    decoder, back = Decoder.start(data, new_contexts(0)), np.zeros((H, W, M), np.int16)
     read, classes = np.full((H, W, M), -1, np.int32), np.full((H, W, M // 4), -1, np.int8)
     for k in range(steps):
         decode_step(
-            sd,
-            buf,
+            decoder,
             mean,
             cls,
             direct,
@@ -93,7 +90,9 @@ def run(
             read,
             classes,
         )
-    assert np.array_equal(back, y) and consumed(sd) and np.array_equal(d.seen, t.seen)
+    assert np.array_equal(back, y)
+    assert decoder.left <= 0
+    assert np.array_equal(d.seen, t.seen)
     dims = np.repeat(books.dims[cls], 4, axis=2)
     coded = (dims > 0) & (
         (np.arange(M) % np.maximum(dims, 1) == 0) | (symbols > 1 << 19)
@@ -186,15 +185,15 @@ def test_direct_blocks_have_no_latent(books: Any) -> None:
         np.zeros((H, W), np.float32),
     )
     t = Tables(books)
-    st, out = encoder_state(), np.empty(1 << 16, np.uint8)
+    coder = Encoder.start(1 << 16, new_contexts(0))
     lams = np.full(direct.shape, 0.12, np.float32)
     for k in (0, 1):
         search_step(
             target, mean, cls, direct, k, 2, books.dims, books.sizes, books.words, t.costs(), lams,
             symbols, y, bits,
         )  # fmt: skip
-        encode_step(st, out, cls, direct, k, 2, books.dims, books.sizes, symbols, t.cdf, t.seen)
-    spent = _bits_so_far(st)
+        encode_step(coder, cls, direct, k, 2, books.dims, books.sizes, symbols, t.cdf, t.seen)
+    spent = given(coder)
     assert not y[direct == 1].any() and (bits[direct == 1] == 0).all() and y[direct == 0].any()
     assert t.seen.sum() == (direct == 0).sum() * M // 4
     # the bits that the search expects are those that the coder spends
@@ -285,13 +284,11 @@ def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:
         t = Tables(b)
         z, symbols = np.empty((3, 4, s.hyper), np.int16), np.zeros((3, 4, s.hyper // 4), np.int32)
         search_hyper(target, idle, base, b.sizes, b.words, t.costs(), 0.1, symbols, z)
-        st, out = encoder_state(), np.empty(4096, np.uint8)
-        encode_hyper(st, out, idle, base, symbols, t.cdf, t.seen)
-        data = np.frombuffer(out[: int(finish(st, out))].tobytes(), np.uint8)
+        coder = Encoder.start(4096, new_contexts(0))
+        encode_hyper(coder, idle, base, symbols, t.cdf, t.seen)
+        decoder = Decoder.start(coder.finished(), new_contexts(0))
         d, back, read = Tables(b), np.empty_like(z), np.full_like(symbols, -1)
-        decode_hyper(
-            decoder_state(data), data, idle, base, b.sizes, b.words, d.cdf, d.seen, back, read
-        )
+        decode_hyper(decoder, idle, base, b.sizes, b.words, d.cdf, d.seen, back, read)
         assert np.array_equal(read, np.where(idle[:, :, None], -1, symbols))
         assert (
             np.array_equal(back, z)

@@ -14,6 +14,7 @@ import vqcodec
 from vqcodec.codec import latent_syntax
 from vqcodec.codec.frame_decoder import FrameCoder, hyper_tables
 from vqcodec.codec.nets.synthesis import Synthesis
+from vqcodec.codec.range_coder import Decoder
 from vqcodec.codec.tokens import frame_tokens
 from vqcodec.container.packets import GopPayload
 from vqcodec.picture import Picture
@@ -121,9 +122,9 @@ def test_indices_are_those_of_the_latents(
     runs: list[tuple[Any, np.ndarray, np.ndarray]] = []
 
     def decode_step(
-        st: Any, data: Any, mean: np.ndarray, cls: Any, direct: Any, step: int, *rest: Any
+        coder: Decoder, mean: np.ndarray, cls: Any, direct: Any, step: int, *rest: Any
     ) -> None:
-        real(st, data, mean, cls, direct, step, *rest)
+        real(coder, mean, cls, direct, step, *rest)
         runs.append((rest[7], mean.copy(), rest[6]))  # symbols, mean, latent
 
     monkeypatch.setattr(latent_syntax, "decode_step", decode_step)

@@ -89,7 +89,7 @@ def sign_context(i, levels):
 
 
 @njit
-def _encode_block(st, out, ctx, levels, skip, chroma):
+def _encode_block(coder, levels, skip, chroma):
     scan = RASTER if skip else ZIGZAG
     last = 15
     while levels[scan[last]] == 0:
@@ -98,24 +98,24 @@ def _encode_block(st, out, ctx, levels, skip, chroma):
     base = DETAIL + LAST + (skip * 2 + chroma) * 16
     for b in range(3, -1, -1):
         bit = (last >> b) & 1
-        encode_bit(st, out, ctx, base + node, bit)
+        encode_bit(coder, base + node, bit)
         node = node * 2 + bit
     ones = 0
     for n in range(last, -1, -1):
         i = scan[n]
         v = levels[i]
         if n < last:
-            encode_bit(st, out, ctx, sig_context(skip, chroma, i, levels), 1 if v else 0)
+            encode_bit(coder, sig_context(skip, chroma, i, levels), 1 if v else 0)
             if v == 0:
                 continue
         a = abs(v) - 1
-        encode_bit(st, out, ctx, DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0)
+        encode_bit(coder, DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0)
         if a:
             ones += 1
             k = 1
             while k < 14:
                 more = 1 if a > k else 0
-                encode_bit(st, out, ctx, DETAIL + MAG + skip * 14 + k, more)
+                encode_bit(coder, DETAIL + MAG + skip * 14 + k, more)
                 if not more:
                     break
                 k += 1
@@ -124,47 +124,47 @@ def _encode_block(st, out, ctx, levels, skip, chroma):
                 while (r >> bits) > 1:
                     bits += 1
                 for _ in range(bits):
-                    encode_raw(st, out, 1, 1)
-                encode_raw(st, out, 0, 1)
+                    encode_raw(coder, 1, 1)
+                encode_raw(coder, 0, 1)
                 if bits:
-                    encode_raw(st, out, r & ((1 << bits) - 1), bits)
+                    encode_raw(coder, r & ((1 << bits) - 1), bits)
         s = 1 if v < 0 else 0
         if skip:
-            encode_bit(st, out, ctx, sign_context(i, levels), s)
+            encode_bit(coder, sign_context(i, levels), s)
         else:
-            encode_raw(st, out, s, 1)
+            encode_raw(coder, s, 1)
 
 
 @njit
-def _decode_block(st, data, ctx, levels, skip, chroma):
+def _decode_block(coder, levels, skip, chroma):
     scan = RASTER if skip else ZIGZAG
     levels[:] = 0
     node = 1
     base = DETAIL + LAST + (skip * 2 + chroma) * 16
     for _ in range(4):
-        node = node * 2 + decode_bit(st, data, ctx, base + node)
+        node = node * 2 + decode_bit(coder, base + node)
     last = node - 16
     ones = 0
     for n in range(last, -1, -1):
         i = scan[n]
-        if n < last and not decode_bit(st, data, ctx, sig_context(skip, chroma, i, levels)):
+        if n < last and not decode_bit(coder, sig_context(skip, chroma, i, levels)):
             continue
         a = 0
-        if decode_bit(st, data, ctx, DETAIL + GT1 + skip * 3 + min(ones, 2)):
+        if decode_bit(coder, DETAIL + GT1 + skip * 3 + min(ones, 2)):
             ones += 1
             a = 1
-            while a < 14 and decode_bit(st, data, ctx, DETAIL + MAG + skip * 14 + a):
+            while a < 14 and decode_bit(coder, DETAIL + MAG + skip * 14 + a):
                 a += 1
             if a == 14:
                 bits = 0
-                while bits < 14 and decode_raw(st, data, 1):
+                while bits < 14 and decode_raw(coder, 1):
                     bits += 1
-                a += (1 << bits) - 1 + (decode_raw(st, data, bits) if bits else 0)
+                a += (1 << bits) - 1 + (decode_raw(coder, bits) if bits else 0)
         a = min(a + 1, MAX_LEVEL)
         if skip:
-            s = decode_bit(st, data, ctx, sign_context(i, levels))
+            s = decode_bit(coder, sign_context(i, levels))
         else:
-            s = decode_raw(st, data, 1)
+            s = decode_raw(coder, 1)
         levels[i] = -a if s else a
 
 
@@ -194,21 +194,21 @@ def _add(plane, y, x, rec):
 
 
 @njit
-def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
+def encode_detail(coder, step_index, step, direct, skip, levels, planes):
     """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/codec/direct_map.py."""
     if step_index < 0:
-        encode_bit(st, out, ctx, DETAIL + FRAME, 0)
+        encode_bit(coder, DETAIL + FRAME, 0)
         return
-    encode_bit(st, out, ctx, DETAIL + FRAME, 1)
-    encode_raw(st, out, step_index, 6)
+    encode_bit(coder, DETAIL + FRAME, 1)
+    encode_raw(coder, step_index, 6)
     rec = np.empty(16, np.int64)
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             on = skip[r, c] >= 0
-            encode_bit(st, out, ctx, cell_context(skip, direct, r, c), 1 if on else 0)
+            encode_bit(coder, cell_context(skip, direct, r, c), 1 if on else 0)
             if not on:
                 continue
-            encode_bit(st, out, ctx, DETAIL + SKIP, skip[r, c])
+            encode_bit(coder, DETAIL + SKIP, skip[r, c])
             coded = 0
             for k in range(6):
                 lv = levels[r, c, k]
@@ -216,40 +216,38 @@ def encode_detail(st, out, ctx, step_index, step, direct, skip, levels, planes):
                 for i in range(16):
                     some = some or lv[i] != 0
                 encode_bit(
-                    st,
-                    out,
-                    ctx,
+                    coder,
                     DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2),
                     1 if some else 0,
                 )
                 if some:
                     coded += 1
-                    _encode_block(st, out, ctx, lv, skip[r, c], 1 if k > 3 else 0)
+                    _encode_block(coder, lv, skip[r, c], 1 if k > 3 else 0)
                     inverse(lv, step, skip[r, c], rec)
                     p, y, x = block_at(k, r, c)
                     _add(planes[p], y, x, rec)
 
 
 @njit
-def decode_detail(st, data, ctx, steps, direct, skip, planes):
+def decode_detail(coder, steps, direct, skip, planes):
     """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
-    if not decode_bit(st, data, ctx, DETAIL + FRAME):
+    if not decode_bit(coder, DETAIL + FRAME):
         return
-    step = steps[decode_raw(st, data, 6)]
+    step = steps[decode_raw(coder, 6)]
     rec = np.empty(16, np.int64)
     lv = np.zeros(16, np.int32)
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             skip[r, c] = -1
-            if not decode_bit(st, data, ctx, cell_context(skip, direct, r, c)):
+            if not decode_bit(coder, cell_context(skip, direct, r, c)):
                 continue
-            mode = decode_bit(st, data, ctx, DETAIL + SKIP)
+            mode = decode_bit(coder, DETAIL + SKIP)
             skip[r, c] = mode
             coded = 0
             for k in range(6):
-                if decode_bit(st, data, ctx, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2)):
+                if decode_bit(coder, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2)):
                     coded += 1
-                    _decode_block(st, data, ctx, lv, mode, 1 if k > 3 else 0)
+                    _decode_block(coder, lv, mode, 1 if k > 3 else 0)
                     inverse(lv, step, mode, rec)
                     p, y, x = block_at(k, r, c)
                     _add(planes[p], y, x, rec)

@@ -23,29 +23,29 @@ def _context(direct, merged, r, c):
 
 
 @njit
-def encode_map(st, out, ctx, direct, merged):
+def encode_map(coder, direct, merged):
     """direct (H/16, W/16) uint8, merged (H/8, W/8) uint8 of the motion grid; a map of zeros costs one flag."""
     some = 0
     for r in range(direct.shape[0]):
         for c in range(direct.shape[1]):
             some |= direct[r, c]
-    encode_bit(st, out, ctx, DIRECT + FRAME, some)
+    encode_bit(coder, DIRECT + FRAME, some)
     if not some:
         return
     for r in range(direct.shape[0]):
         for c in range(direct.shape[1]):
-            encode_bit(st, out, ctx, _context(direct, merged, r, c), direct[r, c])
+            encode_bit(coder, _context(direct, merged, r, c), direct[r, c])
 
 
 @njit
-def decode_map(st, data, ctx, direct, merged):
+def decode_map(coder, direct, merged):
     """The inverse of :func:`encode_map`, into ``direct``."""
     direct[:] = 0
-    if not decode_bit(st, data, ctx, DIRECT + FRAME):
+    if not decode_bit(coder, DIRECT + FRAME):
         return
     for r in range(direct.shape[0]):
         for c in range(direct.shape[1]):
-            direct[r, c] = decode_bit(st, data, ctx, _context(direct, merged, r, c))
+            direct[r, c] = decode_bit(coder, _context(direct, merged, r, c))
 
 
 def blocks(cells: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import DamageError
 from ..picture import Picture
-from . import detail_syntax, direct_map, latent_syntax, range_coder
+from . import detail_syntax, direct_map, latent_syntax
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
 from .contexts import CONTEXTS, QDELTA
@@ -23,6 +23,7 @@ from .motion_field import Field
 from .motion_syntax import decode_motion
 from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
+from .range_coder import Decoder, decode_bit, new_contexts, taken
 
 ALIGN = 64
 MAX_QDELTA = 63
@@ -82,7 +83,7 @@ class FrameCoder:
         if not refs:
             nets = self.codec.intra
             none = Field.empty(self.h, self.w, 0, 0)
-            return none, none, range_coder.new_contexts(CONTEXTS), Tables(nets.books), nets
+            return none, none, new_contexts(CONTEXTS), Tables(nets.books), nets
         nets = self.codec.inter
         d = [r.number - number for r in refs] + [0]
         past = (
@@ -163,21 +164,20 @@ class FrameCoder:
 
     def finish(self, r: Decoding, stats: list[dict] | None = None) -> Coded:
         """The frame as a reference; DamageError where its stream holds more than was read."""
-        if not range_coder.consumed(r.st):
-            raise DamageError(
-                f"frame {r.number}: {r.data.size - int(r.st[2])} bytes of its stream are left over"
-            )
+        left = r.coder.left
+        if left > 0:
+            raise DamageError(f"frame {r.number}: {left} bytes of its stream are left over")
         if stats is not None:
             row = dict(
                 frame=r.number,
                 type="IPB"[min(r.level, 2)],
                 level=r.level,
                 q=r.q,
-                bytes=int(r.data.size),
-                bits=element_bits(r.marks, r.vector_bits, r.data.size),
+                bytes=r.coder.data.size,
+                bits=element_bits(r.marks, r.vector_bits, r.coder.data.size),
             )
             stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
-        return self._coded(r.number, r.level, r.planes, r.field, r.ctx, r.tables, r.refs)
+        return self._coded(r.number, r.level, r.planes, r.field, r.coder.contexts, r.tables, r.refs)
 
     def _decode_latents(
         self, runs: list[Decoding], symbols: bool
@@ -199,8 +199,7 @@ class FrameCoder:
                     np.full((hy, wy, s.latent // 4), -1, np.int8),
                 )
             latent_syntax.decode_hyper(
-                r.st,
-                r.data,
+                r.coder,
                 direct_map.idle(r.direct),
                 hyper_tables(q, s.hyper),
                 books.sizes,
@@ -220,8 +219,8 @@ class FrameCoder:
                 for i, r in enumerate(runs):
                     t = r.tables
                     latent_syntax.decode_step(
-                        r.st, r.data, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes,
-                        books.words, t.cdf, t.seen, y[i], r.symbols, r.classes,
+                        r.coder, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes, books.words,
+                        t.cdf, t.seen, y[i], r.symbols, r.classes,
                     )  # fmt: skip
         for r in runs:
             r.mark()
@@ -242,9 +241,7 @@ class FrameCoder:
                     residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct
                 )
                 detail_syntax.decode_detail(
-                    r.st,
-                    r.data,
-                    r.ctx,
+                    r.coder,
                     detail_syntax.STEP_TABLE,
                     r.direct,
                     np.empty((self.h // 8, self.w // 8), np.int8),
@@ -260,27 +257,24 @@ class Decoding:
         self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]
     ):
         self.number, self.level, self.refs = number, level, refs
-        self.data = np.frombuffer(data, np.uint8)
-        self.field, col, self.ctx, self.tables, self.nets = c._start(number, refs)
-        self.st = range_coder.decoder_state(self.data)
+        self.field, col, contexts, self.tables, self.nets = c._start(number, refs)
+        self.coder = Decoder.start(data, contexts)
         self.marks = [0.0]
         self.leaves, self.vector_bits = 0, 0.0
         self.pred: Planes = ()  # type: ignore[assignment]
         self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
         if refs:
             leaves, spent = np.empty((c.h * c.w // 64, 3), np.int32), np.zeros(1)
-            self.leaves = int(
-                decode_motion(self.st, self.data, self.ctx, self.field, col, leaves, spent)
-            )
+            self.leaves = int(decode_motion(self.coder, self.field, col, leaves, spent))
             self.vector_bits = float(spent[0])
             self.pred = c._compensate(self.field, leaves[: self.leaves], refs)
         self.mark()
-        self.q = q + _decode_qdelta(self.st, self.data, self.ctx)
+        self.q = q + _decode_qdelta(self.coder)
         if not 0 <= self.q <= 63:
             raise DamageError(f"frame {number}: quality {self.q} outside 0..63")
         self.mark()
         if refs:
-            direct_map.decode_map(self.st, self.data, self.ctx, self.direct, self.field.merged)
+            direct_map.decode_map(self.coder, self.direct, self.field.merged)
         self.mark()
         self.planes: Planes = ()  # type: ignore[assignment]
         # symbols of the latents as quantizer.py gives them, where they are asked for
@@ -288,7 +282,7 @@ class Decoding:
         self.classes = np.empty((0, 0, 0), np.int8)
 
     def mark(self) -> None:
-        self.marks.append(max(0.0, float(range_coder.taken(self.st))))
+        self.marks.append(max(0.0, float(taken(self.coder))))
 
 
 def hyper_tables(q: int, channels: int) -> int:
@@ -303,11 +297,11 @@ def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
     return list(out.values())
 
 
-def _decode_qdelta(st: np.ndarray, data: np.ndarray, ctx: np.ndarray) -> int:
-    if not range_coder.decode_bit(st, data, ctx, QDELTA):
+def _decode_qdelta(coder: Decoder) -> int:
+    if not decode_bit(coder, QDELTA):
         return 0
-    sign = range_coder.decode_bit(st, data, ctx, QDELTA + 1)
+    sign = decode_bit(coder, QDELTA + 1)
     n = 1
-    while n < MAX_QDELTA and range_coder.decode_bit(st, data, ctx, QDELTA + 2 + min(n, 5)):
+    while n < MAX_QDELTA and decode_bit(coder, QDELTA + 2 + min(n, 5)):
         n += 1
     return -n if sign else n

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compiled import njit
 from .nets.shape import TURN
-from .range_coder import TOTAL, TOTAL_BITS, decode_raw, decode_symbol, encode, encode_raw
+from .range_coder import decode_raw, decode_symbol, encode_raw, encode_symbol
 
 
 @njit
@@ -27,31 +27,31 @@ def raw_bits(n):
 
 
 @njit
-def _encode_value(st, out, n):
+def _encode_value(coder, n):
     # Elias gamma in raw bits: bit length in unary, the bits below the first, the sign
     a, k = abs(n), 0
     while (a >> k) > 0:
         k += 1
     for _ in range(k):
-        encode_raw(st, out, 1, 1)
-    encode_raw(st, out, 0, 1)
+        encode_raw(coder, 1, 1)
+    encode_raw(coder, 0, 1)
     if k > 1:
-        encode_raw(st, out, a & ((1 << (k - 1)) - 1), k - 1)
+        encode_raw(coder, a & ((1 << (k - 1)) - 1), k - 1)
     if k:
-        encode_raw(st, out, 1 if n < 0 else 0, 1)
+        encode_raw(coder, 1 if n < 0 else 0, 1)
 
 
 @njit
-def _decode_value(st, data):
+def _decode_value(coder):
     k = 0
-    while k < 12 and decode_raw(st, data, 1):
+    while k < 12 and decode_raw(coder, 1):
         k += 1
     if k == 0:
         return 0
     a = 1
     if k > 1:
-        a = (1 << (k - 1)) | decode_raw(st, data, k - 1)
-    return -a if decode_raw(st, data, 1) else a
+        a = (1 << (k - 1)) | decode_raw(coder, k - 1)
+    return -a if decode_raw(coder, 1) else a
 
 
 _TURN = np.array(TURN)
@@ -71,7 +71,7 @@ def active(direct, y, x, g, groups, step, steps):
 
 
 @njit
-def encode_step(st, out, cls, direct, step, steps, dims, sizes, symbols, cdf, seen):
+def encode_step(coder, cls, direct, step, steps, dims, sizes, symbols, cdf, seen):
     """Code the symbols that :func:`search_step` chose."""
     hh, ww, groups = cls.shape
     for i in range(hh):
@@ -86,16 +86,16 @@ def encode_step(st, out, cls, direct, step, steps, dims, sizes, symbols, cdf, se
                     esc = k > (1 << 19)
                     if esc:
                         k = sizes[t] - 1
-                    encode(st, out, cdf[t, k], cdf[t, k + 1] - cdf[t, k], TOTAL_BITS)
+                    encode_symbol(coder, cdf[t], k)
                     seen[t, k] += 1
                     if esc:
                         for c in range(dim):
-                            _encode_value(st, out, symbols[i, j, g * 4 + s + c] - (1 << 20))
+                            _encode_value(coder, symbols[i, j, g * 4 + s + c] - (1 << 20))
 
 
 @njit
 def decode_step(
-    st, data, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes
+    coder, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes
 ):
     """Decode one step into y (H, W, M) int16; arguments as in :func:`search_step`.
 
@@ -118,7 +118,7 @@ def decode_step(
                         y[i, j, b + c] = mean[i, j, b + c]
                     continue
                 for s in range(0, 4, dim):
-                    k = decode_symbol(st, data, cdf[t], sizes[t])
+                    k = decode_symbol(coder, cdf[t], sizes[t])
                     seen[t, k] += 1
                     esc = dim < 4 and k == sizes[t] - 1
                     if keep:
@@ -126,7 +126,7 @@ def decode_step(
                     for c in range(dim):
                         ch = b + s + c
                         if esc:
-                            n = _decode_value(st, data)
+                            n = _decode_value(coder)
                             v = mean[i, j, ch] + 16 * n
                             if keep:
                                 symbols[i, j, ch] = (1 << 20) + n
@@ -136,21 +136,19 @@ def decode_step(
 
 
 @njit
-def encode_hyper(st, out, idle, base, symbols, cdf, seen):
+def encode_hyper(coder, idle, base, symbols, cdf, seen):
     for i in range(symbols.shape[0]):
         for j in range(symbols.shape[1]):
             if idle[i, j]:
                 continue
             for g in range(symbols.shape[2]):
                 k = symbols[i, j, g]
-                encode(
-                    st, out, cdf[base + g, k], cdf[base + g, k + 1] - cdf[base + g, k], TOTAL_BITS
-                )
+                encode_symbol(coder, cdf[base + g], k)
                 seen[base + g, k] += 1
 
 
 @njit
-def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z, symbols):
+def decode_hyper(coder, idle, base, sizes, words, cdf, seen, z, symbols):
     """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols, unless it is empty."""
     keep = symbols.size > 0
     for i in range(z.shape[0]):
@@ -159,12 +157,9 @@ def decode_hyper(st, data, idle, base, sizes, words, cdf, seen, z, symbols):
                 z[i, j] = 0
                 continue
             for g in range(z.shape[2] // 4):
-                k = decode_symbol(st, data, cdf[base + g], sizes[base + g])
+                k = decode_symbol(coder, cdf[base + g], sizes[base + g])
                 seen[base + g, k] += 1
                 if keep:
                     symbols[i, j, g] = k
                 for c in range(4):
                     z[i, j, g * 4 + c] = words[base + g, k, c]
-
-
-assert TOTAL == 1 << TOTAL_BITS

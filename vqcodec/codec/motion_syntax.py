@@ -46,94 +46,94 @@ def bit_length(a):
 
 
 @njit
-def _encode_mvd(st, out, ctx, comp, d):
+def _encode_mvd(coder, comp, d):
     a = abs(d)
     k = bit_length(a)
     for i in range(k):
-        encode_bit(st, out, ctx, MVD_CLASS + 16 * comp + i, 1)
+        encode_bit(coder, MVD_CLASS + 16 * comp + i, 1)
     if k < 15:
-        encode_bit(st, out, ctx, MVD_CLASS + 16 * comp + k, 0)
+        encode_bit(coder, MVD_CLASS + 16 * comp + k, 0)
     if k > 1:
-        encode_bit(st, out, ctx, MVD_TOP + 16 * comp + k, (a >> (k - 2)) & 1)
+        encode_bit(coder, MVD_TOP + 16 * comp + k, (a >> (k - 2)) & 1)
         if k > 2:
-            encode_raw(st, out, a & ((1 << (k - 2)) - 1), k - 2)
+            encode_raw(coder, a & ((1 << (k - 2)) - 1), k - 2)
     if k:
-        encode_raw(st, out, 1 if d < 0 else 0, 1)
+        encode_raw(coder, 1 if d < 0 else 0, 1)
 
 
 @njit
-def _decode_mvd(st, data, ctx, comp):
+def _decode_mvd(coder, comp):
     k = 0
-    while k < 15 and decode_bit(st, data, ctx, MVD_CLASS + 16 * comp + k):
+    while k < 15 and decode_bit(coder, MVD_CLASS + 16 * comp + k):
         k += 1
     if k == 0:
         return 0
     a = 1
     if k > 1:
-        a = 2 + decode_bit(st, data, ctx, MVD_TOP + 16 * comp + k)
+        a = 2 + decode_bit(coder, MVD_TOP + 16 * comp + k)
         if k > 2:
-            a = (a << (k - 2)) + decode_raw(st, data, k - 2)
-    return -a if decode_raw(st, data, 1) else a
+            a = (a << (k - 2)) + decode_raw(coder, k - 2)
+    return -a if decode_raw(coder, 1) else a
 
 
 @njit
-def encode_leaf(st, out, ctx, f, col, y, x, n, depth, direction, mv, index):
+def encode_leaf(coder, f, col, y, x, n, depth, direction, mv, index):
     """Code a leaf (merge candidate ``index``, or -1 and its own direction and vectors) and write it into the grid."""
     k = merge_context(f, y, x, depth)
     if index >= 0:
-        encode_bit(st, out, ctx, k, 1)
+        encode_bit(coder, k, 1)
         cdir = np.zeros(MAX_MERGE, np.int64)
         cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
         m = candidates(f, col, y, x, n, cdir, cmv)
         for i in range(min(index + 1, m - 1)):
-            encode_bit(st, out, ctx, MERGE_INDEX + i, 1 if i < index else 0)
+            encode_bit(coder, MERGE_INDEX + i, 1 if i < index else 0)
         fill(f, y, x, n, depth, cdir[index], cmv[index], 1)
         return
-    encode_bit(st, out, ctx, k, 0)
+    encode_bit(coder, k, 0)
     if f.dist[1] != 0:
-        encode_bit(st, out, ctx, BI_FLAG + depth, 1 if direction == BI else 0)
+        encode_bit(coder, BI_FLAG + depth, 1 if direction == BI else 0)
         if direction != BI:
-            encode_bit(st, out, ctx, LIST_FLAG, 1 if direction == L1 else 0)
+            encode_bit(coder, LIST_FLAG, 1 if direction == L1 else 0)
     p = np.zeros((2, 2), np.int64)
     predictor(f, col, y, x, n, p)
     for l in range(2):
         if direction & (1 << l):
             for c in range(2):
-                _encode_mvd(st, out, ctx, c, mv[l, c] - p[l, c])
+                _encode_mvd(coder, c, mv[l, c] - p[l, c])
     fill(f, y, x, n, depth, direction, mv, 0)
 
 
 @njit
-def decode_leaf(st, data, ctx, f, col, y, x, n, depth, vector_bits):
+def decode_leaf(coder, f, col, y, x, n, depth, vector_bits):
     mv = np.zeros((2, 2), np.int64)
-    if decode_bit(st, data, ctx, merge_context(f, y, x, depth)):
+    if decode_bit(coder, merge_context(f, y, x, depth)):
         cdir = np.zeros(MAX_MERGE, np.int64)
         cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
         m = candidates(f, col, y, x, n, cdir, cmv)
         index = 0
-        while index < m - 1 and decode_bit(st, data, ctx, MERGE_INDEX + index):
+        while index < m - 1 and decode_bit(coder, MERGE_INDEX + index):
             index += 1
         fill(f, y, x, n, depth, cdir[index], cmv[index], 1)
         return
     direction = L0
     if f.dist[1] != 0:
-        if decode_bit(st, data, ctx, BI_FLAG + depth):
+        if decode_bit(coder, BI_FLAG + depth):
             direction = BI
-        elif decode_bit(st, data, ctx, LIST_FLAG):
+        elif decode_bit(coder, LIST_FLAG):
             direction = L1
     predictor(f, col, y, x, n, mv)
-    before = taken(st)
+    before = taken(coder)
     for l in range(2):
         if direction & (1 << l):
             for c in range(2):
-                v = mv[l, c] + _decode_mvd(st, data, ctx, c)
+                v = mv[l, c] + _decode_mvd(coder, c)
                 mv[l, c] = min(max(v, -MV_LIMIT), MV_LIMIT)
-    vector_bits[0] += taken(st) - before
+    vector_bits[0] += taken(coder) - before
     fill(f, y, x, n, depth, direction, mv, 0)
 
 
 @njit
-def decode_motion(st, data, ctx, f, col, leaves, vector_bits):
+def decode_motion(coder, f, col, leaves, vector_bits):
     """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column, size; returns their number.
 
     The bits of motion vector differences are added to ``vector_bits`` (1,) float64; all others are those of the modes.
@@ -149,7 +149,7 @@ def decode_motion(st, data, ctx, f, col, leaves, vector_bits):
                 top -= 1
                 y, x, depth = stack[top, 0], stack[top, 1], stack[top, 2]
                 n = CTU >> depth
-                if depth < 3 and decode_bit(st, data, ctx, split_context(f, y, x, depth)):
+                if depth < 3 and decode_bit(coder, split_context(f, y, x, depth)):
                     s = n >> 1
                     for k in range(3, -1, -1):  # the first quarter is taken off the stack first
                         stack[top, 0] = y + s * (k >> 1)
@@ -157,7 +157,7 @@ def decode_motion(st, data, ctx, f, col, leaves, vector_bits):
                         stack[top, 2] = depth + 1
                         top += 1
                 else:
-                    decode_leaf(st, data, ctx, f, col, y, x, n, depth, vector_bits)
+                    decode_leaf(coder, f, col, y, x, n, depth, vector_bits)
                     leaves[n_leaves, 0] = y
                     leaves[n_leaves, 1] = x
                     leaves[n_leaves, 2] = n

@@ -1,14 +1,15 @@
 """Range coder with adaptive binary contexts and static multi-symbol tables, in integers only.
 
-A carry-propagating byte-wise range coder (Martin 1979, in the form of Subbotin/LZMA): a 32-bit range, renormalised
-whenever it falls below 2^24. The state is a uint64 array so that compiled code can carry on where it stopped:
-encoder ``[low, range, cache, pending, position]``, decoder ``[code, range, position, length]``.
-Binary contexts hold two 16-bit estimates of P(bit = 0), a fast and a slow one, whose mean is used.
+A carry-propagating byte-wise range coder (Martin 1979, in the form of Subbotin/LZMA): a 32-bit
+range, renormalised whenever it falls below 2^24. Binary contexts hold two 16-bit estimates of
+P(bit = 0), a fast and a slow one, whose mean is used. A coder is a named tuple of arrays, which
+compiled code takes as it is and changes in place.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -17,203 +18,280 @@ from ..compiled import njit
 
 TOTAL_BITS = 15
 TOTAL = 1 << TOTAL_BITS
+START = 32768  # both estimates of a new context: one half
+EDGE = 48  # of 65536: no bit is held to be less likely than this
+FAST, SLOW = 4, 7  # adaptation shifts of the two estimates
 _TOP = np.uint64(1 << 24)
 _MASK32 = np.uint64(0xFFFFFFFF)
-FAST, SLOW = 4, 7  # adaptation shifts of the two estimates
+
+# Slots of a coder's state. LOW is the lower end of the interval; a decoder has CODE in its place,
+# how far its bytes lie above that end. CACHE is the last byte not yet safe from a carry, PENDING
+# counts the bytes 0xFF behind it, and STARTED is 0 until there is such a byte.
+LOW, RANGE, CACHE, PENDING, POSITION, STARTED = range(6)
+CODE = LOW
 
 
 def new_contexts(n: int) -> np.ndarray:
     """(n, 2) uint16 contexts at one half."""
-    return np.full((n, 2), 32768, np.uint16)
+    return np.full((n, 2), START, np.uint16)
 
 
-def encoder_state() -> np.ndarray:
-    return np.array([0, 0xFFFFFFFF, 0, 0, 0, 0], np.uint64)
+class Encoder(NamedTuple):
+    """A stream being written."""
+
+    state: np.ndarray  # (6,) uint64, see LOW and its neighbours
+    out: np.ndarray  # uint8: the bytes so far, up to POSITION, and room for more
+    contexts: np.ndarray  # (N, 2) uint16
+
+    @classmethod
+    def start(cls, room: int, contexts: np.ndarray) -> Encoder:
+        """An empty stream of at most ``room`` bytes; ``contexts`` will be adapted in place."""
+        state = np.zeros(6, np.uint64)
+        state[RANGE] = _MASK32
+        return cls(state, np.empty(room, np.uint8), contexts)
+
+    def branch(self) -> Encoder:
+        """Another end for the same stream: it overwrites what other branches wrote behind it."""
+        return Encoder(self.state.copy(), self.out, self.contexts.copy())
+
+    def finished(self) -> bytes:
+        """The stream, closed by :func:`finish`."""
+        return self.out[: int(finish(self))].tobytes()
 
 
-def decoder_state(data: np.ndarray) -> np.ndarray:
-    """Start decoding of a uint8 array; bytes beyond its end read as zero."""
-    st = np.array([0, 0xFFFFFFFF, 0, data.size, 0, 0], np.uint64)
-    _prime(st, data)
-    return st
+class Decoder(NamedTuple):
+    """A stream being read; bytes beyond its end read as zero."""
+
+    state: np.ndarray  # (6,) uint64: CODE, RANGE and POSITION, where the next byte is read
+    data: np.ndarray  # uint8, read-only
+    contexts: np.ndarray  # (N, 2) uint16
+
+    @classmethod
+    def start(cls, data: bytes | memoryview, contexts: np.ndarray) -> Decoder:
+        """At the first bit of ``data``; ``contexts`` will be adapted in place."""
+        state = np.zeros(6, np.uint64)
+        state[RANGE] = _MASK32
+        coder = cls(state, np.frombuffer(memoryview(data).toreadonly(), np.uint8), contexts)
+        _prime(coder)
+        return coder
+
+    @property
+    def left(self) -> int:
+        """Bytes not yet read; not above zero when all were (up to four beyond the end are)."""
+        return self.data.size - int(self.state[POSITION])
 
 
 @njit
-def taken(st):
-    """Bits that a decoder has taken so far, with fractions: bytes read less what is in hand, refined by what the range has left."""
-    return 8 * float(st[2]) - math.log2(float(st[1]))
+def taken(coder):
+    """Bits that a decoder has taken, with fractions: the bytes read less what its range has left."""
+    return 8 * float(coder.state[POSITION]) - math.log2(float(coder.state[RANGE]))
 
 
 @njit
-def _prime(st, data):
+def given(coder):
+    """Bits that an encoder has given out, with fractions; :func:`taken` of a decoder at that place."""
+    state = coder.state
+    final = float(state[POSITION] + state[PENDING] + state[STARTED])
+    return 8 * final + 32 - math.log2(float(state[RANGE]))
+
+
+@njit
+def _next_byte(coder):
+    state = coder.state
+    position = state[POSITION]
+    state[POSITION] += np.uint64(1)
+    return np.uint64(coder.data[position]) if position < coder.data.size else np.uint64(0)
+
+
+@njit
+def _prime(coder):
     for _ in range(4):
-        b = np.uint64(data[st[2]]) if st[2] < st[3] else np.uint64(0)
-        st[0] = (st[0] << np.uint64(8)) | b
-        st[2] += np.uint64(1)
+        coder.state[CODE] = (coder.state[CODE] << np.uint64(8)) | _next_byte(coder)
 
 
 @njit
-def _shift_low(st, out):
-    # cache holds the last byte not yet safe from a carry, pending counts the 0xFF bytes behind it
-    low = st[0]
+def _shift_low(coder):
+    """Move the top byte of LOW into the cache, and what no carry can reach any more to ``out``."""
+    state, out = coder.state, coder.out
+    low = state[LOW]
     if low < np.uint64(0xFF000000) or low > _MASK32:
         carry = low >> np.uint64(32)
-        if st[5] > np.uint64(0):  # the very first cache byte does not exist
-            out[st[4]] = np.uint8((st[2] + carry) & np.uint64(0xFF))
-            st[4] += np.uint64(1)
-        while st[3] > np.uint64(0):
-            out[st[4]] = np.uint8((np.uint64(0xFF) + carry) & np.uint64(0xFF))
-            st[4] += np.uint64(1)
-            st[3] -= np.uint64(1)
-        st[2] = (low >> np.uint64(24)) & np.uint64(0xFF)
-        st[5] = np.uint64(1)
+        if state[STARTED] > np.uint64(0):
+            out[state[POSITION]] = np.uint8((state[CACHE] + carry) & np.uint64(0xFF))
+            state[POSITION] += np.uint64(1)
+        while state[PENDING] > np.uint64(0):
+            out[state[POSITION]] = np.uint8((np.uint64(0xFF) + carry) & np.uint64(0xFF))
+            state[POSITION] += np.uint64(1)
+            state[PENDING] -= np.uint64(1)
+        state[CACHE] = (low >> np.uint64(24)) & np.uint64(0xFF)
+        state[STARTED] = np.uint64(1)
     else:
-        st[3] += np.uint64(1)
-    st[0] = (low << np.uint64(8)) & _MASK32
+        state[PENDING] += np.uint64(1)
+    state[LOW] = (low << np.uint64(8)) & _MASK32
 
 
 @njit
-def encode(st, out, start, size, bits):
-    """Code the interval [start, start + size) of 2^bits."""
-    r = st[1] >> np.uint64(bits)
-    st[0] += r * np.uint64(start)
-    st[1] = r * np.uint64(size)
-    while st[1] < _TOP:
-        st[1] = (st[1] << np.uint64(8)) & _MASK32
-        _shift_low(st, out)
+def _give(coder):
+    state = coder.state
+    while state[RANGE] < _TOP:
+        state[RANGE] = (state[RANGE] << np.uint64(8)) & _MASK32
+        _shift_low(coder)
 
 
 @njit
-def encode_bit(st, out, ctx, k, bit):
-    """Code a bit with context k and adapt it."""
-    f, s = nb.int64(ctx[k, 0]), nb.int64(ctx[k, 1])
-    p = (f + s) >> 1
-    p = min(max(p, 48), 65536 - 48)
-    bound = (st[1] >> np.uint64(16)) * np.uint64(p)
+def _refill(coder):
+    state = coder.state
+    while state[RANGE] < _TOP:
+        state[CODE] = ((state[CODE] << np.uint64(8)) | _next_byte(coder)) & _MASK32
+        state[RANGE] = (state[RANGE] << np.uint64(8)) & _MASK32
+
+
+@njit
+def _share_of_zero(fast, slow):
+    """P(bit = 0) in 65536ths."""
+    return min(max((fast + slow) >> 1, EDGE), 65536 - EDGE)
+
+
+@njit
+def _adapt(contexts, context, fast, slow, bit):
     if bit == 0:
-        st[1] = bound
-        ctx[k, 0] = f + ((65535 - f) >> FAST)
-        ctx[k, 1] = s + ((65535 - s) >> SLOW)
+        contexts[context, 0] = fast + ((65535 - fast) >> FAST)
+        contexts[context, 1] = slow + ((65535 - slow) >> SLOW)
     else:
-        st[0] += bound
-        st[1] -= bound
-        ctx[k, 0] = f - (f >> FAST)
-        ctx[k, 1] = s - (s >> SLOW)
-    while st[1] < _TOP:
-        st[1] = (st[1] << np.uint64(8)) & _MASK32
-        _shift_low(st, out)
+        contexts[context, 0] = fast - (fast >> FAST)
+        contexts[context, 1] = slow - (slow >> SLOW)
 
 
 @njit
-def bit_costs(ctx, out):
-    """out (contexts, 2) float32: bits that a 0 and a 1 would take in each context as it stands. Returns it."""
-    for k in range(ctx.shape[0]):
-        p = min(max((nb.int64(ctx[k, 0]) + nb.int64(ctx[k, 1])) >> 1, 48), 65536 - 48) / 65536.0
-        out[k, 0] = -np.log2(p)
-        out[k, 1] = -np.log2(1 - p)
-    return out
+def encode(coder, start, size, bits):
+    """Code the interval [start, start + size) of 2^bits."""
+    state = coder.state
+    unit = state[RANGE] >> np.uint64(bits)
+    state[LOW] += unit * np.uint64(start)
+    state[RANGE] = unit * np.uint64(size)
+    _give(coder)
 
 
 @njit
-def encode_raw(st, out, value, bits):
-    """Code ``bits`` equiprobable bits, most significant first."""
-    for i in range(bits - 1, -1, -1):
-        encode(st, out, (value >> i) & 1, 1, 1)
+def encode_bit(coder, context, bit):
+    """Code a bit with a context and adapt it."""
+    state, contexts = coder.state, coder.contexts
+    fast, slow = nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1])
+    bound = (state[RANGE] >> np.uint64(16)) * np.uint64(_share_of_zero(fast, slow))
+    if bit == 0:
+        state[RANGE] = bound
+    else:
+        state[LOW] += bound
+        state[RANGE] -= bound
+    _adapt(contexts, context, fast, slow, bit)
+    _give(coder)
 
 
 @njit
-def finish(st, out):
-    """Flush with as few bytes as identify the interval; returns the length. Trailing zero bytes are left out."""
-    # the value in [low, low + range) with the most trailing zeros
-    lo, hi = st[0], st[0] + st[1]
-    for z in range(32, -1, -1):
-        m = (np.uint64(1) << np.uint64(z)) - np.uint64(1)
-        v = (lo + m) & ~m
-        if v < hi:
-            st[0] = v
-            break
-    for _ in range(5):
-        _shift_low(st, out)
-    n = st[4]
-    while n > 0 and out[n - np.uint64(1)] == 0:
-        n -= np.uint64(1)
-    return n
-
-
-@njit
-def _refill(st, data):
-    while st[1] < _TOP:
-        b = np.uint64(data[st[2]]) if st[2] < st[3] else np.uint64(0)
-        st[0] = ((st[0] << np.uint64(8)) | b) & _MASK32
-        st[1] = (st[1] << np.uint64(8)) & _MASK32
-        st[2] += np.uint64(1)
-
-
-@njit
-def decode_bit(st, data, ctx, k):
-    f, s = nb.int64(ctx[k, 0]), nb.int64(ctx[k, 1])
-    p = (f + s) >> 1
-    p = min(max(p, 48), 65536 - 48)
-    bound = (st[1] >> np.uint64(16)) * np.uint64(p)
-    if st[0] < bound:
-        st[1] = bound
-        ctx[k, 0] = f + ((65535 - f) >> FAST)
-        ctx[k, 1] = s + ((65535 - s) >> SLOW)
+def decode_bit(coder, context):
+    """The inverse of :func:`encode_bit`."""
+    state, contexts = coder.state, coder.contexts
+    fast, slow = nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1])
+    bound = (state[RANGE] >> np.uint64(16)) * np.uint64(_share_of_zero(fast, slow))
+    if state[CODE] < bound:
+        state[RANGE] = bound
         bit = 0
     else:
-        st[0] -= bound
-        st[1] -= bound
-        ctx[k, 0] = f - (f >> FAST)
-        ctx[k, 1] = s - (s >> SLOW)
+        state[CODE] -= bound
+        state[RANGE] -= bound
         bit = 1
-    _refill(st, data)
+    _adapt(contexts, context, fast, slow, bit)
+    _refill(coder)
     return bit
 
 
 @njit
-def decode_raw(st, data, bits):
-    v = 0
-    for _ in range(bits):
-        r = st[1] >> np.uint64(1)
-        if st[0] >= r:
-            st[0] -= r
-            v = v * 2 + 1
-        else:
-            v = v * 2
-        st[1] = r
-        _refill(st, data)
-    return v
+def bit_costs(contexts, out):
+    """Bits that a 0 and a 1 would take in each context, into ``out`` (N, 2) float32; returns it."""
+    for k in range(contexts.shape[0]):
+        share = _share_of_zero(nb.int64(contexts[k, 0]), nb.int64(contexts[k, 1])) / 65536.0
+        out[k, 0] = -np.log2(share)
+        out[k, 1] = -np.log2(1 - share)
+    return out
 
 
 @njit
-def decode_symbol(st, data, cdf, k):
-    """Decode one of k symbols under the cumulative table cdf[0..k] of total 2^TOTAL_BITS."""
-    r = st[1] >> np.uint64(TOTAL_BITS)
-    v = st[0] // r
-    if v >= np.uint64(TOTAL):
-        v = np.uint64(TOTAL - 1)
-    lo, hi = 0, k
-    while hi - lo > 1:
-        mid = (lo + hi) >> 1
-        if np.uint64(cdf[mid]) <= v:
-            lo = mid
+def encode_raw(coder, value, bits):
+    """Code ``bits`` equiprobable bits, most significant first."""
+    for i in range(bits - 1, -1, -1):
+        encode(coder, (value >> i) & 1, 1, 1)
+
+
+@njit
+def decode_raw(coder, bits):
+    """The inverse of :func:`encode_raw`."""
+    state = coder.state
+    value = 0
+    for _ in range(bits):
+        half = state[RANGE] >> np.uint64(1)
+        value *= 2
+        if state[CODE] >= half:
+            state[CODE] -= half
+            value += 1
+        state[RANGE] = half
+        _refill(coder)
+    return value
+
+
+@njit
+def encode_symbol(coder, cdf, symbol):
+    """Code a symbol under the cumulative table ``cdf`` of total 2^TOTAL_BITS."""
+    encode(coder, cdf[symbol], cdf[symbol + 1] - cdf[symbol], TOTAL_BITS)
+
+
+@njit
+def decode_symbol(coder, cdf, symbols):
+    """One of ``symbols`` symbols under the cumulative table ``cdf`` of total 2^TOTAL_BITS."""
+    state = coder.state
+    unit = state[RANGE] >> np.uint64(TOTAL_BITS)
+    place = state[CODE] // unit
+    if place >= np.uint64(TOTAL):
+        place = np.uint64(TOTAL - 1)
+    low, high = 0, symbols
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if np.uint64(cdf[middle]) <= place:
+            low = middle
         else:
-            hi = mid
-    a, b = np.uint64(cdf[lo]), np.uint64(cdf[lo + 1])
-    st[0] -= r * a
-    st[1] = r * (b - a)
-    _refill(st, data)
-    return lo
+            high = middle
+    start, end = np.uint64(cdf[low]), np.uint64(cdf[low + 1])
+    state[CODE] -= unit * start
+    state[RANGE] = unit * (end - start)
+    _refill(coder)
+    return low
 
 
-def consumed(st: np.ndarray) -> bool:
-    """True when the decoder has read its data to the end (it holds at most four bytes beyond)."""
-    return bool(st[3] <= st[2])
+@njit
+def finish(coder):
+    """Flush with as few bytes as identify the interval; returns the length without final zeros."""
+    state = coder.state
+    # the value in [low, low + range) with the most trailing zeros
+    low, high = state[LOW], state[LOW] + state[RANGE]
+    for zeros in range(32, -1, -1):
+        mask = (np.uint64(1) << np.uint64(zeros)) - np.uint64(1)
+        value = (low + mask) & ~mask
+        if value < high:
+            state[LOW] = value
+            break
+    for _ in range(5):
+        _shift_low(coder)
+    length = state[POSITION]
+    while length > 0 and coder.out[length - np.uint64(1)] == 0:
+        length -= np.uint64(1)
+    return length
 
 
 @njit
 def build_cdf(counts, sizes, cdf):
-    """counts (T, K) uint32 with ``sizes[t]`` symbols each -> cdf (T, K+1) uint32 of total 2^TOTAL_BITS, no symbol empty."""
+    """Cumulative tables of total 2^TOTAL_BITS, in which no symbol is empty.
+
+    counts (T, K) uint32, of which table t has the first ``sizes[t]``; cdf (T, K + 1) uint32.
+    """
     for t in range(counts.shape[0]):
         k = sizes[t]
         if k == 0:
@@ -221,9 +299,11 @@ def build_cdf(counts, sizes, cdf):
         total = np.int64(0)
         for i in range(k):
             total += np.int64(counts[t, i])
-        acc = np.int64(0)
+        before = np.int64(0)
         cdf[t, 0] = 0
         for i in range(k):
-            acc += np.int64(counts[t, i])
-            cdf[t, i + 1] = np.uint32(i + 1 + acc * np.int64(TOTAL - k) // max(total, np.int64(1)))
+            before += np.int64(counts[t, i])
+            cdf[t, i + 1] = np.uint32(
+                i + 1 + before * np.int64(TOTAL - k) // max(total, np.int64(1))
+            )
         cdf[t, k] = np.uint32(TOTAL)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..codec import codebooks, detail_syntax, direct_map, latent_syntax, range_coder
+from ..codec import codebooks, detail_syntax, direct_map, latent_syntax
 from ..codec.bit_statistics import element_bits, shares
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
@@ -17,6 +17,7 @@ from ..codec.frame_decoder import MAX_QDELTA, Coded, FrameCoder, Planes, hyper_t
 from ..codec.motion_field import Field
 from ..codec.motion_syntax import decode_motion
 from ..codec.nets.arithmetic import FLOATS, floats, one_thread
+from ..codec.range_coder import Decoder, Encoder, bit_costs, encode_bit, given
 from ..picture import plane8
 from . import detail_choice, direct_choice, latent_search
 from .nets.relaxed_synthesis import smooth_synthesis
@@ -34,9 +35,7 @@ class _Motion:
     """A frame after its motion: range coder and contexts as they stand, prediction, and statistics."""
 
     level: int
-    coder: np.ndarray
-    stream: np.ndarray  # bytes out so far are final: every trial goes on behind them
-    contexts: np.ndarray
+    coder: Encoder  # every trial goes on in a branch of it
     bits: np.ndarray  # (contexts, 2) that a 0 and a 1 cost as they stand
     tables: Tables
     nets: Any
@@ -188,15 +187,13 @@ class FrameEncoder(FrameCoder):
         from .block_matching import coarse_vectors, optical_flow
         from .motion_search import search
 
-        field, col, ctx, tables, nets = self._start(number, refs)
-        st, out = range_coder.encoder_state(), np.empty(self.h * self.w * 8 + 4096, np.uint8)
+        field, col, contexts, tables, nets = self._start(number, refs)
+        coder = Encoder.start(self.h * self.w * 8 + 4096, contexts)
         if not refs:
             return _Motion(
                 level,
-                st,
-                out,
-                ctx,
-                _bit_costs(ctx),
+                coder,
+                _bit_costs(contexts),
                 tables,
                 nets,
                 field,
@@ -215,9 +212,7 @@ class FrameEncoder(FrameCoder):
             flow[k, 0] = optical_flow(luma8, r.luma8)
             flow[k, 1:] = coarse_vectors(luma8, r.luma8, r.number - number)
         n = search(
-            st,
-            out,
-            ctx,
+            coder,
             field,
             col,
             luma8,
@@ -231,10 +226,8 @@ class FrameEncoder(FrameCoder):
         pred = self._packed(planes)
         return _Motion(
             level,
-            st,
-            out,
-            ctx,
-            _bit_costs(ctx),
+            coder,
+            _bit_costs(contexts),
             tables,
             nets,
             field,
@@ -259,11 +252,9 @@ class FrameEncoder(FrameCoder):
         if not refs:
             return 0.0
         field, col, contexts, _, _ = self._start(number, refs)
-        stream, spent = np.frombuffer(data, np.uint8), np.zeros(1)
+        spent = np.zeros(1)
         decode_motion(
-            range_coder.decoder_state(stream),
-            stream,
-            contexts,
+            Decoder.start(data, contexts),
             field,
             col,
             np.empty((self.h * self.w // 64, 3), np.int32),
@@ -290,12 +281,10 @@ class FrameEncoder(FrameCoder):
         if m.planes is not None or d.step < 0:
             return d
         # the contexts of an I frame have seen nothing yet: choose again by what the first choice makes of them
-        contexts = m.contexts.copy()
+        contexts = m.coder.contexts.copy()
         scratch = tuple(p.copy() for p in planes)
         detail_syntax.encode_detail(
-            range_coder.encoder_state(),
-            np.empty(m.stream.size, np.uint8),
-            contexts,
+            Encoder.start(m.coder.out.size, contexts),
             d.step,
             detail_syntax.STEP_TABLE[d.step],
             blocks,
@@ -442,27 +431,25 @@ class FrameEncoder(FrameCoder):
                 m.nets.synthesis(self._tensor(n.y), m.pred8, q), m.pred, blocks
             )
         d = self._detail(source, planes, m, blocks, aim)
-        st, out, ctx, tables = m.coder.copy(), m.stream, m.contexts.copy(), m.tables.fresh()
+        coder, tables = m.coder.branch(), m.tables.fresh()
         books = tables.books
-        marks = [0.0, _bits_so_far(st)]
-        mark = lambda: marks.append(_bits_so_far(st))
-        _encode_qdelta(st, out, ctx, delta)
+        marks = [0.0, _bits_so_far(coder)]
+        mark = lambda: marks.append(_bits_so_far(coder))
+        _encode_qdelta(coder, delta)
         mark()
         if m.pred is not None:
-            direct_map.encode_map(st, out, ctx, blocks, m.field.merged)
+            direct_map.encode_map(coder, blocks, m.field.merged)
         mark()
-        latent_syntax.encode_hyper(st, out, n.idle, n.base, n.zsymbols, tables.cdf, tables.seen)
+        latent_syntax.encode_hyper(coder, n.idle, n.base, n.zsymbols, tables.cdf, tables.seen)
         mark()
         for k, cls in enumerate(n.classes):
             latent_syntax.encode_step(
-                st, out, cls, blocks, k, len(n.classes), books.dims, books.sizes, n.symbols,
-                tables.cdf, tables.seen,
+                coder, cls, blocks, k, len(n.classes), books.dims, books.sizes, n.symbols, tables.cdf,
+                tables.seen,
             )  # fmt: skip
         mark()
         detail_syntax.encode_detail(
-            st,
-            out,
-            ctx,
+            coder,
             d.step,
             detail_syntax.STEP_TABLE[max(d.step, 0)],
             blocks,
@@ -471,16 +458,16 @@ class FrameEncoder(FrameCoder):
             planes,
         )
         mark()
-        size = int(range_coder.finish(st, out))
+        data = coder.finished()
         stats: dict[str, Any] = {"q": q, "marks": marks, "map": blocks}
         if d.step >= 0:
             stats["refined"] = round(float((d.skip >= 0).mean()), 4)
         return _Trial(
-            out[:size].tobytes(),
+            data,
             planes,
-            ctx,
+            coder.contexts,
             tables,
-            8 * size + self._error_bits(source, planes, aim, m.worths),
+            8 * len(data) + self._error_bits(source, planes, aim, m.worths),
             d.cost,
             n.bits,
             stats,
@@ -497,21 +484,21 @@ class FrameEncoder(FrameCoder):
         return self.rate.detail(aim)[1] * float((error * worths).sum())
 
 
-def _bit_costs(ctx: np.ndarray) -> np.ndarray:
-    return range_coder.bit_costs(ctx, np.empty(ctx.shape, np.float32))
+def _bit_costs(contexts: np.ndarray) -> np.ndarray:
+    return np.asarray(bit_costs(contexts, np.empty(contexts.shape, np.float32)))
 
 
-def _bits_so_far(st: np.ndarray) -> float:
-    return max(0.0, (int(st[4]) + int(st[3]) + int(st[5])) * 8 + 32 - float(np.log2(float(st[1]))))
+def _bits_so_far(coder: Encoder) -> float:
+    return max(0.0, float(given(coder)))
 
 
-def _encode_qdelta(st: np.ndarray, out: np.ndarray, ctx: np.ndarray, d: int) -> None:
+def _encode_qdelta(coder: Encoder, d: int) -> None:
     """Zero flag, sign, then unary magnitude: contexts QDELTA, +1, +2.. +7."""
-    range_coder.encode_bit(st, out, ctx, QDELTA, 1 if d else 0)
+    encode_bit(coder, QDELTA, 1 if d else 0)
     if d:
-        range_coder.encode_bit(st, out, ctx, QDELTA + 1, 1 if d < 0 else 0)
+        encode_bit(coder, QDELTA + 1, 1 if d < 0 else 0)
         for i in range(1, min(abs(d), MAX_QDELTA - 1) + 1):  # the largest magnitude has no end mark
-            range_coder.encode_bit(st, out, ctx, QDELTA + 2 + min(i, 5), 1 if i < abs(d) else 0)
+            encode_bit(coder, QDELTA + 2 + min(i, 5), 1 if i < abs(d) else 0)
 
 
 __all__ = ["FrameEncoder"]

@@ -239,16 +239,16 @@ def _clear(f, y, x, n):
 
 
 @njit
-def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
+def search(coder, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
     """Decide and code the motion of a picture.
 
-    st, out, ctx: range coder and contexts; f: empty field, filled here; col: field of a reference; cur (H, W) uint8 luma;
+    coder: range coder and contexts; f: empty field, filled here; col: field of a reference; cur (H, W) uint8 luma;
     p0, p1: phases of the references (the same twice when there is one); flow (2, K, H/8, W/8, 2) int32: K starting
     vectors a cell and list, in quarter samples; lam: SAD per bit; worth, floor: see :func:`residual_bits`; leaves (cells, 3)
     int32 receives row, column, size. Returns the number of leaves.
     """
     gh, gw = f.direction.shape
-    cost = np.zeros((ctx.shape[0], 2), np.float32)
+    cost = np.zeros((coder.contexts.shape[0], 2), np.float32)
     table = np.zeros((2, 16), np.float32)
     # best of the leaf at each depth, and its J; the split's J so far
     mv = np.zeros((4, 2, 2), np.int64)
@@ -264,7 +264,7 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
     n_leaves = 0
     for ty in range(0, gh, CTU):
         for tx in range(0, gw, CTU):
-            bit_costs(ctx, cost)
+            bit_costs(coder.contexts, cost)
             mvd_costs(cost, table)
             parent[0] = 0
             # depth-first walk without recursion: pos[d] is the next quarter to visit at depth d
@@ -357,7 +357,7 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                 n = CTU >> depth
                 split = d_depth[y - ty, x - tx] > depth
                 if depth < 3:
-                    encode_bit(st, out, ctx, split_context(f, y, x, depth), 1 if split else 0)
+                    encode_bit(coder, split_context(f, y, x, depth), 1 if split else 0)
                 if split:
                     s = n >> 1
                     for k in range(3, -1, -1):
@@ -365,9 +365,7 @@ def search(st, out, ctx, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                         top += 1
                 else:
                     i = d_info[y - ty, x - tx]
-                    encode_leaf(
-                        st, out, ctx, f, col, y, x, n, depth, i[0], d_mv[y - ty, x - tx], i[1]
-                    )
+                    encode_leaf(coder, f, col, y, x, n, depth, i[0], d_mv[y - ty, x - tx], i[1])
                     leaves[n_leaves, 0] = y
                     leaves[n_leaves, 1] = x
                     leaves[n_leaves, 2] = n
