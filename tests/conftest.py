@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import moving, picture
+from support.clips import moving, picture
+
+pytest_plugins = ["support.fakes", "support.coded_clips", "support.jobs"]
 
 SIZES = dict(
     enc8=16,

@@ -1,0 +1,287 @@
+"""What products are made with is chosen by what the processor is fast at, and everything that codes one file keeps to one choice."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.clips import header, moving, write
+from support.gops import crc, encoded
+
+from vqcodec.cli import main
+from vqcodec.codec import weights
+from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.nets import arithmetic, integer
+from vqcodec.codec.weights import default_path, load_codec
+from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
+from vqcodec.errors import UsageError
+from vqcodec.options import EncodeOptions
+from vqcodec.pipeline import cluster
+from vqcodec.pipeline.encode import encode
+from vqcodec.pipeline.gop_coders import Model
+
+FLOATS = list(arithmetic.FLOATS)
+OPTIONS = EncodeOptions(gop=5, crf=30, device="cpu", threads=1)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.y4m", header(64, 48), moving(64, 48, 10))
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "float32", "want"),
+    [
+        (1.0, 12.0, "bfloat16"),
+        (12.0, 1.0, "float32"),
+        (1.0, 1.0, "float32"),
+        (0.95, 1.0, "float32"),
+    ],
+)
+def test_floats_are_those_that_are_fast(
+    monkeypatch: pytest.MonkeyPatch, bfloat16: float, float32: float, want: str
+) -> None:
+    """Wherever the two are about equal it is float32, however the clock trembles."""
+    monkeypatch.setattr(
+        arithmetic, "best_times", lambda runs: {"bfloat16": bfloat16, "float32": float32}
+    )
+    arithmetic._fast_float.cache_clear()
+    try:
+        assert arithmetic.float_choice("auto", "cpu") == want
+        assert [arithmetic.float_choice(name, "cpu") for name in FLOATS] == FLOATS
+    finally:
+        arithmetic._fast_float.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:TF32")
+def test_exact_products_are_those_that_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain loop in the place of torch's int8 product, as where the instructions are missing, is right, and still not taken."""
+    monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
+    monkeypatch.setattr(integer, "_times", {})
+    with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
+        assert integer.self_test(integer.Int8Backend())
+        assert integer.choose_backend("cpu").name != "int8"
+
+
+def test_candidates_are_timed_in_turn_and_hopeless_ones_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, calls = 0.0, []
+
+    def run(name: str, seconds: float) -> None:
+        nonlocal now
+        calls.append(name)
+        now += seconds
+
+    monkeypatch.setattr(arithmetic.time, "thread_time", lambda: now)
+    found = arithmetic.best_times(
+        {"slow": lambda: run("slow", 40.0), "fast": lambda: run("fast", 1.0)}
+    )
+    assert found == {"slow": 40.0, "fast": 1.0}
+    assert (
+        calls.count("slow") == 1 + arithmetic._LEAST
+        and calls.count("fast") == 1 + arithmetic._ROUNDS
+    )  # one more to warm up
+
+
+def test_a_hiccup_of_the_machine_changes_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause in the first round once ruled a candidate out for good."""
+    now, calls = 0.0, []
+
+    def run(name: str, seconds: float) -> None:
+        nonlocal now
+        calls.append(name)
+        now += 50.0 if name == "fast" and calls.count("fast") < 3 else seconds
+
+    monkeypatch.setattr(arithmetic.time, "thread_time", lambda: now)
+    found = arithmetic.best_times(
+        {"fast": lambda: run("fast", 1.0), "slower": lambda: run("slower", 2.0)}
+    )
+    assert found == {"fast": 1.0, "slower": 2.0}
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: str) -> None:
+    """Analysis and refinement, whatever autocast the caller is in; what may differ between the two is rounding."""
+    codec = load_codec(tiny_weights, "cpu", 1, name)
+    coder, source = FrameEncoder(codec, 128, 64), pad(moving(128, 64, 1)[0], 128, 64)
+    y, z = coder._analyse(codec.intra, source, None, 30)
+    x = coder._packed(source).float() / 1020 - 0.5
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
+        want = codec.intra.analysis(x, None, torch.tensor([30.0]))
+    assert np.array_equal(y, want[0][0].float().numpy()) and np.array_equal(
+        z, want[1][0].float().numpy()
+    )
+    with torch.inference_mode():
+        plain = codec.intra.analysis(x, None, torch.tensor([30.0]))[0][0].numpy()
+    error = np.abs(y - plain).max()
+    assert error == 0 if name == "float32" else 0 < error < 0.05 * np.abs(plain).max()
+    motion = coder._motion(source, 0, 0, 30, [], np.ones((4, 8), np.float32))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(coder._analyse(codec.intra, source, None, 30)[0], y)
+        inside = coder._refine(source, motion, y, z, 30, 30)
+    assert np.array_equal(coder._refine(source, motion, y, z, 30, 30), inside)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_refinement_in_parts_has_the_gradient_of_the_whole(
+    tiny_weights: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vqcodec.encoding.nets import relaxed_synthesis
+
+    codec = load_codec(tiny_weights, "cpu", 1, name)
+    start = (
+        torch.randn(1, 8, 8, codec.intra.shape.latent, generator=torch.Generator().manual_seed(1))
+        * 40
+    )
+    found = []
+    for rows in (1 << 20, 7):
+        monkeypatch.setattr(relaxed_synthesis, "_ROWS", rows)
+        y = start.clone().requires_grad_(True)
+        out = smooth_synthesis(codec.intra.synthesis, arithmetic.FLOATS[name])(y, None, 30)
+        out.square().sum().backward()
+        found.append((out.detach(), y.grad))
+    for a, b in zip(*found, strict=True):
+        assert a is not None and b is not None
+        assert float((a - b).abs().max()) <= (2e-2 if name == "bfloat16" else 1e-4) * float(
+            a.abs().max()
+        )
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
+    """Libraries split a sum by the threads they have, and then it rounds otherwise: float32 of MKL by every second size."""
+    codec = load_codec(default_path(), "cpu", 1, name)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            coder, source = FrameEncoder(codec, 320, 192), pad(moving(320, 192, 1)[0], 320, 192)
+            y, z = coder._analyse(codec.intra, source, None, 30)
+            motion = coder._motion(source, 0, 0, 30, [], np.ones((12, 20), np.float32))
+            found.append((y, z, coder._refine(source, motion, y, z, 30, 30)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(
+        np.array_equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True)
+    )
+
+
+def test_the_two_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
+    """What may differ: single decisions, so bits and error by a little; what an encoder multiplied in is nothing to a decoder."""
+    codecs = [load_codec(default_path(), "cpu", 1, name) for name in FLOATS]
+    a, b = coded = [encoded(codec, moving(100, 70, 3)) for codec in codecs]
+    assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body) and abs(
+        sum(a.sse) - sum(b.sse)
+    ) < 0.03 * sum(a.sse)
+    for r, codec in itertools.product(coded, codecs):
+        assert crc(list(decode_gop(codec, r.body, 3, 100, 70))) == r.checksum
+
+
+def unlike(monkeypatch: pytest.MonkeyPatch) -> str:
+    """This process chooses what no other process of this machine would choose."""
+    other = next(name for name in FLOATS if name != arithmetic.float_choice("auto", "cpu"))
+    monkeypatch.setattr(arithmetic, "_fast_float", lambda device: other)
+    return other
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_workers_multiply_as_the_process_that_reads_the_video(
+    clip: Path, tmp_path: Path, tiny_weights: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were each to choose by itself, a GOP would depend on who codes it."""
+    files = {}
+    for name in FLOATS:
+        encode(
+            clip, tmp_path / f"{name}.vqv", replace(OPTIONS, arithmetic=name), weights=tiny_weights
+        )
+        files[name] = (tmp_path / f"{name}.vqv").read_bytes()
+    assert files["bfloat16"] != files["float32"]
+    other = unlike(monkeypatch)
+    encode(clip, tmp_path / "auto.vqv", replace(OPTIONS, jobs=jobs), weights=tiny_weights)
+    assert (tmp_path / "auto.vqv").read_bytes() == files[other]
+
+
+def test_a_worker_of_a_cluster_multiplies_as_it_is_told(tiny_weights: Path) -> None:
+    path = str(tiny_weights)
+    for name in FLOATS:
+        model = Model(path, "cpu", 1, 64, 48, arithmetic=name)
+        assert (
+            cluster._load(path, "cpu", 1, model.arithmetic, cluster._identity(path)).arithmetic
+            == name
+            == model.load().arithmetic
+        )
+
+
+def test_an_encode_is_gone_on_with_in_its_own_arithmetic_only(
+    clip: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a folder moves to a machine of another kind between the two runs."""
+    from support.resuming import cut_off
+
+    out, want = tmp_path / "out" / "a.vqv", tmp_path / "want.vqv"
+    out.parent.mkdir()
+    here = arithmetic.float_choice("auto", "cpu")
+    monkeypatch.setattr(weights, "default_path", lambda: tiny_weights)
+    encode(clip, want, replace(OPTIONS, arithmetic=here))
+    cut_off(clip, out, 1, replace(OPTIONS, resume=True))
+    with monkeypatch.context() as patch:
+        unlike(patch)
+        with pytest.raises(
+            UsageError,
+            match=f"another arithmetic: --arithmetic {here} goes on with it, -y begins anew",
+        ):
+            encode(clip, out, replace(OPTIONS, resume=True))
+        report = encode(clip, out, replace(OPTIONS, resume=True, arithmetic=here))
+    assert report.resumed == 5 and out.read_bytes() == want.read_bytes()
+
+
+def test_unknown_arithmetic_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="allowed are auto, bfloat16, float32"):
+        EncodeOptions(arithmetic="float64")
+    assert main(["encode", "a", "b", "--arithmetic", "float64"]) == 2
+    assert "bfloat16" in capsys.readouterr().err
+
+
+def test_no_name_of_the_choices_is_unknown_to_the_options() -> None:
+    from vqcodec.options import ARITHMETIC
+
+    assert ARITHMETIC == ("auto", *FLOATS)
+
+
+def test_the_choices_are_told(
+    clip: Path, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With -v, and in a log file always."""
+    args = [
+        "encode",
+        "-q",
+        "-y",
+        "-t",
+        "1f",
+        str(clip),
+        str(tmp_path / "a.vqv"),
+        "--weights",
+        str(tiny_weights),
+        "--device",
+        "cpu",
+        "-threads",
+        "1",
+    ]
+    assert main([*args, "--log-file", str(tmp_path / "log"), "--arithmetic", "float32"]) == 0
+    want = [
+        "the encoder's networks multiply in float32",
+        f"exact products: {integer.choose_backend('cpu').name}, on cpu",
+    ]
+    assert not capsys.readouterr().err and all(
+        (tmp_path / "log").read_text().count(text) == 1 for text in want
+    )
+    assert main([*args, "-v", "--arithmetic", "float32"]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"vqcodec: {text}" for text in want]

@@ -1,0 +1,50 @@
+"""Golden files of every version of the format decode to the pixels they always had. Never change a file or an MD5 of a released version."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.golden_files import FILES, every_file, weights
+from support.paths import GOLDEN
+
+from vqcodec.container.packets import VERSION
+from vqcodec.options import DecodeOptions
+from vqcodec.pipeline.decode import decode
+from vqcodec.reading.verify import verify
+
+
+def test_this_version_has_golden_files() -> None:
+    names = {path.name for path in GOLDEN.iterdir()}
+    assert names == {f"v{n}" for n in range(VERSION + 1)}
+    for folder in GOLDEN.iterdir():
+        listed = {f"{name}.vqv" for f, name, _ in FILES if f == folder}
+        assert listed == {path.name for path in folder.glob("*.vqv")} and len(listed) >= 7
+    assert sum(
+        path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()
+    ) <= 300_000 * len(names)
+
+
+@every_file
+@pytest.mark.parametrize("backend", ["fused", "int8", "float32"])
+def test_pixels_of_golden_files(
+    folder: Path,
+    name: str,
+    entry: dict[str, Any],
+    backend: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: None,
+) -> None:
+    monkeypatch.setenv("VQCODEC_BACKEND", backend)
+    options, coded, raw = (
+        DecodeOptions(threads=1, device="cpu"),
+        str(folder / f"{name}.vqv"),
+        tmp_path / "out.yuv",
+    )
+    report = decode(coded, str(raw), options, weights=str(weights(folder)))
+    assert report.ok and (report.frames, report.gops) == (entry["frames"], entry["gops"])
+    assert hashlib.md5(raw.read_bytes()).hexdigest() == entry["md5"]
+    assert verify(coded, weights=str(weights(folder)), options=options)["ok"]

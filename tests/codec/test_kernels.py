@@ -1,0 +1,74 @@
+"""Kernels: whoever waits for them is told, and ``vqcodec kernels`` leaves nothing to wait for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.clips import header, moving, write
+from support.paths import ROOT
+
+from vqcodec.cli import main
+from vqcodec.pipeline import compile_kernels
+from vqcodec.system import kernels as kernels_module
+
+TELLS = """
+import numba
+from vqcodec.system import kernels
+kernels.tell = lambda: print("told")
+kernels.watch()
+kernels.watch()
+numba.njit(lambda x: x + 1)(1)
+numba.njit(lambda x: x + 2)(1)
+"""
+PROGRAM = "import sys; from vqcodec.cli import main; sys.exit(main())"
+
+
+def run(*args: str, cache: Path) -> str:
+    env = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-c", *args]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def test_the_first_kernel_that_is_compiled_is_told_once(tmp_path: Path) -> None:
+    assert run(TELLS, cache=tmp_path) == "told\n"
+
+
+@pytest.mark.parametrize(("compiles", "kept", "code"), [(1, 0, 5), (1, 1, 0), (0, 0, 0)])
+def test_the_command_fails_where_what_it_compiled_is_lost(
+    compiles: int,
+    kept: int,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A container's recipe would go on as if kernels were there."""
+    monkeypatch.setattr(kernels_module, "tell", None)
+    monkeypatch.setattr(
+        compile_kernels, "compile_all", lambda weights: compiles and kernels_module.tell()
+    )
+    monkeypatch.setattr(kernels_module, "kept", lambda: bool(kept))
+    assert main(["kernels"]) == code
+    said = capsys.readouterr().err
+    assert ("NUMBA_CACHE_DIR" in said) == bool(code) != ("kernels are compiled" in said), said
+
+
+@pytest.mark.slow
+def test_nothing_is_left_to_compile_behind_the_command(tmp_path: Path, tiny_weights: Path) -> None:
+    cache, model = tmp_path / "cache", ["--weights", str(tiny_weights), "--device", "cpu"]
+    clip, coded = tmp_path / "in.mkv", str(tmp_path / "a.vqv")
+    write(clip, header(66, 50), moving(66, 50, 40, seed=2), vcodec="ffv1")
+    said = run(PROGRAM, "kernels", *model[:2], cache=cache)
+    assert "note: compiling kernels" in said and "kernels are compiled" in said
+    assert "compiling" not in run(PROGRAM, "kernels", *model[:2], cache=cache)
+    for preset in ("fast", "slow"):
+        args = ["encode", "-y", str(clip), coded, "-preset", preset, *model]
+        assert "compiling" not in run(PROGRAM, *args, cache=cache)
+    for args in (["decode", coded, str(tmp_path / "b.mkv")], ["verify", coded]):
+        assert "compiling" not in run(PROGRAM, *args, *model, cache=cache)
+    two = ["encode", "-y", str(clip), coded, "--jobs", "2", "-g", "20", *model]
+    assert run(PROGRAM, *two, cache=tmp_path / "other").count("note: compiling kernels") == 1

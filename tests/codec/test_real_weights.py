@@ -1,0 +1,71 @@
+"""The weights in the repository: every quality works and is worth its bits, and all backends agree on them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from support.paths import DATA
+
+from vqcodec.codec.gop_body import checksum_update
+from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.nets.integer import BACKENDS
+from vqcodec.codec.weights import load_codec
+from vqcodec.encoding.gop_encoder import GopEncoder, qualities
+from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian
+from vqcodec.picture import Picture
+from vqcodec.training.data import read_clip
+
+CLIP = DATA / "tiny.mkv"
+FRAMES = 5
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    return [Picture(y, c[0], c[1]) for y, c in read_clip(CLIP, limit=FRAMES)]
+
+
+def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
+    pictures: list[Picture], monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
+    h, w = pictures[0].y.shape
+    codec = load_codec(device="cpu", threads=1)
+    others = []
+    for name in BACKENDS:
+        monkeypatch.setenv("VQCODEC_BACKEND", name)
+        others.append(load_codec(device="cpu", threads=1))
+    sizes, errors = [], []
+    for crf in (0, 7, 14, 24, 34, 44, 54, 63):
+        e = GopEncoder(codec, w, h, crf)
+        e.add(pictures[:1])
+        e.add(pictures[1:])
+        r = e.finish()
+        for other in others:
+            crc = 0
+            for p in decode_gop(other, r.body, r.frames, w, h, batch=2):
+                crc = checksum_update(crc, p)
+            assert crc == r.checksum, (crf, other.backend.name)
+        sizes.append(len(r.body))
+        errors.append(6 * math.log(r.sse[0]) + sum(math.log(4 * s) for s in r.sse[1:]))
+    assert all(a > b for a, b in zip(sizes, sizes[1:], strict=False)), sizes
+    assert all(a < b for a, b in zip(errors, errors[1:], strict=False)), errors
+    assert sizes[0] > 20 * sizes[-1]
+
+
+@pytest.mark.parametrize("crf", [24, 40])
+def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf: int) -> None:
+    """Bits and error of an I frame together, as the encoder weighs them, fall from preset to preset."""
+    h, w = pictures[0].y.shape
+    codec = load_codec(device="cpu", threads=1)
+    cost = []
+    for name in ("fast", "medium", "slow"):
+        e = GopEncoder(codec, w, h, crf, PRESETS[name])
+        e.add(pictures[:1])
+        r = e.finish()
+        assert len(list(decode_gop(codec, r.body, 1, w, h))) == 1
+        cost.append(
+            8 * len(r.body)
+            + lagrangian(qualities(crf)[0])
+            * sum(w * e for w, e in zip(PLANE_WEIGHTS, r.sse, strict=True))
+        )
+    assert cost[1] < 0.99 * cost[0] and cost[2] < cost[1], cost

@@ -1,0 +1,195 @@
+"""The reference decoder, written from docs/format.md alone, gives the pixels of the product: what the page says is what the product does."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+from reference import detail, latents, motion
+from reference.container import Bad
+from reference.decode import checksum
+from support.clips import moving, picture
+from support.golden_files import FILES, every_file, weights
+from support.paths import DATA
+
+from vqcodec.codec.gop_structure import MINI_GOP
+from vqcodec.codec.weights import load_codec
+from vqcodec.encoding.gop_encoder import GopEncoder
+
+PARTS = sorted(Path(reference.__file__).parent.glob("*.py"))
+
+
+def raw(pictures: list[list[np.ndarray]]) -> bytes:
+    """The samples as a .yuv file holds them."""
+    return b"".join(
+        p.astype("<u2" if p.dtype != np.uint8 else "u1").tobytes()
+        for planes in pictures
+        for p in planes
+    )
+
+
+def test_the_reference_decoder_is_independent() -> None:
+    """It uses numpy, zstd and the standard library, and nothing of the product."""
+    for path in PARTS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
+            assert all(
+                n.split(".")[0] in {"numpy", "zstandard", *sys.stdlib_module_names} for n in names
+            ), path
+    assert len(PARTS) >= 9
+
+
+@every_file
+def test_golden_files(folder: Path, name: str, entry: dict[str, Any]) -> None:
+    file, pictures = reference.decode_file(
+        folder / f"{name}.vqv", reference.load_model(weights(folder))
+    )
+    assert (file.header.width, file.header.height, file.header.depth, len(file.gops)) == (
+        entry["width"],
+        entry["height"],
+        entry["depth"],
+        entry["gops"],
+    )
+    assert (
+        len(pictures) == entry["frames"] and hashlib.md5(raw(pictures)).hexdigest() == entry["md5"]
+    )
+
+
+@pytest.fixture
+def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """How often the reference decoder came by its rarer ways."""
+    seen: Counter[str] = Counter()
+
+    def spy(module: Any, name: str, note: Any) -> None:
+        original = getattr(module, name)
+
+        def wrapped(*args: Any) -> Any:
+            result = original(*args)
+            for key in note(result, *args):
+                seen[key] += 1
+            return result
+
+        monkeypatch.setattr(module, name, wrapped)
+
+    spy(reference.decode, "quality_difference", lambda d, *a: ["other quality"] if d else [])
+    spy(motion.MotionDecoder, "merge", lambda r, *a: ["merged"])
+    spy(motion.MotionDecoder, "explicit", lambda r, *a: [f"direction {r[0]}"])
+    spy(motion.MotionDecoder, "temporal", lambda r, *a: ["temporal"] if r else [])
+    spy(motion.MotionDecoder, "block", lambda r, s, y, x, depth: [f"depth {depth}"])
+    spy(latents, "number", lambda n, *a: ["escape"])
+    spy(latents, "group", lambda r, s, tables, books, t, *a: [f"dimension {books.dims[t]}"])
+    spy(reference.decode, "hyper", lambda z, *a: ["hyper"] if z.any() else [])
+    spy(
+        detail,
+        "levels",
+        lambda l, s, mode, chroma: (
+            [f"mode {mode}", f"chroma {chroma}"] + ["long level"] * (max(map(abs, l)) > 15)
+        ),
+    )
+    spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
+    yield seen
+
+
+def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> None:
+    newest = FILES[-1][0]
+    for folder, name, _ in FILES:
+        if folder == newest:
+            reference.decode_file(folder / f"{name}.vqv", reference.load_model(weights(folder)))
+    want = {"direct", "other quality", "merged", "temporal", "escape", "hyper", "long level"}
+    want |= (
+        {f"direction {i}" for i in (1, 2, 3)}
+        | {f"depth {i}" for i in range(4)}
+        | {f"dimension {i}" for i in (0, 1, 2, 4)}
+    )
+    want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}
+    assert want <= reached.keys(), want - reached.keys()
+    assert min(reached[k] for k in want) >= 3, reached
+
+
+CASES = [
+    (1, 1, 3, 30, False),
+    (2, 3, 9, 40, False),
+    (17, 9, 2, 20, True),
+    (65, 64, 3, 5, False),
+    (100, 70, 18, 34, False),
+]
+MORE = [
+    (w, h, n, crf, ten)
+    for i, (w, h) in enumerate([(1, 130), (129, 3), (64, 64), (127, 65), (31, 33)])
+    for n, crf, ten in ((35, 63, False), (1, 0, True), (4 + i, 10, False))
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "frames", "crf", "ten_bit"),
+    [*CASES, *(pytest.param(*c, marks=pytest.mark.slow) for c in MORE)],
+)
+def test_fresh_gops(
+    tiny_weights: Path,
+    tiny_codec: Any,
+    width: int,
+    height: int,
+    frames: int,
+    crf: int,
+    ten_bit: bool,
+) -> None:
+    pictures = (
+        moving(width, height, frames, seed=width, ten_bit=ten_bit)
+        if crf
+        else [picture(width, height, i, ten_bit) for i in range(frames)]
+    )
+    e = GopEncoder(tiny_codec, width, height, crf)
+    e.add(pictures[:1])
+    for i in range(1, frames, MINI_GOP):
+        e.add(pictures[i : i + MINI_GOP])
+    r = e.finish()
+    assert (
+        checksum(
+            reference.decode_gop(reference.load_model(tiny_weights), r.body, frames, width, height)
+        )
+        == r.checksum
+    )
+
+
+def test_the_weights_of_the_project() -> None:
+    """The nets in their real sizes: an I, a P and a B frame of the bundled clip."""
+    from vqcodec.codec.weights import default_path
+    from vqcodec.picture import Picture
+    from vqcodec.training.data import read_clip
+
+    pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(DATA / "tiny.mkv", limit=3)]
+    h, w = pictures[0].y.shape
+    e = GopEncoder(load_codec(device="cpu", threads=1), w, h, 20)
+    e.add(pictures[:1])
+    e.add(pictures[1:])
+    r = e.finish()
+    assert (
+        checksum(reference.decode_gop(reference.load_model(default_path()), r.body, 3, w, h))
+        == r.checksum
+    )
+
+
+def test_damage_is_refused(tmp_path: Path) -> None:
+    """The reference reader checks what the page tells it to: each byte of a file that is changed is noticed."""
+    folder, name, _ = FILES[0]
+    data = (folder / f"{name}.vqv").read_bytes()
+    reference.read_file(data)
+    for i in range(len(data)):
+        with pytest.raises(Bad):
+            reference.read_file(data[:i] + bytes([data[i] ^ 0x10]) + data[i + 1 :])
+    with pytest.raises(Bad):
+        reference.read_file(data + b"\0")

@@ -1,0 +1,76 @@
+"""Long videos: what a process takes doesn't grow with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clips import header, write
+from support.paths import ROOT
+
+from vqcodec.picture import Picture
+
+SCRIPT = """
+import json, os, sys, vqcodec
+source, coded, output, weights, count, every = sys.argv[1:]
+def watch():
+    seen = []
+    def look(event):
+        if event.frames >= int(every) * (len(seen) + 1) and event.frames < int(count):  # at the end files are closed
+            pages = int(open('/proc/self/statm').read().split()[1])
+            seen.append((event.frames, pages * os.sysconf('SC_PAGE_SIZE'), len(os.listdir('/proc/self/fd'))))
+    return look, seen
+encoding, decoding = watch(), watch()
+report = vqcodec.encode(source, coded, crf=40, gop=32, device='cpu', threads=1, weights=weights, progress=encoding[0])
+shown = vqcodec.decode(coded, output, device='cpu', threads=1, weights=weights, progress=decoding[0])
+print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1]]))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, count: int) -> None:
+    """From a fifth of the video on memory grows by at most 5 percent, and the number of open files not at all."""
+    rng = np.random.default_rng(4)
+    texture = rng.integers(0, 256, (24, 24)).astype(np.uint8)
+    chroma = np.full((8, 8), 128, np.uint8)
+    film = [
+        Picture(
+            np.ascontiguousarray(np.roll(texture, (i // 3, i), (0, 1))[:16, :16]), chroma, chroma
+        )
+        for i in range(count)
+    ]
+    source = write(tmp_path / "in.y4m", header(16, 16), film)
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(source),
+        str(tmp_path / "a.vqv"),
+        str(tmp_path / "out.y4m"),
+        str(tiny_weights),
+        str(count),
+        str(max(64, count // 100)),
+    ]
+    run = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert run.returncode == 0, run.stderr
+    coded, shown, ok, *samples = json.loads(run.stdout)
+    assert coded == shown == count and ok
+    for name, seen in zip(("encode", "decode"), samples, strict=True):
+        assert len(seen) >= min(count // 120, 60), (name, seen)
+        memory, files = ([s[k] for s in seen if s[0] >= count / 5] for k in (1, 2))
+        early = max(memory[: max(1, len(memory) // 4)])
+        print(
+            f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; {files[0]} files, then {max(files)}"
+        )
+        assert max(memory) <= 1.05 * early and len(set(files)) == 1, (name, seen)

@@ -1,0 +1,54 @@
+"""GOPs encoded with the tiny model, and their parts."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from vqcodec.codec.gop_body import checksum_update
+from vqcodec.codec.gop_structure import LEVELS, MINI_GOP
+from vqcodec.encoding.gop_encoder import GopEncoder, GopResult
+from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.fields import Reader
+from vqcodec.picture import Picture
+
+# what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no frame a poor latent
+LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0)
+
+
+def encoded(
+    codec: Any, pictures: list[Picture], crf: int = 30, rate: RateParameters = LATENT
+) -> GopResult:
+    h, w = pictures[0].y.shape
+    e = GopEncoder(codec, w, h, crf, rate)
+    e.add(pictures[:1])
+    for i in range(1, len(pictures), MINI_GOP):
+        e.add(pictures[i : i + MINI_GOP])
+    return e.finish()
+
+
+def md5(pictures: list[Picture]) -> str:
+    return hashlib.md5(b"".join(p.tobytes() for pic in pictures for p in pic)).hexdigest()
+
+
+def crc(pictures: list[Picture]) -> int:
+    value = 0
+    for p in pictures:
+        value = checksum_update(value, p)
+    return value
+
+
+def parts(body: bytes, frames: int) -> tuple[bytes, list[bytes]]:
+    r = Reader(body)
+    q = bytes(r.take(LEVELS))
+    sizes = [r.varint() for _ in range(frames)]
+    return q, [bytes(r.take(n)) for n in sizes]
+
+
+def body(q: bytes, streams: list[bytes]) -> bytes:
+    from vqcodec.fields import Writer
+
+    w = Writer().raw(q)
+    for s in streams:
+        w.varint(len(s))
+    return w.raw(b"".join(streams)).getvalue()
