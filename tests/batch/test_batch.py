@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support import fakes
 from support.clips import header, picture, write
-from support.paths import ROOT
+from support.paths import PYTHONPATH
 
 from vqcodec.batch import runners
 from vqcodec.batch.log import open_log
@@ -367,7 +367,7 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
     clip(here / "in/slow.mkv", frames=40, mark=66)
     clip(here / "in/a.y4m")
     (here / "run.py").write_text(CHILD)
-    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    env = os.environ | {"PYTHONPATH": PYTHONPATH}
     command = ["batch", "in", "-o", "out", "-g", "5"]
     with subprocess.Popen(
         [sys.executable, "run.py", *command],
@@ -417,7 +417,7 @@ def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         and Path("elsewhere.jsonl").exists()
         and not Path("out", LOG).exists()
     )
-    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    env = os.environ | {"PYTHONPATH": PYTHONPATH}
     (here / "run.py").write_text(CHILD)
     done = subprocess.run(
         [sys.executable, "run.py", "batch", "--list", "-", "-o", "out2", "-q"],

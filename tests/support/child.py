@@ -12,14 +12,14 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
+
+from support.paths import PYTHONPATH
 
 
 def start(seconds: float | None, *args: str) -> subprocess.Popen[str]:
     """Start ``vqcodec`` with stand-ins, step by step for None; standard output and error are pipes."""
-    here = Path(__file__).resolve()
-    env = os.environ | {"PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here.parent}"}
-    command = [sys.executable, str(here), "step" if seconds is None else str(seconds), *args]
+    env = os.environ | {"PYTHONPATH": PYTHONPATH}
+    command = [sys.executable, __file__, "step" if seconds is None else str(seconds), *args]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE if seconds is None else None,
