@@ -6,6 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+ALIGN = (
+    64  # a picture is coded at multiples of it: the largest block, and a position of hyper-latent
+)
+MAX_SAMPLE = 1023  # of 10 bits
+
+
+def padded_size(width: int, height: int) -> tuple[int, int]:
+    """(H, W) at which a picture is coded: the next multiples of ALIGN."""
+    return -(-height // ALIGN) * ALIGN, -(-width // ALIGN) * ALIGN
+
 
 def plane8(plane: np.ndarray) -> np.ndarray:
     """A plane of 10 bits (uint16) rounded to 8 (uint8): (v + 2) >> 2, at most 255."""

@@ -37,7 +37,7 @@ from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.gop_structure import gop_order
 from vqcodec.codec.nets import integer
 from vqcodec.codec.nets.integer import (
-    EXACT_LIMIT,
+    EXACT,
     ExactBlock,
     Float32Backend,
     FusedBackend,
@@ -499,7 +499,7 @@ def test_the_worst_input_of_every_layer_is_exact(model_path: Path) -> None:
         for sign in (1, -1):
             x = np.where(sign * w.T > 0, 127, -128).astype(np.int8)  # (outputs, inputs)
             want = x.astype(np.float64) @ w64
-            assert int((np.abs(want) + top_bias).max()) < EXACT_LIMIT, name
+            assert int((np.abs(want) + top_bias).max()) < EXACT, name
             if name.endswith(".dw"):
                 continue  # nine products by themselves: test_backends_agree_in_every_operation
             v = (16000 * sign * np.sign(w64.T)).astype(np.int16)
@@ -518,10 +518,10 @@ def test_trunks_saturate_and_never_wrap() -> None:
     """The largest and smallest trunk, to which the largest and smallest 16-bit result is added."""
     for b, sign in product((Int8Backend(), Float32Backend(), FusedBackend()), (1, -1)):
         trunk = torch.full((3, 8), sign * 32767, dtype=torch.int16)
-        acc = torch.full((3, 8), sign * ((1 << 31) - EXACT_LIMIT - 1), dtype=torch.int32)
+        acc = torch.full((3, 8), sign * ((1 << 31) - EXACT - 1), dtype=torch.int32)
         b.add(
             acc,
-            torch.full((8,), sign * (EXACT_LIMIT - 1), dtype=torch.int32),
+            torch.full((8,), sign * (EXACT - 1), dtype=torch.int32),
             torch.ones(8),
             trunk,
             torch.full((8,), 1 / 512),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from itertools import pairwise
+from types import ModuleType
 
+import pytest
 from support.paths import ROOT
 from support.symbol_tables import tables
 
+from vqcodec import picture
 from vqcodec.codec import (
     codebooks,
     contexts,
@@ -15,11 +20,11 @@ from vqcodec.codec import (
     gop_structure,
     motion_compensation,
     motion_field,
+    motion_syntax,
     range_coder,
 )
-from vqcodec.codec.nets import integer, shape
+from vqcodec.codec.nets import ranges, shape
 from vqcodec.codec.range_coder import Decoder, decode_bit, decode_raw, decode_symbol, new_contexts
-from vqcodec.encoding.nets import layers as layers_module
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 
@@ -28,71 +33,105 @@ def section(name: str) -> str:
     return TEXT.split(f"\n## {name}\n")[1].split("\n## ")[0]
 
 
-def rows(text: str) -> dict[str, list[str]]:
-    """Rows of tables by their first cell."""
-    return {
-        c[0]: c[1:]
-        for line in text.splitlines()
-        if line.startswith("|") and (c := [cell.strip() for cell in line.strip("|").split("|")])
-    }
+def tables_of(text: str, header: str) -> dict[str, list[str]]:
+    """Rows of all tables whose header begins with these cells, by their first cell."""
+    found: dict[str, list[str]] = {}
+    for table in re.findall(rf"^{re.escape(header)}.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE):
+        for line in table.splitlines():
+            first, *others = (cell.strip() for cell in line.strip("|").split("|"))
+            found[first] = others
+    return found
 
 
-def test_constants_are_those_of_the_code() -> None:
-    checks = [
-        ("GOP body", frame_decoder, ["ALIGN", "MAX_QDELTA"]),
-        ("GOP body", gop_structure, ["MINI_GOP", "LEVELS"]),
-        ("Entropy coding", range_coder, ["TOTAL_BITS"]),
-        ("Entropy coding", codebooks, ["INCREMENT", "HALVE_AT"]),
-        ("Motion", motion_field, ["CTU", "MAX_MERGE", "MV_LIMIT"]),
-        ("Latents", codebooks, ["UNIT"]),
-        ("Latents", shape, ["CLASSES", "HYPER_BUCKETS"]),
-        ("Networks", shape, ["CLASS_ZERO"]),
-    ]
-    for name, module, constants in checks:
-        table = rows(section(name))
-        for constant in constants:
-            assert int(table[constant][0]) == getattr(module, constant), constant
-    assert (
-        rows(section("Entropy coding"))["FAST, SLOW"][0]
-        == f"{range_coder.FAST}, {range_coder.SLOW}"
-    )
-    assert int(rows(section("Entropy coding"))["START"][0]) == range_coder.new_contexts(1)[0, 0]
-    assert rows(section("Networks"))["EXACT"][0] == "2^24" and integer.EXACT_LIMIT == 1 << 24
-    assert rows(section("Networks"))["SLOPE"][0] == "1/8" and layers_module.SLOPE == 1 / 8
+def number(text: str) -> float:
+    """A value as the document writes it: 64, 2^24 or 1/8."""
+    if "^" in text:
+        base, exponent = map(int, text.split("^"))
+        return base**exponent
+    return float(Fraction(text))
 
 
-def test_contexts_are_those_of_the_code() -> None:
-    table = rows(section("Motion"))
-    for name in ("SPLIT", "MERGE", "MERGE_INDEX", "BI_FLAG", "LIST_FLAG", "MVD_CLASS", "MVD_TOP"):
-        assert int(table[name][0]) == getattr(contexts, name)
-    assert (
-        int(table["QDELTA"][0]) == contexts.QDELTA
-        and int(table["DIRECT"][0]) == contexts.DIRECT
-        and f"There are {contexts.CONTEXTS} contexts" in section("Motion")
-    )
+# where the code has the constants of each section
+OWNERS: dict[str, tuple[ModuleType, ...]] = {
+    "GOP body": (picture, gop_structure, frame_decoder),
+    "Entropy coding": (range_coder, codebooks),
+    "Motion": (motion_field, motion_syntax),
+    "Latents": (codebooks, shape),
+    "Networks": (ranges, shape),
+}
+DECODER = re.findall(r"^## (.+)$", TEXT.split("## Conventions of the decoder")[1], re.MULTILINE)
 
 
-def test_detail_is_that_of_the_code() -> None:
-    table = rows(section("Detail"))
-    for name in (
-        "FRAME",
-        "CELL",
-        "SKIP",
-        "BLOCK",
-        "LAST",
-        "SIG",
-        "GT1",
-        "MAG",
-        "SIGN",
-        "CELL_DIRECT",
-    ):
-        assert int(table[name][0]) == contexts.DETAIL + getattr(detail_syntax, name)
-    assert "T = 64 72 81 91 102 114," in section("Detail") and [
-        detail_syntax.step8(i) for i in (0, 1, 5, 6, 63)
-    ] == [8, 9, 14, 16, 11648]
-    assert "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15" == " ".join(
-        map(str, detail_syntax.ZIGZAG)
-    ) and "0 1 4 8 5 2 3 6 9 12 13 10 7 11 14 15 for mode 0" in section("Detail")
+@pytest.mark.parametrize("title", DECODER)
+def test_every_constant_has_its_name_in_the_code(title: str) -> None:
+    for names, (values, *_) in tables_of(section(title), "| name | value |").items():
+        for name, value in zip(names.split(", "), values.split(", "), strict=True):
+            found = {getattr(m, name) for m in OWNERS.get(title, ()) if hasattr(m, name)}
+            assert found == {number(value)}, f"{title}: {name}"
+
+
+def test_the_document_has_constants() -> None:
+    assert all(tables_of(section(title), "| name | value |") for title in OWNERS)
+
+
+def documented_contexts() -> dict[str, list[str]]:
+    """Rows (first, number, index) of the tables of contexts, by their names in the code."""
+    header = "| contexts | first | number | index |"
+    detail = tables_of(section("Detail"), header)
+    return tables_of(section("Motion"), header) | {f"DETAIL_{k}": row for k, row in detail.items()}
+
+
+def test_every_context_has_its_name_in_the_code() -> None:
+    found = {name: int(row[1]) for name, row in documented_contexts().items()}
+    assert found == contexts.NUMBER
+    for name, row in documented_contexts().items():
+        assert getattr(contexts, name) == int(row[0]), name
+
+
+def test_contexts_do_not_overlap() -> None:
+    runs = sorted((getattr(contexts, name), n) for name, n in contexts.NUMBER.items())
+    for (first, count), (following, _) in pairwise(runs):
+        assert first + count <= following
+    assert sum(runs[-1]) == contexts.CONTEXTS
+    assert f"There are {contexts.CONTEXTS} contexts" in section("Motion")
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"),
+    [
+        ("SPLIT", contexts.NEIGHBOURS),
+        ("MERGE", contexts.NEIGHBOURS),
+        ("MVD_CLASS", contexts.VECTOR_COMPONENT),
+        ("MVD_TOP", contexts.VECTOR_COMPONENT),
+        ("DETAIL_BLOCK", contexts.COUNTED),
+        ("DETAIL_LAST", contexts.BLOCK_KIND),
+        ("DETAIL_SIG", contexts.BLOCK_KIND),
+        ("DETAIL_GT1", contexts.COUNTED),
+        ("DETAIL_MAG", contexts.MAGNITUDES),
+    ],
+)
+def test_strides_of_contexts(name: str, stride: int) -> None:
+    assert documented_contexts()[name][2].startswith(f"{stride} * ")
+
+
+def test_a_vector_difference_has_a_context_for_each_of_its_bits() -> None:
+    assert contexts.VECTOR_COMPONENT == motion_syntax.MVD_BITS + 1
+
+
+def test_steps_of_the_detail() -> None:
+    assert "T = 64 72 81 91 102 114," in section("Detail")
+    assert [detail_syntax.step8(i) for i in (0, 1, 5, 6, 63)] == [8, 9, 14, 16, 11648]
+    assert f"a step index of {detail_syntax.STEP_BITS} raw bits" in section("Detail")
+    assert detail_syntax.STEPS == 1 << detail_syntax.STEP_BITS
+
+
+def test_magnitudes_of_the_detail() -> None:
+    assert f"n raw ones (at most {detail_syntax.MAGNITUDE_BITS})" in section("Detail")
+    assert f"min(a + 1, {detail_syntax.MAX_LEVEL})" in section("Detail")
+
+
+def test_scan_of_the_detail() -> None:
+    assert f"{' '.join(map(str, detail_syntax.ZIGZAG))} for mode 0" in section("Detail")
 
 
 def test_filters_are_those_of_the_code() -> None:
@@ -100,10 +139,8 @@ def test_filters_are_those_of_the_code() -> None:
         ("quarter", motion_compensation.LUMA),
         ("eighth", motion_compensation.CHROMA),
     ):
-        table = rows(section("Motion").split(f"| {title} |")[1].split("\n\n")[0])
-        assert all(
-            [int(v) for v in table[str(i)][0].split()] == row.tolist() for i, row in enumerate(taps)
-        )
+        table = tables_of(section("Motion"), f"| {title} |")
+        assert [row[0] for row in table.values()] == [" ".join(map(str, row)) for row in taps]
 
 
 def test_worked_example_of_the_range_coder() -> None:

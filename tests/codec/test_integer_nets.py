@@ -13,7 +13,7 @@ from torch import Tensor
 from vqcodec.codec.nets import integer, product
 from vqcodec.codec.nets.integer import (
     BACKENDS,
-    EXACT_LIMIT,
+    EXACT,
     ExactBlock,
     ExactLinear,
     Float32Backend,
@@ -201,9 +201,9 @@ def test_layers_that_could_overflow_are_refused() -> None:
             "x.scale": torch.ones(1, 8),
         }
 
-    most = (EXACT_LIMIT - 1) // (127 * 128)
+    most = (EXACT - 1) // (127 * 128)
     ExactLinear.load(layer(most, 0), "x", A.device)
-    room = EXACT_LIMIT - 1 - most * 127 * 128
+    room = EXACT - 1 - most * 127 * 128
     ExactLinear.load(layer(most, -room), "x", A.device)
     for k, bias in (
         (most + 1, 0),
@@ -215,7 +215,7 @@ def test_layers_that_could_overflow_are_refused() -> None:
         with pytest.raises(WeightsError, match="exact limit"):
             ExactLinear.load(layer(k, bias), "x", A.device)
     # the wide products reach 16000 times the weights, within 32 bits for every layer that is accepted
-    assert 16000 * (EXACT_LIMIT // 128) + EXACT_LIMIT < 1 << 31
+    assert 16000 * (EXACT // 128) + EXACT < 1 << 31
 
 
 def test_depthwise_layers_that_could_overflow_are_refused(tiny_models: dict[str, Any]) -> None:

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numba.extending import register_jitable
 
 from ..compiled import njit
 from .range_coder import TOTAL_BITS, build_cdf
 
 MAX_SYMBOLS = 4096  # of a table
 UNIT = 16  # codeword units in one quantisation step
+MAX_LATENT = 32767  # largest absolute value of a latent
+ESCAPE_BITS = 12  # bit length of an escaped number at which a reader stops
+ESCAPE_MAX = 2047  # largest absolute value that a writer escapes
+_ESCAPED = 1 << 20  # far above the symbols of any table
 INCREMENT = 32  # added to the count of a coded symbol
 HALVE_AT = 1 << 17  # total of a table at which its counts are halved
+Symbols = TypeVar("Symbols", int, np.ndarray)
+
+
+@register_jitable
+def escape(number: Symbols) -> Symbols:
+    """What stands in arrays of symbols for a number coded behind an escape; takes arrays too."""
+    return _ESCAPED + number
+
+
+@register_jitable
+def is_escape(symbol: Symbols) -> Symbols:
+    """Whether it is no symbol of a table but an :func:`escape`."""
+    return symbol >= MAX_SYMBOLS
+
+
+@register_jitable
+def escaped_number(symbol: Symbols) -> Symbols:
+    """The inverse of :func:`escape`."""
+    return symbol - _ESCAPED
 
 
 @dataclass

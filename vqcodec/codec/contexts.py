@@ -1,18 +1,61 @@
-"""The numbers of all adaptive contexts of a frame."""
+"""The numbers of all adaptive contexts of a frame (docs/format.md, Motion and Detail).
+
+A syntax element has a run of contexts; which one of them codes a bit depends on what is around it.
+"""
 
 from __future__ import annotations
 
-# context layout
-SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA = (
-    0,
-    9,
-    21,
-    25,
-    29,
-    32,
-    64,
-    96,
-)
-DIRECT = 104  # seven contexts of vqcodec/codec/direct_map.py
-DETAIL = 112  # the contexts of vqcodec/codec/detail_syntax.py follow
-CONTEXTS = DETAIL + 187
+# motion and the rest of a frame's head
+SPLIT = 0
+MERGE = 9
+MERGE_INDEX = 21
+BI_FLAG = 25
+LIST_FLAG = 29
+MVD_CLASS = 32
+MVD_TOP = 64
+QDELTA = 96
+DIRECT = 104
+
+# detail
+DETAIL_FRAME = 112
+DETAIL_CELL = 113
+DETAIL_SKIP = 116
+DETAIL_BLOCK = 117
+DETAIL_LAST = 128
+DETAIL_SIG = 192
+DETAIL_GT1 = 256
+DETAIL_MAG = 262
+DETAIL_SIGN = 290
+DETAIL_CELL_DIRECT = 296
+
+CONTEXTS = 299  # of a frame
+
+# how many contexts each element has
+NUMBER = {
+    "SPLIT": 9,
+    "MERGE": 12,
+    "MERGE_INDEX": 4,
+    "BI_FLAG": 4,
+    "LIST_FLAG": 1,
+    "MVD_CLASS": 32,
+    "MVD_TOP": 32,
+    "QDELTA": 8,
+    "DIRECT": 7,
+    "DETAIL_FRAME": 1,
+    "DETAIL_CELL": 3,
+    "DETAIL_SKIP": 1,
+    "DETAIL_BLOCK": 6,
+    "DETAIL_LAST": 64,
+    "DETAIL_SIG": 64,
+    "DETAIL_GT1": 6,
+    "DETAIL_MAG": 28,
+    "DETAIL_SIGN": 3,
+    "DETAIL_CELL_DIRECT": 3,
+}
+
+# Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.
+NEIGHBOURS = 3
+VECTOR_COMPONENT = 16  # contexts of MVD_CLASS and MVD_TOP for each component of a vector
+BLOCK_KIND = 16  # contexts of DETAIL_LAST and DETAIL_SIG for each mode and each of luma and chroma
+MAGNITUDES = 14  # contexts of DETAIL_MAG for each mode
+COUNTED = 3  # none, one, or more of them before in the same block or cell

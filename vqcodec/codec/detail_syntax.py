@@ -10,25 +10,28 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import njit
-from .contexts import DETAIL
+from ..picture import MAX_SAMPLE
+from .contexts import (
+    BLOCK_KIND,
+    COUNTED,
+    DETAIL_BLOCK,
+    DETAIL_CELL,
+    DETAIL_CELL_DIRECT,
+    DETAIL_FRAME,
+    DETAIL_GT1,
+    DETAIL_LAST,
+    DETAIL_MAG,
+    DETAIL_SIG,
+    DETAIL_SIGN,
+    DETAIL_SKIP,
+    MAGNITUDES,
+)
 from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw
 
-# contexts, from DETAIL on
-FRAME, CELL, SKIP, BLOCK, LAST, SIG, GT1, MAG, SIGN, CELL_DIRECT, END = (
-    0,
-    1,
-    4,
-    5,
-    16,
-    80,
-    144,
-    150,
-    178,
-    184,
-    187,
-)
 STEPS = 64
 MAX_LEVEL = 1 << 14
+MAGNITUDE_BITS = 14  # of what a magnitude has beyond its contexts
+STEP_BITS = 6  # of a step's index
 ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15], np.int64)
 RASTER = np.arange(16, dtype=np.int64)
 DCT = np.array(
@@ -72,12 +75,12 @@ def inverse(levels, step, skip, out):
 
 @njit
 def sig_context(skip, chroma, i, levels):
-    base = DETAIL + SIG + (skip * 2 + chroma) * 16
+    base = DETAIL_SIG + (skip * 2 + chroma) * BLOCK_KIND
     if not skip:
         return base + i
     right = abs(levels[i + 1]) if i % 4 < 3 else 0
     below = abs(levels[i + 4]) if i < 12 else 0
-    return base + min(right, 2) + 3 * min(below, 2)
+    return base + min(right, 2) + COUNTED * min(below, 2)
 
 
 @njit
@@ -85,7 +88,7 @@ def sign_context(i, levels):
     right = levels[i + 1] if i % 4 < 3 else 0
     below = levels[i + 4] if i < 12 else 0
     s = right + below
-    return DETAIL + SIGN + (0 if s == 0 else (1 if s > 0 else 2))
+    return DETAIL_SIGN + (0 if s == 0 else (1 if s > 0 else 2))
 
 
 @njit
@@ -95,7 +98,7 @@ def _encode_block(coder, levels, skip, chroma):
     while levels[scan[last]] == 0:
         last -= 1
     node = 1
-    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    base = DETAIL_LAST + (skip * 2 + chroma) * BLOCK_KIND
     for b in range(3, -1, -1):
         bit = (last >> b) & 1
         encode_bit(coder, base + node, bit)
@@ -109,18 +112,18 @@ def _encode_block(coder, levels, skip, chroma):
             if v == 0:
                 continue
         a = abs(v) - 1
-        encode_bit(coder, DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0)
+        encode_bit(coder, DETAIL_GT1 + skip * COUNTED + min(ones, 2), 1 if a else 0)
         if a:
             ones += 1
             k = 1
-            while k < 14:
+            while k < MAGNITUDES:
                 more = 1 if a > k else 0
-                encode_bit(coder, DETAIL + MAG + skip * 14 + k, more)
+                encode_bit(coder, DETAIL_MAG + skip * MAGNITUDES + k, more)
                 if not more:
                     break
                 k += 1
-            if k == 14:
-                r, bits = a - 14 + 1, 0
+            if k == MAGNITUDES:
+                r, bits = a - MAGNITUDES + 1, 0
                 while (r >> bits) > 1:
                     bits += 1
                 for _ in range(bits):
@@ -140,7 +143,7 @@ def _decode_block(coder, levels, skip, chroma):
     scan = RASTER if skip else ZIGZAG
     levels[:] = 0
     node = 1
-    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    base = DETAIL_LAST + (skip * 2 + chroma) * BLOCK_KIND
     for _ in range(4):
         node = node * 2 + decode_bit(coder, base + node)
     last = node - 16
@@ -150,14 +153,14 @@ def _decode_block(coder, levels, skip, chroma):
         if n < last and not decode_bit(coder, sig_context(skip, chroma, i, levels)):
             continue
         a = 0
-        if decode_bit(coder, DETAIL + GT1 + skip * 3 + min(ones, 2)):
+        if decode_bit(coder, DETAIL_GT1 + skip * COUNTED + min(ones, 2)):
             ones += 1
             a = 1
-            while a < 14 and decode_bit(coder, DETAIL + MAG + skip * 14 + a):
+            while a < MAGNITUDES and decode_bit(coder, DETAIL_MAG + skip * MAGNITUDES + a):
                 a += 1
-            if a == 14:
+            if a == MAGNITUDES:
                 bits = 0
-                while bits < 14 and decode_raw(coder, 1):
+                while bits < MAGNITUDE_BITS and decode_raw(coder, 1):
                     bits += 1
                 a += (1 << bits) - 1 + (decode_raw(coder, bits) if bits else 0)
         a = min(a + 1, MAX_LEVEL)
@@ -179,8 +182,7 @@ def block_at(k, r, c):
 @njit
 def cell_context(skip, direct, r, c):
     return (
-        DETAIL
-        + (CELL_DIRECT if direct[r >> 1, c >> 1] else CELL)
+        (DETAIL_CELL_DIRECT if direct[r >> 1, c >> 1] else DETAIL_CELL)
         + (1 if c > 0 and skip[r, c - 1] >= 0 else 0)
         + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
     )
@@ -190,17 +192,17 @@ def cell_context(skip, direct, r, c):
 def _add(plane, y, x, rec):
     for i in range(16):
         v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
-        plane[y + i // 4, x + i % 4] = min(max(v, 0), 1023)
+        plane[y + i // 4, x + i % 4] = min(max(v, 0), MAX_SAMPLE)
 
 
 @njit
 def encode_detail(coder, step_index, step, direct, skip, levels, planes):
     """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/codec/direct_map.py."""
     if step_index < 0:
-        encode_bit(coder, DETAIL + FRAME, 0)
+        encode_bit(coder, DETAIL_FRAME, 0)
         return
-    encode_bit(coder, DETAIL + FRAME, 1)
-    encode_raw(coder, step_index, 6)
+    encode_bit(coder, DETAIL_FRAME, 1)
+    encode_raw(coder, step_index, STEP_BITS)
     rec = np.empty(16, np.int64)
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
@@ -208,7 +210,7 @@ def encode_detail(coder, step_index, step, direct, skip, levels, planes):
             encode_bit(coder, cell_context(skip, direct, r, c), 1 if on else 0)
             if not on:
                 continue
-            encode_bit(coder, DETAIL + SKIP, skip[r, c])
+            encode_bit(coder, DETAIL_SKIP, skip[r, c])
             coded = 0
             for k in range(6):
                 lv = levels[r, c, k]
@@ -217,7 +219,7 @@ def encode_detail(coder, step_index, step, direct, skip, levels, planes):
                     some = some or lv[i] != 0
                 encode_bit(
                     coder,
-                    DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2),
+                    DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded, 2),
                     1 if some else 0,
                 )
                 if some:
@@ -231,9 +233,9 @@ def encode_detail(coder, step_index, step, direct, skip, levels, planes):
 @njit
 def decode_detail(coder, steps, direct, skip, planes):
     """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
-    if not decode_bit(coder, DETAIL + FRAME):
+    if not decode_bit(coder, DETAIL_FRAME):
         return
-    step = steps[decode_raw(coder, 6)]
+    step = steps[decode_raw(coder, STEP_BITS)]
     rec = np.empty(16, np.int64)
     lv = np.zeros(16, np.int32)
     for r in range(skip.shape[0]):
@@ -241,11 +243,11 @@ def decode_detail(coder, steps, direct, skip, planes):
             skip[r, c] = -1
             if not decode_bit(coder, cell_context(skip, direct, r, c)):
                 continue
-            mode = decode_bit(coder, DETAIL + SKIP)
+            mode = decode_bit(coder, DETAIL_SKIP)
             skip[r, c] = mode
             coded = 0
             for k in range(6):
-                if decode_bit(coder, DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded, 2)):
+                if decode_bit(coder, DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded, 2)):
                     coded += 1
                     _decode_block(coder, lv, mode, 1 if k > 3 else 0)
                     inverse(lv, step, mode, rec)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import njit
-from .contexts import DIRECT
+from .contexts import DIRECT, NEIGHBOURS
 from .range_coder import decode_bit, encode_bit
 
 FRAME, BLOCK = 0, 1  # contexts, from DIRECT on
@@ -19,7 +19,7 @@ FRAME, BLOCK = 0, 1  # contexts, from DIRECT on
 def _context(direct, merged, r, c):
     left = direct[r, c - 1] if c > 0 else 0
     above = direct[r - 1, c] if r > 0 else 0
-    return DIRECT + BLOCK + left + above + 3 * merged[2 * r, 2 * c]
+    return DIRECT + BLOCK + left + above + NEIGHBOURS * merged[2 * r, 2 * c]
 
 
 @njit

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..errors import DamageError
-from ..picture import Picture
+from ..picture import ALIGN, MAX_SAMPLE, Picture, padded_size
 from . import detail_syntax, direct_map, latent_syntax
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
@@ -25,17 +25,12 @@ from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
 from .range_coder import Decoder, decode_bit, new_contexts, taken
 
-ALIGN = 64
+NEUTRAL = 510  # base of an I frame's samples
 MAX_QDELTA = 63
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 Job = tuple[
     memoryview, int, int, int, list["Coded"]
 ]  # stream, number, level, quality of the level, references
-
-
-def padded_size(width: int, height: int) -> tuple[int, int]:
-    """(H, W): the next multiples of 64."""
-    return -(-height // ALIGN) * ALIGN, -(-width // ALIGN) * ALIGN
 
 
 def pad(p: Picture, width: int, height: int) -> Planes:
@@ -119,7 +114,7 @@ class FrameCoder:
         self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray
     ) -> Planes:
         """residual and prediction (1, H/8, W/8, 96), direct blocks (H/16, W/16)."""
-        base = pred.to(torch.int32) if pred is not None else 510
+        base = pred.to(torch.int32) if pred is not None else NEUTRAL
         r = residual.to(torch.int32)
         if blocks.any():
             kept = (
@@ -129,7 +124,7 @@ class FrameCoder:
                 .repeat_interleave(2, 1)
             )
             r = r * kept[None, :, :, None]
-        x = (r + base).clamp(0, 1023).to(torch.int16).cpu()
+        x = (r + base).clamp(0, MAX_SAMPLE).to(torch.int16).cpu()
         return tuple(p.numpy().view(np.uint16) for p in unpack(x))  # type: ignore[return-value]
 
     def _tensor(self, a: np.ndarray) -> torch.Tensor:
@@ -185,7 +180,7 @@ class FrameCoder:
         """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed predictions in 10 and in 8 bits."""
         nets, q, b = runs[0].nets, runs[0].q, self.b
         books, s = runs[0].tables.books, nets.shape
-        hz, wz, hy, wy = self.h // 64, self.w // 64, self.h // 16, self.w // 16
+        hz, wz, hy, wy = self.h // ALIGN, self.w // ALIGN, self.h // 16, self.w // 16
         pred = pred8 = None
         if s.inter:
             pred = torch.cat([self._packed(r.pred) for r in runs])

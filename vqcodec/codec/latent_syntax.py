@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import njit
+from .codebooks import ESCAPE_BITS, MAX_LATENT, UNIT, escape, escaped_number, is_escape
 from .nets.shape import TURN
 from .range_coder import decode_raw, decode_symbol, encode_raw, encode_symbol
 
@@ -44,7 +45,7 @@ def _encode_value(coder, n):
 @njit
 def _decode_value(coder):
     k = 0
-    while k < 12 and decode_raw(coder, 1):
+    while k < ESCAPE_BITS and decode_raw(coder, 1):
         k += 1
     if k == 0:
         return 0
@@ -83,14 +84,14 @@ def encode_step(coder, cls, direct, step, steps, dims, sizes, symbols, cdf, seen
                     continue
                 for s in range(0, 4, dim):
                     k = symbols[i, j, g * 4 + s]
-                    esc = k > (1 << 19)
+                    esc = is_escape(k)
                     if esc:
                         k = sizes[t] - 1
                     encode_symbol(coder, cdf[t], k)
                     seen[t, k] += 1
                     if esc:
                         for c in range(dim):
-                            _encode_value(coder, symbols[i, j, g * 4 + s + c] - (1 << 20))
+                            _encode_value(coder, escaped_number(symbols[i, j, g * 4 + s + c]))
 
 
 @njit
@@ -127,12 +128,12 @@ def decode_step(
                         ch = b + s + c
                         if esc:
                             n = _decode_value(coder)
-                            v = mean[i, j, ch] + 16 * n
+                            v = mean[i, j, ch] + UNIT * n
                             if keep:
-                                symbols[i, j, ch] = (1 << 20) + n
+                                symbols[i, j, ch] = escape(n)
                         else:
                             v = mean[i, j, ch] + words[t, k, c]
-                        y[i, j, ch] = min(max(v, -32767), 32767)
+                        y[i, j, ch] = min(max(v, -MAX_LATENT), MAX_LATENT)
 
 
 @njit

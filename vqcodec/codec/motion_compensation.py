@@ -11,6 +11,7 @@ import numba as nb
 import numpy as np
 
 from ..compiled import njit
+from ..picture import MAX_SAMPLE
 
 LUMA = np.array(
     [
@@ -176,12 +177,12 @@ def _store(out, y, x, n, direction, a, b):
     if direction == BI:
         for j in range(n):
             for i in range(n):
-                out[y + j, x + i] = min(max((a[j, i] + b[j, i] + 16) >> 5, 0), 1023)
+                out[y + j, x + i] = min(max((a[j, i] + b[j, i] + 16) >> 5, 0), MAX_SAMPLE)
     else:
         c = a if direction == L0 else b
         for j in range(n):
             for i in range(n):
-                out[y + j, x + i] = min(max((c[j, i] + 8) >> 4, 0), 1023)
+                out[y + j, x + i] = min(max((c[j, i] + 8) >> 4, 0), MAX_SAMPLE)
 
 
 @njit

@@ -10,15 +10,27 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import njit
-from .contexts import BI_FLAG, LIST_FLAG, MERGE, MERGE_INDEX, MVD_CLASS, MVD_TOP, SPLIT
+from .contexts import (
+    BI_FLAG,
+    LIST_FLAG,
+    MERGE,
+    MERGE_INDEX,
+    MVD_CLASS,
+    MVD_TOP,
+    NEIGHBOURS,
+    SPLIT,
+    VECTOR_COMPONENT,
+)
 from .motion_compensation import BI, L0, L1
-from .motion_field import CTU, MAX_MERGE, MV_LIMIT, candidates, fill, predictor
+from .motion_field import CTU, MAX_DEPTH, MAX_MERGE, MV_LIMIT, candidates, fill, predictor
 from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw, taken
+
+MVD_BITS = 15  # largest bit length of a vector difference
 
 
 @njit
 def split_context(f, y, x, depth):
-    k = SPLIT + 3 * depth
+    k = SPLIT + NEIGHBOURS * depth
     if x > 0 and f.depth[y, x - 1] > depth:
         k += 1
     if y > 0 and f.depth[y - 1, x] > depth:
@@ -28,7 +40,7 @@ def split_context(f, y, x, depth):
 
 @njit
 def merge_context(f, y, x, depth):
-    k = MERGE + 3 * depth
+    k = MERGE + NEIGHBOURS * depth
     if x > 0 and f.merged[y, x - 1]:
         k += 1
     if y > 0 and f.merged[y - 1, x]:
@@ -50,11 +62,11 @@ def _encode_mvd(coder, comp, d):
     a = abs(d)
     k = bit_length(a)
     for i in range(k):
-        encode_bit(coder, MVD_CLASS + 16 * comp + i, 1)
-    if k < 15:
-        encode_bit(coder, MVD_CLASS + 16 * comp + k, 0)
+        encode_bit(coder, MVD_CLASS + VECTOR_COMPONENT * comp + i, 1)
+    if k < MVD_BITS:
+        encode_bit(coder, MVD_CLASS + VECTOR_COMPONENT * comp + k, 0)
     if k > 1:
-        encode_bit(coder, MVD_TOP + 16 * comp + k, (a >> (k - 2)) & 1)
+        encode_bit(coder, MVD_TOP + VECTOR_COMPONENT * comp + k, (a >> (k - 2)) & 1)
         if k > 2:
             encode_raw(coder, a & ((1 << (k - 2)) - 1), k - 2)
     if k:
@@ -64,13 +76,13 @@ def _encode_mvd(coder, comp, d):
 @njit
 def _decode_mvd(coder, comp):
     k = 0
-    while k < 15 and decode_bit(coder, MVD_CLASS + 16 * comp + k):
+    while k < MVD_BITS and decode_bit(coder, MVD_CLASS + VECTOR_COMPONENT * comp + k):
         k += 1
     if k == 0:
         return 0
     a = 1
     if k > 1:
-        a = 2 + decode_bit(coder, MVD_TOP + 16 * comp + k)
+        a = 2 + decode_bit(coder, MVD_TOP + VECTOR_COMPONENT * comp + k)
         if k > 2:
             a = (a << (k - 2)) + decode_raw(coder, k - 2)
     return -a if decode_raw(coder, 1) else a
@@ -149,7 +161,7 @@ def decode_motion(coder, f, col, leaves, vector_bits):
                 top -= 1
                 y, x, depth = stack[top, 0], stack[top, 1], stack[top, 2]
                 n = CTU >> depth
-                if depth < 3 and decode_bit(coder, split_context(f, y, x, depth)):
+                if depth < MAX_DEPTH and decode_bit(coder, split_context(f, y, x, depth)):
                     s = n >> 1
                     for k in range(3, -1, -1):  # the first quarter is taken off the stack first
                         stack[top, 0] = y + s * (k >> 1)

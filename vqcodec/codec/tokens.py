@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from .codebooks import UNIT, escaped_number, is_escape
+
 if TYPE_CHECKING:
     from .frame_decoder import Decoding
     from .weights import Codec, FrameNets
 
-_ESCAPED = 1 << 19  # symbols above are 2^20 + a value (quantizer.py)
 _SLOTS = 4  # channels of a group, and so codewords of it at most
 
 
@@ -54,8 +55,8 @@ class FrameTokens:
 def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     """Tokens of a parsed frame of the GOP that begins with frame ``first``."""
     symbols, sizes = run.symbols, run.tables.books.sizes
-    rows, columns, channels = np.nonzero(symbols > _ESCAPED)
-    values = symbols[rows, columns, channels] - (1 << 20)
+    rows, columns, channels = np.nonzero(is_escape(symbols))
+    values = escaped_number(symbols[rows, columns, channels])
     latent = symbols.reshape(*run.classes.shape, _SLOTS).copy()
     # an escaped vector has a value for each of its channels; its index, the last of its table, stands at the first
     tables, slots = run.classes[rows, columns, channels // _SLOTS], channels % _SLOTS
@@ -114,7 +115,7 @@ class Vocabulary:
             self._first[intra] = self.size + np.concatenate([[0], np.cumsum(sizes)[:-1]])
             self.size += int(sizes.sum())
             words += [
-                w[:n] / np.float32(16)
+                w[:n] / np.float32(UNIT)
                 for w, n in zip(nets.books.words, sizes.tolist(), strict=True)
             ]
         self.codewords: np.ndarray = np.concatenate(words).astype(np.float32)

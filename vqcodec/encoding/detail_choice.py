@@ -5,16 +5,20 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from ..codec.contexts import DETAIL
+from ..codec.contexts import (
+    BLOCK_KIND,
+    COUNTED,
+    DETAIL_BLOCK,
+    DETAIL_GT1,
+    DETAIL_LAST,
+    DETAIL_MAG,
+    DETAIL_SKIP,
+    MAGNITUDES,
+)
 from ..codec.detail_syntax import (
-    BLOCK,
     DCT,
-    GT1,
-    LAST,
-    MAG,
     MAX_LEVEL,
     RASTER,
-    SKIP,
     ZIGZAG,
     block_at,
     cell_context,
@@ -56,7 +60,7 @@ def _block_bits(levels, skip, chroma, bits):
         return 0.0
     total = 0.0
     node = 1
-    base = DETAIL + LAST + (skip * 2 + chroma) * 16
+    base = DETAIL_LAST + (skip * 2 + chroma) * BLOCK_KIND
     for b in range(3, -1, -1):
         bit = (last >> b) & 1
         total += bits[base + node, bit]
@@ -70,13 +74,13 @@ def _block_bits(levels, skip, chroma, bits):
             if v == 0:
                 continue
         a = abs(v) - 1
-        total += bits[DETAIL + GT1 + skip * 3 + min(ones, 2), 1 if a else 0]
+        total += bits[DETAIL_GT1 + skip * COUNTED + min(ones, 2), 1 if a else 0]
         if a:
             ones += 1
-            for k in range(1, min(a, 13) + 1):
-                total += bits[DETAIL + MAG + skip * 14 + k, 1 if a > k else 0]
-            if a >= 14:
-                total += 1 + 2 * np.floor(np.log2(a - 13))
+            for k in range(1, min(a, MAGNITUDES - 1) + 1):
+                total += bits[DETAIL_MAG + skip * MAGNITUDES + k, 1 if a > k else 0]
+            if a >= MAGNITUDES:
+                total += 1 + 2 * np.floor(np.log2(a - MAGNITUDES + 1))
         total += bits[sign_context(i, levels), 1 if v < 0 else 0] if skip else 1.0
     return total
 
@@ -124,8 +128,8 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                 continue
             flag = cell_context(skip, direct, r, c)
             gain = np.full(2, nb.float64(bits[flag, 0] - bits[flag, 1]))
-            gain[0] -= bits[DETAIL + SKIP, 0]
-            gain[1] -= bits[DETAIL + SKIP, 1]
+            gain[0] -= bits[DETAIL_SKIP, 0]
+            gain[1] -= bits[DETAIL_SKIP, 1]
             coded = np.zeros(2, np.int64)
             for k in range(6):
                 p, y, x = block_at(k, r, c)
@@ -139,7 +143,7 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                 cost[r, c] += before * w
                 for mode in range(2):
                     lev[mode, k] = 0
-                    some = DETAIL + BLOCK + (3 if k > 3 else 0) + min(coded[mode], 2)
+                    some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
                     if before * w >= 3:
                         if mode == 0:
                             _forward(e, t)

@@ -13,12 +13,12 @@ from ..codec import codebooks, detail_syntax, direct_map, latent_syntax
 from ..codec.bit_statistics import element_bits, shares
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
-from ..codec.frame_decoder import MAX_QDELTA, Coded, FrameCoder, Planes, hyper_tables
+from ..codec.frame_decoder import MAX_QDELTA, NEUTRAL, Coded, FrameCoder, Planes, hyper_tables
 from ..codec.motion_field import Field
 from ..codec.motion_syntax import decode_motion
 from ..codec.nets.arithmetic import FLOATS, floats, one_thread
 from ..codec.range_coder import Decoder, Encoder, bit_costs, encode_bit, given
-from ..picture import plane8
+from ..picture import MAX_SAMPLE, plane8
 from . import detail_choice, direct_choice, latent_search
 from .nets.relaxed_synthesis import smooth_synthesis
 from .rate_distortion import PLANE_WEIGHTS, RateParameters, lagrangian
@@ -383,7 +383,7 @@ class FrameEncoder(FrameCoder):
                 .repeat_interleave(2, 1)[None, :, :, None]
             )
             x = self._packed(source).float()
-            base = m.pred.clone().float() if m.pred is not None else torch.full_like(x, 510.0)
+            base = m.pred.clone().float() if m.pred is not None else torch.full_like(x, NEUTRAL)
             pred8 = m.pred8.clone() if m.pred8 is not None else None
             for step in range(self.rate.refine_steps + 1):
                 n = self._quantise(m, y, z, q, none)
@@ -392,7 +392,7 @@ class FrameEncoder(FrameCoder):
                     .to(self.b.device)
                     .requires_grad_(True)
                 )
-                out = (net(yq, pred8, q) + base).clamp(0, 1023)
+                out = (net(yq, pred8, q) + base).clamp(0, MAX_SAMPLE)
                 error = worth * ((out - x).square() * weight).sum()
                 cost = float(error.detach()) + float(n.bits.sum())
                 if cost < best:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..codec.codebooks import ESCAPE_MAX, MAX_LATENT, UNIT, escape
 from ..codec.latent_syntax import active, raw_bits
 from ..compiled import njit
 
@@ -55,24 +56,27 @@ def search_step(
                         je = cost[t, k_n] * lam * 256.0
                         for c in range(dim):
                             r = target[i, j, b + s + c] - mean[i, j, b + s + c]
-                            n = min(max(int(np.rint(r / 16)), -2047), 2047)
-                            je += (r - 16 * n) ** 2 + lam * 256.0 * raw_bits(n)
+                            n = min(max(int(np.rint(r / UNIT)), -ESCAPE_MAX), ESCAPE_MAX)
+                            je += (r - UNIT * n) ** 2 + lam * 256.0 * raw_bits(n)
                         esc = je < best
                     bits[i, j] += cost[t, k_n] if esc else cost[t, bk]
                     for c in range(dim):
                         ch = b + s + c
                         if esc:
                             n = min(
-                                max(int(np.rint((target[i, j, ch] - mean[i, j, ch]) / 16)), -2047),
-                                2047,
+                                max(
+                                    int(np.rint((target[i, j, ch] - mean[i, j, ch]) / UNIT)),
+                                    -ESCAPE_MAX,
+                                ),
+                                ESCAPE_MAX,
                             )
                             bits[i, j] += raw_bits(n)
-                            symbols[i, j, ch] = (1 << 20) + n
-                            v = mean[i, j, ch] + 16 * n
+                            symbols[i, j, ch] = escape(n)
+                            v = mean[i, j, ch] + UNIT * n
                         else:
                             symbols[i, j, ch] = bk
                             v = mean[i, j, ch] + words[t, bk, c]
-                        y[i, j, ch] = min(max(v, -32767), 32767)
+                        y[i, j, ch] = min(max(v, -MAX_LATENT), MAX_LATENT)
 
 
 @njit
@@ -93,7 +97,7 @@ def search_hyper(target, idle, base, sizes, words, cost, lam, symbols, z):
                 for k in range(sizes[t]):
                     d = lam * cost[t, k]
                     for c in range(4):
-                        e = target[i, j, g * 4 + c] - words[t, k, c] / 16.0
+                        e = target[i, j, g * 4 + c] - words[t, k, c] / UNIT
                         d += e * e
                     if d < best:
                         best, bk = d, k

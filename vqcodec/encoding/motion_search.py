@@ -12,10 +12,10 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from ..codec.contexts import BI_FLAG, LIST_FLAG, MERGE_INDEX, MVD_CLASS, MVD_TOP
+from ..codec.contexts import BI_FLAG, LIST_FLAG, MERGE_INDEX, MVD_CLASS, MVD_TOP, VECTOR_COMPONENT
 from ..codec.motion_compensation import BI, L0, L1
-from ..codec.motion_field import CTU, MAX_MERGE, candidates, fill, predictor
-from ..codec.motion_syntax import bit_length, encode_leaf, merge_context, split_context
+from ..codec.motion_field import CTU, MAX_DEPTH, MAX_MERGE, candidates, fill, predictor
+from ..codec.motion_syntax import MVD_BITS, bit_length, encode_leaf, merge_context, split_context
 from ..codec.range_coder import bit_costs, encode_bit
 from ..compiled import njit
 from .block_matching import PAD, legal, sad, sad_bi
@@ -56,17 +56,21 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
 
 @njit
 def mvd_costs(cost, out):
-    """out (2, 16) float32: bits of a vector difference of bit length k per component."""
+    """out (2, MVD_BITS + 1) float32: bits of a vector difference of bit length k per component."""
     for comp in range(2):
         acc = 0.0
-        for k in range(16):
+        for k in range(MVD_BITS + 1):
             c = acc
-            if k < 15:
-                c += cost[MVD_CLASS + 16 * comp + k, 0]
-                acc += cost[MVD_CLASS + 16 * comp + k, 1]
+            if k < MVD_BITS:
+                c += cost[MVD_CLASS + VECTOR_COMPONENT * comp + k, 0]
+                acc += cost[MVD_CLASS + VECTOR_COMPONENT * comp + k, 1]
             if k > 1:
                 c += (
-                    0.5 * (cost[MVD_TOP + 16 * comp + k, 0] + cost[MVD_TOP + 16 * comp + k, 1])
+                    0.5
+                    * (
+                        cost[MVD_TOP + VECTOR_COMPONENT * comp + k, 0]
+                        + cost[MVD_TOP + VECTOR_COMPONENT * comp + k, 1]
+                    )
                     + k
                     - 2
                 )
@@ -249,7 +253,7 @@ def search(coder, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
     """
     gh, gw = f.direction.shape
     cost = np.zeros((coder.contexts.shape[0], 2), np.float32)
-    table = np.zeros((2, 16), np.float32)
+    table = np.zeros((2, MVD_BITS + 1), np.float32)
     # best of the leaf at each depth, and its J; the split's J so far
     mv = np.zeros((4, 2, 2), np.int64)
     info = np.zeros((4, 2), np.int64)
@@ -300,12 +304,12 @@ def search(coder, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                         mv[depth],
                         info[depth],
                     )
-                    if depth < 3:
+                    if depth < MAX_DEPTH:
                         sc = split_context(f, y, x, depth)
                         jleaf[depth] += cost[sc, 0]
                         jsplit[depth] = cost[sc, 1]
                     # a split costs at least its own flag and a few of its quarters
-                    if depth < 3 and jleaf[depth] > jsplit[depth] + 2.0:
+                    if depth < MAX_DEPTH and jleaf[depth] > jsplit[depth] + 2.0:
                         pos[depth] = 0
                         ys[depth + 1], xs[depth + 1] = y, x
                         depth += 1
@@ -356,7 +360,7 @@ def search(coder, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
                 y, x, depth = stack[top, 0], stack[top, 1], stack[top, 2]
                 n = CTU >> depth
                 split = d_depth[y - ty, x - tx] > depth
-                if depth < 3:
+                if depth < MAX_DEPTH:
                     encode_bit(coder, split_context(f, y, x, depth), 1 if split else 0)
                 if split:
                     s = n >> 1

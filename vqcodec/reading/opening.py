@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ..codec.gop_structure import MAX_BATCH, automatic_batch
 from ..container.reader import ContainerReader
 from ..errors import LimitError, VqvError, WeightsError
 from ..options import DecodeOptions, Limits
+from ..picture import padded_size
 from ..system.stdio import source_path
 
 
@@ -22,7 +24,7 @@ def check_model(reader: ContainerReader, model_id: bytes) -> None:
 
 def decoder_memory(width: int, height: int, batch: int = 0) -> int:
     """Bytes that a process takes at most to decode pictures of this size, as measured (test_memory.py); an output's encoder comes on top."""
-    padded = (width + 63) // 64 * 64 * ((height + 63) // 64 * 64)
+    padded = math.prod(padded_size(width, height))
     at_once = batch or automatic_batch(width, height)
     return (540 << 20) + padded * (65 + 105 * min(at_once, MAX_BATCH))
 

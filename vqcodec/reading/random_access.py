@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from ..codec.weights import default_path
 from ..container.reader import ContainerReader
 from ..errors import DamageError, DamageLog
 from ..options import DecodeOptions
-from ..picture import Picture
+from ..picture import Picture, padded_size
 from .gop_cache import FrameCache, GopAccess
 from .lost_frames import Gap
 from .opening import check_memory, check_model, decoder_memory
@@ -65,7 +66,7 @@ class RandomAccess:
         process = None if options.device == "cpu" else os.getpid()
         self.codec = _codec(file, os.stat(file).st_mtime_ns, options.device, process)
         check_model(reader, self.codec.model_id)
-        frame_bytes = (h.width + 63) // 64 * 64 * ((h.height + 63) // 64 * 64) * 3 + (1 << 19)
+        frame_bytes = math.prod(padded_size(h.width, h.height)) * 3 + (1 << 19)
         self._holds_mini_gop = self._batch > 1 and self.cache.limit >= (MINI_GOP + 2) * frame_bytes
 
     def tokens(self, numbers: Iterable[int], max_level: int | None = None) -> Iterator[FrameTokens]:

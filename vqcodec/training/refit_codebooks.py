@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..codec import direct_map, weights
-from ..codec.codebooks import UNIT, Codebooks
+from ..codec.codebooks import UNIT, Codebooks, escaped_number, is_escape
 from ..codec.nets.shape import CLASSES, GROUP, HYPER_BUCKETS
 from ..encoding.frame_encoder import FrameEncoder
 from ..encoding.rate_distortion import RateParameters
@@ -26,7 +26,6 @@ MOST = 240_000  # groups of a class that are kept; more are thinned out evenly
 CRF = (8.0, 60.0)
 SINGLE = 4  # pictures for each stretch
 LARGEST = 640  # samples of their width and height that are coded
-_ESCAPED = 1 << 19
 
 
 class Residuals:
@@ -81,9 +80,9 @@ def residuals(
         slot - slot % np.maximum(dims, 1)[..., None]
     )  # channel at which the symbol of each channel stands
     k = np.take_along_axis(sym, lead, -1)
-    escaped = k > _ESCAPED
+    escaped = is_escape(k)
     word = books.words[cls[..., None], np.where(escaped, 0, k), slot - lead].astype(np.float32)
-    word = np.where(escaped, (sym - (1 << 20)) * UNIT, word) * (dims > 0)[..., None]
+    word = np.where(escaped, escaped_number(sym) * UNIT, word) * (dims > 0)[..., None]
     mean = n.y.reshape(h, w, g, 4) - word
     coded = ~blocks.astype(bool)
     return cls[coded].reshape(-1), (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(

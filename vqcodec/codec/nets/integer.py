@@ -28,9 +28,10 @@ from ...errors import UsageError, VqvError, WeightsError
 from . import product as kernels
 from .arithmetic import best_times
 from .product import Packed
+from .ranges import EXACT, SLOPE, TOP8, TOP16, WIDE
 
-EXACT_LIMIT = 1 << 24  # below this every integer is a float32
 _F = np.float32
+_TOP8, _TOP16, _WIDE_TOP, _SLOPE = (_F(v) for v in (TOP8, TOP16, WIDE, SLOPE))
 
 
 # --- compiled kernels; x: (M, C) ---------------------------------------------------------------------------------------------
@@ -43,12 +44,12 @@ def _k_requant8(acc, bias, scale, leaky, out):
         if leaky:
             for c in range(a.shape[0]):
                 v = np.float32(a[c] + bias[c]) * scale[c]
-                v = v if v >= _F(0) else v * _F(0.125)
-                o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+                v = v if v >= _F(0) else v * _SLOPE
+                o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
         else:
             for c in range(a.shape[0]):
                 v = np.float32(a[c] + bias[c]) * scale[c]
-                o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+                o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
 
 
 @njit
@@ -57,7 +58,7 @@ def _k_requant16(acc, bias, scale, out):
         a, o = acc[m], out[m]
         for c in range(a.shape[0]):
             v = np.float32(a[c] + bias[c]) * scale[c]
-            o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
+            o[c] = np.int16(np.rint(min(max(v, -_TOP16), _TOP16)))
 
 
 @njit
@@ -67,11 +68,11 @@ def _k_add(acc, bias, scale, trunk, scale8, out8):
         a, t, o = acc[m], trunk[m], out8[m]
         for c in range(a.shape[0]):
             v = np.float32(a[c] + bias[c]) * scale[c]
-            v = np.rint(min(max(v, _F(-32767)), _F(32767)))
+            v = np.rint(min(max(v, -_TOP16), _TOP16))
             s = np.float32(t[c]) + v
-            s = min(max(s, _F(-32767)), _F(32767))
+            s = min(max(s, -_TOP16), _TOP16)
             t[c] = np.int16(s)
-            o[c] = np.int8(np.rint(min(max(s * scale8[c], _F(-127)), _F(127))))
+            o[c] = np.int8(np.rint(min(max(s * scale8[c], -_TOP8), _TOP8)))
 
 
 @njit
@@ -79,7 +80,7 @@ def _k_quant8(t, scale, out):
     for m in range(t.shape[0]):
         a, o = t[m], out[m]
         for c in range(a.shape[0]):
-            o[c] = np.int8(np.rint(min(max(np.float32(a[c]) * scale[c], _F(-127)), _F(127))))
+            o[c] = np.int8(np.rint(min(max(np.float32(a[c]) * scale[c], -_TOP8), _TOP8)))
 
 
 @njit
@@ -87,7 +88,7 @@ def _k_split(t, scale, hi, lo):
     for m in range(t.shape[0]):
         a, h, l = t[m], hi[m], lo[m]
         for c in range(a.shape[0]):
-            v = np.int32(np.rint(min(max(np.float32(a[c]) * scale[c], _F(-16000)), _F(16000))))
+            v = np.int32(np.rint(min(max(np.float32(a[c]) * scale[c], -_WIDE_TOP), _WIDE_TOP)))
             k = (v + 64) >> 7
             h[c] = np.int8(k)
             l[c] = np.int8(v - (k << 7))
@@ -116,7 +117,7 @@ def _k_depthwise(x, w, bias, scale, out):
                 o = out[b, y, xx]
                 for c in range(cc):
                     v = np.float32(acc[c]) * scale[c]
-                    o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+                    o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
 
 
 # --- backends ----------------------------------------------------------------------------------------------------------------
@@ -305,24 +306,24 @@ class Float32Backend(Stepwise):
     def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
         v = self._scaled(acc, bias, scale)
         if leaky:
-            v = torch.where(v >= 0, v, v * 0.125)
-        return torch.round(v.clamp(-127, 127)).to(torch.int8)
+            v = torch.where(v >= 0, v, v * SLOPE)
+        return torch.round(v.clamp(-TOP8, TOP8)).to(torch.int8)
 
     def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
-        return torch.round(self._scaled(acc, bias, scale).clamp(-32767, 32767)).to(torch.int16)
+        return torch.round(self._scaled(acc, bias, scale).clamp(-TOP16, TOP16)).to(torch.int16)
 
     def add(
         self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
         s = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
-        trunk.copy_(s.clamp(-32767, 32767))
+        trunk.copy_(s.clamp(-TOP16, TOP16))
         return self.quant8(trunk, scale8)
 
     def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
-        return torch.round((t.to(torch.float32) * scale).clamp(-127, 127)).to(torch.int8)
+        return torch.round((t.to(torch.float32) * scale).clamp(-TOP8, TOP8)).to(torch.int8)
 
     def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        v = torch.round((t.to(torch.float32) * scale).clamp(-16000, 16000)).to(torch.int32)
+        v = torch.round((t.to(torch.float32) * scale).clamp(-WIDE, WIDE)).to(torch.int32)
         hi = (v + 64) >> 7
         return hi.to(torch.int8), (v - (hi << 7)).to(torch.int8)
 
@@ -365,8 +366,8 @@ def self_test(b: Backend) -> bool:
             (rng.random(n) * 1e-4 + 1e-5).astype(np.float32),
         )
         v = (want.astype(np.int32) + bias).astype(np.float32) * scale
-        v = np.where(v >= 0, v, v * np.float32(0.125))
-        ref = np.rint(np.clip(v, -127, 127)).astype(np.int8)
+        v = np.where(v >= 0, v, v * np.float32(SLOPE))
+        ref = np.rint(np.clip(v, -TOP8, TOP8)).astype(np.int8)
         if not np.array_equal(
             ref, b.requant8(t(want.astype(np.int32)), t(bias), t(scale), True).cpu().numpy()
         ):
@@ -400,18 +401,18 @@ def _layers(
     )
     clip = lambda v, top: np.rint(np.clip(v, -top, top))
     v0 = scaled(0, acc)
-    total = np.clip(trunk + clip(scaled(1, acc), 32767), -32767, 32767)
+    total = np.clip(trunk + clip(scaled(1, acc), TOP16), -TOP16, TOP16)
     summed = t(trunk.copy())
     both = b.product8_each(t(x), layer)
     pairs = [
-        (b.product8(t(x), layer, True), clip(np.where(v0 >= 0, v0, v0 * np.float32(0.125)), 127)),
-        *((both[q], clip(scaled(q, acc), 127)) for q in (0, 1)),
-        (b.product16(t(x), layer, 1), clip(scaled(1, acc), 32767)),
-        (b.product_add(t(x), layer, 1, summed, t(s8)), clip(total.astype(np.float32) * s8, 127)),
+        (b.product8(t(x), layer, True), clip(np.where(v0 >= 0, v0, v0 * np.float32(SLOPE)), TOP8)),
+        *((both[q], clip(scaled(q, acc), TOP8)) for q in (0, 1)),
+        (b.product16(t(x), layer, 1), clip(scaled(1, acc), TOP16)),
+        (b.product_add(t(x), layer, 1, summed, t(s8)), clip(total.astype(np.float32) * s8, TOP8)),
         (summed, total),
         (
             b.wide16(t(wide), t(given), layer, 0),
-            clip(scaled(0, clip(wide * given, 16000).astype(np.int64) @ w), 32767),
+            clip(scaled(0, clip(wide * given, WIDE).astype(np.int64) @ w), TOP16),
         ),
     ]
     return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
@@ -430,7 +431,7 @@ def _rounds(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tens
     )
     clip = lambda v, n: np.rint(np.clip(v, -n, n))
     v = (acc + bias).astype(np.float32) * s
-    total = np.clip(trunk + clip(v, 32767), -32767, 32767)
+    total = np.clip(trunk + clip(v, TOP16), -TOP16, TOP16)
     given = t(trunk.copy())
     hi, lo = b.split(t(trunk), t(s8 * 64))
     image, taps = (
@@ -440,13 +441,13 @@ def _rounds(b: Backend, rng: np.random.Generator, t: Callable[[np.ndarray], Tens
     around = np.pad(image.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     conv = sum(around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] * taps[k] for k in range(9)) + bias
     pairs = [
-        (b.requant8(t(acc), t(bias), t(s), False), clip(v, 127)),
-        (b.requant16(t(acc), t(bias), t(s)), clip(v, 32767)),
-        (b.add(t(acc), t(bias), t(s), given, t(s8)), clip(total.astype(np.float32) * s8, 127)),
+        (b.requant8(t(acc), t(bias), t(s), False), clip(v, TOP8)),
+        (b.requant16(t(acc), t(bias), t(s)), clip(v, TOP16)),
+        (b.add(t(acc), t(bias), t(s), given, t(s8)), clip(total.astype(np.float32) * s8, TOP8)),
         (given, total),
-        (b.quant8(t(trunk), t(s8)), clip(trunk * s8, 127)),
-        (128 * hi.to(torch.int32) + lo.to(torch.int32), clip(trunk * (s8 * 64), 16000)),
-        (b.depthwise(t(image), t(taps), t(bias), t(s8)), clip(conv.astype(np.float32) * s8, 127)),
+        (b.quant8(t(trunk), t(s8)), clip(trunk * s8, TOP8)),
+        (128 * hi.to(torch.int32) + lo.to(torch.int32), clip(trunk * (s8 * 64), WIDE)),
+        (b.depthwise(t(image), t(taps), t(bias), t(s8)), clip(conv.astype(np.float32) * s8, TOP8)),
     ]
     return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
 
@@ -535,8 +536,8 @@ def choose_backend(device: str = "auto") -> Backend:
 def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
     """WeightsError unless the layer is exact for the worst input: w (K, N) int8, bias (.., N) int32, scale (.., N) float32.
 
-    With activations of -128..127 no partial sum leaves 128 * sum(abs(w)) + abs(bias), which must stay below EXACT_LIMIT. A wide product
-    (activations up to 16000 = 125 * 128) then stays below 125 * EXACT_LIMIT, and with its bias below 126 * EXACT_LIMIT < 2^31. What follows
+    With activations of -128..127 no partial sum leaves 128 * sum(abs(w)) + abs(bias), which must stay below EXACT. A wide product
+    (activations up to 16000 = 125 * 128) then stays below 125 * EXACT, and with its bias below 126 * EXACT < 2^31. What follows
     is bounded by its clamps: 16-bit results, and trunks of 16 bits to which one is added (65534 at most before the clamp).
     """
     n = w.shape[-1]
@@ -548,9 +549,9 @@ def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
     ):
         raise WeightsError(f"layer {name}: tensors of types or shapes that don't fit")
     worst = int((w.to(torch.int64).abs().sum(0) * 128 + bias.to(torch.int64).abs()).max())
-    if worst >= EXACT_LIMIT:
+    if worst >= EXACT:
         raise WeightsError(
-            f"layer {name}: an accumulator can reach {worst}, above the exact limit {EXACT_LIMIT}"
+            f"layer {name}: an accumulator can reach {worst}, above the exact limit {EXACT}"
         )
 
 

@@ -23,6 +23,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from ...compiled import njit
+from .ranges import SLOPE, TOP8, TOP16, WIDE
 
 _FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
 _WIDE = {"+avx512f", "+avx512bw", "+avx512vl"} <= _FEATURES
@@ -33,6 +34,7 @@ ROWS, VECTORS = (
 )  # of accumulators in registers, of which there are 32 or 16
 _ALONE = 256  # rows that are not worth another thread
 _F = np.float32
+_TOP8, _TOP16, _WIDE_TOP, _SLOPE = (_F(v) for v in (TOP8, TOP16, WIDE, SLOPE))
 
 
 def _tile(quads: bool, vectors: int) -> Any:
@@ -256,12 +258,12 @@ def product8(x, begin, end, w, bias, scale, leaky, out):
                 if leaky:
                     for c in range(o.shape[0]):
                         v = _F(np.int32(a[c] + b[c])) * s[c]
-                        v = v if v >= _F(0) else v * _F(0.125)
-                        o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+                        v = v if v >= _F(0) else v * _SLOPE
+                        o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
                 else:
                     for c in range(o.shape[0]):
                         v = _F(np.int32(a[c] + b[c])) * s[c]
-                        o[c] = np.int8(np.rint(min(max(v, _F(-127)), _F(127))))
+                        o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
 
 
 @njit
@@ -275,7 +277,7 @@ def product16(x, begin, end, w, bias, scale, out):
             a, o = acc[r], out[i + r]
             for c in range(o.shape[0]):
                 v = _F(np.int32(a[c] + bias[c])) * scale[c]
-                o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
+                o[c] = np.int16(np.rint(min(max(v, -_TOP16), _TOP16)))
 
 
 @njit
@@ -289,10 +291,10 @@ def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
             a, t, o = acc[r], trunk[i + r], out[i + r]
             for c in range(o.shape[0]):
                 v = _F(np.int32(a[c] + bias[c])) * scale[c]
-                v = _F(t[c]) + np.rint(min(max(v, _F(-32767)), _F(32767)))
-                v = min(max(v, _F(-32767)), _F(32767))
+                v = _F(t[c]) + np.rint(min(max(v, -_TOP16), _TOP16))
+                v = min(max(v, -_TOP16), _TOP16)
                 t[c] = np.int16(v)
-                o[c] = np.int8(np.rint(min(max(v * scale8[c], _F(-127)), _F(127))))
+                o[c] = np.int8(np.rint(min(max(v * scale8[c], -_TOP8), _TOP8)))
 
 
 @njit
@@ -307,10 +309,10 @@ def wide16(x, begin, end, given, w, bias, scale, out):
         for r in range(n):
             a, u = x[i + r], buffer[r]
             for c in range(a.shape[0]):
-                u[c] = np.int16(np.rint(min(max(_F(a[c]) * given[c], _F(-16000)), _F(16000))))
+                u[c] = np.int16(np.rint(min(max(_F(a[c]) * given[c], -_WIDE_TOP), _WIDE_TOP)))
         _multiply16(buffer, w, acc)
         for r in range(n):
             b, o = acc[r], out[i + r]
             for c in range(o.shape[0]):
                 v = _F(np.int32(b[c] + bias[c])) * scale[c]
-                o[c] = np.int16(np.rint(min(max(v, _F(-32767)), _F(32767))))
+                o[c] = np.int16(np.rint(min(max(v, -_TOP16), _TOP16)))

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.125  # of the leaky ReLU; a power of two, so that the integer nets multiply exactly
-
+from ...codec.nets.ranges import SLOPE, TOP8, WIDE
 
 # masks (N, H, W, 1) of what is coded, at 1/8, 1/16 and 1/64 of the resolution
 Tiles = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -58,7 +57,7 @@ class Act(nn.Module):
     def __init__(self, channels: int, bits: int = 8, share: int = 1):
         super().__init__()
         self.bits, self.share = bits, share
-        self.top = 127 if bits == 8 else 16000  # 16 bits travel as 128 * hi + lo, see exact.split
+        self.top = TOP8 if bits == 8 else WIDE  # 16 bits travel as 128 * hi + lo, see exact.split
         self.mode = "float"
         self.register_buffer("peak", torch.zeros(channels))
         # log of the learned range against the peak
@@ -131,13 +130,13 @@ class Linear(nn.Module):
         act = self._act[0]
         assert act is not None
         w = self.weight.float() * act.scale
-        return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / 127
+        return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / TOP8
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
         w: Tensor = self.weight
         if self.mode == "quant" and self._act[0] is not None:
             f, s = self.folded()
-            w = _ste(f, s[:, None], -127, 127) / self._act[0].scale
+            w = _ste(f, s[:, None], -TOP8, TOP8) / self._act[0].scale
         y = F.linear(x, w, self.bias)
         if self.quality:
             assert at is not None
@@ -170,13 +169,13 @@ class Depthwise(nn.Module):
         act = self._act[0]
         assert act is not None
         w = self.weight.float() * act.scale[:, None]
-        return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / 127
+        return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / TOP8
 
     def taps(self) -> Tensor:
         """(C, 9), under the integers' arithmetic in mode ``quant``."""
         if self.mode == "quant" and self._act[0] is not None:
             f, s = self.folded()
-            return _ste(f, s[:, None], -127, 127) / self._act[0].scale[:, None]
+            return _ste(f, s[:, None], -TOP8, TOP8) / self._act[0].scale[:, None]
         return self.weight
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...codec.nets.integer import ExactLinear, Stepwise
+from ...codec.nets.ranges import SLOPE, TOP8, TOP16
 from ...codec.nets.synthesis import Synthesis
-from .layers import SLOPE
 
 _ROWS = 1024  # of a product that are multiplied at once, whatever the threads: libraries sum otherwise for another number of rows
 Multiply = Callable[[Tensor, Tensor], Tensor]
@@ -63,19 +63,19 @@ class SmoothBackend(Stepwise):
 
     def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
         v = (acc + bias) * scale
-        return (F.leaky_relu(v, SLOPE) if leaky else v).clamp(-127, 127)
+        return (F.leaky_relu(v, SLOPE) if leaky else v).clamp(-TOP8, TOP8)
 
     def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
-        return ((acc + bias) * scale).clamp(-32767, 32767)
+        return ((acc + bias) * scale).clamp(-TOP16, TOP16)
 
     def add(
         self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
         trunk += (acc + bias) * scale
-        return (trunk * scale8).clamp(-127, 127)
+        return (trunk * scale8).clamp(-TOP8, TOP8)
 
     def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
-        return (t.float() * scale).clamp(-127, 127)
+        return (t.float() * scale).clamp(-TOP8, TOP8)
 
     def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
         return self.requant16(self.mm((t * scale).clamp(-16000, 16000), layer.w), *layer.row(q))
@@ -84,7 +84,7 @@ class SmoothBackend(Stepwise):
         c = x.shape[-1]
         k = w.float().T.reshape(c, 1, 3, 3)
         y = F.conv2d(x.permute(0, 3, 1, 2), k, bias.float(), padding=1, groups=c)
-        return (y.permute(0, 2, 3, 1) * scale).clamp(-127, 127)
+        return (y.permute(0, 2, 3, 1) * scale).clamp(-TOP8, TOP8)
 
 
 def smooth_synthesis(net: Synthesis, dtype: torch.dtype, pool: Executor | None = None) -> Synthesis:
