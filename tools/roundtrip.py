@@ -88,7 +88,12 @@ def compare(source: Path, folder: Path) -> list[str]:
         else "differ"
     )
     notes = "; ".join(
-        encoded.notes + encoded.warnings + encoded.lost + decoded.notes + decoded.lost
+        encoded.notes
+        + encoded.warnings
+        + encoded.lost
+        + decoded.notes
+        + decoded.warnings
+        + decoded.lost
     ).replace(str(folder), "")
     name = source.name if suffix == source.suffix else f"{source.name} to {suffix}"
     return [

@@ -291,11 +291,11 @@ def test_transparency_of_gif_is_that_of_its_pictures(
 def test_side_data_is_kept_harmless_or_told() -> None:
     seen = Losses()
     seen.see(["SEI_UNREGISTERED", "A53_CC", "DISPLAYMATRIX"])
-    assert not seen.notes and not seen.lost
+    assert not seen.left_out and not seen.lost
     for _ in range(2):
         seen.see(["DOVI_METADATA", "DYNAMIC_HDR_PLUS", "SPHERICAL", "31", "99"])
     assert [n.split(" ")[0] for n in seen.lost] == ["360"]
-    assert len(seen.notes) == 3 and "(99)" in seen.notes[-1]
+    assert len(seen.left_out) == 3 and "(99)" in seen.left_out[-1]
 
 
 def test_a_view_of_a_spatial_film_is_whole() -> None:

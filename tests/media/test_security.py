@@ -91,7 +91,7 @@ def left_out(track: Track, suffix: str, kind: str) -> bytes:
         muxer.write(TrackPacket(0, 0, 0, 10, True, False, (), b"data"), Fraction(0))
         for packet in video.encode(av.VideoFrame(16, 16, "yuv420p")) + video.encode(None):
             out.mux(packet)
-        assert len(muxer.notes) == 1 and "is left out" in muxer.notes[0], track
+        assert len(muxer.warnings) == 1 and "is left out" in muxer.warnings[0], track
         muxer.close()
     with av.open(io.BytesIO(target.getvalue())) as made:
         assert len(made.streams) == 1 and len(list(made.decode(video=0))) == 1

@@ -127,7 +127,7 @@ def perform(
             code, message = DamageError.exit_code, d.lost[0]
         if not d.ok:
             code, message = DamageError.exit_code, f"{d.concealed} frames were concealed"
-        said = [*d.damage, *d.lost]
+        said = [*d.damage, *d.warnings, *d.lost]
         size = os.path.getsize(order.target)
         return Outcome(code, message, d.frames, size, None, None, d.fps, d.seconds, said)
     except Exception as exc:

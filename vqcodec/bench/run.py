@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import numpy as np
 from .. import __version__
 from ..codec.weights import read_metadata
 from ..media.source import VideoSource
-from ..system.processors import usable
+from ..system.processors import processor, usable
 from . import vmaf
 from .anchors import Anchor
 from .bd_rate import TOO_LITTLE, bd_rate
@@ -52,16 +51,8 @@ Say = Callable[[str], None]
 @cache
 def machine() -> str:
     """Processor and number of its cores that this process may use."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(
-            line.partition(":")[2].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        pass
     cores = usable()
-    return f"{name}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{processor().name}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def versions() -> dict[str, str]:

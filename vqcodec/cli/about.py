@@ -7,10 +7,9 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from ..container.packets import VERSION
-from ..system.processors import usable
+from ..system.processors import processor, usable
 from ..version import __version__
 
 # instructions that decide what is fast (docs/benchmarks.md)
@@ -68,18 +67,8 @@ def _ffmpeg() -> str:
 
 
 def _processor() -> str:
-    name, flags = platform.processor() or platform.machine(), set[str]()
-    try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        text = ""
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Hardware"):
-            name = value.strip()
-        elif key.strip() in ("flags", "Features"):
-            flags = set(value.split())
-    shown = [flag for flag in (*_FLAGS, *_FLAGS_ARM) if flag in flags]
+    name, features = processor()
+    shown = [flag for flag in (*_FLAGS, *_FLAGS_ARM) if flag in features]
     return ", ".join([name, f"{usable()} of {os.cpu_count()} processors", *shown])
 
 

@@ -180,13 +180,13 @@ def batch(
 
     listed = _read_list(list_, null) if list_ is not None else []
     if decodes:
-        from ..media.output_formats import SUFFIXES
+        from ..media.output_formats import suffixes
 
-        if suffix not in SUFFIXES:
+        if suffix not in suffixes():
             raise UsageError(
-                f"--suffix: {suffix!r} is no kind of video that is written, allowed are {', '.join(SUFFIXES)}"
+                f"--suffix: {suffix!r} is no kind of video that is written, allowed are {', '.join(suffixes())}"
             )
-        jobs = plan(paths, listed, decode=suffix, known=SUFFIXES)
+        jobs = plan(paths, listed, decode=suffix, known=tuple(suffixes()))
     else:
         jobs = plan(paths, listed)
     if not jobs:

@@ -126,7 +126,7 @@ def decode(
     for note in report.notes:
         say(f"vqcodec: note: {note}", quiet)
     warn(src, report.damage)
-    warn(dst, report.lost)
+    warn(dst, [*report.warnings, *report.lost])
     if not report.ok:
         say(
             f"vqcodec: warning: {src} is damaged: {report.concealed} of {report.frames} frames were concealed"
@@ -143,7 +143,7 @@ def decode(
             "fps": report.fps,
             "seconds": report.seconds,
             "notes": report.notes,
-            "warnings": report.damage,
+            "warnings": [*report.damage, *report.warnings],
             "codec": report.codec,
             "bytes": report.bytes,
             "left_out": report.lost,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ..errors import UsageError
+from ..errors import DamageError, UsageError
 from ..system.files import check_input, check_output
 from ..system.progress import counted, size
-from .shared import LOG, QUIET, VERBOSE, command, say
+from .shared import LOG, QUIET, VERBOSE, command, say, warn
 
 
 @command(
@@ -39,10 +39,9 @@ def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     from ..pipeline.join import join as run
 
     report = run(parts, dst, overwrite=overwrite)
-    for note in report.notes:
-        say(f"vqcodec: note: {dst}: {note}", quiet)
+    warn(dst, report.lost)
     say(
         f"{dst}: {counted(report.parts, 'part')}, {counted(report.frames, 'frame')}, {counted(report.gops, 'GOP')}, {report.bytes} bytes ({size(report.bytes)})",
         quiet,
     )
-    return 0
+    return DamageError.exit_code if report.lost else 0

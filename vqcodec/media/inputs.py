@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -37,14 +38,22 @@ _NAME_OTHERS = {
     "vobsub",
     "webm_dash_manifest",
 }
-# how such files begin, for a sentence; what they are opened by does not depend on it
+# how playlists begin that FFmpeg reads, for a sentence; what they are opened by does not depend on it
 _BEGIN = {
-    b"#EXTM3U": "an HLS playlist",
+    b"#extm3u": "an HLS playlist",
     b"ffconcat": "a list of files to concatenate",
-    b"# VobSub": "an index of subtitles (VobSub)",
+    b"# vobsub": "an index of subtitles (VobSub)",
 }
-_WITHIN = {b"<MPD": "a DASH manifest", b"CompositionPlaylist": "a playlist of IMF"}
+_WITHIN = {b"<mpd": "a DASH manifest", b"compositionplaylist": "a playlist of IMF"}
+# playlists of players, which FFmpeg does not read, and suffixes of such texts
+_OF_PLAYERS = (b"[playlist]", b"[reference]", b"<asx", b"<?wpl", b"<smil", b"xspf.org", b"rtsptext")
+_PLAYERS_SUFFIXES = frozenset(
+    ".asx .b4s .cue .edl .m3u .m3u8 .pls .ram .smil .strm .wax .wpl .wvx .xspf".split()
+)
 _SESSION = b"v=0"
+_OPENING = re.compile(r"Opening '(.*)' for reading")
+_PROTOCOL = re.compile(r"Protocol '(\w+)' not on whitelist")
+_SEGMENT = re.compile(r"URL (\S+) is not in allowed_(segment_)?extensions")
 _BUFFER = 1 << 18  # bytes that FFmpeg asks for at a time: few calls from its threads
 _DEMUXERS = {"ipod": "mp4"}  # of muxers that have another name: .m4v is written by ipod
 _BOMB = b"cmov"  # of QuickTime's index in zlib
@@ -118,31 +127,54 @@ def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source
         return Source(container, file)
     except BaseException as exc:
         file.close()
-        if isinstance(exc, av.error.FFmpegError) and (why := _refused(path)):
+        if isinstance(exc, av.error.FFmpegError) and (why := playlist_refused(path)):
             raise InputError(why) from exc
         raise
 
 
 def reason(path: str | os.PathLike[str], exc: BaseException, playlists: bool = False) -> str:
-    """Why FFmpeg cannot read a file: its own last words, which only its log has, or else the error.
+    """Why FFmpeg cannot read a file: its own words, which only its log has, or else the error.
 
     ``playlists`` as it was opened with: else the reason would be that of another refusal.
     """
-    said: list[str] = []
+    lines: list[tuple[int, str, str]] = []
     before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     try:
-        av.logging.set_level(av.logging.ERROR)
+        av.logging.set_level(av.logging.INFO)
         av.logging.set_skip_repeated(False)
         with av.logging.Capture() as lines, open_source(path, playlists):
             pass
-    except Exception:
-        said = [text.strip().rstrip(".") for _, _, text in lines if text.strip()]
+    except Exception as again:
+        exc = again
     finally:
         av.logging.set_level(before)
         av.logging.set_skip_repeated(skips)
+    if playlists and (why := _of_named(path, [text for _, _, text in lines])):
+        return why
+    said = [t.strip().rstrip(".") for level, _, t in lines if level <= av.logging.ERROR]
+    said = [text for text in said if text]
     if said and said[0].startswith("Format not on whitelist"):
         return "it is of a kind for which FFmpeg would open other files or devices"
     return said[0] if said else str(getattr(exc, "strerror", None) or exc)
+
+
+def _of_named(path: str | os.PathLike[str], said: list[str]) -> str | None:
+    """Why a playlist is not read, if that is for what it names.
+
+    Whatever becomes of that, a demuxer complains only of the empty file that it sees in its place.
+    """
+    opened = ""
+    for text in said:
+        if _PROTOCOL.search(text):
+            return f"{text.strip().rstrip('.!')}: addresses are never opened"
+        if found := _SEGMENT.search(text):
+            return f"it names {found[1]}, whose suffix is none of a piece of a video"
+        if found := _OPENING.search(text):
+            opened = found[1].removeprefix("file:")
+            opened = opened.removeprefix("//") if opened.startswith("///") else opened
+    if opened and opened != os.fspath(path) and not os.path.exists(opened):
+        return f"it names {opened}, and there is no such file"
+    return None
 
 
 def open_stream(file: Any, kind: str) -> Source:
@@ -166,16 +198,24 @@ def _self_contained() -> str:
     return ",".join(names)
 
 
-def _refused(path: str) -> str | None:
-    """Why a file is not read, if it is one that names others."""
+def playlist_refused(path: str | os.PathLike[str]) -> str | None:
+    """Why a file is not read, if it is one that names others; what helps is in the sentence."""
     with open(path, "rb") as file:
         start = file.read(4096)
-    start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(_SESSION):
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(_SESSION):
         return "it describes a session on the network (SDP), which is never read"
-    begins = (what for sign, what in _BEGIN.items() if start.startswith(sign))
-    within = (what for sign, what in _WITHIN.items() if sign in start)
+    begins = (what for sign, what in _BEGIN.items() if text.startswith(sign))
+    within = (what for sign, what in _WITHIN.items() if sign in text)
     what = next(begins, None) or next(within, None)
-    if what is None:
-        return None
-    return f"it is {what}, which names other files: --allow-playlists reads those of this machine"
+    if what is not None:
+        return (
+            f"it is {what}, which names other files: --allow-playlists reads those of this machine"
+        )
+    named = os.path.splitext(path)[1].lower() in _PLAYERS_SUFFIXES and b"\0" not in start
+    if named or any(sign in text[:1024] for sign in _OF_PLAYERS):
+        return (
+            "it is a playlist of players, which names other files and is never read: "
+            "name the video itself"
+        )
+    return None

@@ -1,10 +1,10 @@
-"""Suffixes, encoders, pixel formats and HDR parameters of outputs."""
+"""Suffixes, encoders and pixel formats of outputs."""
 
 from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from fractions import Fraction
+from functools import cache
 
 import av
 import av.error
@@ -13,6 +13,7 @@ import av.filter
 from ..container.description import Description
 from ..errors import UsageError
 from ..system.stdio import PIPE, suffix_of
+from ..system.suffixes import VIDEO
 
 # picture codec by suffix where none is asked for; "" writes the planes by hand
 _DEFAULT = {
@@ -25,10 +26,9 @@ _DEFAULT = {
     ".ts": "libx264",
     ".webm": "libvpx-vp9",
 }
-SUFFIXES = tuple(_DEFAULT)
 
-
-# FFmpeg's names of these kinds, for outputs whose names tell none
+# FFmpeg's names of these kinds, for outputs whose names tell none, each with the suffix that stands
+# for the kind
 FORMATS = {
     "matroska": ".mkv",
     "mp4": ".mp4",
@@ -38,17 +38,8 @@ FORMATS = {
     "yuv4mpegpipe": ".y4m",
     "rawvideo": ".yuv",
 }
+_MUXERS = FORMATS | {"ipod": ".m4v"}
 RAW_IN_MATROSKA = {"yuv420p", "yuv422p", "gray"}  # what its muxer has a name for
-CODEC_DEFAULTS = {
-    "libx264": {"crf": "12"},
-    "libx265": {"crf": "12", "x265-params": "log-level=error"},
-    "libvpx-vp9": {"crf": "12", "b": "0"},
-    "libsvtav1": {"crf": "12"},
-    "ffv1": {"level": "3"},
-}
-LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "rawvideo", "utvideo", "png", "magicyuv", "v210"}
-
-
 # pixel formats of y4m
 Y4M_TAGS = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "gray": "mono"}
 
@@ -63,15 +54,35 @@ MP4_KINDS = (".mp4", ".m4v", ".mov")
 EVEN_ONLY = {"libx264", "libx265", "libsvtav1", "mpeg4"}
 
 
+@cache
+def suffixes() -> dict[str, str]:
+    """All suffixes of videos that are written, each with the one that stands for its kind.
+
+    They are those that FFmpeg gives the muxers that hold exact times: .m2ts is a kind of .ts.
+    """
+    found = {suffix: suffix for suffix in _DEFAULT}
+    for muxer, kind in _MUXERS.items():
+        for extension in sorted(av.ContainerFormat(muxer, "w").extensions):
+            if "." + extension in VIDEO:  # .m4a is sound
+                found.setdefault("." + extension, kind)
+    return found
+
+
+def muxer_of(kind: str) -> str:
+    """FFmpeg's name of the muxer of a kind, which is told as its suffix."""
+    return next(muxer for muxer, suffix in _MUXERS.items() if suffix == kind)
+
+
 def kind_of(path: str | os.PathLike[str], format: str | None = None) -> str:
     """Kind of an output as a suffix: that of ``format``, FFmpeg's name, or else of the path.
     UsageError for one that isn't known, or that cannot go into a pipe."""
     if format is not None and format not in FORMATS:
         raise UsageError(f"-f: {format!r} is unknown, allowed are {', '.join(FORMATS)}")
-    suffix = suffix_of(str(path)) if format is None else FORMATS[format]
-    if suffix not in _DEFAULT:
-        allowed = f"{', '.join(_DEFAULT)} and .png"
-        raise UsageError(f"{path}: unknown kind of video {suffix!r}, allowed are {allowed}")
+    named = suffix_of(str(path)) if format is None else FORMATS[format]
+    suffix = suffixes().get(named)
+    if suffix is None:
+        allowed = f"{', '.join(suffixes())} and .png"
+        raise UsageError(f"{path}: unknown kind of video {named!r}, allowed are {allowed}")
     if str(path) == PIPE and suffix in MP4_KINDS:
         raise UsageError(f"-: {format} cannot be written to a pipe: use -f matroska, or a file")
     return suffix
@@ -118,18 +129,6 @@ def choose_codec(
     return name, None
 
 
-def quality_of(codec: str, opts: dict[str, str]) -> str:
-    """For messages: what the pictures are written with, and whether that loses anything."""
-    if not codec:
-        return "raw pictures"
-    options = CODEC_DEFAULTS.get(codec, {}) | opts
-    if codec in LOSSLESS or options.get("qp") == "0" and codec == "libx264":
-        return f"{codec} (lossless)"
-    names = ("crf", "qp", "q", "b")
-    given = [f"{n} {options[n]}" for n in names if options.get(n, "0") != "0"]
-    return f"{' '.join([codec, *given[:1]])} (lossy: --vcodec ffv1 keeps the pixels)"
-
-
 def choose_format(codec: str, wanted: str | None, description: Description, ten_bit: bool) -> str:
     """Pixel format of the output; UsageError for one that the codec ("" for y4m) doesn't take.
 
@@ -151,36 +150,3 @@ def choose_format(codec: str, wanted: str | None, description: Description, ten_
             f"-pix_fmt: {codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}"
         )
     return name
-
-
-def hdr_options(codec: str, description: Description) -> dict[str, str] | None:
-    """Options that make an encoder write the HDR data; None for one that has none."""
-    m, light = description.mastering, description.light
-    values = (
-        [Fraction(n, d) for n, d in m.values if d]
-        if m is not None and m.has_primaries and m.has_luminance
-        else []
-    )
-    if len(values) != 10:
-        values = []
-    names = {
-        "libx264": ("x264-params", "mastering-display", "cll"),
-        "libx265": ("x265-params", "master-display", "max-cll"),
-        "libsvtav1": ("svtav1-params", "mastering-display", "content-light"),
-    }.get(codec)
-    if names is None:
-        return None
-    parts = []
-    if values:
-        # SVT-AV1 takes decimals, the others units of 0.00002 and 0.0001 cd/m2
-        v = (
-            [f"{float(x):.6g}" for x in values]
-            if codec == "libsvtav1"
-            else [str(round(x * (50000 if i < 8 else 10000))) for i, x in enumerate(values)]
-        )
-        parts.append(
-            f"{names[1]}=G({v[2]},{v[3]})B({v[4]},{v[5]})R({v[0]},{v[1]})WP({v[6]},{v[7]})L({v[9]},{v[8]})"
-        )
-    if light:
-        parts.append(f"{names[2]}={light[0]},{light[1]}")
-    return {names[0]: ":".join(parts)} if parts else {}

@@ -82,7 +82,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._known = _KEPT | _HARMLESS
-        self.notes: list[str] = []
+        self.left_out: list[str] = []
         self.lost: list[str] = []
 
     def see(self, names: Any) -> None:
@@ -90,7 +90,7 @@ class Losses:
         for name in names:
             if name not in self._known:
                 self._known.add(name)
-                told = self.lost if name in _LOST else self.notes
+                told = self.lost if name in _LOST else self.left_out
                 default = f"side data of the pictures ({name.lower()}) is left out"
                 text = _LOST.get(name) or _LEFT_OUT.get(name, default)
                 if text not in told:

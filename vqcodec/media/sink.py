@@ -11,9 +11,8 @@ import av
 import av.error
 import av.filter
 import numpy as np
-from av.stream import Disposition
 
-from ..container.description import FIELD_ORDERS, Chapter, Description, clip_chapters
+from ..container.description import FIELD_ORDERS, Description, clip_chapters
 from ..container.packets import StreamHeader
 from ..container.tracks import StoredTracks
 from ..errors import OutputError, RefusedError, UsageError
@@ -22,81 +21,35 @@ from ..picture import Picture
 from ..system.stdio import PIPE
 from . import chroma_siting
 from .captions import Captions, can_insert, insert
+from .encoder_options import (
+    DEFAULTS,
+    IN_ORDER,
+    combined,
+    hdr_options,
+    of_processor,
+    of_size,
+    quality_of,
+)
 from .field_order import CONTAINERS, Y4M, codes_fields, filters, is_told
+from .output_description import Fitting, fill, left_out, several, tags_named, turn
 from .output_formats import (
-    CODEC_DEFAULTS,
     MP4_KINDS,
     RAW_IN_MATROSKA,
     Y4M_TAGS,
     choose_codec,
     choose_format,
-    hdr_options,
     kind_of,
-    quality_of,
 )
-from .tags import MAX_TAGS, file_tags, mp4_flags, picture_tags
+from .tags import file_tags, mp4_flags
 from .ticks import MAX_SECONDS, MAX_STEP, BeyondError, encoder_base, length, ticks
-from .track_muxer import TrackFeed, TrackMuxer
-from .trial import FAILED, cannot_write, takes
+from .track_muxer import TrackFeed, TrackMuxer, chosen
+from .trial import FAILED, cannot_write
 
 _BT709, _BT601 = 1, 5  # swscale's numbers of the matrices
 
 
-# options that keep encoders from reordering pictures
-_IN_ORDER = {"libx264": {"bf": "0"}, "libx265": {"x265-params": "bframes=0"}}
 _HOLDS_SAR = {"libx264", "libx265", "mpeg4", "mpeg2video", "h264", "hevc"}
-_KINDS = {
-    ".mkv": "matroska",
-    ".ts": "mpegts",
-    ".m4v": "ipod",
-}  # muxers that are not called as their suffix
-_OF_OTHERS = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
-MAX_CHAPTERS = 10_000  # muxers take time by the square of their number
-
-
-# parts of a description that a muxer may refuse
-_PARTS = {
-    ("tags", "video_tags"): "tags are",
-    ("chapters",): "chapters are",
-    ("disposition",): "roles of the track are",
-}
 _SLOWEST = Fraction(1, 86400)  # frames a second; less is no rate, but a fault
-
-
-def fill(container: Any, stream: Any, description: Description) -> None:
-    """Put tags, chapters and disposition into an output that was not started."""
-    container.metadata.update(file_tags(description.tags))
-    stream.metadata.update(picture_tags(description.video_tags))
-    stream.disposition = description.disposition
-    container.set_chapters(
-        [
-            {
-                "id": c.id,
-                "start": c.start,
-                "end": c.end,
-                "time_base": c.time_base,
-                "metadata": file_tags(c.tags),
-            }
-            for c in description.chapters
-        ]
-    )
-
-
-def _only(description: Description, names: tuple[str, ...]) -> Description:
-    return replace(Description(), **{name: getattr(description, name) for name in names})
-
-
-def _without(description: Description, names: tuple[str, ...]) -> Description:
-    return replace(description, **{name: getattr(Description(), name) for name in names})
-
-
-def _holds(chapter: Chapter) -> bool:
-    try:
-        return bool(
-            ticks(chapter.start, chapter.time_base) <= ticks(chapter.end, chapter.time_base)
-        )
-    except BeyondError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -161,11 +114,12 @@ class VideoSink:
         self.frames = 0
         self.codec, note = choose_codec(path, header.width, header.height, vcodec, format)
         self._notes = [note] if note else []
+        self._warnings: list[str] = []
         self._extras = extras
         self._description = extras.stored.description if extras is not None else Description()
         self._format = choose_format(self.codec, pix_fmt, self._description, ten_bit)
         if ten_bit and pix_fmt is None and self._format == "yuv420p":
-            self._notes.append(
+            self._warnings.append(
                 f"{self.codec} takes no pictures of 10 bits: they are converted to 8"
             )
         self._base = encoder_base(header.time_base, self.codec)
@@ -180,10 +134,8 @@ class VideoSink:
             if self.codec:
                 self._open_without(dict(vcodec_opts or {}), threads, file)
             else:
-                if extras is not None and extras.stored.tracks:
-                    self._notes.append(
-                        f"{len(extras.stored.tracks)} tracks besides the pictures are left out: {self._suffix} holds none"
-                    )
+                if extras is not None:
+                    self._warn_of_raw(extras)
                 self._file = file if file is not None else open(self.path, "wb", buffering=1 << 20)
                 if self._suffix == ".y4m":
                     self._file.write(self._y4m_header())
@@ -217,13 +169,18 @@ class VideoSink:
 
     @property
     def notes(self) -> list[str]:
-        """Remarks for the user; all of them after :meth:`close`."""
+        """Remarks on what was chosen or converted; all of them after :meth:`close`."""
+        return self._notes + (self._muxer.notes if self._muxer is not None else [])
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the kind of the output cannot hold; all of it after :meth:`close`."""
         uneven = (
             [f"{self._suffix} holds no times, and those of this video are not at equal distances"]
             if self._uneven
             else []
         )
-        return self._notes + uneven + (self._muxer.notes if self._muxer is not None else [])
+        return self._warnings + uneven + (self._muxer.warnings if self._muxer is not None else [])
 
     @property
     def lost(self) -> list[str]:
@@ -242,46 +199,34 @@ class VideoSink:
                 raise
         self.abort()
         self._description = without
-        self._notes.append(
+        self._warnings.append(
             f"the HDR data (mastering display, content light level) is left out: {self.codec} refuses it"
         )
         self._open_container(opts, threads, file)
 
     def _taken(self, description: Description) -> Description:
-        """The description without the tags and chapters that the muxer refuses."""
+        """The description without what the kind of the output does not hold."""
         if self._extras is None:
             return description
-        if (more := max(len(description.tags), len(description.video_tags)) - MAX_TAGS) > 0:
-            self._notes.append(f"{more} tags are left out: there are more than {MAX_TAGS}")
-        chapters = clip_chapters(description.chapters, self._extras.start, self._extras.stop)
-        sound = tuple(c for c in chapters if _holds(c))
-        if len(sound) < len(chapters):
-            self._notes.append(
-                f"{len(chapters) - len(sound)} chapters are left out: no video file holds their times"
-            )
-        if len(sound) > MAX_CHAPTERS:
-            self._notes.append(
-                f"{len(sound) - MAX_CHAPTERS} chapters are left out: there are more than {MAX_CHAPTERS}"
-            )
-            sound = sound[:MAX_CHAPTERS]
-        taken = replace(
-            description, chapters=sound, disposition=description.disposition & ~_OF_OTHERS
-        )
-        # but +faststart, which cannot be done in memory
-        plain = mp4_flags(description.tags).removeprefix("+faststart")
-        flags = {"movflags": plain} if self._suffix in MP4_KINDS and plain else {}
-        kind = _KINDS.get(self._suffix, self._suffix[1:])
+        fitting = Fitting(self._suffix)
+        start, stop = self._extras.start, self._extras.stop
+        taken = fitting.fit(description, start, stop, self.header.rotation)
+        self._warnings += fitting.warnings
+        return taken
 
-        def tried(what: Description) -> bool:
-            return takes(kind, lambda out, stream: fill(out, stream, what), flags)
-
-        if tried(taken):
-            return taken
-        for names, what in _PARTS.items():
-            if not tried(_only(taken, names)):
-                taken = _without(taken, names)
-                self._notes.append(f"the {what} left out: {self._suffix} refuses them")
-        return taken if tried(taken) else Description(pix_fmt=description.pix_fmt)
+    def _warn_of_raw(self, extras: Extras) -> None:
+        """Warn of all that planes written by hand go without."""
+        description = extras.stored.description
+        chapters = clip_chapters(description.chapters, extras.start, extras.stop)
+        hdr = description.mastering or description.light
+        losses = [
+            several(len(chosen(extras.stored.tracks.values(), extras.choice)), "track"),
+            turn(description, self.header.rotation),
+            several(len(chapters), "chapter"),
+            tags_named(sorted(file_tags(description.tags))),
+            "the HDR data (mastering display, content light level)" if hdr else "",
+        ]
+        self._warnings += left_out(self._suffix, losses)
 
     def _open_container(self, opts: dict[str, str], threads: int, file: BinaryIO | None) -> None:
         h = self.header
@@ -304,28 +249,28 @@ class VideoSink:
         )
         if self.codec == "libsvtav1":
             rate = min(rate, Fraction(240))  # it takes no more; what counts are the times
-        defaults = dict(CODEC_DEFAULTS.get(self.codec, {}))
+        order = description.field_order
+        parts = [
+            DEFAULTS.get(self.codec, {}),
+            of_processor(self.codec),
+            of_size(self.codec, h.width, h.height),
+        ]
         if self._format.startswith("yuv420p"):
-            defaults |= chroma_siting.encoder_options(h.chroma_location)
-        if self.codec == "ffv1" and min(h.width, h.height) < 64:
-            defaults["slices"] = (
-                "1"  # ffv1 refuses small pictures with the number it chooses itself
-            )
+            parts.append(chroma_siting.encoder_options(h.chroma_location))
         if description.mastering or description.light:
             hdr = hdr_options(self.codec, description)
             if hdr is None:
-                self._notes.append(
+                self._warnings.append(
                     f"{self.codec} cannot write the HDR data (mastering display, content light level)"
                 )
-            for key, value in (hdr or {}).items():
-                opts[key] = ":".join(filter(None, (defaults.get(key), value, opts.get(key))))
+            parts.append(hdr or {})
         if self._in_order:
-            for key, value in _IN_ORDER.get(self.codec, {}).items():
-                defaults[key] = ":".join(filter(None, (defaults.get(key), value)))
-        order = description.field_order
-        if order and codes_fields(self.codec, h.height) and "flags" not in opts:
-            defaults["flags"] = "+ildct+ilme"
-        stream: Any = self._container.add_stream(self.codec, rate=rate, options=defaults | opts)
+            parts.append(IN_ORDER.get(self.codec, {}))
+        if order and codes_fields(self.codec, h.height):
+            parts.append({"flags": "+ildct+ilme"})
+        stream: Any = self._container.add_stream(
+            self.codec, rate=rate, options=combined([*parts, opts])
+        )
         self._stream = stream
         stream.width, stream.height, stream.pix_fmt = h.width, h.height, self._format
         context = stream.codec_context
@@ -343,7 +288,7 @@ class VideoSink:
             context.field_order = CONTAINERS[order]
             if not is_told(self.codec, self._suffix, h.height):
                 name = FIELD_ORDERS[order]
-                self._notes.append(
+                self._warnings.append(
                     f"{self._suffix} with {self.codec} does not say that the pictures are interlaced ({name})"
                 )
         if h.sar and self._suffix in (".mkv", ".webm") and self.codec not in _HOLDS_SAR:
@@ -351,18 +296,15 @@ class VideoSink:
             if self.codec == "ffv1":
                 chain.append(("setsar", f"{h.sar.numerator}/{h.sar.denominator}"))
             elif h.sar != 1:
-                self._notes.append(
+                self._warnings.append(
                     f"{self.codec} in {self._suffix} holds no aspect ratio: that of the pictures, {h.sar}, is lost"
                 )
         self._filters = self._graph(chain)
         if threads:
             context.thread_count = threads
-        if description.matrix is not None:
-            stream.set_display_matrix(description.matrix)
-        elif h.rotation:
-            stream.set_display_rotation(-h.rotation % 360)
+        fill(self._container, stream, description, h.rotation)
         if self._extras is not None:
-            self._add_extras(stream, self._extras)
+            self._add_extras(self._extras)
         self._container.start_encoding()
         # what the codec took is gone from its options by now
         if unknown := sorted(opts.keys() & context.options.keys()):
@@ -370,8 +312,7 @@ class VideoSink:
                 f"{self.path}: {self.codec} has no option {', '.join(unknown)}; ffmpeg -h encoder={self.codec} lists those it has"
             )
 
-    def _add_extras(self, stream: Any, extras: Extras) -> None:
-        fill(self._container, stream, self._description)
+    def _add_extras(self, extras: Extras) -> None:
         if self._muxer is not None:  # of an output that could not be opened
             self._muxer.close()
         tracks = extras.stored.tracks.values()
@@ -387,7 +328,9 @@ class VideoSink:
             return None
         if not can_insert(self.codec) or track.time_base != self.header.time_base:
             why = "pictures at another rate" if can_insert(self.codec) else self.codec
-            self._notes.append(f"the captions in the pictures are left out: {why} cannot hold them")
+            self._warnings.append(
+                f"the captions in the pictures are left out: {why} cannot hold them"
+            )
             return None
         self._first_tick = round(extras.start / track.time_base)
         return Captions(extras.stored, track, extras.first_frame)

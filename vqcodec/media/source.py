@@ -28,7 +28,7 @@ from ..system.stdio import CountedPipe
 from . import chroma_siting
 from .clock import JUMPING, BestEffort, Jump, PictureClock, at_seam
 from .field_order import field_order
-from .inputs import open_source, open_stream, reason
+from .inputs import open_source, open_stream, playlist_refused, reason
 from .integrity import broken_at
 from .side_data import CAPTIONS, LIGHT, MASTERING, MATRIX, Losses, shown_otherwise, side_data
 from .sink import VideoSink
@@ -182,7 +182,8 @@ class VideoSource:
         )
         if not streams:
             self.close()
-            raise InputError(f"{self.name}: no video stream")
+            listed = None if self._pipe is not None else playlist_refused(self.path)
+            raise InputError(f"{self.name}: {listed or 'no video stream'}")
         if streams[0].disposition & Disposition.attached_pic and self._container.streams.audio:
             self.close()
             raise InputError(f"{self.name}: no video: sound with a cover picture")
@@ -329,7 +330,7 @@ class VideoSource:
 
     def _see_through(self) -> None:
         self._transparent = True
-        self.notes.append("the transparency of the pictures is left out")
+        self.warnings.append("the transparency of the pictures is left out")
 
     def _look(self, frame: av.VideoFrame, pts: int) -> None:
         """Note what lies in a frame besides the picture."""
@@ -374,7 +375,7 @@ class VideoSource:
         changes["field_order"] = field_order(frame)
         made = replace(describe(self._container, self._stream), **changes)
         if self._forced is not None and made.chapters:
-            self.notes.append(
+            self.warnings.append(
                 "the chapters are left out: their times are not those of the pictures at another rate"
             )
             made = replace(made, chapters=())
@@ -574,7 +575,7 @@ class VideoSource:
 
     def _finish(self, stopped: bool, origin: int) -> None:
         """Compare what came with what the file declares."""
-        self.notes += self._losses.notes
+        self.warnings += self._losses.left_out
         self.lost += self._losses.lost
         if self.jumps:
             times = "once" if len(self.jumps) == 1 else f"{len(self.jumps)} times"
@@ -596,7 +597,8 @@ class VideoSource:
             declared = self._declared()
             step = self._step * self.time_base
             # of streams that say nothing FFmpeg guesses by the whole file: a still with sound in .ts is not cut
-            says = self._container.format.name not in JUMPING
+            # and playlists give lengths in whole seconds
+            says = self._container.format.name not in (*JUMPING, "hls")
             if declared and says and self._end is not None and self._forced is None:
                 missing = declared - self._reached(origin)
                 if missing > max(2 * step, Fraction(1, 10)):

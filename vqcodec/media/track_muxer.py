@@ -24,7 +24,7 @@ from .tags import file_tags, track_tags
 from .ticks import length, ticks
 from .track_samples import codec_of, file_of_one, name_of, stream_like, wave_of
 from .track_source import LONGEST_PIECE, cut
-from .trial import FAILED, cannot_write, takes
+from .trial import FAILED, cannot_write, trial
 from .wave import as_file, rename, stand_in
 
 _NONSTRICT = 0x20000  # FFmpeg's AVFMT_TS_NONSTRICT: times may repeat
@@ -41,9 +41,26 @@ def round_half_up(value: Fraction) -> int:
     return math.floor(value + Fraction(1, 2))
 
 
+def chosen(
+    tracks: Iterable[Track], choice: TrackChoice, notes: list[str] | None = None
+) -> list[Track]:
+    """The tracks that are wanted, by number; remarks on choices that match none go to ``notes``."""
+    kinds: dict[str, int] = {"video": 1}
+    matched = choice.matcher()
+    kept = []
+    for track in sorted(tracks, key=lambda t: t.number):
+        position = kinds.get(track.kind, 0)
+        kinds[track.kind] = position + 1
+        if matched.keeps(track.kind, position, track.number + 1):
+            kept.append(track)
+    if notes is not None:
+        notes += matched.unused()
+    return kept
+
+
 class TrackMuxer:
     """Adds tracks to an output of FFmpeg that was not started yet, then muxes their packets;
-    ``notes`` says what it can't take, ``lost`` what it took a part of only."""
+    ``notes`` are remarks, ``warnings`` say what it can't take, ``lost`` what it took a part of only."""
 
     def __init__(
         self,
@@ -54,6 +71,7 @@ class TrackMuxer:
         to_pipe: bool = False,
     ) -> None:
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.lost: list[str] = []
         self._container, self._suffix = container, suffix
         self._streams: dict[int, tuple[Any, Track]] = {}
@@ -63,17 +81,11 @@ class TrackMuxer:
         self._waves: list[bytes] = []  # of streams that are renamed at the end
         self._open: list[Any] = []  # samples, which the streams refer to
         self.captions: Track | None = None  # of the pictures, which their writer puts into them
-        kinds: dict[str, int] = {"video": 1}
-        matched = choice.matcher()
-        for track in sorted(tracks, key=lambda t: t.number):
-            position = kinds.get(track.kind, 0)
-            kinds[track.kind] = position + 1
-            if matched.keeps(track.kind, position, track.number + 1):
-                if is_captions(track):
-                    self.captions = track
-                elif (reason := self._add(track)) and not self._by_tag(track):
-                    self.notes.append(f"{track} is left out: {reason}")
-        self.notes += matched.unused()
+        for track in chosen(tracks, choice, self.notes):
+            if is_captions(track):
+                self.captions = track
+            elif (reason := self._add(track)) and not self._by_tag(track):
+                self.warnings.append(f"{track} is left out: {reason}")
 
     def _by_tag(self, track: Track) -> bool:
         """Whether the muxer writes a track by itself: timecodes, which the pictures' tag has."""
@@ -192,7 +204,7 @@ class TrackMuxer:
             stream.metadata.setdefault("filename", name)
             stream.metadata.setdefault("mimetype", mime)
 
-        if not takes(self._container.format.name, lambda container, _: attach(container, b"x")):
+        if trial(self._container.format.name, lambda container, _: attach(container, b"x")) is None:
             return f"{self._suffix} cannot hold it"
         attach(self._container, data)
         return None

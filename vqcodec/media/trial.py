@@ -1,4 +1,7 @@
-"""What a muxer takes is tried on a file of one small picture in memory: refused later, it would cost the whole output."""
+"""What a muxer takes is tried on a file of one small picture in memory.
+
+Refused later, it would cost the whole output.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import os
 import shutil
 from collections.abc import Callable
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS
-from typing import Any
 
 import av
 import av.error
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 
 # what PyAV raises where it cannot read, or its muxers cannot hold, what a file says
 FAILED = (
@@ -40,13 +44,20 @@ def cannot_write(exc: BaseException, path: str) -> bool:
     return shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free < _ROOM
 
 
-def takes(
-    kind: str, fill: Callable[[Any, Any], None], options: dict[str, str] | None = None
-) -> bool:
-    """Whether the muxer ``kind`` completes a file when ``fill`` has put what is tried into (container, stream)."""
+def trial(
+    muxer: str,
+    fill: Callable[[OutputContainer, VideoStream], None],
+    options: dict[str, str] | None = None,
+) -> bytes | None:
+    """A file of one small picture by FFmpeg's ``muxer``, when ``fill`` has put what is tried into it.
+
+    None where the muxer does not complete it.
+    """
+    buffer = io.BytesIO()
     try:
-        with av.open(io.BytesIO(), "w", format=kind, options=options or {}) as out:
-            stream: Any = out.add_stream(_CODECS.get(kind, "mpeg4"), rate=25)
+        with av.open(buffer, "w", format=muxer, options=options or {}) as out:
+            stream = out.add_stream(_CODECS.get(muxer, "mpeg4"), rate=25)
+            assert isinstance(stream, VideoStream)
             stream.width = stream.height = _SIDE
             stream.pix_fmt = "yuv420p"
             fill(out, stream)
@@ -54,5 +65,5 @@ def takes(
             for packet in [*stream.encode(frame), *stream.encode(None)]:
                 out.mux(packet)
     except FAILED:
-        return False
-    return True
+        return None
+    return buffer.getvalue()

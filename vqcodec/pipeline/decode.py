@@ -176,6 +176,7 @@ def _decode(
             )
         report.damage += stored.damage[known:]
         report.notes += sink.notes
+        report.warnings += sink.warnings
         report.lost += sink.lost
         report.codec = sink.quality
         if not as_pictures and dst != PIPE:

@@ -41,7 +41,7 @@ class JoinReport:
     frames: int = 0
     gops: int = 0
     bytes: int = 0
-    notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # what the new file cannot keep
 
 
 def _differences(a: StreamHeader, b: StreamHeader) -> list[str]:
@@ -191,7 +191,7 @@ def join(
     assert first is not None
     with atomic_output(dst, overwrite) as file:
         writer = ContainerWriter(file, first)
-        description, report.notes = replace(description, chapters=tuple(chapters)).fitted()
+        description, report.lost = replace(description, chapters=tuple(chapters)).fitted()
         if description:
             writer.extra(DESCRIPTION, description.to_bytes(), small=True)
         tracks = _Tracks(writer)

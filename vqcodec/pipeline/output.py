@@ -38,7 +38,7 @@ class EncodeReport:
     resumed: int = 0  # frames taken over from the encode that was gone on with
     stopped: bool = False  # ended before the source did, as it was asked to
     warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # what was converted or left out
+    notes: list[str] = field(default_factory=list)  # what was chosen or converted
     lost: list[str] = field(default_factory=list)  # what the source has and the file could not keep
     tracks: int = 0  # tracks besides the pictures
     source_bytes: int | None = None  # of the source's file where all of it was coded

@@ -65,6 +65,7 @@ class PictureFiles:
         self._coder = self._open(header)
         self.frames = 0
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.lost: list[str] = []
         self.quality = "PNG"
         check_output(self._target(1), (), overwrite)

@@ -27,7 +27,8 @@ class DecodeReport:
     concealed: int = 0
     complete: bool = True
     damage: DamageLog = field(default_factory=DamageLog)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was chosen or converted
+    warnings: list[str] = field(default_factory=list)  # what the output cannot hold
     lost: list[str] = field(default_factory=list)  # tracks that the output took a part of only
     codec: str = ""  # of the output's pictures, with its quality
     bytes: int | None = None  # of the output; None of standard output, and of many files

@@ -19,6 +19,12 @@ _TEMPORARY = ".vqcodec-"
 _umask = threading.Lock()  # it can be read only by setting it, for all threads
 
 
+# what FFmpeg would open by such a name; with lavfi it makes pictures itself
+_PROTOCOLS = re.compile(
+    r"(async|bluray|cache|concat|concatf|crypto|data|dtls|fd|ftp|gophers?|hls|https?|httpproxy|icecast|"
+    r"ipfs|ipns|lavfi|md5|mms[ht]?|pipe|rtm[pt]\w*|rtp|rtsps?|sctp|sftp|smb|srtp?|subfile|tcp|tee|tls|"
+    r"udp|udplite|unix|zmq)(\+\w+)?[:,]"
+)
 _PATTERN = re.compile(r"%0?\d*d|\*\.")
 
 
@@ -34,6 +40,37 @@ def _nameless(path: str | os.PathLike[str]) -> bool:
     return not name or "\0" in name
 
 
+def _not_there(name: str) -> str:
+    """What to say of an input that is no file: perhaps FFmpeg would make something of its name."""
+    pipe = "-f yuv4mpegpipe - | vqcodec encode - out.vqv"
+    if "://" in name:
+        return f"{name}: addresses are not read: fetch it, or pipe it into -"
+    if found := _PROTOCOLS.match(name):
+        way = found[1]
+        if way == "lavfi":
+            made = name.partition(":")[2]
+            return (
+                f"{name}: no file: pictures that FFmpeg makes itself come through a pipe: "
+                f"ffmpeg -f lavfi -i {made} {pipe}"
+            )
+        lists = ""
+        if way in ("concat", "concatf"):
+            lists = (
+                " (parts of a video may stand in a file, each in a line such as file 'part.mp4': "
+                "--allow-playlists reads it)"
+            )
+        elif way == "hls":
+            lists = " (of a playlist: --allow-playlists reads those of this machine)"
+        return (
+            f"{name}: {way}: is a protocol of FFmpeg, and by those nothing is opened: name a file"
+            f"{lists}, or pipe it: "
+            f"ffmpeg -i '{name}' {pipe}"
+        )
+    if _PATTERN.search(Path(name).name):
+        return f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} {pipe}"
+    return f"{Path(name)}: no such file"
+
+
 def check_input(path: str | os.PathLike[str]) -> Path:
     """The path of a readable file; InputError otherwise."""
     p = Path(path)
@@ -47,16 +84,7 @@ def check_input(path: str | os.PathLike[str]) -> Path:
         with p.open("rb"):
             pass
     except FileNotFoundError as exc:
-        if "://" in os.fspath(path):  # which Path mangles
-            raise InputError(
-                f"{os.fspath(path)}: addresses are not read: fetch it, or pipe it into -"
-            ) from exc
-        if _PATTERN.search(p.name):
-            name = os.fspath(path)
-            raise InputError(
-                f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} -f yuv4mpegpipe - | vqcodec encode - out.vqv"
-            ) from exc
-        raise InputError(f"{p}: no such file") from exc
+        raise InputError(_not_there(os.fspath(path))) from exc
     except (OSError, ValueError) as exc:
         raise InputError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
     return p

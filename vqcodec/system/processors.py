@@ -1,11 +1,41 @@
-"""Processors that this process may use: those of its affinity, and of the quota of its container."""
+"""Processors: what they can do, and how many of them this process may use.
+
+Those of its affinity count, and of the quota of its container.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Processor(NamedTuple):
+    """What a processor is called, and the names that Linux has for what it can do."""
+
+    name: str
+    features: frozenset[str]
+
+
+@cache
+def processor(root: Path = Path("/")) -> Processor:
+    """The first processor of this machine; without features where nothing tells them."""
+    name, features = platform.processor() or platform.machine(), frozenset[str]()
+    try:
+        text = (root / "proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return Processor(name, features)
+    for line in reversed(text.splitlines()):
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Hardware"):
+            name = value.strip()
+        elif key.strip() in ("flags", "Features"):
+            features = frozenset(value.split())
+    return Processor(name, features)
 
 
 def usable(root: Path = Path("/")) -> int:
