@@ -54,7 +54,7 @@ class Reader:
 
     def error(self, text: str) -> DamageError:
         """A DamageError with subject and position, for the caller to raise."""
-        return DamageError(f"{self.what}: {text} at byte {self.base + self._pos}")
+        return DamageError(text, part=self.what, byte=self.base + self._pos)
 
     def take(self, n: int) -> memoryview:
         """The next ``n`` bytes, without a copy."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -50,7 +50,9 @@ def parse_time(text: str, name: str = "time") -> Time:
     match = _CLOCK.fullmatch(text) if len(text) < 40 and text.isascii() else None
     if match is None:
         raise UsageError(
-            f"{name}: {text!r} is no time: allowed are seconds (12.5), hours, minutes and seconds (00:01:02.5) and frames (300f)"
+            f"{text!r} is no time: allowed are seconds (12.5), hours, minutes and seconds "
+            "(00:01:02.5) and frames (300f)",
+            option=name,
         )
     hours, minutes, seconds = match.groups()
     return Time(seconds=Fraction(seconds) + 60 * int(minutes or 0) + 3600 * int(hours or 0))
@@ -76,11 +78,11 @@ def parse_amount(text: str, name: str) -> int:
         else 0
     )
     if not 0 < amount < 1 << 60:
-        raise UsageError(f"{name}: {text!r} is no amount: allowed are 800000, 800k, 1.5M, 2G")
+        raise UsageError(f"{text!r} is no amount: allowed are 800000, 800k, 1.5M, 2G", option=name)
     return amount
 
 
-def parse_gop(text: str) -> Time:
+def parse_gop(text: str, name: str = "gop") -> Time:
     """Longest distance of key frames: ``300`` or ``300f`` frames, ``10s`` seconds."""
     text = text.strip()
     if re.fullmatch(r"\d{1,15}f?", text, re.ASCII):
@@ -89,22 +91,21 @@ def parse_gop(text: str) -> Time:
         time = Time(seconds=Fraction(text[:-1]))
     else:
         raise UsageError(
-            f"key frame distance: {text!r} is none: allowed are frames (1 to {MAX_GOP}) and seconds (4s)"
+            f"{text!r} is none: allowed are frames (1 to {MAX_GOP}) and seconds (4s)", option=name
         )
     if not (time.frames or time.seconds):
-        raise UsageError(
-            f"key frame distance: allowed are frames (1 to {MAX_GOP}) and seconds (4s)"
-        )
+        raise UsageError(f"allowed are frames (1 to {MAX_GOP}) and seconds (4s)", option=name)
     return time
 
 
-def parse_rate(text: str) -> Fraction:
+def parse_rate(text: str, name: str = "rate") -> Fraction:
     """``25``, ``29.97``, ``30000/1001``, or one of FFmpeg's names ``ntsc``, ``pal``, ``film``, ``ntsc-film``; frames a second, exact."""
     values = _RATES.get(text, text)
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", values, re.ASCII)
     if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):
         raise UsageError(
-            f"-r: {text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}"
+            f"{text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}",
+            option=name,
         )
     return Fraction(match[1]) / int(match[2] or 1)
 
@@ -116,7 +117,9 @@ def _check_rate(rate: Fraction | None) -> None:
         and rate.denominator <= packets.MAX_FRACTION
     ):
         raise UsageError(
-            f"-r: {rate} is out of range, allowed are rates above 0 and up to {MAX_RATE} frames a second"
+            f"{rate} is out of range, allowed are rates above 0 and up to {MAX_RATE} frames "
+            "a second",
+            option="rate",
         )
 
 
@@ -126,19 +129,29 @@ def parse_codec_options(text: str) -> dict[str, str]:
     for part in filter(None, re.split(r"[:,]", text)):
         key, sign, value = part.partition("=")
         if not sign or not key.strip():
-            raise UsageError(f"codec options: {part!r} is no name=value")
+            raise UsageError(f"{part!r} is no name=value", option="vcodec_opts")
         result[key.strip()] = value.strip()
     return result
 
 
+def exclusive(names: Sequence[str], why: str = "") -> UsageError:
+    """What to raise where options were given that cannot be used together."""
+    marked = " and ".join(f"`{name}`" for name in names)
+    return UsageError(f"{marked} exclude each other" + (why and f": {why}"))
+
+
 def _check_common(threads: int, batch: int, device: str) -> None:
     if not 0 <= threads <= 1024:
-        raise UsageError(f"threads: {threads} is out of range, allowed are 0 (all) to 1024")
+        raise UsageError(
+            f"{threads} is out of range, allowed are 0 (all) to 1024", option="threads"
+        )
     if not 0 <= batch <= 1024:
-        raise UsageError(f"batch: {batch} is out of range, allowed are 0 (automatic) to 1024")
+        raise UsageError(
+            f"{batch} is out of range, allowed are 0 (automatic) to 1024", option="batch"
+        )
     if not _DEVICE.fullmatch(device):
         raise UsageError(
-            f"device: {device!r} is unknown, allowed are auto, cpu, cuda, cuda:N and mps"
+            f"{device!r} is unknown, allowed are auto, cpu, cuda, cuda:N and mps", option="device"
         )
 
 
@@ -167,7 +180,9 @@ class TrackChoice:
         match = _MAP.fullmatch(text) if text not in ("", "-") else None
         if match is None or text.lstrip("-").startswith("?"):
             raise UsageError(
-                f"-map: {text!r} is unknown, allowed are 0 (all), v, a, s, d or t (a kind), a:1 (the second of a kind) and 0:3 (a track), with - before it to leave out"
+                f"{text!r} is unknown, allowed are 0 (all), v, a, s, d or t (a kind), a:1 (the "
+                "second of a kind) and 0:3 (a track), with - before it to leave out",
+                option="tracks",
             )
         minus, letter, position, number, _ = match.groups()
         return (
@@ -213,7 +228,7 @@ class _Matcher:
         texts = (text for text, m, *_ in self._maps if m == minus and text not in self._used)
         own = ("v", "v:0", "0")  # the picture's
         return [
-            f"-map {t}: there is no such track"
+            f"`tracks={t}`: there is no such track"
             for t in texts
             if not t.endswith("?") and t.removeprefix("0:") not in own
         ]
@@ -221,13 +236,15 @@ class _Matcher:
     def check(self, name: str) -> None:
         """UsageError where a map asks for a track that ``name`` doesn't have."""
         if missing := self.missing():
-            raise UsageError(f"{name}: {missing[0]} (with ? behind it that is allowed)")
+            raise UsageError(missing[0], file=name, advice="with ? behind it that is allowed")
 
 
 def _instance(kind: type) -> Callable[[Any, str], Any]:
     def check(value: Any, name: str) -> Any:
         if not isinstance(value, kind):
-            raise UsageError(f"{name}: {value!r} is none, allowed are those of {kind.__name__}")
+            raise UsageError(
+                f"{value!r} is none, allowed are those of {kind.__name__}", option=name
+            )
         return value
 
     return check
@@ -310,56 +327,56 @@ class EncodeOptions:
         _take(self, _COMMON | _OF_ENCODE)
         if self.preset not in PRESETS:
             raise UsageError(
-                f"preset: {self.preset!r} is unknown, allowed are {', '.join(PRESETS)}"
+                f"{self.preset!r} is unknown, allowed are {', '.join(PRESETS)}", option="preset"
             )
         if not 0 <= self.crf <= MAX_CRF:
             raise UsageError(
-                f"crf: {self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)"
+                f"{self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)",
+                option="crf",
             )
         if isinstance(self.gop, int) and not 1 <= self.gop <= MAX_GOP:
             raise UsageError(
-                f"key frame distance: {self.gop} is out of range, allowed are 1 to {MAX_GOP} frames"
+                f"{self.gop} is out of range, allowed are 1 to {MAX_GOP} frames", option="gop"
             )
         if self.arithmetic not in ARITHMETIC:
             raise UsageError(
-                f"arithmetic: {self.arithmetic!r} is unknown, allowed are {', '.join(ARITHMETIC)}"
+                f"{self.arithmetic!r} is unknown, allowed are {', '.join(ARITHMETIC)}",
+                option="arithmetic",
             )
         if not 0 <= self.jobs <= MAX_JOBS:
             raise UsageError(
-                f"jobs: {self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}"
+                f"{self.jobs} is out of range, allowed are 0 (one on each processor) to {MAX_JOBS}",
+                option="jobs",
             )
-        values = [
+        given = [
             name
             for name, there in (
-                ("-crf", self.crf != EncodeOptions.crf),
+                ("crf", self.crf != EncodeOptions.crf),
                 *((n, v is not None) for n, v in self._targets()),
             )
             if there
         ]
-        if len(values) > 1:
-            raise UsageError(f"{' and '.join(values)} exclude each other")
+        if len(given) > 1:
+            raise exclusive(given)
         for name, value in self._targets():
-            top = 100 if name == "--target-psnr" else 1 << 60
+            top = 100 if name == "target_psnr" else 1 << 60
             if value is not None and not 0 < value < top:
                 raise UsageError(
-                    f"{name}: {value} is out of range, allowed are numbers above 0 and below {top}"
+                    f"{value} is out of range, allowed are numbers above 0 and below {top}",
+                    option=name,
                 )
         if self.stats and self.target:
-            raise UsageError(
-                f"--stats and {values[0]} exclude each other: frames are coded several times"
-            )
+            raise exclusive(["stats", given[0]], "frames are coded several times for a target")
         if self.stats and self.resume:
-            raise UsageError(
-                "--stats and --resume exclude each other: of frames coded before there are no statistics"
-            )
+            raise exclusive(["stats", "resume"], "frames coded before have no statistics")
         _check_common(self.threads, self.batch, self.device)
         _check_rate(self.rate)
 
     def _targets(self) -> tuple[tuple[str, float | None], ...]:
         return (
-            ("--bitrate", self.bitrate),
-            ("--target-psnr", self.target_psnr),
-            ("--max-size", self.max_size),
+            ("bitrate", self.bitrate),
+            ("target_psnr", self.target_psnr),
+            ("max_size", self.max_size),
         )
 
     @property

@@ -59,7 +59,7 @@ class DecodeChanges(CommonChanges, total=False):
 
 
 def _refused(name: str, value: object, allowed: str) -> UsageError:
-    return UsageError(f"{name}: {value!r} is none, allowed are {allowed}")
+    return UsageError(f"{value!r} is none, allowed are {allowed}", option=name)
 
 
 def number(value: Any, name: str) -> float:
@@ -129,7 +129,7 @@ def gop(value: Any, name: str) -> int | Time:
 
     if isinstance(value, Time):
         return value
-    return parse_gop(value) if isinstance(value, str) else whole(value, name)
+    return parse_gop(value, name) if isinstance(value, str) else whole(value, name)
 
 
 def rate(value: Any, name: str) -> Fraction:
@@ -139,7 +139,7 @@ def rate(value: Any, name: str) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, str):
-        return parse_rate(value)
+        return parse_rate(value, name)
     found = number(value, name)
     if not 0 < found < float("inf"):
         raise _refused(name, value, "rates above 0")

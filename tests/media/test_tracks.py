@@ -19,6 +19,7 @@ from support.media import CHAPTERS, FILES, Sound, listing, make, make_named
 from support.paths import ROOT
 
 from vqcodec.cli import main
+from vqcodec.cli.info_text import as_text
 from vqcodec.container import description, writer
 from vqcodec.container import packets as packets_module
 from vqcodec.container import tracks as tracks_module
@@ -38,7 +39,7 @@ from vqcodec.media.track_muxer import TrackMuxer
 from vqcodec.options import DecodeOptions, EncodeOptions, TrackChoice
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
-from vqcodec.reading.info import as_text, describe
+from vqcodec.reading.info import describe
 from vqcodec.reading.verify import verify
 
 pytestmark = pytest.mark.usefixtures("fake_network")

@@ -13,6 +13,7 @@ from support.clips import header, picture, same, write
 from support.coded_clips import flip, frames, reader, scene
 
 from vqcodec.cli import main
+from vqcodec.cli.info_text import as_text, curve
 from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector
 from vqcodec.errors import DamageError, InputError, OutputError, UsageError, WeightsError
 from vqcodec.options import DecodeOptions, EncodeOptions, Time
@@ -21,7 +22,7 @@ from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.read_ahead import read_ahead
 from vqcodec.reading.bit_budget import as_lines, by_level, frame_line
-from vqcodec.reading.info import as_text, curve, describe
+from vqcodec.reading.info import describe
 from vqcodec.reading.lost_frames import blend, lost_times
 from vqcodec.reading.verify import verify
 

@@ -49,7 +49,7 @@ class BatchLog:
                 ):  # cut off by a power failure, or all of another kind
                     foreign |= whole
         if foreign and not self._last:
-            raise UsageError(f"{path}: no log of a batch: name another file with --log")
+            raise UsageError("no log of a batch", file=path, advice="name another file with `log`")
         self._torn = not whole
 
     def _know(self, output: str, entry: dict[str, Any]) -> None:
@@ -77,7 +77,7 @@ class BatchLog:
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError as exc:
-            raise OutputError(f"{self._path}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=self._path) from exc
         self._torn = False
         self._know(output, entry)
 
@@ -90,14 +90,16 @@ def open_log(path: str | os.PathLike[str]) -> Iterator[BatchLog]:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError as exc:
         raise OutputError(
-            f"{path}: the log of the batch cannot be written: {exc.strerror or exc}"
+            f"the log of the batch cannot be written: {exc.strerror or exc}", file=path
         ) from exc
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise OutputError(
-                f"{path}: another batch is writing it: wait for its end, or choose another --out and --log"
+                "another batch is writing it",
+                file=path,
+                advice="wait for its end, or choose another `out` and `log`",
             ) from exc
         except OSError:  # a file system without locks
             pass

@@ -30,7 +30,7 @@ def _tree(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
     """Files of a folder and those below it, relative to it, in order of name. Links to folders are not followed, and hidden names are passed over."""
 
     def refuse(exc: OSError) -> None:
-        raise InputError(f"{exc.filename}: cannot be read: {exc.strerror}") from exc
+        raise InputError(f"cannot be read: {exc.strerror}", file=exc.filename) from exc
 
     for here, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
@@ -46,7 +46,9 @@ def _sources(
     for name in (*names, *listed):
         if name == "-":
             raise UsageError(
-                "-: a batch reads files, not standard input (--list - reads their names from there)"
+                "a batch reads files, not standard input",
+                file="-",
+                advice="`list=-` reads their names from there",
             )
     for name in names:
         if os.path.isdir(name):
@@ -110,7 +112,8 @@ def plan(
 
 def _collision(a: str, b: str, output: str) -> UsageError:
     return UsageError(
-        f"{a} and {b} would both become {output}: give them in batches of their own, with another --out"
+        f"{a} and {b} would both become {output}",
+        advice="give them in batches of their own, with another `out`",
     )
 
 

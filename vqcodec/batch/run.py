@@ -72,10 +72,12 @@ class Task:
     def __post_init__(self) -> None:
         if not 0 <= self.workers <= MAX_WORKERS:
             raise UsageError(
-                f"workers: {self.workers} is out of range, allowed are 0 to {MAX_WORKERS}"
+                f"{self.workers} is out of range, allowed are 0 to {MAX_WORKERS}", option="workers"
             )
         if self.cluster is not None and isinstance(self.options, DecodeOptions):
-            raise UsageError("a cluster encodes, decoding needs --workers of this machine")
+            raise UsageError(
+                "it encodes only", option="cluster", advice="decode with `workers` of this machine"
+            )
 
     def digest(self) -> str:
         """Of all that decides the bytes of outputs but their sources."""
@@ -142,7 +144,9 @@ def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     entry.state = FAILED
     entry.outcome = Outcome(
         OutputError.exit_code,
-        f"{target}: exists already, made from {why}: -y makes it anew, -n leaves it",
+        f"exists already, made from {why}; `overwrite=True` makes it anew, "
+        "`overwrite=False` leaves it",
+        at_fault=target,
     )
     return None
 
@@ -165,7 +169,9 @@ def batch(
     try:
         os.makedirs(task.out, exist_ok=True)
     except OSError as exc:
-        raise OutputError(f"{task.out}: the folder cannot be made: {exc.strerror or exc}") from exc
+        raise OutputError(
+            f"the folder cannot be made: {exc.strerror or exc}", file=task.out
+        ) from exc
     begin = time.monotonic()
     try:
         with open_log(task.log or os.path.join(task.out, LOG)) as log:
@@ -222,7 +228,8 @@ def _order(
             FAILED,
             Outcome(
                 OutputError.exit_code,
-                f"{os.path.dirname(target)}: the folder cannot be made: {exc.strerror or exc}",
+                f"the folder cannot be made: {exc.strerror or exc}",
+                at_fault=os.path.dirname(target),
             ),
         )
         return None

@@ -17,11 +17,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DamageError, LimitError, TargetError, VqvError
+from ..errors import DamageError, LimitError, TargetError, VqvError, backquoted
 from ..options import DecodeOptions, EncodeOptions
 from ..system import kernels as kernels_module
 from ..system.processes import let_waiting_threads_sleep, spawn
@@ -55,7 +55,7 @@ class Outcome:
     """What came of an order. ``code`` is the exit code that the command for one file would have; figures are None where they are not known."""
 
     code: int = 0
-    message: str = ""
+    message: str = ""  # options in it stand in backquotes
     frames: int = 0
     bytes: int | None = None
     bpp: float | None = None  # of the pictures alone
@@ -63,6 +63,7 @@ class Outcome:
     fps: float = 0.0
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    at_fault: str | None = None  # the file that the message is about, where that is known
 
     @property
     def written(self) -> bool:
@@ -70,17 +71,26 @@ class Outcome:
         return self.code in (0, 4, 8) and bool(self.frames)
 
 
+def _inside(exc: VqvError) -> str:
+    """An error in one line, without the name of the file."""
+    file, exc.place = exc.place.file, replace(exc.place, file=None)
+    try:
+        return " ".join(exc.told(backquoted).split())
+    finally:
+        exc.place = replace(exc.place, file=file)
+
+
 def _failure(exc: BaseException) -> Outcome:
     """As the command line tells errors."""
     if isinstance(exc, VqvError):
-        return Outcome(exc.exit_code, " ".join(str(exc).split()))
+        return Outcome(exc.exit_code, _inside(exc), at_fault=exc.place.file)
     if (
         isinstance(exc, MemoryError)
         or "OutOfMemory" in type(exc).__name__
         or "can't allocate memory" in str(exc)
     ):
         return Outcome(
-            LimitError.exit_code, "not enough memory: fewer --workers or -threads take less"
+            LimitError.exit_code, "not enough memory; fewer `workers` or `threads` take less"
         )
     return Outcome(1, f"internal error: {type(exc).__name__}: {' '.join(str(exc).split())}")
 

@@ -50,12 +50,13 @@ def parse_anchor(text: str) -> Anchor:
     kind, _, preset = text.partition(":")
     if kind not in _PRESETS:
         raise UsageError(
-            f"--anchors: {kind!r} is unknown, allowed are {', '.join(_PRESETS)} and none"
+            f"{kind!r} is unknown, allowed are {', '.join(_PRESETS)} and none", option="anchors"
         )
     preset = preset or _DEFAULT[kind]
     if preset not in _PRESETS[kind]:
         raise UsageError(
-            f"--anchors: {kind} has no preset {preset!r}, allowed are {', '.join(_PRESETS[kind])}"
+            f"{kind} has no preset {preset!r}, allowed are {', '.join(_PRESETS[kind])}",
+            option="anchors",
         )
     if kind == "svtav1":
         # tune 1 is PSNR, as the others' tune=psnr

@@ -59,7 +59,9 @@ def make_reference(
     with VideoSource(clip) as source:
         if even and (source.width % 2 or source.height % 2):
             raise UsageError(
-                f"{clip}: the anchors need even sizes, the pictures are {source.width}x{source.height}; crop them, or use --anchors none"
+                f"the anchors need even sizes, the pictures are {source.width}x{source.height}",
+                file=clip,
+                advice="crop them, or use `anchors=none`",
             )
         rate = source.rate or Fraction(25)
         header = StreamHeader(

@@ -66,7 +66,7 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
             original.height,
             original.ten_bit,
         ):
-            raise DamageError(f"{name}: decoded to pictures of another size or depth")
+            raise DamageError("decoded to pictures of another size or depth", file=name)
         ends: tuple[Any, Any] = (None, None)
         for i, (x, y) in enumerate(zip_longest(original, result, fillvalue=ends)):
             a, b = x[1], y[1]
@@ -83,7 +83,8 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
                 kept = b
     if count[0] != count[1] or kept is None:
         raise DamageError(
-            f"{name}: {count[0]} frames were encoded and {count[1]} decoded; nothing can be compared"
+            f"{count[0]} frames were encoded and {count[1]} decoded; nothing can be compared",
+            file=name,
         )
     mean = np.mean(each, axis=0)
     total = psnr_yuv(list(sums), reference.width, reference.height, count[0])

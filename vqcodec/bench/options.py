@@ -44,15 +44,18 @@ class BenchOptions:
         DecodeOptions(threads=self.threads, device=self.device)
         if len(set(self.crfs)) < MIN_CRFS or len(set(self.crfs)) < len(self.crfs):
             raise UsageError(
-                f"--crf: {len(set(self.crfs))} different values, at least {MIN_CRFS} make a curve, and none may be given twice"
+                f"{len(set(self.crfs))} different values, at least {MIN_CRFS} make a curve, and "
+                "none may be given twice",
+                option="crfs",
             )
         if self.frames < 0:
             raise UsageError(
-                f"--frames: {self.frames} is out of range, allowed are 0 (all) and more"
+                f"{self.frames} is out of range, allowed are 0 (all) and more",
+                option="bench.frames",
             )
         names = [a.name for a in self.anchors]
         if len(set(names)) < len(names):
-            raise UsageError(f"--anchors: {', '.join(names)}: one is there twice")
+            raise UsageError(f"{', '.join(names)}: one is there twice", option="anchors")
 
 
 def parse_anchors(text: str) -> tuple[Anchor, ...]:
@@ -68,7 +71,9 @@ def parse_crfs(text: str) -> tuple[int, ...]:
     """``14,24,34,44``, in rising order."""
     if not re.fullmatch(r"\s*\d{1,3}(\s*,\s*\d{1,3})*\s*", text, re.ASCII):
         raise UsageError(
-            f"--crf: {text!r} are no numbers, allowed are some from 0 (best) to 63 (smallest): 14,24,34,44"
+            f"{text!r} are no numbers, allowed are some from 0 (best) to 63 (smallest): "
+            "14,24,34,44",
+            option="crfs",
         )
     return tuple(sorted(int(part) for part in text.split(",")))
 
@@ -82,7 +87,7 @@ def find_clips(paths: tuple[str, ...]) -> list[Path]:
                 p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()
             )
             if not inside:
-                raise InputError(f"{path}: no video in this folder ({', '.join(SUFFIXES)})")
+                raise InputError(f"no video in this folder ({', '.join(SUFFIXES)})", file=path)
             found += inside
         else:
             found.append(check_input(path))

@@ -95,7 +95,7 @@ def _comparison(results: dict[str, Any], store: Store) -> dict[str, Any]:
                 )
             qualities.append(
                 {
-                    "label": f"vqcodec -crf {ours['crf']:g}: {ours['bpp']:.4f} bits per pixel",
+                    "label": f"vqcodec crf {ours['crf']:g}: {ours['bpp']:.4f} bits per pixel",
                     "sides": sides,
                 }
             )

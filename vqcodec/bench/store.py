@@ -35,7 +35,7 @@ class Store:
             (folder / "pictures").mkdir(parents=True, exist_ok=True)
             lines = self._file.read_text().splitlines() if self._file.exists() else []
         except OSError as exc:
-            raise OutputError(f"{folder}: no folder for a cache: {exc.strerror or exc}") from exc
+            raise OutputError(f"no folder for a cache: {exc.strerror or exc}", file=folder) from exc
         for line in lines:
             try:
                 record = json.loads(line)
@@ -67,7 +67,7 @@ class Store:
                 f.flush()
                 os.fsync(f.fileno())
         except OSError as exc:
-            raise OutputError(f"{self._file}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=self._file) from exc
         self._records[record["key"]] = record
 
     def put_picture(self, key: str, picture: np.ndarray) -> None:
@@ -82,4 +82,4 @@ class Store:
             temporary.write_bytes(data.tobytes())
             temporary.replace(path)
         except OSError as exc:
-            raise OutputError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=path) from exc

@@ -30,6 +30,7 @@ from .join import join
 from .kernels import kernels
 from .play import play
 from .repair import repair
+from .spelling import sentence
 from .train import train
 from .verify import verify
 
@@ -153,9 +154,9 @@ def _run(args: list[str]) -> tuple[int, str | None]:
         return _fail(exc.format_message(), UsageError.exit_code)
     except StdoutError as exc:
         _abandon_stdout()
-        return _fail(str(exc), exc.exit_code)
+        return _fail(sentence(exc), exc.exit_code)
     except VqvError as exc:
-        return _fail(str(exc), exc.exit_code)
+        return _fail(sentence(exc), exc.exit_code)
     except BaseException as exc:  # libraries in Rust panic past Exception
         return _failed(exc)
 
@@ -198,9 +199,9 @@ def _fail(message: str, code: int) -> tuple[int, str]:
         import traceback
 
         click.echo(quoted(traceback.format_exc()), err=True)
-    sentence = " ".join(message.split())
-    talk.say("vqcodec: error: " + sentence, trace=code == 1)
-    return code, sentence
+    line = " ".join(message.split())
+    talk.say("vqcodec: error: " + line, trace=code == 1)
+    return code, line
 
 
 def _occupy() -> None:

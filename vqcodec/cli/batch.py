@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,10 @@ from . import messages
 from .decode import decode, decode_options
 from .encode import encode, encode_options
 from .shared import CLUSTER, TALK, command, connect, finish, progress, rare, resources, say, warn
+from .spelling import remark
+
+if TYPE_CHECKING:
+    from ..batch.run import Entry
 
 _OWN = {
     "paths",
@@ -50,6 +54,13 @@ def _options(function: Any) -> Any:
     for param in reversed({p.name: p for p in (*_ENCODE, *_DECODE)}.values()):
         function.__click_params__.append(param)
     return function
+
+
+def _told(entry: Entry) -> str:
+    """The message of a file's outcome, naming the file at fault where that is another."""
+    o = entry.outcome
+    named = o.at_fault in (None, entry.job.source)
+    return remark(o.message) if named else f"{o.at_fault}: {remark(o.message)}"
 
 
 def _read_list(path: str, null: bool) -> list[str]:
@@ -195,7 +206,7 @@ def batch(
             if not decodes
             else "no .vqv file was found"
         )
-    from ..batch.run import Entry, Task
+    from ..batch.run import Task
     from ..batch.run import batch as run
 
     done = 0
@@ -206,12 +217,7 @@ def batch(
         o = entry.outcome
         warn(entry.job.source, o.warnings)
         if entry.state == "failed":
-            name = (
-                ""
-                if entry.job.source in o.message or entry.job.output in o.message
-                else f"{entry.job.source}: "
-            )
-            say(f"vqcodec: error: {name}{o.message}")
+            say(f"vqcodec: error: {o.at_fault or entry.job.source}: {remark(o.message)}")
         else:
             rate = f", {o.bpp:.5f} bpp of pictures" if o.bpp is not None else ""
             say(
@@ -252,7 +258,7 @@ def batch(
                     e.job.source if e.state == "failed" else e.job.output,
                     *(figures if o.frames else "-----"),
                     str(o.code),
-                    o.message,
+                    _told(e),
                 )
             )
     if len(rows) > 1 and not quiet and sys.stdout is not None:

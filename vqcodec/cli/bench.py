@@ -13,6 +13,7 @@ from ..options import EncodeOptions
 from ..system.files import atomic_output, check_output
 from . import messages
 from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, presets, rare, say
+from .spelling import remark
 
 
 @command(
@@ -145,7 +146,7 @@ def bench(
         chosen,
         store,
         matched=html is not None,
-        say=lambda text: say(f"vqcodec: {text}", quiet),
+        say=lambda text: say(f"vqcodec: {remark(text)}", quiet),
     )
     as_json = json.dumps(results, indent=1, allow_nan=False) + "\n"
     if json_path and json_path != "-":

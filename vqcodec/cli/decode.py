@@ -25,6 +25,7 @@ from .shared import (
     finish,
     in_out,
     limits_of,
+    note,
     progress,
     rare,
     say,
@@ -123,8 +124,7 @@ def decode(
 
     with progress(progress_mode, quiet) as shown:
         report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown)
-    for note in report.notes:
-        say(f"vqcodec: note: {note}", quiet)
+    note("", report.notes, quiet)
     warn(src, report.damage)
     warn(dst, [*report.warnings, *report.lost])
     if not report.ok:

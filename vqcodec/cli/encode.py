@@ -34,6 +34,7 @@ from .shared import (
     connect,
     finish,
     in_out,
+    note,
     presets,
     progress,
     rare,
@@ -92,9 +93,9 @@ def encode_options(
         raise UsageError(f"-crf and {target} exclude each other")
     options = EncodeOptions(
         crf=EncodeOptions.crf if crf is None else crf,
-        bitrate=None if bitrate is None else parse_amount(bitrate, "-b"),
+        bitrate=None if bitrate is None else parse_amount(bitrate, "bitrate"),
         target_psnr=target_psnr,
-        max_size=None if max_size is None else parse_amount(max_size, "--max-size"),
+        max_size=None if max_size is None else parse_amount(max_size, "max_size"),
         preset=preset,
         start=begin,
         duration=length,
@@ -255,8 +256,7 @@ def encode(
                 interrupt=interrupt,
                 cluster=cluster,
             )
-    for note in report.notes:
-        say(f"vqcodec: note: {src}: {note}", quiet)
+    note(src, report.notes, quiet)
     warn(src, [*report.warnings, *report.lost])
     finish(
         {

@@ -10,6 +10,7 @@ from ..errors import DamageError, VqvError
 from ..system.stdio import check_source
 from . import messages
 from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_of
+from .spelling import record, sentence
 
 
 @command(
@@ -47,15 +48,20 @@ def info(
 
     def one(file: str) -> int:
         check_source(file)
-        from ..reading.info import as_text, describe
+        from ..reading.info import describe
+        from .info_text import as_text
 
         result = describe(file, bits or frames, weights, bounds)
-        text = json.dumps(result, allow_nan=False) if as_json else as_text(result, frames, gops)
+        text = (
+            json.dumps(record(result), allow_nan=False)
+            if as_json
+            else as_text(result, frames, gops)
+        )
         messages.data(text + "\n")
         return 0 if result["ok"] else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:
         if as_json:
-            messages.data(json.dumps({"file": file, "ok": False, "error": str(exc)}) + "\n")
+            messages.data(json.dumps({"file": file, "ok": False, "error": sentence(exc)}) + "\n")
 
     return each_file(files, one, failed)

@@ -20,6 +20,7 @@ from ..system import kernels as kernels_module
 from ..system.progress import Progress
 from ..system.stdio import writing_stdout
 from ..system.text import printable, quoted
+from .spelling import remark
 
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
 _COLOURS = {"warning": "yellow", "error": "red"}
@@ -192,7 +193,7 @@ class _Notes(logging.Handler):
     """What the library has to say while it works, as notes."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"vqcodec: note: {record.getMessage()}", _talk.quiet)
+        say(f"vqcodec: note: {remark(record.getMessage())}", _talk.quiet)
 
 
 def hear_notes() -> None:
@@ -227,7 +228,13 @@ def flush() -> None:
             sys.stdout.flush()
 
 
+def note(name: str, texts: Iterable[str], quiet: bool) -> None:
+    """Remarks of the library on a file that was made."""
+    for text in texts:
+        say(f"vqcodec: note: {name + ': ' if name else ''}{remark(text)}", quiet)
+
+
 def warn(name: str, texts: Sequence[str]) -> None:
     """What is wrong with a file; said even where quiet was asked for."""
     for text in texts:
-        say(f"vqcodec: warning: {name}: {text}")
+        say(f"vqcodec: warning: {name}: {remark(text)}")

@@ -18,12 +18,13 @@ from ..system.progress import MODES, Progress
 from ..system.stdio import PIPE, check_source, is_stream
 from . import messages
 from .command import CONTEXT, command, rare
-from .messages import say, warn
+from .messages import note, say, warn
+from .spelling import record, remark, sentence
 
 if TYPE_CHECKING:
     from ..pipeline.cluster import Cluster
 
-__all__ = ["CONTEXT", "command", "rare", "say", "warn"]  # and all below
+__all__ = ["CONTEXT", "command", "note", "rare", "say", "warn"]  # and all below
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -282,7 +283,7 @@ def presets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 def finish(result: dict[str, Any]) -> None:
     """What was made, for the last line of ``--progress json``."""
-    messages.current().result = result
+    messages.current().result = record(result)
 
 
 def resources(given: tuple[str, ...]) -> dict[str, float]:
@@ -309,7 +310,7 @@ def connect(scheduler: str, needed: dict[str, float]) -> Cluster:
     from ..pipeline.cluster import Cluster
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    return Cluster(scheduler, needed, lambda text: say(f"vqcodec: warning: {text}"))
+    return Cluster(scheduler, needed, lambda text: say(f"vqcodec: warning: {remark(text)}"))
 
 
 def limits_of(given: dict[str, int]) -> Limits:
@@ -353,7 +354,7 @@ def each_file(
         except VqvError as exc:
             if len(files) == 1:
                 raise
-            say(f"vqcodec: error: {exc}")
+            say(f"vqcodec: error: {sentence(exc)}")
             failed(file, exc)
             worst = max(worst, exc.exit_code)
     return worst
@@ -368,7 +369,7 @@ def colour(
     given = zip(
         (PRIMARIES, TRANSFERS, MATRICES, RANGES),
         (color_primaries, color_trc, colorspace, color_range),
-        ("-color_primaries", "-color_trc", "-colorspace", "-color_range"),
+        ("color_primaries", "color_trc", "colorspace", "color_range"),
         strict=True,
     )
     return Colour(
@@ -385,7 +386,7 @@ def span(
     start: str | None, duration: str | None, end: str | None, frames: int | None
 ) -> tuple[Time | None, Time | None]:
     """Begin and length of what is taken."""
-    begin = parse_time(start, "-ss") if start else None
+    begin = parse_time(start, "start") if start else None
     if frames is not None:
         if duration or end:
             raise UsageError("-frames:v (a length in frames), -t and -to exclude each other")
@@ -393,8 +394,8 @@ def span(
     if end and duration:
         raise UsageError("-t (a length) and -to (an end) exclude each other")
     if not end:
-        return begin, parse_time(duration, "-t") if duration else None
-    last = parse_time(end, "-to")
+        return begin, parse_time(duration, "duration") if duration else None
+    last = parse_time(end, "end")
     if begin is None:
         return None, last
     if (last.frames is None) != (begin.frames is None):

@@ -24,6 +24,7 @@ from .shared import (
     progress,
     warn,
 )
+from .spelling import record, sentence
 
 
 @command(
@@ -67,7 +68,7 @@ def verify(
             result = run(file, fast, weights=weights, options=options, progress=shown)
         results.append(dict(result))
         if as_json:
-            messages.data(json.dumps(result, allow_nan=False) + "\n")
+            messages.data(json.dumps(record(result), allow_nan=False) + "\n")
         else:
             warn(file, result["damage"])
             checked = "packets" if fast else "packets and pixels"
@@ -82,7 +83,7 @@ def verify(
         return 0 if result["ok"] else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:
-        results.append({"file": file, "ok": False, "error": str(exc)})
+        results.append({"file": file, "ok": False, "error": sentence(exc)})
         if as_json:
             messages.data(json.dumps(results[-1]) + "\n")
 

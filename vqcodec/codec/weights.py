@@ -45,7 +45,8 @@ def default_path() -> Path:
         if p.is_file():
             return p
     raise WeightsError(
-        f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}; name a file with --weights"
+        f"no weights: {NAME} is neither in the package nor in {here.parent / 'weights'}",
+        advice="name a file with `weights`",
     )
 
 
@@ -65,19 +66,23 @@ def _readable(p: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as exc:
-        raise WeightsError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+        raise WeightsError(
+            f"cannot be read: {getattr(exc, 'strerror', None) or exc}", file=p
+        ) from exc
 
 
 def _open(path: str | os.PathLike | None) -> Path:
     p = Path(path) if path else default_path()
     with _readable(p):
         if not os.path.exists(p):
-            raise WeightsError(f"no weights at {p}: --weights or VQCODEC_WEIGHTS named them")
+            raise WeightsError(
+                f"no weights at {p}", advice="`weights` or VQCODEC_WEIGHTS named them"
+            )
         if not p.is_file():
             raise WeightsError(f"no weights at {p}: that is no regular file")
         size = p.stat().st_size
     if size > MAX_BYTES:
-        raise WeightsError(f"{p}: larger than any weights file ({size} bytes)")
+        raise WeightsError(f"larger than any weights file ({size} bytes)", file=p)
     return p
 
 
@@ -87,16 +92,17 @@ def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
     with _readable(p), open(p, "rb") as f:
         n = int.from_bytes(f.read(8), "little")
         if not 2 <= n <= 1 << 20:
-            raise WeightsError(f"{p}: not a weights file")
+            raise WeightsError("not a weights file", file=p)
         try:
             meta = json.loads(f.read(n)).get("__metadata__", {})
         except (ValueError, AttributeError, RecursionError) as exc:
-            raise WeightsError(f"{p}: not a weights file") from exc
+            raise WeightsError("not a weights file", file=p) from exc
     if not isinstance(meta, dict):
-        raise WeightsError(f"{p}: not a weights file")
+        raise WeightsError("not a weights file", file=p)
     if meta.get("format") != FORMAT:
         raise WeightsError(
-            f"{p}: weights of format {meta.get('format', 'unknown')}, this program reads {FORMAT}"
+            f"weights of format {meta.get('format', 'unknown')}, this program reads {FORMAT}",
+            file=p,
         )
     return meta
 
@@ -106,7 +112,7 @@ def read_model_id(path: str | os.PathLike | None = None) -> bytes:
     try:
         return bytes.fromhex(read_metadata(path)["model_id"])
     except (KeyError, ValueError) as exc:
-        raise WeightsError(f"{path}: no model id") from exc
+        raise WeightsError("no model id", file=path) from exc
 
 
 def model_id(tensors: dict[str, Any]) -> bytes:
@@ -296,15 +302,18 @@ def load_codec(
     try:
         arrays = load_file(p)
     except (SafetensorError, ValueError, OSError, LookupError, TypeError, AttributeError) as exc:
-        raise WeightsError(f"{p}: {getattr(exc, 'strerror', None) or exc}") from exc
+        raise WeightsError(f"{getattr(exc, 'strerror', None) or exc}", file=p) from exc
     ident = model_id(arrays)
     if ident.hex() != meta.get("model_id"):
         raise WeightsError(
-            f"{p}: damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}"
+            f"damaged: its tensors hash to {ident.hex()}, its header says {meta.get('model_id')}",
+            file=p,
         )
     if "analysis_id" in meta and analysis_id(arrays).hex() != meta["analysis_id"]:
         raise WeightsError(
-            f"{p}: damaged: its analysis tensors hash to {analysis_id(arrays).hex()}, its header says {meta['analysis_id']}"
+            f"damaged: its analysis tensors hash to {analysis_id(arrays).hex()}, its header "
+            f"says {meta['analysis_id']}",
+            file=p,
         )
     nets = {}
     try:
@@ -335,5 +344,5 @@ def load_codec(
                 shape, analysis, Prior(d, shape, backend), Synthesis(d, shape, backend), books
             )
     except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as exc:
-        raise WeightsError(f"{p}: incomplete: {exc}") from exc
+        raise WeightsError(f"incomplete: {exc}", file=p) from exc
     return Codec(nets["intra"], nets["inter"], backend, ident, arithmetic)

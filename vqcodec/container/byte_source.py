@@ -45,7 +45,9 @@ class BorrowedFile:
         self._file, self._name = file, name
 
     def _failed(self, exc: Exception) -> InputError:
-        return InputError(f"{self._name}: cannot be read: {getattr(exc, 'strerror', None) or exc}")
+        return InputError(
+            f"cannot be read: {getattr(exc, 'strerror', None) or exc}", file=self._name
+        )
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
@@ -68,11 +70,11 @@ def _check_borrowed(source: Any, name: str) -> None:
     """UsageError unless it is a file object that gives bytes and can seek."""
     if not (hasattr(source, "read") and hasattr(source, "seek")):
         kind = type(source).__name__
-        raise UsageError(f"open: a path, bytes or a file object is needed, not {kind}")
+        raise UsageError(f"a path, bytes or a file object is needed, not {kind}", option="source")
     if isinstance(source, io.TextIOBase):
-        raise UsageError(f"{name}: the file object gives text: open it with mode 'rb'")
+        raise UsageError("the file object gives text: open it with mode 'rb'", file=name)
     if hasattr(source, "seekable") and not source.closed and not source.seekable():
-        raise UsageError(f"{name}: the file object cannot seek: read it and pass the bytes")
+        raise UsageError("the file object cannot seek: read it and pass the bytes", file=name)
 
 
 def open_source(source: Source) -> tuple[str, Any, Callable[[], None]]:

@@ -207,7 +207,9 @@ class Description:
         """Parse; DamageError when it contradicts itself."""
         if len(data) > MAX_DESCRIPTION:
             raise DamageError(
-                f"metadata at byte {base}: {len(data)} bytes are over the limit of {MAX_DESCRIPTION}"
+                f"{len(data)} bytes are over the limit of {MAX_DESCRIPTION}",
+                part="metadata",
+                byte=base,
             )
         r = Reader(data, "metadata", base)
         tags, video_tags, disposition = get_tags(r), get_tags(r), r.varint(MAX_DISPOSITION)

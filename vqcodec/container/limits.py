@@ -24,5 +24,5 @@ class Limits:
         for name, value in vars(self).items():
             if value < 1:
                 raise UsageError(
-                    f"limit of {name}: {value} is out of range, allowed are numbers from 1"
+                    f"{value} is out of range, allowed are numbers from 1", option=name
                 )

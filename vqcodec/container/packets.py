@@ -175,14 +175,14 @@ class PacketHeader:
         """Parse the head at the start of ``data`` (file offset ``base``); DamageError unless sync, CRC and ranges are right."""
         r = Reader(data, "packet header", base)
         if bytes(r.take(4)) != SYNC:
-            raise DamageError(f"no packet at byte {base}")
+            raise DamageError("no packet", byte=base)
         type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
         raw = bytes(data[: r.position])
         if r.u32() != crc32(u32(stream_id), raw):
-            raise DamageError(f"packet header at byte {base}: checksum mismatch")
+            raise DamageError("checksum mismatch", part="packet header", byte=base)
         if length > MAX_PAYLOAD:
             raise LimitError(
-                f"packet at byte {base}: {length} bytes are over the limit of {MAX_PAYLOAD}"
+                f"{length} bytes are over the limit of {MAX_PAYLOAD}", part="packet", byte=base
             )
         if (
             first >= MAX_PTS
@@ -190,11 +190,13 @@ class PacketHeader:
             or (type_ == INDEX and frames)
         ):
             raise DamageError(
-                f"packet at byte {base}: first frame {first}, {frames} frames out of range"
+                f"first frame {first}, {frames} frames out of range", part="packet", byte=base
             )
         if type_ not in (GOP, INDEX) and not type_ & IGNORABLE:
             raise InputError(
-                f"packet of unknown type {type_} at byte {base}: the file was written by a newer program"
+                f"unknown type {type_}: the file was written by a newer program",
+                part="packet",
+                byte=base,
             )
         return cls(type_, length, first, frames, raw, r.position)
 
@@ -259,6 +261,11 @@ class IndexEntry:
     first_frame: int
     count: int
     first_pts: int | None = None
+
+    @property
+    def frames(self) -> range:
+        """Numbers of its frames."""
+        return range(self.first_frame, self.first_frame + self.count)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 from hashlib import sha256
 from typing import BinaryIO
 
-from ..errors import DamageError, DamageLog, InputError, LimitError, VqvError
+from ..errors import DamageError, DamageLog, InputError, LimitError, VqvError, located
 from ..fields import Reader, crc32, u32
 from .limits import Limits
 from .packets import (
@@ -66,7 +66,8 @@ class ContainerReader:
         self.raw_header = raw = self._read_header(copy)
         if len(raw) > self.limits.metadata:
             raise LimitError(
-                f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata} for metadata (--max-metadata raises it)"
+                f"stream header of {len(raw)} bytes is over the limit of {self.limits.metadata}",
+                option="metadata",
             )
         self.header = StreamHeader.from_bytes(raw)
         self._check_size()
@@ -89,7 +90,8 @@ class ContainerReader:
             self.gops = index
         if self.frames > self.limits.frames:
             raise LimitError(
-                f"{self.frames} frames are over the limit of {self.limits.frames} (--max-frames raises it)"
+                f"{self.frames} frames are over the limit of {self.limits.frames}",
+                option="frames",
             )
 
     @property
@@ -101,7 +103,9 @@ class ContainerReader:
         width, height, limits = self.header.width, self.header.height, self.limits
         if max(width, height) > limits.side or width * height > limits.pixels:
             raise LimitError(
-                f"picture of {width}x{height} is over the limit of {limits.side} a side and {limits.pixels} pixels (--max-pixels raises the second)"
+                f"picture of {width}x{height} is over the limit of {limits.side} a side and "
+                f"{limits.pixels} pixels",
+                option="pixels",
             )
 
     def _at(self, offset: int, n: int) -> bytes:
@@ -109,7 +113,7 @@ class ContainerReader:
             self._file.seek(offset)
             return self._file.read(n)
         except OSError as exc:
-            raise InputError(f"cannot be read at byte {offset}: {exc.strerror or exc}") from exc
+            raise InputError(f"cannot be read: {exc.strerror or exc}", byte=offset) from exc
 
     def _read_header(self, copy: bytes | None) -> bytes:
         prefix = self._at(0, FILE_PREFIX)
@@ -120,17 +124,19 @@ class ContainerReader:
                 raise DamageError(f"the file ends at byte {self.size}, within the file header")
             if copy is None and prefix[1:4] == MAGIC[1:4]:
                 raise DamageError(
-                    "the first bytes are those of a .vqv file that was sent as text: line ends or the eighth bits are changed"
+                    "the first bytes are those of a .vqv file that was sent as text: "
+                    "line ends or the eighth bits are changed"
                 )
             if copy is None:
-                raise InputError("not a .vqv file (vqcodec encode makes one of a video)")
+                raise InputError("not a .vqv file", advice="vqcodec encode makes one of a video")
         else:
             r = Reader(prefix, "file header")
             r.take(8)
             version, length = r.u16(), r.u32()
             if version != VERSION and copy is None:
                 raise InputError(
-                    f"file of format version {version}, this program reads {VERSION}: use the release of vqcodec that wrote it"
+                    f"file of format version {version}, this program reads {VERSION}",
+                    advice="use the release of vqcodec that wrote it",
                 )
             if version == VERSION and length <= min(MAX_HEADER, self.size):
                 body = Reader(self._at(FILE_PREFIX, length + 4), "file header")
@@ -189,23 +195,23 @@ class ContainerReader:
         head = PacketHeader.parse(self._at(offset, PACKET_HEADER_MAX), self.stream_id, offset)
         if head.length > self.limits.packet:
             raise LimitError(
-                f"packet at byte {offset}: {head.length} bytes are over the limit of {self.limits.packet} (--max-packet raises it)"
+                f"{head.length} bytes are over the limit of {self.limits.packet}",
+                part="packet",
+                byte=offset,
+                option="packet",
             )
         return head
 
     def _payload(self, head: PacketHeader, offset: int, stream_id: int) -> memoryview:
-        where = f"packet at byte {offset}" + (
-            f" (frames {head.first_frame} to {head.first_frame + head.frames - 1})"
-            if head.type == GOP
-            else ""
-        )
-        if offset + head.total > self.size:  # before memory is taken
-            raise DamageError(f"{where}: cut after {self.size - offset} of {head.total} bytes")
-        r = Reader(self._at(offset + head.size, head.length + 4), where)
-        payload = r.take(head.length)
-        if crc32(u32(stream_id), head.raw, payload) != r.u32():
-            raise DamageError(f"{where}: checksum mismatch")
-        return payload
+        frames = range(head.first_frame, head.first_frame + head.frames)
+        with located(part="packet", byte=offset, frames=frames if head.type == GOP else None):
+            if offset + head.total > self.size:  # before memory is taken
+                raise DamageError(f"cut after {self.size - offset} of {head.total} bytes")
+            r = Reader(self._at(offset + head.size, head.length + 4), "packet")
+            payload = r.take(head.length)
+            if crc32(u32(stream_id), head.raw, payload) != r.u32():
+                raise DamageError("checksum mismatch")
+            return payload
 
     def _extra(self, offset: int, head: PacketHeader) -> None:
         compressed = bool(head.type & IGNORABLE and head.type & COMPRESSED)
@@ -213,7 +219,8 @@ class ContainerReader:
         self.extras.append(Extra(offset, kind, head.first_frame, compressed))
         if len(self.extras) * ENTRY_MEMORY > self.limits.memory:
             raise LimitError(
-                f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)"
+                f"{len(self.extras)} packets need more than {self.limits.memory} bytes of memory",
+                option="memory",
             )
 
     def _chain_agrees(self, index: list[IndexEntry]) -> bool:
@@ -262,7 +269,8 @@ class ContainerReader:
                 lost_from = None
             if len(found) * ENTRY_MEMORY > self.limits.memory:
                 raise LimitError(
-                    f"{len(found)} packets need more than {self.limits.memory} bytes of memory (--max-memory raises it)"
+                    f"{len(found)} packets need more than {self.limits.memory} bytes of memory",
+                    option="memory",
                 )
             budget -= head.total if start + head.total <= self.size else head.size
             if budget < 0:
@@ -291,7 +299,7 @@ class ContainerReader:
                     copies.add(digest)
                     self._extra(start, head)
             except DamageError as exc:
-                self.damaged.note(str(exc))
+                self.damaged.note(exc)
                 if head.type == GOP and start + head.total <= self.size:
                     found.append(IndexEntry(-1, head.first_frame, head.frames))
                 # bytes may be missing from the payload, so the next packet may start within
@@ -365,24 +373,26 @@ class ContainerReader:
         if not extra.compressed:
             return payload
         limit = min(room, self.limits.packet, self.limits.memory)
-        return memoryview(decompress(payload, limit, f"packet at byte {extra.offset}"))
+        with located(part="packet", byte=extra.offset):
+            return memoryview(decompress(payload, limit))
 
     def read_gop(self, i: int, after: int | None = None) -> GopPayload:
         """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or doesn't begin after the time ``after``."""
         entry = self.gops[i]
         if entry.offset < 0:
-            raise DamageError(
-                f"frames {entry.first_frame} to {entry.first_frame + entry.count - 1} are lost"
-            )
+            raise DamageError("lost", frames=entry.frames)
         head = self._head(entry.offset)
         if (head.type, head.first_frame, head.frames) != (GOP, entry.first_frame, entry.count):
-            raise DamageError(f"packet at byte {entry.offset} is not the one the index says")
+            raise DamageError("not the one the index says", part="packet", byte=entry.offset)
         gop = GopPayload.from_bytes(
             self._payload(head, entry.offset, self.stream_id), head.frames, entry.offset + head.size
         )
         if after is not None and gop.pts[0] <= after:
             raise DamageError(
-                f"packet at byte {entry.offset} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}): time {gop.pts[0]} after {after}"
+                f"time {gop.pts[0]} after {after}",
+                part="packet",
+                byte=entry.offset,
+                frames=entry.frames,
             )
         return gop
 

@@ -372,11 +372,16 @@ class StoredTracks:
                     attached += len(track.sample) if track.kind == "attachment" else 0
                     if attached > MAX_ATTACHED:
                         raise LimitError(
-                            f"{track} at byte {extra.offset}: attachments are over the limit of {MAX_ATTACHED} bytes"
+                            f"attachments are over the limit of {MAX_ATTACHED} bytes",
+                            part=str(track),
+                            byte=extra.offset,
                         )
                     if 2 * self.size > reader.limits.memory:  # once more in the output
                         raise LimitError(
-                            f"{track} at byte {extra.offset}: tracks need more than {reader.limits.memory} bytes of memory, the limit (--max-memory)"
+                            f"tracks need more than {reader.limits.memory} bytes of memory",
+                            part=str(track),
+                            byte=extra.offset,
+                            option="memory",
                         )
                     self.tracks.setdefault(track.number, track)
             except VqvError as exc:

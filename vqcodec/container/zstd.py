@@ -22,7 +22,7 @@ def compress(content: bytes, level: int = LEVEL) -> bytes | None:
     return frame if len(frame) < len(content) else None
 
 
-def decompress(frame: bytes | memoryview, limit: int, what: str) -> bytes:
+def decompress(frame: bytes | memoryview, limit: int) -> bytes:
     """The content of a frame; LimitError where it says that this has more than ``limit`` bytes,
     DamageError where it is no sound frame of the kind that :func:`compress` makes."""
     import zstandard
@@ -31,10 +31,10 @@ def decompress(frame: bytes | memoryview, limit: int, what: str) -> bytes:
         head = zstandard.get_frame_parameters(frame[:_HEADER_MAX])
         # a frame of unknown length says 2^64 - 1; a length of 0 would not be looked at further
         if not 0 < head.content_size < (1 << 64) - 1 or not head.has_checksum:
-            raise DamageError(f"{what}: a zstd frame without length or checksum of its content")
+            raise DamageError("a zstd frame without length or checksum of its content")
         if head.content_size > limit:
             size = f"{head.content_size} bytes when decompressed"
-            raise LimitError(f"{what}: {size} are over the limit of {limit}")
+            raise LimitError(f"{size} are over the limit of {limit}")
         return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as exc:
-        raise DamageError(f"{what}: no sound zstd frame ({exc})") from exc
+        raise DamageError(f"no sound zstd frame ({exc})") from exc

@@ -57,7 +57,7 @@ def quality_of(codec: str, options: Mapping[str, str]) -> str:
         return f"{codec} (lossless)"
     names = ("crf", "qp", "q", "b")
     given = [f"{n} {all_options[n]}" for n in names if all_options.get(n, "0") != "0"]
-    return f"{' '.join([codec, *given[:1]])} (lossy: --vcodec ffv1 keeps the pixels)"
+    return f"{' '.join([codec, *given[:1]])} (lossy: `vcodec=ffv1` keeps the pixels)"
 
 
 def hdr_options(codec: str, description: Description) -> dict[str, str] | None:

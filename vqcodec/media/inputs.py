@@ -209,9 +209,7 @@ def playlist_refused(path: str | os.PathLike[str]) -> str | None:
     within = (what for sign, what in _WITHIN.items() if sign in text)
     what = next(begins, None) or next(within, None)
     if what is not None:
-        return (
-            f"it is {what}, which names other files: --allow-playlists reads those of this machine"
-        )
+        return f"it is {what}, which names other files: `playlists` reads those of this machine"
     named = os.path.splitext(path)[1].lower() in _PLAYERS_SUFFIXES and b"\0" not in start
     if named or any(sign in text[:1024] for sign in _OF_PLAYERS):
         return (

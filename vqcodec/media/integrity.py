@@ -249,5 +249,5 @@ def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
                 if (now := os.fstat(file.fileno()).st_size) < size:  # it was cut meanwhile
                     found.append(now)
     except OSError as exc:
-        raise InputError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+        raise InputError(f"cannot be read: {exc.strerror or exc}", file=path) from exc
     return found

@@ -77,14 +77,20 @@ def kind_of(path: str | os.PathLike[str], format: str | None = None) -> str:
     """Kind of an output as a suffix: that of ``format``, FFmpeg's name, or else of the path.
     UsageError for one that isn't known, or that cannot go into a pipe."""
     if format is not None and format not in FORMATS:
-        raise UsageError(f"-f: {format!r} is unknown, allowed are {', '.join(FORMATS)}")
+        raise UsageError(
+            f"{format!r} is unknown, allowed are {', '.join(FORMATS)}", option="format"
+        )
     named = suffix_of(str(path)) if format is None else FORMATS[format]
     suffix = suffixes().get(named)
     if suffix is None:
         allowed = f"{', '.join(suffixes())} and .png"
-        raise UsageError(f"{path}: unknown kind of video {named!r}, allowed are {allowed}")
+        raise UsageError(f"unknown kind of video {named!r}, allowed are {allowed}", file=path)
     if str(path) == PIPE and suffix in MP4_KINDS:
-        raise UsageError(f"-: {format} cannot be written to a pipe: use -f matroska, or a file")
+        raise UsageError(
+            f"{format} cannot be written to a pipe",
+            file=PIPE,
+            advice="use `format=matroska`, or a file",
+        )
     return suffix
 
 
@@ -102,7 +108,9 @@ def choose_codec(
     if by_hand:
         if vcodec not in (None, "rawvideo"):
             raise UsageError(
-                f"{path}: {suffix} holds raw pictures, not {vcodec}: leave out --vcodec, or write .mkv"
+                f"{suffix} holds raw pictures, not {vcodec}",
+                file=path,
+                advice="leave out `vcodec`, or write .mkv",
             )
         return "", None
     if str(path) == PIPE and suffix == ".mkv" and vcodec is None:
@@ -116,7 +124,9 @@ def choose_codec(
                 f"pictures of {width}x{height} don't fit {name}, which needs even sizes: ffv1 is used",
             )
         raise UsageError(
-            f"{path}: {name} needs even sizes, the pictures are {width}x{height}; use --vcodec ffv1 in .mkv, or .y4m"
+            f"{name} needs even sizes, the pictures are {width}x{height}",
+            file=path,
+            advice="use `vcodec=ffv1` in .mkv, or .y4m",
         )
     try:
         if av.codec.Codec(name, "w").type != "video":
@@ -124,7 +134,9 @@ def choose_codec(
     except Exception as exc:
         near = get_close_matches(name, av.codecs_available)
         raise UsageError(
-            f"vcodec: {name!r} is no encoder of this FFmpeg; {' and '.join(near or ['libx264', 'libx265', 'ffv1'])} may be meant"
+            f"{name!r} is no encoder of this FFmpeg",
+            option="vcodec",
+            advice=f"{' and '.join(near or ['libx264', 'libx265', 'ffv1'])} may be meant",
         ) from exc
     return name, None
 
@@ -147,6 +159,7 @@ def choose_format(codec: str, wanted: str | None, description: Description, ten_
         return "yuv420p"
     if name not in allowed:
         raise UsageError(
-            f"-pix_fmt: {codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}"
+            f"{codec or 'y4m'} takes no {name}, allowed are {', '.join(allowed)}",
+            option="pix_fmt",
         )
     return name

@@ -144,7 +144,7 @@ class VideoSink:
             raise
         except ValueError as exc:
             self.abort()
-            raise UsageError(f"{self.path}: {exc}") from exc
+            raise UsageError(exc, file=self.path) from exc
         except BrokenPipeError:
             self.abort()
             raise
@@ -309,7 +309,9 @@ class VideoSink:
         # what the codec took is gone from its options by now
         if unknown := sorted(opts.keys() & context.options.keys()):
             raise UsageError(
-                f"{self.path}: {self.codec} has no option {', '.join(unknown)}; ffmpeg -h encoder={self.codec} lists those it has"
+                f"{self.codec} has no option {', '.join(unknown)}; ffmpeg -h "
+                f"encoder={self.codec} lists those it has",
+                file=self.path,
             )
 
     def _add_extras(self, extras: Extras) -> None:
@@ -547,7 +549,7 @@ class VideoSink:
         if isinstance(exc, av.error.PatchWelcomeError) and self._suffix in MP4_KINDS:
             why = f"a pause between its frames is beyond what {self._suffix} holds: write .mkv"
         kind = RefusedError if self.codec and not cannot_write(exc, self.path) else OutputError
-        return kind(f"{self.path}: {what}: {why}")
+        return kind(f"{what}: {why}", file=self.path)
 
     def abort(self) -> None:
         """Close without completing; errors are of no interest any more."""

@@ -20,7 +20,7 @@ from av.stream import Disposition
 from ..colour import Colour
 from ..container.description import Description, Mastering
 from ..container.packets import MAGIC, MAX_FRACTION
-from ..errors import InputError, LimitError, UsageError
+from ..errors import InputError, LimitError, UsageError, located
 from ..options import Limits, Time
 from ..picture import Picture
 from ..system.files import check_input
@@ -144,9 +144,11 @@ class VideoSource:
         self.stop: Fraction | None = None
         self._end: Fraction | None = None
         if pipe is None and os.path.getsize(self.path) == 0:
-            raise InputError(f"{self.name}: the file is empty")
+            raise InputError("the file is empty", file=self.name)
         if pipe is None and self._first_bytes().startswith(MAGIC):
-            raise InputError(f"{self.name}: it is a .vqv file, and coded already: decode it first")
+            raise InputError(
+                "it is a .vqv file, and coded already: decode it first", file=self.name
+            )
         self.following: int | None = None
         self._packets = 0  # of the pictures that were read
         self.captions: list[tuple[int, bytes]] = []
@@ -158,23 +160,24 @@ class VideoSource:
             self.close()
             if self._packets:
                 raise InputError(
-                    f"{self.name}: no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks"
+                    "no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks",
+                    file=self.name,
                 )
             raise InputError(
-                f"{self.name}: no picture: there is no frame in it; what should have written it may have failed"
+                "no picture: there is no frame in it; what should have written it may have failed",
+                file=self.name,
             )
 
     def _open(self) -> None:
         try:
-            if self._pipe is not None:
-                self._opened = open_stream(self._pipe, "yuv4mpegpipe")
-            else:
-                self._opened = open_source(self.path, self._playlists)
+            with located(file=self.name):
+                if self._pipe is not None:
+                    self._opened = open_stream(self._pipe, "yuv4mpegpipe")
+                else:
+                    self._opened = open_source(self.path, self._playlists)
             self._container = self._opened.container
-        except InputError as exc:
-            raise InputError(f"{self.name}: {exc}") from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
-            raise InputError(f"{self.name}: {self._why(exc)}") from exc
+            raise InputError(f"{self._why(exc)}", file=self.name) from exc
         # a cover picture may come before the video; alone it is one
         streams = sorted(
             (s for s in self._container.streams.video if s.codec_context is not None),
@@ -183,23 +186,25 @@ class VideoSource:
         if not streams:
             self.close()
             listed = None if self._pipe is not None else playlist_refused(self.path)
-            raise InputError(f"{self.name}: {listed or 'no video stream'}")
+            raise InputError(listed or "no video stream", file=self.name)
         if streams[0].disposition & Disposition.attached_pic and self._container.streams.audio:
             self.close()
-            raise InputError(f"{self.name}: no video: sound with a cover picture")
+            raise InputError("no video: sound with a cover picture", file=self.name)
         self._stream = streams[0]
         self.index = self._stream.index  # the stream must not be asked once the file is closed
         context = self._stream.codec_context
         if context.name in _NOT_VIDEO:
             self.close()
-            raise InputError(f"{self.name}: no video that FFmpeg reads (text)")
+            raise InputError("no video that FFmpeg reads (text)", file=self.name)
         if (
             max(context.width, context.height) > self._limits.side
             or context.width * context.height > self._limits.pixels
         ):
             self.close()
             raise LimitError(
-                f"{self.name}: pictures of {context.width}x{context.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels"
+                f"pictures of {context.width}x{context.height} are over the limit of "
+                f"{self._limits.side} a side and {self._limits.pixels} pixels",
+                file=self.name,
             )
         # what several threads make of damaged pictures depends on which of them is first; the encoder is slower than one of them
         context.thread_count = 1
@@ -285,7 +290,9 @@ class VideoSource:
         ):
             self.close()
             raise LimitError(
-                f"{self.name}: pictures of {self.width}x{self.height} are over the limit of {self._limits.side} a side and {self._limits.pixels} pixels"
+                f"pictures of {self.width}x{self.height} are over the limit of "
+                f"{self._limits.side} a side and {self._limits.pixels} pixels",
+                file=self.name,
             )
         self.sar = _bounded(self._stream.sample_aspect_ratio)
         self.rotation = -int(frame.rotation) % 360 // 90 * 90  # FFmpeg counts anticlockwise
@@ -348,7 +355,9 @@ class VideoSource:
         if self._rgb and (c.matrix is not None or c.range is not None):
             self.close()
             raise UsageError(
-                f"{self.name}: pictures of {self._format_name} are converted to YUV of a known matrix and range: leave out -colorspace and -color_range"
+                f"pictures of {self._format_name} are converted to YUV of a known matrix and range",
+                file=self.name,
+                advice="leave out `colorspace` and `color_range`",
             )
         self.primaries = self.primaries if c.primaries is None else c.primaries
         self.transfer = self.transfer if c.transfer is None else c.transfer
@@ -428,11 +437,14 @@ class VideoSource:
                 what = f"the pixel format changes from {self._format_name} to {name}"
             n = self.decoded - 1
             # a point in time of many digits would miss its frame by rounding
-            rest = f"-ss {self._number}f"
+            rest = f"{self._number}f"
             if self._start is not None and self._start.seconds is not None:
-                rest = f"-ss {math.floor(self._seconds * 1_000_000) / 1_000_000:.6f}".rstrip("0")
+                rest = f"{math.floor(self._seconds * 1_000_000) / 1_000_000:.6f}".rstrip("0")
             raise InputError(
-                f"{self.name}: {what} after {n} frames: encode the parts apart, the first with -t {n}f, what follows with {rest}"
+                f"{what} after {n} frames",
+                file=self.name,
+                advice=f"encode the parts apart, the first with `duration={n}f`, what follows "
+                f"with `start={rest}`",
             )
         if name.startswith("gray") and name[4:] in ("", "9le", "10le", "12le", "14le", "16le"):
             # by hand, as swscale would take it for full range

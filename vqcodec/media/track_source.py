@@ -14,7 +14,7 @@ from av.stream import Discard, Disposition
 from ..container.description import MAX_DESCRIPTION, SIDE, Chapter, Description
 from ..container.packets import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
 from ..container.tracks import KINDS, MAX_ATTACHED, MAX_TRACKS, Track, TrackPacket, TrackWriter
-from ..errors import InputError
+from ..errors import InputError, located
 from ..options import TrackChoice
 from .clock import JUMPING, Jump, TrackClock, at_seam
 from .inputs import open_source
@@ -49,13 +49,12 @@ class TrackSource:
         self.corrupt = 0
         self._start, self._jumps = start, jumps
         try:
-            self._opened = open_source(path, playlists)
+            with located(file=path):
+                self._opened = open_source(path, playlists)
             self._container = self._opened.container
-        except InputError as exc:
-            raise InputError(f"{path}: {exc}") from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             raise InputError(
-                f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc})"
+                f"cannot be read ({getattr(exc, 'strerror', None) or exc})", file=path
             ) from exc
         self._numbers: dict[int, int] = {}  # by the stream's index in the file
         self._clocks: dict[int, TrackClock] = {}

@@ -81,7 +81,9 @@ class Cluster:
             from distributed import Client
         except ImportError as exc:
             raise ClusterError(
-                "--scheduler needs the package distributed: pip install 'vqcodec[cluster]'"
+                "the package distributed is missing",
+                option="cluster",
+                advice="pip install 'vqcodec[cluster]'",
             ) from exc
         # tasks are large on purpose, see docs/cluster.md
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})

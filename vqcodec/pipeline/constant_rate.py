@@ -29,7 +29,10 @@ def at_rate(
         if held is not None:
             if now - at > most:
                 raise LimitError(
-                    f"{now - at} frames would lie between two at {rate} frames a second, over the limit of {most} (--max-frames): ask for a lower -r"
+                    f"{now - at} frames would lie between two at {rate} frames a second, "
+                    f"over the limit of {most}",
+                    option="frames",
+                    advice="ask for a lower `rate`, or a higher `frames`",
                 )
             for t in range(at, now):
                 yield t, 0, held

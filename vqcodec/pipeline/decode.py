@@ -14,11 +14,11 @@ from typing import Unpack
 from ..container.description import Description
 from ..container.reader import ContainerReader
 from ..container.tracks import StoredTracks
-from ..errors import DamageError, RefusedError, UsageError
+from ..errors import DamageError, RefusedError, UsageError, located
 from ..options import DecodeOptions, changed
 from ..picture import Picture
 from ..reading.opening import check_memory, check_model, open_reader
-from ..reading.sequence import DecodeReport, chosen_stretch, error_named, frame_step, frames
+from ..reading.sequence import DecodeReport, chosen_stretch, frame_step, frames
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.stdio import PIPE, check_source, check_target, is_stream, target_file
@@ -78,7 +78,7 @@ def _decode(
     report = DecodeReport()
     begin = time.monotonic()
     with ExitStack() as stack:
-        stack.enter_context(error_named(src))
+        stack.enter_context(located(file=src))
         reader = open_reader(stack, src, options.limits)
         header = reader.header
         stored = StoredTracks(reader)
@@ -86,7 +86,7 @@ def _decode(
         report.damage.extend(reader.damaged)
         report.damage.extend(stored.damage)
         if options.strict and not report.ok:
-            raise DamageError(f"{src}: {report.damage[0]}")
+            raise DamageError(f"{report.damage[0]}", file=src)
         _check_maps(src, options, stored)
         if pictures_only:
             stored.tracks, stored.description = {}, Description(pix_fmt=stored.description.pix_fmt)
@@ -107,7 +107,7 @@ def _decode(
         check_memory(reader, options, stored.size)
         check_model(reader, read_model_id(weights))
         if not reader.gops and options.strict:
-            raise DamageError(f"{src}: no frames")
+            raise DamageError("no frames", file=src)
         codec = load_codec(weights, options.device, options.threads)
         if progress is not None:
             progress.total, progress.rate = (
@@ -118,9 +118,11 @@ def _decode(
         first = next(chosen, None)
         if first is None:
             if report.damage:
-                raise DamageError(f"{src}: no frame could be saved: {report.damage[0]}")
+                raise DamageError(f"no frame could be saved: {report.damage[0]}", file=src)
             raise UsageError(
-                f"{src}: no frame lies within the chosen times: it has {reader.frames} frames, and vqcodec info shows how long it is"
+                f"no frame lies within the chosen times: it has {reader.frames} frames, and "
+                "vqcodec info shows how long it is",
+                file=src,
             )
         # opened only now: chapters need to know where the chosen frames begin
         file, path = None, dst
@@ -182,7 +184,7 @@ def _decode(
         if not as_pictures and dst != PIPE:
             report.bytes = os.path.getsize(path)
         if options.strict and stored.damage:
-            raise DamageError(f"{src}: {stored.damage[0]}")
+            raise DamageError(f"{stored.damage[0]}", file=src)
     report.seconds = time.monotonic() - begin
     return report
 

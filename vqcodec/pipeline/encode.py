@@ -83,7 +83,9 @@ def _check_tracks(name: str, path: str | None, index: int, options: EncodeOption
     others.matched.check(name)
     if options.rate is not None and others.timed:
         raise UsageError(
-            f"{name}: at another rate (-r) its {others.timed} other tracks would not fit the pictures: leave them out with -map v, or leave out -r"
+            f"at another rate its {others.timed} other tracks would not fit the pictures",
+            file=name,
+            advice="leave them out with `tracks=v`, or leave out `rate`",
         )
 
 
@@ -140,10 +142,12 @@ def encode(
     streamed = stream is not None or is_stream(src_path)
     check_target(dst_path, [] if stream is not None else [src_path], overwrite)
     if options.resume and (streamed or dst_path == PIPE):
-        raise UsageError("--resume needs a file for input and output, not -, nor a named pipe")
+        raise UsageError(
+            "a file is needed for input and output, not -, nor a named pipe", option="resume"
+        )
     if options.stats:
         if same_output(options.stats, dst_path):
-            raise UsageError(f"{dst_path}: the output and --stats are the same file")
+            raise UsageError("it is the output too", file=dst_path, option="stats")
         check_output(options.stats, [] if streamed else [src_path], overwrite)
     from ..codec.weights import load_codec, read_metadata, read_model_id
     from ..media.source import VideoSource
@@ -251,7 +255,9 @@ def encode(
         report.start_seconds = time.monotonic() - begin
         if first is None:
             raise UsageError(
-                f"{src_path}: no frame lies within the chosen times: -ss is behind its end, or nothing is left by -t or -to"
+                "no frame lies within the chosen times",
+                file=src_path,
+                advice="`start` is behind its end, or `duration` leaves nothing",
             )
         frames = chain([first], ahead)
         journal.begin(_header(source, first[1], options, model_id))
@@ -279,7 +285,7 @@ def encode(
             report.stopped, report.source_bytes = True, None
         if source.corrupt and options.strict:
             journal.keep = False
-            raise DamageError(f"{src_path}: {source.corrupt} frames are damaged or missing")
+            raise DamageError(f"{source.corrupt} frames are damaged or missing", file=src_path)
         extras = Extras(source, None if pipe else path, options)
         stack.callback(extras.close)
         with (
@@ -302,10 +308,10 @@ def encode(
             report.lost = extras.lost
             if report.corrupt and options.strict:
                 journal.keep = False
-                raise DamageError(f"{src_path}: {report.corrupt} frames are damaged or missing")
+                raise DamageError(f"{report.corrupt} frames are damaged or missing", file=src_path)
             if report.lost and options.strict:
                 journal.keep = False
-                raise DamageError(f"{src_path}: {report.lost[0]}")
+                raise DamageError(f"{report.lost[0]}", file=src_path)
         if target and not report.stopped:
             report.missed = target.missed(
                 report.picture_kbps, report.psnr[0], report.bytes, report.crf

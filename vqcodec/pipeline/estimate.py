@@ -117,7 +117,7 @@ def estimate(
     meter = as_meter(progress)
     check_source(src)
     if is_stream(src):
-        raise UsageError(f"{src}: an estimate needs a file: a pipe can be read once only")
+        raise UsageError("an estimate needs a file: a pipe can be read once only", file=src)
     if options.target:
         raise UsageError(
             "an estimate is of a crf: a target of bitrate, PSNR or size is met by itself"
@@ -129,7 +129,7 @@ def estimate(
     ) as source:
         total, rate = source.total, source.rate or Fraction(25)
     if total is None:
-        raise UsageError(f"{src}: its length is not known, so there is nothing to reckon with")
+        raise UsageError("its length is not known, so there is nothing to reckon with", file=src)
     whole = total <= STRETCHES * LENGTH * 3 // 2
     count, length = (1, total) if whole else (STRETCHES, LENGTH)
     begin = options.start or Time(seconds=Fraction(0))

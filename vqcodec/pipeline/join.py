@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 
@@ -27,7 +27,7 @@ from ..container.tracks import (
     get_packets,
 )
 from ..container.writer import ContainerWriter
-from ..errors import DamageError, UsageError
+from ..errors import DamageError, UsageError, located
 from ..reading.opening import open_reader
 from ..reading.sequence import frame_step
 from ..system.files import atomic_output, check_output
@@ -138,6 +138,20 @@ class _Tracks:
         self._out.flush(now)
 
 
+_DAMAGED = "a damaged part is not joined"
+
+
+@contextmanager
+def _undamaged(path: str) -> Iterator[None]:
+    """Damage in a part ends the joining."""
+    with located(file=path):
+        try:
+            yield
+        except DamageError as exc:
+            exc.advice = _DAMAGED
+            raise
+
+
 def join(
     parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False
 ) -> JoinReport:
@@ -164,12 +178,17 @@ def join(
             damage = [*reader.damaged, *stored.damage]
             if damage or not reader.complete or not reader.gops:
                 raise DamageError(
-                    f"{path}: {damage[0] if damage else 'no frames'}; a damaged part is not joined"
+                    damage[0] if damage else "no frames",
+                    file=path,
+                    advice=_DAMAGED,
                 )
             first = first or reader.header
             if different := _differences(first, reader.header):
                 raise UsageError(
-                    f"{path} cannot be joined to {names[0]}: another {', '.join(name.replace('_', ' ') for name in different)}: encode all parts with the same options and weights"
+                    f"cannot be joined to {names[0]}: another "
+                    f"{', '.join(name.replace('_', ' ') for name in different)}",
+                    file=path,
+                    advice="encode all parts with the same options and weights",
                 )
             for number, track in stored.tracks.items():
                 other = known.setdefault(number, track)
@@ -178,11 +197,11 @@ def join(
                     other.codec,
                     other.time_base,
                 ):
-                    raise UsageError(f"{path} cannot be joined to {names[0]}: {track} was {other}")
-            try:
+                    raise UsageError(
+                        f"cannot be joined to {names[0]}: {track} was {other}", file=path
+                    )
+            with _undamaged(path):
                 begin, last = reader.read_gop(0).pts[0], reader.read_gop(len(reader.gops) - 1)
-            except DamageError as exc:
-                raise DamageError(f"{path}: {exc}; a damaged part is not joined") from exc
             shifts.append(0 if end is None else end - begin)
             end = last.pts[-1] + shifts[-1] + (last.duration or frame_step(reader))
             if len(shifts) == 1:
@@ -201,7 +220,7 @@ def join(
                 at, later = 0, shift * first.time_base
                 tracks.begin()
                 before: int | None = None
-                try:
+                with _undamaged(path):
                     for i, entry in enumerate(reader.gops):
                         at = tracks.copy(reader, known, at, entry.first_frame, later)
                         gop = reader.read_gop(i, before)
@@ -211,7 +230,5 @@ def join(
                         report.gops += 1
                     tracks.copy(reader, known, at, reader.frames, later)
                     tracks.flush()
-                except DamageError as exc:
-                    raise DamageError(f"{path}: {exc}; a damaged part is not joined") from exc
         report.frames, report.bytes = writer.frames, writer.finish()
     return report

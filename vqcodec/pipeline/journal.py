@@ -195,7 +195,10 @@ class Journal:
     def other_frames(self, first_frame: int) -> UsageError:
         """What to raise where the source has other frames from this one on than the GOPs here were coded from."""
         return UsageError(
-            f"{self.output}: the encode that was cut off has other frames from {first_frame} on than the source: it cannot be gone on with; -y without --resume begins anew"
+            f"the encode that was cut off has other frames from {first_frame} on than the "
+            "source: it cannot be gone on with",
+            file=self.output,
+            advice="`overwrite=True` without `resume` begins anew",
         )
 
     def _append(self, data: bytes) -> None:
@@ -242,7 +245,7 @@ class Journal:
         self._file.seek(self._end)
         if crc32(u32(self._stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
             raise DamageError(
-                f"{self.output}: its unfinished file was changed or damaged at byte {offset}"
+                f"its unfinished file was changed or damaged at byte {offset}", file=self.output
             )
         return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
 
@@ -280,14 +283,17 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
         with suppress(FileNotFoundError), path.open("r+b") as file:
             if not _lock(file):
                 raise OutputError(
-                    f"{output}: another process is encoding to it: wait for it, or choose another name"
+                    "another process is encoding to it: wait for it, or choose another name",
+                    file=output,
                 )
             if resume and mine in there:
                 continue
             if holds_work(path) and not overwrite:
                 if not resume:
                     raise OutputError(
-                        f"{output}: an earlier encode of it was cut off: --resume goes on with that one, -y begins anew"
+                        "an earlier encode of it was cut off",
+                        file=output,
+                        advice="`resume=True` goes on with that one, `overwrite=True` begins anew",
                     )
                 other = [
                     name
@@ -297,10 +303,15 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
                 if other == ["arithmetic"]:  # of a processor that is fast at something else
                     theirs = found.rpartition("-")[2]
                     raise UsageError(
-                        f"{output}: the encode that was cut off was made with another arithmetic: --arithmetic {theirs} goes on with it, -y begins anew"
+                        "the encode that was cut off was made with another arithmetic",
+                        file=output,
+                        advice=f"`arithmetic={theirs}` goes on with it, "
+                        "`overwrite=True` begins anew",
                     )
                 raise UsageError(
-                    f"{output}: the encode that was cut off was made {_made(other)}: it cannot be gone on with; -y begins anew"
+                    f"the encode that was cut off was made {_made(other)}: it cannot be gone on with",
+                    file=output,
+                    advice="`overwrite=True` begins anew",
                 )
             _discard(path)
 
@@ -320,7 +331,7 @@ def open_journal(
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         file = os.fdopen(fd, "r+b")
     except OSError as exc:
-        raise OutputError(f"{output}: cannot be written: {exc.strerror or exc}") from exc
+        raise OutputError(f"cannot be written: {exc.strerror or exc}", file=output) from exc
     with file:
         try:
             same = os.path.samestat(os.fstat(fd), os.stat(path))
@@ -328,7 +339,8 @@ def open_journal(
             same = False
         if not _lock(file) or not same:
             raise OutputError(
-                f"{output}: another process is encoding to it: wait for it, or choose another name"
+                "another process is encoding to it: wait for it, or choose another name",
+                file=output,
             )
         journal = Journal(file, path, output)
         try:

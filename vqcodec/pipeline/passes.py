@@ -172,7 +172,7 @@ class Pipeline:
         self._report.add(n, self._journal.packet_size(gop.first, gop.label), there.sse)
 
     def _changed(self) -> InputError:
-        return InputError(f"{self._journal.output}: the source was changed while it was encoded")
+        return InputError("the source was changed while it was encoded", file=self._journal.output)
 
     def _frames_of(self, gop: _Gop) -> int:
         """Frames of a GOP that this round codes, as far as they have come."""

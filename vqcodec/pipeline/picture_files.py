@@ -36,13 +36,17 @@ def _numbered(name: str) -> bool:
 
 def check_pictures(path: str, options: DecodeOptions, frames: int) -> None:
     """UsageError for options that pictures have no use for, and for one name for many frames."""
-    for name, value in (("--vcodec", options.vcodec), ("-pix_fmt", options.pix_fmt)):
+    for name, value in (("vcodec", options.vcodec), ("pix_fmt", options.pix_fmt)):
         if value is not None:
-            raise UsageError(f"{path}: {name} is about videos, {SUFFIX} holds RGB: leave it out")
+            raise UsageError(
+                f"it is about videos, {SUFFIX} holds RGB: leave it out", file=path, option=name
+            )
     if not _numbered(Path(path).name) and options.duration != Time(frames=1) and frames != 1:
         stem = Path(path).stem
         raise UsageError(
-            f"{path}: one picture for many frames: name them {stem}%04d{SUFFIX}, or take one by -frames:v 1"
+            f"one picture for many frames: name them {stem}%04d{SUFFIX}",
+            file=path,
+            advice="or take one with `duration=1f`",
         )
 
 
@@ -72,7 +76,7 @@ class PictureFiles:
         try:
             self._temporary = Path(tempfile.mkdtemp(prefix=".vqcodec-", dir=self._folder))
         except OSError as exc:
-            raise OutputError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=path) from exc
 
     def _open(self, h: StreamHeader) -> Any:
         coder: Any = av.CodecContext.create("png", "w")
@@ -111,7 +115,7 @@ class PictureFiles:
             (self._temporary / str(self.frames)).write_bytes(data)
         except (av.error.FFmpegError, OSError) as exc:
             target = self._target(self.frames)
-            raise OutputError(f"{target}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=target) from exc
 
     def close(self, end: int | None = None) -> None:
         """Give the pictures their names; OutputError where one is taken, and then none is written."""
@@ -122,7 +126,7 @@ class PictureFiles:
             for number, target in targets.items():
                 os.replace(self._temporary / str(number), target)
         except OSError as exc:
-            raise OutputError(f"{target}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=target) from exc
         self.abort()
 
     def abort(self) -> None:

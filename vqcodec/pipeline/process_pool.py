@@ -199,7 +199,9 @@ class Pool:
                         break
                     if not left:
                         raise LimitError(
-                            f"worker processes for the GOP of frame {task.key} were lost {TRIES} times, the last one {how}: not enough memory? Fewer --jobs need less"
+                            f"worker processes for the GOP of frame {task.key} were lost {TRIES} "
+                            f"times, the last one {how}: not enough memory?",
+                            advice="fewer `jobs` need less",
                         ) from None
                     self._warn(
                         f"a worker process was lost ({how}) in the GOP of frame {task.key}, which was begun anew"

@@ -65,14 +65,18 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
             fill(gop.pts[0])
             if last is not None and gop.pts[0] <= last:
                 raise DamageError(
-                    f"packet at byte {e.offset} (frames {e.first_frame} to {e.first_frame + e.count - 1}): time {gop.pts[0]} after {last}"
+                    f"time {gop.pts[0]} after {last}",
+                    part="packet",
+                    byte=e.offset,
+                    frames=e.frames,
                 )
         except DamageError as exc:
-            report.damage.note(str(exc))
+            report.damage.note(exc)
             report.lost += e.count
             if report.lost > reader.limits.concealed:  # before a list of as many times is made
                 raise LimitError(
-                    f"{report.lost} frames are lost, over the limit of {reader.limits.concealed} (--max-concealed raises it)"
+                    f"{report.lost} frames are lost, over the limit of {reader.limits.concealed}",
+                    option="concealed",
                 ) from exc
             lost.append(IndexEntry(-1, e.first_frame, e.count, e.first_pts))
             continue
@@ -101,7 +105,7 @@ def repair(
         report.frames = reader.frames
         report.gops = sum(e.offset >= 0 for e in entries)
         if not report.gops and report.damage:
-            raise DamageError(f"{src}: no GOP could be saved: {report.damage[0]}")
+            raise DamageError(f"no GOP could be saved: {report.damage[0]}", file=src)
         writer = ContainerWriter(
             stack.enter_context(target_file(dst, overwrite)), reader.raw_header
         )
@@ -113,7 +117,7 @@ def repair(
                 try:
                     writer.copy(reader.packet(extras.popleft().offset))
                 except DamageError as exc:
-                    report.damage.note(str(exc))
+                    report.damage.note(exc)
 
         for e in entries:
             if e.offset < 0:

@@ -101,10 +101,12 @@ class Writer:
         self._fps = _rate(fps)
         self._options = changed(options or EncodeOptions(), changes)
         if self._options.resume:
-            raise UsageError("resume: frames from memory cannot be read again: leave it out")
+            raise UsageError(
+                "frames from memory cannot be read again: leave it out", option="resume"
+            )
         if dimension_order not in ("NCHW", "NHWC"):
             raise UsageError(
-                f"dimension_order: {dimension_order!r} is unknown, allowed are NCHW, NHWC"
+                f"{dimension_order!r} is unknown, allowed are NCHW, NHWC", option="dimension_order"
             )
         self._last = dimension_order == "NHWC"
         self._sar = _ratio(pixel_aspect_ratio)
@@ -151,10 +153,10 @@ class Writer:
         uint16 or int16 with values of 10 bits. Tensors of any device, or arrays.
         """
         if self._closed:
-            raise UsageError(f"{self.path}: the writer is closed")
+            raise UsageError("the writer is closed", file=self.path)
         if isinstance(frames, tuple | list):
             if len(frames) != 3:
-                raise UsageError(f"planes: three are needed (y, u, v), not {len(frames)}")
+                raise UsageError(f"three are needed (y, u, v), not {len(frames)}", option="frames")
             self._write_planes([_array(plane) for plane in frames])
         else:
             self._write_rgb(_array(frames))  # type: ignore[arg-type]
@@ -167,16 +169,18 @@ class Writer:
         cw, ch = chroma_size(width, height)
         if y.ndim != 3 or u.shape != (n, ch, cw) or v.shape != u.shape or not y.size:
             shapes = ", ".join(str(plane.shape) for plane in planes)
-            raise UsageError(f"planes: {shapes} are none of 4:2:0: (N, H, W) and twice half of it")
+            raise UsageError(
+                f"{shapes} are none of 4:2:0: (N, H, W) and twice half of it", option="frames"
+            )
         kinds = {plane.dtype for plane in planes}
         if len(kinds) != 1 or y.dtype not in (np.uint8, np.uint16, np.int16):
             names = ", ".join(sorted(str(k) for k in kinds))
             raise UsageError(
-                f"planes: uint8, or uint16 or int16 of 10 bits are needed, not {names}"
+                f"uint8, or uint16 or int16 of 10 bits are needed, not {names}", option="frames"
             )
         ten_bit = y.dtype != np.uint8
         if ten_bit and any(int(p.max()) > _TOP10 or int(p.min()) < 0 for p in planes):
-            raise UsageError(f"planes: values of 10 bits go from 0 to {_TOP10}")
+            raise UsageError(f"values of 10 bits go from 0 to {_TOP10}", option="frames")
         self._begin(width, height, ten_bit, rgb=False)
         for i in range(n):
             self._put(Picture(y[i], u[i], v[i]))
@@ -187,9 +191,11 @@ class Writer:
             batch = batch.transpose(0, 2, 3, 1)
         if batch.ndim != 4 or batch.shape[3] != 3 or not batch.size:
             order = "(N, H, W, 3)" if self._last else "(N, 3, H, W)"
-            raise UsageError(f"frames: {order} is needed for RGB, not {frames.shape}")
+            raise UsageError(f"{order} is needed for RGB, not {frames.shape}", option="frames")
         if batch.dtype not in (np.uint8, np.uint16):
-            raise UsageError(f"frames: uint8 or uint16 is needed for RGB, not {batch.dtype}")
+            raise UsageError(
+                f"uint8 or uint16 is needed for RGB, not {batch.dtype}", option="frames"
+            )
         n, height, width, _ = batch.shape
         ten_bit = batch.dtype == np.uint16
         self._begin(width, height, ten_bit, rgb=True)
@@ -217,7 +223,9 @@ class Writer:
             self._kind = kind
         elif kind != self._kind:
             raise UsageError(
-                f"{self.path}: frames of {_said(kind)} behind {_said(self._kind)}: all must be of one size and kind"
+                f"frames of {_said(kind)} behind {_said(self._kind)}: all must be of one size "
+                "and kind",
+                file=self.path,
             )
 
     def _start(
@@ -277,12 +285,12 @@ class Writer:
         if not self._closed:
             if self._thread is None:
                 self._closed = True
-                raise UsageError(f"{self.path}: no frame was written")
+                raise UsageError("no frame was written", file=self.path)
             self._finish()
             if self._error is not None:
                 raise self._error
         if self.report is None:
-            raise UsageError(f"{self.path}: nothing was written")
+            raise UsageError("nothing was written", file=self.path)
         return self.report
 
     def abort(self) -> None:
@@ -311,7 +319,7 @@ class Writer:
 def _rate(fps: float | Fraction | str) -> Fraction:
     """An exact rate; 29.97002997 is 30000/1001."""
     if isinstance(fps, str):
-        return parse_rate(fps)
+        return parse_rate(fps, "fps")
     try:
         rate = (
             Fraction(fps)
@@ -319,10 +327,10 @@ def _rate(fps: float | Fraction | str) -> Fraction:
             else Fraction(fps).limit_denominator(1001)
         )
     except (TypeError, ValueError, OverflowError) as exc:
-        raise UsageError(f"fps: {fps!r} is no frame rate") from exc
+        raise UsageError(f"{fps!r} is no frame rate", option="fps") from exc
     if not 0 < rate <= 100_000 or max(rate.numerator, rate.denominator) > MAX_FRACTION:
         raise UsageError(
-            f"fps: {fps!r} is out of range, allowed are rates above 0 and up to 100000"
+            f"{fps!r} is out of range, allowed are rates above 0 and up to 100000", option="fps"
         )
     return rate
 
@@ -332,11 +340,13 @@ def _ratio(sar: Fraction | None) -> Fraction | None:
     if sar is None or sar == 0:
         return None
     if not isinstance(sar, int | Fraction):
-        raise UsageError(f"pixel_aspect_ratio: {sar!r} is none, allowed are Fractions")
+        raise UsageError(f"{sar!r} is none, allowed are Fractions", option="pixel_aspect_ratio")
     ratio = Fraction(sar)
     if ratio < 0 or max(ratio.numerator, ratio.denominator) > MAX_FRACTION:
         raise UsageError(
-            f"pixel_aspect_ratio: {ratio} is out of range, allowed are Fractions above 0 of numbers up to {MAX_FRACTION}"
+            f"{ratio} is out of range, allowed are Fractions above 0 of numbers up to "
+            f"{MAX_FRACTION}",
+            option="pixel_aspect_ratio",
         )
     return ratio
 
@@ -349,7 +359,9 @@ def _array(frames: Plane) -> np.ndarray:
         array = np.asarray(whole)
     except (TypeError, ValueError, NotImplementedError) as exc:  # bfloat16, sparse, meta, ragged
         said = str(exc).splitlines()[0]
-        raise UsageError(f"frames: numpy makes no array of what was given ({said})") from exc
+        raise UsageError(
+            f"numpy makes no array of what was given ({said})", option="frames"
+        ) from exc
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 

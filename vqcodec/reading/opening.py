@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..codec.gop_structure import MAX_BATCH, automatic_batch
 from ..container.reader import ContainerReader
-from ..errors import LimitError, VqvError, WeightsError
+from ..errors import LimitError, WeightsError, located
 from ..options import DecodeOptions, Limits
 from ..picture import padded_size
 from ..system.stdio import source_path
@@ -18,7 +18,8 @@ def check_model(reader: ContainerReader, model_id: bytes) -> None:
     """WeightsError unless the file was made with these weights."""
     if reader.header.model_id != model_id:
         raise WeightsError(
-            f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}: name those that it was encoded with by --weights"
+            f"file needs model {reader.header.model_id.hex()}, these weights are {model_id.hex()}",
+            advice="name those that it was encoded with by `weights`",
         )
 
 
@@ -35,14 +36,15 @@ def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 
     need = decoder_memory(width, height, options.batch) + 2 * tracks
     if reader.gops and need > options.limits.memory:
         raise LimitError(
-            f"decoding {width}x{height} needs about {need >> 20} MiB, over the limit of {options.limits.memory >> 20} MiB: --max-memory raises it, a smaller --batch needs less"
+            f"decoding {width}x{height} needs about {need >> 20} MiB, over the limit of "
+            f"{options.limits.memory >> 20} MiB",
+            option="memory",
+            advice="`memory` raises it, a smaller `batch` needs less",
         )
 
 
 def open_reader(stack: ExitStack, src: str, limits: Limits | None = None) -> ContainerReader:
     """Open a .vqv file for as long as ``stack`` lives; errors name the file."""
     path = Path(source_path(stack, src))
-    try:
+    with located(file=src):
         return ContainerReader(stack.enter_context(path.open("rb")), limits)
-    except VqvError as exc:
-        raise type(exc)(f"{src}: {exc}") from exc

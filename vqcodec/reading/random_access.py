@@ -14,7 +14,7 @@ from ..codec.gop_structure import MINI_GOP, automatic_batch
 from ..codec.tokens import FrameTokens, frame_tokens
 from ..codec.weights import default_path
 from ..container.reader import ContainerReader
-from ..errors import DamageError, DamageLog
+from ..errors import DamageError, DamageLog, Place
 from ..options import DecodeOptions
 from ..picture import Picture, padded_size
 from .gop_cache import FrameCache, GopAccess
@@ -105,9 +105,8 @@ class RandomAccess:
         if self._damage is None:
             raise exc
         e = self._reader.gops[g]
-        self._damage.note(
-            f"GOP {g} (frames {e.first_frame} to {e.first_frame + e.count - 1}, byte {e.offset}): {exc}"
-        )
+        exc.place = exc.place.within(Place(part=f"GOP {g}", byte=e.offset, frames=e.frames))
+        self._damage.note(exc)
         self._timeline.lost.add(g)
 
     def pictures(
@@ -139,11 +138,17 @@ class RandomAccess:
                 )
 
     def _differs(self, g: int, access: GopAccess) -> None:
-        text = f"GOP {g}: decoded pixels differ from the encoder's"
+        e = self._reader.gops[g]
+        error = DamageError(
+            "decoded pixels differ from the encoder's",
+            part=f"GOP {g}",
+            byte=e.offset,
+            frames=e.frames,
+        )
         if self._damage is None:
-            raise DamageError(text)
+            raise error
         access.wrong = False  # told once
-        self._damage.note(text)
+        self._damage.note(error)
 
     def _gap(self, g: int) -> Gap:
         """The lost GOPs around this one, between the pictures that are there."""

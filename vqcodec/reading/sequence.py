@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from ..container.packets import GopPayload
 from ..container.reader import ContainerReader
-from ..errors import DamageError, DamageLog, LimitError, VqvError
+from ..errors import DamageError, DamageLog, LimitError, Place
 from ..options import DecodeOptions, Time
 from ..picture import Picture
 from .lost_frames import Gap, lost_gop_times
@@ -79,10 +79,10 @@ class GopDecoder:
         )
         self.step = frame_step(reader)
 
-    def _lost(self, error: VqvError) -> None:
+    def _lost(self, error: DamageError) -> None:
         if self._options.strict:
-            raise DamageError(str(error)) from error
-        self._report.damage.note(str(error))
+            raise error
+        self._report.damage.note(error)
         self._report.damaged_gops += 1
 
     def _decoded(self, gop: GopPayload, wanted: range) -> Iterator[Picture | None]:
@@ -174,7 +174,8 @@ class GopDecoder:
         end = entry.first_frame + entry.count
         if self._report.concealed + end - first > limit:  # before a list of as many times is made
             raise LimitError(
-                f"{self._report.concealed + end - first} frames are lost, over the limit of {limit} (--max-concealed raises it)"
+                f"{self._report.concealed + end - first} frames are lost, over the limit of {limit}",
+                option="concealed",
             )
         if i == self._begin and first == entry.first_frame:
             self._look_back(i)
@@ -210,12 +211,10 @@ class GopDecoder:
                     done += 1
                     yield times[done - 1], duration if done == entry.count else 0, picture
         except DamageError as exc:
-            where = (
-                ""
-                if "byte" in str(exc) or "lost" in str(exc)
-                else f"GOP {i} (frames {entry.first_frame} to {entry.first_frame + entry.count - 1}, byte {entry.offset}): "
+            exc.place = exc.place.within(
+                Place(part=f"GOP {i}", byte=entry.offset, frames=entry.frames)
             )
-            self._lost(DamageError(where + str(exc)))
+            self._lost(exc)
         if done < entry.count:
             for pts, picture in self._concealed(
                 i, entry.first_frame + done, times and times[done:]
@@ -315,17 +314,6 @@ def frames(
                     if length is not None and length.frames is not None and given >= length.frames:
                         return
                 number += 1
-
-
-@contextmanager
-def error_named(src: str) -> Iterator[None]:
-    """Errors of what is in a file say which one."""
-    try:
-        yield
-    except (DamageError, LimitError) as exc:
-        if src in str(exc):
-            raise
-        raise type(exc)(f"{src}: {exc}") from exc
 
 
 _EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown

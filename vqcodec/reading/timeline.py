@@ -73,12 +73,13 @@ class Timeline:
                 gop = self._reader.read_gop(i, last)
                 self._known[i], following = self._times(i, gop), None
             except DamageError as exc:
-                damage.note(str(exc))
+                damage.note(exc)
                 self.lost.add(i)
                 concealed += e.count
                 if concealed > limit:
                     raise LimitError(
-                        f"{concealed} frames are lost, over the limit of {limit}"
+                        f"{concealed} frames are lost, over the limit of {limit}",
+                        option="concealed",
                     ) from exc
                 number, pts = known[i]
                 start = following if e.first_pts is None else e.first_pts

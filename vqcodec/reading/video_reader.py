@@ -15,7 +15,7 @@ from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from ..container.byte_source import Source, open_source
 from ..container.reader import ContainerReader
 from ..container.tracks import StoredTracks
-from ..errors import DamageError, DamageLog, RangeError, UsageError, VqvError
+from ..errors import DamageError, DamageLog, RangeError, UsageError, located
 from ..options import DecodeOptions, Limits
 from ..system.surroundings import undisturbed
 from .frames import Data, Frame, FrameBatch, VideoMetadata
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .tensors import Output, Planes, ToTensors
 
 CACHE_BYTES = 256 << 20
+_CONCEAL = "`on_damage=conceal` fills in what is lost"
 
 
 _READERS: weakref.WeakSet[VideoReader[Any]] = weakref.WeakSet()
@@ -99,16 +100,14 @@ class VideoReader(Generic[Data]):
         )  # a reader that nobody closes does it when it is gone
         with ExitStack() as stack:
             stack.callback(self._close_file)
-            try:
+            with located(file=path):
                 self._container = reader = ContainerReader(file, options.limits)
-            except VqvError as exc:
-                raise type(exc)(f"{path}: {exc}") from exc
             self.damage = DamageLog(reader.damaged)
             if not self._conceal and (reader.damaged or not reader.complete):
                 raise DamageError(
-                    self._advice(
-                        reader.damaged[0] if reader.damaged else "the file is not complete"
-                    )
+                    reader.damaged[0] if reader.damaged else "the file is not complete",
+                    file=path,
+                    advice=_CONCEAL,
                 )
             from ..codec.weights import read_model_id
 
@@ -218,7 +217,7 @@ class VideoReader(Generic[Data]):
     def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch[Data]:
         """Frames ``start`` to ``stop`` - 1, every ``step``-th; bounds as in a slice."""
         if step < 1:
-            raise UsageError(f"step: {step} is out of range, allowed are numbers from 1")
+            raise UsageError(f"{step} is out of range, allowed are numbers from 1", option="step")
         return self._batch(range(*slice(start, stop, step).indices(len(self))))
 
     # -- frames by time
@@ -239,7 +238,8 @@ class VideoReader(Generic[Data]):
         """All frames that are shown at some time from ``start_seconds`` on and before ``stop_seconds``, where times behind the video are its end."""
         if not start_seconds <= stop_seconds:
             raise RangeError(
-                f"{self.path}: the range from {start_seconds} to {stop_seconds} s ends before it begins"
+                f"the range from {start_seconds} to {stop_seconds} s ends before it begins",
+                file=self.path,
             )
         first = self._number_at(start_seconds)
         with self._open():
@@ -281,21 +281,14 @@ class VideoReader(Generic[Data]):
         """One thread at a time; errors get the name of the file, and those of damage the advice what to do."""
         with self._lock:
             if self._closed:
-                raise UsageError(f"{self.path}: the reader is closed")
-            try:
-                with undisturbed():
+                raise UsageError("the reader is closed", file=self.path)
+            with located(file=self.path), undisturbed():
+                try:
                     yield
-            except VqvError as exc:
-                if str(exc).startswith(self.path):
+                except DamageError as exc:
+                    if not self._conceal:
+                        exc.advice = exc.advice or _CONCEAL
                     raise
-                raise type(exc)(
-                    self._advice(exc) if isinstance(exc, DamageError) else f"{self.path}: {exc}"
-                ) from exc
-
-    def _advice(self, text: object) -> str:
-        return f"{self.path}: {text}" + (
-            "" if self._conceal else "; on_damage='conceal' fills in what is lost"
-        )
 
     @property
     def _access(self) -> RandomAccess:
@@ -327,7 +320,7 @@ class VideoReader(Generic[Data]):
         n = len(self)
         i = index(key)
         if not -n <= i < n:
-            raise RangeError(f"{self.path}: there is no frame {i}, it has {n}")
+            raise RangeError(f"there is no frame {i}, it has {n}", file=self.path)
         return i % n
 
     def _seconds(self, ticks: int) -> float:
@@ -338,7 +331,9 @@ class VideoReader(Generic[Data]):
         # ticks are compared as the seconds that frames are given with, so that these find their frames
         if not m.begin_stream_seconds <= seconds < m.end_stream_seconds:
             raise RangeError(
-                f"{self.path}: nothing is shown at {seconds} s, it goes from {m.begin_stream_seconds} to {m.end_stream_seconds} s"
+                f"nothing is shown at {seconds} s, it goes from {m.begin_stream_seconds} to "
+                f"{m.end_stream_seconds} s",
+                file=self.path,
             )
         with self._open():
             g = max(0, bisect_right(self._timeline.starts, seconds, key=self._seconds) - 1)
@@ -430,9 +425,13 @@ def open(
         ("on_damage", on_damage, ("raise", "conceal")),
     ):
         if value not in allowed:
-            raise UsageError(f"{option}: {value!r} is unknown, allowed are {', '.join(allowed)}")
+            raise UsageError(
+                f"{value!r} is unknown, allowed are {', '.join(allowed)}", option=option
+            )
     if cache_bytes < 0:
-        raise UsageError(f"cache_bytes: {cache_bytes} is out of range, allowed are numbers from 0")
+        raise UsageError(
+            f"{cache_bytes} is out of range, allowed are numbers from 0", option="cache_bytes"
+        )
     options = DecodeOptions(device=str(device), batch=batch, limits=limits or Limits())
     return VideoReader(
         source,

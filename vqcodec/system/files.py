@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -40,35 +41,38 @@ def _nameless(path: str | os.PathLike[str]) -> bool:
     return not name or "\0" in name
 
 
-def _not_there(name: str) -> str:
+def _not_there(name: str) -> InputError:
     """What to say of an input that is no file: perhaps FFmpeg would make something of its name."""
     pipe = "-f yuv4mpegpipe - | vqcodec encode - out.vqv"
     if "://" in name:
-        return f"{name}: addresses are not read: fetch it, or pipe it into -"
+        return InputError("addresses are not read: fetch it, or pipe it into -", file=name)
     if found := _PROTOCOLS.match(name):
         way = found[1]
         if way == "lavfi":
             made = name.partition(":")[2]
-            return (
-                f"{name}: no file: pictures that FFmpeg makes itself come through a pipe: "
-                f"ffmpeg -f lavfi -i {made} {pipe}"
+            return InputError(
+                "no file: pictures that FFmpeg makes itself come through a pipe: "
+                f"ffmpeg -f lavfi -i {made} {pipe}",
+                file=name,
             )
         lists = ""
         if way in ("concat", "concatf"):
             lists = (
                 " (parts of a video may stand in a file, each in a line such as file 'part.mp4': "
-                "--allow-playlists reads it)"
+                "`playlists` reads it)"
             )
         elif way == "hls":
-            lists = " (of a playlist: --allow-playlists reads those of this machine)"
-        return (
-            f"{name}: {way}: is a protocol of FFmpeg, and by those nothing is opened: name a file"
-            f"{lists}, or pipe it: "
-            f"ffmpeg -i '{name}' {pipe}"
+            lists = " (of a playlist: `playlists` reads those of this machine)"
+        return InputError(
+            f"{way}: is a protocol of FFmpeg, and by those nothing is opened: name a file"
+            f"{lists}, or pipe it: ffmpeg -i '{name}' {pipe}",
+            file=name,
         )
     if _PATTERN.search(Path(name).name):
-        return f"{name}: pictures in a row come through a pipe: ffmpeg -i {name} {pipe}"
-    return f"{Path(name)}: no such file"
+        return InputError(
+            f"pictures in a row come through a pipe: ffmpeg -i {name} {pipe}", file=name
+        )
+    return InputError("no such file", file=Path(name))
 
 
 def check_input(path: str | os.PathLike[str]) -> Path:
@@ -78,15 +82,17 @@ def check_input(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{os.fspath(path)!r}: no name for a file")
     try:
         if p.is_dir():
-            raise InputError(f"{p}: is a directory: name a file")
+            raise InputError("is a directory: name a file", file=p)
         if p.is_fifo():  # to open it would wait for a writer, and take what it writes
-            raise InputError(f"{p}: is a pipe, which can be read once only: name a file")
+            raise InputError("is a pipe, which can be read once only: name a file", file=p)
         with p.open("rb"):
             pass
     except FileNotFoundError as exc:
-        raise InputError(_not_there(os.fspath(path))) from exc
+        raise _not_there(os.fspath(path)) from exc
     except (OSError, ValueError) as exc:
-        raise InputError(f"{p}: cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+        raise InputError(
+            f"cannot be read: {getattr(exc, 'strerror', None) or exc}", file=p
+        ) from exc
     return p
 
 
@@ -107,20 +113,20 @@ def check_output(
         exists = p.exists()
         for source in inputs:
             if exists and os.path.exists(source) and os.path.samefile(p, source):
-                raise UsageError(f"{p}: input and output are the same file")
+                raise UsageError("input and output are the same file", file=p)
         if p.is_dir():
-            raise OutputError(f"{p}: is a directory: name a file in it")
+            raise OutputError("is a directory: name a file in it", file=p)
         if exists and not p.is_file():
-            raise OutputError(f"{p}: is no regular file")
+            raise OutputError("is no regular file", file=p)
         if exists and not overwrite:
-            raise OutputError(f"{p}: exists already (-y overwrites it)")
+            raise OutputError("exists already", file=p, advice="`overwrite=True` overwrites it")
         folder = output_folder(p)
         if not folder.is_dir():
-            raise OutputError(f"{p}: there is no folder {folder}: make it first")
+            raise OutputError(f"there is no folder {folder}: make it first", file=p)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"{p}: the folder {folder} is not writable")
+            raise OutputError(f"the folder {folder} is not writable", file=p)
     except (OSError, ValueError) as exc:
-        raise OutputError(f"{p}: {getattr(exc, 'strerror', None) or exc}") from exc
+        raise OutputError(f"{getattr(exc, 'strerror', None) or exc}", file=p) from exc
     return p
 
 
@@ -223,18 +229,20 @@ def atomic_path(
             try:
                 os.link(temp, final)
             except FileExistsError as exc:
-                raise OutputError(f"{target}: exists already (-y overwrites it)") from exc
+                raise OutputError(
+                    "exists already", file=target, advice="`overwrite=True` overwrites it"
+                ) from exc
             except OSError:  # a file system without hard links
                 os.replace(temp, final)
         else:
             os.replace(temp, final)
         _sync(final.parent)
     except VqvError as exc:
-        if temp is None or str(temp) not in str(exc):
-            raise
-        raise type(exc)(str(exc).replace(str(temp), str(target))) from exc
+        if temp is not None and exc.place.file == str(temp):  # the caller's name is the other
+            exc.place = replace(exc.place, file=str(target))
+        raise
     except OSError as exc:
-        raise OutputError(f"{target}: cannot be written: {exc.strerror or exc}") from exc
+        raise OutputError(f"cannot be written: {exc.strerror or exc}", file=target) from exc
     finally:
         if temp is not None:
             with suppress(FileNotFoundError):
@@ -266,7 +274,7 @@ class _Guarded:
         try:
             yield
         except OSError as exc:
-            raise OutputError(f"{self._path}: cannot be written: {exc.strerror or exc}") from exc
+            raise OutputError(f"cannot be written: {exc.strerror or exc}", file=self._path) from exc
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -221,7 +221,9 @@ class Progress(Meter):
         stream: TextIO | None = None,
     ) -> None:
         if mode not in MODES:
-            raise UsageError(f"progress: {mode!r} is unknown, allowed are {', '.join(MODES)}")
+            raise UsageError(
+                f"{mode!r} is unknown, allowed are {', '.join(MODES)}", option="progress"
+            )
         super().__init__(self.show, total, rate)
         self._out = stream if stream is not None else sys.stderr
         self.mode = "bar" if mode == "auto" and self._out.isatty() else mode

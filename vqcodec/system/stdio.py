@@ -36,7 +36,7 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise InputError(f"{name}: cannot be read: {exc.strerror or exc}") from exc
+        raise InputError(f"cannot be read: {exc.strerror or exc}", file=name) from exc
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def _stream(name: str) -> Iterator[Any]:
     try:
         file = open(name, "rb")
     except OSError as exc:
-        raise InputError(f"{name}: cannot be read: {exc.strerror or exc}") from exc
+        raise InputError(f"cannot be read: {exc.strerror or exc}", file=name) from exc
     with file:
         yield file
 
@@ -61,7 +61,7 @@ def check_coded(name: str, source: str) -> None:
     base, suffix = os.path.splitext(name)
     if suffix.lower() in VIDEO and not same_output(name, source):  # which is another fault
         raise UsageError(
-            f"{name}: what is written is no {suffix} but {CODED}: name it {base}{CODED}"
+            f"what is written is no {suffix} but {CODED}: name it {base}{CODED}", file=name
         )
 
 
@@ -71,9 +71,9 @@ def check_source(name: str) -> None:
         if not is_stream(name):  # opened once more, a pipe would be at its end
             check_input(name)
     elif sys.stdin is None or sys.stdin.closed:
-        raise InputError("-: standard input is closed")
+        raise InputError("standard input is closed", file="-")
     elif sys.stdin.isatty():
-        raise UsageError("-: standard input is a terminal; a file or a pipe is needed")
+        raise UsageError("standard input is a terminal; a file or a pipe is needed", file="-")
 
 
 def check_target(name: str, inputs: Sequence[str] = (), overwrite: bool = False) -> None:
@@ -81,9 +81,9 @@ def check_target(name: str, inputs: Sequence[str] = (), overwrite: bool = False)
     if name != PIPE:
         check_output(name, [i for i in inputs if i != PIPE], overwrite)
     elif sys.stdout is None or sys.stdout.closed:
-        raise OutputError("-: standard output is closed")
+        raise OutputError("standard output is closed", file="-")
     elif sys.stdout.isatty():
-        raise UsageError("-: standard output is a terminal; a file or a pipe is needed")
+        raise UsageError("standard output is a terminal; a file or a pipe is needed", file="-")
 
 
 class ByteStream(Protocol):

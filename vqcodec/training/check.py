@@ -33,7 +33,7 @@ def size(path: Path) -> tuple[int, int]:
     except VqvError:
         raise
     except Exception as exc:  # FFmpeg's errors have many types
-        raise InputError(f"{path}: no video that can be read: {exc}") from exc
+        raise InputError(f"no video that can be read: {exc}", file=path) from exc
 
 
 def _fitting(paths: Iterable[Path], crop: int, what: str) -> list[Path]:
@@ -53,7 +53,7 @@ def _check_outputs(c: Config, overwrite: bool) -> None:
         if out.parent.is_dir():
             check_output(out, [], overwrite)
         elif any(p.exists() and not p.is_dir() for p in out.parents):
-            raise OutputError(f"{out}: its folder cannot be made: a file is in the way")
+            raise OutputError("its folder cannot be made: a file is in the way", file=out)
 
 
 def check(c: Config, overwrite: bool = False) -> list[str]:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ..codec.nets.shape import GROUP, INTER, INTRA, STEPS, NetShape
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, located
 from ..system.text import printable
 from .data import Crops, pack, read_clip, read_photo
 from .loop import Run, RunOptions, held_out
@@ -112,7 +112,7 @@ class Config:
             if kind not in self.shapes:
                 raise UsageError(f"run.init: {kind!r}: use intra or inter")
             if not path.is_file():
-                raise InputError(f"{path}: no such file")
+                raise InputError("no such file", file=path)
 
     @property
     def held_clips(self) -> list[Path]:
@@ -131,46 +131,43 @@ class Config:
     def load(cls, path: str | Path) -> Config:
         """Raises InputError for a missing or malformed file or folder, UsageError for an unknown key or value."""
         p = Path(path)
-        try:
-            d = tomllib.loads(p.read_text())
-        except FileNotFoundError as exc:
-            raise InputError(f"{p}: no such file") from exc
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise InputError(f"{p}: {exc}") from exc
-        try:
-            data, run = d.pop("data", {}), d.pop("run", {})
-            shapes = d.pop("shape", {})
-            stages = [_stage(n, s) for n, s in enumerate(d.pop("stage", []))]
-            _known("[data]", data, ("clips", "photos", "held_out", "pages", "crop"))
-            _known("[run]", run, ("folder", "threads", "seed", "init"))
-            if d:
-                raise UsageError(
-                    f"{p}: unknown table {next(iter(d))!r}; there are data, run, stage and shape"
+        with located(file=p):
+            try:
+                d = tomllib.loads(p.read_text())
+            except FileNotFoundError as exc:
+                raise InputError("no such file") from exc
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+                raise InputError(exc) from exc
+            try:
+                data, run = d.pop("data", {}), d.pop("run", {})
+                shapes = d.pop("shape", {})
+                stages = [_stage(n, s) for n, s in enumerate(d.pop("stage", []))]
+                _known("[data]", data, ("clips", "photos", "held_out", "pages", "crop"))
+                _known("[run]", run, ("folder", "threads", "seed", "init"))
+                if d:
+                    raise UsageError(
+                        f"unknown table {next(iter(d))!r}; there are data, run, stage and shape"
+                    )
+                if not stages:
+                    raise UsageError("no [[stage]]")
+                base = p.resolve().parent
+                both = {"intra": INTRA, "inter": INTER}
+                for kind in shapes:
+                    if kind not in both:
+                        raise UsageError(f"unknown shape {kind!r}; there are intra and inter")
+                return cls(
+                    clips=_files(base, data.pop("clips", []), CLIP_TYPES),
+                    photos=_files(base, data.pop("photos", []), PHOTO_TYPES),
+                    held_out=None if (held := data.pop("held_out", None)) is None else set(held),
+                    folder=base / run.pop("folder", "runs/default"),
+                    stages=stages,
+                    init=_init(base, run.pop("init", {})),
+                    shapes={k: replace(s, **shapes.get(k, {})) for k, s in both.items()},
+                    **data,
+                    **run,
                 )
-            if not stages:
-                raise UsageError(f"{p}: no [[stage]]")
-            base = p.resolve().parent
-            both = {"intra": INTRA, "inter": INTER}
-            for kind in shapes:
-                if kind not in both:
-                    raise UsageError(f"{p}: unknown shape {kind!r}; there are intra and inter")
-            return cls(
-                clips=_files(base, data.pop("clips", []), CLIP_TYPES),
-                photos=_files(base, data.pop("photos", []), PHOTO_TYPES),
-                held_out=None if (held := data.pop("held_out", None)) is None else set(held),
-                folder=base / run.pop("folder", "runs/default"),
-                stages=stages,
-                init=_init(base, run.pop("init", {})),
-                shapes={k: replace(s, **shapes.get(k, {})) for k, s in both.items()},
-                **data,
-                **run,
-            )
-        except (UsageError, InputError) as exc:
-            if str(p) in str(exc):
-                raise
-            raise type(exc)(f"{p}: {exc}") from exc
-        except (AttributeError, TypeError) as exc:  # values of another type
-            raise UsageError(f"{p}: {exc}") from exc
+            except (AttributeError, TypeError) as exc:  # values of another type
+                raise UsageError(exc) from exc
 
 
 def _known(where: str, given: dict[str, Any], names: Sequence[str]) -> None:
@@ -211,7 +208,7 @@ def _files(base: Path, folders: list[str] | str, types: tuple[str, ...]) -> list
     for f in [folders] if isinstance(folders, str) else folders:
         d = base / f
         if not d.exists():
-            raise InputError(f"{d}: no such folder")
+            raise InputError("no such folder", file=d)
         out += sorted(p for p in (d.iterdir() if d.is_dir() else [d]) if p.suffix.lower() in types)
     return out
 
@@ -225,7 +222,8 @@ class Recipe:
         found = sorted(c.folder.glob("*.pt"))
         if found and not (resume or restart):  # hours of work: never thrown away unasked
             raise UsageError(
-                f"{c.folder} holds the checkpoints of an earlier run: go on with --resume, or throw them away with --restart"
+                f"{c.folder} holds the checkpoints of an earlier run",
+                advice="go on with `resume`, or throw them away with `restart`",
             )
         if restart:
             for f in found:
@@ -316,7 +314,7 @@ class Recipe:
         try:
             m.load_state_dict({k: v.float() for k, v in load_file(path).items()})
         except (SafetensorError, RuntimeError) as exc:
-            raise InputError(f"{path}: no float model of these sizes: {exc}") from exc
+            raise InputError(f"no float model of these sizes: {exc}", file=path) from exc
 
     def train(self, n: int, s: Stage) -> None:
         path = self.c.folder / f"{n:02d}-{s.kind}.pt"

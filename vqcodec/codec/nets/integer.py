@@ -524,9 +524,13 @@ def choose_backend(device: str = "auto") -> Backend:
             AssertionError,
             NotImplementedError,
         ) as exc:  # what torch raises for a device that isn't there
-            raise UsageError(f"device {device} can't be used: {str(exc).splitlines()[0]}") from exc
+            raise UsageError(
+                f"{device} can't be used: {str(exc).splitlines()[0]}", option="device"
+            ) from exc
     raise VqvError(
-        f"no exact arithmetic on device {device}: {' and '.join(b.name for b in options)} failed the self-test: use another --device, and report it"
+        f"no exact arithmetic on device {device}: "
+        f"{' and '.join(b.name for b in options)} failed the self-test",
+        advice="use another `device`, and report it",
     )
 
 
