@@ -81,7 +81,7 @@ def test_options_in_sentences_are_known_to_the_table() -> None:
         for line, text in _texts(ast.parse(path.read_text())):
             for name in re.findall(r"`([a-z_]+)(?:=[^`]*)?`", text):
                 asked.add(name)
-                assert name in FLAGS or name in {"on_damage"}, f"{path}:{line}: {name}"
+                assert name in FLAGS, f"{path}:{line}: {name}"
     assert {"memory", "overwrite", "tracks"} <= asked
 
 
@@ -92,8 +92,8 @@ def test_a_sentence_names_the_flag_to_one_and_the_argument_to_the_other() -> Non
         "-r: 'x' is no frame rate",
     )
     large = LimitError("2 packets need more than 1 byte", file="a.vqv", option="memory")
-    assert str(large) == "a.vqv: 2 packets need more than 1 byte; `memory` raises the limit"
-    assert sentence(large).endswith("; --max-memory raises the limit")
+    assert str(large) == "a.vqv: 2 packets need more than 1 byte; `memory` raises it"
+    assert sentence(large).endswith("; --max-memory raises it")
     there = vqcodec.errors.OutputError("exists", file="`memory`", advice="`overwrite=True` does it")
     assert sentence(there) == "`memory`: exists; -y does it"  # a name of a file stays what it is
 

@@ -158,7 +158,7 @@ class LimitError(VqvError):
         return None
 
     def _advice(self) -> str:
-        return self.advice or (f"`{self.option}` raises the limit" if self.option else "")
+        return self.advice or (f"`{self.option}` raises it" if self.option else "")
 
 
 class WeightsError(VqvError):

@@ -113,7 +113,7 @@ def test_names_that_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ]
     assert pairs(plan(["x/b.mp4", "./x/b.mp4", "x/../x/b.mp4"])) == [("x/b.mp4", "b.vqv")]  # once
     with pytest.raises(
-        UsageError, match="x/a.mp4 and y/a.mp4 would both become a.mp4: .* another --out"
+        UsageError, match="x/a.mp4 and y/a.mp4 would both become a.mp4: .* another `out`"
     ):
         plan(["x", "y"])
     touch("x/a.mp4.mov")
@@ -202,7 +202,9 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
         os.path.getsize("out/a.vqv"),
     )
     assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256) and a["psnr"] > 20 and a["fps"] > 0
-    assert ended["in/broken.mp4"]["code"] == 3 and "broken.mp4" in ended["in/broken.mp4"]["message"]
+    assert (
+        ended["in/broken.mp4"]["code"] == 3 and "broken.mp4" in ended["in/broken.mp4"]["at_fault"]
+    )
     assert "no such file" in ended["in/missing.mp4"]["message"]
 
     before = coded()

@@ -223,7 +223,7 @@ def test_missing_weights_and_where_they_are_looked_for(
         read_model_id()
     monkeypatch.delenv("VQCODEC_WEIGHTS")
     monkeypatch.setattr(weights, "__file__", str(tmp_path / "vqcodec" / "weights.py"))
-    with pytest.raises(WeightsError, match="--weights"):
+    with pytest.raises(WeightsError, match="`weights`"):
         default_path()
     monkeypatch.setattr(weights, "MAX_BYTES", 1000)
     with pytest.raises(WeightsError, match="larger"):

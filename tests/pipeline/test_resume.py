@@ -163,7 +163,7 @@ def test_without_resume_earlier_work_is_neither_used_nor_lost(
     path = cut_off(clip, out, 4)
     arguments = ["encode", "-q", "-g", str(GOP), str(clip), str(out)]
     assert main(arguments) == 5 and path.exists() and not out.exists()
-    assert "--resume goes on with that one, -y begins anew" in capsys.readouterr().err
+    assert "; --resume goes on with that one, -y begins anew" in capsys.readouterr().err
     report = encode(str(clip), str(out), replace(OPTIONS, resume=False), overwrite=True)
     assert report.resumed == 0 and out.read_bytes() == want and not path.exists()
 
@@ -201,7 +201,7 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
         if source == 1:  # a changed byte, with the time as it was
             os.utime(clip, ns=times)
     with pytest.raises(
-        UsageError, match=f"was made {what}: it cannot be gone on with; -y begins anew"
+        UsageError, match=f"was made {what}: it cannot be gone on with; `overwrite=True` begins"
     ):
         encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights)
     assert path.exists() and not out.exists()
@@ -278,7 +278,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
         for overwrite in (False, True):
             with pytest.raises(
                 UsageError,
-                match=f"other frames from {told} on than the source: it cannot be gone on with; -y without --resume begins anew",
+                match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
             assert len(journal.journals(out)) == 1 and os.listdir(out.parent) == [

@@ -393,7 +393,8 @@ def test_wrong_bodies_and_wrong_pixels(
             v[25]
         assert torch.equal(v[41].y, want[41])  # a part of a GOP has no checksum
         with pytest.raises(
-            DamageError, match="GOP 2: decoded pixels differ from the encoder's; on_damage"
+            DamageError,
+            match=r"GOP 2 at byte \d+ \(frames 40 to 44\): decoded pixels differ.*; on_damage",
         ):
             v[40:]
     with vqcodec.open(coded, output="yuv", on_damage="conceal", weights=tiny_weights) as v:

@@ -137,7 +137,7 @@ class File:
             payload, compressed = Reader(r.take(length)), type_ & FRAME == FRAME
             if compressed:
                 frame = payload.take(length)
-                payload = Reader(decompress(frame, packets_module.MAX_PAYLOAD, "packet"))
+                payload = Reader(decompress(frame, packets_module.MAX_PAYLOAD))
             fields = (
                 gop_fields(payload, frames)
                 if type_ == packets_module.GOP

@@ -377,7 +377,7 @@ def test_an_error_of_the_renaming(
 def test_errors_name_the_output_and_not_the_temporary_file(tmp_path: Path) -> None:
     target = tmp_path / "a.mkv"
     with pytest.raises(UsageError, match=rf"{target}: has no"), atomic_path(target) as temp:
-        raise UsageError(f"{temp}: has no")
+        raise UsageError("has no", file=temp)
 
 
 def test_unknown_codec_options_are_refused(

@@ -700,7 +700,7 @@ def test_a_recipe_is_checked_before_its_first_stage(
     out.write_bytes(b"mine")
     for extra in ([], ["--resume"], ["--dry-run"]):
         assert main(["train", str(path), *extra]) == 5
-        assert "exists already (-y overwrites it)" in capsys.readouterr().err
+        assert "exists already; -y overwrites it" in capsys.readouterr().err
     assert main(["train", str(path), "--dry-run", "-y"]) == 0
     said = capsys.readouterr().out
     assert "1 clips to train on, 1 of them large enough for crops of 128; 1 held out: c1" in said

@@ -101,7 +101,7 @@ def decode_gop(
         for _, c in _run(codec, body, frames, width, height, batch, None, wanted):
             yield crop(c, width, height)
     except (IndexError, OverflowError) as exc:
-        raise DamageError(f"GOP body: {exc}") from exc
+        raise DamageError(exc, part="GOP body") from exc
 
 
 def body_stats(codec: Any, body: bytes | memoryview, frames: int, w: int, h: int) -> list[dict]:

@@ -147,7 +147,7 @@ def encode(
         )
     if options.stats:
         if same_output(options.stats, dst_path):
-            raise UsageError("it is the output too", file=dst_path, option="stats")
+            raise UsageError("the output is the same file", file=dst_path, option="stats")
         check_output(options.stats, [] if streamed else [src_path], overwrite)
     from ..codec.weights import load_codec, read_metadata, read_model_id
     from ..media.source import VideoSource

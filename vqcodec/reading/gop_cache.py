@@ -98,7 +98,7 @@ class GopAccess:
         try:
             yield from self._pictures(sorted(set(wanted)))
         except (IndexError, OverflowError) as exc:
-            raise DamageError(f"GOP body: {exc}") from exc
+            raise DamageError(exc, part="GOP body") from exc
 
     def parsed(self, wanted: Iterable[int]) -> Iterator[tuple[int, Decoding]]:
         """What the streams of frames hold, with the symbols of their latents, in ascending order.
@@ -108,7 +108,7 @@ class GopAccess:
         try:
             yield from self._parsed(sorted(set(wanted)))
         except (IndexError, OverflowError) as exc:
-            raise DamageError(f"GOP body: {exc}") from exc
+            raise DamageError(exc, part="GOP body") from exc
 
     def _pictures(self, wanted: list[int]) -> Iterator[tuple[int, Picture]]:
         held: dict[int, Coded] = {}

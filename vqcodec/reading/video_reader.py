@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .tensors import Output, Planes, ToTensors
 
 CACHE_BYTES = 256 << 20
-_CONCEAL = "`on_damage=conceal` fills in what is lost"
+_CONCEAL = "on_damage='conceal' fills in what is lost"
 
 
 _READERS: weakref.WeakSet[VideoReader[Any]] = weakref.WeakSet()
