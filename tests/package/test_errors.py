@@ -17,7 +17,7 @@ from vqcodec.cli import cli
 from vqcodec.cli.spelling import FLAGS, flag, record, remark, sentence
 from vqcodec.errors import LimitError, Place, UsageError, VqvError, located
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "vqcodec"
 _FLAG = re.compile(r"(?<![\w`-])(--[a-z][a-z-]+|-[a-z]{1,2}|-(?:map|crf|preset|threads|pix_fmt))\b")
 
