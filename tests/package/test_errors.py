@@ -39,7 +39,7 @@ def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def _spelled(text: str) -> list[str]:
     """Flags of ours in a sentence; a command line of another program may stand in it."""
-    ours = re.sub(r"\b(ffmpeg|ulimit) .*", "", text)
+    ours = re.sub(r"\b(ffmpeg|ulimit) .*|-f yuv4mpegpipe", "", text)
     return [f for f in _FLAG.findall(ours) if " " in text]
 
 

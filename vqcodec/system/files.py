@@ -43,7 +43,11 @@ def _nameless(path: str | os.PathLike[str]) -> bool:
 
 def _not_there(name: str) -> InputError:
     """What to say of an input that is no file: perhaps FFmpeg would make something of its name."""
-    pipe = "-f yuv4mpegpipe - | vqcodec encode - out.vqv"
+
+    def piped(source: str, lavfi: bool = False) -> str:
+        read = f"ffmpeg -f lavfi -i {source}" if lavfi else f"ffmpeg -i {source}"
+        return f"{read} -f yuv4mpegpipe - | vqcodec encode - out.vqv"
+
     if "://" in name:
         return InputError("addresses are not read: fetch it, or pipe it into -", file=name)
     if found := _PROTOCOLS.match(name):
@@ -52,7 +56,7 @@ def _not_there(name: str) -> InputError:
             made = name.partition(":")[2]
             return InputError(
                 "no file: pictures that FFmpeg makes itself come through a pipe: "
-                f"ffmpeg -f lavfi -i {made} {pipe}",
+                + piped(made, lavfi=True),
                 file=name,
             )
         lists = ""
@@ -65,13 +69,11 @@ def _not_there(name: str) -> InputError:
             lists = " (of a playlist: `playlists` reads those of this machine)"
         return InputError(
             f"{way}: is a protocol of FFmpeg, and by those nothing is opened: name a file"
-            f"{lists}, or pipe it: ffmpeg -i '{name}' {pipe}",
+            f"{lists}, or pipe it: " + piped(f"'{name}'"),
             file=name,
         )
     if _PATTERN.search(Path(name).name):
-        return InputError(
-            f"pictures in a row come through a pipe: ffmpeg -i {name} {pipe}", file=name
-        )
+        return InputError(f"pictures in a row come through a pipe: {piped(name)}", file=name)
     return InputError("no such file", file=Path(name))
 
 
