@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs train dist clean
+.PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs site train dist clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,7 @@ check: $(INSTALLED) ## Check format, lint and types.
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mkdocs build -q --strict
 
 format: $(INSTALLED) ## Format the code and sort its imports.
 	$(BIN)/ruff check --select I --fix
@@ -77,12 +78,15 @@ train: $(INSTALLED) ## Train a model: CONFIG=file.
 	@test -n "$(CONFIG)" || { echo "usage: make train CONFIG=file" >&2; exit 2; }
 	$(BIN)/vqcodec train "$(CONFIG)"
 
+site: $(INSTALLED) ## Write the documentation as a site into site/, its links checked.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
+
 dist: $(INSTALLED) ## Build the wheel and the source archive into dist/.
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt build
 	rm -rf dist
 	$(BIN)/python -m build
 
 clean: ## Remove everything that was made, but not .venv.
-	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist demo site .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find vqcodec tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 	rm -f $(KERNELS)

@@ -5,5 +5,5 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-RECIPE = Path(__file__).resolve().parent.parent / "train.toml"
+RECIPE = Path(__file__).resolve().parent.parent / "examples/released-model.toml"
 HELD = frozenset(tomllib.loads(RECIPE.read_text())["data"]["held_out"])

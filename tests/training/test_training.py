@@ -128,7 +128,7 @@ def test_what_a_config_says(tmp_path: Path) -> None:
 
 
 def test_the_recipe_of_the_repository_is_valid(tmp_path: Path) -> None:
-    text = (ROOT / "train.toml").read_text()
+    text = (ROOT / "examples/released-model.toml").read_text()
     for name in ("a/shared/corpus/train", "a/shared/corpus/photos", "a/repo"):
         (tmp_path / name).mkdir(parents=True)
     c = Config.load(config(tmp_path / "a/repo", text))
