@@ -16,7 +16,9 @@ from vqcodec.cli import main
 from vqcodec.codec import weights
 from vqcodec.codec.frame_decoder import pad
 from vqcodec.codec.gop_decoder import decode_gop
-from vqcodec.codec.nets import arithmetic, integer
+from vqcodec.codec.nets import arithmetic, backend_choice
+from vqcodec.codec.nets.backends import Int8Backend
+from vqcodec.codec.nets.self_test import self_test
 from vqcodec.codec.weights import default_path, load_codec
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
@@ -63,10 +65,10 @@ def test_floats_are_those_that_are_fast(
 def test_exact_products_are_those_that_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain loop in the place of torch's int8 product, as where the instructions are missing, is right, and still not taken."""
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
-    monkeypatch.setattr(integer, "_times", {})
+    monkeypatch.setattr(backend_choice, "_times", {})
     with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
-        assert integer.self_test(integer.Int8Backend())
-        assert integer.choose_backend("cpu").name != "int8"
+        assert self_test(Int8Backend())
+        assert backend_choice.choose_backend("cpu").name != "int8"
 
 
 def test_candidates_are_timed_in_turn_and_hopeless_ones_a_few_times(
@@ -278,7 +280,7 @@ def test_the_choices_are_told(
     assert main([*args, "--log-file", str(tmp_path / "log"), "--arithmetic", "float32"]) == 0
     want = [
         "the encoder's networks multiply in float32",
-        f"exact products: {integer.choose_backend('cpu').name}, on cpu",
+        f"exact products: {backend_choice.choose_backend('cpu').name}, on cpu",
     ]
     assert not capsys.readouterr().err and all(
         (tmp_path / "log").read_text().count(text) == 1 for text in want

@@ -35,16 +35,11 @@ from vqcodec.codec import weights as weights_file
 from vqcodec.codec.frame_decoder import FrameCoder
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.gop_structure import gop_order
-from vqcodec.codec.nets import integer
-from vqcodec.codec.nets.integer import (
-    EXACT,
-    ExactBlock,
-    Float32Backend,
-    FusedBackend,
-    Int8Backend,
-    check_exact,
-)
+from vqcodec.codec.nets import exact_layers
+from vqcodec.codec.nets.backends import Float32Backend, FusedBackend, Int8Backend
+from vqcodec.codec.nets.exact_layers import ExactBlock, check_exact
 from vqcodec.codec.nets.prior import Prior
+from vqcodec.codec.nets.ranges import EXACT
 from vqcodec.codec.nets.synthesis import Synthesis
 from vqcodec.codec.weights import default_path, load_codec
 from vqcodec.container.packets import GopPayload
@@ -477,7 +472,7 @@ def test_every_layer_of_a_model_is_checked_when_it_is_loaded(
         checked.append(name)
         check_exact(name, *tensors)
 
-    monkeypatch.setattr(integer, "check_exact", spy)
+    monkeypatch.setattr(exact_layers, "check_exact", spy)
     load_codec(model_path, "cpu", 1)
     names = layers(model_path)
     assert sorted(checked) == sorted(n.split(".", 1)[1] for n in names)

@@ -10,20 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from vqcodec.codec.nets import integer, product
-from vqcodec.codec.nets.integer import (
-    BACKENDS,
-    EXACT,
-    ExactBlock,
-    ExactLinear,
-    Float32Backend,
-    FusedBackend,
-    Int8Backend,
-    choose_backend,
-    self_test,
-)
+from vqcodec.codec.nets import backend_choice, product
+from vqcodec.codec.nets.backend_choice import BACKENDS, choose_backend
+from vqcodec.codec.nets.backends import Float32Backend, FusedBackend, Int8Backend
+from vqcodec.codec.nets.exact_layers import ExactBlock, ExactLinear
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.product import Packed
+from vqcodec.codec.nets.ranges import EXACT
+from vqcodec.codec.nets.self_test import self_test
 from vqcodec.codec.nets.shuffle import shuffle, unshuffle
 from vqcodec.codec.nets.synthesis import Synthesis, pack, unpack
 from vqcodec.encoding.nets.layers import anchor_weights
@@ -162,11 +156,11 @@ def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
 
 def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
-    monkeypatch.setattr("vqcodec.codec.nets.integer._times", dict.fromkeys(BACKENDS, 2.0))
+    monkeypatch.setattr("vqcodec.codec.nets.backend_choice._times", dict.fromkeys(BACKENDS, 2.0))
     for name in BACKENDS:
-        monkeypatch.setitem(integer._times, name, 1.0)
+        monkeypatch.setitem(backend_choice._times, name, 1.0)
         assert choose_backend("cpu").name == name
-        monkeypatch.setitem(integer._times, name, 2.0)
+        monkeypatch.setitem(backend_choice._times, name, 2.0)
     for name in BACKENDS:
         monkeypatch.setenv("VQCODEC_BACKEND", name)
         assert choose_backend("cpu").name == name
@@ -180,9 +174,11 @@ def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match="fused, int8 or float32"):
         choose_backend("cpu")
     monkeypatch.delenv("VQCODEC_BACKEND")
-    monkeypatch.setattr("vqcodec.codec.nets.integer.self_test", lambda b: b.name == "float32")
+    monkeypatch.setattr(
+        "vqcodec.codec.nets.backend_choice.self_test", lambda b: b.name == "float32"
+    )
     assert choose_backend("cpu").name == "float32"
-    monkeypatch.setattr("vqcodec.codec.nets.integer.self_test", lambda b: False)
+    monkeypatch.setattr("vqcodec.codec.nets.backend_choice.self_test", lambda b: False)
     with pytest.raises(VqvError, match="no exact arithmetic"):
         choose_backend("cpu")
 

@@ -9,7 +9,7 @@ from support.paths import DATA
 
 from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import decode_gop
-from vqcodec.codec.nets.integer import BACKENDS
+from vqcodec.codec.nets.backend_choice import BACKENDS
 from vqcodec.codec.weights import load_codec
 from vqcodec.encoding.gop_encoder import GopEncoder, qualities
 from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian

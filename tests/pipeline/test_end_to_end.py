@@ -102,17 +102,18 @@ def test_every_pixel_is_verified(coded: Path, tiny_weights: Path) -> None:
 def test_wrong_pixels_do_not_pass(
     coded: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vqcodec.codec.nets import integer
+    from vqcodec.codec.nets import backend_choice
+    from vqcodec.codec.nets.backends import Backend
 
-    def wrong(device: str) -> integer.Backend:
+    def wrong(device: str) -> Backend:
         """A processor that computes wrongly and was not found out, whichever arithmetic is the fastest on it."""
         backend = choose(device)
         real = backend.quant8  # which every arithmetic has, and nothing goes past
         monkeypatch.setattr(backend, "quant8", lambda t, scale: real(t, scale) ^ 4)
         return backend
 
-    choose = integer.choose_backend
-    monkeypatch.setattr(integer, "choose_backend", wrong)
+    choose = backend_choice.choose_backend
+    monkeypatch.setattr(backend_choice, "choose_backend", wrong)
     result = verify(str(coded), weights=str(tiny_weights))
     assert not result["ok"] and result["damaged_gops"] == 3
 

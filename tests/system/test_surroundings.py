@@ -284,7 +284,7 @@ def test_devices_that_do_not_exist(device: str) -> None:
 
 
 def test_a_device_that_is_not_there() -> None:
-    from vqcodec.codec.nets.integer import choose_backend
+    from vqcodec.codec.nets.backend_choice import choose_backend
 
     if torch.cuda.device_count() < 99:
         with pytest.raises(UsageError, match="cuda:99"):

@@ -391,7 +391,7 @@ def test_old_calibration_clipped_sixteen_bits() -> None:
 def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
     tiny_models: dict[str, Any],
 ) -> None:
-    from vqcodec.codec.nets.integer import choose_backend
+    from vqcodec.codec.nets.backend_choice import choose_backend
     from vqcodec.codec.nets.prior import Prior
     from vqcodec.training.export import exact_tensors
 

@@ -93,7 +93,7 @@ def _devices() -> str:
 
 def _arithmetic() -> str:
     from ..codec.nets.arithmetic import float_choice
-    from ..codec.nets.integer import choose_backend, chosen_device
+    from ..codec.nets.backend_choice import choose_backend, chosen_device
 
     device = chosen_device("auto")
     floats = float_choice("auto", device)

@@ -24,7 +24,7 @@ from ..system.surroundings import set_threads
 if TYPE_CHECKING:
     from ..encoding.nets.analysis import Analysis
     from .codebooks import Codebooks
-    from .nets.integer import Backend
+    from .nets.backends import Backend
     from .nets.prior import Prior
     from .nets.shape import NetShape
     from .nets.synthesis import Synthesis
@@ -289,7 +289,7 @@ def load_codec(
     from ..encoding.nets.analysis import Analysis
     from ..system import kernels as kernels_module
     from .codebooks import Codebooks
-    from .nets.integer import choose_backend
+    from .nets.backend_choice import choose_backend
     from .nets.prior import Prior
     from .nets.shape import NetShape
     from .nets.synthesis import Synthesis

@@ -94,7 +94,7 @@ def chosen_arithmetic(options: EncodeOptions) -> str:
     if options.arithmetic != "auto":
         return options.arithmetic
     from ..codec.nets.arithmetic import float_choice
-    from ..codec.nets.integer import chosen_device
+    from ..codec.nets.backend_choice import chosen_device
 
     return float_choice("auto", chosen_device(options.device))
 

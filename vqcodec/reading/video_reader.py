@@ -114,7 +114,7 @@ class VideoReader(Generic[Data]):
             with self._open():
                 check_model(reader, read_model_id(weights))
                 if options.device not in ("auto", "cpu"):  # a device that isn't there is told now
-                    from ..codec.nets.integer import choose_backend
+                    from ..codec.nets.backend_choice import choose_backend
 
                     choose_backend(options.device)
             stored = StoredTracks(reader)

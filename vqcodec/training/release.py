@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from ..codec import weights
 from ..codec.nets.arithmetic import float_choice, floats
-from ..codec.nets.integer import choose_backend
+from ..codec.nets.backend_choice import choose_backend
 from ..codec.nets.prior import Prior
 from ..codec.nets.shape import NetShape
 from ..encoding.nets.analysis import Analysis

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .integer import Backend, ExactBlock, ExactLinear, run_blocks
+from .backends import Backend
+from .exact_layers import ExactBlock, ExactLinear, run_blocks
 from .shape import CLASS_ZERO, CLASSES, NetShape
 from .shuffle import shuffle, unshuffle
 

@@ -1,4 +1,4 @@
-"""Trainable layers, channels last, that can learn under the integer arithmetic of :mod:`vqcodec.codec.nets.integer`.
+"""Trainable layers, channels last, that can learn under the integer arithmetic of :mod:`vqcodec.codec.nets.exact_layers`.
 
 Every activation that meets a matrix product passes an :class:`Act`, every matrix is a :class:`Linear`. Both
 work in three modes: ``float`` (plain), ``observe`` (plain, notes the range of each channel) and ``quant``

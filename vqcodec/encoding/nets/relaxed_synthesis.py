@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...codec.nets.integer import ExactLinear, Stepwise
+from ...codec.nets.backends import Stepwise
+from ...codec.nets.exact_layers import ExactLinear
 from ...codec.nets.ranges import SLOPE, TOP8, TOP16
 from ...codec.nets.synthesis import Synthesis
 
@@ -33,7 +34,7 @@ class _Product(torch.autograd.Function):
 
 
 class SmoothBackend(Stepwise):
-    """The operations of :mod:`vqcodec.codec.nets.integer` on floats: same scales and nearly the same limits, nothing rounded to integers."""
+    """The operations of :mod:`vqcodec.codec.nets.backends` on floats: same scales and nearly the same limits, nothing rounded to integers."""
 
     name = "smooth"
 
