@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vqcodec.bench.anchors import parse_anchor
 from vqcodec.bench.bd_rate import bd_rate
+from vqcodec.bench.clip_run import ClipRun
 from vqcodec.bench.clips import make_reference
 from vqcodec.bench.options import BenchOptions
-from vqcodec.bench.run import ClipRun, curve
+from vqcodec.bench.records import curve
 from vqcodec.bench.store import Store, default_folder
 from vqcodec.codec import gop_structure, weights
 from vqcodec.encoding import frame_encoder, gop_encoder, rate_distortion

@@ -61,8 +61,13 @@ def main() -> None:
     if a.plot:
         fig, axes = plt.subplots(2, (len(points) + 1) // 2, figsize=(16, 7.5))
         for ax, clip in zip(axes.flat, sorted(points), strict=False):
+            of_clip = points[clip]
             curves(
-                ax, {name: points[clip][name] for name in ("vqcodec", *NAMES)}, lambda p: p["psnr"]
+                ax,
+                {
+                    name: [(p["bpp"], p["psnr"]) for p in of_clip[name]]
+                    for name in ("vqcodec", *NAMES)
+                },
             )
             ax.set_title(clip, fontsize=10)
         for ax in axes[-1]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .picture import chroma_size
 
-PSNR_CAP = (
-    100.0  # given for pictures without any error, so that no infinity gets into averages and JSON
-)
+# given for pictures without any error, so that no infinity gets into averages and JSON
+PSNR_CAP = 100.0
+
+
+class Psnr(NamedTuple):
+    """PSNR of pictures in dB: ``yuv`` is (6 Y + U + V) / 8."""
+
+    yuv: float
+    y: float
+    u: float
+    v: float
 
 
 def psnr(sse: float, samples: int) -> float:
@@ -19,11 +28,9 @@ def psnr(sse: float, samples: int) -> float:
     return min(PSNR_CAP, 10 * math.log10(255 * 255 * samples / sse))
 
 
-def psnr_yuv(
-    sse: Sequence[float], width: int, height: int, frames: int
-) -> tuple[float, float, float, float]:
-    """(weighted, Y, U, V) in dB for the summed errors of ``frames`` pictures; weighted is (6 Y + U + V) / 8."""
+def psnr_yuv(sse: Sequence[float], width: int, height: int, frames: int) -> Psnr:
+    """PSNR for the errors of Y, U and V summed over ``frames`` pictures, on the 8-bit scale."""
     cw, ch = chroma_size(width, height)
     y = psnr(sse[0], width * height * frames)
-    u, v = (psnr(s, cw * ch * frames) for s in sse[1:3])
-    return (6 * y + u + v) / 8, y, u, v
+    u, v = (psnr(error, cw * ch * frames) for error in sse[1:3])
+    return Psnr((6 * y + u + v) / 8, y, u, v)

@@ -23,7 +23,7 @@ from support.clips import header, moving, picture, write
 from support.paths import PYTHONPATH, SUPPORT
 
 from vqcodec import bench
-from vqcodec.bench import encoders, measure, run, vmaf
+from vqcodec.bench import clip_run, encoders, measure, run, vmaf
 from vqcodec.bench.anchors import parse_anchor
 from vqcodec.bench.bd_rate import bd_rate
 from vqcodec.bench.clips import make_reference
@@ -31,11 +31,13 @@ from vqcodec.bench.measured_process import measured
 from vqcodec.bench.options import BenchOptions, find_clips, parse_anchors, parse_crfs
 from vqcodec.bench.pictures import to_bgr
 from vqcodec.bench.plots import draw
+from vqcodec.bench.records import Point, Results, Speed, curve
 from vqcodec.bench.report import page
 from vqcodec.bench.store import Store
 from vqcodec.bench.table import as_text
 from vqcodec.cli import main
 from vqcodec.errors import DamageError, InputError, UsageError, VqvError
+from vqcodec.metrics import Psnr
 from vqcodec.picture import Picture
 
 PROGRAM = (sys.executable, str(SUPPORT / "lossy.py"))
@@ -76,10 +78,33 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def results(clips: list[Path], store: Store, said: list[str]) -> Any:
+def made(clips: list[Path], store: Store, said: list[str]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "TRIES", 1)
+        patch.setattr(clip_run, "TRIES", 1)
         yield run.run(clips, options(), store, matched=True, say=said.append)
+
+
+@pytest.fixture(scope="module")
+def results(made: Results) -> dict[str, Any]:
+    return made.to_json()
+
+
+def point(crf: float, bpp: float, psnr: Psnr) -> Point:
+    """A point whose other figures do not matter."""
+    speed = Speed(1.0, 2.0, 1.0, 1)
+    return Point(
+        key="", codec="x264-medium", crf=crf, bytes=1, file_bytes=1, bpp=bpp, kbps=1.0,
+        psnr_mean_of_frames=psnr, psnr_of_mean_error=psnr, ms_ssim_db=None, vmaf=None,
+        encode=speed, decode=speed, settings={}, made_by={}, clip="", frames=1, machine="",
+        measured="",
+    )  # fmt: skip
+
+
+def test_a_point_comes_back_from_its_line_in_the_cache() -> None:
+    before = point(20.5, 0.25, Psnr(30.0, 29.0, 33.0, 33.5))
+    line = json.dumps(before.to_json())
+    assert json.loads(line)["psnr_of_mean_error"]["(6Y+U+V)/8"] == 30.0
+    assert Point.from_json(json.loads(line)) == before
 
 
 def all_points(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -120,11 +145,10 @@ def test_psnr_by_another_formula(tmp_path: Path) -> None:
     )
     total = [20 * math.log10(255) - 10 * math.log10(v) for v in squares.mean(0)]
     for of, want in ((found.psnr_mean_of_frames, each.mean(0)), (found.psnr_of_mean_error, total)):
-        assert [of[k] for k in "YUV"] == pytest.approx(want, abs=1e-6)
-        assert of["(6Y+U+V)/8"] == pytest.approx((6 * want[0] + want[1] + want[2]) / 8, abs=1e-6)
-    assert (
-        found.psnr_mean_of_frames["Y"] > found.psnr_of_mean_error["Y"] + 5
-    )  # they are not the same thing
+        assert of[1:] == pytest.approx(want, abs=1e-6)
+        assert of.yuv == pytest.approx((6 * want[0] + want[1] + want[2]) / 8, abs=1e-6)
+    # they are not the same thing
+    assert found.psnr_mean_of_frames.y > found.psnr_of_mean_error.y + 5
     assert np.array_equal(found.picture.y, b[1].y) and found.ms_ssim_db is None
 
 
@@ -133,7 +157,7 @@ def test_ten_bits_are_on_the_scale_of_eight(tmp_path: Path) -> None:
     b = Picture(*(p + np.uint16(2) for p in a))
     reference = make_reference(write(tmp_path / "a.y4m", header(32, 16), [a]), "a", tmp_path)
     found = measure.compare(reference, write(tmp_path / "b.y4m", header(32, 16), [b]), "b")
-    assert found.psnr_of_mean_error["Y"] == pytest.approx(20 * math.log10(1020 / 2), abs=1e-6)
+    assert found.psnr_of_mean_error.y == pytest.approx(20 * math.log10(1020 / 2), abs=1e-6)
 
 
 def test_unequal_frame_counts_are_an_error(tmp_path: Path) -> None:
@@ -187,14 +211,12 @@ def test_bd_rate_undefined() -> None:
 def test_anchors_reach_for_our_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
     """Points are added at the ends while curves have too little in common, and no others."""
 
-    def made(crf: float, offset: float = 0.0) -> dict[str, Any]:
-        psnr = 60 - 0.5 * crf + offset
-        planes = {"(6Y+U+V)/8": psnr}
-        point = {"crf": crf, "bpp": 2.0 ** (-crf / 6), "ms_ssim_db": None, "vmaf": None}
-        return point | {"psnr_mean_of_frames": planes, "psnr_of_mean_error": planes}
+    def made(crf: float, offset: float = 0.0) -> Point:
+        planes = Psnr(*(60 - 0.5 * crf + offset,) * 4)
+        return point(crf=crf, bpp=2.0 ** (-crf / 6), psnr=planes)
 
     anchor = parse_anchor("x264")
-    of_clip = object.__new__(run.ClipRun)
+    of_clip = object.__new__(clip_run.ClipRun)
     monkeypatch.setattr(of_clip, "anchor", lambda a, crf: made(crf), raising=False)
     points = [made(crf) for crf in anchor.crfs]
     for offset, want in (
@@ -206,20 +228,20 @@ def test_anchors_reach_for_our_qualities(monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         ours = [made(crf, offset) for crf in (20, 30, 40)]
         found = of_clip.reaching(anchor, points, ours)
-        assert sorted({p["crf"] for p in found} - set(anchor.crfs)) == want, offset
-        assert [p["crf"] for p in found] == sorted(p["crf"] for p in found)
+        assert sorted({p.crf for p in found} - set(anchor.crfs)) == want, offset
+        assert [p.crf for p in found] == sorted(p.crf for p in found)
 
 
 def test_rate_is_matched_along_the_curve() -> None:
     curve = [(20, 0.8), (30, 0.2), (40, 0.05)]  # a factor of four in ten steps
-    assert run.crf_for_rate(curve, 0.1) == pytest.approx(35)
-    assert run.crf_for_rate(curve, 0.4) == pytest.approx(25)
-    assert run.crf_for_rate(curve, 1.6) == pytest.approx(15)
-    assert run.crf_for_rate(curve, 0.025) == pytest.approx(45)
+    assert clip_run.crf_for_rate(curve, 0.1) == pytest.approx(35)
+    assert clip_run.crf_for_rate(curve, 0.4) == pytest.approx(25)
+    assert clip_run.crf_for_rate(curve, 1.6) == pytest.approx(15)
+    assert clip_run.crf_for_rate(curve, 0.025) == pytest.approx(45)
 
 
 def test_what_is_measured(
-    clips: list[Path], results: dict[str, Any], store: Store, said: list[str]
+    clips: list[Path], made: Results, results: dict[str, Any], store: Store, said: list[str]
 ) -> None:
     assert [c["name"] for c in results["clips"]] == ["large", "small"] and len(
         all_points(results)
@@ -243,10 +265,8 @@ def test_what_is_measured(
                 and points[0]["psnr_of_mean_error"]["Y"] > points[1]["psnr_of_mean_error"]["Y"]
             )
         bd = clip["bd_rate"]["x264-medium"]["psnr"]["percent"]
-        mean = run.MEASURES["psnr"][1]
-        curves = [
-            [(p["bpp"], mean(p)) for p in clip["points"][c]] for c in ("x264-medium", "vqcodec")
-        ]
+        points = next(of.points for of in made.clips if of.name == clip["name"])
+        curves = [curve(points[codec], "psnr") for codec in ("x264-medium", "vqcodec")]
         assert bd == bd_rate(*curves).percent
     assert all(math.isfinite(n) for n in numbers(results))
     json.dumps(results, allow_nan=False)
@@ -292,7 +312,7 @@ def test_anchor_s_bytes_and_settings(
         Path, "unlink", lambda self, *args: None if self.suffix == ".mkv" else unlink(self, *args)
     )
     reference = make_reference(clips[0], "large", tmp_path)
-    coded = encoders.AnchorCoder(reference, parse_anchor("x264"), options(), tmp_path).run(
+    coded = encoders.AnchorCodec(reference, parse_anchor("x264"), options(), tmp_path).run(
         18, tmp_path / "decoded.y4m"
     )
     target = tmp_path / "anchor.mkv"
@@ -338,12 +358,15 @@ def test_second_run_measures_nothing(
     def forbidden(command: Any) -> Any:
         raise AssertionError(command)
 
-    monkeypatch.setattr(run, "TRIES", 1)
+    monkeypatch.setattr(clip_run, "TRIES", 1)
     monkeypatch.setattr(encoders, "measured", forbidden)
     monkeypatch.setattr(vmaf, "vmaf", forbidden)
     said: list[str] = []
     again = run.run(clips, options(), Store(store.folder), matched=True, say=said.append)
-    assert again["clips"] == results["clips"] and sum("from the cache" in s for s in said) >= 8
+    assert (
+        again.to_json()["clips"] == results["clips"]
+        and sum("from the cache" in s for s in said) >= 8
+    )
     # other settings, frames, or the wish to measure anew are no hits
     for changed in (
         options(threads=2),
@@ -366,10 +389,10 @@ def test_goes_on_where_it_was_stopped(
             raise KeyboardInterrupt
         done.append((self._reference.name, crf))
         shutil.copy(self._reference.path, decoded)
-        work = {"fps": 1.0, "seconds": 2.0, "start_seconds": 1.0, "peak_bytes": 1}
+        work = Speed(1.0, 2.0, 1.0, 1)
         return encoders.Coded(1000 + crf, 1000 + crf, work, work)
 
-    monkeypatch.setattr(encoders.VqcodecCoder, "run", coded)
+    monkeypatch.setattr(encoders.VqcodecCodec, "run", coded)
     plain, cache = options(anchors=()), tmp_path / "cache"
     with pytest.raises(KeyboardInterrupt):
         run.run(clips, plain, Store(cache))
@@ -380,14 +403,14 @@ def test_goes_on_where_it_was_stopped(
     found = run.run(clips, plain, Store(cache))
     assert (
         done == [("small", 4), ("small", 30)]
-        and [p["bytes"] for p in all_points(found)] == [1004, 1030] * 2
+        and [p["bytes"] for p in all_points(found.to_json())] == [1004, 1030] * 2
     )
     assert (
         len((cache / "points.jsonl").read_text().splitlines()) == 5
         and len(Store(cache)._records) == 4
     )
     # points of lossless results have 100 dB, no infinity, and their curve no BD-rate
-    assert all(p["psnr_of_mean_error"]["Y"] == 100 for p in all_points(found))
+    assert all(p["psnr_of_mean_error"]["Y"] == 100 for p in all_points(found.to_json()))
 
 
 def test_failures_say_which(clips: list[Path], tmp_path: Path) -> None:
@@ -520,13 +543,14 @@ def test_refusals(clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_command(
     clips: list[Path],
+    made: Results,
     results: dict[str, Any],
     store: Store,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The command writes what the library gives, from the cache; the table goes to standard output."""
-    monkeypatch.setattr(run, "TRIES", 1)
+    monkeypatch.setattr(clip_run, "TRIES", 1)
     monkeypatch.setattr("vqcodec.bench.options.parse_anchors", lambda text: options().anchors)
     monkeypatch.setattr(
         "vqcodec.bench.options.BenchOptions",
@@ -549,14 +573,14 @@ def test_command(
     assert code == 0, err
     found = json.loads(js.read_text())
     assert found["clips"] == results["clips"] and found["summary"] == results["summary"]
-    assert out.strip() == as_text(results) and "[1/8]" in err
+    assert out.strip() == as_text(made) and "[1/8]" in err
     assert html.read_text().startswith("<!doctype html>") and plot.read_text().startswith("<?xml")
     code, out, err = call(*args, "--json", "-", "-q", monkeypatch=monkeypatch)
     assert code == 0 and err == "" and json.loads(out)["summary"] == results["summary"]
 
 
-def test_table(results: dict[str, Any]) -> None:
-    text = as_text(results)
+def test_table(made: Results, results: dict[str, Any]) -> None:
+    text = as_text(made)
     p = results["clips"][0]["points"]["vqcodec"][0]
     row = next(line for line in text.splitlines() if line.startswith("vqcodec"))
     assert row.split()[1:6] == [
@@ -576,18 +600,17 @@ def test_table(results: dict[str, Any]) -> None:
     )  # no MS-SSIM of small pictures
 
 
-def test_plots(results: dict[str, Any]) -> None:
-    assert draw(results, "png").startswith(b"\x89PNG") and draw(results, "svg") == draw(
-        results, "svg"
-    )
-    svg = draw(results, "svg").decode()
+def test_plots(made: Results) -> None:
+    assert draw(made, "png").startswith(b"\x89PNG")
+    assert draw(made, "svg") == draw(made, "svg")
+    svg = draw(made, "svg").decode()
     assert all(
         name in svg for name in ("large", "small", "vqcodec", "x264-medium", "bits per pixel")
     )
 
 
-def test_report_holds_everything(results: dict[str, Any], store: Store) -> None:
-    html = page(results, store)
+def test_report_holds_everything(made: Results, results: dict[str, Any], store: Store) -> None:
+    html = page(made, store)
     markup = re.sub(r"<script.*?</script>", "", html, flags=re.S)
     assert (
         not re.search(r"""(?:src|href|action)\s*=\s*["']?(?!data:|#)[^"'\s>]""", markup)
@@ -661,7 +684,7 @@ def test_frames_are_shown_in_the_colours_that_are_meant(
     )
 
 
-def test_names_are_escaped(results: dict[str, Any], store: Store) -> None:
+def test_names_are_escaped(made: Results, store: Store) -> None:
     odd = "</script><b>&'\""
-    html = page(results | {"clips": [results["clips"][0] | {"name": odd}]}, store)
+    html = page(replace(made, clips=[replace(made.clips[0], name=odd)]), store)
     assert odd not in html and "<b>&'" not in html

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vqcodec.bench.bd_rate import BdRate
+from vqcodec.bench.records import (
+    ClipResult,
+    MeanBdRate,
+    MeanSpeed,
+    Point,
+    Results,
+    Speed,
+    Summary,
+)
 from vqcodec.bench.report import page as make_page
 from vqcodec.bench.store import Store
+from vqcodec.metrics import Psnr
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -32,13 +44,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def point(codec: str, key: str, crf: int, bpp: float, psnr: float) -> dict[str, Any]:
-    planes = {"(6Y+U+V)/8": psnr, "Y": psnr - 1, "U": psnr + 2, "V": psnr + 3}
-    speed = {"fps": 12.5, "seconds": 3.0, "start_seconds": 1.0, "peak_bytes": 100 << 20}
-    return {
-        "key": key, "codec": codec, "crf": crf, "bytes": round(bpp * 8000), "file_bytes": round(bpp * 8000), "bpp": bpp, "kbps": 1000 * bpp, "psnr_mean_of_frames": planes,
-        "psnr_of_mean_error": planes, "ms_ssim_db": 12.0, "vmaf": 90.0, "encode": speed, "decode": speed | {"fps": None},
-    }  # fmt: skip
+def point(codec: str, key: str, crf: int, bpp: float, psnr: float) -> Point:
+    planes = Psnr(psnr, psnr - 1, psnr + 2, psnr + 3)
+    size = round(bpp * 8000)
+    return Point(
+        key=key, codec=codec, crf=crf, bytes=size, file_bytes=size, bpp=bpp, kbps=1000 * bpp,
+        psnr_mean_of_frames=planes, psnr_of_mean_error=planes, ms_ssim_db=12.0, vmaf=90.0,
+        encode=Speed(12.5, 3.0, 1.0, 100 << 20), decode=Speed(None, 3.0, 1.0, 100 << 20),
+        settings={}, made_by={}, clip="", frames=9, machine="", measured="",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -52,47 +66,58 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
         point("x264-medium", "theirs", 20, 0.4, 38.5),
         point("x264-medium", "theirs", 40, 0.06, 31.2),
     ]
-    undefined = {"percent": None, "reason": "the curves have too little quality in common"}
-    measures = {
-        "psnr": "PSNR (6Y+U+V)/8, mean of frames",
-        "ms_ssim": "MS-SSIM of luma in dB",
-        "vmaf": "VMAF",
+    undefined = BdRate(None, "the curves have too little quality in common")
+    clip = ClipResult(
+        name="first",
+        width=SIZE[0],
+        height=SIZE[1],
+        frames=9,
+        rate="25",
+        bit_depth=8,
+        digest="a" * 64,
+        notes=["only 9 frames"],
+        shown_frame=4,
+        original="original",
+        points={"x264-medium": theirs, "vqcodec": ours},
+        bd_rate={
+            "x264-medium": {
+                "psnr": BdRate(-12.3),
+                "psnr_of_mean_error": BdRate(-11.9),
+                "ms_ssim": undefined,
+                "vmaf": BdRate(4.0),
+            }
+        },
+        matched=[{"x264-medium": side} for side in theirs],
+    )
+    means = {
+        "psnr": MeanBdRate(-12.3, -12.3, -12.3, 2, 0),
+        "psnr_of_mean_error": MeanBdRate(-11.9, -11.9, -11.9, 2, 0),
+        "ms_ssim": MeanBdRate(None, None, None, 0, 2),
+        "vmaf": MeanBdRate(4.0, 4.0, 4.0, 1, 1),
     }
-    bd = {
-        "x264-medium": {
-            "psnr": {"percent": -12.3, "reason": ""},
-            "ms_ssim": undefined,
-            "vmaf": {"percent": 4.0, "reason": ""},
-        }
-    }
-    mean = {
-        m: {
-            "percent": v["percent"],
-            "best": v["percent"],
-            "worst": v["percent"],
-            "clips": 2 if v["percent"] else 0,
-            "undefined": 0 if v["percent"] else 2,
-        }
-        for m, v in bd["x264-medium"].items()
-    }
-    mean["vmaf"] |= {"clips": 1, "undefined": 1}
-    clip = {
-        "width": SIZE[0], "height": SIZE[1], "frames": 9, "rate": "25", "bit_depth": 8, "notes": ["only 9 frames"], "shown_frame": 4, "original": "original",
-        "points": {"x264-medium": theirs, "vqcodec": ours}, "bd_rate": bd, "matched": [{"x264-medium": t} for t in theirs],
-    }  # fmt: skip
     anchor = {
         "name": "x264-medium",
         "codec": "libx264",
         "options": {"tune": "psnr"},
         "crfs": [20, 40],
     }
-    speed = {"fps": 9.0, "start_seconds": 1.0, "peak_bytes": 1 << 27}
-    results = {
-        "made": "2026-01-01T00:00:00Z", "machine": "a processor, 2 cores", "versions": {"vqcodec": "0", "av": "1", "model": "0123"}, "measures": measures,
-        "settings": {"crf": [14, 44], "preset": "medium", "threads": 0, "device": "cpu", "anchors": [anchor]},
-        "clips": [clip | {"name": "first", "digest": "a" * 64}, clip | {"name": "second", "digest": "b" * 64}],
-        "summary": {"bd_rate": {"x264-medium": mean}, "speed": {c: {"encode": speed, "decode": speed} for c in ("vqcodec", "x264-medium")}},
-    }  # fmt: skip
+    speed = MeanSpeed(9.0, 1.0, 1 << 27)
+    speeds = {name: {"encode": speed, "decode": speed} for name in ("vqcodec", "x264-medium")}
+    results = Results(
+        made="2026-01-01T00:00:00Z",
+        seconds=1.0,
+        machine="a processor, 2 cores",
+        versions={"vqcodec": "0", "av": "1", "model": "0123"},
+        settings={
+            "crf": [14, 44],
+            "preset": "medium",
+            "threads": 0,
+            "device": "cpu",
+            "anchors": [anchor],
+        },
+        clips=[clip, replace(clip, name="second", digest="b" * 64)],
+        summary=Summary({"x264-medium": means}, speeds),
+    )
     return make_page(results, store)
 
 

@@ -32,8 +32,8 @@ from vqcodec.encoding.target_search import (
     GRID,
     PROBE_SHARE,
     Measure,
-    Outcome,
-    Round,
+    Pass,
+    PassOutcome,
     from_start,
     search,
 )
@@ -134,7 +134,7 @@ class World:
                 measures[key] = done[key, what.of(key)]
             try:
                 what = rounds.send(
-                    Outcome(
+                    PassOutcome(
                         {k: int(g["frames"]) for k, g in self.gops.items()},
                         measures,
                         self.frames / 25,
@@ -142,7 +142,7 @@ class World:
                     )
                 )
             except StopIteration as end:
-                best: Round = end.value
+                best: Pass = end.value
                 break
         crfs = [best.of(k) for k in self.gops]
         total = [done[k, c] for k, c in zip(self.gops, crfs, strict=True)]

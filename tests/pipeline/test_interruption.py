@@ -26,7 +26,7 @@ from vqcodec.media.source import VideoSource
 from vqcodec.picture import Picture
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
-from vqcodec.pipeline.gop_coders import Local, Model, Result, code_gop
+from vqcodec.pipeline.gop_coders import LocalCoder, Model, Result, code_gop
 from vqcodec.pipeline.read_ahead import read_ahead
 from vqcodec.system.interrupt import Interrupt
 from vqcodec.system.progress import ProgressEvent
@@ -96,7 +96,7 @@ def test_ctrl_c_closes_the_file(
     check_part(out, clip, frames, tmp_path)
 
 
-class _FirstIsLast(Local):
+class _FirstIsLast(LocalCoder):
     """Codes GOPs as they come, but the first, which takes until it is cut: so many of its mini-GOPs are coded by then."""
 
     parts = 0
@@ -125,7 +125,7 @@ def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(
     tmp_path: Path, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, parts: int, frames: int
 ) -> None:
     """With several workers later GOPs can be finished before an earlier one. Statistics are those of the frames in the file."""
-    monkeypatch.setattr("vqcodec.pipeline.encode.Pool", _FirstIsLast)
+    monkeypatch.setattr("vqcodec.pipeline.encode.ProcessCoder", _FirstIsLast)
     monkeypatch.setattr(_FirstIsLast, "parts", parts)
     interrupt = Interrupt()
 

@@ -1,4 +1,5 @@
-"""The record of a batch: lines of JSON that say what was made of what, with which options. It is what a later run goes by."""
+"""The record of a batch: lines of JSON that say what was made of what, with which options. It is
+what a later run goes by."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ DONE, BEGUN, FAILED = "done", "begun", "failed"
 
 
 def stamp(path: str | os.PathLike[str]) -> list[int] | None:
-    """Size and time of change of a file in ns, by which it is known again; None where there is none."""
+    """Size and time of change of a file in ns, by which it is known again; None where there is
+    none."""
     try:
         info = os.stat(path)
     except (OSError, ValueError):
@@ -26,7 +28,8 @@ def stamp(path: str | os.PathLike[str]) -> list[int] | None:
 
 
 class BatchLog:
-    """Lines of a batch's log: of each output the last one is known, and the last that it was done. Made by :func:`open_log`."""
+    """Lines of a batch's log: of each output the last one is known, and the last that it was done.
+    Made by :func:`open_log`."""
 
     def __init__(self, fd: int, path: str) -> None:
         self._fd, self._path = fd, path
@@ -62,7 +65,8 @@ class BatchLog:
         return self._last.get(output)
 
     def done(self, output: str) -> dict[str, Any] | None:
-        """What was said of an output when it was last made; tries that came to nothing may have followed."""
+        """What was said of an output when it was last made; tries that came to nothing may have
+        followed."""
         return self._done.get(output)
 
     def write(self, output: str, state: str, **values: Any) -> None:
@@ -84,7 +88,8 @@ class BatchLog:
 
 @contextmanager
 def open_log(path: str | os.PathLike[str]) -> Iterator[BatchLog]:
-    """The log at ``path``, gone on with where it is there. OutputError where it can't be written, or while another batch writes it."""
+    """The log at ``path``, gone on with where it is there. OutputError where it can't be written,
+    or while another batch writes it."""
     path = Path(path)
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)

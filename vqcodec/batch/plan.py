@@ -1,4 +1,5 @@
-"""Which files a batch makes of which: names and folders of trees and lists, mirrored under one folder."""
+"""Which files a batch makes of which: names and folders of trees and lists, mirrored under one
+folder."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ class Job:
 
 
 def parse_list(data: bytes, null: bool = False) -> list[str]:
-    """Names in a list of files: one on a line, or each ended by a NUL; empty ones are passed over."""
+    """Names in a list of files: one on a line, or each ended by a NUL; empty ones are passed
+    over."""
     return [os.fsdecode(name) for name in data.split(b"\0" if null else b"\n") if name]
 
 
 def _tree(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
-    """Files of a folder and those below it, relative to it, in order of name. Links to folders are not followed, and hidden names are passed over."""
+    """Files of a folder and those below it, relative to it, in order of name. Links to folders are
+    not followed, and hidden names are passed over."""
 
     def refuse(exc: OSError) -> None:
         raise InputError(f"cannot be read: {exc.strerror}", file=exc.filename) from exc
@@ -83,9 +86,11 @@ def plan(
 ) -> list[Job]:
     """The jobs for files and folders given by ``names``, and by the lines of a list.
 
-    A file lies under its name in the folder of outputs, the tree of a folder as it lies in that; names of a list keep their folders where they are relative. Outputs
-    are .vqv files, or with ``decode`` of that suffix unless the name says one of ``known``. Where several files of a folder differ in their suffixes
-    only, outputs keep those: ``a.mp4.vqv``. UsageError where two sources would become one file all the same; InputError for a folder that cannot be read.
+    A file lies under its name in the folder of outputs, the tree of a folder as it lies in that;
+    names of a list keep their folders where they are relative. Outputs are .vqv files, or with
+    ``decode`` of that suffix unless the name says one of ``known``. Where several files of a folder
+    differ in their suffixes only, outputs keep those: ``a.mp4.vqv``. UsageError where two sources
+    would become one file all the same; InputError for a folder that cannot be read.
     """
     suffixes = VIDEO if decode is None else frozenset([CODED])
     places: dict[str, str] = {}

@@ -1,4 +1,5 @@
-"""Many files: what is done is passed over, the rest is made, one that fails doesn't stop the others, and all is put down in a log."""
+"""Many files: what is done is passed over, the rest is made, one that fails doesn't stop the
+others, and all is put down in a log."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _FREE = {"threads", "batch", "device", "strict", "stats", "jobs", "resume", "lim
 
 @dataclass
 class Entry:
-    """A line of the summary. ``state``: done, failed, before (done by an earlier run), left (an output that was there was left as it is), or waiting."""
+    """A line of the summary. ``state``: done, failed, before (done by an earlier run), left (an
+    output that was there was left as it is), or waiting."""
 
     job: Job
     state: str = "waiting"
@@ -50,7 +52,8 @@ class BatchReport:
 
     @property
     def exit_code(self) -> int:
-        """That of the first file without an output; where all have one, that of the first whose source was damaged or whose target was missed; else 0."""
+        """That of the first file without an output; where all have one, that of the first whose
+        source was damaged or whose target was missed; else 0."""
         done = [e for e in self.entries if e.state not in ("left", "waiting")]
         failed = [e.outcome.code for e in done if e.state == FAILED]
         return next(iter(failed), next((e.outcome.code for e in done if e.outcome.code), 0))
@@ -58,8 +61,10 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class Task:
-    """What is done with every file. A ``cluster`` codes the GOPs of all files, and ``workers`` files are read for it at the same time, 0 for as many as it has use for;
-    otherwise as many processes make a file each, 0 for one on each processor. ``overwrite``: False lets outputs that others made fail, None leaves them."""
+    """What is done with every file. A ``cluster`` codes the GOPs of all files, and ``workers``
+    files are read for it at the same time, 0 for as many as it has use for; otherwise as many
+    processes make a file each, 0 for one on each processor. ``overwrite``: False lets outputs that
+    others made fail, None leaves them."""
 
     out: str
     options: EncodeOptions | DecodeOptions
@@ -109,7 +114,8 @@ class Task:
 
 
 def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
-    """Whether the output is to be overwritten; None where there is nothing to do, and the entry says why."""
+    """Whether the output is to be overwritten; None where there is nothing to do, and the entry
+    says why."""
     there = stamp(target := os.path.join(task.out, entry.job.output))
     if there is None and not os.path.lexists(target):
         return False
@@ -158,10 +164,13 @@ def batch(
     finished: Callable[[Entry, int], object] = lambda entry, left: None,
     progress: Callable[[ProgressEvent], object] | None = None,
 ) -> BatchReport:
-    """Make all files, and report. ``finished(entry, left)`` is called after each, ``progress`` now and then with the frames of all files together.
+    """Make all files, and report. ``finished(entry, left)`` is called after each, ``progress`` now
+    and then with the frames of all files together.
 
-    Outputs get their folders, and their names only when complete. With several workers the largest sources come first. What ctrl-C (``stopped`` in the report) or SIGTERM cut
-    off is gone on with by the next run. Raises UsageError, OutputError, WeightsError and ClusterError for what concerns all files.
+    Outputs get their folders, and their names only when complete. With several workers the largest
+    sources come first. What ctrl-C (``stopped`` in the report) or SIGTERM cut off is gone on with
+    by the next run. Raises UsageError, OutputError, WeightsError and ClusterError for what concerns
+    all files.
     """
     entries = [Entry(job) for job in jobs]
     report = BatchReport(entries)
@@ -283,7 +292,8 @@ def _run(
 
 
 class _Meter:
-    """Counts the frames of all files together; how many there will be is told from the bytes of the sources done."""
+    """Counts the frames of all files together; how many there will be is told from the bytes of the
+    sources done."""
 
     def __init__(self, size: int) -> None:
         self._size = max(1, size)

@@ -1,7 +1,10 @@
-"""Where the files of a batch are made: in processes of this machine, or in threads that feed a cluster.
+"""Where the files of a batch are made: in processes of this machine, or in threads that feed a
+cluster.
 
-Both are contexts with a method ``run(orders)`` that gives ``(order, message)`` pairs: BEGIN before the work on an order begins, a
-:class:`vqcodec.system.progress.ProgressEvent` now and then, and an :class:`Outcome` at its end; ``(None, None)`` when there is nothing to tell. No order is given to two workers.
+Both are contexts with a method ``run(orders)`` that gives ``(order, message)`` pairs: BEGIN before
+the work on an order begins, a :class:`vqcodec.system.progress.ProgressEvent` now and then, and an
+:class:`Outcome` at its end; ``(None, None)`` when there is nothing to tell. No order is given to
+two workers.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ class Order:
 
 @dataclass
 class Outcome:
-    """What came of an order. ``code`` is the exit code that the command for one file would have; figures are None where they are not known."""
+    """What came of an order. ``code`` is the exit code that the command for one file would have;
+    figures are None where they are not known."""
 
     code: int = 0
     message: str = ""  # options in it stand in backquotes
@@ -147,7 +151,8 @@ def perform(
 
 
 def _now_and_then(send: Callable[[ProgressEvent], object]) -> Callable[[ProgressEvent], object]:
-    """``send``, but for events that come too soon after the one before. By the clock, as the events' own times begin anew with each pass of a target."""
+    """``send``, but for events that come too soon after the one before. By the clock, as the
+    events' own times begin anew with each pass of a target."""
     told = -math.inf
 
     def tell(event: ProgressEvent) -> None:
@@ -169,7 +174,8 @@ def _follow(parent: Any) -> None:
 
 
 def serve(pipe: Any) -> None:
-    """A worker process: takes orders, answers with events and one outcome each; ends with the program, so that the next run finds nothing locked."""
+    """A worker process: takes orders, answers with events and one outcome each; ends with the
+    program, so that the next run finds nothing locked."""
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_follow, args=(multiprocessing.parent_process(),), daemon=True).start()
 
@@ -210,7 +216,8 @@ class _Process:
 
 
 class Processes:
-    """Makes ``count`` files at the same time, each in a process that lives on for the next one. A file whose process dies is gone on with in another."""
+    """Makes ``count`` files at the same time, each in a process that lives on for the next one. A
+    file whose process dies is gone on with in another."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -261,7 +268,8 @@ class Processes:
                             order,
                             Outcome(
                                 LimitError.exit_code,
-                                f"the process that made it was lost {tries} times, the last one {how}: not enough memory?",
+                                f"the process that made it was lost {tries} times, the last one"
+                                f" {how}: not enough memory?",
                             ),
                         )
                     continue

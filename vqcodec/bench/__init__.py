@@ -1,4 +1,5 @@
-"""``vqcodec bench``: vqcodec beside x264, x265 and SVT-AV1 on the same frames, measured on decoded files. Needs the packages of the extra ``bench``."""
+"""``vqcodec bench``: vqcodec beside x264, x265 and SVT-AV1 on the same frames, measured on decoded
+files. Needs the packages of the extra ``bench``."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ _NEEDED = {
 
 
 def check_packages() -> None:
-    """UsageError that names the packages of the extra ``bench`` that are missing; imports none of them."""
+    """UsageError that names the packages of the extra ``bench`` that are missing; imports none of
+    them."""
     if missing := [package for module, package in _NEEDED.items() if find_spec(module) is None]:
         raise UsageError(f"bench needs {', '.join(missing)}: pip install 'vqcodec[bench]'")

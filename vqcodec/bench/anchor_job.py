@@ -1,6 +1,8 @@
-"""Encodes and decodes with an anchor through PyAV, in a process of its own: ``python -m vqcodec.bench.anchor_job JOB``.
+"""Encodes and decodes with an anchor through PyAV, in a process of its own: ``python -m
+vqcodec.bench.anchor_job JOB``.
 
-The job is JSON; what was measured is printed as JSON. Reading and writing y4m counts, as it does for vqcodec; starting Python does not.
+The job is JSON; what was measured is printed as JSON. Reading and writing y4m counts, as it does
+for vqcodec; starting Python does not.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from ..errors import UsageError
 
 @dataclass(frozen=True)
 class Anchor:
-    """An encoder with its settings: ``crfs`` are those of its curve, ``step`` and ``max_crf`` what it takes."""
+    """An encoder with its settings: ``crfs`` are those of its curve, ``step`` and ``max_crf`` what
+    it takes."""
 
     name: str
     title: str
@@ -46,7 +47,8 @@ _DEFAULT = {"x264": "medium", "x265": "medium", "svtav1": "6"}
 
 
 def parse_anchor(text: str) -> Anchor:
-    """``x264``, ``x265`` or ``svtav1``, with a preset if not the usual one (``x265:slow``); all of them tuned for PSNR, with their own GOPs."""
+    """``x264``, ``x265`` or ``svtav1``, with a preset if not the usual one (``x265:slow``); all of
+    them tuned for PSNR, with their own GOPs."""
     kind, _, preset = text.partition(":")
     if kind not in _PRESETS:
         raise UsageError(

@@ -1,4 +1,5 @@
-"""BD-rate: the mean difference in bits at equal quality, after G. Bjontegaard, VCEG-M33, with piecewise cubic interpolation (pchip)."""
+"""BD-rate: the mean difference in bits at equal quality, after G. Bjontegaard, VCEG-M33, with
+piecewise cubic interpolation (pchip)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ MIN_OVERLAP = 0.25  # of the tested curve's range of quality
 
 
 class BdRate(NamedTuple):
-    """Percent of bits more (positive) or fewer (negative) than the anchor at equal quality, or None and the ``reason`` why it is undefined."""
+    """Percent of bits more (positive) or fewer (negative) than the anchor at equal quality, or None
+    and the ``reason`` why it is undefined."""
 
     percent: float | None
     reason: str = ""
@@ -20,9 +22,11 @@ class BdRate(NamedTuple):
 def bd_rate(
     anchor: Sequence[tuple[float, float | None]], test: Sequence[tuple[float, float | None]]
 ) -> BdRate:
-    """BD-rate of the curve ``test`` against ``anchor``, both of (rate, quality) in any order. Points without quality are left out.
+    """BD-rate of the curve ``test`` against ``anchor``, both of (rate, quality) in any order.
+    Points without quality are left out.
 
-    Undefined where a curve has fewer than two points, where one doesn't rise, and where the curves have less than a quarter of the tested one's range of quality in common.
+    Undefined where a curve has fewer than two points, where one doesn't rise, and where the curves
+    have less than a quarter of the tested one's range of quality in common.
     """
     curves = [sorted((r, q) for r, q in curve if q is not None) for curve in (anchor, test)]
     for name, curve in zip(("the anchor's curve", "the curve"), curves, strict=True):

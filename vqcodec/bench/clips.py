@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -18,7 +19,8 @@ SHORT = 48  # frames; in shorter clips key frames weigh more than in real videos
 
 @dataclass(frozen=True)
 class Reference:
-    """Frames of a clip in ``path``, a y4m file of 8 or 10 bits; ``digest`` is the SHA-256 of size, rate and planes, ``matrix`` H.273's number."""
+    """Frames of a clip in ``path``, a y4m file of 8 or 10 bits; ``digest`` is the SHA-256 of size,
+    rate and planes, ``matrix`` H.273's number."""
 
     name: str
     path: Path
@@ -54,7 +56,8 @@ def make_reference(
 ) -> Reference:
     """Write the first ``frames`` frames (0: all) of a clip to a y4m file in ``folder``.
 
-    UsageError for odd sizes where ``even`` ones are needed; otherwise raises what VideoSource and VideoSink do.
+    UsageError for odd sizes where ``even`` ones are needed; otherwise raises what VideoSource and
+    VideoSink do.
     """
     with VideoSource(clip) as source:
         if even and (source.width % 2 or source.height % 2):
@@ -86,11 +89,13 @@ def make_reference(
         step = 1 / (rate * source.time_base)
         if any(abs(t - times[0] - i * step) > step for i, t in enumerate(times)):
             notes.append(
-                f"the times of its frames are uneven; all are taken to be at equal distances, {float(rate):g} a second"
+                "the times of its frames are uneven; all are taken to be at equal distances,"
+                f" {float(rate):g} a second"
             )
         if len(times) < SHORT:
             notes.append(
-                f"only {len(times)} frames: the first, which costs most, weighs more than in a longer video"
+                f"only {len(times)} frames: the first, which costs most, weighs more than in a"
+                " longer video"
             )
         return Reference(
             name,
@@ -107,7 +112,8 @@ def make_reference(
         )
 
 
-def clip_names(clips: list[Path]) -> list[str]:
-    """A name for each clip: that of the file without suffix, or its path where two have the same."""
+def clip_names(clips: Sequence[Path]) -> list[str]:
+    """A name for each clip: that of the file without suffix, or its path where two have the
+    same."""
     stems = [c.stem for c in clips]
     return [s if stems.count(s) == 1 else str(c) for s, c in zip(stems, clips, strict=True)]

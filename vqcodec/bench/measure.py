@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import DamageError
 from ..media.source import VideoSource
-from ..metrics import psnr_yuv
+from ..metrics import Psnr, psnr_yuv
 from ..picture import Picture
 from .clips import Reference
 
@@ -24,42 +23,44 @@ MS_SSIM_SIDE = 160  # pictures must be larger for its five scales
 
 @dataclass(frozen=True)
 class Quality:
-    """PSNR in dB at most 100, by PLANES; MS-SSIM of luma in dB, -10 log10(1 - s), mean of every fourth frame, None for small pictures; ``picture``: the frame asked for."""
+    """PSNR in dB at most 100; MS-SSIM of luma in dB, -10 log10(1 - s), mean of every
+    fourth frame, None for small pictures; ``picture``: the frame asked for."""
 
-    psnr_mean_of_frames: dict[str, float]
-    psnr_of_mean_error: dict[str, float]
+    psnr_mean_of_frames: Psnr
+    psnr_of_mean_error: Psnr
     ms_ssim_db: float | None
     picture: Picture
 
 
-def squared_error(a: Picture, b: Picture) -> tuple[float, float, float]:
+def squared_error(picture: Picture, other: Picture) -> tuple[float, float, float]:
     """Sums of squared error of Y, U and V on the 8-bit scale."""
-    scale = 16 if a.ten_bit else 1
+    scale = 16 if picture.ten_bit else 1
     y, u, v = (
-        float(np.square(p.astype(np.int32) - q).sum(dtype=np.int64)) / scale
-        for p, q in zip(a, b, strict=True)
+        float(np.square(plane.astype(np.int32) - same).sum(dtype=np.int64)) / scale
+        for plane, same in zip(picture, other, strict=True)
     )
     return y, u, v
 
 
-def ms_ssim_db(a: np.ndarray, b: np.ndarray, top: int) -> float:
+def ms_ssim_db(plane: np.ndarray, other: np.ndarray, top: int) -> float:
     """MS-SSIM of two planes with values from 0 to ``top`` in dB; at most 60."""
     import torch
     from pytorch_msssim import ms_ssim
 
-    x, y = (torch.from_numpy(p.astype(np.float32))[None, None] for p in (a, b))
+    x, y = (torch.from_numpy(p.astype(np.float32))[None, None] for p in (plane, other))
     return -10 * math.log10(max(1e-6, 1 - float(ms_ssim(x, y, data_range=top))))
 
 
 def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Quality:
-    """Measure every frame of ``decoded``, which messages call ``name``; frame number ``keep`` is given back.
+    """Measure every frame of ``decoded``, which messages call ``name``; frame number ``keep`` is
+    given back.
 
     DamageError when the number, size or depth of the frames is not that of the reference.
     """
     sums, each, similar = np.zeros(3), [], []
     kept: Picture | None = None
     large = min(reference.width, reference.height) > MS_SSIM_SIDE
-    count = [0, 0]
+    given = came = 0  # frames
     with VideoSource(reference.path) as original, VideoSource(decoded) as result:
         if (result.width, result.height, result.ten_bit) != (
             original.width,
@@ -67,30 +68,28 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
             original.ten_bit,
         ):
             raise DamageError("decoded to pictures of another size or depth", file=name)
-        ends: tuple[Any, Any] = (None, None)
+        ends: tuple[int, Picture | None] = (0, None)
         for i, (x, y) in enumerate(zip_longest(original, result, fillvalue=ends)):
-            a, b = x[1], y[1]
-            count[0] += a is not None
-            count[1] += b is not None
-            if a is None or b is None:
+            source, shown = x[1], y[1]
+            given += source is not None
+            came += shown is not None
+            if source is None or shown is None:
                 continue
-            error = squared_error(a, b)
+            error = squared_error(source, shown)
             sums += error
             each.append(psnr_yuv(error, original.width, original.height, 1))
             if large and i % MS_SSIM_STEP == 0:
-                similar.append(ms_ssim_db(a.y, b.y, 1023 if a.ten_bit else 255))
+                similar.append(ms_ssim_db(source.y, shown.y, 1023 if source.ten_bit else 255))
             if i == keep:
-                kept = b
-    if count[0] != count[1] or kept is None:
+                kept = shown
+    if given != came or kept is None:
         raise DamageError(
-            f"{count[0]} frames were encoded and {count[1]} decoded; nothing can be compared",
+            f"{given} frames were encoded and {came} decoded; nothing can be compared",
             file=name,
         )
-    mean = np.mean(each, axis=0)
-    total = psnr_yuv(list(sums), reference.width, reference.height, count[0])
     return Quality(
-        dict(zip(PLANES, map(float, mean), strict=True)),
-        dict(zip(PLANES, total, strict=True)),
+        Psnr(*map(float, np.mean(each, axis=0))),
+        psnr_yuv(list(sums), reference.width, reference.height, given),
         float(np.mean(similar)) if similar else None,
         kept,
     )

@@ -1,7 +1,8 @@
 """Runs a command and measures its time and its peak memory.
 
-A process inherits the peak of the one that starts it, and the benchmark's own is large. So this file is also a small program that starts the command
-in its stead: ``python processes.py RESULT COMMAND...``.
+A process inherits the peak of the one that starts it, and the benchmark's own is large. So this
+file is also a small program that starts the command in its stead: ``python processes.py RESULT
+COMMAND...``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any, NamedTuple
 
 
 class Measured(NamedTuple):
-    """What a command printed and took: wall time in seconds, peak of its resident memory in bytes, its exit code."""
+    """What a command printed and took: wall time in seconds, peak of its resident memory in bytes,
+    its exit code."""
 
     seconds: float
     peak: int
@@ -30,7 +32,8 @@ class Measured(NamedTuple):
 
 
 def measured(command: Sequence[str]) -> Measured:
-    """Run ``command`` to its end; on any exception here it is killed with all that it started. Of several processes the peak is that of the largest."""
+    """Run ``command`` to its end; on any exception here it is killed with all that it started. Of
+    several processes the peak is that of the largest."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         pipes: dict[str, Any] = {

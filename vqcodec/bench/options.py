@@ -79,7 +79,8 @@ def parse_crfs(text: str) -> tuple[int, ...]:
 
 
 def find_clips(paths: tuple[str, ...]) -> list[Path]:
-    """The videos that files and folders (not the folders in them) name, each once; InputError where there is none."""
+    """The videos that files and folders (not the folders in them) name, each once; InputError where
+    there is none."""
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

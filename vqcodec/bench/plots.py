@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..system.text import printable
+from .records import MEASURES, OURS, ClipResult, Curve, Results, curve
 
 # (colour, its name in a page's style sheet, marker) of vqcodec, then of the anchors in turn
 STYLES = [
@@ -36,19 +40,19 @@ _AXES: Any = {
 
 def curves(
     ax: Axes,
-    points: dict[str, list[dict[str, Any]]],
-    quality: Any,
+    drawn: Mapping[str, Curve],
     text: str = "black",
     grid: str = "0.85",
 ) -> None:
-    """Draw the points of each encoder, quality over the logarithm of bits per pixel. ``quality`` reads it from a point, None leaves a point out."""
-    names = sorted(points, key=lambda name: name != "vqcodec")
+    """Draw the curve of each encoder, quality over the logarithm of bits per pixel. A point
+    without quality is left out."""
+    names = sorted(drawn, key=lambda name: name != OURS)
     for name, (colour, _, marker) in reversed(
         list(zip(names, (STYLES[i % len(STYLES)] for i in range(len(names))), strict=True))
     ):
-        xy = sorted((p["bpp"], quality(p)) for p in points[name] if quality(p) is not None)
+        xy = sorted((bpp, quality) for bpp, quality in drawn[name] if quality is not None)
         if xy:
-            ours = name == "vqcodec"
+            ours = name == OURS
             ax.plot(
                 *zip(*xy, strict=True),
                 color=colour,
@@ -68,18 +72,20 @@ def curves(
         spine.set_color(grid)
 
 
-def legend_order(ax: Axes) -> tuple[list[Any], list[str]]:
+def legend_order(ax: Axes) -> tuple[list[Artist], list[str]]:
     """Handles and labels with vqcodec first."""
     handles, labels = ax.get_legend_handles_labels()
     return handles[::-1], labels[::-1]
 
 
-def draw(results: dict[str, Any], kind: str) -> bytes:
-    """All clips' curves of PSNR in one picture, "png" or "svg"."""
-    from .run import MEASURES
+def _curves(clip: ClipResult, measure: str) -> dict[str, Curve]:
+    return {name: curve(points, measure) for name, points in clip.points.items()}
 
-    title, quality = MEASURES["psnr"]
-    clips = results["clips"]
+
+def draw(results: Results, kind: str) -> bytes:
+    """All clips' curves of PSNR in one picture, "png" or "svg"."""
+    title, _ = MEASURES["psnr"]
+    clips = results.clips
     columns = min(4, len(clips))
     rows = -(-len(clips) // columns)
     with plt.rc_context(_AXES):
@@ -89,8 +95,8 @@ def draw(results: dict[str, Any], kind: str) -> bytes:
         for ax in axes.flat[len(clips) :]:
             ax.set_axis_off()
         for ax, clip in zip(axes.flat, clips, strict=False):
-            curves(ax, clip["points"], quality)
-            ax.set_title(printable(clip["name"]), fontsize=10, parse_math=False)
+            curves(ax, _curves(clip, "psnr"))
+            ax.set_title(printable(clip.name), fontsize=10, parse_math=False)
             ax.set_xlabel("bits per pixel")
         for row in axes:
             row[0].set_ylabel(f"{title}, dB")
@@ -98,23 +104,23 @@ def draw(results: dict[str, Any], kind: str) -> bytes:
         return _saved(fig, kind)
 
 
-def chart(clip: dict[str, Any], measure: str) -> str:
-    """One clip's curves as an SVG element whose colours are those of the page's style sheet; empty where nothing was measured."""
-    from .run import MEASURES
-
-    title, quality = MEASURES[measure]
-    if all(quality(p) is None for points in clip["points"].values() for p in points):
+def chart(clip: ClipResult, measure: str) -> str:
+    """One clip's curves as an SVG element whose colours are those of the page's style sheet; empty
+    where nothing was measured."""
+    title, _ = MEASURES[measure]
+    drawn = _curves(clip, measure)
+    if all(quality is None for points in drawn.values() for _, quality in points):
         return ""
     with plt.rc_context(_AXES):
         fig, ax = plt.subplots(figsize=(4.3, 3.1), layout="constrained")
-        curves(ax, clip["points"], quality, _TEXT, _GRID)
+        curves(ax, drawn, _TEXT, _GRID)
         ax.set_xlabel("bits per pixel", color=_TEXT)
         ax.set_ylabel(title if "dB" in title or measure == "vmaf" else f"{title}, dB", color=_TEXT)
         text = _saved(fig, "svg", transparent=True).decode()
     for colour, name in [(_TEXT, "--text"), (_GRID, "--rule"), *((c, v) for c, v, _ in STYLES)]:
         text = text.replace(colour, f"var({name})")
     # names of parts are those of one document, and the page holds many
-    unique = f"{clip['digest'][:8]}-{measure}-"
+    unique = f"{clip.digest[:8]}-{measure}-"
     for form in ('id="{}', 'href="#{}', "url(#{}"):
         text = text.replace(form.format(""), form.format(unique))
     begin = text.index("<svg")
@@ -123,7 +129,7 @@ def chart(clip: dict[str, Any], measure: str) -> str:
     )
 
 
-def _saved(fig: Any, kind: str, transparent: bool = False) -> bytes:
+def _saved(fig: Figure, kind: str, transparent: bool = False) -> bytes:
     buffer = io.BytesIO()
     fig.savefig(
         buffer,

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from .measure import WEIGHTED
 from .plots import STYLES, chart
-from .run import OURS
+from .records import OURS, ClipResult, Json, Point, Results
 from .store import Store
 from .table import cell, megabytes, number
 
 ORIGINAL = "original"
 
 
-def page(results: dict[str, Any], store: Store) -> str:
+def page(results: Results, store: Store) -> str:
     """The page of ``results``, with the pictures that ``store`` keeps of their points."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -28,76 +27,73 @@ def page(results: dict[str, Any], store: Store) -> str:
     )
     environment.filters |= {"cell": cell, "megabytes": megabytes, "number": number}
     charts = [
-        [c for c in (chart(clip, m) for m in ("psnr", "ms_ssim", "vmaf")) if c]
-        for clip in results["clips"]
+        [svg for svg in (chart(clip, m) for m in ("psnr", "ms_ssim", "vmaf")) if svg]
+        for clip in results.clips
     ]
-    colours = {
-        name: STYLES[i % len(STYLES)][1]
-        for i, name in enumerate(sorted(results["summary"]["speed"], key=lambda n: n != OURS))
-    }
+    names = sorted(results.summary.speed, key=lambda name: name != OURS)
+    colours = {name: STYLES[i % len(STYLES)][1] for i, name in enumerate(names)}
     return environment.get_template("report.html.j2").render(
-        results=results,
+        results=results.to_json(),
         charts=charts,
         colours=colours,
         weighted=WEIGHTED,
-        comparison=_comparison(results, store),
+        comparison=_Comparison(store).of(results),
         ours=OURS,
     )
 
 
-def _comparison(results: dict[str, Any], store: Store) -> dict[str, Any]:
-    """What the comparison of frames shows: clips, each with qualities, each with a picture and its figures for every encoder; pictures by their keys."""
-    pictures: dict[str, str] = {}
+class _Comparison:
+    """What the comparison of frames shows: clips, each with qualities, each with a picture and its
+    figures for every encoder; pictures by their keys."""
 
-    def picture(key: str) -> str:
-        if key not in pictures:
-            pictures[key] = (
-                "data:image/webp;base64,"
-                + base64.b64encode(store.picture_path(key).read_bytes()).decode()
-            )
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pictures: dict[str, str] = {}
+
+    def of(self, results: Results) -> Json:
+        """As an object that the page's script reads."""
+        return {"clips": [self._clip(clip) for clip in results.clips], "pictures": self._pictures}
+
+    def _picture(self, key: str) -> str:
+        """Keep a picture for the page; its key."""
+        if key not in self._pictures:
+            data = base64.b64encode(self._store.picture_path(key).read_bytes())
+            self._pictures[key] = "data:image/webp;base64," + data.decode()
         return key
 
-    clips = []
-    for clip in results["clips"]:
-        matched = clip.get("matched") or [{} for _ in clip["points"][OURS]]
-        qualities = []
-        for ours, others in zip(clip["points"][OURS], matched, strict=True):
-            sides = [
-                {
-                    "name": ORIGINAL,
-                    "text": "the source's frame",
-                    "picture": picture(clip["original"]),
-                }
-            ]
-            for name, point in [(OURS, ours), *others.items()]:
-                ratio = point["bpp"] / ours["bpp"]
-                rate = (
-                    ""
-                    if name == OURS
-                    else f" ({100 * (ratio - 1):+.1f} % bits)"
-                    if abs(ratio - 1) >= 0.0005
-                    else " (equal bits)"
-                )
-                quality = [f"PSNR {point['psnr_mean_of_frames'][WEIGHTED]:.2f} dB"]
-                quality += (
-                    [f"MS-SSIM {point['ms_ssim_db']:.2f} dB"]
-                    if point["ms_ssim_db"] is not None
-                    else []
-                )
-                quality += [f"VMAF {point['vmaf']:.1f}"] if point["vmaf"] is not None else []
-                sides.append(
-                    {
-                        "name": name,
-                        "text": f"crf {point['crf']:g}, {point['kbps']:.1f} kbit/s{rate}, "
-                        + ", ".join(quality),
-                        "picture": picture(point["key"]),
-                    }
-                )
-            qualities.append(
-                {
-                    "label": f"vqcodec crf {ours['crf']:g}: {ours['bpp']:.4f} bits per pixel",
-                    "sides": sides,
-                }
-            )
-        clips.append({"name": clip["name"], "frame": clip["shown_frame"], "qualities": qualities})
-    return {"clips": clips, "pictures": pictures}
+    def _clip(self, clip: ClipResult) -> Json:
+        ours = clip.points[OURS]
+        matched = clip.matched or [{} for _ in ours]
+        qualities = [
+            {
+                "label": f"vqcodec crf {point.crf:g}: {point.bpp:.4f} bits per pixel",
+                "sides": [self._original(clip)]
+                + [self._side(name, side, point) for name, side in {OURS: point, **others}.items()],
+            }
+            for point, others in zip(ours, matched, strict=True)
+        ]
+        return {"name": clip.name, "frame": clip.shown_frame, "qualities": qualities}
+
+    def _original(self, clip: ClipResult) -> Json:
+        text = "the source's frame"
+        return {"name": ORIGINAL, "text": text, "picture": self._picture(clip.original)}
+
+    def _side(self, name: str, point: Point, ours: Point) -> Json:
+        figures = [
+            f"crf {point.crf:g}",
+            f"{point.kbps:.1f} kbit/s{'' if name == OURS else _difference(point, ours)}",
+            f"PSNR {point.psnr_mean_of_frames.yuv:.2f} dB",
+        ]
+        if point.ms_ssim_db is not None:
+            figures.append(f"MS-SSIM {point.ms_ssim_db:.2f} dB")
+        if point.vmaf is not None:
+            figures.append(f"VMAF {point.vmaf:.1f}")
+        return {"name": name, "text": ", ".join(figures), "picture": self._picture(point.key)}
+
+
+def _difference(point: Point, ours: Point) -> str:
+    """In bits."""
+    ratio = point.bpp / ours.bpp
+    if abs(ratio - 1) < 0.0005:
+        return " (equal bits)"
+    return f" ({100 * (ratio - 1):+.1f} % bits)"

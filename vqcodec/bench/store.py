@@ -1,4 +1,5 @@
-"""Finished measurements, a line of JSON for each, written when it is made: what a later run finds there it doesn't measure again."""
+"""Finished measurements, a line of JSON for each, written when it is made: what a later run finds
+there it doesn't measure again."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def key_of(**what: Any) -> str:
 
 
 class Store:
-    """Records and pictures in ``folder``, by their keys. OutputError where nothing can be written there."""
+    """Records and pictures in ``folder``, by their keys. OutputError where nothing can be written
+    there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -2,10 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 from ..system.columns import columns
 from ..system.text import printable
+from .records import MEASURES, ClipResult, MeanBdRate, Point, Results
+
+_QUALITY = ("PSNR", "of mean error", "Y", "U", "V", "MS-SSIM dB", "VMAF")
+_POINT = ("", "crf", "bytes", "bpp", *_QUALITY, "encode fps", "decode fps")
+_SPEED = ("", "encode fps", "decode fps", "encode memory", "decode memory")
+_EXPLAINED = (
+    "PSNR is (6Y+U+V)/8, mean of the frames, and beside it that of the mean error; Y, U, V: means"
+    " of the frames. BD-rate below: negative: vqcodec needs fewer bits."
+)
+
+
+def as_text(results: Results) -> str:
+    """Points, BD-rates, speed and memory."""
+    lines: list[str] = []
+    for clip in results.clips:
+        lines += ["", *_points(clip)]
+    lines += ["", _EXPLAINED]
+    if bd_rates := list(_bd_rates(results)):
+        lines += ["", *columns([("clip", "against", *MEASURES), *bd_rates], (0, 1))]
+    lines += ["", *columns([_SPEED, *_speeds(results)])]
+    return "\n".join(map(printable, lines)).lstrip("\n")
+
+
+def _points(clip: ClipResult) -> list[str]:
+    """The points of a clip, below its name."""
+    rows = [_row(codec, point) for codec, points in clip.points.items() for point in points]
+    about = f"{clip.name}: {clip.width}x{clip.height}, {clip.frames} frames, {clip.bit_depth} bits"
+    return [about, *columns([_POINT, *rows])]
+
+
+def _row(codec: str, point: Point) -> tuple[str, ...]:
+    frames = point.psnr_mean_of_frames
+    return (
+        codec,
+        f"{point.crf:g}",
+        str(point.bytes),
+        f"{point.bpp:.4f}",
+        f"{frames.yuv:.2f}",
+        f"{point.psnr_of_mean_error.yuv:.2f}",
+        f"{frames.y:.2f}",
+        f"{frames.u:.2f}",
+        f"{frames.v:.2f}",
+        number(point.ms_ssim_db, 2),
+        number(point.vmaf, 1),
+        number(point.encode.fps, 1),
+        number(point.decode.fps, 1),
+    )
+
+
+def _bd_rates(results: Results) -> Iterator[tuple[str, ...]]:
+    """BD-rates of each clip, and their means."""
+    for clip in results.clips:
+        for anchor, bd_rates in clip.bd_rate.items():
+            yield clip.name, anchor, *(cell(bd_rates[m].percent) for m in MEASURES)
+    for anchor, means in results.summary.bd_rate.items():
+        yield "mean", anchor, *(_mean_cell(means[m]) for m in MEASURES)
+
+
+def _mean_cell(mean: MeanBdRate) -> str:
+    of = f" ({mean.clips} of {mean.clips + mean.undefined})" if mean.undefined else ""
+    return cell(mean.percent) + of
+
+
+def _speeds(results: Results) -> Iterator[tuple[str, ...]]:
+    for codec, speed in results.summary.speed.items():
+        encode, decode = speed["encode"], speed["decode"]
+        yield (
+            codec,
+            number(encode.fps, 1),
+            number(decode.fps, 1),
+            megabytes(encode.peak_bytes),
+            megabytes(decode.peak_bytes),
+        )
 
 
 def cell(percent: float | None) -> str:
@@ -13,102 +86,11 @@ def cell(percent: float | None) -> str:
     return "undefined" if percent is None else f"{percent:+.1f} %"
 
 
-def as_text(results: dict[str, Any]) -> str:
-    """Points, BD-rates, speed and memory."""
-    lines = []
-    for clip in results["clips"]:
-        lines += [
-            "",
-            f"{clip['name']}: {clip['width']}x{clip['height']}, {clip['frames']} frames, {clip['bit_depth']} bits",
-        ]
-        rows = [
-            [
-                "",
-                "crf",
-                "bytes",
-                "bpp",
-                "PSNR",
-                "of mean error",
-                "Y",
-                "U",
-                "V",
-                "MS-SSIM dB",
-                "VMAF",
-                "encode fps",
-                "decode fps",
-            ]
-        ]
-        for codec, points in clip["points"].items():
-            for p in points:
-                frames, error = p["psnr_mean_of_frames"], p["psnr_of_mean_error"]
-                quality = [
-                    f"{frames['(6Y+U+V)/8']:.2f}",
-                    f"{error['(6Y+U+V)/8']:.2f}",
-                    *(f"{frames[k]:.2f}" for k in "YUV"),
-                    number(p["ms_ssim_db"], 2),
-                    number(p["vmaf"], 1),
-                ]
-                rows.append(
-                    [
-                        codec,
-                        f"{p['crf']:g}",
-                        str(p["bytes"]),
-                        f"{p['bpp']:.4f}",
-                        *quality,
-                        number(p["encode"]["fps"], 1),
-                        number(p["decode"]["fps"], 1),
-                    ]
-                )
-        lines += columns(rows)
-    lines += [
-        "",
-        "PSNR is (6Y+U+V)/8, mean of the frames, and beside it that of the mean error; Y, U, V: means of the frames. BD-rate below: negative: vqcodec needs fewer bits.",
-    ]
-    measures = list(results["measures"])
-    rows = [["clip", "against", *measures]]
-    for clip in results["clips"]:
-        rows += [
-            [clip["name"], anchor, *(cell(bd[m]["percent"]) for m in measures)]
-            for anchor, bd in clip["bd_rate"].items()
-        ]
-    for anchor, bd in results["summary"]["bd_rate"].items():
-        rows.append(
-            [
-                "mean",
-                anchor,
-                *(
-                    cell(bd[m]["percent"])
-                    + (
-                        f" ({bd[m]['clips']} of {bd[m]['clips'] + bd[m]['undefined']})"
-                        if bd[m]["undefined"]
-                        else ""
-                    )
-                    for m in measures
-                ),
-            ]
-        )
-    if len(rows) > 1:
-        lines += ["", *columns(rows, (0, 1))]
-    rows = [["", "encode fps", "decode fps", "encode memory", "decode memory"]]
-    for codec, speed in results["summary"]["speed"].items():
-        e, d = speed["encode"], speed["decode"]
-        rows.append(
-            [
-                codec,
-                number(e["fps"], 1),
-                number(d["fps"], 1),
-                megabytes(e["peak_bytes"]),
-                megabytes(d["peak_bytes"]),
-            ]
-        )
-    return "\n".join(map(printable, [*lines, "", *columns(rows)])).lstrip("\n")
-
-
 def number(value: float | None, digits: int) -> str:
     """A value, or a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def megabytes(n: int) -> str:
+def megabytes(size: int) -> str:
     """Memory in steps of 1024."""
-    return f"{n / 2**20:.0f} MiB"
+    return f"{size / 2**20:.0f} MiB"

@@ -1,4 +1,5 @@
-"""VMAF by FFmpeg's filter libvmaf, in the FFmpeg that the package imageio-ffmpeg brings along; PyAV's is built without it."""
+"""VMAF by FFmpeg's filter libvmaf, in the FFmpeg that the package imageio-ffmpeg brings along;
+PyAV's is built without it."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def version() -> str | None:
 
 
 def vmaf(reference: Path, decoded: Path, frames: int, threads: int = 0) -> float | None:
-    """VMAF, mean over all ``frames``, of a decoded y4m file against another; None where no FFmpeg has libvmaf.
+    """VMAF, mean over all ``frames``, of a decoded y4m file against another; None where no FFmpeg
+    has libvmaf.
 
     DamageError when another number of frames was compared.
     """
@@ -51,7 +53,11 @@ def vmaf(reference: Path, decoded: Path, frames: int, threads: int = 0) -> float
         return None
     with tempfile.TemporaryDirectory() as folder:
         # run in the folder of the log: its path needs no escapes in the filter's syntax then
-        graph = f"[0:v]setpts=N[a];[1:v]setpts=N[b];[a][b]libvmaf=model=version={MODEL}:log_fmt=json:log_path=vmaf.json:n_threads={threads or os.cpu_count() or 1}"
+        graph = (
+            "[0:v]setpts=N[a];[1:v]setpts=N[b];[a][b]"
+            f"libvmaf=model=version={MODEL}:log_fmt=json:log_path=vmaf.json"
+            f":n_threads={threads or os.cpu_count() or 1}"
+        )
         command = [
             program,
             "-v",

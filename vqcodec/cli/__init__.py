@@ -1,4 +1,5 @@
-"""The command line, a file for each command. Nothing heavy is imported here: refusals, help and info answer at once."""
+"""The command line, a file for each command. Nothing heavy is imported here: refusals, help and
+info answer at once."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ def _terminate(signum: int, frame: object) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code (see docs/cli.md); errors are one sentence on stderr."""
+    """Run a command and return its exit code (see docs/cli.md); errors are one sentence on
+    stderr."""
     args = list(sys.argv[1:] if argv is None else argv)
     talk = messages.begin(args)
     code, error = 1, None
@@ -165,7 +167,8 @@ def _failed(exc: BaseException) -> tuple[int, str | None]:
     """An error that is none of ours: of memory, of standard output, or a fault of the program."""
     if ran_out(exc):
         return _fail(_NO_MEMORY, LimitError.exit_code)
-    # files have errors of ours that name them, so has standard output, which is asked whether it is read
+    # files have errors of ours that name them, so has standard output, which is asked whether it is
+    # read
     if isinstance(exc, BrokenPipeError) and _unread():
         _abandon_stdout()
         return 141, None
@@ -173,7 +176,10 @@ def _failed(exc: BaseException) -> tuple[int, str | None]:
 
 
 def _internal(exc: BaseException) -> str:
-    return f"internal error: {type(exc).__name__}: {exc}; this is a fault of the program, -vv shows where it arose"
+    return (
+        f"internal error: {type(exc).__name__}: {exc}; this is a fault of the program, -vv shows"
+        " where it arose"
+    )
 
 
 def _unread() -> bool:

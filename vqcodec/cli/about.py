@@ -1,5 +1,5 @@
-"""What a report of a fault needs to know: versions of the program and what it stands on, the model, the
-machine, and the arithmetic that was chosen on it."""
+"""What a report of a fault needs to know: versions of the program and what it stands on, the model,
+the machine, and the arithmetic that was chosen on it."""
 
 from __future__ import annotations
 

@@ -2,77 +2,123 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import InputError, UsageError
-from ..options import DecodeOptions, EncodeOptions
+from ..options import DecodeOptions, EncodeOptions, Limits
 from ..system.columns import columns
 from ..system.progress import clock, size
 from . import messages
-from .decode import decode, decode_options
-from .encode import encode, encode_options
-from .shared import CLUSTER, TALK, command, connect, finish, progress, rare, resources, say, warn
+from .codec_options import (
+    ARITHMETICS,
+    COLOUR,
+    DECODE_ONLY,
+    ENCODE_ONLY,
+    PLAYLISTS,
+    QUALITY,
+    VCODEC,
+)
+from .command import command, rare
+from .groups import group
+from .messages import Manner, finish, progress, say, warn
+from .options import (
+    CLUSTER,
+    LIMITS,
+    NETWORK,
+    RATE,
+    STRETCH,
+    STRICT,
+    TALK,
+    TRACKS,
+    WEIGHTS,
+)
+from .scheduler import connect
 from .spelling import remark
+from .typed import Fields, Files, Scheduler, Work, files, made, work
 
 if TYPE_CHECKING:
-    from ..batch.run import Entry
+    from ..batch.plan import Job
+    from ..batch.run import BatchReport, Entry
 
-_OWN = {
-    "paths",
-    "input_",
-    "output",
-    "overwrite",
-    "progress_mode",
-    "verbose",
-    "quiet",
-    "log_file",
-    "help_all",
-    "jobs",
-    "resume",
-    "stats",
-    "scheduler",
-    "resource",
-    "format_",
-    "estimate",
+_HEADS = ("file", "frames", "bytes", "bpp", "PSNR", "fps", "code", "")
+# states of entries, and what the summary calls them
+_STATES = {
+    "done": "made",
+    "before": "done before",
+    "left": "left as they were",
+    "failed": "failed",
+    "waiting": "not begun or not finished",
 }
-_ENCODE = [p for p in encode.params if p.name not in _OWN]
-_DECODE = [p for p in decode.params if p.name not in _OWN]
-_NAMES = {
-    option: {p.name for p in params}
-    for option, params in (("encode", _ENCODE), ("decode", _DECODE))
-}
-
-
-def _options(function: Any) -> Any:
-    """The options of encode and decode that make sense for many files."""
-    for param in reversed({p.name: p for p in (*_ENCODE, *_DECODE)}.values()):
-        function.__click_params__.append(param)
-    return function
-
-
-def _told(entry: Entry) -> str:
-    """The message of a file's outcome, naming the file at fault where that is another."""
-    o = entry.outcome
-    named = o.at_fault in (None, entry.job.source)
-    return remark(o.message) if named else f"{o.at_fault}: {remark(o.message)}"
-
-
-def _read_list(path: str, null: bool) -> list[str]:
-    from ..batch.plan import parse_list
-
-    try:
-        if path == "-":
-            return parse_list(sys.stdin.buffer.read(), null)
-        with open(path, "rb") as file:
-            return parse_list(file.read(), null)
-    except OSError as exc:
-        raise InputError(f"{path}: the list cannot be read: {exc.strerror or exc}") from exc
+_FILES = group(
+    files,
+    click.argument("paths", nargs=-1, metavar="FILE|DIR...", type=click.Path()),
+    click.option(
+        "-o",
+        "--out",
+        "out",
+        metavar="DIR",
+        type=click.Path(),
+        help="The folder of the outputs, which mirrors those of the inputs.",
+    ),
+    click.option(
+        "--list",
+        "list_",
+        metavar="FILE",
+        type=click.Path(),
+        help="Take names from this file too, one on a line; - is standard input.",
+    ),
+    click.option(
+        "-0",
+        "--null",
+        "null",
+        is_flag=True,
+        help="Names of the list end with a NUL, as find -print0 writes them.",
+    ),
+    into="files",
+)
+_WORK = group(
+    work,
+    click.option(
+        "-y",
+        "existing",
+        flag_value="y",
+        type=str,
+        default=None,
+        help="Make outputs anew that are of another source or other options.",
+    ),
+    click.option(
+        "-n",
+        "existing",
+        flag_value="n",
+        type=str,
+        help="Leave every output that is there as it is.",
+    ),
+    click.option("--decode", "decodes", is_flag=True, help="Decode .vqv files instead."),
+    click.option(
+        "--suffix",
+        default=".mkv",
+        metavar="SUFFIX",
+        help="With --decode: kind of the outputs whose names don't tell one.",
+        show_default=True,
+    ),
+    click.option(
+        "--workers",
+        "--jobs",
+        "workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="Files made at the same time, 0 for one on each processor.",
+        show_default=True,
+    ),
+    into="work",
+)
 
 
 @command(
@@ -84,200 +130,180 @@ def _read_list(path: str, null: bool) -> list[str]:
         "vqcodec batch videos --out coded --scheduler tcp://host:8786",
     ],
 )
-@click.argument("paths", nargs=-1, metavar="FILE|DIR...", type=click.Path())
-@click.option(
-    "-o",
-    "--out",
-    "out",
-    metavar="DIR",
-    type=click.Path(),
-    help="The folder of the outputs, which mirrors those of the inputs.",
-)
-@click.option(
-    "--list",
-    "list_",
-    metavar="FILE",
-    type=click.Path(),
-    help="Take names from this file too, one on a line; - is standard input.",
-)
-@click.option(
-    "-0",
-    "--null",
-    "null",
-    is_flag=True,
-    help="Names of the list end with a NUL, as find -print0 writes them.",
-)
-@click.option(
-    "-y",
-    "existing",
-    flag_value="y",
-    type=str,
-    default=None,
-    help="Make outputs anew that are of another source or other options.",
-)
-@click.option(
-    "-n", "existing", flag_value="n", type=str, help="Leave every output that is there as it is."
-)
-@click.option("--decode", "decodes", is_flag=True, help="Decode .vqv files instead.")
-@click.option(
-    "--suffix",
-    default=".mkv",
-    metavar="SUFFIX",
-    help="With --decode: kind of the outputs whose names don't tell one.",
-    show_default=True,
-)
-@click.option(
-    "--workers",
-    "--jobs",
-    "workers",
-    type=int,
-    default=1,
-    metavar="N",
-    help="Files made at the same time, 0 for one on each processor.",
-    show_default=True,
-)
+@_FILES
+@_WORK
 @CLUSTER
 @rare(
     "--log",
     metavar="FILE",
     type=click.Path(),
-    help="Where lines of JSON say what was done. [default: batch.jsonl in the folder of the outputs]",
+    help=(
+        "Where lines of JSON say what was done. [default: batch.jsonl in the folder of the outputs]"
+    ),
 )
-@_options
+@QUALITY
+@STRETCH
+@RATE
+@COLOUR
+@TRACKS
+@PLAYLISTS
+@WEIGHTS
+@NETWORK
+@ARITHMETICS
+@STRICT
+@VCODEC
+@LIMITS
 @TALK
-@click.pass_context
 def batch(
-    ctx: click.Context,
-    paths: tuple[str, ...],
-    out: str | None,
-    list_: str | None,
-    null: bool,
-    existing: str | None,
-    decodes: bool,
-    suffix: str,
-    workers: int,
-    scheduler: str | None,
-    resource: tuple[str, ...],
+    files: Files,
+    work: Work,
+    scheduler: Scheduler | None,
     log: str | None,
-    progress_mode: str,
-    quiet: bool,
-    **given: Any,
+    weights: str | None,
+    fields: Fields,
+    limits: Limits,
+    manner: Manner,
 ) -> int:
     """Encode or decode many files and whole folders; what is done already is passed over."""
-    mine, others = ("decode", "encode") if decodes else ("encode", "decode")
-    for param in ctx.command.params:
-        if (
-            param.name in _NAMES[others] - _NAMES[mine]
-            and ctx.get_parameter_source(param.name) == click.core.ParameterSource.COMMANDLINE
-        ):
-            raise UsageError(f"{param.opts[0]} is an option of {others}, not of {mine}")
-    given = {name: value for name, value in given.items() if name in _NAMES[mine]}
-    weights = given.pop("weights")
+    _refuse_others(work.decodes)
     options: EncodeOptions | DecodeOptions = (
-        decode_options(**given) if decodes else encode_options(quiet=quiet, **given)
+        made(DecodeOptions, fields | {"limits": limits})
+        if work.decodes
+        else made(EncodeOptions, fields)
     )
-    if out is None:
-        raise UsageError("--out is missing: the folder for the outputs")
-    if not paths and list_ is None:
-        raise UsageError("there is nothing to do: name files, folders or a --list")
-    if null and list_ is None:
-        raise UsageError("-0 is about a --list, and none is given")
-    needed = resources(resource)
-    if resource and scheduler is None:
-        raise UsageError("--resource is about a --scheduler, and none is given")
-    if scheduler is not None and decodes:
+    out = files.folder()
+    if scheduler is not None and work.decodes:
         raise UsageError("--scheduler encodes; --decode works on this machine, with --workers")
-    from ..batch.plan import plan
-
-    listed = _read_list(list_, null) if list_ is not None else []
-    if decodes:
-        from ..media.output_formats import suffixes
-
-        if suffix not in suffixes():
-            raise UsageError(
-                f"--suffix: {suffix!r} is no kind of video that is written, allowed are {', '.join(suffixes())}"
-            )
-        jobs = plan(paths, listed, decode=suffix, known=tuple(suffixes()))
-    else:
-        jobs = plan(paths, listed)
-    if not jobs:
-        raise InputError(
-            "no file was found: folders are searched for video files by their suffixes"
-            if not decodes
-            else "no .vqv file was found"
-        )
+    jobs = _jobs(files, work)
     from ..batch.run import Task
     from ..batch.run import batch as run
 
-    done = 0
-
-    def tell(entry: Entry, left: int) -> None:
-        nonlocal done
-        done += 1
-        o = entry.outcome
-        warn(entry.job.source, o.warnings)
-        if entry.state == "failed":
-            say(f"vqcodec: error: {o.at_fault or entry.job.source}: {remark(o.message)}")
-        else:
-            rate = f", {o.bpp:.5f} bpp of pictures" if o.bpp is not None else ""
-            say(
-                f"{entry.job.output}: {o.frames} frames, {size(o.bytes or 0)}{rate}, {o.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go",
-                quiet,
-            )
-
     with ExitStack() as stack:
-        cluster = None
+        cluster, workers = None, work.workers
         if scheduler is not None:
-            cluster = stack.enter_context(connect(scheduler, needed))
-            if ctx.get_parameter_source("workers") == click.core.ParameterSource.DEFAULT:
+            cluster = stack.enter_context(connect(scheduler))
+            if not _typed("workers"):
                 workers = 0
-        task = Task(
-            out,
-            options,
-            weights,
-            workers,
-            {"y": True, "n": None, None: False}[existing],
-            log,
-            cluster,
-        )
-        shown = stack.enter_context(progress(progress_mode, quiet))
+        task = Task(out, options, weights, workers, work.overwrite, log, cluster)
+        shown = stack.enter_context(progress(manner))
+
+        def tell(entry: Entry, left: int) -> None:
+            _tell(entry, left, manner.quiet)
+
         report = run(jobs, task, finished=tell, progress=shown.show)
-    rows: list[tuple[str, ...]] = [("file", "frames", "bytes", "bpp", "PSNR", "fps", "code", "")]
-    for e in report.entries:
-        o = e.outcome
-        if e.state in ("done", "failed") or e.outcome.code:
-            figures = (
-                str(o.frames),
-                "-" if o.bytes is None else str(o.bytes),
-                "-" if o.bpp is None else f"{o.bpp:.5f}",
-                "-" if o.psnr is None else f"{o.psnr:.3f}",
-                f"{o.fps:.2f}",
+    _table(report, manner.quiet)
+    _summary(out, report, manner.quiet)
+    if report.stopped:
+        say("vqcodec: stopped: the same command goes on")
+        return 128 + signal.SIGINT
+    return report.exit_code
+
+
+def _typed(name: str) -> bool:
+    """Whether the user gave this parameter of the command."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source == click.core.ParameterSource.COMMANDLINE
+
+
+def _refuse_others(decodes: bool) -> None:
+    """UsageError for an option that is about the other direction only."""
+    mine, others = ("decode", "encode") if decodes else ("encode", "decode")
+    names = frozenset[str]().union(*(g.names for g in (ENCODE_ONLY if decodes else DECODE_ONLY)))
+    for param in click.get_current_context().command.params:
+        if param.name in names and _typed(param.name):
+            raise UsageError(f"{param.opts[0]} is an option of {others}, not of {mine}")
+
+
+def _jobs(files: Files, work: Work) -> list[Job]:
+    """What is to be made; raises UsageError and InputError where there is nothing."""
+    from ..batch.plan import plan
+
+    listed = _read_list(files.list_, files.null) if files.list_ is not None else []
+    if not work.decodes:
+        jobs = plan(files.paths, listed)
+        if not jobs:
+            raise InputError(
+                "no file was found: folders are searched for video files by their suffixes"
             )
-            rows.append(
-                (
-                    e.job.source if e.state == "failed" else e.job.output,
-                    *(figures if o.frames else "-----"),
-                    str(o.code),
-                    _told(e),
-                )
-            )
-    if len(rows) > 1 and not quiet and sys.stdout is not None:
-        messages.show(*columns(rows, (0, len(rows[0]) - 1)))
+        return jobs
+    from ..media.output_formats import suffixes
+
+    known = tuple(suffixes())
+    if work.suffix not in known:
+        raise UsageError(
+            f"--suffix: {work.suffix!r} is no kind of video that is written, allowed are"
+            f" {', '.join(known)}"
+        )
+    jobs = plan(files.paths, listed, decode=work.suffix, known=known)
+    if not jobs:
+        raise InputError("no .vqv file was found")
+    return jobs
+
+
+def _read_list(path: str, null: bool) -> list[str]:
+    from ..batch.plan import parse_list
+
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return parse_list(data, null)
+    except OSError as exc:
+        raise InputError(f"{path}: the list cannot be read: {exc.strerror or exc}") from exc
+
+
+def _tell(entry: Entry, left: int, quiet: bool) -> None:
+    """Say what came of a file."""
+    outcome, job = entry.outcome, entry.job
+    warn(job.source, outcome.warnings)
+    if entry.state == "failed":
+        say(f"vqcodec: error: {outcome.at_fault or job.source}: {remark(outcome.message)}")
+        return
+    rate = f", {outcome.bpp:.5f} bpp of pictures" if outcome.bpp is not None else ""
+    say(
+        f"{job.output}: {outcome.frames} frames, {size(outcome.bytes or 0)}{rate},"
+        f" {outcome.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go",
+        quiet,
+    )
+
+
+def _table(report: BatchReport, quiet: bool) -> None:
+    """Show a row for each file that was made, failed, or has a fault."""
+    told = [e for e in report.entries if e.state in ("done", "failed") or e.outcome.code]
+    if told and not quiet and sys.stdout is not None:
+        rows = [_HEADS, *map(_row, told)]
+        messages.show(*columns(rows, (0, len(_HEADS) - 1)))
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    outcome = entry.outcome
+    figures = ("-",) * 5
+    if outcome.frames:
+        figures = (
+            str(outcome.frames),
+            "-" if outcome.bytes is None else str(outcome.bytes),
+            "-" if outcome.bpp is None else f"{outcome.bpp:.5f}",
+            "-" if outcome.psnr is None else f"{outcome.psnr:.3f}",
+            f"{outcome.fps:.2f}",
+        )
+    name = entry.job.source if entry.state == "failed" else entry.job.output
+    return name, *figures, str(outcome.code), _told(entry)
+
+
+def _told(entry: Entry) -> str:
+    """The message of a file's outcome, naming the file at fault where that is another."""
+    message, at_fault = remark(entry.outcome.message), entry.outcome.at_fault
+    return message if at_fault in (None, entry.job.source) else f"{at_fault}: {message}"
+
+
+def _summary(out: str, report: BatchReport, quiet: bool) -> None:
+    """Say what was done in all."""
     made = [e.outcome for e in report.entries if e.state == "done"]
     frames, written = sum(o.frames for o in made), sum(o.bytes or 0 for o in made)
-    words = {
-        "done": "made",
-        "before": "done before",
-        "left": "left as they were",
-        "failed": "failed",
-        "waiting": "not begun or not finished",
-    }
-    counts = {text: report.count(state) for state, text in words.items()}
+    counts = {text: report.count(state) for state, text in _STATES.items()}
     finish(
         {
             "command": "batch",
             "out": out,
-            "files": len(jobs),
+            "files": len(report.entries),
             "frames": frames,
             "bytes": written,
             "seconds": report.seconds,
@@ -288,10 +314,6 @@ def batch(
     told = ", ".join(f"{n} {text}" for text, n in counts.items() if n)
     fps = frames / report.seconds if report.seconds else 0.0
     say(
-        f"{os.fspath(out)}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}",
+        f"{out}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}",
         quiet,
     )
-    if report.stopped:
-        say("vqcodec: stopped: the same command goes on")
-        return 128 + signal.SIGINT
-    return report.exit_code

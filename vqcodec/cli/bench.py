@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,90 +14,18 @@ from ..errors import UsageError
 from ..options import EncodeOptions
 from ..system.files import atomic_output, check_output
 from . import messages
-from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, presets, rare, say
+from .command import command, rare
+from .groups import group
+from .messages import say
+from .options import LOG, QUIET, VERBOSE, WEIGHTS
 from .spelling import remark
+from .typed import presets
+
+if TYPE_CHECKING:
+    from ..bench.options import BenchOptions
 
 
-@command(
-    short_help="Measure beside x264, x265 and SVT-AV1.",
-    examples=[
-        "vqcodec bench clips --html report.html",
-        "vqcodec bench in.mkv --frames 96 --anchors x264:slow,x265 --json results.json --plot curves.png",
-    ],
-)
-@click.argument("clips", nargs=-1, required=True, metavar="CLIPS...", type=click.Path())
-@click.option(
-    "--anchors",
-    default="x264,x265,svtav1",
-    metavar="LIST",
-    show_default=True,
-    help="What to compare with, each with a preset if wanted (x265:slow); none for nothing.",
-)
-@click.option(
-    "-crf",
-    "--crf",
-    "crfs",
-    default="14,24,34,44",
-    metavar="LIST",
-    show_default=True,
-    help="Qualities of vqcodec.",
-)
-@click.option(
-    "--frames",
-    type=int,
-    default=0,
-    metavar="N",
-    help="Frames of each clip, from its beginning.  [default: all]",
-)
-@click.option(
-    "-preset",
-    "--preset",
-    "preset",
-    default=EncodeOptions.preset,
-    metavar="NAME",
-    help="Preset of vqcodec: fast, medium or slow.",
-    show_default=True,
-    shell_complete=presets,
-)
-@click.option(
-    "-threads",
-    "--threads",
-    type=int,
-    default=0,
-    metavar="N",
-    help="Threads of every encoder and decoder, 0 for what each chooses.",
-)
-@rare(
-    "--device", default="auto", metavar="DEVICE", help="Of vqcodec: auto, cpu, cuda, cuda:N or mps."
-)
-@WEIGHTS
-@click.option(
-    "--json",
-    "json_path",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the results as JSON; - for standard output, instead of the table.",
-)
-@click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write a report: one page that needs no network.",
-)
-@click.option("--plot", metavar="FILE", type=click.Path(), help="Draw the curves, as .png or .svg.")
-@rare(
-    "--cache",
-    metavar="FOLDER",
-    type=click.Path(),
-    help="Where finished measurements are kept.  [default: vqcodec/bench in the user's cache folder]",
-)
-@rare("--fresh", is_flag=True, help="Measure again what is there already.")
-@click.option("-y", "overwrite", is_flag=True, help="Overwrite files that exist.")
-@LOG
-@VERBOSE
-@QUIET
-def bench(
-    clips: tuple[str, ...],
+def _options(
     anchors: str,
     crfs: str,
     frames: int,
@@ -103,66 +33,203 @@ def bench(
     threads: int,
     device: str,
     weights: str | None,
-    json_path: str | None,
-    html: str | None,
-    plot: str | None,
-    cache: str | None,
     fresh: bool,
-    overwrite: bool,
+) -> BenchOptions:
+    """What is measured, and how."""
+    from ..bench.options import BenchOptions, parse_anchors, parse_crfs
+
+    return BenchOptions(
+        parse_anchors(anchors),
+        parse_crfs(crfs),
+        frames,
+        preset,
+        threads,
+        device,
+        weights,
+        fresh,
+    )
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Where the results go."""
+
+    json: str | None  # "-" for standard output
+    html: str | None
+    plot: str | None
+    overwrite: bool
+
+    @property
+    def files(self) -> list[str]:
+        """Names of files that are written."""
+        named = (self.html, self.plot, None if self.json == "-" else self.json)
+        return [path for path in named if path is not None]
+
+    def check(self, clips: list[Path]) -> None:
+        """Raises UsageError and OutputError for what cannot or must not be written."""
+        for path in self.files:
+            check_output(path, clips, self.overwrite)
+        if len({str(Path(path).resolve()) for path in self.files}) < len(self.files):
+            raise UsageError("--json, --html and --plot need files of their own")
+        if self.plot and Path(self.plot).suffix.lower() not in (".png", ".svg"):
+            raise UsageError(
+                f"--plot: {self.plot}: unknown kind of picture, allowed are .png and .svg"
+            )
+        if self.json == "-" or not self.files:
+            messages.need_stdout()
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write one of them."""
+        with atomic_output(path, self.overwrite) as file:
+            file.write(data)
+
+
+def _outputs(
+    json_path: str | None, html: str | None, plot: str | None, overwrite: bool
+) -> _Outputs:
+    return _Outputs(json_path, html, plot, overwrite)
+
+
+_MEASURED = group(
+    _options,
+    click.option(
+        "--anchors",
+        default="x264,x265,svtav1",
+        metavar="LIST",
+        show_default=True,
+        help="What to compare with, each with a preset if wanted (x265:slow); none for nothing.",
+    ),
+    click.option(
+        "-crf",
+        "--crf",
+        "crfs",
+        default="14,24,34,44",
+        metavar="LIST",
+        show_default=True,
+        help="Qualities of vqcodec.",
+    ),
+    click.option(
+        "--frames",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Frames of each clip, from its beginning.  [default: all]",
+    ),
+    click.option(
+        "-preset",
+        "--preset",
+        "preset",
+        default=EncodeOptions.preset,
+        metavar="NAME",
+        help="Preset of vqcodec: fast, medium or slow.",
+        show_default=True,
+        shell_complete=presets,
+    ),
+    click.option(
+        "-threads",
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Threads of every encoder and decoder, 0 for what each chooses.",
+    ),
+    rare(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="Of vqcodec: auto, cpu, cuda, cuda:N or mps.",
+    ),
+    WEIGHTS,
+    rare("--fresh", is_flag=True, help="Measure again what is there already."),
+    into="options",
+)
+_WRITTEN = group(
+    _outputs,
+    click.option(
+        "--json",
+        "json_path",
+        metavar="FILE",
+        type=click.Path(),
+        help="Write the results as JSON; - for standard output, instead of the table.",
+    ),
+    click.option(
+        "--html",
+        metavar="FILE",
+        type=click.Path(),
+        help="Write a report: one page that needs no network.",
+    ),
+    click.option(
+        "--plot",
+        metavar="FILE",
+        type=click.Path(),
+        help="Draw the curves, as .png or .svg.",
+    ),
+    click.option("-y", "overwrite", is_flag=True, help="Overwrite files that exist."),
+    into="outputs",
+)
+
+
+@command(
+    short_help="Measure beside x264, x265 and SVT-AV1.",
+    examples=[
+        "vqcodec bench clips --html report.html",
+        "vqcodec bench in.mkv --frames 96 --anchors x264:slow,x265 --json results.json --plot"
+        " curves.png",
+    ],
+)
+@click.argument("clips", nargs=-1, required=True, metavar="CLIPS...", type=click.Path())
+@_MEASURED
+@_WRITTEN
+@rare(
+    "--cache",
+    metavar="FOLDER",
+    type=click.Path(),
+    help=(
+        "Where finished measurements are kept.  [default: vqcodec/bench in the user's cache folder]"
+    ),
+)
+@LOG
+@VERBOSE
+@QUIET
+def bench(
+    clips: tuple[str, ...],
+    options: BenchOptions,
+    outputs: _Outputs,
+    cache: str | None,
     quiet: bool,
 ) -> int:
-    """Measure vqcodec beside other encoders on the same frames of CLIPS (files, or folders of them).
+    """Measure vqcodec beside other encoders on the same frames of CLIPS (files, or folders of
+    them).
 
     A run that was stopped goes on when it is started again: what is finished is kept.
     """
     from ..bench import check_packages
-    from ..bench.options import BenchOptions, find_clips, parse_anchors, parse_crfs
+    from ..bench.options import find_clips
 
-    chosen = BenchOptions(
-        parse_anchors(anchors), parse_crfs(crfs), frames, preset, threads, device, weights, fresh
-    )
     found = find_clips(clips)
-    targets = [
-        path
-        for path in (json_path, html, plot)
-        if path is not None and not (path == "-" and path is json_path)
-    ]
-    for path in targets:
-        check_output(path, found, overwrite)
-    if len({str(Path(p).resolve()) for p in targets}) < len(targets):
-        raise UsageError("--json, --html and --plot need files of their own")
-    if plot and Path(plot).suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"--plot: {plot}: unknown kind of picture, allowed are .png and .svg")
-    if json_path == "-" or not targets:
-        messages.need_stdout()
+    outputs.check(found)
     check_packages()
     from ..bench.run import run
     from ..bench.store import Store, default_folder
     from ..bench.table import as_text
 
+    def tell(text: str) -> None:
+        say(f"vqcodec: {remark(text)}", quiet)
+
     store = Store(Path(cache) if cache else default_folder())
-    results = run(
-        found,
-        chosen,
-        store,
-        matched=html is not None,
-        say=lambda text: say(f"vqcodec: {remark(text)}", quiet),
-    )
-    as_json = json.dumps(results, indent=1, allow_nan=False) + "\n"
-    if json_path and json_path != "-":
-        with atomic_output(json_path, overwrite) as file:
-            file.write(as_json.encode())
-    if html:
+    results = run(found, options, store, matched=outputs.html is not None, say=tell)
+    as_json = json.dumps(results.to_json(), indent=1, allow_nan=False) + "\n"
+    if outputs.json and outputs.json != "-":
+        outputs.write(outputs.json, as_json.encode())
+    if outputs.html:
         from ..bench.report import page
 
-        with atomic_output(html, overwrite) as file:
-            file.write(page(results, store).encode())
-    if plot:
+        outputs.write(outputs.html, page(results, store).encode())
+    if outputs.plot:
         from ..bench.plots import draw
 
-        with atomic_output(plot, overwrite) as file:
-            file.write(draw(results, Path(plot).suffix.lower()[1:]))
-    if json_path == "-":
+        outputs.write(outputs.plot, draw(results, Path(outputs.plot).suffix.lower()[1:]))
+    if outputs.json == "-":
         messages.data(as_json)
     elif sys.stdout is not None:
         messages.data(as_text(results) + "\n")

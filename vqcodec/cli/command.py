@@ -1,4 +1,5 @@
-"""Commands with a short help of what is used most (``-h``) and a long one of everything (``--help-all``)."""
+"""Commands with a short help of what is used most (``-h``) and a long one of everything
+(``--help-all``)."""
 
 from __future__ import annotations
 
@@ -9,9 +10,12 @@ from typing import Any
 
 import click
 
+from ..errors import UsageError, VqvError
 from ..system.memory import check_room
+from ..system.stdio import PIPE
 from ..version import __version__
 from . import messages
+from .spelling import sentence
 
 _FILTER = "pictures are taken as they are: let ffmpeg filter them into a pipe (docs/cli.md, Pipes)"
 _COPY = "tracks are copied as they are: let ffmpeg convert them, before or behind"
@@ -24,7 +28,10 @@ _FFMPEG = {
     **dict.fromkeys(("-loglevel", "-hide_banner", "-nostats"), "-q says less, and -v more"),
 }
 
-CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+CONTEXT: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+}
 _ALL = "vqcodec.help-all"
 
 
@@ -45,7 +52,8 @@ def everything(ctx: click.Context) -> click.Context:
 
 
 def long_help(command: click.Command, ctx: click.Context) -> str:
-    """The help of a command with all its options; of a group with that of all its commands behind it."""
+    """The help of a command with all its options; of a group with that of all its commands behind
+    it."""
     texts = [command.get_help(everything(ctx))]
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
@@ -160,3 +168,25 @@ class Group(_Helpful, click.Group):
 command: Callable[..., Callable[[Any], click.Command]] = partial(
     click.command, cls=Command, context_settings=CONTEXT
 )
+
+
+def each_file(
+    files: tuple[str, ...],
+    act: Callable[[str], int],
+    failed: Callable[[str, VqvError], None],
+) -> int:
+    """Do it for all files, also where one of them fails, which ``failed`` is told; the worst
+    (largest) exit code. The error of a file that is the only one is raised."""
+    if files.count(PIPE) > 1:
+        raise UsageError("-: standard input can be read once only")
+    worst = 0
+    for file in files:
+        try:
+            worst = max(worst, act(file))
+        except VqvError as exc:
+            if len(files) == 1:
+                raise
+            messages.say(f"vqcodec: error: {sentence(exc)}")
+            failed(file, exc)
+            worst = max(worst, exc.exit_code)
+    return worst

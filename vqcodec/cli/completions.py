@@ -1,4 +1,5 @@
-"""``vqcodec completions``: the script that lets a shell complete commands, options and names of files."""
+"""``vqcodec completions``: the script that lets a shell complete commands, options and names of
+files."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ SHELLS = ("bash", "zsh", "fish")
     short_help="Print the completion script of a shell.",
     examples=[
         "vqcodec completions bash > ~/.local/share/bash-completion/completions/vqcodec",
-        "vqcodec completions zsh > ~/.zfunc/_vqcodec      # with fpath+=(~/.zfunc) before compinit in ~/.zshrc",
+        "vqcodec completions zsh > ~/.zfunc/_vqcodec      # with fpath+=(~/.zfunc) before"
+        " compinit in ~/.zshrc",
         "vqcodec completions fish > ~/.config/fish/completions/vqcodec.fish",
     ],
 )

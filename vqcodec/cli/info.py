@@ -7,9 +7,11 @@ import json
 import click
 
 from ..errors import DamageError, VqvError
+from ..options import Limits
 from ..system.stdio import check_source
 from . import messages
-from .shared import JSON, LIMITS, VERBOSE, WEIGHTS, command, each_file, limits_of
+from .command import command, each_file
+from .options import JSON, LIMITS, VERBOSE, WEIGHTS
 from .spelling import record, sentence
 
 
@@ -26,7 +28,10 @@ from .spelling import record, sentence
 @click.option(
     "--bits",
     is_flag=True,
-    help="Show where the bytes went, by level and syntax element. Reads all streams, so it needs the weights and the time of a decode.",
+    help=(
+        "Show where the bytes went, by level and syntax element. Reads all streams, so it needs"
+        " the weights and the time of a decode."
+    ),
 )
 @click.option("--gops", is_flag=True, help="Show a line for each GOP, not for the first ones only.")
 @click.option("--frames", is_flag=True, help="The same for each frame too.")
@@ -40,10 +45,9 @@ def info(
     gops: bool,
     frames: bool,
     weights: str | None,
-    **limits: int,
+    limits: Limits,
 ) -> int:
     """Show size, times, quality and GOPs of .vqv files; JSON has a line for each."""
-    bounds = limits_of(limits)
     messages.need_stdout()
 
     def one(file: str) -> int:
@@ -51,7 +55,7 @@ def info(
         from ..reading.info import describe
         from .info_text import as_text
 
-        result = describe(file, bits or frames, weights, bounds)
+        result = describe(file, bits or frames, weights, limits)
         text = (
             json.dumps(record(result), allow_nan=False)
             if as_json

@@ -13,7 +13,8 @@ _SHOWN = 10  # lines of GOPs, unless more are asked for
 
 
 def curve(values: list[float], width: int = 80) -> str:
-    """A line of bars for numbers in their order, of at most ``width`` of them, each the mean of as many as fall upon it."""
+    """A line of bars for numbers in their order, of at most ``width`` of them, each the mean of as
+    many as fall upon it."""
     parts = [
         values[i * len(values) // n : (i + 1) * len(values) // n]
         for n in (min(width, len(values)),)
@@ -33,8 +34,10 @@ def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
     broken = d["damaged_gops"]
     in_all = counted(len(d["gops"]) + broken, "GOP") + (f", {broken} damaged" if broken else "")
     lines = [
-        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']}, {counted(d['frames'], 'frame')} in {in_all}, {d['seconds']:.3f} s",
-        f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
+        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']},"
+        f" {counted(d['frames'], 'frame')} in {in_all}, {d['seconds']:.3f} s",
+        f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio"
+        f" {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
         "  colour: " + ", ".join(f"{k} {v}" for k, v in d["colour_names"].items()),
         f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
     ]
@@ -62,7 +65,8 @@ def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
         q = d["psnr"]
         kbps = f"{d['picture_kbps']:.2f} kbps, " if d["picture_kbps"] and d["frames"] > 1 else ""
         lines.append(
-            f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})"
+            f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR"
+            f" {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})"
         )
     of_tracks = f"other tracks and tags: {d['track_bytes']} bytes; " if d["track_bytes"] else ""
     lines.append(f"  {of_tracks}header and index: {d['container_bytes']} bytes")

@@ -6,7 +6,9 @@ import time
 
 from ..errors import OutputError
 from ..system.progress import clock
-from .shared import LOG, QUIET, VERBOSE, WEIGHTS, command, finish, say
+from .command import command
+from .messages import finish, say
+from .options import LOG, QUIET, VERBOSE, WEIGHTS
 
 
 @command(

@@ -1,6 +1,8 @@
-"""What a run says: sentences on standard error, the same with times and levels in a log file, and the last line of ``--progress json``.
+"""What a run says: sentences on standard error, the same with times and levels in a log file, and
+the last line of ``--progress json``.
 
-Answers on standard output go through here too, so that no text from outside reaches people as it is.
+Answers on standard output go through here too, so that no text from outside reaches people as it
+is.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,20 +25,29 @@ from ..system import kernels as kernels_module
 from ..system.progress import Progress
 from ..system.stdio import writing_stdout
 from ..system.text import printable, quoted
-from .spelling import remark
+from .spelling import record, remark
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run shows what it does."""
+
+    progress: str  # one of MODES
+    quiet: bool
+
 
 _PREFIX = re.compile(r"vqcodec: (note|warning|error): ")
 _COLOURS = {"warning": "yellow", "error": "red"}
 _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
-_LOG = logging.getLogger(
-    "vqcodec"
-)  # of the log file alone; the root logger tells other libraries' warnings to both
+# of the log file alone; the root logger tells other libraries' warnings to both
+_LOG = logging.getLogger("vqcodec")
 _LOG.setLevel(logging.INFO)
 _LOG.propagate = False
 
 
 class Lines(logging.Formatter):
-    """A record is one line. Where an error arose follows as marked lines, so that no text can pass for a record."""
+    """A record is one line. Where an error arose follows as marked lines, so that no text can pass
+    for a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.exc_text = None  # formatters keep it there for each other
@@ -78,10 +92,8 @@ class _LogFile(logging.FileHandler):
 def _detach(handler: logging.Handler) -> None:
     for logger in (_LOG, logging.getLogger()):
         logger.removeHandler(handler)
-    try:
+    with suppress(OSError):  # a full disk, which was told already
         handler.close()
-    except OSError:
-        pass  # a full disk, which was told already
 
 
 class Talk:
@@ -97,7 +109,8 @@ class Talk:
         self._file: _LogFile | None = None
 
     def say(self, text: str, quiet: bool = False, trace: bool = False) -> None:
-        """A sentence; that it is a note, a warning or an error is told by its beginning. Even a quiet run puts it into the log, with ``trace`` where it arose."""
+        """A sentence; that it is a note, a warning or an error is told by its beginning. Even a
+        quiet run puts it into the log, with ``trace`` where it arose."""
         text = printable(text)
         match = _PREFIX.match(text)
         kind = match[1] if match else ""
@@ -116,7 +129,8 @@ class Talk:
             click.echo(text, err=True)
 
     def open_log(self, path: str, others: Iterable[str]) -> None:
-        """Append all that is said from now on to ``path``; UsageError where that is one of the ``others`` or no text, OutputError where it can't be written."""
+        """Append all that is said from now on to ``path``; UsageError where that is one of the
+        ``others`` or no text, OutputError where it can't be written."""
         if any(
             os.path.realpath(path) == os.path.realpath(name) or _same_file(path, name)
             for name in others
@@ -125,8 +139,8 @@ class Talk:
                 f"{path}: the log and another file of the command are the same: name a new file"
             )
         try:
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
+            if Path(path).is_file():
+                with Path(path).open("rb") as file:
                     if b"\0" in file.read(4096):
                         raise UsageError(
                             f"{path}: no text, so it is no log to go on with: name a new file"
@@ -152,7 +166,8 @@ class Talk:
 
 
 def coloured(stream: Any) -> bool:
-    """Whether a stream is a terminal that shows colours, and nobody asked for none (no-color.org)."""
+    """Whether a stream is a terminal that shows colours, and nobody asked for none
+    (no-color.org)."""
     return (
         not os.environ.get("NO_COLOR")
         and os.environ.get("TERM") != "dumb"
@@ -161,9 +176,9 @@ def coloured(stream: Any) -> bool:
     )
 
 
-def _same_file(a: str, b: str) -> bool:
+def _same_file(path: str, other: str) -> bool:
     try:
-        return os.path.samefile(a, b)
+        return Path(path).samefile(other)
     except (OSError, ValueError):
         return False
 
@@ -238,3 +253,26 @@ def warn(name: str, texts: Sequence[str]) -> None:
     """What is wrong with a file; said even where quiet was asked for."""
     for text in texts:
         say(f"vqcodec: warning: {name}: {remark(text)}")
+
+
+def finish(result: dict[str, Any]) -> None:
+    """What was made, for the last line of ``--progress json``."""
+    _talk.result = record(result)
+
+
+@contextmanager
+def progress(manner: Manner) -> Iterator[Progress]:
+    """Progress on stderr, taken away at the end. A quiet run shows it only where it was asked
+    for."""
+    mode = "none" if manner.quiet and manner.progress == "auto" else manner.progress
+    shown = _talk.display = Progress(mode)
+
+    def compiling() -> None:
+        say(f"vqcodec: note: {kernels_module.note()}", manner.quiet)
+
+    kernels_module.tell = compiling
+    try:
+        yield shown
+    finally:
+        _talk.display = None
+        shown.close()

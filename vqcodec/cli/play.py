@@ -13,12 +13,21 @@ import click
 
 from ..errors import OutputError, UsageError
 from ..system.stdio import check_source
-from .shared import LIMITS, NETWORK, RANGE, TRACKS, VERBOSE, command, rare
+from .command import command, rare
+from .options import LIMITS, NETWORK, STRETCH, TRACKS, VERBOSE, WEIGHTS
 
 # what each player is told besides the pipe; a title in the place of the name that a pipe lacks
 _PLAYERS = {
     "mpv": ("--force-window=immediate", "--title={title}", "-"),
-    "ffplay": ("-loglevel", "warning", "-autoexit", "-window_title", "{title}", "-i", "-"),
+    "ffplay": (
+        "-loglevel",
+        "warning",
+        "-autoexit",
+        "-window_title",
+        "{title}",
+        "-i",
+        "-",
+    ),
 }
 
 
@@ -35,7 +44,8 @@ def find_player(wanted: str | None) -> list[str]:
     if wanted is not None:
         raise UsageError(f"--player: there is no program {wanted!r}")
     raise UsageError(
-        "no player is installed: install mpv or FFmpeg's ffplay, name another one by --player, or decode to a file"
+        "no player is installed: install mpv or FFmpeg's ffplay, name another one by --player,"
+        " or decode to a file"
     )
 
 
@@ -47,16 +57,20 @@ def find_player(wanted: str | None) -> list[str]:
 @click.option(
     "--player",
     metavar="PROGRAM",
-    help="mpv, ffplay, or another one that plays Matroska from its standard input. [default: mpv, or else ffplay]",
+    help=(
+        "mpv, ffplay, or another one that plays Matroska from its standard input. [default: mpv,"
+        " or else ffplay]"
+    ),
 )
-@RANGE
+@STRETCH
 @TRACKS
+@WEIGHTS
 @NETWORK
 @rare("--strict", is_flag=True, help="Stop where the input is damaged.")
 @LIMITS
 @VERBOSE
 @click.pass_context
-def play(ctx: click.Context, file: str, player: str | None, **given: object) -> int:
+def play(ctx: click.Context, /, file: str, player: str | None, **given: object) -> int:
     """Decode a .vqv file into the pipe of a player, with all its tracks.
 
     It cannot be wound: -ss says where it begins. Closing the player ends the decoding.
@@ -65,7 +79,18 @@ def play(ctx: click.Context, file: str, player: str | None, **given: object) -> 
     watch = find_player(player)
     title = "standard input" if file == "-" else os.path.basename(file)
     # the options of decode as they were typed, for a process of its own
-    source = [sys.executable, "-m", "vqcodec", "decode", "-i", file, "-o", "-", "-f", "matroska"]
+    source = [
+        sys.executable,
+        "-m",
+        "vqcodec",
+        "decode",
+        "-i",
+        file,
+        "-o",
+        "-",
+        "-f",
+        "matroska",
+    ]
     source += ["-q", "--progress", "none", *_typed(ctx)]  # the terminal is the player's
     decoder = subprocess.Popen(source, stdout=subprocess.PIPE)
     try:

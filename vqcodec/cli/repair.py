@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from ..errors import DamageError
+from ..options import Limits
 from ..system.progress import counted, size
-from ..system.stdio import check_source, check_target
-from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_of, say, warn
+from .command import command
+from .messages import say, warn
+from .options import LIMITS, LOG, PATHS, QUIET, VERBOSE
+from .typed import Named
 
 
 @command(
@@ -18,27 +21,25 @@ from .shared import LIMITS, LOG, PATHS, QUIET, VERBOSE, command, in_out, limits_
 @VERBOSE
 @QUIET
 def repair(
-    paths: tuple[str, ...],
-    input_: str | None,
-    output: str | None,
-    overwrite: bool,
+    named: Named,
+    limits: Limits,
     quiet: bool,
-    **limits: int,
 ) -> int:
-    """Write the undamaged packets of a damaged .vqv file to a new one, with header and index made anew."""
-    src, dst = in_out(paths, input_, output, ".repaired.vqv")
-    check_source(src)
-    check_target(dst, [src], overwrite)
+    """Write the undamaged packets of a damaged .vqv file to a new one, with header and index made
+    anew."""
+    src, dst = named.pair(".repaired.vqv")
     from ..pipeline.repair import repair as run
 
-    report = run(src, dst, overwrite=overwrite, limits=limits_of(limits))
+    report = run(src, dst, overwrite=named.overwrite, limits=limits)
     warn(src, report.damage)
     if not report.complete:
         say(
-            f"vqcodec: warning: {src} has no index: whether frames are missing at its end is not known"
+            f"vqcodec: warning: {src} has no index: whether frames are missing at its end is"
+            " not known"
         )
     say(
-        f"{dst}: {counted(report.frames, 'frame')} in {counted(report.gops, 'GOP')}, {counted(report.lost, 'frame')} lost, {report.bytes} bytes ({size(report.bytes)})",
+        f"{dst}: {counted(report.frames, 'frame')} in {counted(report.gops, 'GOP')},"
+        f" {counted(report.lost, 'frame')} lost, {report.bytes} bytes ({size(report.bytes)})",
         quiet,
     )
     return 0 if report.ok else DamageError.exit_code

@@ -6,7 +6,8 @@ import click
 
 from ..errors import UsageError
 from ..system.files import check_input
-from .shared import LOG, VERBOSE, command
+from .command import command
+from .options import LOG, VERBOSE
 
 
 @command(
@@ -19,7 +20,9 @@ from .shared import LOG, VERBOSE, command
 @click.option("--resume", is_flag=True, help="Go on where an earlier run was stopped.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run trained.")
 @click.option(
-    "--dry-run", is_flag=True, help="Check the recipe, show its stages, and train nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Check the recipe, show its stages, and train nothing.",
 )
 @click.option("-y", "overwrite", is_flag=True, help="Overwrite weights files that exist.")
 @LOG

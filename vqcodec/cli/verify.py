@@ -8,23 +8,15 @@ from typing import Any
 import click
 
 from ..errors import DamageError, VqvError
-from ..options import DecodeOptions
+from ..options import DecodeOptions, Limits
 from ..system.progress import counted
 from ..system.stdio import check_source
 from . import messages
-from .shared import (
-    JSON,
-    LIMITS,
-    NETWORK,
-    TALK,
-    command,
-    each_file,
-    finish,
-    limits_of,
-    progress,
-    warn,
-)
+from .command import command, each_file
+from .messages import Manner, finish, progress, warn
+from .options import JSON, LIMITS, NETWORK, TALK, WEIGHTS
 from .spelling import record, sentence
+from .typed import Fields, made
 
 
 @command(
@@ -36,6 +28,7 @@ from .spelling import record, sentence
     "--fast", is_flag=True, help="Check the checksums of the files only, without decoding."
 )
 @JSON
+@WEIGHTS
 @NETWORK
 @LIMITS
 @TALK
@@ -44,27 +37,24 @@ def verify(
     fast: bool,
     as_json: bool,
     weights: str | None,
-    threads: int,
-    batch: int,
-    device: str,
-    progress_mode: str,
-    quiet: bool,
-    **limits: int,
+    fields: Fields,
+    limits: Limits,
+    manner: Manner,
 ) -> int:
     """Check that files are whole and decode to the pixels their encoder saw.
 
     All of them are checked; the exit code is the worst one. JSON has a line for each.
     """
-    options = DecodeOptions(threads=threads, batch=batch, device=device, limits=limits_of(limits))
+    options = made(DecodeOptions, fields | {"limits": limits})
     results: list[dict[str, Any]] = []
-    if as_json or not quiet:
+    if as_json or not manner.quiet:
         messages.need_stdout()
 
     def one(file: str) -> int:
         check_source(file)
         from ..reading.verify import verify as run
 
-        with progress(progress_mode, quiet) as shown:
+        with progress(manner) as shown:
             result = run(file, fast, weights=weights, options=options, progress=shown)
         results.append(dict(result))
         if as_json:
@@ -73,7 +63,7 @@ def verify(
             warn(file, result["damage"])
             checked = "packets" if fast else "packets and pixels"
             state = "intact" if result["ok"] else "DAMAGED"
-            if not quiet:
+            if not manner.quiet:
                 broken = result["damaged_gops"]
                 found = f"{counted(result['frames'], 'frame')}, {counted(result['gops'], 'GOP')}"
                 found += f", {broken} damaged" if broken else ""

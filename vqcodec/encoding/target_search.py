@@ -1,13 +1,13 @@
 """The search for a target of bitrate, size or PSNR: at which crf GOPs are coded next, from what was measured of those coded before.
 
 A given size has the least error when all GOPs are coded with one lambda, so all get one crf, or crfs at most BAND from it. Coding takes long, so the
-search goes in few rounds over the video:
+search goes in few passes over the video:
 
 1. two *probes*, the first frames of some of the GOPs at two crfs, tell how size and error depend on the crf;
 2. all GOPs are coded at the crf that the probes promise;
 3. while the target is missed, as few GOPs as it takes are coded again at a crf within BAND, or all of them at another one.
 
-What comes next depends on complete rounds only, so not on the order in which GOPs are finished. Sizes are fitted in their logarithm, errors in dB, both as
+What comes next depends on complete passes only, so not on the order in which GOPs are finished. Sizes are fitted in their logarithm, errors in dB, both as
 straight lines over :func:`vqcodec.encoding.rate_distortion.key_quality`. Nothing is coded or read here.
 """
 
@@ -26,7 +26,7 @@ from .target import Goal, Target
 
 GRID = 8  # crfs of a search are multiples of 1 / GRID: about the steps in which the qualities of a GOP's levels change
 BAND = 1.0  # farthest crf of a GOP from the others'
-ROUNDS = 8  # over the whole video, at most
+MAX_PASSES = 8  # over the whole video, at most
 PROBE_SHARE = 0.2  # of the frames, at most, are coded by a probe (but for the first GOP's)
 _FIRST_PROBE, _PROBE_DISTANCE = 30.0, 6.0
 
@@ -57,7 +57,7 @@ def from_start(frames: int, coded: int, first: int, size: int, sse: Sequence[flo
 
 
 @dataclass(frozen=True)
-class Round:
+class Pass:
     """What is coded next: all GOPs at one crf, or each (by its first frame) at its own; of a ``probe`` only the first frames of some."""
 
     crf: float | Mapping[int, float]
@@ -68,8 +68,8 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a round: frames of all GOPs, and measures of those coded (of a probe: extrapolated to the GOP), by first frame; how long the
+class PassOutcome:
+    """What came of a pass: frames of all GOPs, and measures of those coded (of a probe: extrapolated to the GOP), by first frame; how long the
     pictures last in seconds, and the bytes of the file that are not theirs."""
 
     frames: dict[int, int]
@@ -78,14 +78,7 @@ class Outcome:
     other: int = 0
 
 
-Rounds = Generator[Round, Outcome, Round]
-
-
-def constant(crf: float) -> Rounds:
-    """The one round of an encode without target."""
-    only = Round(crf)
-    yield only
-    return only
+Passes = Generator[Pass, PassOutcome, Pass]
 
 
 def _nearest(quality: float) -> float:
@@ -124,13 +117,13 @@ class _Search:
         self._known: dict[
             int, dict[float, Measure]
         ] = {}  # measures of whole GOPs, by first frame and crf
-        self._crf: dict[int, float] = {}  # of the GOPs in the last round
+        self._crf: dict[int, float] = {}  # of the GOPs in the last pass
         self._base = 0.0  # the crf from which none is farther than BAND
 
     def _value(self, m: Measure) -> float:
         """What falls with the crf: the logarithm of bytes, or the PSNR in dB."""
         return (
-            psnr_yuv(m.sse, *self._size, m.frames)[0]
+            psnr_yuv(m.sse, *self._size, m.frames).yuv
             if self._target.kind == "psnr"
             else math.log(max(1.0, m.bytes))
         )
@@ -143,26 +136,26 @@ class _Search:
         if abs(step) < 0.9:
             return  # too near each other: the lines are not that straight
         db = (
-            psnr_yuv(b.sse, *self._size, b.frames)[0] - psnr_yuv(a.sse, *self._size, a.frames)[0]
+            psnr_yuv(b.sse, *self._size, b.frames).yuv - psnr_yuv(a.sse, *self._size, a.frames).yuv
         ) / step
         self._slopes = self._slopes.learned(
             math.log(max(1.0, b.bytes) / max(1.0, a.bytes)) / step, db
         )
 
-    def run(self) -> Rounds:
-        """The rounds, and in the end the one of all GOPs that came nearest."""
+    def run(self) -> Passes:
+        """The passes, and in the end the one of all GOPs that came nearest."""
         crf = yield from self._probe()
-        self._base, best = crf, Round(crf)
+        self._base, best = crf, Pass(crf)
         least: tuple[bool, float] | None = None
         seen = []
-        for _ in range(ROUNDS):
+        for _ in range(MAX_PASSES):
             seen.append(self._crf)
-            outcome = yield Round(self._crf)
+            outcome = yield Pass(self._crf)
             for key, m in outcome.measures.items():
                 self._known.setdefault(key, {})[self._crf[key]] = m
             value = self._value(_sum(outcome.measures.values()))
             if least is None or self._goal.miss(value) < least:
-                least, best = self._goal.miss(value), Round(self._crf)
+                least, best = self._goal.miss(value), Pass(self._crf)
             if self._goal.low <= value <= self._goal.high:
                 break
             self._learn_from_last(seen)
@@ -171,15 +164,15 @@ class _Search:
                 break
         return best
 
-    def _probe(self) -> Generator[Round, Outcome, float]:
+    def _probe(self) -> Generator[Pass, PassOutcome, float]:
         """Two probes; the crf that they promise to meet the goal."""
-        one = yield Round(_FIRST_PROBE, probe=True)
+        one = yield Pass(_FIRST_PROBE, probe=True)
         self._goal = self._target.goal(one.seconds, one.other)
         a = self._whole(one)
         second = self._promising(_FIRST_PROBE, a)
         if abs(second - _FIRST_PROBE) < _PROBE_DISTANCE:
             second = _FIRST_PROBE + math.copysign(_PROBE_DISTANCE, second - _FIRST_PROBE)
-        two = yield Round(second, probe=True)
+        two = yield Pass(second, probe=True)
         b = self._whole(two)
         self._learn(a, b, key_quality(second) - key_quality(_FIRST_PROBE))
         crf = min(
@@ -190,7 +183,7 @@ class _Search:
         return crf
 
     @staticmethod
-    def _whole(probe: Outcome) -> Measure:
+    def _whole(probe: PassOutcome) -> Measure:
         """The whole video, as far as a probe can tell."""
         m = _sum(probe.measures.values())
         frames = sum(probe.frames.values())
@@ -201,7 +194,7 @@ class _Search:
         return _nearest(key_quality(crf) + (self._goal.aim - self._value(m)) / self._slope())
 
     def _learn_from_last(self, seen: list[dict[int, float]]) -> None:
-        """From the GOPs whose crf the last round changed."""
+        """From the GOPs whose crf the last pass changed."""
         if len(seen) < 2:
             return
         changed = [k for k, crf in seen[-1].items() if crf != seen[-2][k]]
@@ -231,7 +224,7 @@ class _Search:
         return self._value(_sum(self._expected(k, crf) for k, crf in crfs.items()))
 
     def _better(self, value: float) -> dict[int, float]:
-        """The crfs to try after those of the last round, which came to ``value``; the same where none are better."""
+        """The crfs to try after those of the last pass, which came to ``value``; the same where none are better."""
         aim, now = self._goal.aim, self._crf
         even = self._search(now, list(now), 0.0, float(MAX_CRF))
         if abs(even - self._base) > BAND:
@@ -294,6 +287,6 @@ def _less(old: Measure, new: Measure) -> Measure:
     )
 
 
-def search(target: Target, width: int, height: int) -> Rounds:
-    """The rounds of an encode that is to meet a target, for pictures of a size; gives the best one in the end."""
+def search(target: Target, width: int, height: int) -> Passes:
+    """The passes of an encode that is to meet a target, for pictures of a size; gives the best one in the end."""
     return _Search(target, width, height).run()

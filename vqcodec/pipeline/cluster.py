@@ -1,7 +1,9 @@
-"""GOPs coded on a Dask cluster: one task for each, which Dask gives to another worker when the one that has it dies.
+"""GOPs coded on a Dask cluster: one task for each, which Dask gives to another worker when the one
+that has it dies.
 
-This process reads and cuts the video as any encode does, so GOPs begin where they would on one machine, and the bytes are the same. The workers get the
-pictures, compressed without loss, and give back the coded GOP: they need the program and the weights, but none of the files.
+This process reads and cuts the video as any encode does, so GOPs begin where they would on one
+machine, and the bytes are the same. The workers get the pictures, compressed without loss, and give
+back the coded GOP: they need the program and the weights, but none of the files.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ..errors import ClusterError, LimitError, VqvError, WeightsError
 from ..media.packed_pictures import Packed, pack, unpack
 from ..picture import Picture
 from ..version import __version__
-from .gop_coders import Model, Result, code_gop
+from .gop_coders import Model, Result, code_gop, nothing_to_tell
 
 _TIMEOUT = "10 s"  # for the scheduler to answer
 _ADDRESS = re.compile(r"(?:[a-z+]+://)?\S+:\d{1,5}/?|inproc://\S+")
@@ -49,12 +51,14 @@ _loading = threading.Lock()
 
 
 def code(model: Model, identity: tuple[str, ...], crf: float, parts: list[Packed]) -> Result:
-    """Code a GOP, given as its mini-GOPs: what runs on a worker. ``identity`` says which program and weights the client has."""
+    """Code a GOP, given as its mini-GOPs: what runs on a worker. ``identity`` says which program
+    and weights the client has."""
     if (mine := _identity(model.weights)) != identity:
         names = ("the program", "the model", "the encoder's weights")
         other = [name for name, a, b in zip(names, mine, identity, strict=True) if a != b]
         raise WeightsError(
-            f"a worker has another version of {' and '.join(other)}: install the same on all machines"
+            f"a worker has another version of {' and '.join(other)}: install the same on all"
+            " machines"
         )
     if "numba" not in sys.modules:
         os.environ["NUMBA_NUM_THREADS"] = str(model.threads)
@@ -64,10 +68,13 @@ def code(model: Model, identity: tuple[str, ...], crf: float, parts: list[Packed
 
 
 class Cluster:
-    """A connection to the scheduler at ``address`` (``tcp://host:8786``, ``tls://...`` with the certificates that Dask's configuration names).
+    """A connection to the scheduler at ``address`` (``tcp://host:8786``, ``tls://...`` with the
+    certificates that Dask's configuration names).
 
-    Tasks go to workers with the ``resources`` they need, such as ``{"GPU": 1}``. About as many GOPs as the workers code at once are read ahead.
-    A context; its methods may be called from several threads. ClusterError when it cannot be reached or gets lost, or without the package distributed.
+    Tasks go to workers with the ``resources`` they need, such as ``{"GPU": 1}``. About as many GOPs
+    as the workers code at once are read ahead. A context; its methods may be called from several
+    threads. ClusterError when it cannot be reached or gets lost, or without the package
+    distributed.
     """
 
     def __init__(
@@ -121,7 +128,8 @@ class Cluster:
     def lost(self) -> ClusterError:
         """The error of a connection that is gone."""
         return ClusterError(
-            f"{self.address}: the connection to the scheduler was lost; the same command goes on with what is done"
+            f"{self.address}: the connection to the scheduler was lost; the same command goes"
+            " on with what is done"
         )
 
     def _fits(self, worker: dict[str, Any]) -> int:
@@ -159,9 +167,9 @@ class Cluster:
         """A future of :func:`code` with these arguments."""
         return self._client.submit(code, *args, pure=False, resources=self.resources or None)
 
-    def pool(self, model: Model) -> ClusterPool:
-        """Coders for one encode."""
-        return ClusterPool(self, model)
+    def coder(self, model: Model) -> ClusterCoder:
+        """The coder of one encode."""
+        return ClusterCoder(self, model)
 
     def close(self) -> None:
         """Disconnect."""
@@ -174,11 +182,12 @@ class Cluster:
         self.close()
 
 
-class ClusterPool:
-    """Codes the GOPs of one encode on a cluster; in the place of :class:`vqcodec.pipeline.process_pool.Pool`. GOPs are sent when they are whole."""
+class ClusterCoder:
+    """Codes the GOPs of one encode on a cluster; in the place of
+    :class:`vqcodec.pipeline.process_pool.ProcessCoder`. GOPs are sent when they are whole."""
 
     pending = 0  # workers say nothing of unfinished GOPs
-    tell: Callable[[], object] = lambda: None
+    tell: Callable[[], object] = nothing_to_tell
 
     def __init__(self, cluster: Cluster, model: Model) -> None:
         self._cluster, self._model = cluster, model
@@ -197,7 +206,7 @@ class ClusterPool:
         return self._cluster.room()
 
     def begin(self, key: int, crf: float) -> None:
-        """A new GOP, called ``key``, which may begin only when the pool is ready."""
+        """A new GOP, called ``key``, which may begin only when the coder is ready."""
         self._cluster.count(1)
         self._begun[key] = crf, []
 
@@ -213,7 +222,8 @@ class ClusterPool:
             future.add_done_callback(lambda _: self._done.put(key))
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
-        """Keys and results of GOPs that were finished since the last call; waits for one if a timeout is given."""
+        """Keys and results of GOPs that were finished since the last call; waits for one if a
+        timeout is given."""
         while True:
             try:
                 key = self._done.get(timeout > 0, timeout or None)
@@ -238,7 +248,8 @@ class ClusterPool:
             raise
         except KilledWorker as exc:
             raise LimitError(
-                f"the workers that coded the GOP of frame {key} were lost again and again: not enough memory?"
+                f"the workers that coded the GOP of frame {key} were lost again and again: not"
+                " enough memory?"
             ) from exc
         except Exception as exc:
             if (
@@ -248,7 +259,8 @@ class ClusterPool:
             if future.status in ("cancelled", "lost"):
                 raise self._cluster.lost() from exc
             raise ClusterError(
-                f"a worker failed on the GOP of frame {key}: {type(exc).__name__}: {' '.join(str(exc).split())}"
+                f"a worker failed on the GOP of frame {key}: {type(exc).__name__}:"
+                f" {' '.join(str(exc).split())}"
             ) from exc
 
     def _drop(self, key: int) -> None:

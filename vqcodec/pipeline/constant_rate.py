@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 
 from ..errors import LimitError
@@ -12,11 +12,13 @@ from ..picture import Picture
 
 def at_rate(
     frames: Iterator[tuple[int, int, Picture]], base: Fraction, rate: Fraction, step: int, most: int
-) -> Iterator[tuple[int, int, Picture]]:
-    """``(pts, duration, picture)`` in ticks of 1 / rate from frames in ticks of ``base``, where ``step`` is the duration of one without.
+) -> Generator[tuple[int, int, Picture], None, None]:
+    """``(pts, duration, picture)`` in ticks of 1 / rate from frames in ticks of ``base``, where
+    ``step`` is the duration of one without.
 
-    Every frame moves to the nearest tick (FFmpeg's -r and fps filter do the same) and stays until the next one; of those on one tick the last is taken.
-    LimitError for more than ``most`` ticks between two frames.
+    Every frame moves to the nearest tick (FFmpeg's -r and fps filter do the same) and stays until
+    the next one; of those on one tick the last is taken. LimitError for more than ``most`` ticks
+    between two frames.
     """
 
     def tick(pts: int) -> int:
@@ -39,6 +41,7 @@ def at_rate(
         least = now + 1 if held is None else least
         held, at, end = picture, now, tick(pts + (duration or step))
     if held is not None:
-        # the end lies on a tick too: a last frame that is shorter than half of one is not shown, unless it is the only one
+        # the end lies on a tick too: a last frame that is shorter than half of one is not shown,
+        # unless it is the only one
         for t in range(at, max(least, min(end, at + most))):
             yield t, 0, held

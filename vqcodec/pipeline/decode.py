@@ -1,4 +1,5 @@
-"""The decoding pipeline: GOP by GOP, each checked against its checksum, lost frames concealed and reported."""
+"""A .vqv file becomes a video file, or pictures: GOP by GOP, each checked against its checksum,
+lost frames concealed and reported."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
-from typing import Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 from ..container.description import Description
+from ..container.packets import StreamHeader
 from ..container.reader import ContainerReader
 from ..container.tracks import StoredTracks
 from ..errors import DamageError, RefusedError, UsageError, located
@@ -19,15 +22,53 @@ from ..options import DecodeOptions, changed
 from ..picture import Picture
 from ..reading.opening import check_memory, check_model, open_reader
 from ..reading.sequence import DecodeReport, chosen_stretch, frame_step, frames
+from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter
-from ..system.stdio import PIPE, check_source, check_target, is_stream, target_file
 from ..system.surroundings import undisturbed
 from ..values import DecodeChanges
 from .constant_rate import at_rate
 
+if TYPE_CHECKING:
+    from ..media.sink import VideoSink
+    from .picture_files import PictureFiles
 
-@undisturbed()
+Shown = Iterator[tuple[int, int, Picture]]  # times and durations in ticks, and pictures
+
+
+@dataclass(frozen=True)
+class DecodePlan:
+    """A .vqv file, an output and how the one becomes the other. Made by :meth:`of`."""
+
+    source: Source
+    destination: Destination
+    options: DecodeOptions
+    weights: str | None  # path; None: those that come with the program
+
+    @classmethod
+    def of(
+        cls,
+        src: str | os.PathLike[str],
+        dst: str | os.PathLike[str],
+        options: DecodeOptions,
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+    ) -> DecodePlan:
+        """Refuse what can be refused without a look into the file; UsageError, InputError,
+        OutputError."""
+        source = Source.of(src)
+        destination = Destination.of(dst, source.files, overwrite)
+        return cls(source, destination, options, None if weights is None else os.fspath(weights))
+
+    @property
+    def as_pictures(self) -> bool:
+        """Whether each frame becomes a file of its own."""
+        from .picture_files import is_picture_name
+
+        return self.options.format is None and is_picture_name(self.destination.name)
+
+
 def decode(
     src: str | os.PathLike[str],
     dst: str | os.PathLike[str],
@@ -40,170 +81,111 @@ def decode(
 ) -> DecodeReport:
     """Decode a .vqv file to a video file of the kind of its suffix.
 
-    ``changes`` are fields of DecodeOptions, such as ``vcodec="ffv1"``, in the place of those of ``options``. ``progress`` is called with a
-    ProgressEvent after each frame; what it raises ends the decoding, and then nothing is written.
-    Damaged GOPs keep their frame count and times: their frames are blended from the pictures around them and are reported
-    in ``damage``; with ``options.strict`` any damage raises DamageError and nothing is written. Eight-bit sources give 8-bit
-    pictures, others 10 bits. Raises UsageError, InputError, DamageError, OutputError, LimitError, WeightsError.
+    Sources of 8 bits give pictures of 8 bits, others of 10 bits. Damaged GOPs keep their frame
+    count and times: their frames are blended from the pictures around them and are reported in
+    ``damage``. With ``options.strict`` any damage raises DamageError and nothing is written.
+
+    Args:
+        src: The .vqv file, or ``-`` for standard input.
+        dst: The output, or ``-`` for standard output.
+        options: What to decode, and to what.
+        weights: Weights of the model, if not those that come with the program.
+        overwrite: Whether an output that is there is replaced.
+        progress: Called with a ProgressEvent after each frame. What it raises ends the decoding,
+            and then nothing is written.
+        changes: Fields of DecodeOptions in the place of those of ``options``, such as
+            ``vcodec="ffv1"``.
+
+    Returns:
+        What was decoded, and what is wrong with the file.
+
+    Raises:
+        UsageError, InputError, DamageError, OutputError, LimitError, WeightsError.
     """
-    src, dst = os.fspath(src), os.fspath(dst)
-    weights = None if weights is None else os.fspath(weights)
     options = changed(options or DecodeOptions(), changes)
-    progress = as_meter(progress)
-    check_source(src)
-    check_target(dst, [src], overwrite)
-    given = (src, dst, options, weights, overwrite, progress)
+    plan = DecodePlan.of(src, dst, options, weights=weights, overwrite=overwrite)
+    return decode_plan(plan, progress=progress)
+
+
+@undisturbed()
+def decode_plan(
+    plan: DecodePlan, *, progress: ProgressCallback | Meter | None = None
+) -> DecodeReport:
+    """Do what is planned; report and errors as those of :func:`decode`."""
+    meter = as_meter(progress)
     try:
-        return _decode(*given)
+        return _decode(plan, meter)
     except RefusedError as exc:
-        if options.strict or is_stream(src) or dst == PIPE:
+        if plan.options.strict or plan.source.once or plan.destination.piped:
             raise
         # what else is in the file must not cost the pictures
-        report = _decode(*given, pictures_only=True)
+        report = _decode(plan, meter, pictures_only=True)
         report.lost.append(
             f"only the pictures are written, for with all that the file holds it failed: {exc}"
         )
         return report
 
 
-def _decode(
-    src: str,
-    dst: str,
-    options: DecodeOptions,
-    weights: str | None,
-    overwrite: bool,
-    progress: Meter | None,
-    pictures_only: bool = False,
-) -> DecodeReport:
-    report = DecodeReport()
-    begin = time.monotonic()
+def _decode(plan: DecodePlan, meter: Meter | None, pictures_only: bool = False) -> DecodeReport:
+    begin, report = time.monotonic(), DecodeReport()
     with ExitStack() as stack:
-        stack.enter_context(located(file=src))
-        reader = open_reader(stack, src, options.limits)
-        header = reader.header
-        stored = StoredTracks(reader)
-        report.complete = reader.complete
-        report.damage.extend(reader.damaged)
-        report.damage.extend(stored.damage)
-        if options.strict and not report.ok:
-            raise DamageError(f"{report.damage[0]}", file=src)
-        _check_maps(src, options, stored)
-        if pictures_only:
-            stored.tracks, stored.description = {}, Description(pix_fmt=stored.description.pix_fmt)
-        from ..codec.weights import load_codec, read_model_id
-        from ..media.output_formats import choose_codec, choose_format
-        from ..media.sink import Extras, VideoSink
-        from .picture_files import PictureFiles, check_pictures, is_picture_name
-
-        ten_bit = header.bit_depth > 8
-        as_pictures = options.format is None and is_picture_name(dst)
-        if as_pictures:
-            check_pictures(dst, options, reader.frames)
-        else:
-            vcodec = choose_codec(dst, header.width, header.height, options.vcodec, options.format)[
-                0
-            ]
-            choose_format(vcodec, options.pix_fmt, stored.description, ten_bit)
-        check_memory(reader, options, stored.size)
-        check_model(reader, read_model_id(weights))
-        if not reader.gops and options.strict:
-            raise DamageError("no frames", file=src)
-        codec = load_codec(weights, options.device, options.threads)
-        if progress is not None:
-            progress.total, progress.rate = (
-                reader.frames,
-                float(header.rate) if header.rate else None,
-            )
-        chosen = stack.enter_context(closing(frames(reader, codec, options, report)))  # type: ignore[type-var]
-        first = next(chosen, None)
-        if first is None:
-            if report.damage:
-                raise DamageError(f"no frame could be saved: {report.damage[0]}", file=src)
-            raise UsageError(
-                f"no frame lies within the chosen times: it has {reader.frames} frames, and "
-                "vqcodec info shows how long it is",
-                file=src,
-            )
+        stack.enter_context(located(file=plan.source.name))
+        coded = _open(stack, plan, report, pictures_only)
+        header = coded.reader.header
+        if meter is not None:
+            meter.total = coded.reader.frames
+            meter.rate = float(header.rate) if header.rate else None
+        shown = _frames(stack, plan, coded, report)
+        if plan.options.rate is not None:
+            header = replace(header, rate=plan.options.rate, time_base=1 / plan.options.rate)
         # opened only now: chapters need to know where the chosen frames begin
-        file, path = None, dst
-        if as_pictures:
-            pass  # they have names of their own
-        elif dst == PIPE:
-            file = stack.enter_context(target_file(dst, whole=options.strict))
-        else:
-            path = str(stack.enter_context(atomic_path(dst, overwrite)))
-        extras = Extras(stored, options.tracks, *chosen_stretch(reader, options, report))
-        shown: Iterator[tuple[int, int, Picture]] = chain([first], chosen)
-        if options.rate is not None:
-            step, most = frame_step(reader), options.limits.frames
-            even = at_rate(shown, header.time_base, options.rate, step, most)
-            shown = stack.enter_context(closing(even))  # type: ignore[type-var]
-            header = replace(header, rate=options.rate, time_base=1 / options.rate)
-        choice = {
-            "vcodec": options.vcodec,
-            "vcodec_opts": options.vcodec_opts,
-            "pix_fmt": options.pix_fmt,
-            "format": options.format,
-        }
-        uneven = options.rate is None and _is_uneven(reader)
-        sink: VideoSink | PictureFiles
-        if as_pictures:
-            sink = PictureFiles(dst, header, overwrite)
-        else:
-            sink = VideoSink(
-                path,
-                header,
-                ten_bit=ten_bit,
-                threads=options.threads,
-                extras=extras,
-                file=file,
-                uneven=uneven,
-                **choice,  # type: ignore[arg-type]
-            )
+        sink, path = _open_sink(stack, plan, coded, report, header)
         stack.callback(sink.abort)
-        known = len(stored.damage)
-        for pts, duration, picture in shown:
-            whole = ten_bit or as_pictures  # RGB is rounded once
-            sink.write(pts, picture if whole else picture.to8(), duration)
-            if progress is not None:
-                progress.update(report.frames)
-        sink.close(
-            None
-            if report.end is None
-            else math.ceil(report.end * reader.header.time_base / header.time_base)
-        )
-        if options.rate is not None and sink.frames != report.frames:
-            report.notes.append(
-                f"{report.frames} frames became {sink.frames} at {options.rate} frames a second"
-            )
-        report.damage += stored.damage[known:]
-        report.notes += sink.notes
-        report.warnings += sink.warnings
-        report.lost += sink.lost
-        report.codec = sink.quality
-        if not as_pictures and dst != PIPE:
-            report.bytes = os.path.getsize(path)
-        if options.strict and stored.damage:
-            raise DamageError(f"{stored.damage[0]}", file=src)
+        _write(plan, coded, report, meter, shown, sink)
+        if path is not None:
+            report.bytes = path.stat().st_size
     report.seconds = time.monotonic() - begin
     return report
 
 
-def _is_uneven(reader: ContainerReader) -> bool:
-    """Whether frames are not at equal distances, by the first and the last of them."""
-    for i in {0, len(reader.gops) - 1}:
-        try:
-            pts = reader.read_gop(i).pts
-        except DamageError:
-            continue
-        apart = {b - a for a, b in pairwise(pts)}
-        if apart and 2 * max(apart) > 3 * min(apart):
-            return True
-    return False
+# -- open
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A .vqv file that is open, and proven to be one that can be decoded."""
+
+    reader: ContainerReader
+    stored: StoredTracks
+    ten_bit: bool
+
+
+def _open(stack: ExitStack, plan: DecodePlan, report: DecodeReport, pictures_only: bool) -> _Coded:
+    """Open the file; refuse what can be refused before anything is decoded."""
+    src, options = plan.source.name, plan.options
+    reader = open_reader(stack, src, options.limits)
+    stored = StoredTracks(reader)
+    report.complete = reader.complete
+    report.damage.extend(reader.damaged)
+    report.damage.extend(stored.damage)
+    if options.strict and not report.ok:
+        raise DamageError(report.damage[0], file=src)
+    _check_maps(src, options, stored)
+    if pictures_only:
+        stored.tracks, stored.description = {}, Description(pix_fmt=stored.description.pix_fmt)
+    coded = _Coded(reader, stored, reader.header.bit_depth > 8)
+    _check_format(plan, coded)
+    check_memory(reader, options, stored.size)
+    from ..codec.weights import read_model_id
+
+    check_model(reader, read_model_id(plan.weights))
+    if not reader.gops and options.strict:
+        raise DamageError("no frames", file=src)
+    return coded
 
 
 def _check_maps(src: str, options: DecodeOptions, stored: StoredTracks) -> None:
-    """UsageError where a map names no track of the file, before anything is decoded."""
+    """UsageError where a map names no track of the file."""
     matched, kinds = options.tracks.matcher(), {"video": 1}
     matched.keeps("video", 0, 0)
     for track in sorted(stored.tracks.values(), key=lambda t: t.number):
@@ -211,3 +193,122 @@ def _check_maps(src: str, options: DecodeOptions, stored: StoredTracks) -> None:
         kinds[track.kind] = position + 1
         matched.keeps(track.kind, position, track.number + 1)
     matched.check(src)
+
+
+def _check_format(plan: DecodePlan, coded: _Coded) -> None:
+    """UsageError where the output cannot be of the kind that is asked for."""
+    from ..media.output_formats import choose_codec, choose_format
+    from .picture_files import check_pictures
+
+    options, header, dst = plan.options, coded.reader.header, plan.destination.name
+    if plan.as_pictures:
+        check_pictures(dst, options, coded.reader.frames)
+        return
+    codec, _ = choose_codec(dst, header.width, header.height, options.vcodec, options.format)
+    choose_format(codec, options.pix_fmt, coded.stored.description, coded.ten_bit)
+
+
+# -- frames
+
+
+def _frames(stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeReport) -> Shown:
+    """The chosen frames, at the rate that is asked for; raises where there are none."""
+    from ..codec.weights import load_codec
+
+    src, options, reader = plan.source.name, plan.options, coded.reader
+    codec = load_codec(plan.weights, options.device, options.threads)
+    decoded = frames(reader, codec, options, report)
+    chosen = stack.enter_context(closing(decoded))  # type: ignore[type-var]
+    first = next(chosen, None)
+    if first is None:
+        if report.damage:
+            raise DamageError(f"no frame could be saved: {report.damage[0]}", file=src)
+        raise UsageError(
+            f"no frame lies within the chosen times: it has {reader.frames} frames, and"
+            " vqcodec info shows how long it is",
+            file=src,
+        )
+    shown = chain([first], chosen)
+    if options.rate is None:
+        return shown
+    base, step, most = reader.header.time_base, frame_step(reader), options.limits.frames
+    return stack.enter_context(closing(at_rate(shown, base, options.rate, step, most)))
+
+
+# -- write
+
+
+def _open_sink(
+    stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeReport, header: StreamHeader
+) -> tuple[VideoSink | PictureFiles, Path | None]:
+    """What takes the pictures, and the path of the file where it is one."""
+    from ..media.sink import Extras, VideoSink
+    from .picture_files import PictureFiles
+
+    options, destination = plan.options, plan.destination
+    if plan.as_pictures:  # which have names of their own
+        return PictureFiles(destination.name, header, destination.overwrite), None
+    file = path = None
+    if destination.piped:
+        file = stack.enter_context(destination.open(whole=options.strict))
+    else:
+        path = stack.enter_context(atomic_path(destination.name, destination.overwrite))
+    sink = VideoSink(
+        path or destination.name,
+        header,
+        ten_bit=coded.ten_bit,
+        vcodec=options.vcodec,
+        vcodec_opts=options.vcodec_opts,
+        threads=options.threads,
+        extras=Extras(coded.stored, options.tracks, *chosen_stretch(coded.reader, options, report)),
+        pix_fmt=options.pix_fmt,
+        file=file,
+        format=options.format,
+        uneven=options.rate is None and _is_uneven(coded.reader),
+    )
+    return sink, path
+
+
+def _is_uneven(reader: ContainerReader) -> bool:
+    """Whether frames are not at equal distances, by the first and the last GOP."""
+    for i in {0, len(reader.gops) - 1}:
+        try:
+            pts = reader.read_gop(i).pts
+        except DamageError:
+            continue
+        apart = {later - earlier for earlier, later in pairwise(pts)}
+        if apart and 2 * max(apart) > 3 * min(apart):
+            return True
+    return False
+
+
+def _write(
+    plan: DecodePlan,
+    coded: _Coded,
+    report: DecodeReport,
+    meter: Meter | None,
+    shown: Shown,
+    sink: VideoSink | PictureFiles,
+) -> None:
+    """Write the frames, complete the output, and report on it."""
+    rate, known = plan.options.rate, len(coded.stored.damage)
+    deep = coded.ten_bit or plan.as_pictures  # RGB is rounded once
+    for pts, duration, picture in shown:
+        sink.write(pts, picture if deep else picture.to8(), duration)
+        if meter is not None:
+            meter.update(report.frames)
+    end = report.end
+    if end is not None and rate is not None:
+        end = math.ceil(end * coded.reader.header.time_base * rate)
+    sink.close(end)
+    if rate is not None and sink.frames != report.frames:
+        report.notes.append(
+            f"{report.frames} frames became {sink.frames} at {rate} frames a second"
+        )
+    report.damage += coded.stored.damage[known:]
+    report.notes += sink.notes
+    report.warnings += sink.warnings
+    report.lost += sink.lost
+    report.codec = sink.quality
+    if plan.options.strict and coded.stored.damage:
+        raise DamageError(coded.stored.damage[0], file=plan.source.name)

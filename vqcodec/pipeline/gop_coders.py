@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..picture import Picture
+
+if TYPE_CHECKING:
+    from ..codec.weights import Codec
+    from ..encoding.gop_encoder import GopEncoder
 
 TRIES = 3  # workers that may die on one GOP
 
 
 class Result(NamedTuple):
-    """A finished GOP, as :class:`vqcodec.encoding.gop_encoder.GopResult`, without what coding needs in memory."""
+    """A finished GOP, as :class:`vqcodec.encoding.gop_encoder.GopResult`, without what coding needs
+    in memory."""
 
     body: bytes
     frames: int
@@ -35,24 +40,31 @@ class Model:
     stats: bool = False  # of each frame in the result
     arithmetic: str = "auto"  # of the encoder's nets; chosen once for all coders of a file
 
-    def load(self) -> Any:
+    def load(self) -> Codec:
+        """The nets, on their device."""
         from ..codec.weights import load_codec
 
         return load_codec(self.weights, self.device, self.threads, self.arithmetic)
 
-    def encoder(self, codec: Any, crf: float) -> Any:
+    def encoder(self, codec: Codec, crf: float) -> GopEncoder:
+        """What codes one GOP at this crf."""
         from ..encoding.gop_encoder import GopEncoder
         from ..encoding.rate_distortion import PRESETS
 
         return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset], self.stats)
 
 
-def finish_gop(encoder: Any, cut: bool = False) -> Result:
-    r = encoder.finish(cut)
-    return Result(r.body, r.frames, r.checksum, r.sse, r.stats)
+def finish_gop(encoder: GopEncoder, cut: bool = False) -> Result:
+    """End the GOP; with ``cut`` as it is, without the pictures that are not coded yet."""
+    done = encoder.finish(cut)
+    return Result(done.body, done.frames, done.checksum, done.sse, done.stats)
 
 
-def code_gop(encoder: Any, parts: Iterable[list[Picture]]) -> Result:
+def nothing_to_tell() -> None:
+    """What a coder calls that nobody listens to."""
+
+
+def code_gop(encoder: GopEncoder, parts: Iterable[list[Picture]]) -> Result:
     """Code a whole GOP, given as its mini-GOPs."""
     for pictures in parts:
         encoder.add(pictures)
@@ -67,34 +79,51 @@ class News(NamedTuple):
 
 
 class Coder(Protocol):
-    """What GOPs are given to: this process, processes of this machine, or those of a cluster (:class:`vqcodec.pipeline.cluster.ClusterPool`).
+    """What GOPs are given to: this process, processes of this machine, or those of a cluster
+    (:class:`vqcodec.pipeline.cluster.ClusterCoder`).
 
     ``tell`` is called, by this process alone, when ``pending`` has changed."""
 
     tell: Callable[[], object]
 
     @property
-    def pending(self) -> int: ...
-    def ready(self, timeout: float) -> bool: ...
-    def begin(self, key: int, crf: float) -> None: ...
-    def add(self, key: int, pictures: list[Picture], ends: bool) -> None: ...
-    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]: ...
-    def coded(self, key: int) -> int: ...
-    def cut(self, key: int) -> Result | None: ...
-    def close(self) -> None: ...
+    def pending(self) -> int:
+        """Frames coded of unfinished GOPs."""
+
+    def ready(self, timeout: float) -> bool:
+        """Whether a new GOP may begin; waits for it at most ``timeout`` seconds."""
+
+    def begin(self, key: int, crf: float) -> None:
+        """A new GOP, called ``key``, which may begin only when the coder is ready."""
+
+    def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
+
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
+        """Keys and results of GOPs that were finished since the last call; waits for one if a
+        timeout is given."""
+
+    def coded(self, key: int) -> int:
+        """Frames taken of a GOP that is begun and not finished."""
+
+    def cut(self, key: int) -> Result | None:
+        """End a GOP with the pictures coded so far; its result, None where there are none."""
+
+    def close(self) -> None:
+        """Stop; repeated calls do nothing."""
 
 
-class Local:
+class LocalCoder:
     """Codes in this process: :meth:`add` returns when the pictures are coded."""
 
-    def __init__(self, model: Model, codec: Any) -> None:
+    def __init__(self, model: Model, codec: Codec) -> None:
         self._model, self._codec = model, codec
-        self._key = -1
-        self._encoder: Any = None
+        self._key = -1  # of the GOP that is begun
+        self._encoder: GopEncoder | None = None
         self._done: deque[tuple[int, Result]] = deque()
         self._taken = 0
         self.pending = 0  # frames coded of unfinished GOPs
-        self.tell: Callable[[], object] = lambda: None
+        self.tell: Callable[[], object] = nothing_to_tell
 
     def _count(self, frames: int) -> None:
         self.pending = frames
@@ -106,17 +135,20 @@ class Local:
 
     def begin(self, key: int, crf: float) -> None:
         """A new GOP, called ``key``."""
-        self._key, self._encoder = key, self._model.encoder(self._codec, crf)
-        self._encoder.tell = self._count
+        encoder = self._model.encoder(self._codec, crf)
+        encoder.tell = self._count
+        self._key, self._encoder = key, encoder
 
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
         """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
+        assert self._encoder is not None
         self._encoder.add(pictures)
         self._taken += len(pictures)
         if ends:
             self._done.append((key, self._finish()))
 
     def _finish(self, cut: bool = False) -> Result:
+        assert self._encoder is not None
         result = finish_gop(self._encoder, cut)
         self._encoder, self.pending, self._taken = None, 0, 0
         return result
@@ -127,7 +159,8 @@ class Local:
             yield self._done.popleft()
 
     def coded(self, key: int) -> int:
-        """Frames taken of a GOP that is begun and not finished: an encoder holds the last ones back until it sees what follows."""
+        """Frames taken of a GOP that is begun and not finished: an encoder holds the last ones back
+        until it sees what follows."""
         return self._taken if self._encoder is not None and key == self._key else 0
 
     def cut(self, key: int) -> Result | None:

@@ -1,7 +1,9 @@
-"""Parts of a video that were encoded one by one become one file, the same as if it had been encoded at once.
+"""Parts of a video that were encoded one by one become one file, the same as if it had been
+encoded at once.
 
-GOPs need nothing outside themselves, so their coded pictures stay as they are; frames are numbered anew, and a part begins when the last frame of
-the part before it ends. Packets of other tracks and chapters move along. The joined file has the header and the tags of the first part.
+GOPs need nothing outside themselves, so their coded pictures stay as they are. Frames are numbered
+anew, and a part begins when the last frame of the part before it ends. Packets of other tracks and
+chapters move along. The joined file has the header and the tags of the first part.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from ..container.writer import ContainerWriter
 from ..errors import DamageError, UsageError, located
 from ..reading.opening import open_reader
 from ..reading.sequence import frame_step
-from ..system.files import atomic_output, check_output
+from ..system.files import atomic_output, check_input, check_output
 
 
 @dataclass
@@ -44,13 +46,11 @@ class JoinReport:
     lost: list[str] = field(default_factory=list)  # what the new file cannot keep
 
 
-def _differences(a: StreamHeader, b: StreamHeader) -> list[str]:
-    """Names of the fields that must be equal in all parts and are not; the content id tells parts apart."""
-    return [
-        f.name
-        for f in fields(StreamHeader)
-        if f.name != "content_id" and getattr(a, f.name) != getattr(b, f.name)
-    ]
+def _differences(first: StreamHeader, other: StreamHeader) -> list[str]:
+    """Names of the fields that must be equal in all parts and are not; the content id tells parts
+    apart."""
+    names = [f.name for f in fields(StreamHeader) if f.name != "content_id"]
+    return [name for name in names if getattr(first, name) != getattr(other, name)]
 
 
 class _Chapters:
@@ -63,13 +63,10 @@ class _Chapters:
     def add(self, chapters: tuple[Chapter, ...], shift: Fraction) -> None:
         """Append the chapters of a part that begins ``shift`` seconds later."""
         new = []
-        for c in chapters:
-            ticks = round(shift / c.time_base)
-            moved = replace(c, start=c.start + ticks, end=c.end + ticks)
-            at = next(
-                (i for by in (0, -1, 1) if (i := self._taken(moved, moved.start + by)) is not None),
-                None,
-            )
+        for chapter in chapters:
+            ticks = round(shift / chapter.time_base)
+            moved = replace(chapter, start=chapter.start + ticks, end=chapter.end + ticks)
+            at = self._continued(moved)
             if at is None:
                 at = len(self._chapters)
                 self._chapters.append(moved)
@@ -77,17 +74,20 @@ class _Chapters:
                 self._chapters[at] = replace(self._chapters[at], end=moved.end)
             new.append(at)
         for at in new:  # only now: chapters of one part stay apart
-            c = self._chapters[at]
-            self._ends.setdefault(self._key(c, c.end), []).append(at)
+            chapter = self._chapters[at]
+            self._ends.setdefault(self._key(chapter, chapter.end), []).append(at)
 
     @staticmethod
-    def _key(c: Chapter, time: int) -> tuple[object, ...]:
-        return c.id, c.time_base, frozenset(c.tags.items()), time
+    def _key(chapter: Chapter, time: int) -> tuple[object, ...]:
+        return chapter.id, chapter.time_base, frozenset(chapter.tags.items()), time
 
-    def _taken(self, c: Chapter, time: int) -> int | None:
-        """Position of a chapter like this one that ends then; it is given once."""
-        found = self._ends.get(self._key(c, time))
-        return found.pop() if found else None
+    def _continued(self, chapter: Chapter) -> int | None:
+        """Position of a chapter like this one that ends where it begins, or a tick from there; it
+        is given once."""
+        for apart in (0, -1, 1):
+            if found := self._ends.get(self._key(chapter, chapter.start + apart)):
+                return found.pop()
+        return None
 
     def __iter__(self) -> Iterator[Chapter]:
         return iter(self._chapters)
@@ -112,7 +112,8 @@ class _Tracks:
         until: int,
         shift: Fraction,
     ) -> int:
-        """Copy what is stored with frames up to ``until``, ``shift`` seconds later, from the extra ``at`` of a part on; the number of the first one left."""
+        """Copy what is stored with frames up to ``until``, ``shift`` seconds later, from the extra
+        ``at`` of a part on; the number of the first one left."""
         while at < len(reader.extras) and reader.extras[at].first_frame <= until:
             extra = reader.extras[at]
             records = extra.type in (PACKETS, COLLECTED)
@@ -134,101 +135,128 @@ class _Tracks:
         return at
 
     def flush(self, now: Fraction | None = None) -> None:
-        """Write what belongs before a GOP that begins at ``now`` seconds; None: all that is left."""
+        """Write what belongs before a GOP that begins at ``now`` seconds; None: all that is
+        left."""
         self._out.flush(now)
 
 
-_DAMAGED = "a damaged part is not joined"
+@dataclass(frozen=True)
+class _Part:
+    """A file that is joined, and by how many ticks it is later in the whole."""
+
+    path: str
+    shift: int
+
+    @contextmanager
+    def open(self) -> Iterator[ContainerReader]:
+        """Read it; its damage is named as what prevents joining."""
+        with located(file=self.path), ExitStack() as stack:
+            reader = open_reader(stack, self.path)
+            try:
+                yield reader
+            except DamageError as exc:
+                exc.advice = "a damaged part is not joined"
+                raise
 
 
-@contextmanager
-def _undamaged(path: str) -> Iterator[None]:
-    """Damage in a part ends the joining."""
-    with located(file=path):
-        try:
-            yield
-        except DamageError as exc:
-            exc.advice = _DAMAGED
-            raise
+@dataclass
+class _Plan:
+    """What the joined file will be, from a look at all parts. Made by :meth:`of`."""
+
+    header: StreamHeader
+    description: Description  # of the first part
+    tracks: dict[int, Track]  # by number
+    chapters: _Chapters = field(default_factory=_Chapters)
+    parts: list[_Part] = field(default_factory=list)
+    end: int | None = None  # tick at which the last part ends
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> _Plan:
+        """Raises UsageError for parts that do not fit together, DamageError for damaged ones."""
+        plan: _Plan | None = None
+        for name in names:
+            with _Part(name, 0).open() as reader:
+                stored = StoredTracks(reader)
+                if plan is None:
+                    plan = cls(reader.header, stored.description, {})
+                plan._add(name, reader, stored)
+        assert plan is not None
+        return plan
+
+    def _add(self, name: str, reader: ContainerReader, stored: StoredTracks) -> None:
+        """Append a part."""
+        damage = [*reader.damaged, *stored.damage]
+        if damage or not reader.complete or not reader.gops:
+            raise DamageError(damage[0] if damage else "no frames")
+        refused = f"cannot be joined to {self.parts[0].path if self.parts else name}"
+        if different := _differences(self.header, reader.header):
+            what = ", ".join(name.replace("_", " ") for name in different)
+            raise UsageError(
+                f"{refused}: another {what}",
+                file=name,
+                advice="encode all parts with the same options and weights",
+            )
+        for number, track in stored.tracks.items():
+            other = self.tracks.setdefault(number, track)
+            if _kind(track) != _kind(other):
+                raise UsageError(f"{refused}: {track} was {other}", file=name)
+        begin, last = reader.read_gop(0).pts[0], reader.read_gop(len(reader.gops) - 1)
+        shift = 0 if self.end is None else self.end - begin
+        self.end = last.pts[-1] + shift + (last.duration or frame_step(reader))
+        self.chapters.add(stored.description.chapters, shift * self.header.time_base)
+        self.parts.append(_Part(name, shift))
+
+
+def _kind(track: Track) -> tuple[object, ...]:
+    """What must be the same of a track in all parts."""
+    return track.kind, track.codec, track.time_base
+
+
+def _copy(part: _Part, plan: _Plan, writer: ContainerWriter, tracks: _Tracks) -> None:
+    """Write the GOPs of a part, and its tracks between them."""
+    base = plan.header.time_base
+    later = part.shift * base  # seconds
+    tracks.begin()
+    with part.open() as reader:
+        extra = 0  # number of the one that is copied next
+        before: int | None = None  # time of the frame before a GOP
+        for i, entry in enumerate(reader.gops):
+            extra = tracks.copy(reader, plan.tracks, extra, entry.first_frame, later)
+            gop = reader.read_gop(i, before)
+            before = gop.pts[-1]
+            tracks.flush(later + gop.pts[0] * base)
+            writer.gop(replace(gop, pts=tuple(pts + part.shift for pts in gop.pts)))
+        tracks.copy(reader, plan.tracks, extra, reader.frames, later)
+        tracks.flush()
 
 
 def join(
     parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False
 ) -> JoinReport:
-    """Write the GOPs of .vqv files one behind the other to ``dst``, which appears under its name only when complete.
+    """Write the GOPs of .vqv files one behind the other to ``dst``, which appears when complete.
 
-    Where the parts are ranges of one source, each beginning at a key frame of an encode of the whole, the pictures have the bytes of that encode.
-    UsageError unless all parts have the same stream header (size, times, colours, crf, model) and the same kinds of tracks; DamageError for a
-    damaged part. Raises InputError, LimitError and OutputError too.
+    Where the parts are ranges of one source, each beginning at a key frame of an encode of the
+    whole, the pictures have the bytes of that encode. Raises UsageError unless all parts have the
+    same stream header (size, times, colours, crf, model) and the same kinds of tracks, DamageError
+    for a damaged part, and InputError, LimitError and OutputError.
     """
-    names, dst = [os.fspath(part) for part in parts], os.fspath(dst)
+    names = [os.fspath(part) for part in parts]
     if not names:
         raise UsageError("there is nothing to join")
+    for name in names:
+        check_input(name)
     check_output(dst, names, overwrite)
+    plan = _Plan.of(names)  # all are looked at before anything is written
     report = JoinReport(parts=len(names))
-    first: StreamHeader | None = None
-    description, chapters = Description(), _Chapters()
-    known: dict[int, Track] = {}
-    shifts: list[int] = []  # ticks by which each part is later in the joined file
-    end: int | None = None  # when the part before ends
-    for path in names:  # all of them are looked at before anything is written
-        with ExitStack() as stack:
-            reader = open_reader(stack, path)
-            stored = StoredTracks(reader)
-            damage = [*reader.damaged, *stored.damage]
-            if damage or not reader.complete or not reader.gops:
-                raise DamageError(
-                    damage[0] if damage else "no frames",
-                    file=path,
-                    advice=_DAMAGED,
-                )
-            first = first or reader.header
-            if different := _differences(first, reader.header):
-                raise UsageError(
-                    f"cannot be joined to {names[0]}: another "
-                    f"{', '.join(name.replace('_', ' ') for name in different)}",
-                    file=path,
-                    advice="encode all parts with the same options and weights",
-                )
-            for number, track in stored.tracks.items():
-                other = known.setdefault(number, track)
-                if (track.kind, track.codec, track.time_base) != (
-                    other.kind,
-                    other.codec,
-                    other.time_base,
-                ):
-                    raise UsageError(
-                        f"cannot be joined to {names[0]}: {track} was {other}", file=path
-                    )
-            with _undamaged(path):
-                begin, last = reader.read_gop(0).pts[0], reader.read_gop(len(reader.gops) - 1)
-            shifts.append(0 if end is None else end - begin)
-            end = last.pts[-1] + shifts[-1] + (last.duration or frame_step(reader))
-            if len(shifts) == 1:
-                description = stored.description
-            chapters.add(stored.description.chapters, shifts[-1] * first.time_base)
-    assert first is not None
     with atomic_output(dst, overwrite) as file:
-        writer = ContainerWriter(file, first)
-        description, report.lost = replace(description, chapters=tuple(chapters)).fitted()
+        writer = ContainerWriter(file, plan.header)
+        chapters = tuple(plan.chapters)
+        description, report.lost = replace(plan.description, chapters=chapters).fitted()
         if description:
             writer.extra(DESCRIPTION, description.to_bytes(), small=True)
         tracks = _Tracks(writer)
-        for path, shift in zip(names, shifts, strict=True):
-            with ExitStack() as stack:
-                reader = open_reader(stack, path)
-                at, later = 0, shift * first.time_base
-                tracks.begin()
-                before: int | None = None
-                with _undamaged(path):
-                    for i, entry in enumerate(reader.gops):
-                        at = tracks.copy(reader, known, at, entry.first_frame, later)
-                        gop = reader.read_gop(i, before)
-                        before = gop.pts[-1]
-                        tracks.flush(later + gop.pts[0] * first.time_base)
-                        writer.gop(replace(gop, pts=tuple(t + shift for t in gop.pts)))
-                        report.gops += 1
-                    tracks.copy(reader, known, at, reader.frames, later)
-                    tracks.flush()
-        report.frames, report.bytes = writer.frames, writer.finish()
+        for part in plan.parts:
+            _copy(part, plan, writer, tracks)
+        report.gops, report.frames = len(writer.entries), writer.frames
+        report.bytes = writer.finish()
     return report

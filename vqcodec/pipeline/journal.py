@@ -1,10 +1,13 @@
-"""The journal of an encode: its finished GOPs in a hidden file beside the output, from which a killed encode goes on.
+"""The journal of an encode: its finished GOPs in a hidden file beside the output, from which a
+killed encode goes on.
 
-A journal is the file header and GOP packets of the container in the order in which they were finished. The output is put together
-from it at the end. Behind each stands a packet with a checksum of the pictures that the GOP was coded from, so that it is used for no others, and with a
-label: an encode with a target codes GOPs several times, and it says which of them this is.
-Its name, ``.OUT.SOURCE-OPTIONS-MODEL-ARITHMETIC.part``, holds checksums of what the bytes depend on, and the arithmetic of the encoder's
-nets, so that an encode goes on from nothing but its own work. While a process writes a journal it holds a lock on it, which a kill releases.
+A journal is the file header and GOP packets of the container in the order in which they were
+finished. The output is put together from it at the end. Behind each stands a packet with a checksum
+of the pictures that the GOP was coded from, so that it is used for no others, and with a label: an
+encode with a target codes GOPs several times, and it says which of them this is. Its name,
+``.OUT.SOURCE-OPTIONS-MODEL-ARITHMETIC.part``, holds checksums of what the bytes depend on, and the
+arithmetic of the encoder's nets, so that an encode goes on from nothing but its own work. While a
+process writes a journal it holds a lock on it, which a kill releases.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ def _digest(*parts: bytes) -> str:
 
 
 def source_digest(path: str) -> str:
-    """Of size, time of change, and 64 samples of 64 KiB of a file; of chance for a pipe, which nothing can go on with."""
+    """Of size, time of change, and 64 samples of 64 KiB of a file; of chance for a pipe, which
+    nothing can go on with."""
     with check_input(path).open("rb") as f:
         info = os.fstat(f.fileno())
         if not stat.S_ISREG(info.st_mode):
@@ -64,7 +68,8 @@ def source_digest(path: str) -> str:
 
 
 def tag(source: str, options: Sequence[object], model: Sequence[str], arithmetic: str) -> str:
-    """What the bytes of an encode depend on: the source file, its options, the model with its encoder, and the floats that multiplies in."""
+    """What the bytes of an encode depend on: the source file, its options, the model with its
+    encoder, and the floats that multiplies in."""
     return "-".join(
         (
             source_digest(source),
@@ -104,7 +109,8 @@ def _lock(file: BinaryIO) -> bool:
 
 
 class _Stored(NamedTuple):
-    """A GOP of a journal: where its packet lies, checksum of its pictures, label, and where what belongs to it ends."""
+    """A GOP of a journal: where its packet lies, checksum of its pictures, label, and where what
+    belongs to it ends."""
 
     offset: int
     head: PacketHeader
@@ -116,7 +122,7 @@ class _Stored(NamedTuple):
 def _packet(
     file: BinaryIO, start: int, type_: int, stream_id: int
 ) -> tuple[PacketHeader, bytes] | None:
-    """Head and payload of the packet at ``start``, None unless it is a sound one of that type."""
+    """Head and payload of the packet at ``start``; None unless it is undamaged and of that type."""
     file.seek(start)
     try:
         head = PacketHeader.parse(file.read(PACKET_HEADER_MAX), stream_id, start)
@@ -134,7 +140,7 @@ def _packet(
 
 
 def _stored(file: BinaryIO, start: int, stream_id: int) -> Iterator[_Stored]:
-    """The sound GOPs one behind the other from ``start`` on."""
+    """The undamaged GOPs one behind the other from ``start`` on."""
     while (gop := _packet(file, start, GOP, stream_id)) and (
         note := _packet(file, start + gop[0].total, _NOTE, stream_id)
     ):
@@ -159,7 +165,8 @@ def holds_work(path: Path) -> bool:
 
 
 class Journal:
-    """Finished GOPs of one encode, each known by the number of its first frame and its label. Made by :func:`open_journal`."""
+    """Finished GOPs of one encode, each known by the number of its first frame and its label. Made
+    by :func:`open_journal`."""
 
     def __init__(self, file: BinaryIO, path: Path, output: str) -> None:
         self._file, self.output = guarded(file, output), output
@@ -174,7 +181,8 @@ class Journal:
         self.keep = False  # whether the file stays when the encode ends before its time
 
     def begin(self, header: StreamHeader) -> None:
-        """Say which stream is coded: sound GOPs of it that the file holds already are taken over, all else is cut off. UsageError where they are of another stream."""
+        """Say which stream is coded: its undamaged GOPs that the file has already are taken over,
+        all else is cut off. UsageError where they are of another stream."""
         raw = header.to_bytes()
         head = file_header(raw)
         self._file.seek(0)
@@ -193,7 +201,8 @@ class Journal:
             self._append(head)
 
     def other_frames(self, first_frame: int) -> UsageError:
-        """What to raise where the source has other frames from this one on than the GOPs here were coded from."""
+        """What to raise where the source has other frames from this one on than the GOPs here were
+        coded from."""
         return UsageError(
             f"the encode that was cut off has other frames from {first_frame} on than the "
             "source: it cannot be gone on with",
@@ -220,7 +229,8 @@ class Journal:
         return len(self._gops)
 
     def add(self, first_frame: int, gop: GopPayload, source: int, label: str = "") -> None:
-        """Append a GOP coded from pictures of the checksum ``source``; GOPs may come in any order."""
+        """Append a GOP coded from pictures of the checksum ``source``; GOPs may come in any
+        order."""
         data = packet(GOP, self._stream_id, first_frame, len(gop.pts), gop.to_bytes())
         head = PacketHeader.parse(data[:PACKET_HEADER_MAX], self._stream_id)
         data += packet(_NOTE, self._stream_id, first_frame, 0, u32(source) + label.encode())
@@ -250,7 +260,8 @@ class Journal:
         return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
 
     def gops(self, labels: Mapping[int, str], frame: int = 0) -> Iterator[GopPayload]:
-        """GOPs from a frame on in the order of display, those with the ``labels`` (by first frame, else none), up to the first that isn't there."""
+        """GOPs from a frame on in the order of display, those with the ``labels`` (by first frame,
+        else none), up to the first that isn't there."""
         while self.has(frame, label := labels.get(frame, "")):
             gop = self.read(frame, label)
             yield gop
@@ -277,7 +288,8 @@ def _made(other: list[str]) -> str:
 
 
 def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
-    """See to what earlier encodes left beside the output: OutputError where it is worth something or still being written."""
+    """See to what earlier encodes left beside the output: OutputError where it is worth something
+    or still being written."""
     there = journals(output)
     for found, path in there.items():
         with suppress(FileNotFoundError), path.open("r+b") as file:
@@ -309,7 +321,8 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
                         "`overwrite=True` begins anew",
                     )
                 raise UsageError(
-                    f"the encode that was cut off was made {_made(other)}: it cannot be gone on with",
+                    f"the encode that was cut off was made {_made(other)}: it cannot be gone on"
+                    " with",
                     file=output,
                     advice="`overwrite=True` begins anew",
                 )
@@ -320,10 +333,12 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
 def open_journal(
     output: str, mine: str, *, resume: bool = False, overwrite: bool = False
 ) -> Iterator[Journal]:
-    """The journal of an encode to ``output`` whose :func:`tag` is ``mine``; it is deleted at the end unless ``keep`` is set and it holds work.
+    """The journal of an encode to ``output`` whose :func:`tag` is ``mine``; it is deleted at the
+    end unless ``keep`` is set and it holds work.
 
-    With ``resume`` an earlier one is gone on with. Without it, or where one is of another encode, OutputError or UsageError say so, unless ``overwrite``
-    throws it away. OutputError too while another process encodes to the same output.
+    With ``resume`` an earlier one is gone on with. Without it, or where one is of another encode,
+    OutputError or UsageError say so, unless ``overwrite`` throws it away. OutputError too while
+    another process encodes to the same output.
     """
     path = output_folder(output) / f"{_prefix(output_target(output))}.{mine}.part"
     try:

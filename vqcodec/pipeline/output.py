@@ -1,4 +1,5 @@
-"""The .vqv file put together: finished GOPs in order, the tags and tracks of the source between them, and the figures of what was written."""
+"""The .vqv file put together: finished GOPs in order, the tags and tracks of the source between
+them, and the figures of what was written."""
 
 from __future__ import annotations
 
@@ -6,15 +7,20 @@ import io
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..container.description import clip_chapters, remarks_to_bytes
 from ..container.packets import GopPayload, StreamHeader
 from ..container.tracks import DESCRIPTION, REMARKS, TrackWriter
 from ..container.writer import ContainerWriter
 from ..media.captions import as_packets, as_track
-from ..metrics import psnr_yuv
+from ..metrics import Psnr, psnr_yuv
 from ..options import EncodeOptions
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    from ..media.source import VideoSource
 
 
 @dataclass
@@ -55,8 +61,8 @@ class EncodeReport:
         self.sse = [a + b for a, b in zip(self.sse, sse, strict=True)]
 
     @property
-    def psnr(self) -> tuple[float, float, float, float]:
-        """(weighted 6:1:1, Y, U, V) of the mean error, in dB."""
+    def psnr(self) -> Psnr:
+        """Of the mean error."""
         return psnr_yuv(self.sse, self.width, self.height, self.frames)
 
     @property
@@ -90,93 +96,97 @@ class EncodeReport:
         return (self.frames - self.resumed) / self.seconds if self.seconds else 0.0
 
 
-class Extras:
-    """Tags and tracks on their way from the source to the file: packets are stored before the GOP in whose time they lie."""
+class SourceExtras:
+    """Tags and tracks on their way from the source to the file: packets are stored before the GOP
+    in whose time they lie."""
 
-    def __init__(self, source: Any, path: str | None, options: EncodeOptions) -> None:
+    def __init__(self, source: VideoSource, path: str | None, options: EncodeOptions) -> None:
         from ..media.track_source import TrackSource
 
         self._base, self._shift = source.time_base, source.shift
         self._ends = options.duration is not None
-        self._description = source.description
+        begin = self._shift * self._base  # of the pictures, in seconds on the clock of the source
+        description = source.description
         if options.start is not None or options.duration is not None:
-            start = self._shift * self._base
-            self._description = replace(
-                self._description,
-                chapters=clip_chapters(self._description.chapters, start, source.stop),
-            )
-        self._description, too_long = self._description.fitted()
+            chapters = clip_chapters(description.chapters, begin, source.stop)
+            description = replace(description, chapters=chapters)
+        self._description, too_long = description.fitted()
         self._lost = [*source.lost, *too_long]
         self._captions = [] if "subtitle" in options.tracks.without else source.captions
-        self._told = 0  # of these, how many are stored
+        self._stored = 0  # of these
         self._end = Fraction(0)  # of the last GOP written, in seconds on the clock of the source
-        start = self._shift * self._base if options.start is not None else None
-        self.source = None
+        self.tracks: TrackSource | None = None  # those of the source, None for a pipe
         if path is not None:
-            self.source = TrackSource(
-                path, source.index, options.tracks, start, source.jumps, options.playlists
+            self.tracks = TrackSource(
+                path,
+                source.index,
+                options.tracks,
+                begin if options.start is not None else None,
+                source.jumps,
+                options.playlists,
             )
-        self._number = 0 if self.source is None else self.source.next_number  # of the captions
+        self._number = 0 if self.tracks is None else self.tracks.next_number  # of the captions
 
     @property
     def lost(self) -> list[str]:
         """What the source has and the file could not keep; all of it after :meth:`finish`."""
-        return self._lost + (self.source.lost if self.source is not None else [])
+        return self._lost + (self.tracks.lost if self.tracks is not None else [])
 
-    def begin(self, writer: ContainerWriter) -> None:
+    def begin(self, writer: ContainerWriter) -> TrackWriter:
+        """Store the tags; the writer of the tracks."""
         if self._description:
             writer.extra(DESCRIPTION, self._description.to_bytes(), small=True)
-        self._writer, self._out = writer, TrackWriter(writer)
+        out = TrackWriter(writer)
         if self._captions:
-            self._out.add(as_track(self._number, self._base))
+            out.add(as_track(self._number, self._base))
+        return out
 
-    def write(self, end: int) -> None:
+    def write(self, out: TrackWriter, end: int) -> None:
         """Store packets up to the end of the GOP that is written next, in ticks."""
         self._end = (end + self._shift) * self._base
-        if self.source is not None:
-            self.source.write(self._out, self._end)
-        self._tell(end)
-        self._out.flush(self._end)
+        if self.tracks is not None:
+            self.tracks.write(out, self._end)
+        self._store_captions(out, bisect_left(self._captions, (end, b""), self._stored))
+        out.flush(self._end)
 
-    def _tell(self, end: int | None) -> None:
-        """Store the captions of pictures before ``end`` in ticks; None: all that are left."""
-        due = len(self._captions)
-        if end is not None:
-            due = bisect_left(self._captions, (end, b""), self._told)
-        for packet in as_packets(self._number, self._captions[self._told : due]):
-            self._out.packet(packet)
-        self._told = due
+    def _store_captions(self, out: TrackWriter, until: int) -> None:
+        """Store the captions up to this one."""
+        for packet in as_packets(self._number, self._captions[self._stored : until]):
+            out.packet(packet)
+        self._stored = until
 
-    def finish(self, whole: bool) -> None:
+    def finish(self, writer: ContainerWriter, out: TrackWriter, whole: bool) -> None:
         """Store what is left: of the ``whole`` source, or up to the end of the last GOP where only
         a stretch was asked for; then what was lost."""
-        if self.source is not None:
-            self.source.finish(self._out, None if whole and not self._ends else self._end)
+        if self.tracks is not None:
+            self.tracks.finish(out, None if whole and not self._ends else self._end)
         if whole:
-            self._tell(None)
-        self._out.flush()
+            self._store_captions(out, len(self._captions))
+        out.flush()
         if self.lost:
-            self._writer.extra(REMARKS, remarks_to_bytes(self.lost), small=True)
+            writer.extra(REMARKS, remarks_to_bytes(self.lost), small=True)
 
     def close(self) -> None:
-        if self.source is not None:
-            self.source.close()
+        """Close the source of the tracks."""
+        if self.tracks is not None:
+            self.tracks.close()
 
 
 class Output:
     """The .vqv file, GOP by GOP in order, and the figures of what is in it."""
 
     def __init__(
-        self, file: BinaryIO, header: StreamHeader, step: int, report: EncodeReport, extras: Extras
+        self,
+        file: BinaryIO,
+        header: StreamHeader,
+        step: int,
+        report: EncodeReport,
+        extras: SourceExtras,
     ) -> None:
-        self._writer, self._time_base, self._step, self._report = (
-            ContainerWriter(file, header),
-            header.time_base,
-            step,
-            report,
-        )
-        self._extras = extras
-        extras.begin(self._writer)
+        self._writer = ContainerWriter(file, header)
+        self._time_base, self._step = header.time_base, step
+        self._report, self._extras = report, extras
+        self._tracks = extras.begin(self._writer)
         self._begin: int | None = None
         self._end = 0
         report.clear()
@@ -188,25 +198,27 @@ class Output:
 
     def put(self, gop: GopPayload, sse: tuple[float, float, float]) -> None:
         """Write the GOP that begins with frame :attr:`frames`."""
-        self._extras.write(gop.pts[-1] + (gop.duration or self._step))
+        self._end = gop.pts[-1] + (gop.duration or self._step)
+        self._extras.write(self._tracks, self._end)
         size = self._writer.gop(gop)
         if self._begin is None:
             self._begin = gop.pts[0]
-        self._end = gop.pts[-1] + (gop.duration or self._step)
         self._report.add(len(gop.pts), size, sse)
 
     def finish(self, whole: bool) -> None:
-        """Complete the file; with what lies behind the last picture where it is the ``whole`` source."""
+        """Complete the file; with what lies behind the last picture where it is the ``whole``
+        source."""
         report = self._report
-        self._extras.finish(whole)
+        self._extras.finish(self._writer, self._tracks, whole)
         report.bytes = self._writer.finish()
         report.track_bytes = self._writer.extra_bytes
         report.seconds_video = float((self._end - (self._begin or 0)) * self._time_base)
         report.resumed = min(report.resumed, report.frames)
 
 
-class Nowhere(io.RawIOBase):
-    """A file of which only the size is of interest."""
+class Nowhere(io.BytesIO):
+    """A file that keeps nothing: only its size matters."""
 
-    def write(self, data: Any) -> int:
-        return len(data)
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Count the bytes."""
+        return memoryview(data).nbytes

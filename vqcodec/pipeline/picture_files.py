@@ -118,7 +118,8 @@ class PictureFiles:
             raise OutputError(f"cannot be written: {exc.strerror or exc}", file=target) from exc
 
     def close(self, end: int | None = None) -> None:
-        """Give the pictures their names; OutputError where one is taken, and then none is written."""
+        """Give the pictures their names; OutputError where one is taken, and then none is
+        written."""
         targets = {n: self._target(n) for n in range(1, self.frames + 1)}
         for target in targets.values():
             check_output(target, (), self._overwrite)

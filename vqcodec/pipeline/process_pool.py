@@ -1,4 +1,5 @@
-"""Coders of GOPs: one in this process, or several in processes of their own. The bytes of a GOP don't depend on which."""
+"""Coders of GOPs: one in this process, or several in processes of their own. The bytes of a GOP
+don't depend on which."""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ from ..errors import LimitError, VqvError
 from ..picture import Picture
 from ..system import kernels as kernels_module
 from ..system.processes import let_waiting_threads_sleep, spawn
-from .gop_coders import TRIES, Model, News, Result, finish_gop
+from .gop_coders import TRIES, Model, News, Result, finish_gop, nothing_to_tell
 
 
 def _work(pipe: Any, model: Model) -> None:
-    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP with its result; an end without pictures cuts the GOP.
+    """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP
+    with its result; an end without pictures cuts the GOP.
 
     Before an answer there can be any amount of :class:`News`."""
     let_waiting_threads_sleep()
@@ -52,7 +54,8 @@ def _work(pipe: Any, model: Model) -> None:
 
 @dataclass
 class _Task:
-    """A GOP that a worker codes. Its mini-GOPs are kept until it is done: should the worker die, another one begins anew."""
+    """A GOP that a worker codes. Its mini-GOPs are kept until it is done: should the worker die,
+    another one begins anew."""
 
     key: int
     crf: float
@@ -64,7 +67,8 @@ class _Task:
     change: threading.Condition = field(default_factory=threading.Condition)
 
     def part(self, i: int) -> tuple[list[Picture], bool]:
-        """The i-th mini-GOP, waited for, and whether it is the last; no pictures where the GOP was ended without another."""
+        """The i-th mini-GOP, waited for, and whether it is the last; no pictures where the GOP was
+        ended without another."""
         with self.change:
             self.change.wait_for(lambda: self.ended or len(self.parts) > i)
             self.sent = max(self.sent, i + 1)
@@ -81,7 +85,8 @@ class _Task:
 
 
 class _Worker:
-    """A worker process and the pipe to it; started when it is first needed, and again when it died."""
+    """A worker process and the pipe to it; started when it is first needed, and again when it
+    died."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -96,7 +101,8 @@ class _Worker:
         self._process, self._pipe = spawn(_work, "vqcodec-worker", self._model, daemon=True)
 
     def code(self, task: _Task) -> Any:
-        """The result of a GOP, None if it was ended without a picture; EOFError when the worker died."""
+        """The result of a GOP, None if it was ended without a picture; EOFError when the worker
+        died."""
         with self._lock:
             if self._process is None:
                 self._start()
@@ -119,7 +125,8 @@ class _Worker:
             i += 1
 
     def stop(self, final: bool = False) -> str:
-        """Kill the process and say how it ended; after a ``final`` stop none is started any more."""
+        """Kill the process and say how it ended; after a ``final`` stop none is started any
+        more."""
         with self._lock:
             self._final |= final
             process, self._process = self._process, None
@@ -134,8 +141,9 @@ class _Worker:
         return f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
-class Pool:
-    """Codes in ``jobs`` processes, a GOP in each. The pictures of at most ``jobs`` GOPs are held."""
+class ProcessCoder:
+    """Codes in ``jobs`` processes, a GOP in each. The pictures of at most ``jobs`` GOPs are
+    held."""
 
     def __init__(self, model: Model, jobs: int, warn: Callable[[str], None]) -> None:
         self._workers = [_Worker(model) for _ in range(jobs)]
@@ -143,7 +151,7 @@ class Pool:
         for worker in self._workers:
             self._idle.put(worker)
         self._warn = warn
-        self.tell: Callable[[], object] = lambda: None  # who waits looks at ``pending`` anyway
+        self.tell: Callable[[], object] = nothing_to_tell  # who waits looks at ``pending``
         self._free = jobs
         self._tasks: dict[int, _Task] = {}
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
@@ -173,7 +181,7 @@ class Pool:
         self._waiting.append((key, result))
 
     def begin(self, key: int, crf: float) -> None:
-        """A new GOP, called ``key``, which may begin only when the pool is ready."""
+        """A new GOP, called ``key``, which may begin only when the coder is ready."""
         self._tasks[key] = task = _Task(key, crf)
         self._threads.submit(self._serve, task)
 
@@ -204,7 +212,8 @@ class Pool:
                             advice="fewer `jobs` need less",
                         ) from None
                     self._warn(
-                        f"a worker process was lost ({how}) in the GOP of frame {task.key}, which was begun anew"
+                        f"a worker process was lost ({how}) in the GOP of frame {task.key},"
+                        " which was begun anew"
                     )
         except BaseException as exc:
             result = exc
@@ -212,7 +221,8 @@ class Pool:
         self._done.put((task.key, result))
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Any]]:
-        """Keys and results of GOPs that were finished since the last call; waits for one if a timeout is given."""
+        """Keys and results of GOPs that were finished since the last call; waits for one if a
+        timeout is given."""
         if not self._waiting:
             self._wait(timeout)
         while self._waiting or not self._done.empty():
@@ -225,7 +235,8 @@ class Pool:
         return self._tasks[key].coded if key in self._tasks else 0
 
     def cut(self, key: int) -> Result | None:
-        """End a GOP after the pictures that its worker has coded, or is coding; its result, None where there are none."""
+        """End a GOP after the pictures that its worker has coded, or is coding; its result, None
+        where there are none."""
         if task := self._tasks.get(key):
             task.end()
         while key in self._tasks:

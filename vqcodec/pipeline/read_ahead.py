@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..system.interrupt import Interrupt
 
+Item = TypeVar("Item")
 _READ_AHEAD = 4
 
 
+@dataclass(frozen=True)
+class _Entry(Generic[Item]):
+    """What goes through the queue: an item, or without one the end, by an error if there is one."""
+
+    item: Item | None = None
+    ended: bool = False
+    error: BaseException | None = None
+
+
 def read_ahead(
-    items: Any, depth: int = _READ_AHEAD, interrupt: Interrupt | None = None
-) -> Generator[Any, None, None]:
-    """Iterate ``items`` in a thread that is at most ``depth`` ahead; its exceptions come out here, closing stops it, and so does the interrupt."""
-    fifo: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    items: Iterable[Item], depth: int = _READ_AHEAD, interrupt: Interrupt | None = None
+) -> Generator[Item, None, None]:
+    """Iterate ``items`` in a thread that is at most ``depth`` ahead.
+
+    Its exceptions come out here; closing stops it, and so does the interrupt.
+    """
+    fifo: queue.Queue[_Entry[Item]] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(entry: tuple[str, Any]) -> bool:
+    def put(entry: _Entry[Item]) -> bool:
         while not stop.is_set():
             try:
                 fifo.put(entry, timeout=0.1)
@@ -31,25 +45,25 @@ def read_ahead(
     def work() -> None:
         try:
             for item in items:
-                if not put(("item", item)):
+                if not put(_Entry(item)):
                     return
-            put(("end", None))
+            put(_Entry(ended=True))
         except BaseException as exc:
-            put(("error", exc))
+            put(_Entry(ended=True, error=exc))
 
     thread = threading.Thread(target=work, name="read-ahead", daemon=True)
     thread.start()
     try:
         while interrupt is None or not interrupt.requested:
             try:
-                kind, value = fifo.get(timeout=0.2)
+                entry = fifo.get(timeout=0.2)
             except queue.Empty:
                 continue
-            if kind == "error":
-                raise value
-            if kind == "end":
+            if entry.error is not None:
+                raise entry.error
+            if entry.ended:
                 return
-            yield value
+            yield entry.item  # type: ignore[misc]  # which may be None too
     finally:
         stop.set()
         thread.join()

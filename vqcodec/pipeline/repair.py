@@ -1,4 +1,5 @@
-"""Makes a whole file of a damaged one: header and index anew, undamaged packets as they are, lost frames named in the index."""
+"""Makes a whole file of a damaged one: header and index anew, undamaged packets as they are, lost
+frames named in the index."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from ..system.stdio import check_source, check_target, target_file
 
 @dataclass
 class RepairReport:
-    """What was saved. ``lost`` counts frames that the file is known to have had and that are in no sound packet."""
+    """What was saved. ``lost`` counts frames that the file is known to have had and that are in no
+    undamaged packet."""
 
     frames: int = 0
     gops: int = 0
@@ -34,15 +36,17 @@ class RepairReport:
         return self.complete and not self.lost
 
 
-def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
-    """The entries, those that can't be read with offset -1, each with the time of its first frame."""
+def _undamaged(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
+    """The entries, those that can't be read with offset -1, each with the time of its first
+    frame."""
     entries: list[IndexEntry] = []
     lost: list[IndexEntry] = []
     last: int | None = None
     step = frame_step(reader)
 
     def fill(pts: int | None) -> None:
-        """Times of lost entries, now that the time behind them is known; the decoder chooses the same."""
+        """Times of lost entries, now that the time behind them is known; the decoder chooses the
+        same."""
         nonlocal last
         behind: list[tuple[int, int | None]] = (
             [(lost[-1].first_frame + lost[-1].count, pts)] if lost else []
@@ -89,10 +93,12 @@ def _sound(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
 def repair(
     src: str, dst: str, *, overwrite: bool = False, limits: Limits | None = None
 ) -> RepairReport:
-    """Write what is undamaged in ``src`` to a new file: the same packets, a new header, index and trailer.
+    """Write what is undamaged in ``src`` to a new file: the same packets, a new header, index and
+    trailer.
 
-    Frames keep their numbers and times; lost ones have entries in the index that name no packet. Nothing is decoded.
-    Raises UsageError, InputError, OutputError, LimitError, and DamageError where no header or no GOP can be saved.
+    Frames keep their numbers and times; lost ones have entries in the index that name no packet.
+    Nothing is decoded. Raises UsageError, InputError, OutputError, LimitError, and DamageError
+    where no header or no GOP can be saved.
     """
     check_source(src)
     check_target(dst, [src], overwrite)
@@ -101,7 +107,7 @@ def repair(
         reader = open_reader(stack, src, limits)
         report.complete = reader.indexed
         report.damage.extend(reader.damaged)
-        entries = _sound(reader, report)
+        entries = _undamaged(reader, report)
         report.frames = reader.frames
         report.gops = sum(e.offset >= 0 for e in entries)
         if not report.gops and report.damage:
@@ -109,7 +115,8 @@ def repair(
         writer = ContainerWriter(
             stack.enter_context(target_file(dst, overwrite)), reader.raw_header
         )
-        # tracks lie before the GOP in whose time they begin: GOPs that were exchanged take theirs along
+        # tracks lie before the GOP in whose time they begin: GOPs that were exchanged take theirs
+        # along
         extras = deque(sorted(reader.extras, key=lambda extra: extra.first_frame))
 
         def copy_extras(until: int) -> None:

@@ -1,0 +1,241 @@
+"""Options that commands share: what they are called, and which belong together.
+
+A group gives its command one parameter; what its words mean is said in :mod:`.typed`.
+"""
+
+from __future__ import annotations
+
+import click
+
+from ..options import Limits, parse_count
+from ..system.progress import MODES
+from . import messages, typed
+from .command import rare
+from .groups import fields, group, options
+
+
+def _told_in_json(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not ctx.resilient_parsing:
+        messages.current().json = value == "json"
+    return value
+
+
+def _told_in_detail(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    if not ctx.resilient_parsing:
+        messages.current().verbose, messages.current().detailed = value > 0, value > 1
+
+
+OVERWRITE = options(
+    click.option(
+        "-y",
+        "overwrite",
+        flag_value=True,
+        type=bool,
+        default=False,
+        help="Overwrite the output if it exists.",
+    ),
+    rare(
+        "-n",
+        "overwrite",
+        flag_value=False,
+        type=bool,
+        help="Never overwrite (the default).",
+    ),
+)
+PATHS = group(
+    typed.named,
+    click.argument("paths", nargs=-1, metavar="IN [OUT]", type=click.Path()),
+    rare(
+        "-i",
+        "input_",
+        metavar="IN",
+        type=click.Path(),
+        help="The input, instead of the first argument.",
+    ),
+    rare(
+        "-o",
+        "output",
+        metavar="OUT",
+        type=click.Path(),
+        help="The output, instead of the last argument.",
+    ),
+    OVERWRITE,
+    into="named",
+)
+STRETCH = group(
+    typed.stretch,
+    click.option(
+        "-ss",
+        "start",
+        metavar="TIME",
+        help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames).",
+    ),
+    click.option("-t", "duration", metavar="TIME", help="Length of what is taken."),
+    click.option("-to", "end", metavar="TIME", help="End, instead of the length."),
+    rare(
+        "-frames:v",
+        "-vframes",
+        "--frames",
+        "frames",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of frames that are taken, instead of the length.",
+    ),
+)
+TRACKS = group(
+    typed.tracks,
+    rare("-an", "no_audio", is_flag=True, help="No sound."),
+    rare("-sn", "no_subtitles", is_flag=True, help="No subtitles."),
+    rare("-dn", "no_data", is_flag=True, help="No data tracks."),
+    rare(
+        "-map",
+        "--map",
+        "maps",
+        multiple=True,
+        metavar="TRACKS",
+        help=(
+            "Keep these tracks only: a (all of v a s d t), a:1 (the second), 0:3 (by number); -a"
+            " leaves out."
+        ),
+    ),
+)
+WEIGHTS = rare(
+    "--weights",
+    metavar="PATH",
+    type=click.Path(),
+    help="Weights of the model, if not those that come with the program.",
+)
+NETWORK = fields(
+    click.option(
+        "-threads",
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Threads, 0 for all; never changes the result.",
+    ),
+    rare(
+        "--batch",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Blocks or pictures given to the network at once, 0 for automatic.",
+    ),
+    rare(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:N or mps.",
+    ),
+    names="threads batch device",
+)
+LOG = rare(
+    "--log-file",
+    metavar="FILE",
+    type=click.Path(),
+    help="Append all messages to this file, with times and levels.",
+)
+VERBOSE = rare(
+    "-v",
+    "--verbose",
+    count=True,
+    expose_value=False,
+    callback=_told_in_detail,
+    is_eager=True,
+    help="-v tells what arithmetic was chosen, -vv also where an error came from.",
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
+TALK = group(
+    typed.manner,
+    rare(
+        "--progress",
+        "progress_mode",
+        type=click.Choice(MODES),
+        default="auto",
+        callback=_told_in_json,
+        is_eager=True,
+        help="How progress is shown on stderr.",
+    ),
+    LOG,
+    VERBOSE,
+    QUIET,
+    into="manner",
+)
+STRICT = fields(
+    rare("--strict", is_flag=True, help="Write nothing when the input is damaged."),
+    names="strict",
+)
+LIMITS = group(
+    typed.limits,
+    rare(
+        "--max-pixels",
+        type=parse_count,
+        default=str(Limits.pixels),
+        metavar="N",
+        help="Largest picture.  [default: 64Mi]",
+    ),
+    rare(
+        "--max-packet",
+        type=parse_count,
+        default=str(Limits.packet),
+        metavar="BYTES",
+        help="Largest packet.  [default: 64Mi]",
+    ),
+    rare(
+        "--max-metadata",
+        type=parse_count,
+        default=str(Limits.metadata),
+        metavar="BYTES",
+        help="Largest header.  [default: 1Mi]",
+    ),
+    rare(
+        "--max-memory",
+        type=parse_count,
+        default=str(Limits.memory),
+        metavar="BYTES",
+        help="Most memory to be taken, as estimated beforehand.  [default: 2Gi]",
+    ),
+    rare(
+        "--max-frames",
+        type=parse_count,
+        default=str(Limits.frames),
+        metavar="N",
+        help="Most frames of a file.  [default: 16Mi]",
+    ),
+    rare(
+        "--max-concealed",
+        type=parse_count,
+        default=str(Limits.concealed),
+        metavar="N",
+        help="Most lost frames to be filled in.  [default: 256Ki]",
+    ),
+    into="limits",
+)
+RATE = group(
+    typed.rate,
+    rare(
+        "-r",
+        "rate",
+        metavar="RATE",
+        help=(
+            "Frames a second (25, 30000/1001, ntsc): of a source with wrong times or none; of"
+            " the output, by repeating and leaving out."
+        ),
+    ),
+)
+CLUSTER = group(
+    typed.scheduler,
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Code on the Dask cluster with this scheduler, such as tcp://host:8786.",
+    ),
+    rare(
+        "--resource",
+        multiple=True,
+        metavar="NAME=N",
+        help="With --scheduler: only on workers that have this, such as GPU=1.",
+    ),
+    into="scheduler",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
