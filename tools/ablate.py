@@ -27,24 +27,23 @@ from vqcodec.bench.clips import make_reference
 from vqcodec.bench.options import BenchOptions
 from vqcodec.bench.records import curve
 from vqcodec.bench.store import Store, default_folder
-from vqcodec.codec import gop_structure, weights
-from vqcodec.encoding import frame_encoder, gop_encoder, rate_distortion
+from vqcodec.codec import weights
+from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
 CONTAINER_BITS = 60 * 8
 
 
-def encode(codec: object, pictures: list[Picture], crf: float, verbose: bool) -> dict[str, float]:
+def encode(
+    codec: weights.Codec, pictures: list[Picture], crf: float, rate: RateParameters, verbose: bool
+) -> dict[str, float]:
     """bpp and mean PSNR of one GOP, as the benchmark measures them."""
     h, w = pictures[0].y.shape
     n, start = len(pictures), time.time()
-    e = gop_encoder.GopEncoder(codec, w, h, crf)
-    e.add(pictures[:1])
-    for i in range(1, n, gop_structure.MINI_GOP):
-        e.add(pictures[i : i + gop_structure.MINI_GOP])
-    r = e.finish()
-    psnr = [(6 * s["psnr"][0] + s["psnr"][1] + s["psnr"][2]) / 8 for s in r.stats]
+    r = encode_gop(codec, pictures, crf, rate)
+    psnr = [np.average(np.array(s["psnr"], float), weights=(6, 1, 1)) for s in r.stats]
     out = {"bpp": (len(r.body) * 8 + CONTAINER_BITS) / n / h / w, "psnr": float(np.mean(psnr))}
     if verbose:
         total: dict[str, float] = {}
@@ -69,7 +68,7 @@ def main() -> None:
     ap.add_argument("--crf", default="16,26,36,46")
     ap.add_argument("--weights")
     ap.add_argument("--offsets", help="quality offsets of the levels")
-    ap.add_argument("--set", default="", help="fields of rate.RateParameters: name=value,...")
+    ap.add_argument("--set", default="", help="fields of RateParameters: name=value,...")
     ap.add_argument(
         "--cache",
         type=Path,
@@ -79,17 +78,16 @@ def main() -> None:
     ap.add_argument("-v", action="store_true")
     a = ap.parse_args()
     torch.set_num_threads(1)
-    if a.offsets:
-        gop_encoder.OFFSETS = tuple(int(x) for x in a.offsets.split(","))
     values: dict[str, Any] = {k: float(v) for k, v in (x.split("=") for x in a.set.split(",") if x)}
-    chosen = rate_distortion.RateParameters(**values)
-    frame_encoder.RateParameters = lambda: chosen  # type: ignore[misc,assignment]
+    if a.offsets:
+        values["level_offsets"] = tuple(int(x) for x in a.offsets.split(","))
+    rate = RateParameters(**values)
     codec = weights.load_codec(a.weights)
     store, anchors = Store(a.cache), [parse_anchor("x264"), parse_anchor("x265")]
     rows: dict[str, list[float | None]] = {}
     for clip in map(Path, a.clips):
         pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(clip, limit=a.frames)]
-        points = [encode(codec, pictures, float(c), a.v) for c in a.crf.split(",")]
+        points = [encode(codec, pictures, float(c), rate, a.v) for c in a.crf.split(",")]
         cells = []
         with tempfile.TemporaryDirectory() as folder:
             measured = ClipRun(

@@ -28,10 +28,11 @@ def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed
 
     from vqcodec.codec.frame_decoder import pad
     from vqcodec.codec.weights import default_path, load_codec
-    from vqcodec.encoding.gop_encoder import qualities
-    from vqcodec.encoding.rate_distortion import RateParameters
+    from vqcodec.encoding.frame_encoder import FrameEncoder
+    from vqcodec.encoding.frame_task import FrameTask
+    from vqcodec.encoding.rate_distortion import RateParameters, qualities
     from vqcodec.picture import Picture
-    from vqcodec.training.pairs import _pair, _Tap
+    from vqcodec.training.pairs import Notes, training_pair
 
     torch.set_num_threads(1)
     codec = load_codec(default_path(), "cpu", 1)
@@ -47,21 +48,22 @@ def make_pairs(folder: Path, inputs: list[str], held: bool, seconds: float, seed
         first = int(rng.integers(min(gap, len(frames) - gap)))
         keys = list(range(first, len(frames), gap))[:4]
         h, w = frames[0][0].shape
-        coder = _Tap(codec, w, h)
-        coder.rate = rate
+        notes = Notes()
+        coder = FrameEncoder(codec, w, h, rate, stats=False, observer=notes)
         q = qualities(float(rng.uniform(0, 55)))
         source = [pad(Picture(y, *c), w, h) for y, c in frames]
-        done = [coder.encode(source[keys[0]], keys[0], 0, q[0], [])[0]]
+        done = [coder.encode(FrameTask(source[keys[0]], keys[0], 0, q[0], [])).frame]
         for before, n in zip(keys, keys[1:], strict=False):
             refs = done[-1:-3:-1]
-            coded = coder.encode(source[n], n, 1, q[1], refs)[0]
+            coded = coder.encode(FrameTask(source[n], n, 1, q[1], refs)).frame
             if rng.random() < 0.4:  # one of the first B level, from both
                 middle = (before + n) // 2
-                coder.encode(source[middle], middle, 2, q[2], [done[-1], coded])
+                between = [done[-1], coded]
+                coder.encode(FrameTask(source[middle], middle, 2, q[2], between))
             done.append(coded)
         out: dict[str, np.ndarray] = {}
-        for i, (n, noted) in enumerate(coder.noted.items()):
-            out |= {f"{i}_{name}": value for name, value in _pair(frames[n], noted).items()}
+        for i, (n, noted) in enumerate(notes.noted.items()):
+            out |= {f"{i}_{name}": value for name, value in training_pair(frames[n], noted).items()}
         tmp = folder / f"tmp{seed}.npz"
         np.savez(tmp, **out)  # type: ignore[arg-type]  # of the names of arrays it takes all
         tmp.rename(folder / f"{seed:03d}-{count:05d}.npz")

@@ -19,18 +19,19 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec.codec import (
-    detail_syntax,
-    direct_map,
-    frame_decoder,
-    gop_decoder,
-    gop_structure,
-    latent_syntax,
-    weights,
-)
+from vqcodec.codec import detail_syntax, frame_decoder, gop_decoder, latent_syntax, weights
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.synthesis import Synthesis
-from vqcodec.encoding import frame_encoder, gop_encoder, motion_search, temporal_filter
+from vqcodec.encoding import (
+    detail_choice,
+    direct_choice,
+    frame_motion,
+    frame_trials,
+    gop_encoder,
+    latent_refinement,
+    latent_search,
+    temporal_filter,
+)
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
@@ -70,26 +71,20 @@ def wrap(owner: Any, stage: str, *names: str) -> None:
 def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
-    wrap(motion_search, "motion: starting vectors", "optical_flow", "coarse_vectors")
-    wrap(motion_search, "motion: interpolated phases", "phases")
-    wrap(motion_search, "motion: search and decision", "search")
+    wrap(frame_motion, "motion: starting vectors", "optical_flow", "coarse_vectors")
+    wrap(frame_motion, "motion: interpolated phases", "phases")
+    wrap(frame_motion, "motion: search and decision", "search")
     wrap(frame_decoder, "motion compensation", "compensate")
     wrap(frame_decoder, "entropy decoding of motion", "decode_motion")
-    wrap(frame_encoder.FrameEncoder, "analysis net", "_analyse")
-    wrap(frame_encoder.FrameEncoder, REFINEMENT, "_refine")
-    wrap(latent_syntax, "quantiser: search of indices", "search_half", "search_hyper")
-    wrap(
-        latent_syntax,
-        "entropy coding of latents",
-        "encode_half",
-        "encode_hyper",
-        "decode_half",
-        "decode_hyper",
-    )
-    wrap(detail_syntax, "detail: choice of levels", "choose")
+    wrap(frame_trials.FrameTrials, "analysis net", "analyse")
+    wrap(latent_refinement, REFINEMENT, "refine")
+    wrap(latent_search, "quantiser: search of indices", "search_step", "search_hyper")
+    latents = ("encode_step", "encode_hyper", "decode_step", "decode_hyper")
+    wrap(latent_syntax, "entropy coding of latents", *latents)
+    wrap(detail_choice, "detail: choice of levels", "choose")
     wrap(detail_syntax, "detail: entropy coding", "encode_detail", "decode_detail")
-    wrap(direct_map, "direct blocks: choice", "choose")
-    wrap(Prior, "prior net", "context", "first", "second")
+    wrap(direct_choice, "direct blocks: choice", "choose")
+    wrap(Prior, "prior net", "context", "step")
     wrap(Synthesis, "synthesis net", "__call__")
 
 
@@ -118,11 +113,7 @@ def main() -> None:
     h, w = pictures[0].y.shape
 
     def encode(some: list[Picture]) -> bytes:
-        e = gop_encoder.GopEncoder(codec, w, h, a.crf, stats=False)
-        e.add(some[:1])
-        for i in range(1, len(some), gop_structure.MINI_GOP):
-            e.add(some[i : i + gop_structure.MINI_GOP])
-        return e.finish().body
+        return gop_encoder.encode_gop(codec, some, a.crf, stats=False).body
 
     for _ in gop_decoder.decode_gop(codec, encode(pictures[:3]), 3, w, h):
         pass

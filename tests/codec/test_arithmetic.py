@@ -14,13 +14,17 @@ from support.gops import crc, encoded
 
 from vqcodec.cli import main
 from vqcodec.codec import weights
-from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets import arithmetic, backend_choice
 from vqcodec.codec.nets.backends import Int8Backend
 from vqcodec.codec.nets.self_test import self_test
 from vqcodec.codec.weights import default_path, load_codec
 from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.frame_motion import find_motion
+from vqcodec.encoding.frame_task import FrameTask
+from vqcodec.encoding.frame_trials import FrameTrials
+from vqcodec.encoding.latent_refinement import refine
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
 from vqcodec.errors import UsageError
 from vqcodec.options import EncodeOptions
@@ -108,12 +112,18 @@ def test_a_hiccup_of_the_machine_changes_no_choice(monkeypatch: pytest.MonkeyPat
     assert found == {"fast": 1.0, "slower": 2.0}
 
 
+def intra_trials(coder: FrameEncoder, source: Planes) -> FrameTrials:
+    task = FrameTask(source, 0, 0, 30, [])
+    return FrameTrials(coder, coder.rate, task, find_motion(coder, task, coder.rate))
+
+
 @pytest.mark.parametrize("name", FLOATS)
 def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: str) -> None:
     """Analysis and refinement, whatever autocast the caller is in; what may differ between the two is rounding."""
     codec = load_codec(tiny_weights, "cpu", 1, name)
     coder, source = FrameEncoder(codec, 128, 64), pad(moving(128, 64, 1)[0], 128, 64)
-    y, z = coder._analyse(codec.intra, source, None, 30)
+    trials = intra_trials(coder, source)
+    y, z = latents = trials.analyse(30)
     x = coder._packed(source).float() / 1020 - 0.5
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
         want = codec.intra.analysis(x, None, torch.tensor([30.0]))
@@ -124,11 +134,10 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
         plain = codec.intra.analysis(x, None, torch.tensor([30.0]))[0][0].numpy()
     error = np.abs(y - plain).max()
     assert error == 0 if name == "float32" else 0 < error < 0.05 * np.abs(plain).max()
-    motion = coder._motion(source, 0, 0, 30, [], np.ones((4, 8), np.float32))
     with torch.autocast("cpu", torch.bfloat16):
-        assert np.array_equal(coder._analyse(codec.intra, source, None, 30)[0], y)
-        inside = coder._refine(source, motion, y, z, 30, 30)
-    assert np.array_equal(coder._refine(source, motion, y, z, 30, 30), inside)
+        assert np.array_equal(trials.analyse(30).y, y)
+        inside = refine(trials, latents, 30)
+    assert np.array_equal(refine(trials, latents, 30).y, inside.y)
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -165,9 +174,9 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             coder, source = FrameEncoder(codec, 320, 192), pad(moving(320, 192, 1)[0], 320, 192)
-            y, z = coder._analyse(codec.intra, source, None, 30)
-            motion = coder._motion(source, 0, 0, 30, [], np.ones((12, 20), np.float32))
-            found.append((y, z, coder._refine(source, motion, y, z, 30, 30)))
+            trials = intra_trials(coder, source)
+            latents = trials.analyse(30)
+            found.append((*latents, refine(trials, latents, 30).y))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)

@@ -12,7 +12,7 @@ from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
 from vqcodec.encoding import direct_choice
-from vqcodec.encoding.gop_encoder import GopEncoder
+from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.picture import Picture
 
 
@@ -61,10 +61,7 @@ def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
     clip = [
         Picture(np.ascontiguousarray(big[4 * t : 4 * t + 64, :128]), gray, gray) for t in range(6)
     ]
-    e = GopEncoder(tiny_codec, 128, 64, 10)
-    e.add(clip[:1])
-    e.add(clip[1:])
-    r = e.finish()
+    r = encode_gop(tiny_codec, clip, 10)
     first, b = r.stats[0], [s for s in r.stats if s["type"] == "B"]
     assert (
         len(b) == 4

@@ -16,9 +16,10 @@ from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.gop_structure import LEVELS, MINI_GOP, gop_order, mini_gop
 from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
 from vqcodec.codec.weights import load_codec
-from vqcodec.encoding import frame_encoder
+from vqcodec.encoding import frame_trials
 from vqcodec.encoding.frame_encoder import FrameEncoder
-from vqcodec.encoding.gop_encoder import GopEncoder, GopResult, qualities
+from vqcodec.encoding.gop_encoder import GopEncoder, GopResult
+from vqcodec.encoding.rate_distortion import qualities
 from vqcodec.errors import DamageError
 from vqcodec.picture import Picture
 from vqcodec.pipeline.gop_coders import Model
@@ -159,7 +160,7 @@ def test_the_same_bytes_for_any_threads_and_backend(
 
 def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clips reach every dimension of the quantiser, escapes, both lists, vectors and merges."""
-    dims, escapes, original = set(), 0, frame_encoder.latent_syntax.encode_step
+    dims, escapes, original = set(), 0, frame_trials.latent_syntax.encode_step
 
     def spy(coder, cls, direct, step, steps, d, sizes, symbols, cdf, seen):  # type: ignore[no-untyped-def]
         nonlocal escapes
@@ -167,7 +168,7 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
         escapes += int(is_escape(symbols).sum())
         original(coder, cls, direct, step, steps, d, sizes, symbols, cdf, seen)
 
-    monkeypatch.setattr(frame_encoder.latent_syntax, "encode_step", spy)
+    monkeypatch.setattr(frame_trials.latent_syntax, "encode_step", spy)
     r = encoded(tiny_codec, moving(100, 70, 12))
     assert dims == {0, 1, 2, 4} and escapes > 20
     rows = r.stats[1:]
@@ -187,7 +188,7 @@ def test_statistics_are_made_only_where_they_are_wanted(
     monkeypatch.setattr(
         FrameEncoder,
         "_vector_bits",
-        lambda self, data, number, refs: read.append(number) or original(self, data, number, refs),
+        lambda self, task, data: read.append(task.number) or original(self, task, data),
     )
     pictures, made = moving(64, 48, 3), []
     for stats in (True, False):
@@ -239,8 +240,8 @@ def test_first_frames_need_nothing_of_those_behind(tiny_codec: Any, coded: Any) 
 @pytest.mark.parametrize("d", [0, 1, -1, 5, -6, 62, -62, 63, -63])
 def test_quality_differences_come_back(d: int) -> None:
     coder = Encoder.start(999, new_contexts(CONTEXTS))
-    frame_encoder._encode_qdelta(coder, d)
-    frame_encoder._encode_qdelta(coder, -d)
+    frame_trials.encode_quality_difference(coder, d)
+    frame_trials.encode_quality_difference(coder, -d)
     decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
     assert [frame_decoder._decode_qdelta(decoder) for _ in range(2)] == [d, -d]
     assert np.array_equal(coder.contexts, decoder.contexts)

@@ -11,8 +11,8 @@ from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets.backend_choice import BACKENDS
 from vqcodec.codec.weights import load_codec
-from vqcodec.encoding.gop_encoder import GopEncoder, qualities
-from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian
+from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian, qualities
 from vqcodec.picture import Picture
 from vqcodec.training.data import read_clip
 
@@ -36,10 +36,7 @@ def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
         others.append(load_codec(device="cpu", threads=1))
     sizes, errors = [], []
     for crf in (0, 7, 14, 24, 34, 44, 54, 63):
-        e = GopEncoder(codec, w, h, crf)
-        e.add(pictures[:1])
-        e.add(pictures[1:])
-        r = e.finish()
+        r = encode_gop(codec, pictures, crf)
         for other in others:
             crc = 0
             for p in decode_gop(other, r.body, r.frames, w, h, batch=2):
@@ -59,9 +56,7 @@ def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf
     codec = load_codec(device="cpu", threads=1)
     cost = []
     for name in ("fast", "medium", "slow"):
-        e = GopEncoder(codec, w, h, crf, PRESETS[name])
-        e.add(pictures[:1])
-        r = e.finish()
+        r = encode_gop(codec, pictures[:1], crf, PRESETS[name])
         assert len(list(decode_gop(codec, r.body, 1, w, h))) == 1
         cost.append(
             8 * len(r.body)

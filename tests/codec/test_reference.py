@@ -20,9 +20,8 @@ from support.clips import moving, picture
 from support.golden_files import FILES, every_file, weights
 from support.paths import DATA
 
-from vqcodec.codec.gop_structure import MINI_GOP
 from vqcodec.codec.weights import load_codec
-from vqcodec.encoding.gop_encoder import GopEncoder
+from vqcodec.encoding.gop_encoder import encode_gop
 
 PARTS = sorted(Path(reference.__file__).parent.glob("*.py"))
 
@@ -152,11 +151,7 @@ def test_fresh_gops(
         if crf
         else [picture(width, height, i, ten_bit) for i in range(frames)]
     )
-    e = GopEncoder(tiny_codec, width, height, crf)
-    e.add(pictures[:1])
-    for i in range(1, frames, MINI_GOP):
-        e.add(pictures[i : i + MINI_GOP])
-    r = e.finish()
+    r = encode_gop(tiny_codec, pictures, crf)
     assert (
         checksum(
             reference.decode_gop(reference.load_model(tiny_weights), r.body, frames, width, height)
@@ -173,10 +168,7 @@ def test_the_weights_of_the_project() -> None:
 
     pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(DATA / "tiny.mkv", limit=3)]
     h, w = pictures[0].y.shape
-    e = GopEncoder(load_codec(device="cpu", threads=1), w, h, 20)
-    e.add(pictures[:1])
-    e.add(pictures[1:])
-    r = e.finish()
+    r = encode_gop(load_codec(device="cpu", threads=1), pictures, 20)
     assert (
         checksum(reference.decode_gop(reference.load_model(default_path()), r.body, 3, w, h))
         == r.checksum

@@ -269,13 +269,10 @@ def test_arrays_belong_to_the_caller(video: Any) -> None:
 
 def test_a_gop_alone(tiny_codec: Any) -> None:
     """GopAccess knows its mini-GOPs, and tells damage."""
-    from vqcodec.encoding.gop_encoder import GopEncoder
+    from vqcodec.encoding.gop_encoder import encode_gop
     from vqcodec.errors import DamageError
 
-    e = GopEncoder(tiny_codec, W, H, 30)
-    e.add(scene()[:1])
-    e.add(scene()[1:4])
-    r = e.finish()
+    r = encode_gop(tiny_codec, scene()[:4], 30)
     access = GopAccess(
         tiny_codec,
         0,

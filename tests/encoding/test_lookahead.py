@@ -10,6 +10,7 @@ from support.clips import moving
 
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.encoding.lookahead import worths
 from vqcodec.encoding.rate_distortion import RateParameters
@@ -51,10 +52,7 @@ def test_a_key_frame_that_nothing_refers_to_is_not_weighed(
     monkeypatch.setattr(
         encoder.coder,
         "encode",
-        lambda source, number, *rest: (
-            given.__setitem__(number, rest[-1]),
-            encode(source, number, *rest),
-        )[1],
+        lambda task: (given.__setitem__(task.number, task.worths), encode(task))[1],
     )
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         encoder.add(pictures)
@@ -71,9 +69,8 @@ def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:
     for left in (4.0, 0.25):
         weights = np.full((8, 16), 1 / left, np.float32)
         weights[:, :8] = left
-        coded, _, _ = FrameEncoder(tiny_codec, 256, 128).encode(
-            source, 0, 0, 30, [], worths=weights
-        )
+        task = FrameTask(source, 0, 0, 30, [], worths=weights)
+        coded = FrameEncoder(tiny_codec, 256, 128).encode(task).frame
         e = np.square(coded.planes[0].astype(float) - y)
         errors.append((e[:, :128].mean(), e[:, 128:].mean()))
     assert errors[0][0] < 0.8 * errors[1][0] and errors[1][1] < 0.8 * errors[0][1]
@@ -98,10 +95,7 @@ def test_i_and_key_frames_are_weighed_and_decode_as_they_were_coded(
     monkeypatch.setattr(
         encoder.coder,
         "encode",
-        lambda source, number, *rest: (
-            given.__setitem__(number, rest[-1]),
-            encode(source, number, *rest),
-        )[1],
+        lambda task: (given.__setitem__(task.number, task.worths), encode(task))[1],
     )
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         encoder.add(pictures)

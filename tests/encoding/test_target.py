@@ -24,8 +24,7 @@ from support.resuming import Killed
 from vqcodec.cli import main
 from vqcodec.codec.gop_structure import LEVELS
 from vqcodec.container.reader import ContainerReader
-from vqcodec.encoding.gop_encoder import OFFSETS, targets
-from vqcodec.encoding.rate_distortion import key_quality
+from vqcodec.encoding.rate_distortion import LEVEL_OFFSETS, key_quality, targets
 from vqcodec.encoding.target import Target
 from vqcodec.encoding.target_search import (
     BAND,
@@ -56,7 +55,7 @@ W, H, GOP, FRAMES = 32, 24, 20, 150
 def test_whole_crfs_have_the_qualities_they_always_had() -> None:
     for crf in range(64):
         key = round(70 - 1.12 * crf + 1.5 * max(0, 14 - crf))
-        assert targets(crf) == targets(float(crf)) == [max(0, key + o) for o in OFFSETS]
+        assert targets(crf) == targets(float(crf)) == [max(0, key + o) for o in LEVEL_OFFSETS]
 
 
 def test_levels_change_one_by_one_between() -> None:

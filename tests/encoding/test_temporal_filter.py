@@ -98,10 +98,7 @@ def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_sou
     monkeypatch.setattr(
         encoder.coder,
         "encode",
-        lambda source, number, *rest: (
-            seen.__setitem__(number, source),
-            encode(source, number, *rest),
-        )[1],
+        lambda task: (seen.__setitem__(task.number, task.source), encode(task))[1],
     )
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         encoder.add(pictures)

@@ -54,7 +54,7 @@ from vqcodec.container.tracks import (
     TrackWriter,
     get_packets,
 )
-from vqcodec.encoding.gop_encoder import GopEncoder
+from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.errors import DamageError, DamageLog, VqvError
 from vqcodec.fields import Reader, Writer
 from vqcodec.media.track_source import TrackSource
@@ -159,10 +159,7 @@ class Fuzzer:
 
     def __init__(self, codec: Any, folder: Path, seed: int) -> None:
         self.codec, self.folder, self.rng = codec, folder, np.random.default_rng(seed)
-        encoder = GopEncoder(codec, W, H, 35)
-        encoder.add(moving(W, H, 1))
-        encoder.add(moving(W, H, FRAMES)[1:])
-        gop = encoder.finish()
+        gop = encode_gop(codec, moving(W, H, FRAMES), 35)
         self.body = gop.body
         source = make(
             folder / "tracks.mkv",

@@ -50,7 +50,14 @@ class GopEncoder:
     tell: Any = lambda self, frames: None
 
     def __init__(
-        self, codec: Any, width: int, height: int, crf: float, rate: Any = None, stats: bool = True
+        self,
+        codec: Any,
+        width: int,
+        height: int,
+        crf: float,
+        rate: Any = None,
+        stats: bool = True,
+        observer: Any = None,
     ) -> None:
         self._planes: list[bytes] = []
         self._crc = 0

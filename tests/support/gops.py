@@ -6,8 +6,8 @@ import hashlib
 from typing import Any
 
 from vqcodec.codec.gop_body import checksum_update
-from vqcodec.codec.gop_structure import LEVELS, MINI_GOP
-from vqcodec.encoding.gop_encoder import GopEncoder, GopResult
+from vqcodec.codec.gop_structure import LEVELS
+from vqcodec.encoding.gop_encoder import GopResult, encode_gop
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.fields import Reader
 from vqcodec.picture import Picture
@@ -19,12 +19,7 @@ LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0)
 def encoded(
     codec: Any, pictures: list[Picture], crf: int = 30, rate: RateParameters = LATENT
 ) -> GopResult:
-    h, w = pictures[0].y.shape
-    e = GopEncoder(codec, w, h, crf, rate)
-    e.add(pictures[:1])
-    for i in range(1, len(pictures), MINI_GOP):
-        e.add(pictures[i : i + MINI_GOP])
-    return e.finish()
+    return encode_gop(codec, pictures, crf, rate)
 
 
 def md5(pictures: list[Picture]) -> str:

@@ -21,6 +21,9 @@ from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetSh
 from vqcodec.codec.weights import load_codec
 from vqcodec.encoding import latent_search
 from vqcodec.encoding.frame_encoder import FrameEncoder
+from vqcodec.encoding.frame_motion import find_motion
+from vqcodec.encoding.frame_task import FrameTask
+from vqcodec.encoding.frame_trials import FrameTrials, Latents
 from vqcodec.encoding.nets.layers import Act, anchor_weights
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.errors import InputError, UsageError
@@ -516,17 +519,17 @@ def test_residuals_are_what_was_quantised(
     )
     coder = FrameEncoder(codec, 128, 64)
     y, c = read_clip(clip(tmp_path, 1))[0]
-    motion = coder._motion(
-        pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [], np.ones((4, 8), np.float32)
-    )
-    latent, z = coder._analyse(motion.nets, pad(Picture(y, c[0], c[1]), 128, 64), None, 40)
+    task = FrameTask(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [])
+    motion = find_motion(coder, task, coder.rate)
+    trials = FrameTrials(coder, coder.rate, task, motion)
+    latent, z = trials.analyse(40)
     latent = latent + np.random.default_rng(0).normal(0, 3, latent.shape).astype(
         np.float32
     )  # all classes, and more than any codeword reaches
     latent[0, 0] = 900.0
     blocks = np.zeros(latent.shape[:2], np.uint8)
     blocks[1, 2] = 1
-    n = coder._quantise(motion, latent, z, 40, blocks)
+    n = trials.quantise(Latents(latent, z), 40, blocks)
     assert is_escape(n.symbols).any()
     cls, r = refit_codebooks.residuals(latent, n, blocks, motion.tables.books)
     masks = [m[0].numpy() > 0 for m in step_masks(*latent.shape, len(means))]
@@ -543,7 +546,7 @@ def test_clips_that_are_too_short_for_stretches_are_refused(
 ) -> None:
     codec = load_codec(tiny_weights, "cpu", 1)
     with pytest.raises(InputError, match="at least 3 frames"):
-        next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0), FrameEncoder))
+        next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0)))
 
 
 # --- chains ------------------------------------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
+from ..codec.gop_structure import MINI_GOP
 from ..picture import Picture
 
 MIN_DISTANCE = 8  # frames between two cuts
-MINI_GOP = 16
 _COLUMNS, _ROWS = 64, 36
 _FLOOR = 12.0  # mean change of luma (of 255) below which nothing is a cut
 _FACTOR = 3.5  # a cut changes this many times more than the frames before it did
@@ -36,9 +37,8 @@ class SceneDetector:
     def __call__(self, picture: Picture) -> bool:
         thumb = thumbnail(picture.y)
         last, self._last = self._last, thumb
-        if (
-            last is None
-        ):  # counts like a cut, so that a part that begins at one is cut as the whole is
+        if last is None:
+            # counts like a cut, so that a part that begins at one is cut as the whole is
             return False
         self._since += 1
         change = float(np.abs(thumb - last).mean())
@@ -52,39 +52,51 @@ class SceneDetector:
         return cut
 
 
-class GopCutter:
-    """Collects pictures into mini-GOPs.
+class TimedPicture(NamedTuple):
+    """A picture and when it is shown."""
 
-    :meth:`push` and :meth:`flush` give ``(pictures, ends)`` pairs: a mini-GOP in the order of display (one picture for the
-    first of a GOP, then up to 16), and whether the GOP ends with it. At most 17 pictures are held.
-    """
+    pts: int  # in ticks of the source's time base
+    picture: Picture
+
+
+class MiniGop(NamedTuple):
+    """Pictures that are coded together, in order of display."""
+
+    pictures: list[TimedPicture]  # one, the first of a GOP; then up to 16
+    ends: bool  # whether the GOP ends with them
+
+
+class GopCutter:
+    """Collects pictures into mini-GOPs. At most 17 pictures are held."""
 
     def __init__(self, longest: int) -> None:
+        """longest: frames of a GOP."""
         self._longest = longest
         self._detector = SceneDetector()
-        self._waiting: list[tuple[int, Picture]] = []
+        self._waiting: list[TimedPicture] = []
         self._count = 0  # frames of this GOP given out
 
-    def push(self, pts: int, picture: Picture) -> list[tuple[list[tuple[int, Picture]], bool]]:
+    def push(self, pts: int, picture: Picture) -> list[MiniGop]:
         """Take the next picture; the mini-GOPs that are complete by it."""
         cut = self._detector(picture)
-        result: list[tuple[list[tuple[int, Picture]], bool]] = []
-        # whether a full mini-GOP is the last of its GOP is only known when the next picture has been looked at
+        result = []
+        # whether a full mini-GOP is the last of its GOP is only known when the next picture has
+        # been looked at
         full = len(self._waiting) == self._room()
         if self._waiting and (cut or full):
             ends = cut or self._count + len(self._waiting) >= self._longest
             result.append(self._emit(ends))
-        self._waiting.append((pts, picture))
+        self._waiting.append(TimedPicture(pts, picture))
         return result
+
+    def flush(self) -> list[MiniGop]:
+        """The rest, at the end of the video."""
+        return [self._emit(True)] if self._waiting else []
 
     def _room(self) -> int:
         return 1 if self._count == 0 else min(MINI_GOP, self._longest - self._count)
 
-    def _emit(self, ends: bool) -> tuple[list[tuple[int, Picture]], bool]:
+    def _emit(self, ends: bool) -> MiniGop:
         pictures, self._waiting = self._waiting, []
         self._count = 0 if ends else self._count + len(pictures)
-        return pictures, ends
-
-    def flush(self) -> list[tuple[list[tuple[int, Picture]], bool]]:
-        """The rest, at the end of the video."""
-        return [self._emit(True)] if self._waiting else []
+        return MiniGop(pictures, ends)

@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Unpack
 
+from ..codec.gop_structure import MINI_GOP
 from ..container.tracks import PACKETS
-from ..encoding.scene_cuts import MINI_GOP
 from ..errors import UsageError
 from ..metrics import psnr_yuv
 from ..options import EncodeOptions, Time, changed

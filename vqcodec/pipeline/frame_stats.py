@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from ..encoding.frame_task import FrameStatistics
 
 
 class FrameStats:
@@ -13,10 +16,10 @@ class FrameStats:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._waiting: dict[int, tuple[Sequence[int], list[dict[str, Any]]]] = {}
+        self._waiting: dict[int, tuple[Sequence[int], list[FrameStatistics]]] = {}
         self._frame = self._gop = 0  # of the GOP that is written next
 
-    def add(self, first: int, pts: Sequence[int], rows: list[dict[str, Any]]) -> None:
+    def add(self, first: int, pts: Sequence[int], rows: list[FrameStatistics]) -> None:
         """Take the rows of the GOP that begins with frame ``first``, whose frames have these
         times."""
         self._waiting[first] = pts, rows
@@ -24,7 +27,11 @@ class FrameStats:
             first = self._frame
             pts, rows = self._waiting.pop(first)
             for i, row in enumerate(rows):
-                place = {"gop": self._gop, "pts": pts[i] if i < len(pts) else None, "first": first}
-                self._file.write((json.dumps(place | row) + "\n").encode())
+                place: dict[str, object] = {
+                    "gop": self._gop,
+                    "pts": pts[i] if i < len(pts) else None,
+                    "first": first,
+                }
+                self._file.write((json.dumps({**place, **row}) + "\n").encode())
             self._frame += len(rows)  # behind a GOP that was cut short nothing follows
             self._gop += 1

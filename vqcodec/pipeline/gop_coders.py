@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..picture import Picture
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec
+    from ..encoding.frame_task import FrameStatistics
     from ..encoding.gop_encoder import GopEncoder
 
 TRIES = 3  # workers that may die on one GOP
@@ -24,7 +25,7 @@ class Result(NamedTuple):
     frames: int
     checksum: int
     sse: tuple[float, float, float]
-    stats: list[dict[str, Any]]
+    stats: list[FrameStatistics]
 
 
 @dataclass(frozen=True)

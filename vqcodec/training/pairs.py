@@ -18,7 +18,7 @@ import numpy as np
 
 from ..codec.frame_decoder import Coded, Planes
 from ..codec.motion_compensation import BI, L0, L1
-from ..encoding.frame_encoder import FrameEncoder
+from ..encoding.frame_encoder import KeptFrame
 from . import chunks
 from .data import Planes as Frame
 from .real_encodes import encode_stretches
@@ -37,41 +37,37 @@ KEEP = (
 
 
 @dataclass
-class _Noted:
+class Noted:
     """A frame coded from others: what it was predicted as, and what became of it."""
 
-    q: int
-    pred: Planes
+    quality: int
+    prediction: Planes
     coded: Coded
-    refs: list[Coded]
+    references: list[Coded]
 
 
-class _Tap(FrameEncoder):
-    """A frame encoder that notes every frame it codes from others."""
+class Notes:
+    """Notes every frame that an encoder codes from others, by its number."""
 
-    def __init__(self, codec: Any, width: int, height: int):
-        super().__init__(codec, width, height, stats=False)
-        self.noted: dict[int, _Noted] = {}
+    def __init__(self) -> None:
+        self.noted: dict[int, Noted] = {}
 
-    def encode(
-        self, source: Planes, number: int, level: int, q: int, refs: list[Coded], *args: Any
-    ) -> Any:
-        result = super().encode(source, number, level, q, refs, *args)
-        if refs:
-            self.noted[number] = _Noted(q, self.pred, result[0], refs)
-        return result
-
-    def _compensate(self, *args: Any) -> Planes:
-        self.pred = super()._compensate(*args)
-        return self.pred
+    def kept(self, frame: KeptFrame) -> None:
+        """A frame is encoded."""
+        task, prediction = frame.task, frame.motion.prediction
+        if prediction is not None:
+            self.noted[task.number] = Noted(
+                task.quality, prediction.planes, frame.coded, task.references
+            )
 
 
-def _pair(frame: Frame, n: _Noted, end: str = "") -> dict[str, Any]:
+def training_pair(frame: Frame, noted: Noted, end: str = "") -> dict[str, Any]:
+    """Arrays of a picture and its prediction, with ``end`` behind their names."""
     y, c = frame
     return (
         {f"y{end}": y, f"c{end}": c}
-        | _cut("p", n.pred, y.shape, end)
-        | {f"q{end}": np.float32(n.q)}
+        | _cut("p", noted.prediction, y.shape, end)
+        | {f"q{end}": np.float32(noted.quality)}
     )
 
 
@@ -80,22 +76,22 @@ def _cut(name: str, p: Planes, size: tuple[int, ...], end: str = "") -> dict[str
     return {f"{name}y{end}": p[0][:h, :w], f"{name}c{end}": np.stack(p[1:])[:, : h // 2, : w // 2]}
 
 
-def _chain(frames: list[Frame], noted: dict[int, _Noted], number: int) -> dict[str, Any] | None:
+def _chain(frames: list[Frame], noted: dict[int, Noted], number: int) -> dict[str, Any] | None:
     """Chain of the deepest of a frame's references and the frame itself; None where that is the I frame."""
     n = noted[number]
     lists = {BI: 0.5}
-    l = max(range(len(n.refs)), key=lambda k: n.refs[k].level)
-    ref = n.refs[l]
+    l = max(range(len(n.references)), key=lambda k: n.references[k].level)
+    ref = n.references[l]
     if ref.level == 0:
         return None
-    lists |= {L0: 1.0 - l, L1: float(l)} if len(n.refs) > 1 else {L0: 1.0}
+    lists |= {L0: 1.0 - l, L1: float(l)} if len(n.references) > 1 else {L0: 1.0}
     size = frames[number][0].shape
     f, cells = n.coded.field, (slice(size[0] // 8), slice(size[1] // 8))
     share = sum(v * (f.direction == d) for d, v in lists.items()).astype(np.float16)  # type: ignore[union-attr]
-    first = _pair(frames[ref.number], noted[ref.number]) | _cut("r", ref.planes, size)
+    first = training_pair(frames[ref.number], noted[ref.number]) | _cut("r", ref.planes, size)
     return (
         first
-        | _pair(frames[number], n, "2")
+        | training_pair(frames[number], n, "2")
         | {"share": share[cells], "mv": f.mv[cells][:, :, l].transpose(2, 0, 1)}
     )
 
@@ -114,12 +110,12 @@ def make_pairs(
     folder.mkdir(parents=True, exist_ok=True)
     start, total = time.time(), 0
     pairs, chains = _Chunks(folder, prefix, seed, CHUNK), _Chunks(folder, "c" + prefix, seed, CHAIN)
-    for coder, frames in encode_stretches(codec, clips, rng, _Tap):
-        for number, n in coder.noted.items():
+    for notes, frames in encode_stretches(codec, clips, rng, Notes):
+        for number, n in notes.noted.items():
             if rng.random() >= KEEP[n.coded.level]:
                 continue
-            written = pairs.add(_pair(frames[number], n))
-            chain = _chain(frames, coder.noted, number)
+            written = pairs.add(training_pair(frames[number], n))
+            chain = _chain(frames, notes.noted, number)
             if chain is not None:
                 chains.add(chain)
             if written:

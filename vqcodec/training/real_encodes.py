@@ -1,38 +1,42 @@
-"""Encodes of random stretches of clips by the product itself: what the nets and codebooks will meet, for whoever listens."""
+"""Encodes of random stretches of clips by the product itself: what nets and codebooks will meet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
 from ..codec.gop_structure import MINI_GOP
-from ..encoding.frame_encoder import FrameEncoder
-from ..encoding.gop_encoder import GopEncoder
+from ..encoding.frame_encoder import Observer
+from ..encoding.gop_encoder import encode_gop
 from ..errors import InputError
 from ..picture import Picture
 from .data import Planes, read_clip
 
+if TYPE_CHECKING:
+    from ..codec.weights import Codec
+
 LIMIT = 64  # frames of a clip that are looked at
 LEAST = 3  # frames of a stretch
 CRF = (0.0, 55.0)
-Coder = TypeVar("Coder", bound=FrameEncoder)
+Listener = TypeVar("Listener", bound=Observer)
 
 
 def encode_stretches(
-    codec: Any,
+    codec: Codec,
     clips: list[Path],
     rng: np.random.Generator,
-    coder: Callable[[Any, int, int], Coder],
+    listener: Callable[[], Listener],
     crf: tuple[float, float] = CRF,
-) -> Iterator[tuple[Coder, list[Planes]]]:
-    """Without end: GOPs of an I frame and a mini-GOP from random places of random clips, at a random crf.
+) -> Iterator[tuple[Listener, list[Planes]]]:
+    """Without end: GOPs of an I frame and a mini-GOP from random places of random clips.
 
-    ``coder(codec, width, height)``: the frame encoder that codes them, one frame after the other, and listens. Yields it and the pictures of each GOP.
-    Raises InputError when none of the clips has at least three frames.
+    Each is coded at a random crf of the range, one frame after the other. Yields what
+    ``listener()`` made, which has seen the frames of the GOP, and the pictures of it. Raises
+    InputError when none of the clips has at least three frames.
     """
     clips = list(clips)
     while clips:
@@ -43,25 +47,17 @@ def encode_stretches(
             continue
         first = int(rng.integers(max(1, len(frames) - MINI_GOP)))
         frames = frames[first : first + MINI_GOP + 1]
-        yield encode_frames(codec, frames, float(rng.uniform(*crf)), coder), frames
+        yield encode_frames(codec, frames, float(rng.uniform(*crf)), listener()), frames
     raise InputError(f"no clip has at least {LEAST} frames")
 
 
-def encode_frames(
-    codec: Any, frames: list[Planes], crf: float, coder: Callable[[Any, int, int], Coder]
-) -> Coder:
-    """Code an I frame, and a mini-GOP if there are more, with ``coder(codec, width, height)``; returns that."""
-    h, w = frames[0][0].shape
-    gop = GopEncoder(codec, w, h, crf)
-    listener = gop.coder = coder(codec, w, h)
-    pictures = [Picture(y, c[0], c[1]) for y, c in frames]
+def encode_frames(codec: Codec, frames: list[Planes], crf: float, listener: Listener) -> Listener:
+    """Code frames as one GOP, one after the other; returns the listener, which has seen them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # more would code frames side by side
     try:
-        gop.add(pictures[:1])
-        if len(pictures) > 1:
-            gop.add(pictures[1:])
-        gop.finish()
+        pictures = [Picture(y, c[0], c[1]) for y, c in frames]
+        encode_gop(codec, pictures, crf, stats=False, observer=listener)
     finally:
         torch.set_num_threads(threads)
     return listener

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..codec import direct_map, weights
+from ..codec import weights
 from ..codec.codebooks import UNIT, Codebooks, escaped_number, is_escape
 from ..codec.nets.shape import CLASSES, GROUP, HYPER_BUCKETS
-from ..encoding.frame_encoder import FrameEncoder
+from ..codec.weights import Codec
+from ..encoding.frame_encoder import KeptFrame
+from ..encoding.frame_trials import QuantisedLatents
 from ..encoding.rate_distortion import RateParameters
 from .codebooks import fit
 from .data import Planes
@@ -62,19 +64,26 @@ class Residuals:
 
     def result(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """As :func:`vqcodec.training.codebooks.collect` gives them, but that nothing stands in for a range of quality without samples."""
-        joined = lambda parts, n: np.concatenate(parts) if parts else np.zeros((0, n), np.float32)
+
+        def joined(parts: list[np.ndarray], columns: int) -> np.ndarray:
+            return np.concatenate(parts) if parts else np.zeros((0, columns), np.float32)
+
         return [joined(b, 4) for b in self.classes], [joined(b, self.hyper) for b in self.z]
 
 
 def residuals(
-    y: np.ndarray, n: Any, blocks: np.ndarray, books: Codebooks
+    y: np.ndarray, quantised: QuantisedLatents, blocks: np.ndarray, books: Codebooks
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes (n,) and residuals (n, 4) in steps of the coded groups of a latent y (H/16, W/16, M), in steps, that was quantised to ``n`` (``frame_encoder._Latent``)."""
+    """Classes (N,) and residuals (N, 4), in steps, of the coded groups of a latent.
+
+    y (H/16, W/16, M): the latent in steps, before it was quantised; blocks (H/16, W/16): the direct
+    ones, which have no latent.
+    """
     h, w, m = y.shape
     g = m // 4
-    turns = [t[0, ..., ::GROUP].numpy() > 0 for t in step_masks(h, w, m, len(n.classes))]
-    cls = np.select(turns, n.classes)
-    dims, sym = books.dims[cls], n.symbols.reshape(h, w, g, 4)
+    turns = [t[0, ..., ::GROUP].numpy() > 0 for t in step_masks(h, w, m, len(quantised.classes))]
+    cls = np.select(turns, quantised.classes)
+    dims, sym = books.dims[cls], quantised.symbols.reshape(h, w, g, 4)
     slot = np.arange(4)
     lead = (
         slot - slot % np.maximum(dims, 1)[..., None]
@@ -83,44 +92,29 @@ def residuals(
     escaped = is_escape(k)
     word = books.words[cls[..., None], np.where(escaped, 0, k), slot - lead].astype(np.float32)
     word = np.where(escaped, escaped_number(sym) * UNIT, word) * (dims > 0)[..., None]
-    mean = n.y.reshape(h, w, g, 4) - word
+    mean = quantised.y.reshape(h, w, g, 4) - word
     coded = ~blocks.astype(bool)
     return cls[coded].reshape(-1), (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(
         -1, 4
     ).astype(np.float32)
 
 
-class _Tap(FrameEncoder):
-    """A frame encoder that hands on the latents of the trials it keeps."""
+class KeptResiduals:
+    """Collects the latents of the frames that an encoder makes, by whether they have references."""
 
-    def __init__(self, codec: Any, width: int, height: int, into: dict[bool, Residuals]):
-        super().__init__(codec, width, height)
+    def __init__(self, into: dict[bool, Residuals]):
         self.into = into
 
-    def encode(self, *args: Any) -> Any:
-        self.tried: dict[int, Any] = {}
-        return super().encode(*args)
-
-    def _quantise(self, m: Any, y: np.ndarray, z: np.ndarray, q: int, blocks: np.ndarray) -> Any:
-        n = super()._quantise(m, y, z, q, blocks)
-        self.last = y, z, q, blocks, n
-        return n
-
-    def _trial(self, *args: Any) -> Any:
-        t = super()._trial(*args)
-        self.tried[id(t)] = t, *self.last
-        return t
-
-    def _statistics(self, t: Any, motion: Any, *args: Any) -> dict[str, Any]:
-        _, y, z, q, blocks, n = self.tried[id(t)]
-        kept = self.into[motion.pred is not None]
-        kept.add(*residuals(y, n, blocks, motion.tables.books))
-        kept.add_hyper(q, z[~direct_map.idle(blocks)])
-        return super()._statistics(t, motion, *args)
+    def kept(self, frame: KeptFrame) -> None:
+        """A frame is encoded."""
+        trial = frame.trial
+        into = self.into[bool(frame.task.references)]
+        into.add(*residuals(trial.latents.y, trial.quantised, trial.blocks, trial.tables.books))
+        into.add_hyper(trial.quality, trial.latents.z[~trial.quantised.idle])
 
 
 def listen(
-    codec: Any, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0
+    codec: Codec, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0
 ) -> dict[str, Residuals]:
     """Encode that many random stretches of the clips, and four times as many of the pictures; returns what was coded of both frame types."""
     rng = np.random.default_rng(seed)
@@ -128,15 +122,15 @@ def listen(
         inter: Residuals(nets.shape.hyper, seed)
         for inter, nets in ((False, codec.intra), (True, codec.inter))
     }
-    coder = lambda codec, width, height: _Tap(codec, width, height, into)
-    for _ in islice(encode_stretches(codec, clips, rng, coder, CRF), encodes):
+    collector = KeptResiduals(into)
+    for _ in islice(encode_stretches(codec, clips, rng, lambda: collector, CRF), encodes):
         for k in rng.integers(len(pictures), size=SINGLE if pictures else 0):
             y, c = pictures[k]
             encode_frames(
                 codec,
                 [(y[:LARGEST, :LARGEST], c[:, : LARGEST // 2, : LARGEST // 2])],
                 float(rng.uniform(*CRF)),
-                coder,
+                collector,
             )
     return {"intra": into[False], "inter": into[True]}
 

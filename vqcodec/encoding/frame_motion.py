@@ -1,0 +1,109 @@
+"""Motion of a frame: searched, coded, and what it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from ..codec.codebooks import Tables
+from ..codec.frame_decoder import Coded, FrameCoder, Planes
+from ..codec.motion_field import Field
+from ..codec.range_coder import Encoder, bit_costs
+from ..picture import plane8
+from .block_matching import coarse_vectors, optical_flow, phases
+from .frame_task import FrameTask
+from .motion_search import search
+from .rate_distortion import RateParameters
+
+if TYPE_CHECKING:
+    from ..codec.weights import FrameNets
+
+
+class Prediction(NamedTuple):
+    """What the references show of a frame."""
+
+    planes: Planes
+    packed: torch.Tensor  # (1, H/8, W/8, 96) int16
+    packed8: torch.Tensor  # (1, H/8, W/8, 96) int8, as the nets take it
+
+
+@dataclass
+class FrameMotion:
+    """A frame after its motion. What follows is coded in branches of its coder."""
+
+    coder: Encoder
+    costs: np.ndarray  # (contexts, 2) float32: bits of a 0 and a 1 as the contexts stand
+    tables: Tables
+    nets: FrameNets
+    field: Field
+    leaves: int  # of the quadtree
+    prediction: Prediction | None  # None in I frames
+
+    @property
+    def packed(self) -> torch.Tensor | None:
+        """The packed prediction of 10 bits, if there is one."""
+        return self.prediction.packed if self.prediction else None
+
+    @property
+    def packed8(self) -> torch.Tensor | None:
+        """The packed prediction of 8 bits, if there is one."""
+        return self.prediction.packed8 if self.prediction else None
+
+
+def prepare(references: list[Coded]) -> None:
+    """What the search needs of references, once for all frames that refer to them."""
+    for reference in references:
+        if reference.phases is None:
+            reference.phases = phases(reference.planes[0])
+            reference.luma8 = plane8(reference.planes[0])
+
+
+def forget(reference: Coded) -> None:
+    """Drop what :func:`prepare` made: sixteen times the luma."""
+    reference.phases = reference.luma8 = None
+
+
+def context_costs(contexts: np.ndarray) -> np.ndarray:
+    """(N, 2) float32: bits that a 0 and a 1 take in each context."""
+    return np.asarray(bit_costs(contexts, np.empty(contexts.shape, np.float32)))
+
+
+def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> FrameMotion:
+    """Search and code the motion of a frame; an I frame has none."""
+    references = task.references
+    field, collocated, contexts, tables, nets = frames._start(task.number, references)
+    coder = Encoder.start(frames.h * frames.w * 8 + 4096, contexts)
+    if not references:
+        return FrameMotion(coder, context_costs(contexts), tables, nets, field, 0, None)
+    luma8 = plane8(task.source[0])
+    leaves = np.empty((luma8.size // 64, 3), np.int32)
+    prepare(references)
+    count = search(
+        coder,
+        field,
+        collocated,
+        luma8,
+        references[0].phases,
+        references[-1].phases,
+        _starting_vectors(luma8, task),
+        *rate.motion(task.quality),
+        leaves,
+    )
+    planes = frames._compensate(field, leaves[:count], references)
+    packed = frames._packed(planes)
+    prediction = Prediction(planes, packed, frames._pred8(packed))
+    return FrameMotion(coder, context_costs(contexts), tables, nets, field, int(count), prediction)
+
+
+def _starting_vectors(luma8: np.ndarray, task: FrameTask) -> np.ndarray:
+    """(2, 3, H/8, W/8, 2) int32 [y, x] in quarter samples: optical flow and two coarse searches."""
+    height, width = luma8.shape
+    vectors = np.zeros((2, 3, height // 8, width // 8, 2), np.int32)
+    for k, reference in enumerate(task.references):
+        assert reference.luma8 is not None
+        vectors[k, 0] = optical_flow(luma8, reference.luma8)
+        vectors[k, 1:] = coarse_vectors(luma8, reference.luma8, reference.number - task.number)
+    return vectors

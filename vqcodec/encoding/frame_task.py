@@ -1,0 +1,59 @@
+"""What a frame encoder is given and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from ..codec.frame_decoder import Coded, Planes
+
+
+@dataclass(frozen=True)
+class FrameTask:
+    """A frame to encode."""
+
+    source: Planes  # padded, of 10 bits
+    number: int  # in its GOP, in order of display
+    level: int  # 0 I, 1 key, 2.. B frames
+    quality: int  # 0..63: the index of its level, which the nets work at
+    references: list[Coded]  # none, one or two
+    target: int | None = None  # quality aimed at, where it is not `quality`: the detail reaches it
+    worths: np.ndarray | None = None  # (H/16, W/16) float32 of error in each block; None: 1
+
+    @property
+    def aim(self) -> int:
+        """The quality by which error is weighed against bits; may lie above 63."""
+        return self.quality if self.target is None else self.target
+
+
+# one row of ``--stats``, which leaves the program as JSON
+FrameStatistics = TypedDict(
+    "FrameStatistics",
+    {
+        "frame": int,
+        "type": str,  # I, P or B
+        "level": int,
+        "q": int,  # quality index of the latent
+        "bytes": int,
+        "psnr": "list[float | None]",  # dB of Y, U, V; None without any error
+        "bits": dict[str, float],  # by syntax element
+        "lambda": float,  # bits a pixel that a unit of squared error is worth
+        "refined": float,  # share of cells with detail, where there is any
+        "skip": float,  # shares of the area, of frames with references
+        "merged": float,
+        "bi": float,
+        "direct": float,
+        "leaves": int,  # of the quadtree of motion
+    },
+    total=False,
+)
+
+
+class CodedFrame(NamedTuple):
+    """A frame after its encoding."""
+
+    frame: Coded  # as a decoder will have it
+    data: bytes  # its stream
+    stats: FrameStatistics  # empty where none are wanted

@@ -1,0 +1,258 @@
+"""Trials of one frame: what follows its motion, coded in one way or another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..codec import codebooks, detail_syntax, direct_map, latent_syntax
+from ..codec.codebooks import Tables
+from ..codec.contexts import QDELTA
+from ..codec.frame_decoder import MAX_QDELTA, FrameCoder, Planes, hyper_tables
+from ..codec.nets.arithmetic import floats, one_thread
+from ..codec.range_coder import Encoder, encode_bit, given
+from . import detail_choice, latent_search
+from .frame_motion import FrameMotion, context_costs
+from .frame_task import FrameTask
+from .rate_distortion import PLANE_WEIGHTS, RateParameters
+
+DETAIL_BITS = 24  # expected gain below which a frame goes without detail
+
+
+class Latents(NamedTuple):
+    """What the analysis makes of a frame, float32 in quantisation steps."""
+
+    y: np.ndarray  # (H/16, W/16, M)
+    z: np.ndarray  # (H/64, W/64, Z): the hyper-latent
+
+
+@dataclass
+class QuantisedLatents:
+    """Latents as codewords, in sixteenths of a step, with the symbols that stand for them."""
+
+    z: np.ndarray  # (H/64, W/64, Z) int16
+    z_symbols: np.ndarray  # (H/64, W/64, Z/4) int32
+    idle: np.ndarray  # (H/64, W/64): places without a coded latent
+    first_table: int  # of the hyper-latent
+    y: np.ndarray  # (H/16, W/16, M) int16
+    symbols: np.ndarray  # (H/16, W/16, M) int32
+    classes: list[np.ndarray]  # (H/16, W/16, M/4) uint8 of each step
+    bits: np.ndarray  # (H/16, W/16) float32 of y
+
+    @classmethod
+    def empty(cls, latents: Latents, idle: np.ndarray, first_table: int) -> QuantisedLatents:
+        """Nothing quantised yet."""
+        y, z = latents.y.shape, latents.z.shape
+        return cls(
+            np.empty(z, np.int16),
+            np.zeros((*z[:2], z[2] // 4), np.int32),
+            idle,
+            first_table,
+            np.zeros(y, np.int16),
+            np.zeros(y, np.int32),
+            [],
+            np.zeros(y[:2], np.float32),
+        )
+
+
+@dataclass
+class Detail:
+    """Decision of the detail layer on top of some planes."""
+
+    step: int  # index, -1 none
+    modes: np.ndarray  # (H/8, W/8) int8: -1 plain, 0 DCT, 1 samples
+    levels: np.ndarray  # (H/8, W/8, 6, 16) int32
+    cost: np.ndarray  # (H/8, W/8) bits that error and detail are worth
+
+
+@dataclass
+class Trial:
+    """A frame coded in one way."""
+
+    quality: int  # of the latent
+    blocks: np.ndarray  # (H/16, W/16) uint8: 1 for direct blocks
+    latents: Latents
+    quantised: QuantisedLatents
+    detail: Detail
+    data: bytes
+    planes: Planes
+    contexts: np.ndarray
+    tables: Tables
+    marks: list[float]  # bits given out before each syntax element and at the end
+    cost: float  # bits, with those that its error is worth
+
+    @property
+    def refined(self) -> float:
+        """Share of the cells that have detail."""
+        return round(float((self.detail.modes >= 0).mean()), 4) if self.detail.step >= 0 else 0.0
+
+
+class FrameTrials:
+    """What all trials of a frame have in common, and how one is made."""
+
+    def __init__(
+        self, frames: FrameCoder, rate: RateParameters, task: FrameTask, motion: FrameMotion
+    ):
+        self.frames, self.rate, self.task, self.motion = frames, rate, task, motion
+        self.nets = motion.nets
+        shape = (frames.h // 16, frames.w // 16)
+        self.no_blocks = np.zeros(shape, np.uint8)  # a map without direct blocks
+        self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
+
+    def analyse(self, quality: int) -> Latents:
+        """Latents by the analysis net at a quality."""
+        frames, packed = self.frames, self.motion.packed
+        device = frames.b.device
+        picture = frames._packed(self.task.source).to(torch.float32) / 1020 - 0.5
+        prediction = packed.to(torch.float32) / 1020 - 0.5 if packed is not None else None
+        with torch.inference_mode(), one_thread(), floats(frames.codec.arithmetic, device):
+            at = torch.tensor([float(quality)], dtype=torch.float32, device=device)
+            y, z = self.nets.analysis(picture, prediction, at)
+        return Latents(*(np.nan_to_num(t[0].float().cpu().numpy()) for t in (y, z)))
+
+    def quantise(self, latents: Latents, quality: int, blocks: np.ndarray) -> QuantisedLatents:
+        """Entropy-constrained search of codewords, the hyper-latent's and then of all steps."""
+        tables, books = self.motion.tables, self.motion.tables.books
+        worth, prior, frames = self.rate.vq_lambda, self.nets.prior, self.frames
+        worths = np.float32(worth) / self.worths
+        costs = tables.costs()
+        first_table = hyper_tables(quality, latents.z.shape[2])
+        out = QuantisedLatents.empty(latents, direct_map.idle(blocks), first_table)
+        latent_search.search_hyper(
+            latents.z, out.idle, first_table, books.sizes, books.words, costs, worth,
+            out.z_symbols, out.z,
+        )  # fmt: skip
+        target = latents.y * np.float32(codebooks.UNIT)
+        with torch.inference_mode():
+            contexts = prior.context(frames._tensor(out.z), self.motion.packed8)
+            for k, context in enumerate(contexts):
+                mean, classes = (
+                    t[0].cpu().numpy()
+                    for t in prior.step(k, context, frames._tensor(out.y), quality)
+                )
+                latent_search.search_step(
+                    target, mean, classes, blocks, k, len(contexts), books.dims, books.sizes,
+                    books.words, costs, worths, out.symbols, out.y, out.bits,
+                )  # fmt: skip
+                out.classes.append(classes)
+        return out
+
+    def choose_detail(self, planes: Planes, blocks: np.ndarray) -> Detail:
+        """The detail that pays on top of some planes."""
+        motion = self.motion
+        detail = self._detail_at(planes, blocks, motion.costs)
+        if motion.prediction is not None or detail.step < 0:
+            return detail
+        # the contexts of an I frame have seen nothing yet: choose again by what the first
+        # choice makes of them
+        contexts = motion.coder.contexts.copy()
+        scratch = Encoder.start(motion.coder.out.size, contexts)
+        _encode_detail(
+            scratch, detail, blocks, (planes[0].copy(), planes[1].copy(), planes[2].copy())
+        )
+        # the slow estimates: the fast ones know the last cells only
+        contexts[:, 0] = contexts[:, 1]
+        return self._detail_at(planes, blocks, context_costs(contexts))
+
+    def _detail_at(self, planes: Planes, blocks: np.ndarray, costs: np.ndarray) -> Detail:
+        frames, rate = self.frames, self.rate
+        step, worth = rate.detail(self.task.aim)
+        worth *= rate.detail_key_worth if self.task.level < 2 else rate.detail_worth
+        cells = (frames.h // 8, frames.w // 8)
+        detail = Detail(
+            step,
+            np.empty(cells, np.int8),
+            np.empty((*cells, 6, 16), np.int32),
+            np.empty(cells),
+        )
+        gain = detail_choice.choose(
+            self.task.source, planes, detail_syntax.STEP_TABLE[step],
+            worth * self.worths.astype(np.float64), np.array(PLANE_WEIGHTS), frames.height,
+            frames.width, blocks, costs, detail.modes, detail.levels, detail.cost,
+        )  # fmt: skip
+        if gain <= DETAIL_BITS:
+            detail.step = -1
+        return detail
+
+    def code(self, latents: Latents, quality: int, blocks: np.ndarray) -> Trial:
+        """Code what follows the motion: latents at a quality, with a map of direct blocks."""
+        frames, motion = self.frames, self.motion
+        quantised = self.quantise(latents, quality, blocks)
+        with torch.inference_mode():
+            residual = self.nets.synthesis(frames._tensor(quantised.y), motion.packed8, quality)
+            planes = frames._reconstruct(residual, motion.packed, blocks)
+        detail = self.choose_detail(planes, blocks)
+        coder, tables = motion.coder.branch(), motion.tables.fresh()
+        marks = [0.0, bits_given(coder)]
+        encode_quality_difference(coder, quality - self.task.quality)
+        marks.append(bits_given(coder))
+        if motion.prediction is not None:
+            direct_map.encode_map(coder, blocks, motion.field.merged)
+        marks.append(bits_given(coder))
+        _encode_latents(coder, quantised, blocks, tables, marks)
+        _encode_detail(coder, detail, blocks, planes)
+        marks.append(bits_given(coder))
+        data = coder.finished()
+        cost = 8 * len(data) + self.error_bits(planes)
+        return Trial(
+            quality, blocks, latents, quantised, detail, data, planes, coder.contexts, tables,
+            marks, cost,
+        )  # fmt: skip
+
+    def error_bits(self, planes: Planes) -> float:
+        """Bits that the squared error of some planes is worth."""
+        rows, columns = self.worths.shape
+        error = np.zeros((rows, columns))
+        for weight, source, plane in zip(PLANE_WEIGHTS, self.task.source, planes, strict=True):
+            height, width = source.shape
+            error += weight * np.square(source.astype(np.float32) - plane).reshape(
+                rows, height // rows, columns, width // columns
+            ).sum((1, 3))
+        return self.rate.detail(self.task.aim)[1] * float((error * self.worths).sum())
+
+
+def bits_given(coder: Encoder) -> float:
+    """Bits that a coder has given out so far."""
+    return max(0.0, float(given(coder)))
+
+
+def encode_quality_difference(coder: Encoder, difference: int) -> None:
+    """Zero flag, sign, then the magnitude in unary: contexts QDELTA, +1, and +2 to +7."""
+    encode_bit(coder, QDELTA, 1 if difference else 0)
+    if difference:
+        magnitude = abs(difference)
+        encode_bit(coder, QDELTA + 1, 1 if difference < 0 else 0)
+        for i in range(1, min(magnitude, MAX_QDELTA - 1) + 1):  # the largest has no end mark
+            encode_bit(coder, QDELTA + 2 + min(i, 5), 1 if i < magnitude else 0)
+
+
+def _encode_latents(
+    coder: Encoder,
+    quantised: QuantisedLatents,
+    blocks: np.ndarray,
+    tables: Tables,
+    marks: list[float],
+) -> None:
+    """The hyper-latent and the latent; a mark behind each."""
+    books, steps = tables.books, len(quantised.classes)
+    latent_syntax.encode_hyper(
+        coder, quantised.idle, quantised.first_table, quantised.z_symbols, tables.cdf, tables.seen
+    )
+    marks.append(bits_given(coder))
+    for k, classes in enumerate(quantised.classes):
+        latent_syntax.encode_step(
+            coder, classes, blocks, k, steps, books.dims, books.sizes, quantised.symbols,
+            tables.cdf, tables.seen,
+        )  # fmt: skip
+    marks.append(bits_given(coder))
+
+
+def _encode_detail(coder: Encoder, detail: Detail, blocks: np.ndarray, planes: Planes) -> None:
+    """Code the detail and add it to the planes."""
+    step = detail_syntax.STEP_TABLE[max(detail.step, 0)]
+    detail_syntax.encode_detail(
+        coder, detail.step, step, blocks, detail.modes, detail.levels, planes
+    )
