@@ -546,7 +546,7 @@ def test_clips_that_are_too_short_for_stretches_are_refused(
 ) -> None:
     codec = load_codec(tiny_weights, "cpu", 1)
     with pytest.raises(InputError, match="at least 3 frames"):
-        next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0)))
+        next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0), pairs.Notes))
 
 
 # --- chains ------------------------------------------------------------------------------------------------------------------
