@@ -9,94 +9,140 @@ import numpy as np
 
 from ..codec.gop_structure import MINI_GOP
 from ..picture import Picture
+from .scene_changes import LEAST, SHARE, change, is_new, novelty, odd_run, thumbnail
 
-MIN_DISTANCE = 8  # frames between two cuts
-_COLUMNS, _ROWS = 64, 36
-_FLOOR = 12.0  # mean change of luma (of 255) below which nothing is a cut
-_FACTOR = 3.5  # a cut changes this many times more than the frames before it did
+MIN_DISTANCE = 4  # frames between two cuts
+AHEAD = 4  # pictures that are looked at behind the one in question
+_RETURN = 0.8  # of that share: what follows a cut does not go back to what was before
+_REPEATED = 0.02  # share of a picture that repeats the one before
+_FLAT = 12.0  # range of a thumbnail that shows nothing
+_FACTOR = 1.6  # a cut is more than the changes around it by this much
 
 
-def thumbnail(luma: np.ndarray) -> np.ndarray:
-    """Mean luma of at most 64x36 boxes on the 8-bit scale, float32 (rows, columns)."""
-    h, w = luma.shape
-    rows = np.linspace(0, h, min(h, _ROWS), endpoint=False).astype(np.intp)
-    columns = np.linspace(0, w, min(w, _COLUMNS), endpoint=False).astype(np.intp)
-    sums = np.add.reduceat(np.add.reduceat(luma, rows, axis=0, dtype=np.uint32), columns, axis=1)
-    area = np.diff(rows, append=h)[:, None] * np.diff(columns, append=w)[None, :]
-    return (sums / area / (4 if luma.dtype == np.uint16 else 1)).astype(np.float32)
+class Verdict(NamedTuple):
+    """What a picture is: the first of a new scene; odd, a flash in the scene it lies in."""
+
+    cut: bool
+    odd: bool
 
 
 class SceneDetector:
-    """Says of each picture whether a new scene begins with it, from this and the pictures before it only."""
+    """Says what pictures are, from those before and :data:`AHEAD` behind them.
+
+    A picture or three whose neighbours match each other are a flash and no cut. A fade or a dissolve goes on in the next
+    picture as it came to this one, and is no cut either.
+    """
 
     def __init__(self) -> None:
-        self._last: np.ndarray | None = None
-        self._changes: deque[float] = deque(maxlen=8)
+        self._thumbs: list[np.ndarray] = []  # those not judged yet
+        self._past: deque[np.ndarray] = deque(maxlen=9)  # of this scene, without odd ones
         self._since = 0
+        self._odd = 0  # pictures still to come of a flash
+        self._returned = False  # whether the last one ended with the picture before
 
-    def __call__(self, picture: Picture) -> bool:
-        thumb = thumbnail(picture.y)
-        last, self._last = self._last, thumb
-        if last is None:
-            # counts like a cut, so that a part that begins at one is cut as the whole is
-            return False
+    def push(self, picture: Picture) -> list[Verdict]:
+        """Take the next picture; verdicts on those that can be judged now, in their order."""
+        self._thumbs.append(thumbnail(picture.y))
+        return [self._judge()] if len(self._thumbs) > AHEAD else []
+
+    def flush(self) -> list[Verdict]:
+        """Verdicts on the rest, at the end of the video."""
+        return [self._judge() for _ in range(len(self._thumbs))]
+
+    def _judge(self) -> Verdict:
+        thumb, *following = self._thumbs
         self._since += 1
-        change = float(np.abs(thumb - last).mean())
-        usual = sum(self._changes) / len(self._changes) if self._changes else 0.0
-        cut = self._since >= MIN_DISTANCE and change > _FLOOR and change > _FACTOR * usual
+        cut = False
+        if self._past:
+            self._odd = self._odd or odd_run([self._past[-1], *self._thumbs])
+            cut = not (self._odd or self._returned) and self._is_cut(thumb, following)
+        del self._thumbs[0]
+        self._returned = self._odd == 1
+        if self._odd:
+            self._odd -= 1
+            return Verdict(False, True)
         if cut:
             self._since = 0
-            self._changes.clear()
-        else:
-            self._changes.append(change)
-        return cut
+            self._past.clear()
+        self._past.append(thumb)
+        return Verdict(cut, False)
 
+    def _is_cut(self, thumb: np.ndarray, following: list[np.ndarray]) -> bool:
+        before = self._past[-1]
+        step = change(before, thumb)
+        if self._since < MIN_DISTANCE or step < LEAST:
+            return False
+        n = odd_run([thumb, *following]) if following else 0
+        settled = following[n:]  # a flash right behind a cut does not hide it
+        if settled and np.ptp(before) < _FLAT and step < _FACTOR * change(thumb, settled[0]):
+            return False  # a fade from black, which no gain makes a picture of
+        residual, share = novelty(before, thumb)
+        if residual < LEAST or share < SHARE or share < _FACTOR * self._usual():
+            return False
+        if settled and share < _FACTOR * novelty(thumb, settled[0])[1]:
+            return False
+        return all(is_new(before, t, _RETURN * SHARE) for t in settled)
 
-class TimedPicture(NamedTuple):
-    """A picture and when it is shown."""
-
-    pts: int  # in ticks of the source's time base
-    picture: Picture
-
-
-class MiniGop(NamedTuple):
-    """Pictures that are coded together, in order of display."""
-
-    pictures: list[TimedPicture]  # one, the first of a GOP; then up to 16
-    ends: bool  # whether the GOP ends with them
+    def _usual(self) -> float:
+        """Mean novelty of the pictures of this scene, but for those that repeat the one before."""
+        past = list(self._past)
+        shares = [novelty(a, b)[1] for a, b in zip(past, past[1:], strict=False)]
+        moving = [s for s in shares if s > _REPEATED]
+        return sum(moving) / len(moving) if moving else 0.0
 
 
 class GopCutter:
-    """Collects pictures into mini-GOPs. At most 17 pictures are held."""
+    """Collects pictures into mini-GOPs.
+
+    :meth:`push` and :meth:`flush` give ``(pictures, ends)`` pairs: a mini-GOP in the order of display (one picture for the
+    first of a GOP, then up to 16), and whether the GOP ends with it. A mini-GOP is shorter where its last picture, to which
+    others refer, would be an odd one. At most 16 + AHEAD + 1 pictures are held.
+    """
 
     def __init__(self, longest: int) -> None:
-        """longest: frames of a GOP."""
         self._longest = longest
         self._detector = SceneDetector()
-        self._waiting: list[TimedPicture] = []
+        self._unjudged: deque[tuple[int, Picture]] = deque()
+        self._waiting: list[tuple[int, Picture]] = []
+        self._odd: list[bool] = []  # of those
         self._count = 0  # frames of this GOP given out
 
-    def push(self, pts: int, picture: Picture) -> list[MiniGop]:
+    def push(self, pts: int, picture: Picture) -> list[tuple[list[tuple[int, Picture]], bool]]:
         """Take the next picture; the mini-GOPs that are complete by it."""
-        cut = self._detector(picture)
-        result = []
-        # whether a full mini-GOP is the last of its GOP is only known when the next picture has
-        # been looked at
-        full = len(self._waiting) == self._room()
-        if self._waiting and (cut or full):
-            ends = cut or self._count + len(self._waiting) >= self._longest
-            result.append(self._emit(ends))
-        self._waiting.append(TimedPicture(pts, picture))
-        return result
+        self._unjudged.append((pts, picture))
+        return [group for v in self._detector.push(picture) for group in self._take(v)]
 
-    def flush(self) -> list[MiniGop]:
+    def flush(self) -> list[tuple[list[tuple[int, Picture]], bool]]:
         """The rest, at the end of the video."""
-        return [self._emit(True)] if self._waiting else []
+        groups = [group for v in self._detector.flush() for group in self._take(v)]
+        return [*groups, self._emit(len(self._waiting), True)] if self._waiting else groups
+
+    def _take(self, verdict: Verdict) -> list[tuple[list[tuple[int, Picture]], bool]]:
+        """The next picture with its verdict."""
+        result: list[tuple[list[tuple[int, Picture]], bool]] = []
+        # whether a full mini-GOP is the last of its GOP is only known when the next picture has been looked at
+        n = len(self._waiting)
+        if n and (verdict.cut or n == self._room()):
+            ends = verdict.cut or self._count + n >= self._longest
+            if not verdict.cut:
+                n = self._shortened(n, ends)
+            result.append(self._emit(n, ends))
+        self._waiting.append(self._unjudged.popleft())
+        self._odd.append(verdict.odd)
+        return result
 
     def _room(self) -> int:
         return 1 if self._count == 0 else min(MINI_GOP, self._longest - self._count)
 
-    def _emit(self, ends: bool) -> MiniGop:
-        pictures, self._waiting = self._waiting, []
-        self._count = 0 if ends else self._count + len(pictures)
-        return MiniGop(pictures, ends)
+    def _shortened(self, n: int, ends: bool) -> int:
+        """Pictures of the mini-GOP so that the last one is not odd, and, where the GOP ends with it, the next one isn't either."""
+        plain = [i for i in range(n) if not self._odd[i]]
+        if not plain or plain[-1] == n - 1:
+            return n
+        return plain[-1] if ends and plain[-1] else plain[-1] + 1
+
+    def _emit(self, n: int, ends: bool) -> tuple[list[tuple[int, Picture]], bool]:
+        pictures, self._waiting = self._waiting[:n], self._waiting[n:]
+        self._odd = self._odd[n:]
+        self._count = 0 if ends else self._count + n
+        return pictures, ends

@@ -1,0 +1,106 @@
+"""Where GOPs begin on made cuts, flashes, fades and dissolves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqcodec.encoding.scene_changes import odd_frames, thumbnail
+from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector
+from vqcodec.picture import Picture
+
+HEIGHT, WIDTH = 72, 128
+Scene = list[np.ndarray]
+
+
+def scene(seed: int, frames: int = 64, gain: float = 1.0) -> Scene:
+    """Luma of soft shapes that pan slowly, 0..255."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    at, size = rng.uniform(0, (HEIGHT, WIDTH), (24, 2)), rng.uniform(5, 18, 24)
+    light, (dy, dx) = rng.uniform(-90, 90, 24), rng.uniform(-0.6, 0.6, 2)
+    out = []
+    for i in range(frames):
+        p = np.full((HEIGHT, WIDTH), 128.0)
+        for (cy, cx), s, v in zip(at, size, light, strict=True):
+            p += v * np.exp(-((y - cy - dy * i) ** 2 + (x - cx - dx * i) ** 2) / s**2)
+        out.append(gain * np.clip(p, 16, 235))
+    return out
+
+
+def picture(luma: np.ndarray) -> Picture:
+    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    return Picture(np.clip(np.rint(luma), 0, 255).astype(np.uint8), chroma, chroma)
+
+
+def cuts(pictures: Scene) -> list[int]:
+    detector = SceneDetector()
+    found = [v for p in pictures for v in detector.push(picture(p))] + detector.flush()
+    assert len(found) == len(pictures)
+    return [i for i, v in enumerate(found) if v.cut]
+
+
+def starts(pictures: Scene) -> list[int]:
+    """First frames of the GOPs."""
+    cutter, first, out = GopCutter(128), True, []
+    groups = [g for i, p in enumerate(pictures) for g in cutter.push(i, picture(p))]
+    for group, ends in groups + cutter.flush():
+        out += [group[0][0]] if first else []
+        first = ends
+    return out
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.2])
+@pytest.mark.parametrize("at", [5, 16, 17, 33, 61])
+def test_a_gop_starts_at_a_cut(at: int, gain: float) -> None:
+    pictures = scene(1, at, gain) + scene(2, 64 - at, gain)
+    assert starts(pictures) == [0, at]
+
+
+def test_every_shot_of_a_montage_starts_a_gop() -> None:
+    assert starts([p for i in range(8) for p in scene(i, 5)]) == list(range(0, 40, 5))
+
+
+@pytest.mark.parametrize("kind", ["bright", "white", "black", "dim", "another scene"])
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_flash_is_no_cut(kind: str, length: int) -> None:
+    pictures, other = scene(1, 48), scene(2, 48)
+    for i in [*range(8, 8 + length), *range(21, 21 + length)]:
+        pictures[i] = {
+            "bright": pictures[i] * 1.35 + 70,
+            "white": np.full((HEIGHT, WIDTH), 235.0),
+            "black": np.full((HEIGHT, WIDTH), 16.0),
+            "dim": pictures[i] * 0.4,
+            "another scene": other[i],
+        }[kind]
+    assert starts(pictures) == [0]
+    odd = odd_frames([thumbnail(picture(p).y) for p in pictures])
+    assert odd == {*range(8, 8 + length), *range(21, 21 + length)}
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_flash_at_a_cut_starts_one_gop(length: int) -> None:
+    white = [np.full((HEIGHT, WIDTH), 235.0)] * length
+    found = cuts(scene(1, 20) + white + scene(2, 20))
+    assert len(found) == 1 and 20 <= found[0] <= 20 + length
+
+
+@pytest.mark.parametrize("length", [3, 6, 14])
+@pytest.mark.parametrize("flat", [16.0, 235.0])
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_fade_is_no_cut(length: int, flat: float, step: int) -> None:
+    share = [min(1.0, max(0.0, (i - 8) / length)) for i in range(40)]
+    pictures = [flat + (p - flat) * s for p, s in zip(scene(1, 40), share, strict=True)]
+    assert cuts(pictures[::step]) == []
+
+
+@pytest.mark.parametrize("length", [5, 10, 20])
+def test_a_dissolve_is_no_cut(length: int) -> None:
+    share = [min(1.0, max(0.0, (i - 8) / length)) for i in range(40)]
+    pairs = zip(scene(1, 40), scene(2, 40), share, strict=True)
+    assert cuts([a * (1 - s) + b * s for a, b, s in pairs]) == []
+
+
+def test_a_cut_among_repeated_frames_is_found() -> None:
+    pictures = [p for p in scene(1, 10) + scene(2, 10) for _ in range(2)]
+    assert cuts(pictures) == [20]
