@@ -148,15 +148,15 @@ def main() -> None:
             missed += [] if right else [first]
             left = [i for i in left if i not in right[:1]]
         odd = {i for i, v in enumerate(found) if v.odd}
-        row = (1, len(e.cuts), len(missed), len(left), len(e.odd - odd), len(odd - e.odd))
+        row = np.array([1, len(e.cuts), len(missed), len(left), len(e.odd - odd), len(odd - e.odd)])
         kind = e.kind.split(":")[0]
-        table[kind] = table.get(kind, np.zeros(6, int)) + row
+        table[kind] = table.get(kind, 0 * row) + row
         if a.v and (missed or left):
             print(f"{e.kind}: missed {missed}, false {left}, flashes {sorted(e.odd)}")
     print("| kind | clips | cuts | missed | false | flash frames missed | false |")
     print("|---|---|---|---|---|---|---|")
-    for kind, row in table.items():
-        print(f"| {kind} | " + " | ".join(map(str, row)) + " |")
+    for kind, sums in table.items():
+        print(f"| {kind} | " + " | ".join(map(str, sums)) + " |")
 
 
 if __name__ == "__main__":
