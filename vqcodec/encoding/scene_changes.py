@@ -16,7 +16,7 @@ ODD_RUN = 3  # frames of the longest flash
 _BLOCK, _REACH = 4, 3  # of the coarse motion, in samples of a thumbnail
 _ODD_CHANGE, _ODD_FACTOR = 4.0, 3.0  # least change of an odd frame, absolute and against its frame
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
-_CUT_SHARE = 0.45  # from which those around a flash are two scenes
+_CUT_SHARE = 0.4  # from which those around a flash are two scenes
 _QUIET = 2.0  # added to the contrast: noise of flat pictures
 _MOST_GAIN = 8.0
 

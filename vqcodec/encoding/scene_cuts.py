@@ -36,7 +36,9 @@ class SceneDetector:
     def __init__(self) -> None:
         self._thumbs: list[np.ndarray] = []  # those not judged yet
         self._past: deque[np.ndarray] = deque(maxlen=9)  # of this scene, without odd ones
-        self._since = 0
+        self._since = (
+            -1
+        )  # the first picture counts like a cut: a part that begins at one is cut as the whole is
         self._odd = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
 
