@@ -36,9 +36,8 @@ class SceneDetector:
     def __init__(self) -> None:
         self._thumbs: list[np.ndarray] = []  # those not judged yet
         self._past: deque[np.ndarray] = deque(maxlen=9)  # of this scene, without odd ones
-        self._since = (
-            -1
-        )  # the first picture counts like a cut: a part that begins at one is cut as the whole is
+        # the first picture counts like a cut: a part that begins at one is cut as the whole is
+        self._since = -1
         self._odd = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
 
@@ -93,58 +92,57 @@ class SceneDetector:
         return sum(moving) / len(moving) if moving else 0.0
 
 
-class GopCutter:
-    """Collects pictures into mini-GOPs.
+class TimedPicture(NamedTuple):
+    """A picture and when it is shown."""
 
-    :meth:`push` and :meth:`flush` give ``(pictures, ends)`` pairs: a mini-GOP in the order of display (one picture for the
-    first of a GOP, then up to 16), and whether the GOP ends with it. A mini-GOP is shorter where its last picture, to which
-    others refer, would be an odd one. At most 16 + AHEAD + 1 pictures are held.
-    """
+    pts: int  # in ticks of the source's time base
+    picture: Picture
+
+
+class MiniGop(NamedTuple):
+    """Pictures that are coded together, in order of display."""
+
+    pictures: list[TimedPicture]  # one, the first of a GOP; then up to 16
+    ends: bool  # whether the GOP ends with them
+
+
+class GopCutter:
+    """Collects pictures into mini-GOPs. At most 17 + AHEAD pictures are held."""
 
     def __init__(self, longest: int) -> None:
+        """longest: frames of a GOP."""
         self._longest = longest
         self._detector = SceneDetector()
-        self._unjudged: deque[tuple[int, Picture]] = deque()
-        self._waiting: list[tuple[int, Picture]] = []
-        self._odd: list[bool] = []  # of those
+        self._unjudged: deque[TimedPicture] = deque()
+        self._waiting: list[TimedPicture] = []
         self._count = 0  # frames of this GOP given out
 
-    def push(self, pts: int, picture: Picture) -> list[tuple[list[tuple[int, Picture]], bool]]:
+    def push(self, pts: int, picture: Picture) -> list[MiniGop]:
         """Take the next picture; the mini-GOPs that are complete by it."""
-        self._unjudged.append((pts, picture))
-        return [group for v in self._detector.push(picture) for group in self._take(v)]
+        self._unjudged.append(TimedPicture(pts, picture))
+        return [done for v in self._detector.push(picture) for done in self._take(v)]
 
-    def flush(self) -> list[tuple[list[tuple[int, Picture]], bool]]:
+    def flush(self) -> list[MiniGop]:
         """The rest, at the end of the video."""
-        groups = [group for v in self._detector.flush() for group in self._take(v)]
-        return [*groups, self._emit(len(self._waiting), True)] if self._waiting else groups
+        result = [done for v in self._detector.flush() for done in self._take(v)]
+        return [*result, self._emit(True)] if self._waiting else result
 
-    def _take(self, verdict: Verdict) -> list[tuple[list[tuple[int, Picture]], bool]]:
-        """The next picture with its verdict."""
-        result: list[tuple[list[tuple[int, Picture]], bool]] = []
-        # whether a full mini-GOP is the last of its GOP is only known when the next picture has been looked at
-        n = len(self._waiting)
-        if n and (verdict.cut or n == self._room()):
-            ends = verdict.cut or self._count + n >= self._longest
-            if not verdict.cut:
-                n = self._shortened(n, ends)
-            result.append(self._emit(n, ends))
+    def _take(self, verdict: Verdict) -> list[MiniGop]:
+        """The next picture with its verdict; the mini-GOPs that are complete by it."""
+        result = []
+        # whether a full mini-GOP is the last of its GOP is only known when the next picture has
+        # been looked at
+        full = len(self._waiting) == self._room()
+        if self._waiting and (verdict.cut or full):
+            ends = verdict.cut or self._count + len(self._waiting) >= self._longest
+            result.append(self._emit(ends))
         self._waiting.append(self._unjudged.popleft())
-        self._odd.append(verdict.odd)
         return result
 
     def _room(self) -> int:
         return 1 if self._count == 0 else min(MINI_GOP, self._longest - self._count)
 
-    def _shortened(self, n: int, ends: bool) -> int:
-        """Pictures of the mini-GOP so that the last one is not odd, and, where the GOP ends with it, the next one isn't either."""
-        plain = [i for i in range(n) if not self._odd[i]]
-        if not plain or plain[-1] == n - 1:
-            return n
-        return plain[-1] if ends and plain[-1] else plain[-1] + 1
-
-    def _emit(self, n: int, ends: bool) -> tuple[list[tuple[int, Picture]], bool]:
-        pictures, self._waiting = self._waiting[:n], self._waiting[n:]
-        self._odd = self._odd[n:]
-        self._count = 0 if ends else self._count + n
-        return pictures, ends
+    def _emit(self, ends: bool) -> MiniGop:
+        pictures, self._waiting = self._waiting, []
+        self._count = 0 if ends else self._count + len(pictures)
+        return MiniGop(pictures, ends)
