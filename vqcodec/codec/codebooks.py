@@ -128,7 +128,7 @@ class Tables:
 
 
 @njit
-def adapt(counts, seen):
+def adapt(counts: np.ndarray, seen: np.ndarray) -> None:
     for t in range(counts.shape[0]):
         total = np.int64(0)
         for k in range(counts.shape[1]):

@@ -26,7 +26,7 @@ from .contexts import (
     DETAIL_SKIP,
     MAGNITUDES,
 )
-from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw
+from .range_coder import Decoder, Encoder, decode_bit, decode_raw, encode_bit, encode_raw
 
 STEPS = 64
 MAX_LEVEL = 1 << 14
@@ -47,12 +47,12 @@ def step8(index: int) -> int:
 
 
 @njit
-def _clamp16(v):
+def _clamp16(v: int) -> int:
     return min(max(v, -32768), 32767)
 
 
 @njit
-def inverse(levels, step, skip, out):
+def inverse(levels: np.ndarray, step: int, skip: int, out: np.ndarray) -> None:
     """levels (16,) raster order -> residual (16,) in 10-bit samples."""
     if skip:
         for i in range(16):
@@ -74,7 +74,7 @@ def inverse(levels, step, skip, out):
 
 
 @njit
-def sig_context(skip, chroma, i, levels):
+def sig_context(skip: int, chroma: int, i: int, levels: np.ndarray) -> int:
     base = DETAIL_SIG + (skip * 2 + chroma) * BLOCK_KIND
     if not skip:
         return base + i
@@ -84,7 +84,7 @@ def sig_context(skip, chroma, i, levels):
 
 
 @njit
-def sign_context(i, levels):
+def sign_context(i: int, levels: np.ndarray) -> int:
     right = levels[i + 1] if i % 4 < 3 else 0
     below = levels[i + 4] if i < 12 else 0
     s = right + below
@@ -92,7 +92,7 @@ def sign_context(i, levels):
 
 
 @njit
-def _encode_block(coder, levels, skip, chroma):
+def _encode_block(coder: Encoder, levels: np.ndarray, skip: int, chroma: int) -> None:
     scan = RASTER if skip else ZIGZAG
     last = 15
     while levels[scan[last]] == 0:
@@ -139,7 +139,7 @@ def _encode_block(coder, levels, skip, chroma):
 
 
 @njit
-def _decode_block(coder, levels, skip, chroma):
+def _decode_block(coder: Decoder, levels: np.ndarray, skip: int, chroma: int) -> None:
     scan = RASTER if skip else ZIGZAG
     levels[:] = 0
     node = 1
@@ -172,7 +172,7 @@ def _decode_block(coder, levels, skip, chroma):
 
 
 @njit
-def block_at(k, r, c):
+def block_at(k: int, r: int, c: int) -> tuple[int, int, int]:
     """Plane, row and column of block k (0-3 luma, 4 Cb, 5 Cr) of the cell (r, c)."""
     if k < 4:
         return 0, r * 8 + (k >> 1) * 4, c * 8 + (k & 1) * 4
@@ -180,7 +180,7 @@ def block_at(k, r, c):
 
 
 @njit
-def cell_context(skip, direct, r, c):
+def cell_context(skip: np.ndarray, direct: np.ndarray, r: int, c: int) -> int:
     return (
         (DETAIL_CELL_DIRECT if direct[r >> 1, c >> 1] else DETAIL_CELL)
         + (1 if c > 0 and skip[r, c - 1] >= 0 else 0)
@@ -189,14 +189,22 @@ def cell_context(skip, direct, r, c):
 
 
 @njit
-def _add(plane, y, x, rec):
+def _add(plane: np.ndarray, y: int, x: int, rec: np.ndarray) -> None:
     for i in range(16):
         v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
         plane[y + i // 4, x + i % 4] = min(max(v, 0), MAX_SAMPLE)
 
 
 @njit
-def encode_detail(coder, step_index, step, direct, skip, levels, planes):
+def encode_detail(
+    coder: Encoder,
+    step_index: int,
+    step: int,
+    direct: np.ndarray,
+    skip: np.ndarray,
+    levels: np.ndarray,
+    planes: tuple[np.ndarray, ...],
+) -> None:
     """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/codec/direct_map.py."""
     if step_index < 0:
         encode_bit(coder, DETAIL_FRAME, 0)
@@ -231,7 +239,13 @@ def encode_detail(coder, step_index, step, direct, skip, levels, planes):
 
 
 @njit
-def decode_detail(coder, steps, direct, skip, planes):
+def decode_detail(
+    coder: Decoder,
+    steps: np.ndarray,
+    direct: np.ndarray,
+    skip: np.ndarray,
+    planes: tuple[np.ndarray, ...],
+) -> None:
     """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
     if not decode_bit(coder, DETAIL_FRAME):
         return

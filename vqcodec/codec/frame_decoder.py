@@ -7,7 +7,7 @@ four steps, detail.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
 from .range_coder import Decoder, decode_bit, new_contexts, taken
 
+if TYPE_CHECKING:
+    from .weights import Codec
+
 NEUTRAL = 510  # base of an I frame's samples
 MAX_QDELTA = 63
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
-Job = tuple[
-    memoryview, int, int, int, list["Coded"]
-]  # stream, number, level, quality of the level, references
 
 
 def pad(p: Picture, width: int, height: int) -> Planes:
@@ -57,6 +57,16 @@ class Coded:
     luma8: np.ndarray | None = None
 
 
+class FrameJob(NamedTuple):
+    """A frame to decode."""
+
+    data: memoryview  # its stream
+    number: int  # in the GOP
+    level: int
+    quality: int  # of its level
+    references: list[Coded]
+
+
 def _parent(refs: list[Coded]) -> Coded:
     """The reference whose adaptive state a frame starts from: that of the deeper level, else the first."""
     return refs[1] if len(refs) > 1 and refs[1].level > refs[0].level else refs[0]
@@ -65,7 +75,7 @@ def _parent(refs: list[Coded]) -> Coded:
 class FrameCoder:
     """Decodes frames of one size with one model; :class:`vqcodec.encoding.frame_encoder.FrameEncoder` builds on it."""
 
-    def __init__(self, codec: Any, width: int, height: int):
+    def __init__(self, codec: Codec, width: int, height: int):
         self.codec, self.b = codec, codec.backend
         self.width, self.height = width, height
         self.h, self.w = padded_size(width, height)
@@ -144,11 +154,15 @@ class FrameCoder:
 
     # -- decoder
 
-    def decode(self, jobs: list[Job], stats: list[dict] | None = None) -> list[Coded]:
+    def decode(
+        self, jobs: list[FrameJob], stats: list[dict[str, Any]] | None = None
+    ) -> list[Coded]:
         """Decode frames that don't depend on each other."""
         return [self.finish(r, stats) for r in self.parse(jobs)]
 
-    def parse(self, jobs: list[Job], symbols: bool = False, pixels: bool = True) -> list[Decoding]:
+    def parse(
+        self, jobs: list[FrameJob], symbols: bool = False, pixels: bool = True
+    ) -> list[Decoding]:
         """The same up to what :meth:`finish` does; with ``symbols`` those of the latents are kept. Without ``pixels`` neither synthesis nor detail run."""
         runs = [Decoding(self, *job) for job in jobs]
         for same in _by_quality(runs):
@@ -157,7 +171,7 @@ class FrameCoder:
                 self._synthesise(same, y, pred, pred8)
         return runs
 
-    def finish(self, r: Decoding, stats: list[dict] | None = None) -> Coded:
+    def finish(self, r: Decoding, stats: list[dict[str, Any]] | None = None) -> Coded:
         """The frame as a reference; DamageError where its stream holds more than was read."""
         left = r.coder.left
         if left > 0:

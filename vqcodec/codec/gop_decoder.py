@@ -9,13 +9,16 @@ ancestors only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DamageError
 from ..picture import Picture, chroma_size
-from .frame_decoder import Coded, FrameCoder
+from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import parse_body
 from .gop_structure import Slot, ancestors, automatic_batch, gop_order
+
+if TYPE_CHECKING:
+    from .weights import Codec
 
 
 def crop(c: Coded, width: int, height: int) -> Picture:
@@ -39,13 +42,13 @@ class ReferencePool:
 
 
 def _run(
-    codec: Any,
+    codec: Codec,
     body: bytes | memoryview,
     frames: int,
     width: int,
     height: int,
     batch: int,
-    stats: list[dict] | None,
+    stats: list[dict[str, Any]] | None,
     wanted: range | None = None,
 ) -> Iterator[tuple[int, Coded]]:
     coder = FrameCoder(codec, width, height)
@@ -63,7 +66,9 @@ def _run(
                 jobs = same[i : i + batch]
                 out = coder.decode(
                     [
-                        (data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s))
+                        FrameJob(
+                            data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s)
+                        )
                         for s in jobs
                     ],
                     stats,
@@ -82,7 +87,7 @@ def _run(
 
 
 def decode_gop(
-    codec: Any,
+    codec: Codec,
     body: bytes | memoryview,
     frames: int,
     width: int,
@@ -92,8 +97,8 @@ def decode_gop(
 ) -> Iterator[Picture]:
     """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through the nets at once (0: chosen by size).
 
-    Of the frames ``wanted`` only (None: all), decoding no others than their ancestors. The pixel checksum covers the whole GOP and so
-    says nothing about a part. Raises DamageError where the body cannot be right.
+    Decode only the frames in ``wanted`` (all if None) and those they depend on. The pixel checksum covers the whole
+    GOP: it says nothing about a part. Raises DamageError where the body cannot be right.
     """
     if batch <= 0:
         batch = automatic_batch(width, height)
@@ -104,9 +109,11 @@ def decode_gop(
         raise DamageError(exc, part="GOP body") from exc
 
 
-def body_stats(codec: Any, body: bytes | memoryview, frames: int, w: int, h: int) -> list[dict]:
+def body_stats(
+    codec: Codec, body: bytes | memoryview, frames: int, w: int, h: int
+) -> list[dict[str, Any]]:
     """For each frame in display order: frame, type, level, q, and ``bits`` by syntax element."""
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for _ in _run(codec, body, frames, w, h, 1, rows):
         pass
     return sorted(rows, key=lambda r: r["frame"])

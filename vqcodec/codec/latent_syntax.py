@@ -15,11 +15,11 @@ import numpy as np
 from ..compiled import njit
 from .codebooks import ESCAPE_BITS, MAX_LATENT, UNIT, escape, escaped_number, is_escape
 from .nets.shape import TURN
-from .range_coder import decode_raw, decode_symbol, encode_raw, encode_symbol
+from .range_coder import Decoder, Encoder, decode_raw, decode_symbol, encode_raw, encode_symbol
 
 
 @njit
-def raw_bits(n):
+def raw_bits(n: int) -> int:
     a, k = abs(n), 0
     while a:
         a >>= 1
@@ -28,7 +28,7 @@ def raw_bits(n):
 
 
 @njit
-def _encode_value(coder, n):
+def _encode_value(coder: Encoder, n: int) -> None:
     # Elias gamma in raw bits: bit length in unary, the bits below the first, the sign
     a, k = abs(n), 0
     while (a >> k) > 0:
@@ -43,7 +43,7 @@ def _encode_value(coder, n):
 
 
 @njit
-def _decode_value(coder):
+def _decode_value(coder: Decoder) -> int:
     k = 0
     while k < ESCAPE_BITS and decode_raw(coder, 1):
         k += 1
@@ -59,7 +59,7 @@ _TURN = np.array(TURN)
 
 
 @njit
-def active(direct, y, x, g, groups, step, steps):
+def active(direct: np.ndarray, y: int, x: int, g: int, groups: int, step: int, steps: int) -> bool:
     """Whether group g of ``groups`` at (y, x) is coded in this one of 2 or 4 steps.
 
     direct: map (H, W), whose blocks have no latent.
@@ -68,11 +68,22 @@ def active(direct, y, x, g, groups, step, steps):
         return False
     if steps == 2:  # a checkerboard, the other way round in the second half of the channels
         return ((y + x + 1) & 1) ^ (g * 2 // groups) == step
-    return _TURN[((y & 1) * 2 + (x & 1)) ^ (g * 4 // groups)] == step
+    return bool(_TURN[((y & 1) * 2 + (x & 1)) ^ (g * 4 // groups)] == step)
 
 
 @njit
-def encode_step(coder, cls, direct, step, steps, dims, sizes, symbols, cdf, seen):
+def encode_step(
+    coder: Encoder,
+    cls: np.ndarray,
+    direct: np.ndarray,
+    step: int,
+    steps: int,
+    dims: np.ndarray,
+    sizes: np.ndarray,
+    symbols: np.ndarray,
+    cdf: np.ndarray,
+    seen: np.ndarray,
+) -> None:
     """Code the symbols that :func:`search_step` chose."""
     hh, ww, groups = cls.shape
     for i in range(hh):
@@ -96,8 +107,21 @@ def encode_step(coder, cls, direct, step, steps, dims, sizes, symbols, cdf, seen
 
 @njit
 def decode_step(
-    coder, mean, cls, direct, step, steps, dims, sizes, words, cdf, seen, y, symbols, classes
-):
+    coder: Decoder,
+    mean: np.ndarray,
+    cls: np.ndarray,
+    direct: np.ndarray,
+    step: int,
+    steps: int,
+    dims: np.ndarray,
+    sizes: np.ndarray,
+    words: np.ndarray,
+    cdf: np.ndarray,
+    seen: np.ndarray,
+    y: np.ndarray,
+    symbols: np.ndarray,
+    classes: np.ndarray,
+) -> None:
     """Decode one step into y (H, W, M) int16; arguments as in :func:`search_step`.
 
     symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this step codes, unless they are empty.
@@ -137,7 +161,14 @@ def decode_step(
 
 
 @njit
-def encode_hyper(coder, idle, base, symbols, cdf, seen):
+def encode_hyper(
+    coder: Encoder,
+    idle: np.ndarray,
+    base: int,
+    symbols: np.ndarray,
+    cdf: np.ndarray,
+    seen: np.ndarray,
+) -> None:
     for i in range(symbols.shape[0]):
         for j in range(symbols.shape[1]):
             if idle[i, j]:
@@ -149,7 +180,17 @@ def encode_hyper(coder, idle, base, symbols, cdf, seen):
 
 
 @njit
-def decode_hyper(coder, idle, base, sizes, words, cdf, seen, z, symbols):
+def decode_hyper(
+    coder: Decoder,
+    idle: np.ndarray,
+    base: int,
+    sizes: np.ndarray,
+    words: np.ndarray,
+    cdf: np.ndarray,
+    seen: np.ndarray,
+    z: np.ndarray,
+    symbols: np.ndarray,
+) -> None:
     """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols, unless it is empty."""
     keep = symbols.size > 0
     for i in range(z.shape[0]):

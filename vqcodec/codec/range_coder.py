@@ -82,13 +82,13 @@ class Decoder(NamedTuple):
 
 
 @njit
-def taken(coder):
+def taken(coder: Decoder) -> float:
     """Bits that a decoder has taken, with fractions: the bytes read less what its range has left."""
     return 8 * float(coder.state[POSITION]) - math.log2(float(coder.state[RANGE]))
 
 
 @njit
-def given(coder):
+def given(coder: Encoder) -> float:
     """Bits that an encoder has given out, with fractions; :func:`taken` of a decoder at that place."""
     state = coder.state
     final = float(state[POSITION] + state[PENDING] + state[STARTED])
@@ -96,7 +96,7 @@ def given(coder):
 
 
 @njit
-def _next_byte(coder):
+def _next_byte(coder: Decoder) -> np.uint64:
     state = coder.state
     position = state[POSITION]
     state[POSITION] += np.uint64(1)
@@ -104,13 +104,13 @@ def _next_byte(coder):
 
 
 @njit
-def _prime(coder):
+def _prime(coder: Decoder) -> None:
     for _ in range(4):
         coder.state[CODE] = (coder.state[CODE] << np.uint64(8)) | _next_byte(coder)
 
 
 @njit
-def _shift_low(coder):
+def _shift_low(coder: Encoder) -> None:
     """Move the top byte of LOW into the cache, and what no carry can reach any more to ``out``."""
     state, out = coder.state, coder.out
     low = state[LOW]
@@ -131,7 +131,7 @@ def _shift_low(coder):
 
 
 @njit
-def _give(coder):
+def _give(coder: Encoder) -> None:
     state = coder.state
     while state[RANGE] < _TOP:
         state[RANGE] = (state[RANGE] << np.uint64(8)) & _MASK32
@@ -139,7 +139,7 @@ def _give(coder):
 
 
 @njit
-def _refill(coder):
+def _refill(coder: Decoder) -> None:
     state = coder.state
     while state[RANGE] < _TOP:
         state[CODE] = ((state[CODE] << np.uint64(8)) | _next_byte(coder)) & _MASK32
@@ -147,13 +147,13 @@ def _refill(coder):
 
 
 @njit
-def _share_of_zero(fast, slow):
+def _share_of_zero(fast: int, slow: int) -> int:
     """P(bit = 0) in 65536ths."""
     return min(max((fast + slow) >> 1, EDGE), 65536 - EDGE)
 
 
 @njit
-def _adapt(contexts, context, fast, slow, bit):
+def _adapt(contexts: np.ndarray, context: int, fast: int, slow: int, bit: int) -> None:
     if bit == 0:
         contexts[context, 0] = fast + ((65535 - fast) >> FAST)
         contexts[context, 1] = slow + ((65535 - slow) >> SLOW)
@@ -163,7 +163,7 @@ def _adapt(contexts, context, fast, slow, bit):
 
 
 @njit
-def encode(coder, start, size, bits):
+def encode(coder: Encoder, start: int, size: int, bits: int) -> None:
     """Code the interval [start, start + size) of 2^bits."""
     state = coder.state
     unit = state[RANGE] >> np.uint64(bits)
@@ -173,7 +173,7 @@ def encode(coder, start, size, bits):
 
 
 @njit
-def encode_bit(coder, context, bit):
+def encode_bit(coder: Encoder, context: int, bit: int) -> None:
     """Code a bit with a context and adapt it."""
     state, contexts = coder.state, coder.contexts
     fast, slow = nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1])
@@ -188,7 +188,7 @@ def encode_bit(coder, context, bit):
 
 
 @njit
-def decode_bit(coder, context):
+def decode_bit(coder: Decoder, context: int) -> int:
     """The inverse of :func:`encode_bit`."""
     state, contexts = coder.state, coder.contexts
     fast, slow = nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1])
@@ -206,7 +206,7 @@ def decode_bit(coder, context):
 
 
 @njit
-def bit_costs(contexts, out):
+def bit_costs(contexts: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Bits that a 0 and a 1 would take in each context, into ``out`` (N, 2) float32; returns it."""
     for k in range(contexts.shape[0]):
         share = _share_of_zero(nb.int64(contexts[k, 0]), nb.int64(contexts[k, 1])) / 65536.0
@@ -216,14 +216,14 @@ def bit_costs(contexts, out):
 
 
 @njit
-def encode_raw(coder, value, bits):
+def encode_raw(coder: Encoder, value: int, bits: int) -> None:
     """Code ``bits`` equiprobable bits, most significant first."""
     for i in range(bits - 1, -1, -1):
         encode(coder, (value >> i) & 1, 1, 1)
 
 
 @njit
-def decode_raw(coder, bits):
+def decode_raw(coder: Decoder, bits: int) -> int:
     """The inverse of :func:`encode_raw`."""
     state = coder.state
     value = 0
@@ -239,13 +239,13 @@ def decode_raw(coder, bits):
 
 
 @njit
-def encode_symbol(coder, cdf, symbol):
+def encode_symbol(coder: Encoder, cdf: np.ndarray, symbol: int) -> None:
     """Code a symbol under the cumulative table ``cdf`` of total 2^TOTAL_BITS."""
     encode(coder, cdf[symbol], cdf[symbol + 1] - cdf[symbol], TOTAL_BITS)
 
 
 @njit
-def decode_symbol(coder, cdf, symbols):
+def decode_symbol(coder: Decoder, cdf: np.ndarray, symbols: int) -> int:
     """One of ``symbols`` symbols under the cumulative table ``cdf`` of total 2^TOTAL_BITS."""
     state = coder.state
     unit = state[RANGE] >> np.uint64(TOTAL_BITS)
@@ -267,7 +267,7 @@ def decode_symbol(coder, cdf, symbols):
 
 
 @njit
-def finish(coder):
+def finish(coder: Encoder) -> int:
     """Flush with as few bytes as identify the interval; returns the length without final zeros."""
     state = coder.state
     # the value in [low, low + range) with the most trailing zeros
@@ -283,11 +283,11 @@ def finish(coder):
     length = state[POSITION]
     while length > 0 and coder.out[length - np.uint64(1)] == 0:
         length -= np.uint64(1)
-    return length
+    return int(length)
 
 
 @njit
-def build_cdf(counts, sizes, cdf):
+def build_cdf(counts: np.ndarray, sizes: np.ndarray, cdf: np.ndarray) -> None:
     """Cumulative tables of total 2^TOTAL_BITS, in which no symbol is empty.
 
     counts (T, K) uint32, of which table t has the first ``sizes[t]``; cdf (T, K + 1) uint32.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from ..codec.frame_decoder import Coded, Decoding, FrameCoder
+from ..codec.frame_decoder import Coded, Decoding, FrameCoder, FrameJob
 from ..codec.gop_body import checksum_update, parse_body
 from ..codec.gop_decoder import crop
 from ..codec.gop_structure import MINI_GOP, ancestors, gop_order
@@ -161,7 +161,7 @@ class GopAccess:
                     for i in range(0, len(same), self._batch):
                         some = same[i : i + self._batch]
                         jobs = [
-                            (
+                            FrameJob(
                                 self._data[s.frame],
                                 s.frame,
                                 s.level,

@@ -15,7 +15,9 @@ _TOP8, _TOP16, _WIDE_TOP, _SLOPE = (_F(v) for v in (TOP8, TOP16, WIDE, SLOPE))
 
 
 @njit
-def requant8(acc, bias, scale, leaky, out):
+def requant8(
+    acc: np.ndarray, bias: np.ndarray, scale: np.ndarray, leaky: bool, out: np.ndarray
+) -> None:
     for m in range(acc.shape[0]):
         a, o = acc[m], out[m]
         if leaky:
@@ -30,7 +32,7 @@ def requant8(acc, bias, scale, leaky, out):
 
 
 @njit
-def requant16(acc, bias, scale, out):
+def requant16(acc: np.ndarray, bias: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
     for m in range(acc.shape[0]):
         a, o = acc[m], out[m]
         for c in range(a.shape[0]):
@@ -39,7 +41,14 @@ def requant16(acc, bias, scale, out):
 
 
 @njit
-def add(acc, bias, scale, trunk, scale8, out8):
+def add(
+    acc: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    trunk: np.ndarray,
+    scale8: np.ndarray,
+    out8: np.ndarray,
+) -> None:
     # trunk += requantised acc, and at once the int8 copy that the next layer reads
     for m in range(acc.shape[0]):
         a, t, o = acc[m], trunk[m], out8[m]
@@ -53,7 +62,7 @@ def add(acc, bias, scale, trunk, scale8, out8):
 
 
 @njit
-def quant8(t, scale, out):
+def quant8(t: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
     for m in range(t.shape[0]):
         a, o = t[m], out[m]
         for c in range(a.shape[0]):
@@ -61,7 +70,7 @@ def quant8(t, scale, out):
 
 
 @njit
-def split(t, scale, hi, lo):
+def split(t: np.ndarray, scale: np.ndarray, hi: np.ndarray, lo: np.ndarray) -> None:
     for m in range(t.shape[0]):
         a, h, l = t[m], hi[m], lo[m]
         for c in range(a.shape[0]):
@@ -72,7 +81,9 @@ def split(t, scale, hi, lo):
 
 
 @njit
-def depthwise(x, w, bias, scale, out):
+def depthwise(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray, out: np.ndarray
+) -> None:
     # x, out (N, H, W, C) int8, w (9, C) int8
     n, hh, ww, cc = x.shape
     acc = np.empty(cc, np.int32)

@@ -78,7 +78,7 @@ class ExactLinear:
     @cached_property
     def lessened(self) -> np.ndarray:
         """The bias of those products."""
-        return self.bias.numpy() - self.packed.less
+        return np.subtract(self.bias.numpy(), self.packed.less)
 
     def arrays(self, q: int) -> tuple[np.ndarray, np.ndarray]:
         """The row of ``lessened`` and of the scale."""

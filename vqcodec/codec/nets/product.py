@@ -146,7 +146,7 @@ def _packed(w: np.ndarray, of: Any) -> np.ndarray:
 
 
 @njit
-def _widths(left):
+def _widths(left: int) -> int:
     """Blocks of columns that the next tile takes, of those that are left: a tile of one is slow."""
     if left >= VECTORS and left != VECTORS + 1:
         return VECTORS
@@ -154,7 +154,9 @@ def _widths(left):
 
 
 @njit
-def _multiply8(x, i, n, w, buffer, acc):
+def _multiply8(
+    x: np.ndarray, i: int, n: int, w: np.ndarray, buffer: np.ndarray, acc: np.ndarray
+) -> None:
     """acc (ROWS, columns) = rows i to i + n of x, int8."""
     for r in range(n):
         a, o = x[i + r], buffer[r]
@@ -182,7 +184,7 @@ def _multiply8(x, i, n, w, buffer, acc):
 
 
 @njit
-def _multiply16(buffer, w, acc):
+def _multiply16(buffer: np.ndarray, w: np.ndarray, acc: np.ndarray) -> None:
     """acc (ROWS, columns) = buffer (ROWS, words * 2) int16."""
     words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
     rows, to, at = buffer.ctypes.data, acc.ctypes.data, 0
@@ -199,7 +201,7 @@ def _multiply16(buffer, w, acc):
 
 
 @njit
-def _buffers(w):
+def _buffers(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if QUADS:
         return np.zeros((ROWS, w.shape[1] * 4), np.int8), np.empty(
             (ROWS, w.shape[0] * LANES), np.int32
@@ -232,7 +234,9 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 
 @njit
-def product(x, begin, end, w, less, out):
+def product(
+    x: np.ndarray, begin: int, end: int, w: np.ndarray, less: np.ndarray, out: np.ndarray
+) -> None:
     """out (M, N) int32."""
     buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
@@ -245,7 +249,16 @@ def product(x, begin, end, w, less, out):
 
 
 @njit
-def product8(x, begin, end, w, bias, scale, leaky, out):
+def product8(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    leaky: bool,
+    out: np.ndarray,
+) -> None:
     """out (.., M, N) int8, one for each row of bias and scale."""
     buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
@@ -267,7 +280,15 @@ def product8(x, begin, end, w, bias, scale, leaky, out):
 
 
 @njit
-def product16(x, begin, end, w, bias, scale, out):
+def product16(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """out (M, N) int16."""
     buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
@@ -281,7 +302,17 @@ def product16(x, begin, end, w, bias, scale, out):
 
 
 @njit
-def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
+def product_add(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    trunk: np.ndarray,
+    scale8: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the next layer reads."""
     buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
@@ -298,7 +329,16 @@ def product_add(x, begin, end, w, bias, scale, trunk, scale8, out):
 
 
 @njit
-def wide16(x, begin, end, given, w, bias, scale, out):
+def wide16(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    given: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
     buffer, acc = (
         np.zeros((ROWS, w.shape[1] * 2), np.int16),

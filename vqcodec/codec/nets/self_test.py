@@ -87,9 +87,8 @@ def _layers(
     acc = x.astype(np.int64) @ w
 
     def scaled(q: int, acc: np.ndarray) -> np.ndarray:
-        return (acc + (-bias if q else bias)).astype(np.float32) * (
-            scale * np.float32(3 if q else 1)
-        )
+        shifted = (acc + (-bias if q else bias)).astype(np.float32)
+        return np.multiply(shifted, scale * np.float32(3 if q else 1))
 
     v0 = scaled(0, acc)
     total = np.clip(trunk + _clipped(scaled(1, acc), TOP16), -TOP16, TOP16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 CLASSES = 40  # rate classes of the latent, a quarter of an octave of the Laplace/Gauss scale each
 CLASS_ZERO = 15  # the class whose scale is one quantisation step
@@ -42,11 +43,11 @@ class NetShape:
     prior_blocks: int = 1
     steps: int = 2
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, int | bool]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, d: dict) -> NetShape:
+    def from_dict(cls, d: dict[str, Any]) -> NetShape:
         """The inverse of :meth:`to_dict`.
 
         Raises KeyError, TypeError or ValueError for what are no sizes of nets.
