@@ -96,7 +96,9 @@ class Colour:
 
 def number(names: dict[str, int], text: str, option: str) -> int:
     """The number of a name; UsageError with the allowed names."""
-    found = names.get(text, names.get(_SAME.get(text, "")))
+    found = None
+    if isinstance(text, str):
+        found = names.get(text, names.get(_SAME.get(text, "")))
     if found is None:
         raise UsageError(f"{text!r} is unknown, allowed are {', '.join(names)}", option=option)
     return found

@@ -15,99 +15,15 @@ from .container.limits import Limits as Limits
 from .encoding.rate_distortion import PRESETS
 from .encoding.target import Target
 from .errors import UsageError
+from .span import Time as Time
+from .track_choice import TrackChoice as TrackChoice
 
 MAX_CRF = packets.MAX_CRF
 MAX_GOP = packets.MAX_GOP
 MAX_JOBS = 256
 MAX_RATE = 100_000  # frames a second
-_RATES = {"ntsc": "30000/1001", "pal": "25", "film": "24", "ntsc-film": "24000/1001"}
 ARITHMETIC = ("auto", "bfloat16", "float32")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,2})?")
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?")
-
-
-@dataclass(frozen=True)
-class Time:
-    """A point or a length of time: seconds (exact) or frames, one of the two."""
-
-    seconds: Fraction | None = None
-    frames: int | None = None
-
-    def __post_init__(self) -> None:
-        if (
-            (self.seconds is None) == (self.frames is None)
-            or (self.seconds or 0) < 0
-            or (self.frames or 0) < 0
-        ):
-            raise UsageError("a time is a number of seconds or of frames, not negative")
-
-
-def parse_time(text: str, name: str = "time") -> Time:
-    """``12.5``, ``12.5s``, ``1:02.5``, ``00:01:02.5`` are seconds, ``300f`` is frames."""
-    text = text.strip()
-    if re.fullmatch(r"\d{1,15}f", text, re.ASCII):
-        return Time(frames=int(text[:-1]))
-    match = _CLOCK.fullmatch(text) if len(text) < 40 and text.isascii() else None
-    if match is None:
-        raise UsageError(
-            f"{text!r} is no time: allowed are seconds (12.5), hours, minutes and seconds "
-            "(00:01:02.5) and frames (300f)",
-            option=name,
-        )
-    hours, minutes, seconds = match.groups()
-    return Time(seconds=Fraction(seconds) + 60 * int(minutes or 0) + 3600 * int(hours or 0))
-
-
-def parse_count(text: str) -> int:
-    """``500``, ``64k``, ``64M`` or ``2G``, in steps of 1000; ``64Ki``, ``64Mi`` or ``2Gi`` in steps of 1024."""
-    match = re.fullmatch(r"(\d{1,15}) ?(?:([kmgt])(i?))?b?", text.strip().lower(), re.ASCII)
-    if match is None:
-        raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 64Mi, 2G")
-    step = 1024 if match[3] else 1000
-    return int(match[1]) * step ** " kmgt".find(match[2] or " ")
-
-
-def parse_amount(text: str, name: str) -> int:
-    """``800k``, ``2M``, ``1.5M`` or ``800000``, in steps of 1000 as bitrates and files are counted; ``Ki``, ``Mi`` and ``Gi`` in steps of 1024."""
-    match = re.fullmatch(
-        r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", text.strip().lower(), re.ASCII
-    )
-    amount = (
-        int(Fraction(match[1]) * (1024 if match[3] else 1000) ** (" kmgt".find(match[2] or " ")))
-        if match and (match[2] or not match[3])
-        else 0
-    )
-    if not 0 < amount < 1 << 60:
-        raise UsageError(f"{text!r} is no amount: allowed are 800000, 800k, 1.5M, 2G", option=name)
-    return amount
-
-
-def parse_gop(text: str, name: str = "gop") -> Time:
-    """Longest distance of key frames: ``300`` or ``300f`` frames, ``10s`` seconds."""
-    text = text.strip()
-    if re.fullmatch(r"\d{1,15}f?", text, re.ASCII):
-        time = Time(frames=int(text.rstrip("f")))
-    elif re.fullmatch(r"\d{1,15}(\.\d+)?s", text, re.ASCII):
-        time = Time(seconds=Fraction(text[:-1]))
-    else:
-        raise UsageError(
-            f"{text!r} is none: allowed are frames (1 to {MAX_GOP}) and seconds (4s)", option=name
-        )
-    if not (time.frames or time.seconds):
-        raise UsageError(f"allowed are frames (1 to {MAX_GOP}) and seconds (4s)", option=name)
-    return time
-
-
-def parse_rate(text: str, name: str = "rate") -> Fraction:
-    """``25``, ``29.97``, ``30000/1001``, or one of FFmpeg's names ``ntsc``, ``pal``, ``film``, ``ntsc-film``; frames a second, exact."""
-    values = _RATES.get(text, text)
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", values, re.ASCII)
-    if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):
-        raise UsageError(
-            f"{text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}",
-            option=name,
-        )
-    return Fraction(match[1]) / int(match[2] or 1)
 
 
 def _check_rate(rate: Fraction | None) -> None:
@@ -121,17 +37,6 @@ def _check_rate(rate: Fraction | None) -> None:
             "a second",
             option="rate",
         )
-
-
-def parse_codec_options(text: str) -> dict[str, str]:
-    """``crf=12:preset=fast`` or ``crf=12,preset=fast`` as a dict."""
-    result: dict[str, str] = {}
-    for part in filter(None, re.split(r"[:,]", text)):
-        key, sign, value = part.partition("=")
-        if not sign or not key.strip():
-            raise UsageError(f"{part!r} is no name=value", option="vcodec_opts")
-        result[key.strip()] = value.strip()
-    return result
 
 
 def exclusive(names: Sequence[str], why: str = "") -> UsageError:
@@ -155,101 +60,6 @@ def _check_common(threads: int, batch: int, device: str) -> None:
         )
 
 
-_MAP = re.compile(r"(-?)(?:0(?::|$))?(?:([vastd])(?::(\d{1,4}))?|(\d{1,4}))?(\??)")
-_LETTERS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
-
-
-@dataclass(frozen=True)
-class TrackChoice:
-    """Which tracks but the picture's are kept: all but those of the kinds ``without``, or what ``maps`` name as FFmpeg's -map does.
-
-    A map is ``0`` (all), ``a`` (all of a kind: v a s d t), ``a:1`` (the second of a kind) or ``3`` (by the number of the track in
-    the file), each also with ``0:`` before it; with ``-`` before it that is taken away. UsageError for anything else.
-    """
-
-    without: frozenset[str] = frozenset()
-    maps: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for text in self.maps:
-            self._parse(text)
-
-    @staticmethod
-    def _parse(text: str) -> tuple[bool, str | None, int | None, int | None]:
-        """(taken away, kind, position among its kind, number in the file)."""
-        match = _MAP.fullmatch(text) if text not in ("", "-") else None
-        if match is None or text.lstrip("-").startswith("?"):
-            raise UsageError(
-                f"{text!r} is unknown, allowed are 0 (all), v, a, s, d or t (a kind), a:1 (the "
-                "second of a kind) and 0:3 (a track), with - before it to leave out",
-                option="tracks",
-            )
-        minus, letter, position, number, _ = match.groups()
-        return (
-            bool(minus),
-            _LETTERS[letter] if letter else None,
-            int(position) if position else None,
-            int(number) if number else None,
-        )
-
-    def matcher(self) -> _Matcher:
-        """What decides for the tracks of one file."""
-        return _Matcher(self)
-
-
-class _Matcher:
-    def __init__(self, choice: TrackChoice) -> None:
-        self._choice = choice
-        self._maps = [(text, *choice._parse(text)) for text in choice.maps]
-        self._used: set[str] = set()
-
-    def keeps(self, kind: str, position: int, number: int) -> bool:
-        """Whether a track is kept: ``position`` among its kind and ``number`` in the file count from 0, the pictures' track too."""
-        keep = all(minus for _, minus, *_ in self._maps)
-        for text, minus, of_kind, at, index in self._maps:
-            if (
-                (of_kind is None or of_kind == kind)
-                and (at is None or at == position)
-                and (index is None or index == number)
-            ):
-                keep = not minus
-                self._used.add(text)
-        return keep and kind not in self._choice.without
-
-    def unused(self) -> list[str]:
-        """Remarks on maps that take away a track that isn't there."""
-        return self._unmatched(minus=True)
-
-    def missing(self) -> list[str]:
-        """Sentences on maps that ask for a track that isn't there, without a ``?``."""
-        return self._unmatched(minus=False)
-
-    def _unmatched(self, minus: bool) -> list[str]:
-        texts = (text for text, m, *_ in self._maps if m == minus and text not in self._used)
-        own = ("v", "v:0", "0")  # the picture's
-        return [
-            f"`tracks={t}`: there is no such track"
-            for t in texts
-            if not t.endswith("?") and t.removeprefix("0:") not in own
-        ]
-
-    def check(self, name: str) -> None:
-        """UsageError where a map asks for a track that ``name`` doesn't have."""
-        if missing := self.missing():
-            raise UsageError(missing[0], file=name, advice="with ? behind it that is allowed")
-
-
-def _instance(kind: type) -> Callable[[Any, str], Any]:
-    def check(value: Any, name: str) -> Any:
-        if not isinstance(value, kind):
-            raise UsageError(
-                f"{value!r} is none, allowed are those of {kind.__name__}", option=name
-            )
-        return value
-
-    return check
-
-
 # what makes the value of each option of what its caller gave
 _COMMON: dict[str, Callable[[Any, str], Any]] = {
     "start": values.time,
@@ -268,7 +78,7 @@ _OF_ENCODE: dict[str, Callable[[Any, str], Any]] = {
     "stats": values.path,
     "jobs": values.whole,
     "resume": values.flag,
-    "colour": _instance(Colour),
+    "colour": values.instance(Colour),
     "bitrate": values.amount,
     "target_psnr": values.number,
     "max_size": values.amount,
@@ -278,7 +88,7 @@ _OF_ENCODE: dict[str, Callable[[Any, str], Any]] = {
 _OF_DECODE: dict[str, Callable[[Any, str], Any]] = {
     "vcodec": values.text,
     "vcodec_opts": values.codec_options,
-    "limits": _instance(Limits),
+    "limits": values.instance(Limits),
     "pix_fmt": values.text,
     "format": values.text,
 }

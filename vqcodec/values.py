@@ -5,17 +5,28 @@ Each function gives the value that an option holds, or a UsageError that names t
 
 from __future__ import annotations
 
+import functools
+import inspect
+import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from .errors import UsageError
+from .parsing import parse_amount, parse_codec_options, parse_gop, parse_rate, parse_time
+from .span import Time
+from .system.progress import Meter
+from .track_choice import TrackChoice
 
 if TYPE_CHECKING:
     from .colour import Colour
-    from .options import Limits, Time, TrackChoice
+    from .container.limits import Limits
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class CommonChanges(TypedDict, total=False):
@@ -87,6 +98,83 @@ def flag(value: Any, name: str) -> bool:
     return value
 
 
+def index(value: Any, name: str) -> int:
+    """A whole number of any type that can be an index."""
+    try:
+        return operator.index(value)
+    except TypeError as exc:
+        raise _refused(name, value, "whole numbers") from exc
+
+
+def seconds(value: Any, name: str) -> float:
+    """A time as a number."""
+    try:
+        if not isinstance(value, str | bytes | bytearray):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise _refused(name, value, "numbers of seconds")
+
+
+def each(form: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
+    """The form of a sequence of values of one form."""
+
+    def forms(values: Any, name: str) -> list[Any]:
+        if isinstance(values, str | bytes | os.PathLike):
+            raise _refused(name, values, "sequences")
+        try:
+            row = list(values)
+        except TypeError as exc:
+            raise _refused(name, values, "sequences") from exc
+        return [form(value, name) for value in row]
+
+    return forms
+
+
+def having(*methods: str) -> Callable[[Any, str], Any]:
+    """The form of an object with these methods."""
+
+    def check(value: Any, name: str) -> Any:
+        if not all(hasattr(value, method) for method in methods):
+            raise _refused(name, value, f"objects with {', '.join(methods)}")
+        return value
+
+    return check
+
+
+def progress(value: Any, name: str) -> Any:
+    """A callable that takes ProgressEvents, or the meter of a caller of ours."""
+    if not callable(value) and not isinstance(value, Meter):
+        raise _refused(name, value, "callables")
+    return value
+
+
+def taking(
+    **forms: Callable[[Any, str], Any],
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Bring arguments of a public function into the form that it works with.
+
+    A UsageError names the argument that has none; None stays None where that is the default.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = signature.bind(*args, **kwargs).arguments
+            for name, form in forms.items():
+                optional = signature.parameters[name].default is None
+                if name in given and not (optional and given[name] is None):
+                    given[name] = form(given[name], name)
+            bound = inspect.BoundArguments(signature, given)
+            return function(*bound.args, **bound.kwargs)
+
+        return checked
+
+    return decorate
+
+
 def text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise _refused(name, value, "texts")
@@ -102,15 +190,11 @@ def path(value: Any, name: str) -> str:
 
 def amount(value: Any, name: str) -> int:
     """800000, ``"800k"`` or ``"1.5M"``."""
-    from .options import parse_amount
-
     return parse_amount(value, name) if isinstance(value, str) else whole(value, name)
 
 
 def time(value: Any, name: str) -> Time:
     """Seconds, ``"1:02.5"``, ``"300f"`` or a Time."""
-    from .options import Time, parse_time
-
     if isinstance(value, Time):
         return value
     if isinstance(value, str):
@@ -125,8 +209,6 @@ def time(value: Any, name: str) -> Time:
 
 def gop(value: Any, name: str) -> int | Time:
     """Frames, ``"4s"`` or a Time."""
-    from .options import Time, parse_gop
-
     if isinstance(value, Time):
         return value
     return parse_gop(value, name) if isinstance(value, str) else whole(value, name)
@@ -134,8 +216,6 @@ def gop(value: Any, name: str) -> int | Time:
 
 def rate(value: Any, name: str) -> Fraction:
     """Frames a second: 25, 29.97, ``"30000/1001"``, ``"ntsc"``."""
-    from .options import parse_rate
-
     if isinstance(value, Fraction):
         return value
     if isinstance(value, str):
@@ -148,8 +228,6 @@ def rate(value: Any, name: str) -> Fraction:
 
 def codec_options(value: Any, name: str) -> dict[str, str]:
     """A dict of names and values, or ``"crf=12:preset=fast"``."""
-    from .options import parse_codec_options
-
     if isinstance(value, str):
         return parse_codec_options(value)
     if not isinstance(value, dict):
@@ -159,8 +237,6 @@ def codec_options(value: Any, name: str) -> dict[str, str]:
 
 def tracks(value: Any, name: str) -> TrackChoice:
     """A TrackChoice, or what ``-map`` takes, once or several times."""
-    from .options import TrackChoice
-
     if isinstance(value, TrackChoice):
         return value
     if isinstance(value, str):
@@ -168,3 +244,16 @@ def tracks(value: Any, name: str) -> TrackChoice:
     if not isinstance(value, Iterable):
         raise _refused(name, value, "maps such as 'a:1' and lists of them")
     return TrackChoice(maps=tuple(text(v, name) for v in value))
+
+
+def instance(kind: type) -> Callable[[Any, str], Any]:
+    """What takes values of this type only."""
+
+    def check(value: Any, name: str) -> Any:
+        if not isinstance(value, kind):
+            raise UsageError(
+                f"{value!r} is none, allowed are those of {kind.__name__}", option=name
+            )
+        return value
+
+    return check

@@ -113,7 +113,7 @@ def test_names_that_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ]
     assert pairs(plan(["x/b.mp4", "./x/b.mp4", "x/../x/b.mp4"])) == [("x/b.mp4", "b.vqv")]  # once
     with pytest.raises(
-        UsageError, match="x/a.mp4 and y/a.mp4 would both become a.mp4: .* another `out`"
+        UsageError, match="x/a.mp4 and y/a.mp4 would both become a.mp4; .* another `out`"
     ):
         plan(["x", "y"])
     touch("x/a.mp4.mov")
@@ -228,7 +228,7 @@ def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -
     # other options, then another source, then an output that something else wrote
     assert main([*command, "-crf", "40"]) == 5
     assert (
-        "made from another source or with other options: -y makes it anew, -n leaves it"
+        "made from another source or with other options; -y makes it anew, -n leaves it"
         in capsys.readouterr().err
     )
     assert (

@@ -38,7 +38,8 @@ from vqcodec.encoding.target_search import (
 )
 from vqcodec.errors import UsageError
 from vqcodec.metrics import psnr_yuv
-from vqcodec.options import EncodeOptions, Time, parse_amount
+from vqcodec.options import EncodeOptions, Time
+from vqcodec.parsing import parse_amount
 from vqcodec.picture import Picture
 from vqcodec.pipeline import journal
 from vqcodec.pipeline.encode import EncodeReport, encode

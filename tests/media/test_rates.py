@@ -22,7 +22,8 @@ from vqcodec import colour
 from vqcodec.cli import main
 from vqcodec.errors import LimitError, UsageError
 from vqcodec.media.source import VideoSource
-from vqcodec.options import DecodeOptions, EncodeOptions, parse_rate
+from vqcodec.options import DecodeOptions, EncodeOptions
+from vqcodec.parsing import parse_rate
 from vqcodec.picture import Picture
 from vqcodec.pipeline.constant_rate import at_rate
 

@@ -5,16 +5,8 @@ from fractions import Fraction
 import pytest
 
 from vqcodec.errors import UsageError
-from vqcodec.options import (
-    DecodeOptions,
-    EncodeOptions,
-    Limits,
-    Time,
-    parse_codec_options,
-    parse_count,
-    parse_gop,
-    parse_time,
-)
+from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time
+from vqcodec.parsing import parse_codec_options, parse_count, parse_gop, parse_time
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import click
 
-from ..options import Limits, parse_count
+from ..options import Limits
+from ..parsing import parse_count
 from ..system.progress import MODES
 from . import messages, typed
 from .command import rare

@@ -12,19 +12,8 @@ import click
 from ..colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, number
 from ..encoding.rate_distortion import PRESETS
 from ..errors import UsageError
-from ..options import (
-    MAX_GOP,
-    DecodeOptions,
-    EncodeOptions,
-    Limits,
-    Time,
-    TrackChoice,
-    parse_amount,
-    parse_codec_options,
-    parse_gop,
-    parse_rate,
-    parse_time,
-)
+from ..options import MAX_GOP, DecodeOptions, EncodeOptions, Limits, Time, TrackChoice
+from ..parsing import parse_amount, parse_codec_options, parse_gop, parse_rate, parse_time
 from ..system.stdio import check_source, is_stream
 from . import messages
 from .messages import Manner, say

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from ..errors import UsageError
 from .codebooks import UNIT, escaped_number, is_escape
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class Vocabulary:
 
     def sequence(self, tokens: FrameTokens) -> TokenSequence:
         """The codebook indices of a frame as one sequence. Motion, direct blocks and the values of escapes are not in it."""
+        if not isinstance(tokens, FrameTokens):
+            raise UsageError(f"{tokens!r} is none, allowed are FrameTokens", option="tokens")
         intra = tokens.kind == "I"
         first = self._first[intra]
         h = np.argwhere(tokens.hyper >= 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from ..errors import UsageError
 from . import packets
@@ -22,6 +23,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise UsageError(f"{value!r} is none, allowed are whole numbers", option=name)
             if value < 1:
                 raise UsageError(
                     f"{value} is out of range, allowed are numbers from 1", option=name

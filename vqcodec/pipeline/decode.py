@@ -13,6 +13,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from .. import values
 from ..container.description import Description
 from ..container.packets import StreamHeader
 from ..container.reader import ContainerReader
@@ -69,6 +70,14 @@ class DecodePlan:
         return self.options.format is None and is_picture_name(self.destination.name)
 
 
+@values.taking(
+    src=values.path,
+    dst=values.path,
+    options=values.instance(DecodeOptions),
+    weights=values.path,
+    overwrite=values.flag,
+    progress=values.progress,
+)
 def decode(
     src: str | os.PathLike[str],
     dst: str | os.PathLike[str],

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing
 from itertools import chain
 from typing import TYPE_CHECKING, Unpack
 
+from .. import values
 from ..encoding.target_search import Pass, search
 from ..errors import DamageError, UsageError
 from ..options import EncodeOptions, changed
@@ -43,6 +44,17 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("vqcodec.nets")
 
 
+@values.taking(
+    src_path=values.path,
+    dst_path=values.path,
+    options=values.instance(EncodeOptions),
+    weights=values.path,
+    overwrite=values.flag,
+    progress=values.progress,
+    interrupt=values.instance(Interrupt),
+    cluster=values.having("address"),
+    stream=values.having("read"),
+)
 def encode(
     src_path: str | os.PathLike[str],
     dst_path: str | os.PathLike[str],

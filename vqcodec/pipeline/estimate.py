@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Unpack
 
+from .. import values
 from ..codec.gop_structure import MINI_GOP
 from ..container.tracks import PACKETS
 from ..errors import UsageError
@@ -190,6 +191,12 @@ def _gop_length(cut_rate: float, longest: int) -> float:
     return float((1 - (1 - cut_rate) ** longest) / cut_rate)
 
 
+@values.taking(
+    src_path=values.path,
+    options=values.instance(EncodeOptions),
+    weights=values.path,
+    progress=values.progress,
+)
 def estimate(
     src_path: str | os.PathLike[str],
     options: EncodeOptions | None = None,

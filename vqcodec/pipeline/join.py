@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 
+from .. import values
 from ..container.description import Chapter, Description
 from ..container.packets import MAX_PAYLOAD, StreamHeader
 from ..container.reader import ContainerReader
@@ -230,6 +231,7 @@ def _copy(part: _Part, plan: _Plan, writer: ContainerWriter, tracks: _Tracks) ->
         tracks.flush()
 
 
+@values.taking(parts=values.each(values.path), dst=values.path, overwrite=values.flag)
 def join(
     parts: Sequence[str | os.PathLike[str]], dst: str | os.PathLike[str], *, overwrite: bool = False
 ) -> JoinReport:

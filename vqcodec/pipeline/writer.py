@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack
 
 import numpy as np
 
+from .. import values
 from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, number
 from ..container.packets import MAX_FRACTION
 from ..errors import UsageError, VqvError
 from ..media import chroma_siting
 from ..media.source import rgb_matrix
-from ..options import EncodeOptions, changed, parse_rate
+from ..options import EncodeOptions, changed
+from ..parsing import parse_rate
 from ..picture import Picture
 from ..system.progress import ProgressCallback
 from ..system.stdio import ByteStream, check_target
@@ -112,6 +114,13 @@ class Writer:
     Raises what :func:`encode` does, from any call: the encode runs beside.
     """
 
+    @values.taking(
+        path=values.path,
+        options=values.instance(EncodeOptions),
+        weights=values.path,
+        overwrite=values.flag,
+        progress=values.progress,
+    )
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .. import values
 from ..errors import RangeError
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class FrameBatch(Generic[Data]):
         return len(self.pts_seconds)
 
     def __getitem__(self, key: int) -> Frame[Data]:
+        key = values.index(key, "index")
         if not -len(self) <= key < len(self):
-            raise RangeError(f"frame {key} of a batch of {len(self)}")
+            raise RangeError(f"there is no frame {key} in a batch of {len(self)}")
         data: Any = self.data
         one: Any = type(data)(*(p[key] for p in data)) if isinstance(data, tuple) else data[key]
         return Frame(

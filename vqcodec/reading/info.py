@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
+from .. import values
 from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from ..container.description import FIELD_ORDERS
 from ..container.packets import VERSION
@@ -89,7 +90,7 @@ def describe(
                     )
                 gops.append(line)
             except DamageError as exc:
-                damage.note(str(exc))
+                damage.note(exc)
                 continue
             sse = [a + b for a, b in zip(sse, gop.sse, strict=True)]
             known += entry.count
@@ -162,6 +163,9 @@ def describe(
         } | ({"bits": budget(reader, pictures)} if bits else {})
 
 
+@values.taking(
+    path=values.path, bits=values.flag, weights=values.path, limits=values.instance(Limits)
+)
 def info(
     path: str | os.PathLike[str],
     *,

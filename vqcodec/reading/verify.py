@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TypedDict
 
+from .. import values
 from ..container.tracks import StoredTracks
 from ..errors import DamageError
 from ..options import DecodeOptions
@@ -29,6 +30,13 @@ class VerifyReport(TypedDict):
     damage: list[str]
 
 
+@values.taking(
+    path=values.path,
+    fast=values.flag,
+    weights=values.path,
+    options=values.instance(DecodeOptions),
+    progress=values.progress,
+)
 @undisturbed()
 def verify(
     path: str | os.PathLike[str],
@@ -62,7 +70,7 @@ def verify(
                     after = reader.read_gop(i, after).pts[-1]
                 except DamageError as exc:
                     report.damaged_gops += 1
-                    report.damage.note(str(exc))
+                    report.damage.note(exc)
         else:
             from ..codec.weights import load_codec, read_model_id
 

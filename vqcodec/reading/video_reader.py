@@ -8,9 +8,9 @@ import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from operator import index
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, cast, overload
 
+from .. import values
 from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from ..container.byte_source import Source, open_source
 from ..container.reader import ContainerReader
@@ -195,7 +195,7 @@ class VideoReader(Generic[Data]):
     def __getitem__(self, key: int | slice) -> Data:
         """The pictures alone: of one frame, or of a slice as a batch, which may have any step and no frames at all."""
         if isinstance(key, slice):
-            return self._batch(range(*key.indices(len(self)))).data
+            return self._batch(self._range(key.start, key.stop, key.step)).data
         return self.get_frame_at(key).data
 
     def __iter__(self) -> Iterator[Data]:
@@ -212,13 +212,14 @@ class VideoReader(Generic[Data]):
 
     def get_frames_at(self, indices: Iterable[int]) -> FrameBatch[Data]:
         """The frames with these numbers, in the order of the numbers, which may repeat. No frame is decoded twice, and none that they don't refer to."""
-        return self._batch([self._number(i) for i in indices])
+        return self._batch([self._number(i) for i in values.each(values.index)(indices, "indices")])
 
     def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch[Data]:
         """Frames ``start`` to ``stop`` - 1, every ``step``-th; bounds as in a slice."""
+        step = values.index(step, "step")
         if step < 1:
             raise UsageError(f"{step} is out of range, allowed are numbers from 1", option="step")
-        return self._batch(range(*slice(start, stop, step).indices(len(self))))
+        return self._batch(self._range(start, stop, step))
 
     # -- frames by time
 
@@ -230,12 +231,16 @@ class VideoReader(Generic[Data]):
 
     def get_frames_played_at(self, seconds: Iterable[float]) -> FrameBatch[Data]:
         """The frames that are shown at these times, in their order."""
-        return self._batch([self._number_at(s) for s in seconds])
+        return self._batch(
+            [self._number_at(s) for s in values.each(values.seconds)(seconds, "seconds")]
+        )
 
     def get_frames_played_in_range(
         self, start_seconds: float, stop_seconds: float
     ) -> FrameBatch[Data]:
         """All frames that are shown at some time from ``start_seconds`` on and before ``stop_seconds``, where times behind the video are its end."""
+        start_seconds = values.seconds(start_seconds, "start_seconds")
+        stop_seconds = values.seconds(stop_seconds, "stop_seconds")
         if not start_seconds <= stop_seconds:
             raise RangeError(
                 f"the range from {start_seconds} to {stop_seconds} s ends before it begins",
@@ -261,10 +266,10 @@ class VideoReader(Generic[Data]):
         prior net, and motion compensation for P and B frames; so the synthesis net runs too, but for no frame that none of those asked for refers to.
         Lost frames are left out where they would be concealed.
         """
+        if max_level is not None:
+            max_level = values.index(max_level, "max_level")
         with self._open():
-            return list(
-                self._access.tokens(range(*slice(start, stop).indices(len(self))), max_level)
-            )
+            return list(self._access.tokens(self._range(start, stop), max_level))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -316,9 +321,18 @@ class VideoReader(Generic[Data]):
             )
         return self._shape
 
+    def _range(self, start: int | None, stop: int | None, step: int | None = None) -> range:
+        """Frames of a slice with these bounds."""
+        bounds = {"start": start, "stop": stop, "step": step}
+        for bound, value in bounds.items():
+            bounds[bound] = None if value is None else values.index(value, bound)
+        if step == 0:
+            raise UsageError("0 is out of range, allowed are all other numbers", option="step")
+        return range(*slice(*bounds.values()).indices(len(self)))
+
     def _number(self, key: int) -> int:
         n = len(self)
-        i = index(key)
+        i = values.index(key, "index")
         if not -n <= i < n:
             raise RangeError(f"there is no frame {i}, it has {n}", file=self.path)
         return i % n
@@ -327,7 +341,7 @@ class VideoReader(Generic[Data]):
         return float(ticks * self._container.header.time_base)
 
     def _number_at(self, seconds: float) -> int:
-        m = self.metadata
+        m, seconds = self.metadata, values.seconds(seconds, "seconds")
         # ticks are compared as the seconds that frames are given with, so that these find their frames
         if not m.begin_stream_seconds <= seconds < m.end_stream_seconds:
             raise RangeError(
@@ -374,6 +388,11 @@ class VideoReader(Generic[Data]):
             return FrameBatch(data, times[:, 0], times[:, 1], hidden)
 
 
+def _device(value: Any, name: str) -> str:
+    """A name, or a torch.device, which writes as one."""
+    return str(value)
+
+
 @overload
 def open(
     source: Source,
@@ -398,6 +417,15 @@ def open(
     weights: str | os.PathLike[str] | None = ...,
     limits: Limits | None = ...,
 ) -> VideoReader[Planes]: ...
+@values.taking(
+    device=_device,
+    output=values.text,
+    on_damage=values.text,
+    cache_bytes=values.whole,
+    batch=values.whole,
+    weights=values.path,
+    limits=values.instance(Limits),
+)
 def open(
     source: Source,
     device: str = "cpu",
@@ -432,12 +460,12 @@ def open(
         raise UsageError(
             f"{cache_bytes} is out of range, allowed are numbers from 0", option="cache_bytes"
         )
-    options = DecodeOptions(device=str(device), batch=batch, limits=limits or Limits())
+    options = DecodeOptions(device=device, batch=batch, limits=limits or Limits())
     return VideoReader(
         source,
         options,
         output,
         on_damage,
         cache_bytes,
-        None if weights is None else os.fspath(weights),
+        cast(str | None, weights),  # by its form
     )

@@ -1,0 +1,96 @@
+"""Which tracks besides the pictures are kept, in the words of FFmpeg's -map."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import UsageError
+
+_MAP = re.compile(r"(-?)(?:0(?::|$))?(?:([vastd])(?::(\d{1,4}))?|(\d{1,4}))?(\??)")
+_LETTERS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
+
+
+@dataclass(frozen=True)
+class TrackChoice:
+    """Which tracks but the picture's are kept: all but those of the kinds ``without``, or what ``maps`` name as FFmpeg's -map does.
+
+    A map is ``0`` (all), ``a`` (all of a kind: v a s d t), ``a:1`` (the second of a kind) or ``3`` (by the number of the track in
+    the file), each also with ``0:`` before it; with ``-`` before it that is taken away. UsageError for anything else.
+    """
+
+    without: frozenset[str] = frozenset()
+    maps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            kind = tuple if name == "maps" else frozenset
+            if not isinstance(value, kind) or not all(isinstance(v, str) for v in value):
+                allowed = f"a {kind.__name__} of texts"
+                raise UsageError(f"{value!r} is none, allowed is {allowed}", option=name)
+        for text in self.maps:
+            self._parse(text)
+
+    @staticmethod
+    def _parse(text: str) -> tuple[bool, str | None, int | None, int | None]:
+        """(taken away, kind, position among its kind, number in the file)."""
+        match = _MAP.fullmatch(text) if text not in ("", "-") else None
+        if match is None or text.lstrip("-").startswith("?"):
+            raise UsageError(
+                f"{text!r} is unknown, allowed are 0 (all), v, a, s, d or t (a kind), a:1 (the "
+                "second of a kind) and 0:3 (a track), with - before it to leave out",
+                option="tracks",
+            )
+        minus, letter, position, number, _ = match.groups()
+        return (
+            bool(minus),
+            _LETTERS[letter] if letter else None,
+            int(position) if position else None,
+            int(number) if number else None,
+        )
+
+    def matcher(self) -> _Matcher:
+        """What decides for the tracks of one file."""
+        return _Matcher(self)
+
+
+class _Matcher:
+    def __init__(self, choice: TrackChoice) -> None:
+        self._choice = choice
+        self._maps = [(text, *choice._parse(text)) for text in choice.maps]
+        self._used: set[str] = set()
+
+    def keeps(self, kind: str, position: int, number: int) -> bool:
+        """Whether a track is kept: ``position`` among its kind and ``number`` in the file count from 0, the pictures' track too."""
+        keep = all(minus for _, minus, *_ in self._maps)
+        for text, minus, of_kind, at, index in self._maps:
+            if (
+                (of_kind is None or of_kind == kind)
+                and (at is None or at == position)
+                and (index is None or index == number)
+            ):
+                keep = not minus
+                self._used.add(text)
+        return keep and kind not in self._choice.without
+
+    def unused(self) -> list[str]:
+        """Remarks on maps that take away a track that isn't there."""
+        return self._unmatched(minus=True)
+
+    def missing(self) -> list[str]:
+        """Sentences on maps that ask for a track that isn't there, without a ``?``."""
+        return self._unmatched(minus=False)
+
+    def _unmatched(self, minus: bool) -> list[str]:
+        texts = (text for text, m, *_ in self._maps if m == minus and text not in self._used)
+        own = ("v", "v:0", "0")  # the picture's
+        return [
+            f"`tracks={t}`: there is no such track"
+            for t in texts
+            if not t.endswith("?") and t.removeprefix("0:") not in own
+        ]
+
+    def check(self, name: str) -> None:
+        """UsageError where a map asks for a track that ``name`` doesn't have."""
+        if missing := self.missing():
+            raise UsageError(missing[0], file=name, advice="with ? behind it that is allowed")
