@@ -107,7 +107,7 @@ def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(
     assert main(["encode", str(source), str(tmp_path / "b.vqv"), "--strict"]) == 4
     assert said in capsys.readouterr().err and not (tmp_path / "b.vqv").exists()
     assert main(["encode", "-q", "-an", str(source), str(tmp_path / "c.vqv"), "--strict"]) == 0
-    from vqcodec.batch.runners import Order, perform
+    from vqcodec.batch.order import Order, perform
     from vqcodec.options import EncodeOptions
 
     order = Order(str(source), str(tmp_path / "d.vqv"), EncodeOptions())

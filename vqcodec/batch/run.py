@@ -15,8 +15,9 @@ from ..options import DecodeOptions, EncodeOptions, TrackChoice
 from ..system.processors import usable
 from ..system.progress import ProgressEvent
 from .log import BEGUN, DONE, FAILED, BatchLog, open_log, stamp
+from .order import Order, Outcome
 from .plan import Job
-from .runners import BEGIN, Order, Outcome, Processes, Threads
+from .runners import BEGIN, Processes, Threads
 
 if TYPE_CHECKING:
     from ..pipeline.cluster import Cluster
@@ -89,13 +90,9 @@ class Task:
 
         def value(v: object) -> object:
             # 28 and 28.0 are one crf; sets have no order
-            return (
-                (sorted(v.without), v.maps)
-                if isinstance(v, TrackChoice)
-                else float(v)
-                if isinstance(v, int)
-                else v
-            )
+            if isinstance(v, TrackChoice):
+                return sorted(v.without), v.maps
+            return float(v) if isinstance(v, int) else v
 
         parts = [
             type(self.options).__name__,
@@ -128,23 +125,15 @@ def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     ours = done is not None and done.get("result") == there
     if done is not None and ours and same(done):
         names = {f.name for f in fields(Outcome)}
-        entry.state, entry.outcome = (
-            "before",
-            Outcome(**{k: v for k, v in done.items() if k in names}),
-        )
+        entry.state = "before"
+        entry.outcome = Outcome(**{name: value for name, value in done.items() if name in names})
         return None
     if task.overwrite is None:
         entry.state = "left"
         return None
     # the second: killed between the renaming of the output and the line about it
-    if (
-        task.overwrite
-        or last is not None
-        and last["state"] == BEGUN
-        and same(last)
-        and there is not None
-        and last.get("before") != there
-    ):
+    begun = last is not None and last["state"] == BEGUN and same(last)
+    if task.overwrite or (begun and last is not None and last.get("before") != there is not None):
         return True
     why = "another source or with other options" if ours else "something else"
     entry.state = FAILED
@@ -210,16 +199,14 @@ def batch(
     return report
 
 
-def _runner(task: Task, files: int) -> tuple[Any, EncodeOptions | DecodeOptions]:
+def _runner(task: Task, files: int) -> tuple[Processes | Threads, EncodeOptions | DecodeOptions]:
     """What makes the files, and the options of each."""
     options = task.options
     if isinstance(options, EncodeOptions):
         options = replace(options, resume=True, jobs=1)
     if task.cluster is not None:
-        return Threads(
-            max(1, min(files, task.workers or min(_READERS, task.cluster.slots() + 1))),
-            task.cluster,
-        ), options
+        readers = task.workers or min(_READERS, task.cluster.slots() + 1)
+        return Threads(max(1, min(files, readers)), task.cluster), options
     count = max(1, min(files, task.workers or usable()))
     if count > 1 and not options.threads:
         options = replace(options, threads=1)
@@ -258,35 +245,35 @@ def _run(
     left = len(orders)
     sources: dict[Order, list[int] | None] = {}
     for order, message in runner.run(orders):
-        entry = work.get(order)
-        if entry is not None and message == BEGIN:
-            # before the source is read, so that a change meanwhile is noticed by the next run
-            sources[order] = stamp(order.source)
-            log.write(
-                entry.job.output,
-                BEGUN,
-                file=order.source,
-                source=sources[order],
-                options=digest,
-                before=stamp(order.target),
-            )
-        elif entry is not None and isinstance(message, Outcome):
-            left -= 1
-            entry.outcome, entry.state = message, DONE if message.written else FAILED
-            result = stamp(order.target) if message.written else None
-            log.write(
-                entry.job.output,
-                entry.state,
-                file=order.source,
-                source=sources[order],
-                options=digest,
-                result=result,
-                **asdict(message),
-            )
-            meter.end(order, message.frames, entry.job.size)
-            finished(entry, left)
-        elif entry is not None:
-            meter.at(order, message, entry.job.size)
+        if order is not None:
+            entry = work[order]
+            if isinstance(message, Outcome):
+                left -= 1
+                entry.outcome, entry.state = message, DONE if message.written else FAILED
+                log.write(
+                    entry.job.output,
+                    entry.state,
+                    file=order.source,
+                    source=sources[order],
+                    options=digest,
+                    result=stamp(order.target) if message.written else None,
+                    **asdict(message),
+                )
+                meter.end(order, message.frames, entry.job.size)
+                finished(entry, left)
+            elif isinstance(message, ProgressEvent):
+                meter.at(order, message, entry.job.size)
+            elif message == BEGIN:
+                # before the source is read, so that a change meanwhile is noticed by the next run
+                sources[order] = stamp(order.source)
+                log.write(
+                    entry.job.output,
+                    BEGUN,
+                    file=order.source,
+                    source=sources[order],
+                    options=digest,
+                    before=stamp(order.target),
+                )
         if progress is not None:
             progress(meter.event())
 

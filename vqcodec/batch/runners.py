@@ -20,15 +20,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import wait
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DamageError, LimitError, TargetError, VqvError, backquoted
-from ..options import DecodeOptions, EncodeOptions
+from ..errors import LimitError
 from ..system import kernels as kernels_module
 from ..system.processes import let_waiting_threads_sleep, spawn
 from ..system.progress import ProgressEvent
+from .order import Order, Outcome, perform
 
 if TYPE_CHECKING:
     from ..pipeline.cluster import Cluster
@@ -39,115 +40,10 @@ _TELL = 0.5  # seconds from one event to the next
 _TICK = 0.5
 _TRIES = 2  # processes that may die on one file
 _GRACE = 5.0  # seconds for what is being done to be put away
-Events = Iterator[tuple[Any, Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Order:
-    """A file to be made."""
-
-    source: str
-    target: str
-    options: EncodeOptions | DecodeOptions
-    weights: str | None = None
-    overwrite: bool = False
-
-
-@dataclass
-class Outcome:
-    """What came of an order. ``code`` is the exit code that the command for one file would have;
-    figures are None where they are not known."""
-
-    code: int = 0
-    message: str = ""  # options in it stand in backquotes
-    frames: int = 0
-    bytes: int | None = None
-    bpp: float | None = None  # of the pictures alone
-    psnr: float | None = None  # dB, weighted 6:1:1; None also where nothing was lost
-    fps: float = 0.0
-    seconds: float = 0.0
-    warnings: list[str] = field(default_factory=list)
-    at_fault: str | None = None  # the file that the message is about, where that is known
-
-    @property
-    def written(self) -> bool:
-        """Whether there is an output."""
-        return self.code in (0, 4, 8) and bool(self.frames)
-
-
-def _inside(exc: VqvError) -> str:
-    """An error in one line, without the name of the file."""
-    file, exc.place = exc.place.file, replace(exc.place, file=None)
-    try:
-        return " ".join(exc.told(backquoted).split())
-    finally:
-        exc.place = replace(exc.place, file=file)
-
-
-def _failure(exc: BaseException) -> Outcome:
-    """As the command line tells errors."""
-    if isinstance(exc, VqvError):
-        return Outcome(exc.exit_code, _inside(exc), at_fault=exc.place.file)
-    if (
-        isinstance(exc, MemoryError)
-        or "OutOfMemory" in type(exc).__name__
-        or "can't allocate memory" in str(exc)
-    ):
-        return Outcome(
-            LimitError.exit_code, "not enough memory; fewer `workers` or `threads` take less"
-        )
-    return Outcome(1, f"internal error: {type(exc).__name__}: {' '.join(str(exc).split())}")
-
-
-def perform(
-    order: Order, tell: Callable[[ProgressEvent], object], cluster: Cluster | None = None
-) -> Outcome:
-    """Make a file; errors are outcomes, but not what ``tell`` raises beyond Exception."""
-    begin = time.monotonic()
-    try:
-        common: dict[str, Any] = {
-            "weights": order.weights,
-            "overwrite": order.overwrite,
-            "progress": tell,
-        }
-        if isinstance(order.options, EncodeOptions):
-            from ..pipeline.encode import encode
-
-            e = encode(order.source, order.target, order.options, cluster=cluster, **common)
-            psnr = e.psnr[0] if math.isfinite(e.psnr[0]) else None
-            code = TargetError.exit_code if e.missed else 0
-            message = e.missed or ""
-            if e.lost:
-                code, message = DamageError.exit_code, e.lost[0]
-            if e.corrupt:
-                code = DamageError.exit_code
-                message = f"{e.corrupt} frames or packets of the source are damaged or missing"
-            return Outcome(
-                code,
-                message,
-                e.frames,
-                e.bytes,
-                e.picture_bpp,
-                psnr,
-                e.fps,
-                e.seconds,
-                [*e.warnings, *e.lost],
-            )
-        from ..pipeline.decode import decode
-
-        d = decode(order.source, order.target, order.options, **common)
-        code, message = 0, ""
-        if d.lost:
-            code, message = DamageError.exit_code, d.lost[0]
-        if not d.ok:
-            code, message = DamageError.exit_code, f"{d.concealed} frames were concealed"
-        said = [*d.damage, *d.warnings, *d.lost]
-        size = os.path.getsize(order.target)
-        return Outcome(code, message, d.frames, size, None, None, d.fps, d.seconds, said)
-    except Exception as exc:
-        outcome = _failure(exc)
-        outcome.seconds = time.monotonic() - begin
-        return outcome
+Message = ProgressEvent | Outcome | str | None  # the text is BEGIN
+Events = Iterator[tuple[Order | None, Message]]
 
 
 def _now_and_then(send: Callable[[ProgressEvent], object]) -> Callable[[ProgressEvent], object]:
@@ -168,12 +64,14 @@ def _terminate(signum: int, frame: object) -> None:
     raise SystemExit(128 + signum)
 
 
-def _follow(parent: Any) -> None:
-    parent.join()
+def _follow(parent: BaseProcess | None) -> None:
+    """End with the program that started this process."""
+    if parent is not None:
+        parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def serve(pipe: Any) -> None:
+def serve(pipe: Connection) -> None:
     """A worker process: takes orders, answers with events and one outcome each; ends with the
     program, so that the next run finds nothing locked."""
     signal.signal(signal.SIGTERM, _terminate)
@@ -201,9 +99,8 @@ def serve(pipe: Any) -> None:
 
 class _Process:
     def __init__(self) -> None:
-        self.process, self.pipe = spawn(
-            serve, "vqcodec-batch", daemon=False
-        )  # daemons may have no processes of their own
+        # no daemon, which may have no processes of its own
+        self.process, self.pipe = spawn(serve, "vqcodec-batch", daemon=False)
 
     def gone(self) -> str:
         """How the process ended."""
@@ -235,6 +132,7 @@ class Processes:
             p.gone()
 
     def run(self, orders: Sequence[Order]) -> Events:
+        """Make the files of these orders; see the top of this file."""
         waiting = deque((order, 1) for order in orders)
         idle: list[_Process] = []
         busy: dict[Any, tuple[_Process, Order, int]] = {}
@@ -243,14 +141,9 @@ class Processes:
                 order, tries = waiting.popleft()
                 if tries == 1:
                     yield order, BEGIN
-                if not idle:
-                    self._all.append(_Process())
-                    idle.append(self._all[-1])
-                process = idle.pop()
-                try:
+                process = idle.pop() if idle else self._started()
+                with suppress(OSError):  # it died while it was idle: told when it is read from
                     process.pipe.send(order)
-                except OSError:
-                    pass  # it died while it was idle, which is told when its answer is read
                 busy[process.pipe] = process, order, tries
             pipe: Any
             for pipe in wait(list(busy), _TICK):
@@ -264,14 +157,7 @@ class Processes:
                     if tries < _TRIES:
                         waiting.appendleft((order, tries + 1))
                     else:
-                        yield (
-                            order,
-                            Outcome(
-                                LimitError.exit_code,
-                                f"the process that made it was lost {tries} times, the last one"
-                                f" {how}: not enough memory?",
-                            ),
-                        )
+                        yield order, _lost(tries, how)
                     continue
                 if message == _COMPILING:
                     kernels_module.tell()
@@ -281,6 +167,18 @@ class Processes:
                     idle.append(process)
                 yield order, message
             yield None, None
+
+    def _started(self) -> _Process:
+        self._all.append(_Process())
+        return self._all[-1]
+
+
+def _lost(tries: int, how: str) -> Outcome:
+    """What comes of a file whose processes died."""
+    return Outcome(
+        LimitError.exit_code,
+        f"the process that made it was lost {tries} times, the last one {how}: not enough memory?",
+    )
 
 
 class _Stopped(BaseException):
@@ -294,7 +192,7 @@ class Threads:
         self.count, self._cluster = count, cluster
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(count, "batch")
-        self._events: queue.SimpleQueue[tuple[Order, Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[Order, ProgressEvent | Outcome]] = queue.SimpleQueue()
 
     def __enter__(self) -> Threads:
         return self
@@ -311,12 +209,11 @@ class Threads:
                 raise _Stopped
             show(event)
 
-        try:
+        with suppress(_Stopped):
             self._events.put((order, perform(order, tell, self._cluster)))
-        except _Stopped:
-            pass
 
     def run(self, orders: Sequence[Order]) -> Events:
+        """Make the files of these orders; see the top of this file."""
         waiting, active = deque(orders), 0
         while waiting or active:
             while waiting and active < self.count:

@@ -75,6 +75,7 @@ def decode(source: str, target: str, header: str, threads: int) -> dict[str, flo
 
 
 def main() -> None:
+    """Do the job of the command line."""
     job = json.loads(sys.argv[1])
     work: dict[str, Any] = {"encode": encode, "decode": decode}
     print(json.dumps(work[job.pop("work")](**job)))

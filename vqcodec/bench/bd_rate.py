@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 TOO_LITTLE = "the curves have too little quality in common"
@@ -32,7 +33,7 @@ def bd_rate(
     for name, curve in zip(("the anchor's curve", "the curve"), curves, strict=True):
         if len(curve) < 2:
             return BdRate(None, f"{name} has fewer than two points")
-        if any(b[1] <= a[1] or b[0] <= a[0] for a, b in zip(curve, curve[1:], strict=False)):
+        if any(b[1] <= a[1] or b[0] <= a[0] for a, b in pairwise(curve)):
             return BdRate(None, f"{name} doesn't rise everywhere")
     (ra, qa), (rt, qt) = ([list(v) for v in zip(*curve, strict=True)] for curve in curves)
     common = min(qa[-1], qt[-1]) - max(qa[0], qt[0])

@@ -64,6 +64,7 @@ def measured(command: Sequence[str]) -> Measured:
 
 
 def main() -> None:
+    """Run the command of the command line, and write what it took."""
     begin = time.perf_counter()
     code = subprocess.call(sys.argv[2:])
     seconds = time.perf_counter() - begin

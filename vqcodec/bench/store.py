@@ -73,6 +73,7 @@ class Store:
         self._records[record["key"]] = record
 
     def put_picture(self, key: str, picture: np.ndarray) -> None:
+        """Keep a picture (H, W, 3; uint8, BGR)."""
         import cv2
 
         _, data = cv2.imencode(

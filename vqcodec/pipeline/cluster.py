@@ -101,7 +101,9 @@ class Cluster:
             )
         self._warn = warn or (lambda text: None)
         try:
-            self._client = Client(address, timeout=_TIMEOUT, set_as_default=False, name="vqcodec")
+            self._client: Any = Client(
+                address, timeout=_TIMEOUT, set_as_default=False, name="vqcodec"
+            )
         except (OSError, ValueError, TypeError, RuntimeError) as exc:
             raise ClusterError(
                 f"{address}: no Dask scheduler can be reached there: {' '.join(str(exc).split())}"

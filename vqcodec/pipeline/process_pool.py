@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import TYPE_CHECKING
 
 from ..errors import LimitError, VqvError
 from ..picture import Picture
@@ -18,8 +20,11 @@ from ..system import kernels as kernels_module
 from ..system.processes import let_waiting_threads_sleep, spawn
 from .gop_coders import TRIES, Model, News, Result, finish_gop, nothing_to_tell
 
+if TYPE_CHECKING:
+    from ..encoding.gop_encoder import GopEncoder
 
-def _work(pipe: Any, model: Model) -> None:
+
+def _work(pipe: Connection, model: Model) -> None:
     """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP
     with its result; an end without pictures cuts the GOP.
 
@@ -27,7 +32,7 @@ def _work(pipe: Any, model: Model) -> None:
     let_waiting_threads_sleep()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(model.threads)
-    encoder: Any = None
+    encoder: GopEncoder | None = None
     kernels_module.tell = lambda: pipe.send(News(compiling=True))
     try:
         codec = model.load()
@@ -36,11 +41,12 @@ def _work(pipe: Any, model: Model) -> None:
             if encoder is None and pictures:
                 encoder = model.encoder(codec, crf)
                 encoder.tell = lambda frames: pipe.send(News(frames))
-            if pictures:
+            if encoder is not None and pictures:
                 encoder.add(pictures)
-            answer: Any = len(pictures)
+            answer: Result | int | None = len(pictures)
             if ends:
-                answer, encoder = encoder and finish_gop(encoder, cut=not pictures), None
+                answer = None if encoder is None else finish_gop(encoder, cut=not pictures)
+                encoder = None
             pipe.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the program is gone
@@ -84,34 +90,39 @@ class _Task:
             self.change.notify_all()
 
 
+_Answer = Result | BaseException | None  # of a worker; None for a GOP without a picture
+
+
 class _Worker:
     """A worker process and the pipe to it; started when it is first needed, and again when it
     died."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._process: Any = None
-        self._pipe: Any = None
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
         self._lock = threading.Lock()
         self._final = False
 
-    def _start(self) -> None:
-        if self._final:
-            raise EOFError
-        self._process, self._pipe = spawn(_work, "vqcodec-worker", self._model, daemon=True)
+    def _started(self) -> Connection:
+        """The pipe to the process."""
+        with self._lock:
+            if self._process is None or self._pipe is None:
+                if self._final:
+                    raise EOFError
+                self._process, self._pipe = spawn(_work, "vqcodec-worker", self._model, daemon=True)
+            return self._pipe
 
-    def code(self, task: _Task) -> Any:
+    def code(self, task: _Task) -> Result | None:
         """The result of a GOP, None if it was ended without a picture; EOFError when the worker
         died."""
-        with self._lock:
-            if self._process is None:
-                self._start()
+        pipe = self._started()
         i, task.coded, task.done = 0, 0, 0
         while True:
             pictures, ends = task.part(i)
             try:
-                self._pipe.send((task.crf, pictures, ends))
-                while isinstance(answer := self._pipe.recv(), News):
+                pipe.send((task.crf, pictures, ends))
+                while isinstance(answer := pipe.recv(), News):
                     task.done = max(task.done, answer.frames)
                     if answer.compiling:
                         kernels_module.tell()
@@ -130,7 +141,7 @@ class _Worker:
         with self._lock:
             self._final |= final
             process, self._process = self._process, None
-            if process is None:
+            if process is None or self._pipe is None:
                 return ""
             if not final:
                 process.join(1)  # it is dying already: how is of interest
@@ -152,10 +163,9 @@ class ProcessCoder:
             self._idle.put(worker)
         self._warn = warn
         self.tell: Callable[[], object] = nothing_to_tell  # who waits looks at ``pending``
-        self._free = jobs
         self._tasks: dict[int, _Task] = {}
-        self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._waiting: deque[tuple[int, Any]] = deque()
+        self._done: queue.SimpleQueue[tuple[int, _Answer]] = queue.SimpleQueue()
+        self._waiting: deque[tuple[int, Result]] = deque()
         self._threads = ThreadPoolExecutor(jobs, "worker")
         self._closed = False
 
@@ -178,7 +188,8 @@ class ProcessCoder:
         del self._tasks[key]
         if isinstance(result, BaseException):
             raise result
-        self._waiting.append((key, result))
+        if result is not None:  # else it was ended without a picture
+            self._waiting.append((key, result))
 
     def begin(self, key: int, crf: float) -> None:
         """A new GOP, called ``key``, which may begin only when the coder is ready."""
@@ -195,7 +206,7 @@ class ProcessCoder:
 
     def _serve(self, task: _Task) -> None:
         worker = self._idle.get()
-        result: Any = None
+        result: _Answer = None
         try:
             for left in reversed(range(TRIES)):
                 try:
@@ -220,7 +231,7 @@ class ProcessCoder:
         self._idle.put(worker)
         self._done.put((task.key, result))
 
-    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Any]]:
+    def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
         """Keys and results of GOPs that were finished since the last call; waits for one if a
         timeout is given."""
         if not self._waiting:
@@ -228,7 +239,8 @@ class ProcessCoder:
         while self._waiting or not self._done.empty():
             if not self._waiting:
                 self._wait(0)
-            yield self._waiting.popleft()
+            if self._waiting:
+                yield self._waiting.popleft()
 
     def coded(self, key: int) -> int:
         """Frames taken of a GOP that is begun and not finished."""
