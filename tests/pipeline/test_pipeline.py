@@ -38,6 +38,15 @@ def test_gops_end_at_scene_cuts(tmp_path: Path, scene_clip: Path, fake_network) 
     assert [e.count for e in reader(tmp_path / "a.vqv").gops] == [20, 30, 5]
 
 
+def test_a_gop_lasts_until_the_next_begins(tmp_path: Path, scene_clip: Path, fake_network) -> None:
+    """Also where the cutter looks ahead: the picture behind a GOP is not the one that came last."""
+    encode(scene_clip, tmp_path / "a.vqv", EncodeOptions(gop=10))
+    there = reader(tmp_path / "a.vqv")
+    gops = [there.read_gop(i) for i in range(len(there.gops))]
+    assert len(gops) > 3
+    assert [g.pts[-1] + g.duration for g in gops[:-1]] == [g.pts[0] for g in gops[1:]]
+
+
 @pytest.mark.parametrize(
     ("longest", "counts"),
     [(1, [1] * 55), (10, [10, 10, 10, 10, 10, 5]), (17, [17, 3, 17, 13, 5]), (20, [20, 20, 10, 5])],

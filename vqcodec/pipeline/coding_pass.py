@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..container.packets import GopPayload
-from ..encoding.scene_cuts import GopCutter
+from ..encoding.scene_cuts import GopCutter, MiniGop
 from ..encoding.target_search import PROBE_SHARE, Pass
 from ..errors import InputError
 from ..fields import crc32, u32
@@ -101,6 +102,7 @@ class CodingPass:
         self.sse: dict[int, tuple[float, float, float]] = {}  # as measured, by first frame
         self._work, self._coder, self._journal = work, work.coder, work.journal
         self._cutter = GopCutter(work.longest)
+        self._held: deque[int] = deque()  # times of the pictures that the cutter holds
         self._gop: _Gop | None = None  # that takes pictures
         self._next = 0  # first frame of the GOP that begins next
         self._open: dict[int, _Gop] = {}  # that are being coded, by first frame
@@ -114,12 +116,13 @@ class CodingPass:
         work.report.clear()
         flushed = False
         for pts, picture in frames:
-            for pictures, ends in self._cutter.push(pts, picture):
-                self._take(pictures, ends, pts)
+            self._held.append(pts)
+            for mini in self._cutter.push(pts, picture):
+                self._take(mini, source)
             self._collect()
         if not work.interrupt.requested:
-            for pictures, ends in self._cutter.flush():
-                self._take(pictures, ends, source.following)
+            for mini in self._cutter.flush():
+                self._take(mini, source)
             flushed = True
         while self._open and not work.interrupt.requested:
             self._collect(_WAIT)
@@ -138,26 +141,25 @@ class CodingPass:
         self._note(gop, result)
         return gop.payload(result, self._work.step), result.sse
 
-    def _take(
-        self, pictures: Sequence[tuple[int, Picture]], ends: bool, following: int | None
-    ) -> None:
-        """Take the next mini-GOP; with ``ends`` the last of its GOP."""
+    def _take(self, mini: MiniGop, source: Pictures) -> None:
+        """Take the next mini-GOP."""
         begins = self._gop is None
         gop = self._gop = self._gop or self._begun()
-        gop.pts += [pts for pts, _ in pictures]
-        gop.following = following
+        pictures = [picture for _, picture in mini.pictures]
+        gop.pts += [self._held.popleft() for _ in pictures]
+        gop.following = self._held[0] if self._held else source.following
         taken = not gop.closed
         if taken:
             gop.taken += len(pictures)
-            planes = (plane.tobytes() for _, picture in pictures for plane in picture)
+            planes = (plane.tobytes() for picture in pictures for plane in picture)
             gop.source = crc32(u32(gop.source), *planes)
             # the I frame and the first mini-GOP do for a probe
-            gop.closed = ends or (self.plan.probe and not begins)
-        if ends:
+            gop.closed = mini.ends or (self.plan.probe and not begins)
+        if mini.ends:
             self._gop, self._next = None, gop.first + len(gop.pts)
             self._end(gop)
         if gop.coded and taken:
-            self._code(gop, [picture for _, picture in pictures], begins)
+            self._code(gop, pictures, begins)
 
     def _begun(self) -> _Gop:
         """The next GOP of the source."""
