@@ -34,6 +34,7 @@ from vqcodec.container import packets as packets_module  # noqa: E402
 from vqcodec.container import tracks as tracks_module  # noqa: E402
 from vqcodec.container import writer as writer_module  # noqa: E402
 from vqcodec.container.reader import ContainerReader  # noqa: E402
+from vqcodec.container.stored_tracks import StoredTracks  # noqa: E402
 from vqcodec.media.track_source import TrackSource, describe  # noqa: E402
 from vqcodec.options import TrackChoice  # noqa: E402
 from vqcodec.system.columns import columns  # noqa: E402
@@ -240,7 +241,7 @@ def sizes(data: bytes) -> Counter[str]:
 
 def held(data: bytes) -> Any:
     """What a reader makes of it."""
-    s = tracks_module.StoredTracks(ContainerReader(io.BytesIO(data)))
+    s = StoredTracks(ContainerReader(io.BytesIO(data)))
     packets = list(s.packets())
     assert not s.damage
     return s.description, s.tracks, [[p for p in packets if p.track == n] for n in s.tracks]

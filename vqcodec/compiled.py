@@ -44,7 +44,9 @@ def njit(function: Callable[..., Any]) -> Any:
 
 @cache
 def _folder_of_run() -> str | None:
-    """A folder for the kernels of this run that only its user can read; None where there is no place."""
+    """A folder for the kernels of this run that only its user can read; None where there is no
+    place.
+    """
     try:
         folder = tempfile.mkdtemp(prefix="vqcodec-kernels-")
     except OSError:

@@ -1,7 +1,8 @@
-"""Bounded reader and writer of little-endian integers, varints and byte strings, and the CRC-32 of the format.
+"""Bounded reader and writer of little-endian integers, varints and byte strings, and the CRC-32 of
+the format.
 
-A varint is an unsigned LEB128 number below 2^64 in its shortest form (at most 10 bytes); a svarint is a signed number
-from -2^63 to 2^63 - 1 in zigzag order (0, -1, 1, -2, ...) written as a varint.
+A varint is an unsigned LEB128 number below 2^64 in its shortest form (at most 10 bytes); a svarint
+is a signed number from -2^63 to 2^63 - 1 in zigzag order (0, -1, 1, -2, ...) written as a varint.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def u32(value: int) -> bytes:
 class Reader:
     """Reads forward through bytes and never beyond them.
 
-    Every failure is a :class:`DamageError` that names ``what`` is read and the position (``base`` is added to it, so
-    that positions can be those of the whole file).
+    Every failure is a :class:`DamageError` that names ``what`` is read and the position (``base``
+    is added to it, so that positions can be those of the whole file).
     """
 
     def __init__(
@@ -104,7 +105,9 @@ class Reader:
 
 
 class Writer:
-    """Collects bytes; counterpart of :class:`Reader`. Values out of range raise ValueError (a fault of the caller)."""
+    """Collects bytes; counterpart of :class:`Reader`. Values out of range raise ValueError (a fault
+    of the caller).
+    """
 
     def __init__(self) -> None:
         self._data = bytearray()

@@ -1,4 +1,6 @@
-"""Options of encoding and decoding, checked on construction, and parsers of the forms users type."""
+"""Options of encoding and decoding, checked on construction, and parsers of the forms users
+type.
+"""
 
 from __future__ import annotations
 
@@ -200,7 +202,9 @@ class EncodeOptions:
         return next((Target(kind, float(value)) for kind, value in found), None)
 
     def gop_frames(self, rate: Fraction | None) -> int:
-        """Longest GOP in frames at the given rate (25 where unknown), from 1 to MAX_GOP; longer distances are shortened."""
+        """Longest GOP in frames at the given rate (25 where unknown), from 1 to MAX_GOP; longer
+        distances are shortened.
+        """
         if isinstance(self.gop, int):
             return self.gop
         frames = (

@@ -33,7 +33,9 @@ def parse_time(text: str, name: str = "time") -> Time:
 
 
 def parse_count(text: str) -> int:
-    """``500``, ``64k``, ``64M`` or ``2G``, in steps of 1000; ``64Ki``, ``64Mi`` or ``2Gi`` in steps of 1024."""
+    """``500``, ``64k``, ``64M`` or ``2G``, in steps of 1000; ``64Ki``, ``64Mi`` or ``2Gi`` in steps
+    of 1024.
+    """
     match = re.fullmatch(r"(\d{1,15}) ?(?:([kmgt])(i?))?b?", text.strip().lower(), re.ASCII)
     if match is None:
         raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 64Mi, 2G")
@@ -42,7 +44,9 @@ def parse_count(text: str) -> int:
 
 
 def parse_amount(text: str, name: str) -> int:
-    """``800k``, ``2M``, ``1.5M`` or ``800000``, in steps of 1000 as bitrates and files are counted; ``Ki``, ``Mi`` and ``Gi`` in steps of 1024."""
+    """``800k``, ``2M``, ``1.5M`` or ``800000``, in steps of 1000 as bitrates and files are counted;
+    ``Ki``, ``Mi`` and ``Gi`` in steps of 1024.
+    """
     match = re.fullmatch(
         r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", text.strip().lower(), re.ASCII
     )
@@ -73,7 +77,9 @@ def parse_gop(text: str, name: str = "gop") -> Time:
 
 
 def parse_rate(text: str, name: str = "rate") -> Fraction:
-    """``25``, ``29.97``, ``30000/1001``, or one of FFmpeg's names ``ntsc``, ``pal``, ``film``, ``ntsc-film``; frames a second, exact."""
+    """``25``, ``29.97``, ``30000/1001``, or one of FFmpeg's names ``ntsc``, ``pal``, ``film``,
+    ``ntsc-film``; frames a second, exact.
+    """
     values = _RATES.get(text, text)
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", values, re.ASCII)
     if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):

@@ -23,7 +23,9 @@ def plane8(plane: np.ndarray) -> np.ndarray:
 
 
 class Picture(NamedTuple):
-    """A 4:2:0 picture: planes of shape (H, W), (ceil(H/2), ceil(W/2)) twice; uint8 for 8 bits, uint16 for values of 10 bits."""
+    """A 4:2:0 picture: planes of shape (H, W), (ceil(H/2), ceil(W/2)) twice; uint8 for 8 bits,
+    uint16 for values of 10 bits.
+    """
 
     y: np.ndarray
     u: np.ndarray

@@ -13,10 +13,12 @@ _LETTERS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "atta
 
 @dataclass(frozen=True)
 class TrackChoice:
-    """Which tracks but the picture's are kept: all but those of the kinds ``without``, or what ``maps`` name as FFmpeg's -map does.
+    """Which tracks but the picture's are kept: all but those of the kinds ``without``, or what
+    ``maps`` name as FFmpeg's -map does.
 
-    A map is ``0`` (all), ``a`` (all of a kind: v a s d t), ``a:1`` (the second of a kind) or ``3`` (by the number of the track in
-    the file), each also with ``0:`` before it; with ``-`` before it that is taken away. UsageError for anything else.
+    A map is ``0`` (all), ``a`` (all of a kind: v a s d t), ``a:1`` (the second of a kind) or ``3``
+    (by the number of the track in the file), each also with ``0:`` before it; with ``-`` before it
+    that is taken away. UsageError for anything else.
     """
 
     without: frozenset[str] = frozenset()
@@ -61,7 +63,9 @@ class _Matcher:
         self._used: set[str] = set()
 
     def keeps(self, kind: str, position: int, number: int) -> bool:
-        """Whether a track is kept: ``position`` among its kind and ``number`` in the file count from 0, the pictures' track too."""
+        """Whether a track is kept: ``position`` among its kind and ``number`` in the file count
+        from 0, the pictures' track too.
+        """
         keep = all(minus for _, minus, *_ in self._maps)
         for text, minus, of_kind, at, index in self._maps:
             if (

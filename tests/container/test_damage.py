@@ -25,7 +25,7 @@ from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.container import packets, writer
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import StoredTracks
+from vqcodec.container.stored_tracks import StoredTracks
 from vqcodec.errors import DamageError, VqvError
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.pipeline.decode import decode

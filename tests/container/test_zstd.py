@@ -22,15 +22,8 @@ from vqcodec.container import packets as packets_module
 from vqcodec.container import tracks as tracks_module
 from vqcodec.container.packets import COMPRESSED, GopPayload
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import (
-    COLLECTED,
-    PACKETS,
-    TRACK,
-    StoredTracks,
-    Track,
-    TrackPacket,
-    TrackWriter,
-)
+from vqcodec.container.stored_tracks import StoredTracks
+from vqcodec.container.tracks import COLLECTED, PACKETS, TRACK, Track, TrackPacket, TrackWriter
 from vqcodec.container.writer import ContainerWriter
 from vqcodec.container.zstd import compress, decompress
 from vqcodec.errors import DamageError, LimitError

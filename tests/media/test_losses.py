@@ -119,7 +119,8 @@ def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(
 def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> None:
     """Of 20 packets at 1/90000 s, which .mp4 and .mov keep in coarser units."""
     from vqcodec.container.reader import ContainerReader
-    from vqcodec.container.tracks import StoredTracks, TrackPacket, TrackWriter
+    from vqcodec.container.stored_tracks import StoredTracks
+    from vqcodec.container.tracks import TrackPacket, TrackWriter
     from vqcodec.container.writer import ContainerWriter
 
     source = make(

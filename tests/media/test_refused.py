@@ -17,7 +17,8 @@ from vqcodec.container import tracks as tracks_module
 from vqcodec.container.description import Chapter, Description, Mastering
 from vqcodec.container.packets import MAX_FRACTION, MAX_PTS
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import StoredTracks, Track, TrackPacket, TrackWriter
+from vqcodec.container.stored_tracks import StoredTracks
+from vqcodec.container.tracks import Track, TrackPacket, TrackWriter
 from vqcodec.container.writer import ContainerWriter
 
 pytestmark = pytest.mark.usefixtures("fake_network")

@@ -25,14 +25,8 @@ from vqcodec.container import packets as packets_module
 from vqcodec.container import tracks as tracks_module
 from vqcodec.container.description import Chapter, Description, Mastering, clip_chapters
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import (
-    StoredTracks,
-    Track,
-    TrackPacket,
-    TrackWriter,
-    get_packets,
-    put_packet,
-)
+from vqcodec.container.stored_tracks import StoredTracks
+from vqcodec.container.tracks import Track, TrackPacket, TrackWriter, get_packets, put_packet
 from vqcodec.errors import DamageError, UsageError, VqvError
 from vqcodec.fields import Writer
 from vqcodec.media.track_muxer import TrackMuxer

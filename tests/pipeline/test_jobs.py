@@ -25,7 +25,7 @@ from support.paths import ROOT
 from vqcodec.cli import main
 from vqcodec.container.packets import StreamHeader
 from vqcodec.container.reader import ContainerReader
-from vqcodec.container.tracks import StoredTracks
+from vqcodec.container.stored_tracks import StoredTracks
 from vqcodec.errors import DamageError, LimitError, OutputError, UsageError, WeightsError
 from vqcodec.options import EncodeOptions, Time
 from vqcodec.picture import Picture

@@ -21,6 +21,7 @@ from vqcodec.container import packets as packets_module
 from vqcodec.container import tracks as tracks_module
 from vqcodec.container import writer
 from vqcodec.container.reader import ContainerReader
+from vqcodec.container.stored_tracks import StoredTracks
 from vqcodec.errors import DamageError, DamageLog, VqvError
 from vqcodec.fields import crc32
 from vqcodec.options import DecodeOptions, Time
@@ -205,7 +206,7 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     ) -> tuple[
         description_module.Description, list[tracks_module.Track], list[tracks_module.TrackPacket]
     ]:
-        s = tracks_module.StoredTracks(ContainerReader(io.BytesIO(data)))
+        s = StoredTracks(ContainerReader(io.BytesIO(data)))
         assert not s.damage
         return s.description, list(s.tracks.values()), list(s.packets())
 

@@ -1,4 +1,6 @@
-"""Where the bytes of an open .vqv file come from: a path, bytes in memory, or a file object of the caller's."""
+"""Where the bytes of an open .vqv file come from: a path, bytes in memory, or a file object of the
+caller's.
+"""
 
 from __future__ import annotations
 

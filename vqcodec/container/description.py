@@ -98,8 +98,9 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Mastering:
-    """Mastering display of SMPTE ST 2086 as FFmpeg gives it: red, green, blue and white point (x, y each), then minimum and
-    maximum luminance in cd/m2, as (numerator, denominator) pairs."""
+    """Mastering display of SMPTE ST 2086 as FFmpeg gives it: red, green, blue and white point (x, y
+    each), then minimum and maximum luminance in cd/m2, as (numerator, denominator) pairs.
+    """
 
     values: tuple[tuple[int, int], ...]
     has_primaries: bool
@@ -108,7 +109,9 @@ class Mastering:
 
 @dataclass(frozen=True)
 class Description:
-    """Tags of the file and of its picture track, chapters, and what the stream header has no room for."""
+    """Tags of the file and of its picture track, chapters, and what the stream header has no room
+    for.
+    """
 
     tags: Tags = field(default_factory=dict)
     video_tags: Tags = field(default_factory=dict)
@@ -163,7 +166,9 @@ class Description:
         return w.getvalue()
 
     def fitted(self) -> tuple[Description, list[str]]:
-        """What fits the ranges and limits of the format, and remarks on the rest: the longest tags go first, then the chapters."""
+        """What fits the ranges and limits of the format, and remarks on the rest: the longest tags
+        go first, then the chapters.
+        """
         notes: list[str] = []
         chapters = tuple(c for c in self.chapters if max(abs(c.start), abs(c.end)) <= MAX_PTS)
         if len(chapters) < len(self.chapters):

@@ -11,7 +11,9 @@ from . import packets
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused, with LimitError, before memory is taken for it. UsageError for numbers below 1."""
+    """What is refused, with LimitError, before memory is taken for it. UsageError for numbers below
+    1.
+    """
 
     pixels: int = packets.MAX_PIXELS  # of a picture; the format ends there too
     side: int = packets.MAX_SIDE  # width or height

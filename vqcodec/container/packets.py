@@ -54,7 +54,9 @@ ENTRY_MEMORY = 256  # bytes that an entry of the index takes in memory, at most
 
 @dataclass(frozen=True)
 class StreamHeader:
-    """What holds for the whole stream. Colour numbers are those of ITU-T H.273 as FFmpeg uses them (2 = unspecified)."""
+    """What holds for the whole stream. Colour numbers are those of ITU-T H.273 as FFmpeg uses them
+    (2 = unspecified).
+    """
 
     width: int
     height: int
@@ -94,7 +96,9 @@ class StreamHeader:
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> StreamHeader:
-        """Parse and check; LimitError for pictures too large, DamageError for anything else out of range."""
+        """Parse and check; LimitError for pictures too large, DamageError for anything else out of
+        range.
+        """
         r = Reader(data, "stream header")
         width, height = r.varint(), r.varint()
         if not width or not height:
@@ -141,7 +145,9 @@ class StreamHeader:
 
 @dataclass(frozen=True)
 class PacketHeader:
-    """Head of a packet: ``size`` bytes long itself, followed by ``length`` payload bytes and four of CRC-32."""
+    """Head of a packet: ``size`` bytes long itself, followed by ``length`` payload bytes and four
+    of CRC-32.
+    """
 
     type: int
     length: int
@@ -172,7 +178,9 @@ class PacketHeader:
 
     @classmethod
     def parse(cls, data: bytes | memoryview, stream_id: int, base: int = 0) -> PacketHeader:
-        """Parse the head at the start of ``data`` (file offset ``base``); DamageError unless sync, CRC and ranges are right."""
+        """Parse the head at the start of ``data`` (file offset ``base``); DamageError unless sync,
+        CRC and ranges are right.
+        """
         r = Reader(data, "packet header", base)
         if bytes(r.take(4)) != SYNC:
             raise DamageError("no packet", byte=base)
@@ -203,7 +211,9 @@ class PacketHeader:
 
 @dataclass(frozen=True)
 class GopPayload:
-    """One group of pictures: times in ticks (strictly increasing), what the encoder measured, and the coded pictures."""
+    """One group of pictures: times in ticks (strictly increasing), what the encoder measured, and
+    the coded pictures.
+    """
 
     pts: tuple[int, ...]
     duration: int  # ticks of the last frame; 0 unknown
@@ -238,7 +248,9 @@ class GopPayload:
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, frames: int, base: int = 0) -> GopPayload:
-        """Parse the payload of a packet of ``frames`` frames; DamageError when it contradicts itself."""
+        """Parse the payload of a packet of ``frames`` frames; DamageError when it contradicts
+        itself.
+        """
         r = Reader(data, "GOP packet", base)
         pts = [r.svarint()]
         for _ in range(r.varint(frames - 1)):
@@ -255,7 +267,9 @@ class GopPayload:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """Where a GOP lies. ``offset`` is -1 for frames known to be lost; ``first_pts`` is None where it isn't known."""
+    """Where a GOP lies. ``offset`` is -1 for frames known to be lost; ``first_pts`` is None where
+    it isn't known.
+    """
 
     offset: int
     first_frame: int
@@ -270,9 +284,12 @@ class IndexEntry:
 
 @dataclass(frozen=True)
 class Extra:
-    """Where a packet lies that is neither GOP nor index; ``first_frame`` is that of the GOP it is stored with.
+    """Where a packet lies that is neither GOP nor index; ``first_frame`` is that of the GOP it is
+    stored with.
 
-    ``type`` is the one that its content has; ``compressed`` says that the payload is a zstd frame of it."""
+    ``type`` is the one that its content has; ``compressed`` says that the payload is a zstd frame
+    of it.
+    """
 
     offset: int
     type: int
@@ -296,7 +313,9 @@ def packet(type_: int, stream_id: int, first_frame: int, frames: int, payload: b
 
 
 def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
-    """Payload of the index packet. Every entry has a ``first_pts``; those of lost frames have the offset -1."""
+    """Payload of the index packet. Every entry has a ``first_pts``; those of lost frames have the
+    offset -1.
+    """
     w = Writer().varint(len(header)).raw(header).varint(len(entries))
     offset = pts = 0
     for e in entries:
@@ -309,7 +328,9 @@ def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
 def parse_index(
     payload: bytes | memoryview, base: int = 0, memory: int = 1 << 62
 ) -> tuple[bytes, list[IndexEntry]]:
-    """Copy of the stream header, and the entries. LimitError where the entries would take more than ``memory`` bytes."""
+    """Copy of the stream header, and the entries. LimitError where the entries would take more than
+    ``memory`` bytes.
+    """
     r = Reader(payload, "index", base)
     header = bytes(r.take(r.varint(MAX_HEADER)))
     entries: list[IndexEntry] = []

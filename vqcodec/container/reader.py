@@ -1,7 +1,8 @@
 """Reading .vqv files: by the index where it is sound, by scanning for packets where it isn't.
 
-The index is believed only when the chain of packet headers from the file header to the index says the same. Otherwise the
-file is searched for the sync word, every candidate's checksums are tried, and what was lost is put down in ``damaged``.
+The index is believed only when the chain of packet headers from the file header to the index says
+the same. Otherwise the file is searched for the sync word, every candidate's checksums are tried,
+and what was lost is put down in ``damaged``.
 """
 
 from __future__ import annotations
@@ -43,11 +44,12 @@ _CHUNK = 1 << 20
 class ContainerReader:
     """Opens a seekable binary file object.
 
-    ``header``: StreamHeader. ``gops``: entries in display order, without gaps (lost frames have entries of offset -1).
-    ``extras``: other packets, in file order, each once. ``complete``: index and trailer are there and
-    sound. ``indexed``: a sound index was found, be it elsewhere, so that it is known which frames there were.
-    ``damaged``: what is wrong, as sentences with positions.
-    Raises InputError (no .vqv file, other version, unknown packet), DamageError (header lost), LimitError.
+    ``header``: StreamHeader. ``gops``: entries in display order, without gaps (lost frames have
+    entries of offset -1). ``extras``: other packets, in file order, each once. ``complete``: index
+    and trailer are there and sound. ``indexed``: a sound index was found, be it elsewhere, so that
+    it is known which frames there were. ``damaged``: what is wrong, as sentences with positions.
+    Raises InputError (no .vqv file, other version, unknown packet), DamageError (header lost),
+    LimitError.
     """
 
     def __init__(self, file: BinaryIO, limits: Limits | None = None) -> None:
@@ -151,7 +153,9 @@ class ContainerReader:
         return copy
 
     def _read_index(self) -> tuple[list[IndexEntry] | None, bytes | None]:
-        """Entries and copy of the stream header, or (None, None) when trailer or index are missing or damaged."""
+        """Entries and copy of the stream header, or (None, None) when trailer or index are missing
+        or damaged.
+        """
         self._index_offset = -1
         try:
             r = Reader(self._at(0, FILE_PREFIX), "file header")
@@ -334,7 +338,9 @@ class ContainerReader:
         return self.size
 
     def _merge(self, index: list[IndexEntry] | None, found: list[IndexEntry]) -> list[IndexEntry]:
-        """Entries without gaps: from the index with the offsets found, unless it names fewer frames that are there than the packets do by themselves."""
+        """Entries without gaps: from the index with the offsets found, unless it names fewer frames
+        that are there than the packets do by themselves.
+        """
         packets: dict[int, IndexEntry] = {}
         for e in found:
             old = packets.get(_frames(e))
@@ -366,7 +372,8 @@ class ContainerReader:
     def read_extra(self, i: int, room: int = MAX_PAYLOAD) -> memoryview:
         """Content of the i-th of ``extras``; DamageError when it is damaged.
 
-        LimitError where a compressed one has more than ``room`` bytes, or than a payload or memory may have.
+        LimitError where a compressed one has more than ``room`` bytes, or than a payload or memory
+        may have.
         """
         extra = self.extras[i]
         payload = self._payload(self._head(extra.offset), extra.offset, self.stream_id)
@@ -377,7 +384,9 @@ class ContainerReader:
             return memoryview(decompress(payload, limit))
 
     def read_gop(self, i: int, after: int | None = None) -> GopPayload:
-        """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or doesn't begin after the time ``after``."""
+        """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or
+        doesn't begin after the time ``after``.
+        """
         entry = self.gops[i]
         if entry.offset < 0:
             raise DamageError("lost", frames=entry.frames)

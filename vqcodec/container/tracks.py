@@ -1,25 +1,22 @@
-"""What a .vqv file holds besides pictures: tags, chapters and packets of other tracks, in packets that a reader may skip.
+"""What a .vqv file holds besides pictures: tags, chapters and packets of other tracks, in packets
+that a reader may skip.
 
-Layout and ranges are in docs/format.md, section Tracks and metadata. Knows no FFmpeg: :mod:`vqcodec.media.track_muxer` reads and writes
-the tracks of video files.
+Layout and ranges are in docs/format.md, section Tracks and metadata. Knows no FFmpeg:
+:mod:`vqcodec.media.track_muxer` reads and writes the tracks of video files.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from ..errors import DamageLog, LimitError, VqvError
+from ..errors import LimitError
 from ..fields import Reader, Writer
 from .description import (
     MAX_DESCRIPTION,
     MAX_DISPOSITION,
-    MAX_REMARKS,
     MAX_SIDE_DATA,
-    Description,
     Tags,
     get_base,
     get_tags,
@@ -27,10 +24,8 @@ from .description import (
     get_time,
     put_tags,
     put_text,
-    remarks_from_bytes,
 )
-from .packets import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
-from .reader import ContainerReader
+from .packets import MAX_FRACTION, MAX_PTS
 from .writer import ContainerWriter
 
 DESCRIPTION, TRACK, PACKETS, COLLECTED, REMARKS = 0x80, 0x81, 0x82, 0x83, 0x84
@@ -89,8 +84,11 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Track:
-    """A track that isn't the picture's; ``number`` is what its packets call it. ``sample`` is a small file of the kind ``format`` (a muxer of FFmpeg) with this track alone and
-    its first packet: its codec parameters are those of the track. With the format ``parameters`` it has those alone. Of an attachment it is the attached file itself."""
+    """A track that isn't the picture's; ``number`` is what its packets call it. ``sample`` is a
+    small file of the kind ``format`` (a muxer of FFmpeg) with this track alone and
+    its first packet: its codec parameters are those of the track. With the format ``parameters`` it
+    has those alone. Of an attachment it is the attached file itself.
+    """
 
     number: int
     kind: str
@@ -138,7 +136,9 @@ class Track:
 
 @dataclass(frozen=True)
 class TrackPacket:
-    """A packet as it came: times in ticks of the track or None, ``side`` data as (position in SIDE, bytes)."""
+    """A packet as it came: times in ticks of the track or None, ``side`` data as (position in SIDE,
+    bytes).
+    """
 
     track: int
     dts: int | None
@@ -178,8 +178,8 @@ class _Clock:
 def put_packet(out: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
     """Append a packet to a chunk; ``clocks`` begins empty with each chunk.
 
-    LimitError for times that a reader would refuse; ValueError, and nothing is appended, where they are
-    further from those before than a chunk can tell.
+    LimitError for times that a reader would refuse; ValueError, and nothing is appended, where they
+    are further from those before than a chunk can tell.
     """
     for time in (p.dts or 0, p.pts or 0, p.duration):
         if abs(time) > MAX_PTS:
@@ -285,7 +285,9 @@ class TrackWriter:
         self._attached = 0
 
     def add(self, track: Track) -> None:
-        """Append the description of a track; LimitError for more attachments than a reader takes."""
+        """Append the description of a track; LimitError for more attachments than a reader
+        takes.
+        """
         if track.kind == "attachment":
             self._attached += len(track.sample)
             if self._attached > MAX_ATTACHED:
@@ -337,86 +339,3 @@ class TrackWriter:
             self._room -= len(content) if small else 0
             self._writer.extra(COLLECTED, content, small)
             self._collected = _Chunk()
-
-
-class StoredTracks:
-    """Description, tracks (by number) and their packets in a .vqv file. Damage is put down in ``damage``, what is sound is given."""
-
-    def __init__(self, reader: ContainerReader) -> None:
-        self._reader = reader
-        self.damage = DamageLog()
-        self.size = 0  # bytes that descriptions of tracks take, attachments with them
-        self.description = Description()
-        self.left_out: list[str] = []  # what the source had and the file has not
-        self.tracks: dict[int, Track] = {}
-        found, attached = False, 0
-        for i, extra in enumerate(reader.extras):
-            try:
-                if extra.type == DESCRIPTION and not found:
-                    self.description, found = (
-                        Description.from_bytes(reader.read_extra(i, MAX_DESCRIPTION), extra.offset),
-                        True,
-                    )
-                elif extra.type == REMARKS:
-                    room = MAX_REMARKS - len(self.left_out)
-                    texts = remarks_from_bytes(
-                        reader.read_extra(i, 4 * MAX_REMARKS**2), extra.offset
-                    )
-                    self.left_out += texts[:room]
-                elif extra.type == TRACK:
-                    payload = reader.read_extra(
-                        i, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size)
-                    )
-                    track = Track.from_bytes(payload, extra.offset)
-                    self.size += len(payload)
-                    attached += len(track.sample) if track.kind == "attachment" else 0
-                    if attached > MAX_ATTACHED:
-                        raise LimitError(
-                            f"attachments are over the limit of {MAX_ATTACHED} bytes",
-                            part=str(track),
-                            byte=extra.offset,
-                        )
-                    if 2 * self.size > reader.limits.memory:  # once more in the output
-                        raise LimitError(
-                            f"tracks need more than {reader.limits.memory} bytes of memory",
-                            part=str(track),
-                            byte=extra.offset,
-                            option="memory",
-                        )
-                    self.tracks.setdefault(track.number, track)
-            except VqvError as exc:
-                self.damage.note(str(exc))
-
-    def packets(
-        self, first_frame: int = 0, only: Collection[int] | None = None
-    ) -> Iterator[TrackPacket]:
-        """Packets by their times, those of a track in the order of the file, from those stored with
-        the frame of that number on. Packets of others may be left out where ``only`` some tracks
-        are wanted."""
-        room = MAX_DECOMPRESSED
-        kinds = {True, False}
-        if only is not None:
-            kinds = {t.kind in COLLECTED_KINDS for n, t in self.tracks.items() if n in only}
-
-        def stored(kind: int) -> Iterator[tuple[float, TrackPacket]]:
-            nonlocal room
-            seconds = -math.inf
-            for i, extra in enumerate(self._reader.extras):
-                if extra.type != kind or extra.first_frame < first_frame:
-                    continue
-                try:
-                    content = self._reader.read_extra(i, room)
-                    room -= len(content) if extra.compressed else 0
-                    for p in get_packets(content, extra.offset):
-                        track = self.tracks.get(p.track)
-                        if track is not None and p.time is not None:
-                            base = track.time_base
-                            seconds = p.time * base.numerator / base.denominator
-                        yield seconds, p
-                except VqvError as exc:
-                    self.damage.note(str(exc))
-
-        # collected packets lie further back in the file than the sound of their time
-        rows = [stored(COLLECTED if collected else PACKETS) for collected in kinds]
-        for _, packet in heapq.merge(*rows, key=lambda item: item[0]):
-            yield packet

@@ -21,7 +21,9 @@ from .zstd import compress
 
 
 class ContainerWriter:
-    """Writes a file front to back to a binary file object: header at once, then :meth:`gop` for each GOP, :meth:`finish`."""
+    """Writes a file front to back to a binary file object: header at once, then :meth:`gop` for
+    each GOP, :meth:`finish`.
+    """
 
     def __init__(self, file: BinaryIO, header: StreamHeader | bytes) -> None:
         self._file = file
@@ -46,9 +48,11 @@ class ContainerWriter:
         return size
 
     def extra(self, type_: int, content: bytes, small: bool = False) -> int:
-        """Append a packet of a type that readers may skip, stored with the GOP that follows; its size in bytes.
+        """Append a packet of a type that readers may skip, stored with the GOP that follows; its
+        size in bytes.
 
-        With ``small`` its content is compressed where that makes it shorter."""
+        With ``small`` its content is compressed where that makes it shorter.
+        """
         frame = compress(content) if small else None
         if frame is not None:
             type_, content = type_ | COMPRESSED, frame
@@ -57,7 +61,9 @@ class ContainerWriter:
         return size
 
     def copy(self, raw: bytes, frames: int = 0, first_pts: int = 0) -> None:
-        """Append a whole packet as it is: the next GOP of this stream with its frames and first time, or (0 frames) of another type."""
+        """Append a whole packet as it is: the next GOP of this stream with its frames and first
+        time, or (0 frames) of another type.
+        """
         if frames:
             self.entries.append(IndexEntry(self.position, self.frames, frames, first_pts))
             self.frames += frames

@@ -13,7 +13,8 @@ from typing import Any
 
 import av
 
-from ..container.tracks import CAPTIONS, StoredTracks, Track, TrackPacket
+from ..container.stored_tracks import StoredTracks
+from ..container.tracks import CAPTIONS, Track, TrackPacket
 
 _CODEC = "eia_608"
 # type of an SEI message: registered user data of ITU-T T.35; of the United States, by ATSC

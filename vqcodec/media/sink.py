@@ -14,7 +14,7 @@ import numpy as np
 
 from ..container.description import FIELD_ORDERS, Description, clip_chapters
 from ..container.packets import StreamHeader
-from ..container.tracks import StoredTracks
+from ..container.stored_tracks import StoredTracks
 from ..errors import OutputError, RefusedError, UsageError
 from ..options import MAX_RATE, TrackChoice
 from ..picture import Picture

@@ -17,7 +17,7 @@ from .. import values
 from ..container.description import Description
 from ..container.packets import StreamHeader
 from ..container.reader import ContainerReader
-from ..container.tracks import StoredTracks
+from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, RefusedError, UsageError, located
 from ..options import DecodeOptions, changed
 from ..picture import Picture

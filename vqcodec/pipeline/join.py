@@ -18,13 +18,13 @@ from .. import values
 from ..container.description import Chapter, Description
 from ..container.packets import MAX_PAYLOAD, StreamHeader
 from ..container.reader import ContainerReader
+from ..container.stored_tracks import StoredTracks
 from ..container.tracks import (
     COLLECTED,
     DESCRIPTION,
     MAX_DECOMPRESSED,
     PACKETS,
     TRACK,
-    StoredTracks,
     Track,
     TrackWriter,
     get_packets,

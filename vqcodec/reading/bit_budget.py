@@ -12,14 +12,18 @@ _AREAS = ("skip", "merged", "bi", "direct")
 
 
 def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, int]:
-    """Bytes of the packets of GOPs, of those with an index in ``sound``, and of the other tracks' packets."""
+    """Bytes of the packets of GOPs, of those with an index in ``sound``, and of the other tracks'
+    packets.
+    """
     return sum(reader.packet_size(reader.gops[i].offset) for i in sound), sum(
         reader.packet_size(e.offset) for e in reader.extras
     )
 
 
 def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sums over the rows of frames, for each level: frames, bytes, ``bits`` by element; means: q and the shares of the area. I frames have no shares."""
+    """Sums over the rows of frames, for each level: frames, bytes, ``bits`` by element; means: q
+    and the shares of the area. I frames have no shares.
+    """
     levels: list[dict[str, Any]] = []
     for level in sorted({p["level"] for p in pictures}):
         rows = [p for p in pictures if p["level"] == level]
@@ -41,8 +45,10 @@ def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def budget(reader: ContainerReader, gops: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
-    """All bytes of a file, from the rows of the frames of its sound GOPs by their index: ``levels`` (:func:`by_level`) and the bytes of ``gop_headers`` (times,
-    checksums, measured error, sizes of frames), of other ``tracks`` with tags, and ``file``: header, index, and what is damaged."""
+    """All bytes of a file, from the rows of the frames of its sound GOPs by their index: ``levels``
+    (:func:`by_level`) and the bytes of ``gop_headers`` (times, checksums, measured error, sizes of
+    frames), of other ``tracks`` with tags, and ``file``: header, index, and what is damaged.
+    """
     levels = by_level([p for rows in gops.values() for p in rows])
     frames = sum(line["bytes"] for line in levels)
     packets, tracks = packet_bytes(reader, gops)

@@ -55,7 +55,9 @@ class VideoMetadata:
 
 @dataclass(frozen=True, eq=False)
 class Frame(Generic[Data]):
-    """A frame: ``data, pts_seconds, duration_seconds = frame`` works too. ``concealed``: made up in the place of a lost one."""
+    """A frame: ``data, pts_seconds, duration_seconds = frame`` works too. ``concealed``: made up in
+    the place of a lost one.
+    """
 
     data: Data
     pts_seconds: float
@@ -71,7 +73,9 @@ class Frame(Generic[Data]):
 
 @dataclass(frozen=True, eq=False)
 class FrameBatch(Generic[Data]):
-    """N frames: ``data`` (N, 3, H, W), or planes with N before their dimensions; times (N,) float64 and ``concealed`` (N,) bool on the CPU."""
+    """N frames: ``data`` (N, 3, H, W), or planes with N before their dimensions; times (N,) float64
+    and ``concealed`` (N,) bool on the CPU.
+    """
 
     data: Data
     pts_seconds: Tensor

@@ -1,6 +1,8 @@
-"""Random access to the frames of a GOP: what is decoded stays in a cache of bounded size, so that nearby frames need little more.
+"""Random access to the frames of a GOP: what is decoded stays in a cache of bounded size, so that
+nearby frames need little more.
 
-Frames refer to their ancestors only (gop.py), so a frame of a GOP of 128 costs at most eight key frames and five B frames.
+Frames refer to their ancestors only (gop.py), so a frame of a GOP of 128 costs at most eight key
+frames and five B frames.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ Key = tuple[int, int]  # GOP and frame in it
 
 
 class FrameCache:
-    """Decoded frames, least recently used ones given up for those that come when they take more than ``limit`` bytes together."""
+    """Decoded frames, least recently used ones given up for those that come when they take more
+    than ``limit`` bytes together.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit, self.bytes = limit, 0
@@ -55,7 +59,9 @@ def coded_bytes(c: Coded) -> int:
 
 
 class GopAccess:
-    """The frames of the GOP ``number`` of a file, by their numbers in it. Raises DamageError where the body cannot be right."""
+    """The frames of the GOP ``number`` of a file, by their numbers in it. Raises DamageError where
+    the body cannot be right.
+    """
 
     def __init__(
         self,
@@ -91,9 +97,11 @@ class GopAccess:
         return range(max(0, first), min(first + MINI_GOP, len(self._gop.pts)))
 
     def pictures(self, wanted: Iterable[int]) -> Iterator[tuple[int, Picture]]:
-        """Frames with their numbers, in ascending order, 10 bits; no others than their ancestors are decoded.
+        """Frames with their numbers, in ascending order, 10 bits; no others than their ancestors
+        are decoded.
 
-        Once all frames of the GOP were given, each behind the one before it, their checksum is looked at: ``wrong`` tells where it is not the encoder's.
+        Once all frames of the GOP were given, each behind the one before it, their checksum is
+        looked at: ``wrong`` tells where it is not the encoder's.
         """
         try:
             yield from self._pictures(sorted(set(wanted)))
@@ -136,7 +144,9 @@ class GopAccess:
     def _decode(
         self, shown: set[int], parsed: set[int], held: dict[int, Coded]
     ) -> tuple[dict[int, Coded], dict[int, Decoding]]:
-        """The frames ``shown`` and their ancestors as far as they had to be decoded, and what was read for those to be ``parsed``; ``held`` are there already."""
+        """The frames ``shown`` and their ancestors as far as they had to be decoded, and what was
+        read for those to be ``parsed``; ``held`` are there already.
+        """
         held, need, look = dict(held), set[int](), list(shown)
         while look:
             f = look.pop()
@@ -186,7 +196,9 @@ class GopAccess:
         self.wrong = self._checked == len(self._gop.pts) and self._crc != self._gop.checksum
 
     def decode_ahead(self, frame: int) -> None:
-        """Decode the mini-GOP of a frame that isn't in the cache, as many frames side by side as can be."""
+        """Decode the mini-GOP of a frame that isn't in the cache, as many frames side by side as
+        can be.
+        """
         if self._cache.get((self._number, frame)) is None:
             for _ in self.pictures(self.mini_gop(frame)):
                 pass

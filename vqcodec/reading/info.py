@@ -11,7 +11,7 @@ from .. import values
 from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from ..container.description import FIELD_ORDERS
 from ..container.packets import VERSION
-from ..container.tracks import StoredTracks
+from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, DamageLog, LimitError
 from ..metrics import psnr_yuv
 from ..options import Limits
@@ -38,10 +38,11 @@ def _ratio(value: Fraction | None) -> str | None:
 def describe(
     path: str, bits: bool = False, weights: str | None = None, limits: Limits | None = None
 ) -> dict[str, Any]:
-    """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where its bytes went (:mod:`vqcodec.reading.bit_budget`), and of each frame.
+    """Header, sizes and measured quality of a file as a dict fit for JSON; with ``bits`` where its
+    bytes went (:mod:`vqcodec.reading.bit_budget`), and of each frame.
 
-    Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under ``damage``. Only ``bits``
-    needs the weights.
+    Raises InputError, DamageError and LimitError as opening does; damaged GOPs are listed under
+    ``damage``. Only ``bits`` needs the weights.
     """
     with ExitStack() as stack:
         reader = open_reader(stack, path, limits)

@@ -1,4 +1,6 @@
-"""What is shown in the place of lost frames: pictures blended from those around the gap, at times between theirs."""
+"""What is shown in the place of lost frames: pictures blended from those around the gap, at times
+between theirs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def blend(a: Picture, b: Picture, part: int, of: int) -> Picture:
 
 @dataclass(frozen=True)
 class Gap:
-    """Lost frames ``first`` to ``end`` - 1 of a file, and the last good picture before and the first behind them where there are such."""
+    """Lost frames ``first`` to ``end`` - 1 of a file, and the last good picture before and the
+    first behind them where there are such.
+    """
 
     first: int
     end: int
@@ -33,7 +37,9 @@ class Gap:
     behind: Picture | None
 
     def picture(self, frame: int, width: int, height: int) -> Picture:
-        """What stands in for a frame of the gap: both pictures blended, the one there is, or gray."""
+        """What stands in for a frame of the gap: both pictures blended, the one there is, or
+        gray.
+        """
         if self.before is None or self.behind is None:
             return self.before or self.behind or gray(width, height)
         return blend(self.before, self.behind, frame - self.first + 1, self.end - self.first + 1)
@@ -47,10 +53,11 @@ def lost_times(
     step: int,
     total: int | None = None,
 ) -> list[int]:
-    """Times for ``count`` lost frames, the first of ``total``: evenly between the frames around them, else by the nominal ``step``.
+    """Times for ``count`` lost frames, the first of ``total``: evenly between the frames around
+    them, else by the nominal ``step``.
 
-    ``start`` is the time of the first where it is known, ``after`` that of the frame before the gap, ``before`` that of the
-    frame behind all ``total``; None where unknown.
+    ``start`` is the time of the first where it is known, ``after`` that of the frame before the
+    gap, ``before`` that of the frame behind all ``total``; None where unknown.
     """
     total = total or count
     if (
@@ -76,7 +83,8 @@ def lost_times(
 def lost_gop_times(
     count: int, start: int | None, after: int | None, before: int | None, step: int, total: int
 ) -> tuple[list[int], int | None]:
-    """Times for the ``count`` frames of a lost GOP, behind which others of ``total`` lost frames may follow, and the time at which the next of these GOPs begins.
+    """Times for the ``count`` frames of a lost GOP, behind which others of ``total`` lost frames
+    may follow, and the time at which the next of these GOPs begins.
 
     Whoever knows where each GOP begins, as a file that was repaired tells, finds the same times.
     """

@@ -24,14 +24,18 @@ def check_model(reader: ContainerReader, model_id: bytes) -> None:
 
 
 def decoder_memory(width: int, height: int, batch: int = 0) -> int:
-    """Bytes that a process takes at most to decode pictures of this size, as measured (test_memory.py); an output's encoder comes on top."""
+    """Bytes that a process takes at most to decode pictures of this size, as measured
+    (test_memory.py); an output's encoder comes on top.
+    """
     padded = math.prod(padded_size(width, height))
     at_once = batch or automatic_batch(width, height)
     return (540 << 20) + padded * (65 + 105 * min(at_once, MAX_BATCH))
 
 
 def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 0) -> None:
-    """LimitError where decoding would take more memory than the limit allows, with ``tracks`` bytes of descriptions and attachments, which an output holds once more."""
+    """LimitError where decoding would take more memory than the limit allows, with ``tracks`` bytes
+    of descriptions and attachments, which an output holds once more.
+    """
     width, height = reader.header.width, reader.header.height
     need = decoder_memory(width, height, options.batch) + 2 * tracks
     if reader.gops and need > options.limits.memory:

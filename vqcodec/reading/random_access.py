@@ -1,4 +1,6 @@
-"""Pictures of a file by number: GOPs opened as they are needed, what is lost concealed or refused."""
+"""Pictures of a file by number: GOPs opened as they are needed, what is lost concealed or
+refused.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +29,20 @@ _OPEN_GOPS = 8  # whose coded bytes are kept
 
 @lru_cache(maxsize=4)
 def _codec(path: str, changed: int, device: str, process: int | None) -> Any:
-    """A model, loaded once for all files that are open; on a GPU in each process that was forked."""
+    """A model, loaded once for all files that are open; on a GPU in each process that was
+    forked.
+    """
     from ..codec.weights import load_codec
 
     return load_codec(path, device)
 
 
 class RandomAccess:
-    """Decodes the frames asked for and no others than their ancestors. DamageError for those that cannot be, unless ``damage`` is given: then they are concealed.
+    """Decodes the frames asked for and no others than their ancestors. DamageError for those that
+    cannot be, unless ``damage`` is given: then they are concealed.
 
-    ``cache_bytes`` of decoded frames are kept at most, less where the limit of memory leaves less beside the decoder.
+    ``cache_bytes`` of decoded frames are kept at most, less where the limit of memory leaves less
+    beside the decoder.
     """
 
     def __init__(
@@ -112,7 +118,9 @@ class RandomAccess:
     def pictures(
         self, numbers: Iterable[int], ahead: bool = False
     ) -> Iterator[tuple[int, Picture, bool]]:
-        """Frames in ascending order, and whether they are concealed; with ``ahead`` the mini-GOP of the first one is decoded at once, if the cache can hold it."""
+        """Frames in ascending order, and whether they are concealed; with ``ahead`` the mini-GOP of
+        the first one is decoded at once, if the cache can hold it.
+        """
         header = self._reader.header
         for g, group in groupby(sorted(set(numbers)), self._timeline.gop_of):
             first = self._reader.gops[g].first_frame

@@ -19,7 +19,9 @@ from .lost_frames import Gap, lost_gop_times
 
 @dataclass
 class DecodeReport:
-    """What was decoded. ``damage`` holds a sentence for each thing found wrong, ``concealed`` counts frames filled in."""
+    """What was decoded. ``damage`` holds a sentence for each thing found wrong, ``concealed``
+    counts frames filled in.
+    """
 
     frames: int = 0
     gops: int = 0
@@ -58,8 +60,9 @@ def frame_step(reader: ContainerReader) -> int:
 class GopDecoder:
     """Decodes GOPs of a file in order, hiding damage.
 
-    :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go into ``report``. Where frames
-    are lost the first picture of the next sound GOP is decoded ahead, so that they can be blended into it; nothing else is held.
+    :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go
+    into ``report``. Where frames are lost the first picture of the next sound GOP is decoded ahead,
+    so that they can be blended into it; nothing else is held.
     """
 
     def __init__(
@@ -86,9 +89,11 @@ class GopDecoder:
         self._report.damaged_gops += 1
 
     def _decoded(self, gop: GopPayload, wanted: range) -> Iterator[Picture | None]:
-        """Pictures of a GOP as decoded; DamageError, at the end, when their checksum is not the encoder's.
+        """Pictures of a GOP as decoded; DamageError, at the end, when their checksum is not the
+        encoder's.
 
-        Frames not wanted are given as None and cost nothing; the checksum is that of all frames, so it is looked at only when all are wanted.
+        Frames not wanted are given as None and cost nothing; the checksum is that of all frames, so
+        it is looked at only when all are wanted.
         """
         from ..codec.gop_body import checksum_update
         from ..codec.gop_decoder import decode_gop
@@ -109,7 +114,9 @@ class GopDecoder:
             raise DamageError("decoded pixels differ from the encoder's")
 
     def _behind(self, i: int) -> tuple[int, Picture | None]:
-        """Number and picture of the first frame behind the i-th GOP that can be decoded; past the last frame there is none."""
+        """Number and picture of the first frame behind the i-th GOP that can be decoded; past the
+        last frame there is none.
+        """
         for j in range(i + 1, len(self._reader.gops)):
             try:
                 gop = self._reader.read_gop(j, self._last_pts)
@@ -119,7 +126,9 @@ class GopDecoder:
         return self._reader.frames, None
 
     def _look_back(self, i: int) -> None:
-        """Where decoding begins with lost frames of the i-th GOP: hold the picture and time before them, as if all had been decoded from there on."""
+        """Where decoding begins with lost frames of the i-th GOP: hold the picture and time before
+        them, as if all had been decoded from there on.
+        """
         gops, lost = self._reader.gops, 0
         for j in range(i - 1, -1, -1):
             try:
@@ -191,9 +200,11 @@ class GopDecoder:
     def pictures(
         self, i: int, choose: Callable[[list[int]], range] | None = None
     ) -> Iterator[tuple[int, int, Picture | None]]:
-        """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict`` DamageError.
+        """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict``
+        DamageError.
 
-        ``choose`` says from the times of its frames which of them are wanted; the pictures of others may be None.
+        ``choose`` says from the times of its frames which of them are wanted; the pictures of
+        others may be None.
         """
         entry = self._reader.gops[i]
         self._begin = i if self._begin is None else self._begin
@@ -245,7 +256,8 @@ def _first_gop(reader: ContainerReader, start: Time | None) -> int:
 def frames(
     reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport
 ) -> Iterator[tuple[int, int, Picture]]:
-    """Chosen frames of a file as ``(pts, duration, 10-bit Picture)``; with ``options.start`` times begin at zero.
+    """Chosen frames of a file as ``(pts, duration, 10-bit Picture)``; with ``options.start`` times
+    begin at zero.
 
     Only the GOPs needed are decoded, and of them only the frames needed.
     """
@@ -322,7 +334,9 @@ _EARLIER = 10  # seconds before the first chosen frame where packets of its time
 def chosen_stretch(
     reader: ContainerReader, options: DecodeOptions, report: DecodeReport
 ) -> tuple[Fraction, Fraction | None, int]:
-    """Begin and end of what is taken in seconds on the clock of the file, and the frame with which the first packets needed are stored."""
+    """Begin and end of what is taken in seconds on the clock of the file, and the frame with which
+    the first packets needed are stored.
+    """
     base = reader.header.time_base
     start = report.shift * base
     stop: Fraction | None = None

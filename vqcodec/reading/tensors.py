@@ -1,6 +1,8 @@
-"""Decoded pictures as tensors: planes as they are, or RGB by the file's matrix, range and chroma location, in integers and so the same on every device.
+"""Decoded pictures as tensors: planes as they are, or RGB by the file's matrix, range and chroma
+location, in integers and so the same on every device.
 
-The matrices are those of ITU-T H.273 (8.3); chroma is interpolated linearly at the places where the location (H.273 8.7) puts its samples.
+The matrices are those of ITU-T H.273 (8.3); chroma is interpolated linearly at the places where the
+location (H.273 8.7) puts its samples.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _ON_COLUMN, _ON_ROW = (0, 1, 3, 5), (3, 4)
 
 
 class Planes(NamedTuple):
-    """Luma and the two chroma planes: (H, W), (ceil(H/2), ceil(W/2)) twice, of a batch with N before them. uint8, or int16 with values of 10 bits."""
+    """Luma and the two chroma planes: (H, W), (ceil(H/2), ceil(W/2)) twice, of a batch with N
+    before them. uint8, or int16 with values of 10 bits.
+    """
 
     y: Tensor
     u: Tensor
@@ -56,10 +60,12 @@ def planes(picture: Picture, ten_bit: bool, device: torch.device) -> Planes:
 
 
 class ToRgb:
-    """Makes RGB of the pictures of a stream. UsageError for a matrix that is not one of luma and two colour differences.
+    """Makes RGB of the pictures of a stream. UsageError for a matrix that is not one of luma and
+    two colour differences.
 
-    A matrix that isn't told is BT.709 for pictures wider than 1279 or higher than 576 samples and BT.601 below, as in players; a range that isn't told is limited, a
-    location left. Transfer and primaries are left as they are.
+    A matrix that isn't told is BT.709 for pictures wider than 1279 or higher than 576 samples and
+    BT.601 below, as in players; a range that isn't told is limited, a location left. Transfer and
+    primaries are left as they are.
     """
 
     def __init__(self, header: StreamHeader, device: torch.device) -> None:
@@ -94,7 +100,9 @@ class ToRgb:
         self._device = device
 
     def __call__(self, picture: Picture, as_float: bool = False) -> Tensor:
-        """(3, H, W) uint8 of a 10-bit picture; or float32 from 0 to 1, which is not rounded to 8 bits."""
+        """(3, H, W) uint8 of a 10-bit picture; or float32 from 0 to 1, which is not rounded to 8
+        bits.
+        """
         height, width = picture.y.shape
         y, u, v = (
             torch.from_numpy(np.ascontiguousarray(p).view(np.int16))
@@ -119,7 +127,9 @@ class ToRgb:
 
 
 def _between(c: Tensor, dim: int, n: int, place: int) -> Tensor:
-    """Twice as many samples along a dimension, n of them, in quarters. place: where a sample lies between the two that it stands for: 0 on the first, 1 midway, 2 on the second."""
+    """Twice as many samples along a dimension, n of them, in quarters. place: where a sample lies
+    between the two that it stands for: 0 on the first, 1 midway, 2 on the second.
+    """
     size = c.shape[dim]
     before = torch.cat([c.narrow(dim, 0, 1), c.narrow(dim, 0, size - 1)], dim)
     behind = torch.cat([c.narrow(dim, 1, size - 1), c.narrow(dim, size - 1, 1)], dim)
@@ -133,7 +143,9 @@ def _between(c: Tensor, dim: int, n: int, place: int) -> Tensor:
 
 
 class ToTensors:
-    """Makes tensors of the pictures of a stream: ``rgb`` or ``float`` (3, H, W), or for ``yuv`` Planes."""
+    """Makes tensors of the pictures of a stream: ``rgb`` or ``float`` (3, H, W), or for ``yuv``
+    Planes.
+    """
 
     def __init__(self, header: StreamHeader, output: Output, device: torch.device) -> None:
         self._header, self._float, self._device = header, output == "float", device

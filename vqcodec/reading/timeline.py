@@ -22,8 +22,9 @@ class GopTimes(NamedTuple):
 class Timeline:
     """Times by GOP, in ticks.
 
-    Where ``damage`` is given, all GOPs are read at once: what is wrong with them is noted there, ``lost`` has the numbers of those that cannot be read, and they
-    get times between those around them, as in ``decode``. Otherwise each is read when it is asked for.
+    Where ``damage`` is given, all GOPs are read at once: what is wrong with them is noted there,
+    ``lost`` has the numbers of those that cannot be read, and they get times between those around
+    them, as in ``decode``. Otherwise each is read when it is asked for.
     """
 
     def __init__(self, reader: ContainerReader, damage: DamageLog | None = None) -> None:

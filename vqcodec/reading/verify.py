@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TypedDict
 
 from .. import values
-from ..container.tracks import StoredTracks
+from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError
 from ..options import DecodeOptions
 from ..system.progress import Meter, ProgressCallback, as_meter
@@ -17,7 +17,9 @@ from .sequence import DecodeReport, GopDecoder
 
 
 class VerifyReport(TypedDict):
-    """What a check found, ready for JSON. ``damage`` holds a sentence for each thing found wrong."""
+    """What a check found, ready for JSON. ``damage`` holds a sentence for each thing found
+    wrong.
+    """
 
     file: str
     complete: bool
@@ -46,10 +48,11 @@ def verify(
     options: DecodeOptions | None = None,
     progress: ProgressCallback | Meter | None = None,
 ) -> VerifyReport:
-    """Check a file: all checksums of the container, and unless ``fast`` every decoded pixel against the encoder's.
+    """Check a file: all checksums of the container, and unless ``fast`` every decoded pixel against
+    the encoder's.
 
-    Damage is reported, not raised. Of ``options`` threads, batch, device and limits matter.
-    Raises InputError, LimitError, WeightsError.
+    Damage is reported, not raised. Of ``options`` threads, batch, device and limits matter. Raises
+    InputError, LimitError, WeightsError.
     """
     path = os.fspath(path)
     report = DecodeReport()

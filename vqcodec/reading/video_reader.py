@@ -1,4 +1,6 @@
-"""A .vqv file as a sequence of frames: what ``vqcodec.open`` gives, after torchcodec's VideoDecoder."""
+"""A .vqv file as a sequence of frames: what ``vqcodec.open`` gives, after torchcodec's
+VideoDecoder.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from .. import values
 from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from ..container.byte_source import Source, open_source
 from ..container.reader import ContainerReader
-from ..container.tracks import StoredTracks
+from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, DamageLog, RangeError, UsageError, located
 from ..options import DecodeOptions, Limits
 from ..system.surroundings import undisturbed
@@ -64,10 +66,12 @@ os.register_at_fork(
 
 
 class VideoReader(Generic[Data]):
-    """Frames of a .vqv file by number and by time, as tensors, and the tokens that they are coded as; made by :func:`open`.
+    """Frames of a .vqv file by number and by time, as tensors, and the tokens that they are coded
+    as; made by :func:`open`.
 
-    ``metadata``: VideoMetadata. ``damage``: sentences on what was found wrong. A reader may be used by several threads, whose calls wait for each other; for work
-    side by side each thread or process opens the file itself. Pickling a reader opens the file anew where it is unpickled.
+    ``metadata``: VideoMetadata. ``damage``: sentences on what was found wrong. A reader may be used
+    by several threads, whose calls wait for each other; for work side by side each thread or
+    process opens the file itself. Pickling a reader opens the file anew where it is unpickled.
     """
 
     def __init__(
@@ -151,7 +155,9 @@ class VideoReader(Generic[Data]):
     # -- opening and closing
 
     def close(self) -> None:
-        """Close the file and free what was decoded; repeated calls do nothing, all others raise UsageError from then on."""
+        """Close the file and free what was decoded; repeated calls do nothing, all others raise
+        UsageError from then on.
+        """
         with self._lock:
             self._close_file()
             self._closed = True
@@ -193,7 +199,9 @@ class VideoReader(Generic[Data]):
     @overload
     def __getitem__(self, key: int) -> Data: ...
     def __getitem__(self, key: int | slice) -> Data:
-        """The pictures alone: of one frame, or of a slice as a batch, which may have any step and no frames at all."""
+        """The pictures alone: of one frame, or of a slice as a batch, which may have any step and
+        no frames at all.
+        """
         if isinstance(key, slice):
             return self._batch(self._range(key.start, key.stop, key.step)).data
         return self.get_frame_at(key).data
@@ -203,7 +211,9 @@ class VideoReader(Generic[Data]):
         return (self[i] for i in range(len(self)))
 
     def get_frame_at(self, index: int) -> Frame[Data]:
-        """The frame with this number; negative ones count from the end. RangeError where there is none."""
+        """The frame with this number; negative ones count from the end. RangeError where there is
+        none.
+        """
         i = self._number(index)
         with self._open():
             (_, picture, concealed), *_ = self._access.pictures([i], ahead=i == self._next)
@@ -211,7 +221,9 @@ class VideoReader(Generic[Data]):
             return Frame(self._tensors(picture), *self._times(i), concealed)
 
     def get_frames_at(self, indices: Iterable[int]) -> FrameBatch[Data]:
-        """The frames with these numbers, in the order of the numbers, which may repeat. No frame is decoded twice, and none that they don't refer to."""
+        """The frames with these numbers, in the order of the numbers, which may repeat. No frame is
+        decoded twice, and none that they don't refer to.
+        """
         return self._batch([self._number(i) for i in values.each(values.index)(indices, "indices")])
 
     def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch[Data]:
@@ -224,7 +236,9 @@ class VideoReader(Generic[Data]):
     # -- frames by time
 
     def get_frame_played_at(self, seconds: float) -> Frame[Data]:
-        """The frame that is shown at this time, on the clock of ``pts_seconds``. RangeError outside of the video."""
+        """The frame that is shown at this time, on the clock of ``pts_seconds``. RangeError outside
+        of the video.
+        """
         return self.get_frame_at(self._number_at(seconds))
 
     at = get_frame_played_at
@@ -238,7 +252,9 @@ class VideoReader(Generic[Data]):
     def get_frames_played_in_range(
         self, start_seconds: float, stop_seconds: float
     ) -> FrameBatch[Data]:
-        """All frames that are shown at some time from ``start_seconds`` on and before ``stop_seconds``, where times behind the video are its end."""
+        """All frames that are shown at some time from ``start_seconds`` on and before
+        ``stop_seconds``, where times behind the video are its end.
+        """
         start_seconds = values.seconds(start_seconds, "start_seconds")
         stop_seconds = values.seconds(stop_seconds, "stop_seconds")
         if not start_seconds <= stop_seconds:
@@ -260,11 +276,13 @@ class VideoReader(Generic[Data]):
     def tokens(
         self, start: int = 0, stop: int | None = None, *, max_level: int | None = None
     ) -> list[FrameTokens]:
-        """What is coded of frames ``start`` to ``stop`` - 1 (bounds as in a slice): codebook indices, classes, motion; see FrameTokens.
+        """What is coded of frames ``start`` to ``stop`` - 1 (bounds as in a slice): codebook
+        indices, classes, motion; see FrameTokens.
 
-        ``max_level`` leaves out B frames of deeper levels: 0 for I frames alone, 1 for all key frames, 2 for the first B frame between them too. Entropy decoding runs the
-        prior net, and motion compensation for P and B frames; so the synthesis net runs too, but for no frame that none of those asked for refers to.
-        Lost frames are left out where they would be concealed.
+        ``max_level`` leaves out B frames of deeper levels: 0 for I frames alone, 1 for all key
+        frames, 2 for the first B frame between them too. Entropy decoding runs the prior net, and
+        motion compensation for P and B frames; so the synthesis net runs too, but for no frame that
+        none of those asked for refers to. Lost frames are left out where they would be concealed.
         """
         if max_level is not None:
             max_level = values.index(max_level, "max_level")
@@ -283,7 +301,9 @@ class VideoReader(Generic[Data]):
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        """One thread at a time; errors get the name of the file, and those of damage the advice what to do."""
+        """One thread at a time; errors get the name of the file, and those of damage the advice
+        what to do.
+        """
         with self._lock:
             if self._closed:
                 raise UsageError("the reader is closed", file=self.path)
@@ -437,16 +457,24 @@ def open(
     weights: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
 ) -> VideoReader[Any]:
-    """Open a .vqv file for reading frames and tokens; nothing but header, index and the last GOP is read until they are asked for.
+    """Open a .vqv file for reading frames and tokens; nothing but header, index and the last GOP is
+    read until they are asked for.
 
-    source: a path, the bytes of a file, or a file object that gives bytes and can seek; that stays open, and nobody else may use it meanwhile.
-    device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, where the nets run and the tensors are.
-    output: ``rgb`` (3, H, W) uint8; ``float`` the same as float32 from 0 to 1, not rounded to 8 bits; ``yuv`` the planes (tensors.Planes).
-    on_damage: ``raise`` DamageError, at once where the file is not whole and else when a damaged frame is asked for; or ``conceal`` as ``decode`` does: what is lost is
-    blended from the pictures around it and marked, and ``damage`` tells of it. For that the whole file is read once, without decoding it.
-    cache_bytes: of decoded frames that are kept, at most; less where ``limits.memory`` leaves less beside the decoder.
-    batch: pictures that go through the nets at once, 0 for automatic. weights: a file, if not the weights that come with the program.
-    Raises UsageError, InputError, DamageError, LimitError, WeightsError.
+    source: a path, the bytes of a file, or a file object that gives bytes and can seek; that stays
+    open, and nobody else may use it meanwhile.
+    device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, where the nets run and the tensors
+    are.
+    output: ``rgb`` (3, H, W) uint8; ``float`` the same as float32 from 0 to 1, not rounded to 8
+    bits; ``yuv`` the planes (tensors.Planes).
+    on_damage: ``raise`` DamageError, at once where the file is not whole and else when a damaged
+    frame is asked for; or ``conceal`` as ``decode`` does: what is lost is blended from the pictures
+    around it and marked, and ``damage`` tells of it. For that the whole file is read once, without
+    decoding it.
+    cache_bytes: of decoded frames that are kept, at most; less where ``limits.memory`` leaves less
+    beside the decoder.
+    batch: pictures that go through the nets at once, 0 for automatic. weights: a file, if not the
+    weights that come with the program. Raises UsageError, InputError, DamageError, LimitError,
+    WeightsError.
     """
     for option, value, allowed in (
         ("output", output, ("rgb", "float", "yuv")),
