@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import vqcodec
 from vqcodec.container.packets import StreamHeader
-from vqcodec.media.sink import VideoSink
+from vqcodec.media.sink import OutputChoice, open_sink
 from vqcodec.picture import Picture
 
 SIZE, GOP = 64, 5
@@ -32,9 +32,8 @@ def make_video(path: Path, kind: str, clips: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIZE, :SIZE].astype(float)
     grey = np.full((SIZE // 2, SIZE // 2), 128, np.uint8)
-    sink = VideoSink(
-        path, StreamHeader(SIZE, SIZE, Fraction(1, 25), rate=Fraction(25)), vcodec="ffv1"
-    )
+    header = StreamHeader(SIZE, SIZE, Fraction(1, 25), rate=Fraction(25))
+    sink = open_sink(path, header, choice=OutputChoice(vcodec="ffv1"))
     for clip in range(clips):
         angle, wide, speed = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 4), rng.uniform(1, 3)
         centres, phase = rng.uniform(0, SIZE, (12, 2)), rng.uniform(0, 6.3, 12)

@@ -29,7 +29,7 @@ def make(clip: Path, width: int, height: int, seconds: float, folder: Path) -> P
 
     import vqcodec
     from vqcodec.container.packets import StreamHeader
-    from vqcodec.media.sink import VideoSink
+    from vqcodec.media.sink import OutputChoice, open_sink
     from vqcodec.media.source import VideoSource
     from vqcodec.picture import Picture
     from vqcodec.pipeline.join import join
@@ -48,7 +48,7 @@ def make(clip: Path, width: int, height: int, seconds: float, folder: Path) -> P
     there_and_back = pictures + pictures[-2:0:-1]
     head = StreamHeader(width, height, base, rate=rate)
     step = round(1 / (rate * base))
-    sink = VideoSink(folder / "part.mkv", head, vcodec="ffv1")
+    sink = open_sink(folder / "part.mkv", head, choice=OutputChoice(vcodec="ffv1"))
     for i in range(FRAMES):
         sink.write(i * step, there_and_back[i % len(there_and_back)])
     sink.close()

@@ -10,7 +10,8 @@ from support.clips import header, picture, same, write
 
 from vqcodec.errors import InputError, LimitError, OutputError, UsageError
 from vqcodec.media.output_formats import choose_codec
-from vqcodec.media.source import VideoSink, VideoSource
+from vqcodec.media.sink import OutputChoice, open_sink
+from vqcodec.media.source import VideoSource
 from vqcodec.options import Limits, Time
 from vqcodec.picture import Picture
 
@@ -286,11 +287,10 @@ def test_output_choices(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             choose_codec(*arguments)
     with pytest.raises(OutputError):
-        VideoSink(tmp_path / "none" / "a.mkv", header())
+        open_sink(tmp_path / "none" / "a.mkv", header())
     with pytest.raises(UsageError):
-        VideoSink(
-            tmp_path / "a.mkv", header(), vcodec="libx264", vcodec_opts={"preset": "nonsense"}
-        )
+        choice = OutputChoice(vcodec="libx264", vcodec_opts={"preset": "nonsense"})
+        open_sink(tmp_path / "a.mkv", header(), choice=choice)
 
 
 def test_y4m_header(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_structure_of_unusual_files(tmp_path: Path, name: str, options: dict[str
     )
     with VideoSource(path) as source:
         assert len(list(source)) == 60 and source.corrupt == 0, source.warnings
-        kind = source._container.format.name
+        kind = source._reader.container.format.name
     data = path.read_bytes()
     assert broken_at(str(path), kind) == []
     if name != "live.mkv":  # which may end anywhere

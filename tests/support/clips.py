@@ -12,7 +12,7 @@ import numpy as np
 from vqcodec.container.packets import GopPayload, StreamHeader
 from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError
-from vqcodec.media.sink import VideoSink
+from vqcodec.media.sink import OutputChoice, open_sink
 from vqcodec.picture import Picture
 
 
@@ -56,7 +56,7 @@ def write(
     **options: Any,
 ) -> Path:
     step = max(1, round(1 / ((head.rate or 25) * head.time_base)))
-    sink = VideoSink(path, head, ten_bit=pictures[0].ten_bit, **options)
+    sink = open_sink(path, head, ten_bit=pictures[0].ten_bit, choice=OutputChoice(**options))
     for i, p in enumerate(pictures):
         sink.write(times[i] if times else i * step, p)
     sink.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..container.packets import StreamHeader
 from ..errors import UsageError
-from ..media.sink import VideoSink
+from ..media.sink import open_sink
 from ..media.source import VideoSource
 
 SHORT = 48  # frames; in shorter clips key frames weigh more than in real videos
@@ -57,7 +57,7 @@ def make_reference(
     """Write the first ``frames`` frames (0: all) of a clip to a y4m file in ``folder``.
 
     UsageError for odd sizes where ``even`` ones are needed; otherwise raises what VideoSource and
-    VideoSink do.
+    open_sink do.
     """
     with VideoSource(clip) as source:
         if even and (source.width % 2 or source.height % 2):
@@ -76,7 +76,7 @@ def make_reference(
             range=source.range,
         )
         path = folder / f"{hashlib.sha256(str(clip).encode()).hexdigest()[:16]}.y4m"
-        sink = VideoSink(path, header, ten_bit=source.ten_bit)
+        sink = open_sink(path, header, ten_bit=source.ten_bit)
         digest = hashlib.sha256(f"{source.width}x{source.height} {rate} {source.ten_bit}".encode())
         times = []
         for i, (pts, picture) in enumerate(islice(source, frames or None)):

@@ -14,6 +14,7 @@ from ..container.description import Description
 from ..errors import UsageError
 from ..system.stdio import PIPE, suffix_of
 from ..system.suffixes import VIDEO
+from . import y4m
 
 # picture codec by suffix where none is asked for; "" writes the planes by hand
 _DEFAULT = {
@@ -40,16 +41,6 @@ FORMATS = {
 }
 _MUXERS = FORMATS | {"ipod": ".m4v"}
 RAW_IN_MATROSKA = {"yuv420p", "yuv422p", "gray"}  # what its muxer has a name for
-# pixel formats of y4m
-Y4M_TAGS = {"yuv420p": "420jpeg", "yuv422p": "422", "yuv444p": "444", "gray": "mono"}
-
-
-Y4M_TAGS |= {
-    "yuv420p10le": "420p10 XYSCSS=420P10",
-    "yuv422p10le": "422p10 XYSCSS=422P10",
-    "yuv444p10le": "444p10 XYSCSS=444P10",
-    "gray10le": "mono10 XYSCSS=MONO10",
-}
 MP4_KINDS = (".mp4", ".m4v", ".mov")
 EVEN_ONLY = {"libx264", "libx265", "libsvtav1", "mpeg4"}
 
@@ -151,7 +142,7 @@ def choose_format(codec: str, wanted: str | None, description: Description, ten_
         usual if wanted is None else description.pix_fmt or usual if wanted == "source" else wanted
     )
     allowed = (
-        list(Y4M_TAGS)
+        list(y4m.TAGS)
         if not codec
         else [f.name for f in av.codec.Codec(codec, "w").video_formats or (av.VideoFormat(usual),)]
     )

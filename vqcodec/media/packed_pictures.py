@@ -1,16 +1,22 @@
-"""Pictures as compressed bytes for the way to another machine, and back without loss: FFmpeg's huffyuv, which packs many times faster than GOPs are coded."""
+"""Pictures as compressed bytes for the way to another machine, and back without loss.
+
+FFmpeg's huffyuv packs many times faster than GOPs are coded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
+import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 
 from ..errors import DamageError
 from ..fields import crc32
 from ..picture import Picture, chroma_size
+from .frames import dtype_of, samples, usual_format
 
 _CODEC = "ffvhuff"
 _UNIT = 16  # the codec takes no odd sizes
@@ -32,22 +38,13 @@ class Packed(NamedTuple):
         return sum(map(len, self.packets))
 
 
-def _context(mode: str, width: int, height: int, ten_bit: bool) -> Any:
-    from av import CodecContext
-
-    create: Any = CodecContext.create
-    context = create(_CODEC, mode)
+def _context(mode: Literal["r", "w"], width: int, height: int, ten_bit: bool) -> VideoCodecContext:
+    context = av.CodecContext.create(_CODEC, mode)
+    assert isinstance(context, VideoCodecContext)
     context.width, context.height = (-(-n // _UNIT) * _UNIT for n in (width, height))
-    context.pix_fmt = "yuv420p10le" if ten_bit else "yuv420p"
+    context.pix_fmt = usual_format(ten_bit)
     context.thread_count = 1
     return context
-
-
-def _plane(plane: Any, ten_bit: bool) -> np.ndarray:
-    """The samples of a frame's plane, to be read or written."""
-    return np.frombuffer(plane, np.uint16 if ten_bit else np.uint8).reshape(plane.height, -1)[
-        :, : plane.width
-    ]
 
 
 def _checksum(pictures: Sequence[Picture]) -> int:
@@ -58,18 +55,16 @@ def _checksum(pictures: Sequence[Picture]) -> int:
 
 def pack(pictures: Sequence[Picture]) -> Packed:
     """Compress pictures of one size and depth, at least one."""
-    import av
-
     (height, width), ten_bit = pictures[0].y.shape, pictures[0].ten_bit
     context = _context("w", width, height, ten_bit)
     context.time_base, context.options = Fraction(1, 25), {"pred": "median"}
     packets: list[bytes] = []
     for i, picture in enumerate(pictures):
-        frame: Any = av.VideoFrame(context.width, context.height, context.pix_fmt)
+        frame = av.VideoFrame(context.width, context.height, usual_format(ten_bit))
         frame.pts, frame.time_base = i, context.time_base
         for source, target in zip(picture, frame.planes, strict=True):
             h, w = source.shape
-            _plane(target, ten_bit)[:] = np.pad(
+            samples(target, dtype_of(ten_bit))[:] = np.pad(
                 source, ((0, target.height - h), (0, target.width - w)), "edge"
             )
         packets += map(bytes, context.encode(frame))
@@ -81,8 +76,6 @@ def pack(pictures: Sequence[Picture]) -> Packed:
 
 def unpack(packed: Packed) -> list[Picture]:
     """The pictures that were packed; DamageError if they are not the same, sample for sample."""
-    import av
-
     context = _context("r", packed.width, packed.height, packed.ten_bit)
     context.extradata = packed.tables
     frames = [frame for data in packed.packets for frame in context.decode(av.Packet(data))]
@@ -92,7 +85,7 @@ def unpack(packed: Packed) -> list[Picture]:
     pictures = [
         Picture(
             *(
-                _plane(p, packed.ten_bit)[:h, :w].copy()
+                samples(p, dtype_of(packed.ten_bit))[:h, :w].copy()
                 for p, (h, w) in zip(frame.planes, sizes, strict=True)
             )
         )

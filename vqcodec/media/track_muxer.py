@@ -22,6 +22,7 @@ from .captions import is_captions
 from .inputs import SAMPLE_FORMATS, open_sample, open_written
 from .tags import file_tags, track_tags
 from .ticks import length, ticks
+from .track_choice import chosen
 from .track_samples import codec_of, file_of_one, name_of, stream_like, wave_of
 from .track_source import LONGEST_PIECE, cut
 from .trial import FAILED, cannot_write, trial
@@ -39,23 +40,6 @@ def _is_cover(track: Track) -> bool:
 def round_half_up(value: Fraction) -> int:
     """The nearest integer."""
     return math.floor(value + Fraction(1, 2))
-
-
-def chosen(
-    tracks: Iterable[Track], choice: TrackChoice, notes: list[str] | None = None
-) -> list[Track]:
-    """The tracks that are wanted, by number; remarks on choices that match none go to ``notes``."""
-    kinds: dict[str, int] = {"video": 1}
-    matched = choice.matcher()
-    kept = []
-    for track in sorted(tracks, key=lambda t: t.number):
-        position = kinds.get(track.kind, 0)
-        kinds[track.kind] = position + 1
-        if matched.keeps(track.kind, position, track.number + 1):
-            kept.append(track)
-    if notes is not None:
-        notes += matched.unused()
-    return kept
 
 
 class TrackMuxer:

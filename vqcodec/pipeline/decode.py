@@ -32,7 +32,6 @@ from .constant_rate import at_rate
 
 if TYPE_CHECKING:
     from ..media.sink import VideoSink
-    from .picture_files import PictureFiles
 
 Shown = Iterator[tuple[int, int, Picture]]  # times and durations in ticks, and pictures
 
@@ -249,9 +248,9 @@ def _frames(stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeRep
 
 def _open_sink(
     stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeReport, header: StreamHeader
-) -> tuple[VideoSink | PictureFiles, Path | None]:
+) -> tuple[VideoSink, Path | None]:
     """What takes the pictures, and the path of the file where it is one."""
-    from ..media.sink import Extras, VideoSink
+    from ..media.sink import Extras, OutputChoice, open_sink
     from .picture_files import PictureFiles
 
     options, destination = plan.options, plan.destination
@@ -262,17 +261,20 @@ def _open_sink(
         file = stack.enter_context(destination.open(whole=options.strict))
     else:
         path = stack.enter_context(atomic_path(destination.name, destination.overwrite))
-    sink = VideoSink(
+    choice = OutputChoice(
+        vcodec=options.vcodec,
+        vcodec_opts=options.vcodec_opts,
+        pix_fmt=options.pix_fmt,
+        format=options.format,
+        threads=options.threads,
+    )
+    sink = open_sink(
         path or destination.name,
         header,
         ten_bit=coded.ten_bit,
-        vcodec=options.vcodec,
-        vcodec_opts=options.vcodec_opts,
-        threads=options.threads,
+        choice=choice,
         extras=Extras(coded.stored, options.tracks, *chosen_stretch(coded.reader, options, report)),
-        pix_fmt=options.pix_fmt,
         file=file,
-        format=options.format,
         uneven=options.rate is None and _is_uneven(coded.reader),
     )
     return sink, path
@@ -297,7 +299,7 @@ def _write(
     report: DecodeReport,
     meter: Meter | None,
     shown: Shown,
-    sink: VideoSink | PictureFiles,
+    sink: VideoSink,
 ) -> None:
     """Write the frames, complete the output, and report on it."""
     rate, known = plan.options.rate, len(coded.stored.damage)

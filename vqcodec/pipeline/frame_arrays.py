@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from ..errors import UsageError
-from ..media.source import converted_rgb
+from ..media.frames import converted_rgb
 from ..picture import Picture, chroma_size
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, 
 from ..container.packets import MAX_FRACTION
 from ..errors import UsageError, VqvError
 from ..media import chroma_siting
-from ..media.source import rgb_matrix
+from ..media.frames import rgb_matrix
 from ..options import EncodeOptions, changed
 from ..parsing import parse_rate
 from ..picture import Picture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..media.frames import copied
 from ..media.inputs import open_source
 from . import chunks
 
@@ -74,16 +74,10 @@ def planes(frame: av.VideoFrame) -> Planes:
     w, h = frame.width // 2 * 2, frame.height // 2 * 2
     f = frame.reformat(format="yuv420p")
     out = [
-        _plane(p, *size)
+        copied(p, np.uint8)[: size[0], : size[1]]
         for p, size in zip(f.planes, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True)
     ]
     return out[0], np.stack(out[1:])
-
-
-def _plane(plane: Any, h: int, w: int) -> np.ndarray:
-    """A copy of the first rows and columns of a plane."""
-    rows: np.ndarray = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return rows[:h, :w].copy()
 
 
 def read_clip(path: Path, step: int = 1, limit: int | None = None) -> list[Planes]:
