@@ -318,7 +318,7 @@ def test_joins_that_are_refused(
     (tmp_path / "flipped.vqv").write_bytes(flipped)
     out = tmp_path / "out.vqv"
     cases: list[tuple[list[str], type[Exception], str]] = [
-        ([a, "crf.vqv"], UsageError, "crf.vqv cannot be joined to .*part0.vqv: another crf"),
+        ([a, "crf.vqv"], UsageError, "crf.vqv: cannot be joined to .*part0.vqv: another crf"),
         ([a, "small.vqv"], UsageError, "another width, height"),
         ([a, "cut.vqv"], DamageError, "cut.vqv: .* a damaged part is not joined"),
         ([a, "flipped.vqv"], DamageError, "flipped.vqv: .* a damaged part is not joined"),
