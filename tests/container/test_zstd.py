@@ -20,6 +20,7 @@ import vqcodec
 from vqcodec.cli import main
 from vqcodec.container import packets as packets_module
 from vqcodec.container import stored_tracks
+from vqcodec.container import tracks as tracks_module
 from vqcodec.container.packets import COMPRESSED, GopPayload
 from vqcodec.container.reader import ContainerReader
 from vqcodec.container.stored_tracks import StoredTracks
@@ -188,7 +189,8 @@ def test_compressed_packets_have_a_limit_together(monkeypatch: pytest.MonkeyPatc
     packets = [text(i) for i in range(100)]
     whole = file_of(*packets, gops=1, seconds=200)
     size = sum(len(opened(whole).read_extra(i)) for i, e in collected(whole))
-    monkeypatch.setattr(stored_tracks, "MAX_DECOMPRESSED", size // 2)
+    for module in (tracks_module, stored_tracks):  # the writer's and the reader's
+        monkeypatch.setattr(module, "MAX_DECOMPRESSED", size // 2)
     stored = StoredTracks(opened(whole))
     got = list(stored.packets())
     assert 0 < len(got) < 100 and got == [p for p in packets if p in got]
