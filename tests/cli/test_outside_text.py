@@ -17,6 +17,7 @@ import pytest
 from support import fakes
 from support.clips import header, picture, write
 
+from vqcodec.bench.records import ClipResult, Results, Summary
 from vqcodec.bench.table import as_text as bench_text
 from vqcodec.cli import cli, main, messages
 from vqcodec.container import packets, writer
@@ -189,21 +190,8 @@ def test_tables() -> None:
     rows = columns([["file", "n"], [HOSTILE, "1"], ["b", "22"]])
     assert all(map(harmless, rows)) and len({len(row) for row in rows}) == 1
     assert rows[0].startswith("file")
-    results = {
-        "clips": [
-            {
-                "name": HOSTILE,
-                "width": 8,
-                "height": 8,
-                "frames": 1,
-                "bit_depth": 8,
-                "points": {},
-                "bd_rate": {},
-            }
-        ],
-        "measures": [],
-        "summary": {"bd_rate": {}, "speed": {}},
-    }
+    clip = ClipResult(HOSTILE, 8, 8, 1, "25", 8, "", [], 0, "", points={}, bd_rate={})
+    results = Results("", 1.0, "", {}, {}, [clip], Summary({}, {}))
     assert harmless(bench_text(results)) and "OWNED" in bench_text(results)
 
 
