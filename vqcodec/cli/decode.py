@@ -9,6 +9,7 @@ from .codec_options import FORMAT, VCODEC
 from .command import command
 from .messages import Manner, finish, note, progress, say, warn
 from .options import LIMITS, NETWORK, PATHS, RATE, STRETCH, STRICT, TALK, TRACKS, WEIGHTS
+from .spelling import remark
 from .typed import Fields, Named, made
 
 
@@ -65,14 +66,14 @@ def decode(
             "seconds": report.seconds,
             "notes": report.notes,
             "warnings": [*report.damage, *report.warnings],
-            "codec": report.codec,
+            "codec": remark(report.codec),
             "bytes": report.bytes,
             "left_out": report.lost,
         }
     )
     length = "" if report.bytes is None else f"{report.bytes} bytes ({size(report.bytes)}), "
     say(
-        f"{dst}: {report.frames} frames, {length}{report.codec}, {report.fps:.2f} fps,"
+        f"{dst}: {report.frames} frames, {length}{remark(report.codec)}, {report.fps:.2f} fps,"
         f" {clock(report.seconds)}",
         manner.quiet,
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 import av
+from av.packet import Packet
+from av.stream import Stream
 
 from ..container.stored_tracks import StoredTracks
 from ..container.tracks import CAPTIONS, Track, TrackPacket
@@ -94,7 +95,7 @@ def can_insert(codec: str) -> bool:
     return codec in _UNITS
 
 
-def insert(packet: Any, codec: str, data: bytes) -> Any:
+def insert(packet: Packet[Stream], codec: str, data: bytes) -> Packet[Stream]:
     """The packet with captions before its picture."""
     head, is_picture = _UNITS[codec]
     coded, at = bytes(packet), -1

@@ -6,10 +6,11 @@ PyAV has no word for it, so a file is asked by its first line (y4m), or by what 
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import av
 import av.error
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
 
 from ..colour import LOCATIONS
 from .integrity import ebml
@@ -40,7 +41,7 @@ def y4m_tag(location: int) -> str:
     return _OWN_TAG + _NAMES[location]
 
 
-def of_stream(stream: Any) -> int:
+def of_stream(stream: VideoStream) -> int:
     """Of a video stream of an open file; 0 also for those at the bottom, which Matroska has no number for."""
     written = io.BytesIO()
     try:
@@ -81,7 +82,7 @@ def _children(data: bytes, at: int, end: int) -> list[tuple[int, int, int]]:
     return found
 
 
-def after_conversion(location: int, fmt: Any) -> int:
+def after_conversion(location: int, fmt: VideoFormat) -> int:
     """Of 4:2:0 pictures that swscale made of those of a VideoFormat: where it halves columns or rows, samples come to lie midway."""
     if len(fmt.components) < 3 and not fmt.has_palette:
         return 0  # gray

@@ -10,7 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
 
 # kinds of files whose clock may jump, by FFmpeg's names; that of others is the truth
 JUMPING = ("mpegts", "mpeg")
@@ -34,7 +38,7 @@ def at_seam(position: int | None, jumps: Sequence[Jump]) -> bool:
     return position is not None and any(abs(position - j.position) < _SEAM for j in jumps)
 
 
-def _move(packet: Any, later: Fraction) -> None:
+def _move(packet: Packet[Stream] | Packet[VideoStream], later: Fraction) -> None:
     ticks = round(later / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts + ticks
     packet.dts = None if packet.dts is None else packet.dts + ticks
@@ -50,7 +54,7 @@ class PictureClock:
         self._last: Fraction | None = None  # time of decoding of the packet before
         self._end = Fraction(0)  # when the last picture so far ends
 
-    def straighten(self, packet: Any) -> None:
+    def straighten(self, packet: Packet[VideoStream]) -> None:
         """Move a packet to the clock of the first part."""
         times = [t for t in (packet.dts, packet.pts) if t is not None]
         if not times or packet.time_base is None:
@@ -78,7 +82,7 @@ class TrackClock:
         self._passed = 0  # jumps behind which the track is
         self._last: Fraction | None = None  # time of the packet before, as the file says it
 
-    def straighten(self, packet: Any) -> None:
+    def straighten(self, packet: Packet[Stream]) -> None:
         """Move a packet to the clock of the first part."""
         before, place = self._passed, -1 if packet.pos is None else packet.pos
         while self._passed < len(self._jumps) and place >= self._jumps[self._passed].position:

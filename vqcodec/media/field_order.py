@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.error
@@ -18,7 +17,7 @@ Y4M = {TOP: "t", BOTTOM: "b"}
 _CODE_FIELDS = {"libx264", "mpeg2video", "mpeg4", "prores", "prores_ks", "dnxhd"}
 
 
-def field_order(frame: Any) -> int:
+def field_order(frame: av.VideoFrame) -> int:
     """TOP, BOTTOM, or 0 for a frame that isn't interlaced. PyAV doesn't tell; a filter does."""
     if not frame.interlaced_frame:
         return 0

@@ -1,7 +1,8 @@
 """The one door through which FFmpeg gets bytes from outside, and what it may do with them.
 
-FFmpeg's demuxers are more than parsers: a playlist names other files and addresses, and FFmpeg reads them for
-whoever opens it. So a demuxer gets bytes that were opened here, is one of a list, and may open nothing itself.
+FFmpeg's demuxers are more than parsers: a playlist names other files and addresses, and FFmpeg
+reads them for whoever opens it. So a demuxer gets bytes that were opened here, is one of a list, and
+may open nothing itself.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import os
 import re
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import cast
 
 import av
 import av.error
 import av.logging
+from av.container import InputContainer
 from av.format import Flags
 
 from ..errors import InputError
+from ..system.stdio import CountedPipe
 
 # kinds of files that may hold the sample of a track, the one tried first that keeps more than others
 SAMPLE_FORMATS = ("matroska", "nut", "mp4", "mov", "mpegts")
@@ -60,8 +63,11 @@ _BOMB = b"cmov"  # of QuickTime's index in zlib
 _SAMPLE_PIXELS = 16 << 20  # of a picture in a sample: FFmpeg decodes one to learn its format
 
 
-def open_sample(kind: str, data: bytes) -> Any:
-    """Open a sample; ValueError unless its kind is one of SAMPLE_FORMATS, FFmpegError where it is none."""
+def open_sample(kind: str, data: bytes) -> InputContainer:
+    """Open a sample of a track.
+
+    ValueError unless its kind is one of SAMPLE_FORMATS, FFmpegError where it is none.
+    """
     if kind not in SAMPLE_FORMATS:
         raise ValueError(f"samples are of no kind {kind!r}")
     if kind in ("mp4", "mov") and _BOMB in data:
@@ -69,17 +75,19 @@ def open_sample(kind: str, data: bytes) -> Any:
     return open_written(kind, data)
 
 
-def open_written(kind: str, data: bytes) -> Any:
+def open_written(kind: str, data: bytes) -> InputContainer:
     """Open what was written here just now, by FFmpeg's muxer ``kind`` or as one of its files."""
     demuxer = _DEMUXERS.get(kind, kind)
     options = _NOTHING | {"max_pixels": str(_SAMPLE_PIXELS)}
-    return av.open(io.BytesIO(data), format=demuxer, options=options, metadata_errors="replace")
+    return av.open(
+        io.BytesIO(data), "r", format=demuxer, options=options, metadata_errors="replace"
+    )
 
 
 class Source:
     """A video file that is read by FFmpeg's demuxer ``container``; to be closed."""
 
-    def __init__(self, container: Any, file: _File | None = None) -> None:
+    def __init__(self, container: InputContainer, file: _File | None = None) -> None:
         self.container, self._file = container, file
 
     def close(self) -> None:
@@ -111,19 +119,23 @@ class _File:
 
 
 def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source:
-    """Open a video file of any kind; InputError for those that name other files, unless ``playlists``.
+    """Open a video file of any kind.
 
-    With ``playlists`` they may name files of this machine, and no addresses. FFmpegError, OSError or ValueError where
-    FFmpeg cannot read it.
+    InputError for those that name other files, unless ``playlists``.
+
+    With ``playlists`` they may name files of this machine, and no addresses. FFmpegError, OSError or
+    ValueError where FFmpeg cannot read it.
     """
     path = os.fspath(path)
     if playlists:
         options = {"protocol_whitelist": "file,crypto,data"}
-        return Source(av.open("file:" + path, options=options, metadata_errors="replace"))
+        return Source(av.open("file:" + path, "r", options=options, metadata_errors="replace"))
     file = _File(path)
     options = _NOTHING | {"format_whitelist": _self_contained()}
     try:
-        container = av.open(file, options=options, metadata_errors="replace", buffer_size=_BUFFER)
+        container = av.open(
+            file, "r", options=options, metadata_errors="replace", buffer_size=_BUFFER
+        )
         return Source(container, file)
     except BaseException as exc:
         file.close()
@@ -177,9 +189,9 @@ def _of_named(path: str | os.PathLike[str], said: list[str]) -> str | None:
     return None
 
 
-def open_stream(file: Any, kind: str) -> Source:
+def open_stream(file: CountedPipe, kind: str) -> Source:
     """Open what comes through a pipe by the demuxer ``kind``; errors as of :func:`open_source`."""
-    return Source(av.open(file, format=kind, options=dict(_NOTHING)))
+    return Source(av.open(file, "r", format=kind, options=dict(_NOTHING)))
 
 
 @cache
@@ -191,8 +203,10 @@ def _self_contained() -> str:
             kind = av.ContainerFormat(name, "r")
         except ValueError:  # it writes only
             continue
-        no_file: Any = Flags.no_file.value
-        others = int(kind.flags) & no_file or _NAME_OTHERS & {name, *kind.name.split(",")}
+        others = kind.flags & cast("int", Flags.no_file.value) or _NAME_OTHERS & {
+            name,
+            *kind.name.split(","),
+        }
         if not others:
             names.append(name)
     return ",".join(names)

@@ -1,17 +1,24 @@
-"""Packets of sound, subtitles, attachments and data out of video files and into them, untouched, by FFmpeg's demuxers and muxers."""
+"""Packets of sound, subtitles, attachments and data into video files, untouched."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
-from typing import Any, get_args
+from pathlib import Path
+from typing import cast
 
 import av
 import av.error
-from av.packet import PacketSideData, PktSideDataT
-from av.stream import Disposition
+from av.container import InputContainer, OutputContainer
+from av.packet import (
+    Packet,
+    PacketSideData,
+    PktSideDataT,
+    packet_sidedata_type_from_literal,
+)
+from av.stream import Disposition, Stream
 
 from ..container.description import SIDE
 from ..container.tracks import PARAMETERS, Parameters, Track, TrackPacket
@@ -23,7 +30,7 @@ from .inputs import SAMPLE_FORMATS, open_sample, open_written
 from .tags import file_tags, track_tags
 from .ticks import length, ticks
 from .track_choice import chosen
-from .track_samples import codec_of, file_of_one, name_of, stream_like, wave_of
+from .track_samples import Add, codec_of, file_of_one, name_of, stream_like, wave_of
 from .track_source import LONGEST_PIECE, cut
 from .trial import FAILED, cannot_write, trial
 from .wave import as_file, rename, stand_in
@@ -48,7 +55,7 @@ class TrackMuxer:
 
     def __init__(
         self,
-        container: Any,
+        container: OutputContainer,
         suffix: str,
         tracks: Iterable[Track],
         choice: TrackChoice,
@@ -58,12 +65,12 @@ class TrackMuxer:
         self.warnings: list[str] = []
         self.lost: list[str] = []
         self._container, self._suffix = container, suffix
-        self._streams: dict[int, tuple[Any, Track]] = {}
+        self._streams: dict[int, tuple[Stream, Track]] = {}
         self._last: dict[int, int] = {}
         self._to_pipe = to_pipe  # so that nothing can be renamed at the end
         self._strict = not container.format.flags & _NONSTRICT
         self._waves: list[bytes] = []  # of streams that are renamed at the end
-        self._open: list[Any] = []  # samples, which the streams refer to
+        self._open: list[InputContainer] = []  # samples, which the streams refer to
         self.captions: Track | None = None  # of the pictures, which their writer puts into them
         for track in chosen(tracks, choice, self.notes):
             if is_captions(track):
@@ -113,13 +120,13 @@ class TrackMuxer:
         if wave:
             self._waves.append(wave)
         stream.time_base = track.time_base
-        stream.disposition = track.disposition
+        stream.disposition = Disposition(track.disposition)
         stream.metadata.clear()
         stream.metadata.update(track_tags(track.tags))
         self._streams[track.number] = (stream, track)
         return None
 
-    def _ways(self, track: Track) -> tuple[list[tuple[Callable[[Any], Any], bytes]], bytes]:
+    def _ways(self, track: Track) -> tuple[list[tuple[Add, bytes]], bytes]:
         """What may add the track to a file, each with the WAVEFORMATEX of a stand-in that is
         renamed at the end (empty: it is none); and its first packet."""
         if track.format != PARAMETERS:
@@ -138,27 +145,27 @@ class TrackMuxer:
         rate = p.sample_rate or None
         return [(lambda out: out.add_mux_stream(track.codec, rate, **size), b"")], p.packet
 
-    def _copies(self, template: Any, wave: bytes) -> list[tuple[Callable[[Any], Any], bytes]]:
-        ways: list[tuple[Callable[[Any], Any], bytes]] = [(partial(stream_like, template), b"")]
+    def _copies(self, template: Stream, wave: bytes) -> list[tuple[Add, bytes]]:
+        ways: list[tuple[Add, bytes]] = [(partial(stream_like, template), b"")]
         if not wave or self._container.format.name != "matroska" or self._to_pipe:
             return ways
         short = open_written("wav", as_file(stand_in(wave)))
         self._open.append(short)
 
-        def stands_in(out: Any) -> Any:
+        def stands_in(out: OutputContainer) -> Stream:
             stream = out.add_stream_from_template(short.streams[0])
             stream.codec_context.extradata = wave
             return stream
 
         return [*ways, (stands_in, wave)]
 
-    def _opened(self, sample: Any, track: Track) -> Any:
+    def _opened(self, sample: InputContainer, track: Track) -> InputContainer:
         self._open.append(sample)
         if [s.type for s in sample.streams] != [track.kind]:
             raise ValueError("a sample of something else")
         return sample
 
-    def _holds(self, track: Track, add: Callable[[Any], Any], data: bytes, wave: bytes) -> bool:
+    def _holds(self, track: Track, add: Add, data: bytes, wave: bytes) -> bool:
         """Whether files of the kind of the output can hold a track, so that it is found again."""
         name = self._container.format.name
         made = file_of_one(add, track.time_base, data, name)
@@ -172,17 +179,17 @@ class TrackMuxer:
     def finish(self, path: str) -> None:
         """What is to be done when the output is complete."""
         if self._waves:
-            with open(path, "r+b") as file:
+            with Path(path).open("r+b") as file:
                 rename(file, self._waves)
 
     def _attach(self, track: Track, data: bytes, name: str, mime: str) -> str | None:
-        """Attach ``data``, which is called ``name`` and is of the type ``mime`` unless its tags say otherwise."""
+        """Attach ``data``; its tags may say another ``name`` and type (``mime``) than these."""
         if self._suffix != ".mkv":
             return f"{self._suffix} holds no attachments"
         tags = {k.lower(): v for k, v in track.tags.items()}
         name, mime = tags.get("filename") or name, tags.get("mimetype") or mime
 
-        def attach(container: Any, content: bytes) -> None:
+        def attach(container: OutputContainer, content: bytes) -> None:
             stream = container.add_attachment(name, mime, content)
             stream.metadata.update(file_tags(track.tags))
             stream.metadata.setdefault("filename", name)
@@ -194,7 +201,10 @@ class TrackMuxer:
         return None
 
     def write(self, packet: TrackPacket, start: Fraction, delay: Fraction = Fraction(0)) -> None:
-        """Mux a packet, ``start`` seconds earlier than it says and ``delay`` later; those before ``start`` and of tracks left out are passed over. OutputError."""
+        """Mux a packet, ``start`` seconds earlier than it says and ``delay`` later.
+
+        Those before ``start``, and of tracks left out, are passed over. OutputError.
+        """
         if packet.track not in self._streams:
             return
         stream, track = self._streams[packet.track]
@@ -212,8 +222,8 @@ class TrackMuxer:
             if packet.track in self._streams:
                 self._mux(one, stream, track)
 
-    def _mux(self, moved: TrackPacket, stream: Any, track: Track) -> None:
-        p: Any = av.Packet(moved.data)
+    def _mux(self, moved: TrackPacket, stream: Stream, track: Track) -> None:
+        p = av.Packet(moved.data)
         p.stream, p.time_base = stream, track.time_base
         dts = moved.time or 0
         p.is_keyframe, p.is_corrupt = moved.key, moved.corrupt
@@ -223,6 +233,7 @@ class TrackMuxer:
         try:
             self._set_times(p, moved, dts, track)
             self._container.mux(p)
+            assert p.dts is not None
             self._last[track.number] = p.dts + self._strict  # in ticks of the output by now
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
@@ -236,7 +247,7 @@ class TrackMuxer:
                 f"{track} ends at {at:.2f} s: {self._suffix} refuses its packets ({why})"
             )
 
-    def _set_times(self, p: Any, moved: TrackPacket, dts: int, track: Track) -> None:
+    def _set_times(self, p: Packet[Stream], moved: TrackPacket, dts: int, track: Track) -> None:
         """Times of a packet; BeyondError for those that no file holds."""
         base = track.time_base
         p.dts = ticks(dts, base)
@@ -244,6 +255,7 @@ class TrackMuxer:
         p.duration = length(moved.duration, base)
         # times that repeat or fall: one tick more than the last, as ffmpeg does it
         least, unit = self._last.get(track.number, _LEAST), p.stream.time_base
+        assert unit is not None  # it was given one
         if moved.time is None or round_half_up(dts * base / unit) < least:
             if moved.time is None and least == _LEAST:
                 least = 0
@@ -252,8 +264,9 @@ class TrackMuxer:
             p.time_base, p.dts, p.pts = unit, least, max(least, later)
 
     @staticmethod
-    def _add_side(packet: Any, name: str, data: bytes) -> None:
-        side: Any = PacketSideData(get_args(PktSideDataT).index(name), len(data))  # type: ignore[call-arg]
+    def _add_side(packet: Packet[Stream], name: str, data: bytes) -> None:
+        number = packet_sidedata_type_from_literal(cast("PktSideDataT", name))
+        side = PacketSideData(number, len(data))  # type: ignore[call-arg]
         side.update(data)
         packet.set_sidedata(side)
 
@@ -270,15 +283,18 @@ class TrackMuxer:
 
 
 class TrackFeed:
-    """Gives stored packets to a muxer in step with the pictures; ``start`` is where in the file the output begins, in seconds."""
+    """Gives stored packets to a muxer in step with the pictures.
+
+    ``start`` is where in the file the output begins, in seconds.
+    """
 
     def __init__(self, muxer: TrackMuxer, packets: Iterator[TrackPacket], start: Fraction) -> None:
         self._muxer, self._packets, self._start = muxer, packets, start
         self._bases = muxer.bases
         self._next: TrackPacket | None = None
-        self.delay = Fraction(
-            0
-        )  # seconds that the whole output is moved back, for kinds of files that can't begin before zero
+        # seconds that the whole output is moved back, for kinds of files that can't begin before
+        # zero
+        self.delay = Fraction(0)
 
     def until(self, limit: Fraction | None) -> None:
         """Mux all packets that begin before ``limit`` seconds in the output, as far as they come in

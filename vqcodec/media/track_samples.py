@@ -7,10 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
-from typing import Any
 
 import av
 import av.error
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 
 from ..container.tracks import PARAMETERS, Parameters
 from .inputs import SAMPLE_FORMATS, open_sample
@@ -20,11 +22,10 @@ from .wave import wave_format
 # packets, and bytes of them, among which the first that describes its track is looked for
 TRIES, DESCRIBED_BY = 64, 1 << 20
 _TTA_HEAD = 14
+Add = Callable[[OutputContainer], Stream]  # adds a stream to a file
 
 
-def file_of_one(
-    add: Callable[[Any], Any], base: Fraction, data: bytes, name: str, duration: int = 0
-) -> io.BytesIO:
+def file_of_one(add: Add, base: Fraction, data: bytes, name: str, duration: int = 0) -> io.BytesIO:
     """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=name, options={"fflags": "+bitexact"}) as out:
@@ -38,7 +39,7 @@ def file_of_one(
     return buffer
 
 
-def stream_like(stream: Any, out: Any) -> Any:
+def stream_like(stream: Stream, out: OutputContainer) -> Stream:
     """Add a stream as another one is."""
     try:
         return out.add_stream_from_template(stream)
@@ -48,15 +49,18 @@ def stream_like(stream: Any, out: Any) -> Any:
         return out.add_stream_from_template(stream, opaque=True)
 
 
-def sample_of(stream: Any, packet: Any) -> tuple[str, bytes] | None:
-    """Kind and bytes of a small file with one packet from which all codec parameters can be read again."""
+def sample_of(stream: Stream, packet: Packet[Stream]) -> tuple[str, bytes] | None:
+    """Kind and bytes of a small file with one packet.
+
+    All codec parameters can be read from it again; None where no kind of file does that.
+    """
     data = bytes(packet)
     for name in SAMPLE_FORMATS:
         if name == "nut" and wave_of(stream, data):
             continue  # it loses the size of blocks, which WAVEFORMATEX has
         try:
             add, length = partial(stream_like, stream), packet.duration or 0
-            sample = file_of_one(add, stream.time_base, data, name, length).getvalue()
+            sample = file_of_one(add, packet.time_base, data, name, length).getvalue()
             with open_sample(name, sample) as back:
                 if (
                     len(back.streams) == 1
@@ -69,7 +73,7 @@ def sample_of(stream: Any, packet: Any) -> tuple[str, bytes] | None:
     return None
 
 
-def wave_of(stream: Any, data: bytes) -> bytes:
+def wave_of(stream: Stream, data: bytes) -> bytes:
     """The WAVEFORMATEX of a stream, empty where it has none."""
     if stream.type == "audio" and stream.codec_context is not None:
         with suppress(*FAILED):
@@ -77,7 +81,7 @@ def wave_of(stream: Any, data: bytes) -> bytes:
     return b""
 
 
-def last_resort(stream: Any, packet: Any) -> tuple[str, bytes]:
+def last_resort(stream: Stream, packet: Packet[Stream]) -> tuple[str, bytes]:
     """The codec parameters by themselves, as far as PyAV tells them."""
     context = stream.codec_context
     made = Parameters(
@@ -92,7 +96,8 @@ def last_resort(stream: Any, packet: Any) -> tuple[str, bytes]:
     return PARAMETERS, made.to_bytes()
 
 
-def name_of(stream: Any) -> str:
+def name_of(stream: Stream) -> str:
+    """FFmpeg's name of a stream's codec, empty where it has none."""
     context = stream.codec_context
     return (context.name if context is not None else getattr(stream, "name", None)) or ""
 
@@ -102,7 +107,7 @@ def codec_of(kind: str, name: str) -> tuple[str, str]:
     return kind, "mpeg audio" if name in ("mp2", "mp2float", "mp3", "mp3float") else name
 
 
-def _parameters(stream: Any) -> tuple[Any, ...]:
+def _parameters(stream: Stream) -> tuple[object, ...]:
     """What must be the same for two streams to be of the same kind."""
     context = stream.codec_context
     if context is None:

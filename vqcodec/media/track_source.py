@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import TypeAlias, cast
 
 import av
 import av.error
-from av.stream import Discard, Disposition
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.packet import Packet, PktSideDataT
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from ..container.description import MAX_DESCRIPTION, SIDE, Chapter, Description
 from ..container.packets import MAX_FRACTION, MAX_PAYLOAD, MAX_PTS
@@ -22,6 +26,8 @@ from .track_samples import DESCRIBED_BY, TRIES, last_resort, name_of, sample_of
 from .trial import FAILED
 
 _LONGEST_PACKET = MAX_PAYLOAD - (1 << 20)
+_SIDE = cast("tuple[PktSideDataT, ...]", SIDE)  # PyAV's names, of which the container knows nothing
+Describe: TypeAlias = "Callable[[Stream, Packet[Stream]], tuple[str, bytes] | None]"
 LONGEST_PIECE = 10  # seconds that other tracks may lie further in the file than one
 
 
@@ -61,28 +67,34 @@ class TrackSource:
         self._sounding: set[int] = set()  # streams of sound that gave a frame
         self._doubtful: Counter[int] = Counter()  # damaged packets of sound, by stream
         self._known: dict[int, bool] = {}  # whether a stream that had packets could be described
-        self._held: dict[int, list[Any]] = {}  # packets of those that could not be described yet
+        # packets of those that could not be described yet
+        self._held: dict[int, list[Packet[Stream]]] = {}
         self._ended: set[int] = set()  # streams that have passed the end of the stretch
-        self._kinds: dict[str, int] = {"video": 1}
         self.count = 0
-        self._attachments: list[Any] = []
-        self._streams: list[Any] = []
-        matched = choice.matcher()
+        self._attachments: list[AttachmentStream] = []
+        self._streams: list[Stream] = []
+        self.matched = choice.matcher()
+        self._select(picture)
+        self.notes += self.matched.unused()
+        self.timed = len(self._streams)
+        self._packets = self._demux() if self._streams else iter(())
+        self._next: Packet[Stream] | None = None
+
+    def _select(self, picture: int) -> None:
+        """Find the streams that are wanted; ``picture`` is the index of the pictures' own."""
+        kinds: dict[str, int] = {"video": 1}
         for stream in self._container.streams:
             kind = stream.type
             if stream.index == picture:
-                matched.keeps("video", 0, stream.index)
+                self.matched.keeps("video", 0, stream.index)
             # mp4's chapters are found once more as a track of texts, which FFmpeg marks so
-            if (
-                stream.index == picture
-                or kind not in KINDS
-                or (kind == "data" and stream.discard == Discard.all)
-            ):
+            again = kind == "data" and stream.discard == Discard.all
+            if stream.index == picture or kind not in KINDS or again:
                 stream.discard = Discard.all
                 continue
-            position = self._kinds.get(kind, 0)
-            self._kinds[kind] = position + 1
-            if not matched.keeps(kind, position, stream.index):
+            position = kinds.get(kind, 0)
+            kinds[kind] = position + 1
+            if not self.matched.keeps(kind, position, stream.index):
                 stream.discard = Discard.all
             elif len(self._numbers) == MAX_TRACKS - 1:  # one is for captions
                 self.lost.append(
@@ -90,24 +102,22 @@ class TrackSource:
                 )
             else:
                 self._numbers[stream.index] = len(self._numbers)
-                (self._attachments if kind == "attachment" else self._streams).append(stream)
-        self.notes += matched.unused()
-        self.matched = matched
-        self.timed = len(self._streams)
-        self._packets = self._demux() if self._streams else iter(())
-        self._next: Any = None
+                if isinstance(stream, AttachmentStream):
+                    self._attachments.append(stream)
+                else:
+                    self._streams.append(stream)
 
     @property
     def next_number(self) -> int:
         """A number that no track has."""
         return len(self._numbers)
 
-    def _demux(self) -> Iterator[Any]:
+    def _demux(self) -> Iterator[Packet[Stream]]:
         if self._start is not None:
-            try:  # subtitles that are still shown, and sound that lies before its picture, are stored a little earlier
+            # subtitles that are still shown, and sound that lies before its picture, are stored a
+            # little earlier
+            with suppress(av.error.FFmpegError, OSError):
                 self._container.seek(max(0, int((self._start - 10) * 1_000_000)))
-            except (av.error.FFmpegError, OSError):
-                pass
         packets = self._container.demux(self._streams)
         while True:
             try:
@@ -124,7 +134,7 @@ class TrackSource:
                 yield packet
 
     @staticmethod
-    def _seconds(packet: Any) -> Fraction | None:
+    def _seconds(packet: Packet[Stream]) -> Fraction | None:
         time = packet.pts if packet.dts is None else packet.dts
         return None if time is None else time * packet.time_base
 
@@ -168,7 +178,7 @@ class TrackSource:
             self._attach(out, stream)
         self._attachments = []
 
-    def _attach(self, out: TrackWriter, stream: Any) -> None:
+    def _attach(self, out: TrackWriter, stream: AttachmentStream) -> None:
         data = stream.data
         track = Track(
             self._numbers[stream.index],
@@ -188,7 +198,7 @@ class TrackSource:
         out.add(track)
         self.count += 1
 
-    def _store(self, out: TrackWriter, packet: Any) -> None:
+    def _store(self, out: TrackWriter, packet: Packet[Stream]) -> None:
         index = packet.stream.index
         if index in self._known:
             if self._known[index]:
@@ -202,13 +212,11 @@ class TrackSource:
         ):
             self._describe(out, index, last_resort)
 
-    def _describe(
-        self, out: TrackWriter, index: int, describe: Callable[[Any, Any], tuple[str, bytes] | None]
-    ) -> bool:
+    def _describe(self, out: TrackWriter, index: int, describe: Describe) -> bool:
         """Add a track as its last packet describes it, with the packets held; whether that went."""
         held = self._held[index]
         stream = held[-1].stream
-        made, base = describe(stream, held[-1]), stream.time_base
+        made, base = describe(stream, held[-1]), held[-1].time_base
         if made is None:
             return False
         del self._held[index]
@@ -234,9 +242,9 @@ class TrackSource:
             self.lost.append(f"stream {index} ({what}) cannot be kept")
         return True
 
-    def _keep(self, out: TrackWriter, packet: Any) -> None:
+    def _keep(self, out: TrackWriter, packet: Packet[Stream]) -> None:
         stream = packet.stream
-        stored = self._range(self._convert(packet, self._numbers[stream.index]), stream)
+        stored = self._range(self._convert(packet, self._numbers[stream.index]), packet)
         if stored is None:
             return
         self._count(packet, stored.corrupt)
@@ -247,7 +255,7 @@ class TrackSource:
             return
         out.packet(stored)
 
-    def _count(self, packet: Any, corrupt: bool) -> None:
+    def _count(self, packet: Packet[Stream], corrupt: bool) -> None:
         """Count a packet that is damaged. Of sound, it counts once sound came before and behind it:
         a recording may begin and end in the middle of a frame."""
         index = packet.stream.index
@@ -262,8 +270,11 @@ class TrackSource:
             doubted = self._doubtful.pop(index, 0)
             self.corrupt += doubted if before else 0
 
-    def _decodes(self, packet: Any) -> bool:
-        """Whether a packet of sound can be decoded; it is copied as it is, but a damaged source shall be noticed."""
+    def _decodes(self, packet: Packet[Stream]) -> bool:
+        """Whether a packet of sound can be decoded.
+
+        It is copied as it is, but a damaged source shall be noticed.
+        """
         stream = packet.stream
         if stream.type != "audio" or stream.codec_context is None:
             return True
@@ -272,24 +283,25 @@ class TrackSource:
         except (av.error.FFmpegError, ValueError):
             # the first packets of a cut stream may lack what they refer to
             return stream.index not in self._sounding
-        sound = not any(frame.is_corrupt for frame in frames)
+        sound = not any(isinstance(frame, AudioFrame) and frame.is_corrupt for frame in frames)
         if frames and sound:
             self._sounding.add(stream.index)
         return sound or stream.index not in self._sounding
 
     @staticmethod
-    def _convert(p: Any, number: int) -> TrackPacket:
+    def _convert(p: Packet[Stream], number: int) -> TrackPacket:
         side = tuple(
-            (i, bytes(p.get_sidedata(name))) for i, name in enumerate(SIDE) if p.has_sidedata(name)
+            (i, bytes(p.get_sidedata(name))) for i, name in enumerate(_SIDE) if p.has_sidedata(name)
         )
         dts, pts = (None if t is None or abs(t) > MAX_PTS else t for t in (p.dts, p.pts))
         duration = p.duration if p.duration and 0 < p.duration <= MAX_PTS else 0
         return TrackPacket(number, dts, pts, duration, p.is_keyframe, p.is_corrupt, side, bytes(p))
 
-    def _range(self, packet: TrackPacket, stream: Any) -> TrackPacket | None:
+    def _range(self, stored: TrackPacket, packet: Packet[Stream]) -> TrackPacket | None:
+        stream = packet.stream
         if self._start is None or stream.disposition & Disposition.attached_pic:
-            return packet
-        return cut(packet, stream.type, round(self._start / stream.time_base))
+            return stored
+        return cut(stored, stream.type, round(self._start / packet.time_base))
 
     def close(self) -> None:
         """Release the file."""
@@ -297,7 +309,10 @@ class TrackSource:
 
 
 def cut(packet: TrackPacket, kind: str, start: int) -> TrackPacket | None:
-    """The packet on a clock that begins at ``start`` ticks, or None when it begins earlier; a subtitle still shown then begins then."""
+    """The packet on a clock that begins at ``start`` ticks, or None when it begins earlier.
+
+    A subtitle that is still shown then begins then.
+    """
     time = packet.pts if packet.pts is not None else packet.dts
     if time is None or time >= start:
         return packet.shifted(start)
@@ -315,7 +330,7 @@ def cut(packet: TrackPacket, kind: str, start: int) -> TrackPacket | None:
     return None
 
 
-def describe(container: Any, stream: Any) -> Description:
+def describe(container: InputContainer, stream: Stream) -> Description:
     """Tags, chapters and disposition of an open input."""
     chapters = tuple(
         Chapter(c["id"], c["start"], c["end"], Fraction(c["time_base"]), dict(c["metadata"]))

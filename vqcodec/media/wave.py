@@ -11,9 +11,11 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from fractions import Fraction
+from typing import BinaryIO
 
 import av
+from av.stream import Stream
 
 _MP2 = 0x50  # tag of MPEG audio layer 2
 _HEAD = struct.Struct("<HHIIHHH")  # tag, channels, rate, bytes a second, block, bits, extra bytes
@@ -23,14 +25,14 @@ _ENTRY, _CRC, _CODEC_ID, _PRIVATE = 0xAE, 0xBF, 0x86, 0x63A2
 _LONGEST = 64 << 20  # bytes of a file's head that are looked at
 
 
-def wave_format(stream: Any, data: bytes) -> bytes:
+def wave_format(stream: Stream, data: bytes) -> bytes:
     """The WAVEFORMATEX that FFmpeg writes for a stream; ValueError where it has none."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="wav", options={"fflags": "+bitexact"}) as out:
         copy = out.add_stream_from_template(stream)
         copy.metadata.clear()
         packet = av.Packet(data)
-        packet.stream, packet.time_base = copy, stream.time_base
+        packet.stream, packet.time_base = copy, stream.time_base or Fraction(1)
         packet.pts = packet.dts = 0
         out.mux(packet)
     found = buffer.getvalue()
