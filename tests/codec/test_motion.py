@@ -19,8 +19,8 @@ from vqcodec.codec.motion_field import (
 from vqcodec.codec.motion_syntax import decode_motion, encode_leaf, split_context
 from vqcodec.codec.range_coder import Decoder, Encoder, encode_bit, new_contexts
 from vqcodec.encoding.block_matching import legal, optical_flow, phases
-from vqcodec.encoding.motion_search import search
-from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.encoding.motion_search import References, search
+from vqcodec.encoding.rate_distortion import RateParameters, Weighing
 
 # ITU-T H.265, tables 8-11 and 8-12, taken from the standard and not from the package
 LUMA = {
@@ -265,10 +265,9 @@ def motion(
         f,
         col,
         cur,
-        phases(ref[0][0]),
-        phases(ref[-1][0]),
+        References(phases(ref[0][0]), phases(ref[-1][0])),
         flow,
-        *(trade or RateParameters().motion(30)),
+        Weighing(*trade) if trade else RateParameters().motion(30),
         leaves,
     )
     data = coder.finished()

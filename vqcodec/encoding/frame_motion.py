@@ -15,7 +15,7 @@ from ..codec.range_coder import Encoder, bit_costs
 from ..picture import plane8
 from .block_matching import coarse_vectors, optical_flow, phases
 from .frame_task import FrameTask
-from .motion_search import search
+from .motion_search import References, search
 from .rate_distortion import RateParameters
 
 if TYPE_CHECKING:
@@ -81,15 +81,16 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     luma8 = plane8(task.source[0])
     leaves = np.empty((luma8.size // 64, 3), np.int32)
     prepare(references)
+    first, second = references[0].phases, references[-1].phases
+    assert first is not None and second is not None
     count = search(
         coder,
         field,
         collocated,
         luma8,
-        references[0].phases,
-        references[-1].phases,
+        References(first, second),
         _starting_vectors(luma8, task),
-        *rate.motion(task.quality),
+        rate.motion(task.quality),
         leaves,
     )
     planes = frames._compensate(field, leaves[:count], references)

@@ -1,24 +1,100 @@
-"""Encoder's motion search: quadtree, merge candidates, vectors and directions by J = expected cost of the residual + adaptive bits.
+"""Encoder's motion search: quadtree, merge candidates, vectors and directions.
 
-Works on 8-bit luma: all sixteen quarter-sample phases of a reference are interpolated once. Vectors are refined by plain sums of
-absolute differences; modes and splits are decided in bits: each 8x8 cell of squared error e a sample costs lambda * e where
-that is below the distortion D that the frame's quality leaves anyway, and lambda * D * (1 + ln(e / D)) above it, what coding it
-down to D would take (reverse water-filling). The decision is taken block by block in coding order, bottom-up inside each 64x64
-block, with the costs of the contexts as they stand, and is coded at once.
+By J = expected cost of the residual + adaptive bits. Works on 8-bit luma: all sixteen quarter-sample
+phases of a reference are interpolated once. Vectors are refined by plain sums of absolute
+differences; modes and splits are decided in bits: each 8x8 cell of squared error e a sample costs
+lambda * e where that is below the distortion D that the frame's quality leaves anyway, and
+lambda * D * (1 + ln(e / D)) above it, what coding it down to D would take (reverse water-filling).
+The decision is taken block by block in coding order, bottom-up inside each 64x64 block, with the
+costs of the contexts as they stand, and is coded at once.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
 from ..codec.contexts import BI_FLAG, LIST_FLAG, MERGE_INDEX, MVD_CLASS, MVD_TOP, VECTOR_COMPONENT
 from ..codec.motion_compensation import BI, L0, L1
-from ..codec.motion_field import CTU, MAX_DEPTH, MAX_MERGE, candidates, fill, predictor
+from ..codec.motion_field import CTU, MAX_DEPTH, MAX_MERGE, Field, candidates, fill, predictor
 from ..codec.motion_syntax import MVD_BITS, bit_length, encode_leaf, merge_context, split_context
 from ..codec.range_coder import bit_costs, encode_bit
 from ..compiled import njit
 from .block_matching import PAD, legal, sad, sad_bi
+from .rate_distortion import Weighing
+
+NEVER = 1e18  # J of what is not possible
+NEW_VECTOR_BITS = 6  # new vectors cost at least about this
+QUARTER_BITS = 2.0  # a split costs at least its own flag and a few bits of its quarters
+BOTH_MARGIN = 1.15  # a J of both lists within this of the best is worth refining
+FIRST_STEP = 8  # of the pattern search, in quarter samples
+NEW = -1  # in the place of a merge index: own vectors
+
+
+class References(NamedTuple):
+    """Phases of both references, twice the same where there is one: see :func:`.phases`."""
+
+    first: np.ndarray
+    second: np.ndarray
+
+
+class Costs(NamedTuple):
+    """Bits as the contexts stand at the start of a 64x64 block."""
+
+    bits: np.ndarray  # (contexts, 2) float32, of a 0 and a 1
+    vector: np.ndarray  # (2, MVD_BITS + 1) float32, of a difference of some bit length, [y, x]
+
+
+class Search(NamedTuple):
+    """What the search of a picture works on."""
+
+    luma: np.ndarray  # (H, W) uint8
+    references: References
+    starts: np.ndarray  # (2, K, H/8, W/8, 2) int32: K vectors a list and cell, quarter samples
+    field: Field  # empty, filled by the search
+    collocated: Field  # of a reference
+    weighing: Weighing
+    costs: Costs
+
+
+class Block(NamedTuple):
+    """A square of 8x8 cells."""
+
+    row: int  # in cells
+    column: int
+    cells: int  # of its side
+    depth: int  # in the quadtree
+
+
+class Merges(NamedTuple):
+    """Merge candidates of a block; the first ``number`` are there."""
+
+    directions: np.ndarray  # (MAX_MERGE,) int64
+    vectors: np.ndarray  # (MAX_MERGE, 2, 2) int64
+    number: int
+
+
+class Path(NamedTuple):
+    """The blocks from a 64x64 block down to the one that is looked at, an entry for each depth."""
+
+    row: np.ndarray  # in cells
+    column: np.ndarray
+    quarter: np.ndarray  # which quarter is being looked at
+    leaf_cost: np.ndarray  # J as one leaf
+    split_cost: np.ndarray  # J of the quarters so far
+    vectors: np.ndarray  # (depths, 2, 2) of the leaf
+    info: np.ndarray  # (depths, 2) of the leaf: direction, merge index or NEW
+    found: np.ndarray  # (depths + 1, 2, 2): vectors found for the larger block around each
+
+
+class Plan(NamedTuple):
+    """Decision of a 64x64 block, at the first cell of each leaf."""
+
+    depth: np.ndarray  # (8, 8)
+    info: np.ndarray  # (8, 8, 2): direction, merge index or NEW
+    vectors: np.ndarray  # (8, 8, 2, 2)
 
 
 @njit
@@ -113,265 +189,310 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
 
 
 @njit
-def _leaf(
-    f, col, cur, p0, p1, flow, cost, table, lam, worth, floor, yc, xc, n, depth, parent, mv, info
-):
-    """Best leaf for the block of n cells at (yc, xc): its J; mv (2, 2) and info [direction, merge index] receive it.
+def _cost(search, block, vectors, direction):
+    """Expected bits of the residual."""
+    return residual_bits(
+        search.references.first, search.references.second, search.luma, block.row * 8,
+        block.column * 8, vectors, direction, block.cells * 8, search.weighing.worth,
+        search.weighing.floor,
+    )  # fmt: skip
 
-    parent (2, 2): the vectors found for the larger block around it.
-    """
-    h, w = cur.shape
-    two = f.dist[1] != 0
-    y, x, s = yc * 8, xc * 8, n * 8
-    mc = merge_context(f, yc, xc, depth)
-    cdir = np.zeros(MAX_MERGE, np.int64)
-    cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
-    m = candidates(f, col, yc, xc, n, cdir, cmv)
-    best = 1e18
-    acc = cost[mc, 1]
-    for k in range(m):
-        rb = acc
-        if k < m - 1:
-            rb += cost[MERGE_INDEX + k, 0]
-            acc += cost[MERGE_INDEX + k, 1]
-        d = cdir[k]
-        if (d & L0 and not legal(y, x, s, cmv[k, 0, 0], cmv[k, 0, 1], h, w)) or (
-            d & L1 and not legal(y, x, s, cmv[k, 1, 0], cmv[k, 1, 1], h, w)
+
+@njit
+def _legal(search, block, vector):
+    h, w = search.luma.shape
+    y, x, size = block.row * 8, block.column * 8, block.cells * 8
+    return legal(y, x, size, vector[0], vector[1], h, w)
+
+
+@njit
+def _vector_bits(search, vector, predicted):
+    return _mvd(search.costs.vector, vector[0] - predicted[0], vector[1] - predicted[1])
+
+
+@njit
+def _best_merge(search, block, merges, flag, mv, info):
+    """Lowest J of the merge candidates; mv and info receive it. flag: context of the merge flag."""
+    bits = search.costs.bits
+    best = NEVER
+    before = bits[flag, 1]
+    for k in range(merges.number):
+        rate = before
+        if k < merges.number - 1:
+            rate += bits[MERGE_INDEX + k, 0]
+            before += bits[MERGE_INDEX + k, 1]
+        direction, vectors = merges.directions[k], merges.vectors[k]
+        if (direction & L0 and not _legal(search, block, vectors[0])) or (
+            direction & L1 and not _legal(search, block, vectors[1])
         ):
             continue
-        j = residual_bits(p0, p1, cur, y, x, cmv[k], d, s, worth, floor) + rb
+        j = _cost(search, block, vectors, direction) + rate
         if j < best:
             best = j
-            info[0], info[1] = d, k
-            mv[:] = cmv[k]
-    if best < cost[mc, 0] + 6:  # new vectors cost at least about this: they cannot win
-        parent[:] = mv
-        return best
-    pv = np.zeros((2, 2), np.int64)
-    predictor(f, col, yc, xc, n, pv)
-    found = np.zeros((2, 2), np.int64)
-    uni = np.full(2, 1e18)
-    for l in range(2 if two else 1):
-        ph = p0 if l == 0 else p1
-        v = found[l]
-        b = 1e18
-        starts = flow.shape[1]
-        for k in range(3 + starts + m):
-            if k == 0:
-                my, mx = pv[l, 0], pv[l, 1]
-            elif k == 1:
-                my, mx = parent[l, 0], parent[l, 1]
-            elif k == 2:
-                my, mx = 0, 0
-            elif k < 3 + starts:
-                my, mx = (
-                    nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 0]),
-                    nb.int64(flow[l, k - 3, yc + n // 2, xc + n // 2, 1]),
-                )
-            else:
-                if not cdir[k - 3 - starts] & (1 << l):
-                    continue
-                my, mx = cmv[k - 3 - starts, l, 0], cmv[k - 3 - starts, l, 1]
-            if not legal(y, x, s, my, mx, h, w):
-                continue
-            rb = lam * _mvd(table, my - pv[l, 0], mx - pv[l, 1])
-            if rb >= b:
-                continue
-            j = sad(ph, cur, y, x, my, mx, s, nb.int32(min(b - rb, 1e9)) + 1) + rb
-            if j < b:
-                b = j
-                v[0], v[1] = my, mx
-        if b < 1e17:
-            uni[l] = _refine(ph, cur, y, x, s, pv[l], b, lam, table, h, w, 8, v)
-    parent[:] = found
-    head = cost[mc, 0]
-    vb = np.zeros(2)
-    for l in range(2):
-        vb[l] = _mvd(table, found[l, 0] - pv[l, 0], found[l, 1] - pv[l, 1])
-    for l in range(2 if two else 1):
-        if uni[l] > 1e17:
-            continue
-        d = L0 if l == 0 else L1
-        j = residual_bits(p0, p1, cur, y, x, found, d, s, worth, floor) + head + vb[l]
-        if two:
-            j += cost[BI_FLAG + depth, 0] + cost[LIST_FLAG, l]
-        if j < best:
-            best = j
-            info[0], info[1] = d, -1
-            mv[:] = found
-    if two and uni[0] < 1e17 and uni[1] < 1e17:
-        head += cost[BI_FLAG + depth, 1]
-        j = residual_bits(p0, p1, cur, y, x, found, BI, s, worth, floor) + head + vb[0] + vb[1]
-        if j < 1.15 * best:  # worth refining each vector with the other held
-            trial = found.copy()
-            rb = vb[0] + vb[1]
-            b = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
-            for it in range(2):
-                l = 1 - it if uni[0] < uni[1] else it
-                for st in (2, 1):
-                    cy, cx = trial[l, 0], trial[l, 1]
-                    by, bx = cy, cx
-                    for k in range(8):
-                        trial[l, 0] = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * st
-                        trial[l, 1] = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
-                        if not legal(y, x, s, trial[l, 0], trial[l, 1], h, w):
-                            continue
-                        rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(
-                            table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1]
-                        )
-                        j = sad_bi(p0, p1, cur, y, x, trial, s) + lam * rb
-                        if j < b:
-                            b = j
-                            by, bx = trial[l, 0], trial[l, 1]
-                    trial[l, 0], trial[l, 1] = by, bx
-            rb = _mvd(table, trial[0, 0] - pv[0, 0], trial[0, 1] - pv[0, 1]) + _mvd(
-                table, trial[1, 0] - pv[1, 0], trial[1, 1] - pv[1, 1]
-            )
-            j = residual_bits(p0, p1, cur, y, x, trial, BI, s, worth, floor) + head + rb
-            if j < best:
-                best = j
-                info[0], info[1] = BI, -1
-                mv[:] = trial
+            info[0], info[1] = direction, k
+            mv[:] = vectors
     return best
 
 
 @njit
-def _clear(f, y, x, n):
-    for r in range(y, y + n):
-        for c in range(x, x + n):
-            f.direction[r, c] = 0
+def _best_vector(search, block, merges, l, predicted, parent, found):
+    """Lowest SAD with bits of one list's vector, NEVER if there is none; found (2,) receives it."""
+    h, w = search.luma.shape
+    starts, table, weight = search.starts, search.costs.vector, search.weighing.sad
+    phases = search.references.first if l == 0 else search.references.second
+    y, x, size = block.row * 8, block.column * 8, block.cells * 8
+    row, column = block.row + block.cells // 2, block.column + block.cells // 2
+    given = starts.shape[1]
+    best = NEVER
+    for k in range(3 + given + merges.number):
+        if k == 0:
+            my, mx = predicted[0], predicted[1]
+        elif k == 1:
+            my, mx = parent[0], parent[1]
+        elif k == 2:
+            my, mx = 0, 0
+        elif k < 3 + given:
+            my = nb.int64(starts[l, k - 3, row, column, 0])
+            mx = nb.int64(starts[l, k - 3, row, column, 1])
+        else:
+            if not merges.directions[k - 3 - given] & (1 << l):
+                continue
+            my = merges.vectors[k - 3 - given, l, 0]
+            mx = merges.vectors[k - 3 - given, l, 1]
+        if not legal(y, x, size, my, mx, h, w):
+            continue
+        rate = weight * _mvd(table, my - predicted[0], mx - predicted[1])
+        if rate >= best:
+            continue
+        limit = nb.int32(min(best - rate, 1e9)) + 1
+        j = sad(phases, search.luma, y, x, my, mx, size, limit) + rate
+        if j < best:
+            best = j
+            found[0], found[1] = my, mx
+    if best == NEVER:
+        return best
+    return _refine(
+        phases, search.luma, y, x, size, predicted, best, weight, table, h, w, FIRST_STEP, found
+    )
 
 
 @njit
-def search(coder, f, col, cur, p0, p1, flow, lam, worth, floor, leaves):
-    """Decide and code the motion of a picture.
+def _refine_both(search, block, predicted, vectors, first):
+    """Refine each vector with the other held, list ``first`` first, by steps of 2 and 1."""
+    one, two = search.references
+    y, x, size = block.row * 8, block.column * 8, block.cells * 8
+    weight = search.weighing.sad
+    rate = _vector_bits(search, vectors[0], predicted[0])
+    rate += _vector_bits(search, vectors[1], predicted[1])
+    best = sad_bi(one, two, search.luma, y, x, vectors, size) + weight * rate
+    for turn in range(2):
+        l = 1 - turn if first == 1 else turn
+        for step in (2, 1):
+            cy, cx = vectors[l, 0], vectors[l, 1]
+            by, bx = cy, cx
+            for k in range(8):
+                vectors[l, 0] = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * step
+                vectors[l, 1] = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * step
+                if not _legal(search, block, vectors[l]):
+                    continue
+                rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
+                    search, vectors[1], predicted[1]
+                )
+                j = sad_bi(one, two, search.luma, y, x, vectors, size) + weight * rate
+                if j < best:
+                    best = j
+                    by, bx = vectors[l, 0], vectors[l, 1]
+            vectors[l, 0], vectors[l, 1] = by, bx
 
-    coder: range coder and contexts; f: empty field, filled here; col: field of a reference; cur (H, W) uint8 luma;
-    p0, p1: phases of the references (the same twice when there is one); flow (2, K, H/8, W/8, 2) int32: K starting
-    vectors a cell and list, in quarter samples; lam: SAD per bit; worth, floor: see :func:`residual_bits`; leaves (cells, 3)
-    int32 receives row, column, size. Returns the number of leaves.
+
+@njit
+def _best_of_one(search, block, flag, found, usable, rates, best, mv, info):
+    """Lowest J, at most ``best``, with new vectors of one list."""
+    bits = search.costs.bits
+    two = search.field.dist[1] != 0
+    for l in range(2 if two else 1):
+        if usable[l] > 1e17:
+            continue
+        direction = L0 if l == 0 else L1
+        j = _cost(search, block, found, direction) + bits[flag, 0] + rates[l]
+        if two:
+            j += bits[BI_FLAG + block.depth, 0] + bits[LIST_FLAG, l]
+        if j < best:
+            best = j
+            info[0], info[1] = direction, NEW
+            mv[:] = found
+    return best
+
+
+@njit
+def _best_of_both(search, block, flag, predicted, found, single, rates, best, mv, info):
+    """Lowest J, at most ``best``, with new vectors of both lists."""
+    bits = search.costs.bits
+    head = bits[flag, 0] + bits[BI_FLAG + block.depth, 1]
+    j = _cost(search, block, found, BI) + head + rates[0] + rates[1]
+    if j < BOTH_MARGIN * best:
+        vectors = found.copy()
+        _refine_both(search, block, predicted, vectors, 1 if single[0] < single[1] else 0)
+        rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
+            search, vectors[1], predicted[1]
+        )
+        j = _cost(search, block, vectors, BI) + head + rate
+        if j < best:
+            best = j
+            info[0], info[1] = BI, NEW
+            mv[:] = vectors
+    return best
+
+
+@njit
+def _leaf(search, block, parent, mv, info):
+    """Lowest J of a block as one leaf; mv (2, 2) and info (2,) receive how.
+
+    parent (2, 2): the vectors found for the larger block around it; receives those of this one.
     """
-    gh, gw = f.direction.shape
-    cost = np.zeros((coder.contexts.shape[0], 2), np.float32)
-    table = np.zeros((2, MVD_BITS + 1), np.float32)
-    # best of the leaf at each depth, and its J; the split's J so far
-    mv = np.zeros((4, 2, 2), np.int64)
-    info = np.zeros((4, 2), np.int64)
-    parent = np.zeros((5, 2, 2), np.int64)
-    # decision of the current 64x64 block: for each 8x8 cell that starts a leaf, its depth, info and vectors
-    d_depth = np.zeros((CTU, CTU), np.int64)
-    d_info = np.zeros((CTU, CTU, 2), np.int64)
-    d_mv = np.zeros((CTU, CTU, 2, 2), np.int64)
-    jleaf = np.zeros(4)
-    jsplit = np.zeros(4)
-    pos = np.zeros(4, np.int64)
-    n_leaves = 0
-    for ty in range(0, gh, CTU):
-        for tx in range(0, gw, CTU):
-            bit_costs(coder.contexts, cost)
-            mvd_costs(cost, table)
-            parent[0] = 0
-            # depth-first walk without recursion: pos[d] is the next quarter to visit at depth d
-            depth = 0
-            pos[:] = 0
-            y, x = ty, tx
-            ys = np.zeros(4, np.int64)
-            xs = np.zeros(4, np.int64)
-            ys[0], xs[0] = ty, tx
-            enter = True
-            while True:
-                n = CTU >> depth
-                y, x = ys[depth], xs[depth]
-                if enter:
-                    parent[depth + 1] = parent[depth]
-                    jleaf[depth] = _leaf(
-                        f,
-                        col,
-                        cur,
-                        p0,
-                        p1,
-                        flow,
-                        cost,
-                        table,
-                        lam,
-                        worth,
-                        floor,
-                        y,
-                        x,
-                        n,
-                        depth,
-                        parent[depth + 1],
-                        mv[depth],
-                        info[depth],
-                    )
-                    if depth < MAX_DEPTH:
-                        sc = split_context(f, y, x, depth)
-                        jleaf[depth] += cost[sc, 0]
-                        jsplit[depth] = cost[sc, 1]
-                    # a split costs at least its own flag and a few of its quarters
-                    if depth < MAX_DEPTH and jleaf[depth] > jsplit[depth] + 2.0:
-                        pos[depth] = 0
-                        ys[depth + 1], xs[depth + 1] = y, x
-                        depth += 1
-                        continue
-                    take_leaf = True
-                else:
-                    # a quarter came back with its J added
-                    pos[depth] += 1
-                    if pos[depth] < 4 and jsplit[depth] < jleaf[depth]:
-                        s = n >> 1
-                        ys[depth + 1], xs[depth + 1] = (
-                            y + s * (pos[depth] >> 1),
-                            x + s * (pos[depth] & 1),
-                        )
-                        depth += 1
-                        enter = True
-                        continue
-                    take_leaf = jleaf[depth] <= jsplit[depth] or pos[depth] < 4
-                if take_leaf:
-                    j = jleaf[depth]
-                    d_depth[y - ty, x - tx] = depth
-                    d_info[y - ty, x - tx] = info[depth]
-                    d_mv[y - ty, x - tx] = mv[depth]
-                    fill(
-                        f,
-                        y,
-                        x,
-                        n,
-                        depth,
-                        info[depth, 0],
-                        mv[depth].copy(),
-                        1 if info[depth, 1] >= 0 else 0,
-                    )
-                else:
-                    j = jsplit[depth]
-                if depth == 0:
-                    break
-                depth -= 1
-                jsplit[depth] += j
-                enter = False
-            # code what was decided
-            _clear(f, ty, tx, CTU)
-            stack = np.zeros((64, 3), np.int64)
-            stack[0] = (ty, tx, 0)
-            top = 1
-            while top:
-                top -= 1
-                y, x, depth = stack[top, 0], stack[top, 1], stack[top, 2]
-                n = CTU >> depth
-                split = d_depth[y - ty, x - tx] > depth
-                if depth < MAX_DEPTH:
-                    encode_bit(coder, split_context(f, y, x, depth), 1 if split else 0)
-                if split:
-                    s = n >> 1
-                    for k in range(3, -1, -1):
-                        stack[top] = (y + s * (k >> 1), x + s * (k & 1), depth + 1)
-                        top += 1
-                else:
-                    i = d_info[y - ty, x - tx]
-                    encode_leaf(coder, f, col, y, x, n, depth, i[0], d_mv[y - ty, x - tx], i[1])
-                    leaves[n_leaves, 0] = y
-                    leaves[n_leaves, 1] = x
-                    leaves[n_leaves, 2] = n
-                    n_leaves += 1
-    return n_leaves
+    field = search.field
+    directions, vectors = np.zeros(MAX_MERGE, np.int64), np.zeros((MAX_MERGE, 2, 2), np.int64)
+    row, column, cells = block.row, block.column, block.cells
+    count = candidates(field, search.collocated, row, column, cells, directions, vectors)
+    merges = Merges(directions, vectors, count)
+    flag = merge_context(field, row, column, block.depth)
+    best = _best_merge(search, block, merges, flag, mv, info)
+    if best < search.costs.bits[flag, 0] + NEW_VECTOR_BITS:
+        parent[:] = mv
+        return best
+    predicted = np.zeros((2, 2), np.int64)
+    predictor(field, search.collocated, row, column, cells, predicted)
+    two = field.dist[1] != 0
+    found, single, rates = np.zeros((2, 2), np.int64), np.full(2, NEVER), np.zeros(2)
+    for l in range(2 if two else 1):
+        single[l] = _best_vector(search, block, merges, l, predicted[l], parent[l], found[l])
+    for l in range(2):
+        rates[l] = _vector_bits(search, found[l], predicted[l])
+    parent[:] = found
+    best = _best_of_one(search, block, flag, found, single, rates, best, mv, info)
+    if two and single[0] < 1e17 and single[1] < 1e17:
+        best = _best_of_both(search, block, flag, predicted, found, single, rates, best, mv, info)
+    return best
+
+
+@njit
+def _decide(search, top, left, path, plan):
+    """The cheapest quadtree of the 64x64 block at (top, left), in cells: a walk depth first."""
+    bits, field = search.costs.bits, search.field
+    path.found[0] = 0
+    path.row[0], path.column[0] = top, left
+    depth, down = 0, True
+    while True:
+        row, column, cells = path.row[depth], path.column[depth], CTU >> depth
+        if down:
+            path.found[depth + 1] = path.found[depth]
+            path.leaf_cost[depth] = _leaf(
+                search,
+                Block(row, column, cells, depth),
+                path.found[depth + 1],
+                path.vectors[depth],
+                path.info[depth],
+            )
+            if depth < MAX_DEPTH:
+                flag = split_context(field, row, column, depth)
+                path.leaf_cost[depth] += bits[flag, 0]
+                path.split_cost[depth] = bits[flag, 1]
+                if path.leaf_cost[depth] > path.split_cost[depth] + QUARTER_BITS:
+                    path.quarter[depth] = 0
+                    path.row[depth + 1], path.column[depth + 1] = row, column
+                    depth += 1
+                    continue
+            whole = True
+        else:  # a quarter came back with its J added
+            path.quarter[depth] += 1
+            quarter = path.quarter[depth]
+            if quarter < 4 and path.split_cost[depth] < path.leaf_cost[depth]:
+                path.row[depth + 1] = row + (cells >> 1) * (quarter >> 1)
+                path.column[depth + 1] = column + (cells >> 1) * (quarter & 1)
+                depth, down = depth + 1, True
+                continue
+            whole = path.leaf_cost[depth] <= path.split_cost[depth] or quarter < 4
+        if whole:
+            j = path.leaf_cost[depth]
+            info, vectors = path.info[depth], path.vectors[depth]
+            plan.depth[row - top, column - left] = depth
+            plan.info[row - top, column - left] = info
+            plan.vectors[row - top, column - left] = vectors
+            merged = 1 if info[1] != NEW else 0
+            fill(field, row, column, cells, depth, info[0], vectors.copy(), merged)
+        else:
+            j = path.split_cost[depth]
+        if depth == 0:
+            return
+        depth, down = depth - 1, False
+        path.split_cost[depth] += j
+
+
+@njit
+def _code(coder, search, top, left, plan, leaves, count):
+    """Code what was decided of a 64x64 block; returns the number of leaves with those before."""
+    field = search.field
+    field.direction[top : top + CTU, left : left + CTU] = 0
+    waiting = np.zeros(
+        (64, 3), np.int64
+    )  # blocks yet to code, the next one last: row, column, depth
+    waiting[0] = (top, left, 0)
+    n = 1
+    while n:
+        n -= 1
+        row, column, depth = waiting[n, 0], waiting[n, 1], waiting[n, 2]
+        cells = CTU >> depth
+        split = plan.depth[row - top, column - left] > depth
+        if depth < MAX_DEPTH:
+            encode_bit(coder, split_context(field, row, column, depth), 1 if split else 0)
+        if split:
+            half = cells >> 1
+            for k in range(3, -1, -1):
+                waiting[n] = (row + half * (k >> 1), column + half * (k & 1), depth + 1)
+                n += 1
+            continue
+        info, vectors = plan.info[row - top, column - left], plan.vectors[row - top, column - left]
+        encode_leaf(
+            coder, field, search.collocated, row, column, cells, depth, info[0], vectors, info[1]
+        )
+        leaves[count, 0], leaves[count, 1], leaves[count, 2] = row, column, cells
+        count += 1
+    return count
+
+
+@njit
+def search(coder, field, collocated, luma, references, starts, weighing, leaves):
+    """Decide and code the motion of a picture; see :class:`Search` for what is given.
+
+    leaves (cells, 3) int32 receives row, column and side of each leaf, in cells. Returns how many.
+    """
+    costs = Costs(
+        np.zeros((coder.contexts.shape[0], 2), np.float32),
+        np.zeros((2, MVD_BITS + 1), np.float32),
+    )
+    work = Search(luma, references, starts, field, collocated, weighing, costs)
+    depths = MAX_DEPTH + 1
+    path = Path(
+        np.zeros(depths, np.int64),
+        np.zeros(depths, np.int64),
+        np.zeros(depths, np.int64),
+        np.zeros(depths),
+        np.zeros(depths),
+        np.zeros((depths, 2, 2), np.int64),
+        np.zeros((depths, 2), np.int64),
+        np.zeros((depths + 1, 2, 2), np.int64),
+    )
+    plan = Plan(
+        np.zeros((CTU, CTU), np.int64),
+        np.zeros((CTU, CTU, 2), np.int64),
+        np.zeros((CTU, CTU, 2, 2), np.int64),
+    )
+    rows, columns = field.direction.shape
+    count = 0
+    for top in range(0, rows, CTU):
+        for left in range(0, columns, CTU):
+            bit_costs(coder.contexts, costs.bits)
+            mvd_costs(costs.bits, costs.vector)
+            _decide(work, top, left, path, plan)
+            count = _code(coder, work, top, left, plan, leaves, count)
+    return count

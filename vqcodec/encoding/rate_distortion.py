@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from ..codec.gop_structure import LEVELS
 
@@ -74,6 +74,14 @@ def uniform_step(q: float) -> float:
     return math.sqrt(12 / (2 * math.log(2) * lagrangian(q)))
 
 
+class Weighing(NamedTuple):
+    """What the motion search weighs by."""
+
+    sad: float  # that one bit is worth (HM: square root of the squared-error lambda)
+    worth: float  # bits that a unit of squared error of a sample is worth
+    floor: float  # squared error a sample that is left after coding
+
+
 @dataclass(frozen=True)
 class RateParameters:
     """What an encoder weighs against what, and what it tries."""
@@ -95,14 +103,12 @@ class RateParameters:
     detail_share: float = 0.1  # of cells with detail from which coarser latents are tried too
     detail_drops: tuple[int, ...] = (16, 32)  # qualities that these lie lower, while that pays
 
-    def motion(self, q: float) -> tuple[float, float, float]:
-        """What the motion search weighs by at quality q.
-
-        SAD that one bit is worth (HM: square root of the squared-error lambda), bits that a unit of
-        squared error of a sample is worth, squared error a sample that is left after coding.
-        """
+    def motion(self, q: float) -> Weighing:
+        """What the motion search weighs by at quality q."""
         worth = lagrangian(q)
-        return self.motion_sad * worth**-0.5, self.motion_worth * worth, self.motion_floor / worth
+        return Weighing(
+            self.motion_sad * worth**-0.5, self.motion_worth * worth, self.motion_floor / worth
+        )
 
     def detail(self, q: float) -> tuple[int, float]:
         """Step index of the detail, and bits that a unit of squared 10-bit error is worth."""
