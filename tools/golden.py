@@ -30,8 +30,8 @@ from vqcodec.pipeline.encode import encode
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from clips import header, moving, picture, write  # noqa: E402
 from conftest import make_models, make_weights  # noqa: E402
+from support.clips import faded, header, moving, picture, write  # noqa: E402
 
 MODEL = "tiny.safetensors"
 
@@ -40,7 +40,7 @@ LATENTS = "latents"  # this file's frames go through the nets: without it direct
 
 
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
-    """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a scene cut, 10 bits, detail, escapes."""
+    """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a scene cut, a fade, 10 bits, detail, escapes."""
     options = lambda **chosen: EncodeOptions(threads=1, device="cpu", **chosen)
     return {
         "one-sample": (moving(1, 1, 3), options(crf=20)),
@@ -49,6 +49,15 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         "scene-cut": (
             moving(70, 51, 9, seed=3, speed=(0.1, 0.25)) + moving(70, 51, 4, seed=8),
             options(crf=22),
+        ),
+        "fade": (
+            faded(moving(96, 70, 18, seed=9, speed=(0.5, 1.0)), [1 - i / 17 for i in range(18)]),
+            options(crf=24),
+        ),
+        # nothing of the last picture is in the ones before
+        "other-scene": (
+            [*faded(moving(70, 51, 4, seed=3), [0.0] * 4), picture(70, 51)],
+            options(crf=30),
         ),
         "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
         LATENTS: (moving(96, 70, 18, seed=6), options(crf=26)),

@@ -22,6 +22,7 @@ from vqcodec.codec import (
     motion_field,
     motion_syntax,
     range_coder,
+    weighting,
 )
 from vqcodec.codec.nets import ranges, shape
 from vqcodec.codec.range_coder import Decoder, decode_bit, decode_raw, decode_symbol, new_contexts
@@ -56,6 +57,7 @@ OWNERS: dict[str, tuple[ModuleType, ...]] = {
     "GOP body": (picture, gop_structure, frame_decoder),
     "Entropy coding": (range_coder, codebooks),
     "Motion": (motion_field, motion_syntax),
+    "Weighted prediction": (weighting,),
     "Latents": (codebooks, shape),
     "Networks": (ranges, shape),
 }
@@ -108,6 +110,7 @@ def test_contexts_do_not_overlap() -> None:
         ("DETAIL_SIG", contexts.BLOCK_KIND),
         ("DETAIL_GT1", contexts.COUNTED),
         ("DETAIL_MAG", contexts.MAGNITUDES),
+        ("WEIGHT_CLASS", 2 * contexts.DIFFERENCE),
     ],
 )
 def test_strides_of_contexts(name: str, stride: int) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.clips import moving
+from support.interpolation import naive, noise
 
 from vqcodec.codec.contexts import BI_FLAG, CONTEXTS, MERGE, MVD_CLASS, MVD_TOP, QDELTA, SPLIT
 from vqcodec.codec.frame_decoder import pad
@@ -18,62 +19,10 @@ from vqcodec.codec.motion_field import (
 )
 from vqcodec.codec.motion_syntax import decode_motion, encode_leaf, split_context
 from vqcodec.codec.range_coder import Decoder, Encoder, encode_bit, new_contexts
+from vqcodec.codec.weighting import MAX_SETS, Weights, decode_weights
 from vqcodec.encoding.block_matching import legal, optical_flow, phases
 from vqcodec.encoding.motion_search import References, search
 from vqcodec.encoding.rate_distortion import RateParameters, Weighing
-
-# ITU-T H.265, tables 8-11 and 8-12, taken from the standard and not from the package
-LUMA = {
-    0: [0, 0, 0, 64, 0, 0, 0, 0],
-    1: [-1, 4, -10, 58, 17, -5, 1, 0],
-    2: [-1, 4, -11, 40, 40, -11, 4, -1],
-    3: [0, 1, -5, 17, 58, -10, 4, -1],
-}
-CHROMA = {
-    0: [0, 64, 0, 0],
-    1: [-2, 58, 10, -2],
-    2: [-4, 54, 16, -2],
-    3: [-6, 46, 28, -4],
-    4: [-4, 36, 36, -4],
-    5: [-4, 28, 46, -6],
-    6: [-2, 16, 54, -4],
-    7: [-2, 10, 58, -2],
-}
-
-
-def naive(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int) -> np.ndarray:
-    """Intermediate of 14 bits, sample by sample as the standard writes it; bits 2 for luma quarters, 3 for chroma eighths."""
-    taps, table = (8, LUMA) if bits == 2 else (4, CHROMA)
-    fy, fx = my % (1 << bits), mx % (1 << bits)
-    cy, cx = table[fy], table[fx]
-    h, w = plane.shape
-    out = np.zeros((n, n), int)
-    for j in range(n):
-        for i in range(n):
-            py, px = y + j + (my - fy) // (1 << bits), x + i + (mx - fx) // (1 << bits)
-            col = []
-            for t in range(taps):
-                yy = min(max(py + t - (taps // 2 - 1), 0), h - 1)
-                row = [
-                    int(plane[yy, min(max(px + u - (taps // 2 - 1), 0), w - 1)])
-                    for u in range(taps)
-                ]
-                col.append(
-                    (row[taps // 2 - 1] << 4)
-                    if fx == 0
-                    else sum(a * b for a, b in zip(cx, row, strict=True)) >> 2
-                )
-            if fy == 0:
-                out[j, i] = col[taps // 2 - 1]
-            elif fx == 0:
-                column = [
-                    int(plane[min(max(py + t - (taps // 2 - 1), 0), h - 1), min(max(px, 0), w - 1)])
-                    for t in range(taps)
-                ]
-                out[j, i] = sum(a * b for a, b in zip(cy, column, strict=True)) >> 2
-            else:
-                out[j, i] = sum(a * b for a, b in zip(cy, col, strict=True)) >> 6
-    return out
 
 
 def block(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int) -> np.ndarray:
@@ -84,14 +33,6 @@ def block(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int
     )
     (luma_block if bits == 2 else chroma_block)(plane, y, x, my, mx, n, src, mid, out)
     return out[:n, :n]
-
-
-def noise(h: int, w: int, seed: int = 0) -> np.ndarray:
-    """Values of 0 and 1023 among others: the extremes of the filters."""
-    rng = np.random.default_rng(seed)
-    return np.where(
-        rng.random((h, w)) < 0.5, rng.integers(0, 2, (h, w)) * 1023, rng.integers(0, 1024, (h, w))
-    ).astype(np.uint16)
 
 
 @pytest.mark.parametrize(("bits", "n"), [(2, 8), (3, 4)])
@@ -128,18 +69,18 @@ def test_prediction_is_rounded_once_and_clipped() -> None:
         tuple(noise(*s, seed) for s in ((h, w), (h // 2, w // 2), (h // 2, w // 2)))
         for seed in (1, 2)
     )
-    grid = np.zeros((8, 8), np.uint8)
+    f = Field.empty(64, 64, -1, 1)
     rng = np.random.default_rng(0)
-    mv = rng.integers(-40, 40, (8, 8, 2, 2)).astype(np.int16)
+    f.mv[:] = rng.integers(-40, 40, (8, 8, 2, 2))
     leaves = np.array([(r, c, 1) for r in range(8) for c in range(8)], np.int32)
     for direction in (L0, L1, BI):
-        grid[:] = direction
+        f.direction[:] = direction
         out = tuple(np.full(p.shape, 7777, np.uint16) for p in a)
-        compensate(leaves, grid, mv, a, b, out)
+        compensate(leaves, f, a, b, out)
         for r, c in ((0, 0), (3, 5), (7, 7)):
             for p, (k, n, bits) in enumerate(((8, 8, 2), (4, 4, 3), (4, 4, 3))):
-                v0 = naive(a[p], r * k, c * k, *(int(v) for v in mv[r, c, 0]), n, bits)
-                v1 = naive(b[p], r * k, c * k, *(int(v) for v in mv[r, c, 1]), n, bits)
+                v0 = naive(a[p], r * k, c * k, *(int(v) for v in f.mv[r, c, 0]), n, bits)
+                v1 = naive(b[p], r * k, c * k, *(int(v) for v in f.mv[r, c, 1]), n, bits)
                 want = (
                     (v0 + 8) >> 4
                     if direction == L0
@@ -200,25 +141,29 @@ def test_the_temporal_candidate_continues_the_motion_of_the_reference() -> None:
 
 def test_candidates_are_ordered_and_differ() -> None:
     f, col = Field.empty(128, 128, -2, 2), Field.empty(128, 128, 0, 0)
-    cdir, cmv = np.zeros(5, np.int64), np.zeros((5, 2, 2), np.int64)
-    assert candidates(f, col, 0, 0, 8, cdir, cmv) == 1 and cdir[0] == BI and not cmv[0].any()
+    cdir, cmv, cset = (np.zeros(s, np.int64) for s in (5, (5, 2, 2), 5))
+    assert candidates(f, col, 0, 0, 8, cdir, cmv, cset) == 1 and cdir[0] == BI and not cmv[0].any()
     for n, (r, c) in enumerate(
         ((9, 7), (7, 9), (7, 10), (10, 7), (7, 7))
     ):  # of the block of 2 cells at (8, 8)
         f.direction[r, c], f.mv[r, c] = L0, [[n, 0], [0, 0]]
     assert (
-        candidates(f, col, 8, 8, 2, cdir, cmv) == 5
+        candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 5
         and cmv[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
         and (cdir == L0).all()
     )
     f.mv[7, 9], f.mv[7, 10], f.mv[10, 7] = f.mv[9, 7], f.mv[9, 7], f.mv[9, 7]
     assert (
-        candidates(f, col, 8, 8, 2, cdir, cmv) == 3
+        candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 3
         and cmv[:2, 0, 0].tolist() == [0, 4]
         and cdir[2] == BI
     )
     f.mv[7, 9, 1] = 55  # the unused list doesn't make a candidate different
-    assert candidates(f, col, 8, 8, 2, cdir, cmv) == 3
+    assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 3
+    f.mv[7, 9, 1], f.chosen[7, 9] = 0, 2  # other weights do
+    assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 4 and cset.tolist()[:2] == [0, 2]
+    weighted = Field.empty(128, 128, -2, 2, Weights.none(2))  # blocks that none is near to: set 1
+    assert candidates(weighted, col, 0, 0, 8, cdir, cmv, cset) == 1 and cset[0] == 1
     p = np.zeros((2, 2), np.int64)
     f.mv[8, 7], f.direction[8, 7] = [[10, 0], [0, 0]], L0
     f.mv[7, 8], f.direction[7, 8] = [[30, 5], [0, 0]], L0
@@ -239,6 +184,11 @@ def test_context_ranges_do_not_overlap() -> None:
     )
 
 
+def same(a: Field, b: Field) -> bool:
+    """Whether two grids are equal."""
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
 def motion(
     pictures: list,
     refs: list[tuple[int, int]],
@@ -246,6 +196,7 @@ def motion(
     width: int,
     trade: tuple[float, float, float] | None = None,
     col: Field | None = None,
+    weights: Weights | None = None,
 ) -> tuple[Field, np.ndarray, bytes, Field, np.ndarray]:
     """Code the motion of picture 0 of ``pictures`` from those at the given (index, distance); grids of both sides and the bytes."""
     planes = [pad(p, width, height) for p in pictures]
@@ -253,7 +204,7 @@ def motion(
     cur = (planes[0][0] >> 2).astype(np.uint8)
     ref = [planes[i] for i, _ in refs]
     d = [k for _, k in refs] + [0]
-    f, g = Field.empty(h, w, d[0], d[1]), Field.empty(h, w, d[0], d[1])
+    f, g = (Field.empty(h, w, d[0], d[1], weights) for _ in range(2))
     col = col or Field.empty(h, w, 0, 0)
     flow = np.zeros((2, 1, h // 8, w // 8, 2), np.int32)
     for k, r in enumerate(ref):
@@ -276,11 +227,10 @@ def motion(
     assert decoder.left <= 0
     assert np.array_equal(coder.contexts, decoder.contexts)
     assert np.array_equal(leaves, back)
-    for a, b in zip(f, g, strict=True):
-        assert np.array_equal(a, b)
+    assert same(f, g)
     assert (leaves[:n, 2].astype(int) ** 2).sum() == h * w // 64 and f.direction.min() >= 1
     pred = tuple(np.empty(p.shape, np.uint16) for p in planes[0])
-    compensate(leaves[:n], g.direction, g.mv, ref[0], ref[-1], pred)
+    compensate(leaves[:n], g, ref[0], ref[-1], pred)
     return f, leaves[:n], data, g, pred[0]
 
 
@@ -330,7 +280,8 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
         rng.integers(0, 4, col.direction.shape),
         rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape),
     )
-    f, g = (Field.empty(128, 192, -3, 5 if two else 0) for _ in range(2))
+    weights = Weights.none(seed)
+    f, g = (Field.empty(128, 192, -3, 5 if two else 0, weights) for _ in range(2))
     coder = Encoder.start(1 << 18, new_contexts(CONTEXTS))
     blocks = []
 
@@ -351,7 +302,7 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
         direction = int(rng.integers(1, 4)) if two else L0
         if not two:
             mv[1] = 0
-        m = candidates(f, col, y, x, n, np.zeros(5, np.int64), np.zeros((5, 2, 2), np.int64))
+        m = candidates(f, col, y, x, n, *(np.zeros(s, np.int64) for s in (5, (5, 2, 2), 5)))
         encode_leaf(
             coder,
             f,
@@ -363,6 +314,7 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
             direction,
             mv,
             int(rng.integers(m)) if rng.random() < 0.5 else -1,
+            int(rng.integers(seed + 1)),
         )
         blocks.append((y, x, n))
 
@@ -375,9 +327,8 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
     assert leaves[:n].tolist() == [list(b) for b in blocks]
     assert decoder.left <= 0
     assert np.array_equal(coder.contexts, decoder.contexts)
-    assert all(np.array_equal(a, b) for a, b in zip(f, g, strict=True)) and len(
-        np.unique(f.direction)
-    ) == (3 if two else 1)
+    assert same(f, g) and len(np.unique(f.direction)) == (3 if two else 1)
+    assert len(np.unique(f.chosen)) == seed + 1
 
 
 def test_a_still_picture_costs_next_to_nothing() -> None:
@@ -400,26 +351,22 @@ def test_any_bytes_give_a_whole_grid() -> None:
     for seed in range(100):
         rng = np.random.default_rng(seed)
         data = rng.bytes(200)
-        f, col = Field.empty(128, 128, -3, 5), Field.empty(128, 128, -1, 0)
+        coder = Decoder.start(data, new_contexts(CONTEXTS))
+        weights = decode_weights(coder, 2)
+        f, col = Field.empty(128, 128, -3, 5, weights), Field.empty(128, 128, -1, 0)
         col.direction[:], col.mv[:] = 1, rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
         leaves = np.zeros((256, 3), np.int32)
-        n = decode_motion(
-            Decoder.start(data, new_contexts(CONTEXTS)),
-            f,
-            col,
-            leaves,
-            np.zeros(1),
-        )
+        n = decode_motion(coder, f, col, leaves, np.zeros(1))
         assert (
             f.direction.min() >= 1
+            and f.chosen.max() <= weights.blends.size <= MAX_SETS
             and np.abs(f.mv.astype(int)).max() <= MV_LIMIT
             and (leaves[:n, 2] ** 2).sum() == 256
         )
         planes = (noise(128, 128), noise(64, 64), noise(64, 64))
         compensate(
             leaves[:n],
-            f.direction,
-            f.mv,
+            f,
             planes,
             planes,
             tuple(np.empty(p.shape, np.uint16) for p in planes),

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from reference import detail, latents, motion
+from reference import detail, interpolate, latents, motion
 from reference.container import Bad
 from reference.decode import checksum
-from support.clips import moving, picture
+from support.clips import faded, moving, picture
 from support.golden_files import FILES, every_file, weights
 from support.paths import DATA
 
@@ -99,6 +99,9 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
             [f"mode {mode}", f"chroma {chroma}"] + ["long level"] * (max(map(abs, l)) > 15)
         ),
     )
+    spy(reference.decode, "weight_sets", lambda w, *a: ["weights"] if w else [])
+    spy(interpolate, "weighted", lambda *a: ["weighted block"])
+    spy(reference.decode, "intra", lambda i, *a: ["frame without prediction"] if i else [])
     spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
     yield seen
 
@@ -109,6 +112,7 @@ def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> Non
         if folder == newest:
             reference.decode_file(folder / f"{name}.vqv", reference.load_model(weights(folder)))
     want = {"direct", "other quality", "merged", "temporal", "escape", "hyper", "long level"}
+    want |= {"weights", "weighted block", "frame without prediction"}
     want |= (
         {f"direction {i}" for i in (1, 2, 3)}
         | {f"depth {i}" for i in range(4)}
@@ -158,6 +162,18 @@ def test_fresh_gops(
         )
         == r.checksum
     )
+
+
+def test_fresh_fades(tiny_weights: Path, tiny_codec: Any) -> None:
+    """Weights of one list and of two, and frames coded without prediction."""
+    width, height, frames = 65, 64, 11
+    gains = [abs(i - 4) / 6 for i in range(frames)]
+    pictures = faded(moving(width, height, frames, seed=5), gains)
+    model = reference.load_model(tiny_weights)
+    for crf in (10, 34):
+        r = encode_gop(tiny_codec, pictures, crf)
+        decoded = reference.decode_gop(model, r.body, frames, width, height)
+        assert checksum(decoded) == r.checksum
 
 
 def test_the_weights_of_the_project() -> None:

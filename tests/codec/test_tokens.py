@@ -261,6 +261,9 @@ def test_arrays_belong_to_the_caller(video: Any) -> None:
             "depth",
             "merged",
             "direct",
+            "weighting",
+            "weights",
+            "blends",
         ):
             getattr(t, name).fill(1)
     assert not np.array_equal(video.tokens(16, 17)[0].vectors, a[16].vectors)

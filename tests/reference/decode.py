@@ -17,13 +17,15 @@ from .latents import hyper, latent
 from .model import Model
 from .motion import Grid, MotionDecoder, direct_blocks, quality_difference
 from .networks import Prior, pack, synthesis
+from .weighting import weight_sets
 
 ALIGN = 64
 MINI_GOP = 16
 LEVELS = 7
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 299
+CONTEXTS = 376
+INTRA = 299
 
 
 class Place(NamedTuple):
@@ -43,6 +45,7 @@ class Frame:
     grid: Grid
     contexts: Contexts
     counts: list[np.ndarray]
+    predicted: bool  # a P or B frame
 
 
 def structure(n: int) -> list[Place]:
@@ -64,11 +67,15 @@ def structure(n: int) -> list[Place]:
     return order
 
 
+def intra(s: RangeDecoder, level: int) -> bool:
+    """Whether a frame with references is coded without them."""
+    return bool(s.bit(INTRA + (level > 1)))
+
+
 def decode_frame(
     model: Model, place: Place, quality: int, stream: bytes, done: dict[int, Frame], h: int, w: int
 ) -> Frame:
     """h, w: padded size."""
-    kind = model.inter if place.references else model.intra
     references = [done[r] for r in place.references]
     if references:
         parent = (
@@ -78,16 +85,20 @@ def decode_frame(
         )
         contexts, counts = list(parent.contexts), parent.counts
     else:
-        contexts, counts = [(START, START)] * CONTEXTS, kind.books.counts
-    s, tables = RangeDecoder(stream, contexts), Tables(counts)
+        contexts, counts = [(START, START)] * CONTEXTS, model.inter.books.counts
+    s = RangeDecoder(stream, contexts)
+    if references and intra(s, place.level):
+        references = []
+    kind = model.inter if references else model.intra
+    tables = Tables(counts if references else kind.books.counts)
 
     direct = np.zeros((h // 16, w // 16), bool)
     if references:
         distances = [r - place.number for r in place.references] + [0]
-        grid = Grid(h // 8, w // 8, (distances[0], distances[1]))
-        temporal = (
-            references[0] if references[-1].level == 0 or place.level == 1 else references[-1]
-        )
+        sets = weight_sets(s, len(references))
+        grid = Grid(h // 8, w // 8, (distances[0], distances[1]), sets)
+        last = references[-1]
+        temporal = last if last.predicted and place.level > 1 else references[0]
         MotionDecoder(s, grid, temporal.grid).decode()
     else:
         grid = Grid(h // 8, w // 8)
@@ -119,7 +130,8 @@ def decode_frame(
         planes,
         grid,
         contexts,
-        tables.adapted() if references else model.inter.books.counts,
+        tables.adapted() if references else counts,
+        bool(references),
     )
 
 

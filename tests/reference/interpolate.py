@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .motion import Grid, Vector
+from .weighting import weighted
 
 Planes = list[np.ndarray]  # Y, U, V of the padded size
 
@@ -54,11 +55,18 @@ def predict(grid: Grid, references: list[Planes]) -> Planes:
         for x, cell in enumerate(row):
             for i, out in enumerate(result):
                 size = 4 if i else 8
+                lists = [l for l in (0, 1) if cell.direction & 1 << l]
                 t = [
                     intermediate(references[l][i], size * y, size * x, size, cell.vectors[l], i > 0)
-                    for l in (0, 1)
-                    if cell.direction & 1 << l
+                    for l in lists
                 ]
-                v = (t[0] + t[1] + 16) >> 5 if len(t) == 2 else (t[0] + 8) >> 4
+                blend = 8
+                if cell.chosen:
+                    pairs, blend = grid.sets[cell.chosen - 1]
+                    t = [weighted(v, pairs[l][i]) for l, v in zip(lists, t, strict=True)]
+                if len(t) == 2:
+                    v = (t[0] * (16 - blend) + t[1] * blend + 128) >> 8
+                else:
+                    v = (t[0] + 8) >> 4
                 out[size * y : size * (y + 1), size * x : size * (x + 1)] = np.clip(v, 0, 1023)
     return result

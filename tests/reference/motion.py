@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .entropy import RangeDecoder
+from .weighting import Set
 
 CTU = 8
 MAX_DEPTH = 3
@@ -25,6 +27,7 @@ SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA, DIREC
     96,
     104,
 )
+LEAF_SET = 305
 
 Vector = tuple[int, int]  # vertical, horizontal, in quarter luma samples
 Vectors = tuple[Vector, Vector]  # list 0, list 1
@@ -36,13 +39,19 @@ class Cell(NamedTuple):
     vectors: Vectors = ZERO
     depth: int = 0
     merged: int = 0
+    chosen: int = 0  # set of weights, counted from 1; 0 none
 
 
 class Grid:
-    """Cells of 8x8 luma samples; ``distances`` are those of the frame's references, 0 for one that is not there."""
+    """Cells of 8x8 luma samples.
 
-    def __init__(self, rows: int, columns: int, distances: tuple[int, int] = (0, 0)):
-        self.rows, self.columns, self.distances = rows, columns, distances
+    ``distances`` are those of the frame's references, 0 for one that is not there; ``sets`` its weights.
+    """
+
+    def __init__(
+        self, rows: int, columns: int, distances: tuple[int, int] = (0, 0), sets: Sequence[Set] = ()
+    ):
+        self.rows, self.columns, self.distances, self.sets = rows, columns, distances, sets
         self.cells = [[Cell()] * columns for _ in range(rows)]
 
     def at(self, y: int, x: int) -> Cell:
@@ -88,7 +97,9 @@ class MotionDecoder:
                     self.block(y + dy, x + dx, depth + 1)
             return
         merged = self.s.bit(MERGE + 3 * depth + left.merged + above.merged)
-        direction, vectors = self.merge(y, x, n) if merged else self.explicit(y, x, n, depth)
+        direction, vectors, chosen = (
+            self.merge(y, x, n) if merged else self.explicit(y, x, n, depth, left, above)
+        )
         if self.two:
             d = self.g.distances
             if direction == 1:
@@ -98,25 +109,32 @@ class MotionDecoder:
         else:
             vectors = vectors[0], (0, 0)
         for row in self.g.cells[y : y + n]:
-            row[x : x + n] = [Cell(direction, vectors, depth, merged)] * n
+            row[x : x + n] = [Cell(direction, vectors, depth, merged, chosen)] * n
 
-    def merge(self, y: int, x: int, n: int) -> tuple[int, Vectors]:
+    def merge(self, y: int, x: int, n: int) -> tuple[int, Vectors, int]:
         found = self.candidates(y, x, n)
         i = 0
         while i < len(found) - 1 and self.s.bit(MERGE_INDEX + i):
             i += 1
         return found[i]
 
-    def explicit(self, y: int, x: int, n: int, depth: int) -> tuple[int, Vectors]:
+    def explicit(
+        self, y: int, x: int, n: int, depth: int, left: Cell, above: Cell
+    ) -> tuple[int, Vectors, int]:
         direction = 1
         if self.two:
             direction = 3 if self.s.bit(BI_FLAG + depth) else 1 + self.s.bit(LIST_FLAG)
+        chosen = 0
+        while chosen < len(self.g.sets) and self.s.bit(
+            LEAF_SET + 2 + chosen if chosen else LEAF_SET + (left.chosen > 0) + (above.chosen > 0)
+        ):
+            chosen += 1
         vectors = list(self.predictor(y, x, n))
         for l in (0, 1):
             if direction & 1 << l:
                 dv, dh = self.difference(0), self.difference(1)
                 vectors[l] = clip(vectors[l][0] + dv, MV_LIMIT), clip(vectors[l][1] + dh, MV_LIMIT)
-        return direction, (vectors[0], vectors[1])
+        return direction, (vectors[0], vectors[1]), chosen
 
     def difference(self, c: int) -> int:
         k = 0
@@ -130,29 +148,33 @@ class MotionDecoder:
             v = v << (k - 2) | self.s.raw(k - 2)
         return -v if self.s.raw(1) else v
 
-    def candidates(self, y: int, x: int, n: int) -> list[tuple[int, Vectors]]:
-        found: list[tuple[int, Vectors]] = []
+    def candidates(self, y: int, x: int, n: int) -> list[tuple[int, Vectors, int]]:
+        found: list[tuple[int, Vectors, int]] = []
         both = 3 if self.two else 1
+        first = 1 if self.g.sets else 0
 
-        def add(direction: int, vectors: Vectors) -> None:
-            used = lambda d, v: (d, d & 1 and v[0], d & 2 and v[1])
+        def add(direction: int, vectors: Vectors, chosen: int) -> None:
+            used = lambda d, v, k: (d, d & 1 and v[0], d & 2 and v[1], k)
             if (
                 len(found) < MAX_MERGE
                 and direction
-                and used(direction, vectors) not in [used(*f) for f in found]
+                and used(direction, vectors, chosen) not in [used(*f) for f in found]
             ):
-                found.append((direction, vectors))
+                found.append((direction, vectors, chosen))
 
-        cell = lambda y, x: add(self.g.at(y, x).direction, self.g.at(y, x).vectors)
+        def cell(y: int, x: int) -> None:
+            c = self.g.at(y, x)
+            add(c.direction, c.vectors, c.chosen)
+
         cell(y + n - 1, x - 1)
         cell(y - 1, x + n - 1)
         temporal = self.temporal(y, x, n)
         if temporal:
-            add(both, temporal)
+            add(both, temporal, first)
         cell(y - 1, x + n)
         cell(y + n, x - 1)
         cell(y - 1, x - 1)
-        add(both, ZERO)
+        add(both, ZERO, first)
         return found
 
     def temporal(self, y: int, x: int, n: int) -> Vectors | None:

@@ -28,6 +28,19 @@ def picture(width: int, height: int, seed: int = 0, ten_bit: bool = False) -> Pi
     return Picture(*(rng.integers(0, top, s).astype(dtype) for s in sizes))
 
 
+def faded(pictures: list[Picture], gains: list[float]) -> list[Picture]:
+    """Pictures brought to black, as a film fades."""
+    return [
+        Picture(
+            *(
+                np.rint(p * g + (1 - g) * s).astype(np.uint8)
+                for p, s in zip(picture, (16, 128, 128), strict=True)
+            )
+        )
+        for picture, g in zip(pictures, gains, strict=True)
+    ]
+
+
 def header(width: int = 16, height: int = 16, **changes: Any) -> StreamHeader:
     return StreamHeader(
         **(

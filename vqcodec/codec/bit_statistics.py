@@ -8,6 +8,7 @@ from .motion_compensation import BI
 from .motion_field import Field
 
 ELEMENTS = (
+    "weights",
     "modes",
     "vectors",
     "quality",
@@ -19,9 +20,9 @@ ELEMENTS = (
 
 
 def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str, float]:
-    """Bits of the elements of a stream of ``size`` bytes: ``marks`` are the positions between motion and each element behind it; ``end`` is what is left."""
-    motion, *behind = np.diff(marks)
-    parts = [motion - vector_bits, vector_bits, *behind]
+    """Bits of the elements of a stream of ``size`` bytes: ``marks`` are the positions between weights, motion and each element behind it; ``end`` is what is left."""
+    weights, motion, *behind = np.diff(marks)
+    parts = [weights, motion - vector_bits, vector_bits, *behind]
     bits = {name: round(float(n), 1) for name, n in zip(ELEMENTS, parts, strict=True)}
     return bits | {"end": round(8 * size - sum(bits.values()), 1)}
 
@@ -34,5 +35,6 @@ def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
         "merged": field.merged > 0,
         "bi": field.direction == BI,
         "direct": direct_map,
+        "weighted": field.chosen > 0,
     }
     return {name: round(float(a.mean()), 4) for name, a in areas.items()} | {"leaves": leaves}

@@ -28,7 +28,14 @@ DETAIL_MAG = 262
 DETAIL_SIGN = 290
 DETAIL_CELL_DIRECT = 296
 
-CONTEXTS = 299  # of a frame
+# frames without prediction, and weights
+INTRA = 299
+WEIGHT_SETS = 301
+BLEND = 304
+LEAF_SET = 305
+WEIGHT_CLASS = 312
+
+CONTEXTS = 376  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -51,6 +58,11 @@ NUMBER = {
     "DETAIL_MAG": 28,
     "DETAIL_SIGN": 3,
     "DETAIL_CELL_DIRECT": 3,
+    "INTRA": 2,
+    "WEIGHT_SETS": 3,
+    "BLEND": 1,
+    "LEAF_SET": 5,
+    "WEIGHT_CLASS": 64,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.
@@ -58,4 +70,5 @@ NEIGHBOURS = 3
 VECTOR_COMPONENT = 16  # contexts of MVD_CLASS and MVD_TOP for each component of a vector
 BLOCK_KIND = 16  # contexts of DETAIL_LAST and DETAIL_SIG for each mode and each of luma and chroma
 MAGNITUDES = 14  # contexts of DETAIL_MAG for each mode
+DIFFERENCE = 16  # contexts of WEIGHT_CLASS for each of gains and offsets of luma and chroma
 COUNTED = 3  # none, one, or more of them before in the same block or cell

@@ -17,13 +17,14 @@ from ..picture import ALIGN, MAX_SAMPLE, Picture, padded_size
 from . import detail_syntax, direct_map, latent_syntax
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
-from .contexts import CONTEXTS, QDELTA
+from .contexts import CONTEXTS, INTRA, QDELTA
 from .motion_compensation import compensate
 from .motion_field import Field
 from .motion_syntax import decode_motion
 from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
 from .range_coder import Decoder, decode_bit, new_contexts, taken
+from .weighting import Weights, decode_weights
 
 if TYPE_CHECKING:
     from .weights import Codec
@@ -56,6 +57,11 @@ class Coded:
     phases: np.ndarray | None = None  # of the encoder's search
     luma8: np.ndarray | None = None
 
+    @property
+    def predicted(self) -> bool:
+        """Whether it was coded from references: a P or B frame."""
+        return bool(self.field.direction[0, 0])
+
 
 class FrameJob(NamedTuple):
     """A frame to decode."""
@@ -82,25 +88,31 @@ class FrameCoder:
 
     # -- both directions
 
+    def _contexts(self, refs: list[Coded]) -> np.ndarray:
+        """The binary contexts that a frame starts from, for it to adapt."""
+        return _parent(refs).contexts.copy() if refs else new_contexts(CONTEXTS)
+
     def _start(
-        self, number: int, refs: list[Coded]
-    ) -> tuple[Field, Field, np.ndarray, Tables, Any]:
-        if not refs:
+        self, number: int, refs: list[Coded], intra: bool, weights: Weights | None = None
+    ) -> tuple[Field, Field, Tables, Any]:
+        """Empty motion grid, the grid that temporal vectors come from, symbol tables, nets.
+
+        intra: whether the frame is coded without prediction from its references.
+        """
+        if intra:
             nets = self.codec.intra
             none = Field.empty(self.h, self.w, 0, 0)
-            return none, none, new_contexts(CONTEXTS), Tables(nets.books), nets
+            return none, none, Tables(nets.books), nets
         nets = self.codec.inter
         d = [r.number - number for r in refs] + [0]
         past = (
             len(refs) > 1 and refs[1].number < refs[0].number
         )  # of two key frames the nearer one is the first
-        col = refs[-1] if refs[-1].field.direction.any() and not past else refs[0]
-        parent = _parent(refs)
+        col = refs[-1] if refs[-1].predicted and not past else refs[0]
         return (
-            Field.empty(self.h, self.w, d[0], d[1]),
+            Field.empty(self.h, self.w, d[0], d[1], weights),
             col.field,
-            parent.contexts.copy(),
-            Tables(nets.books, parent.counts),
+            Tables(nets.books, _parent(refs).counts),
             nets,
         )
 
@@ -110,7 +122,7 @@ class FrameCoder:
             np.empty((self.h // 2, self.w // 2), np.uint16),
             np.empty((self.h // 2, self.w // 2), np.uint16),
         )
-        compensate(leaves, field.direction, field.mv, refs[0].planes, refs[-1].planes, out)
+        compensate(leaves, field, refs[0].planes, refs[-1].planes, out)
         return out
 
     def _packed(self, planes: Planes) -> torch.Tensor:
@@ -150,7 +162,12 @@ class FrameCoder:
         tables: Tables,
         refs: list[Coded],
     ) -> Coded:
-        return Coded(number, level, planes, field, contexts, tables.adapted() if refs else None)
+        done = Coded(number, level, planes, field, contexts, None)
+        if done.predicted:
+            done.counts = tables.adapted()
+        elif refs:
+            done.counts = _parent(refs).counts
+        return done
 
     # -- decoder
 
@@ -179,13 +196,13 @@ class FrameCoder:
         if stats is not None:
             row = dict(
                 frame=r.number,
-                type="IPB"[min(r.level, 2)],
+                type="I" if r.intra else "IPB"[min(r.level, 2)],
                 level=r.level,
                 q=r.q,
                 bytes=r.coder.data.size,
                 bits=element_bits(r.marks, r.vector_bits, r.coder.data.size),
             )
-            stats.append(row | (shares(r.field, r.direct, r.leaves) if r.refs else {}))
+            stats.append(row | ({} if r.intra else shares(r.field, r.direct, r.leaves)))
         return self._coded(r.number, r.level, r.planes, r.field, r.coder.contexts, r.tables, r.refs)
 
     def _decode_latents(
@@ -266,13 +283,16 @@ class Decoding:
         self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]
     ):
         self.number, self.level, self.refs = number, level, refs
-        self.field, col, contexts, self.tables, self.nets = c._start(number, refs)
-        self.coder = Decoder.start(data, contexts)
+        self.coder = Decoder.start(data, c._contexts(refs))
         self.marks = [0.0]
+        self.intra = not refs or bool(decode_bit(self.coder, intra_context(level)))
+        weights = None if self.intra else decode_weights(self.coder, len(refs))
+        self.mark()
+        self.field, col, self.tables, self.nets = c._start(number, refs, self.intra, weights)
         self.leaves, self.vector_bits = 0, 0.0
         self.pred: Planes = ()  # type: ignore[assignment]
         self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
-        if refs:
+        if not self.intra:
             leaves, spent = np.empty((c.h * c.w // 64, 3), np.int32), np.zeros(1)
             self.leaves = int(decode_motion(self.coder, self.field, col, leaves, spent))
             self.vector_bits = float(spent[0])
@@ -282,7 +302,7 @@ class Decoding:
         if not 0 <= self.q <= 63:
             raise DamageError(f"frame {number}: quality {self.q} outside 0..63")
         self.mark()
-        if refs:
+        if not self.intra:
             direct_map.decode_map(self.coder, self.direct, self.field.merged)
         self.mark()
         self.planes: Planes = ()  # type: ignore[assignment]
@@ -294,15 +314,20 @@ class Decoding:
         self.marks.append(max(0.0, float(taken(self.coder))))
 
 
+def intra_context(level: int) -> int:
+    """Context of the flag that a frame with references is coded without them."""
+    return INTRA if level == 1 else INTRA + 1
+
+
 def hyper_tables(q: int, channels: int) -> int:
     """First table of the hyper-latent at quality q."""
     return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
 
 
 def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
-    out: dict[int, list[Decoding]] = {}
+    out: dict[tuple[bool, int], list[Decoding]] = {}
     for r in runs:
-        out.setdefault(r.q, []).append(r)
+        out.setdefault((r.intra, r.q), []).append(r)
     return list(out.values())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..compiled import njit
 from ..picture import MAX_SAMPLE
+from .weighting import FULL, GAIN_BITS, ONE
 
 LUMA = np.array(
     [
@@ -186,18 +187,48 @@ def _store(out, y, x, n, direction, a, b):
 
 
 @njit
-def compensate(leaves, direction, mv, ref0, ref1, out):
+def weigh(block, n, gain, offset):
+    """Gain and offset of a 14-bit intermediate, in place; the offset is in samples of 10 bits."""
+    for j in range(n):
+        for i in range(n):
+            block[j, i] = ((block[j, i] * gain + (ONE >> 1)) >> GAIN_BITS) + (offset << 4)
+
+
+@njit
+def _store_blend(out, y, x, n, a, b, blend):
+    for j in range(n):
+        for i in range(n):
+            v = (a[j, i] * (FULL - blend) + b[j, i] * blend + 128) >> 8
+            out[y + j, x + i] = min(max(v, 0), MAX_SAMPLE)
+
+
+@njit
+def _store_weighted(out, y, x, n, direction, a, b, pairs, blend):
+    """pairs (2, 2): gain and offset of each list for this plane."""
+    if direction & L0:
+        weigh(a, n, pairs[0, 0], pairs[0, 1])
+    if direction & L1:
+        weigh(b, n, pairs[1, 0], pairs[1, 1])
+    if direction == BI:
+        _store_blend(out, y, x, n, a, b, blend)
+    else:
+        _store(out, y, x, n, direction, a, b)
+
+
+@njit
+def compensate(leaves, f, ref0, ref1, out):
     """Predict a whole picture.
 
-    leaves (n, 3) int32: row, column, size in units of 8 luma samples; direction (H/8, W/8) uint8; mv (H/8, W/8, 2, 2) int16
-    as [list][y, x] in quarter samples; ref0, ref1 and out: tuples of the Y, U, V planes, uint16 of 10 bits.
+    leaves (n, 3) int32: row, column, size in units of 8 luma samples; f: motion_field.Field; ref0,
+    ref1 and out: tuples of the Y, U, V planes, uint16 of 10 bits.
     """
+    direction, mv = f.direction, f.mv
     src = np.empty((72, 72), np.int32)
     mid = np.empty((72, 72), np.int32)
     a = np.empty((64, 64), np.int32)
     b = np.empty((64, 64), np.int32)
-    for k in range(leaves.shape[0]):
-        r, c, s = leaves[k, 0], leaves[k, 1], leaves[k, 2]
+    for leaf in range(leaves.shape[0]):
+        r, c, s = leaves[leaf, 0], leaves[leaf, 1], leaves[leaf, 2]
         d = direction[r, c]
         y0, x0, y1, x1 = (
             nb.int64(mv[r, c, 0, 0]),
@@ -210,10 +241,19 @@ def compensate(leaves, direction, mv, ref0, ref1, out):
             luma_block(ref0[0], r * 8, c * 8, y0, x0, n, src, mid, a)
         if d & L1:
             luma_block(ref1[0], r * 8, c * 8, y1, x1, n, src, mid, b)
-        _store(out[0], r * 8, c * 8, n, d, a, b)
+        k = nb.int64(f.chosen[r, c]) - 1
+        if k < 0:
+            _store(out[0], r * 8, c * 8, n, d, a, b)
+        else:
+            pairs, blend = f.sets[k, :, 0], f.blends[k]
+            _store_weighted(out[0], r * 8, c * 8, n, d, a, b, pairs, blend)
         for p in range(1, 3):
             if d & L0:
                 chroma_block(ref0[p], r * 4, c * 4, y0, x0, n // 2, src, mid, a)
             if d & L1:
                 chroma_block(ref1[p], r * 4, c * 4, y1, x1, n // 2, src, mid, b)
-            _store(out[p], r * 4, c * 4, n // 2, d, a, b)
+            if k < 0:
+                _store(out[p], r * 4, c * 4, n // 2, d, a, b)
+            else:
+                pairs, blend = f.sets[k, :, p], f.blends[k]
+                _store_weighted(out[p], r * 4, c * 4, n // 2, d, a, b, pairs, blend)

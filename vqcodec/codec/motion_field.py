@@ -9,6 +9,7 @@ import numpy as np
 
 from ..compiled import njit
 from .motion_compensation import BI, L0, L1
+from .weighting import Weights
 
 CTU = 8  # cells on a side of the largest block (64 samples)
 MAX_DEPTH = 3  # of the quadtree: leaves of 64 to 8 samples
@@ -23,10 +24,13 @@ class Field(NamedTuple):
     mv: np.ndarray  # (H/8, W/8, 2, 2) int16
     depth: np.ndarray  # (H/8, W/8) uint8
     merged: np.ndarray  # (H/8, W/8) uint8
+    chosen: np.ndarray  # (H/8, W/8) uint8: which set of weights, 0 none
     dist: np.ndarray  # (2,) int64; list 1 is 0 when the picture has one reference
+    sets: np.ndarray  # of weights, and their blends: see weighting.Weights
+    blends: np.ndarray
 
     @classmethod
-    def empty(cls, h: int, w: int, d0: int, d1: int) -> Field:
+    def empty(cls, h: int, w: int, d0: int, d1: int, weights: Weights | None = None) -> Field:
         """For a picture of h x w luma samples (multiples of 64)."""
         g = (h // 8, w // 8)
         return cls(
@@ -34,7 +38,9 @@ class Field(NamedTuple):
             np.zeros((*g, 2, 2), np.int16),
             np.zeros(g, np.uint8),
             np.zeros(g, np.uint8),
+            np.zeros(g, np.uint8),
             np.array([d0, d1], np.int64),
+            *(weights or Weights.none()),
         )
 
 
@@ -64,19 +70,22 @@ def temporal(col, y, x, dist, out):
 
 
 @njit
-def candidates(f, col, y, x, n, cdir, cmv):
-    """Merge candidates of the block of n cells at (y, x) into cdir (5,), cmv (5, 2, 2); returns how many (at least one).
+def candidates(f, col, y, x, n, cdir, cmv, cset):
+    """Merge candidates of the block of n cells at (y, x); returns how many (at least one).
 
+    They come into cdir (5,), cmv (5, 2, 2) and, their sets of weights, cset (5,).
     Order: left, above, temporal, above right, below left, above left, zero; equal ones once.
     """
     h, w = f.direction.shape
     two = f.dist[1] != 0
+    first = min(1, f.blends.size)
     k = 0
     tmp = np.zeros((2, 2), np.int64)
     for s in range(7):
         if k == MAX_MERGE:
             break
         d = 0
+        chosen = first
         r, c = y, x
         if s == 2:
             if temporal(col, min(y + n // 2, h - 1), min(x + n // 2, w - 1), f.dist, tmp):
@@ -97,6 +106,7 @@ def candidates(f, col, y, x, n, cdir, cmv):
                 r, c = y - 1, x - 1
             if r >= 0 and c >= 0 and r < h and c < w:
                 d = f.direction[r, c]
+                chosen = f.chosen[r, c]
                 for a in range(2):
                     for b in range(2):
                         tmp[a, b] = f.mv[r, c, a, b]
@@ -104,7 +114,7 @@ def candidates(f, col, y, x, n, cdir, cmv):
             continue
         dup = False
         for q in range(k):
-            if cdir[q] == d:
+            if cdir[q] == d and cset[q] == chosen:
                 same0 = cmv[q, 0, 0] == tmp[0, 0] and cmv[q, 0, 1] == tmp[0, 1]
                 same1 = cmv[q, 1, 0] == tmp[1, 0] and cmv[q, 1, 1] == tmp[1, 1]
                 if (same0 or d == L1) and (same1 or d == L0):
@@ -114,6 +124,7 @@ def candidates(f, col, y, x, n, cdir, cmv):
             continue
         cdir[k] = d
         cmv[k] = tmp
+        cset[k] = chosen
         k += 1
     return k
 
@@ -149,7 +160,7 @@ def predictor(f, col, y, x, n, out):
 
 
 @njit
-def fill(f, y, x, n, depth, direction, mv, merged):
+def fill(f, y, x, n, depth, direction, mv, merged, chosen):
     """Write one leaf into the grid; the vector of a list not used is the other's, scaled by time."""
     if direction == L0 and f.dist[1] != 0:
         for c in range(2):
@@ -162,6 +173,7 @@ def fill(f, y, x, n, depth, direction, mv, merged):
             f.direction[r, c] = direction
             f.depth[r, c] = depth
             f.merged[r, c] = merged
+            f.chosen[r, c] = chosen
             for a in range(2):
                 for b in range(2):
                     f.mv[r, c, a, b] = mv[a, b]

@@ -12,6 +12,7 @@ import numpy as np
 from ..compiled import njit
 from .contexts import (
     BI_FLAG,
+    LEAF_SET,
     LIST_FLAG,
     MERGE,
     MERGE_INDEX,
@@ -44,6 +45,19 @@ def merge_context(f, y, x, depth):
     if x > 0 and f.merged[y, x - 1]:
         k += 1
     if y > 0 and f.merged[y - 1, x]:
+        k += 1
+    return k
+
+
+@njit
+def set_context(f, y, x, past):
+    """Context of "a later set than this", for ``past`` sets that it is not."""
+    if past:
+        return LEAF_SET + 2 + past
+    k = LEAF_SET
+    if x > 0 and f.chosen[y, x - 1]:
+        k += 1
+    if y > 0 and f.chosen[y - 1, x]:
         k += 1
     return k
 
@@ -89,30 +103,37 @@ def _decode_mvd(coder, comp):
 
 
 @njit
-def encode_leaf(coder, f, col, y, x, n, depth, direction, mv, index):
-    """Code a leaf (merge candidate ``index``, or -1 and its own direction and vectors) and write it into the grid."""
+def encode_leaf(coder, f, col, y, x, n, depth, direction, mv, index, chosen):
+    """Code a leaf and write it into the grid.
+
+    It is the merge candidate ``index``, or has, with -1, a direction, vectors and a set of weights of
+    its own.
+    """
     k = merge_context(f, y, x, depth)
     if index >= 0:
         encode_bit(coder, k, 1)
         cdir = np.zeros(MAX_MERGE, np.int64)
         cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
-        m = candidates(f, col, y, x, n, cdir, cmv)
+        cset = np.zeros(MAX_MERGE, np.int64)
+        m = candidates(f, col, y, x, n, cdir, cmv, cset)
         for i in range(min(index + 1, m - 1)):
             encode_bit(coder, MERGE_INDEX + i, 1 if i < index else 0)
-        fill(f, y, x, n, depth, cdir[index], cmv[index], 1)
+        fill(f, y, x, n, depth, cdir[index], cmv[index], 1, cset[index])
         return
     encode_bit(coder, k, 0)
     if f.dist[1] != 0:
         encode_bit(coder, BI_FLAG + depth, 1 if direction == BI else 0)
         if direction != BI:
             encode_bit(coder, LIST_FLAG, 1 if direction == L1 else 0)
+    for past in range(min(chosen + 1, f.blends.size)):
+        encode_bit(coder, set_context(f, y, x, past), 1 if past < chosen else 0)
     p = np.zeros((2, 2), np.int64)
     predictor(f, col, y, x, n, p)
     for l in range(2):
         if direction & (1 << l):
             for c in range(2):
                 _encode_mvd(coder, c, mv[l, c] - p[l, c])
-    fill(f, y, x, n, depth, direction, mv, 0)
+    fill(f, y, x, n, depth, direction, mv, 0, chosen)
 
 
 @njit
@@ -121,11 +142,12 @@ def decode_leaf(coder, f, col, y, x, n, depth, vector_bits):
     if decode_bit(coder, merge_context(f, y, x, depth)):
         cdir = np.zeros(MAX_MERGE, np.int64)
         cmv = np.zeros((MAX_MERGE, 2, 2), np.int64)
-        m = candidates(f, col, y, x, n, cdir, cmv)
+        cset = np.zeros(MAX_MERGE, np.int64)
+        m = candidates(f, col, y, x, n, cdir, cmv, cset)
         index = 0
         while index < m - 1 and decode_bit(coder, MERGE_INDEX + index):
             index += 1
-        fill(f, y, x, n, depth, cdir[index], cmv[index], 1)
+        fill(f, y, x, n, depth, cdir[index], cmv[index], 1, cset[index])
         return
     direction = L0
     if f.dist[1] != 0:
@@ -133,6 +155,9 @@ def decode_leaf(coder, f, col, y, x, n, depth, vector_bits):
             direction = BI
         elif decode_bit(coder, LIST_FLAG):
             direction = L1
+    chosen = 0
+    while chosen < f.blends.size and decode_bit(coder, set_context(f, y, x, chosen)):
+        chosen += 1
     predictor(f, col, y, x, n, mv)
     before = taken(coder)
     for l in range(2):
@@ -141,7 +166,7 @@ def decode_leaf(coder, f, col, y, x, n, depth, vector_bits):
                 v = mv[l, c] + _decode_mvd(coder, c)
                 mv[l, c] = min(max(v, -MV_LIMIT), MV_LIMIT)
     vector_bits[0] += taken(coder) - before
-    fill(f, y, x, n, depth, direction, mv, 0)
+    fill(f, y, x, n, depth, direction, mv, 0, chosen)
 
 
 @njit

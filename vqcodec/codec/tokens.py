@@ -28,7 +28,7 @@ class FrameTokens:
     frame: int  # number in the file
     pts_seconds: float
     kind: Literal["I", "P", "B"]  # P: a key frame, predicted from the one or two before it
-    level: int  # 0 I, 1 key, from 2 on B: the distance to the references halves from level to level
+    level: int  # 0 first, 1 key, from 2 on between them: the distance to the references halves from level to level
     quality: int  # 0 (worst) to 63: chooses the step of quantisation
     references: tuple[
         int, ...
@@ -51,6 +51,12 @@ class FrameTokens:
     """(H/8, W/8) uint8: size of the block of motion that a cell lies in, 64 >> depth luma samples."""
     merged: np.ndarray
     """(H/8, W/8) bool: blocks that took their motion over from a neighbour."""
+    weighting: np.ndarray
+    """(H/8, W/8) uint8: set of weights of a block, 0 none, k that of ``weights[k - 1]``."""
+    weights: np.ndarray
+    """(N, 2, 3, 2) int32: for each set, reference and plane a gain in 128ths and an offset in samples of 10 bits."""
+    blends: np.ndarray
+    """(N,) int32: share of the second reference where a block of the set uses both, in 16ths."""
 
 
 def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
@@ -67,10 +73,10 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     return FrameTokens(
         frame=first + run.number,
         pts_seconds=pts_seconds,
-        kind="I" if run.level == 0 else "P" if run.level == 1 else "B",
+        kind="I" if run.intra else "P" if run.level == 1 else "B",
         level=run.level,
         quality=run.q,
-        references=tuple(first + r.number for r in run.refs),
+        references=() if run.intra else tuple(first + r.number for r in run.refs),
         latent=latent.astype(np.int16),
         classes=run.classes,
         escapes=np.stack([rows, columns, channels, values], 1).astype(np.int32),
@@ -80,6 +86,9 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
         vectors=f.mv.copy(),
         depth=f.depth.copy(),
         merged=f.merged.astype(bool),
+        weighting=f.chosen.copy(),
+        weights=f.sets.copy(),
+        blends=f.blends.copy(),
     )
 
 

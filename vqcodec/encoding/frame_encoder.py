@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from ..codec.bit_statistics import element_bits, shares
-from ..codec.frame_decoder import Coded, FrameCoder
+from ..codec.frame_decoder import Coded, FrameCoder, intra_context
 from ..codec.motion_syntax import decode_motion
-from ..codec.range_coder import Decoder
-from . import direct_choice, latent_refinement
-from .frame_motion import FrameMotion, find_motion
+from ..codec.range_coder import Decoder, decode_bit
+from ..codec.weighting import decode_weights
+from . import direct_choice, intra_choice, latent_refinement
+from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .frame_trials import FrameTrials, Latents, Trial
 from .rate_distortion import RateParameters, lagrangian
@@ -62,8 +63,8 @@ class FrameEncoder(FrameCoder):
 
     def encode(self, task: FrameTask) -> CodedFrame:
         """Code a frame."""
-        motion = find_motion(self, task, self.rate)
-        trials = FrameTrials(self, self.rate, task, motion)
+        trials = self._chosen(task)
+        motion = trials.motion
         trial = self._best(trials, self._latents(trials))
         coded = self._coded(
             task.number,
@@ -78,6 +79,23 @@ class FrameEncoder(FrameCoder):
             self.observer.kept(KeptFrame(task, motion, trial, coded))
         stats = self._statistics(task, motion, trial) if self.stats else FrameStatistics()
         return CodedFrame(coded, trial.data, stats)
+
+    def _chosen(self, task: FrameTask) -> FrameTrials:
+        """The frame predicted from its references or coded without them, what costs less."""
+        if not task.references:
+            return FrameTrials(self, self.rate, task, intra_motion(self, task))
+        motion = find_motion(self, task, self.rate)
+        predicted = FrameTrials(self, self.rate, task, motion)
+        assert motion.prediction is not None
+        floor = self.rate.motion(task.quality).floor
+        if not intra_choice.promising(task.source, motion.prediction.planes, floor):
+            return predicted
+        alone = FrameTrials(self, self.rate, task, intra_motion(self, task))
+        costs = [
+            trials.code(trials.analyse(task.quality), task.quality, trials.no_blocks).cost
+            for trials in (predicted, alone)
+        ]
+        return alone if costs[1] < costs[0] else predicted
 
     def _latents(self, trials: FrameTrials) -> Latents:
         """Latents at the quality of the level, refined where that pays most."""
@@ -113,20 +131,24 @@ class FrameEncoder(FrameCoder):
 
     def _statistics(self, task: FrameTask, motion: FrameMotion, trial: Trial) -> FrameStatistics:
         """What ``--stats`` reports of a frame, for the trial that was kept."""
-        bits = element_bits(trial.marks, self._vector_bits(task, trial.data), len(trial.data))
+        predicted = motion.prediction is not None
+        vectors = self._vector_bits(task, trial.data) if predicted else 0.0
+        bits = element_bits(trial.marks, vectors, len(trial.data))
         stats = FrameStatistics(q=trial.quality, bits=bits)
         stats["lambda"] = lagrangian(task.quality)
         if trial.detail.step >= 0:
             stats["refined"] = trial.refined
-        if task.references:
+        stats["type"] = "IPB"[min(task.level, 2)] if predicted else "I"
+        if predicted:
             stats.update(shares(motion.field, trial.blocks, motion.leaves))  # type: ignore[typeddict-item]
         return stats
 
     def _vector_bits(self, task: FrameTask, data: bytes) -> float:
         """Bits of motion vectors in a stream, found by reading its motion back."""
-        if not task.references:
-            return 0.0
-        field, collocated, contexts, _, _ = self._start(task.number, task.references)
+        coder = Decoder.start(data, self._contexts(task.references))
+        decode_bit(coder, intra_context(task.level))
+        weights = decode_weights(coder, len(task.references))
+        field, collocated, _, _ = self._start(task.number, task.references, False, weights)
         leaves, spent = np.empty((self.h * self.w // 64, 3), np.int32), np.zeros(1)
-        decode_motion(Decoder.start(data, contexts), field, collocated, leaves, spent)
+        decode_motion(coder, field, collocated, leaves, spent)
         return float(spent[0])

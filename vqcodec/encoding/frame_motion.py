@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from ..codec.codebooks import Tables
-from ..codec.frame_decoder import Coded, FrameCoder, Planes
+from ..codec.frame_decoder import Coded, FrameCoder, Planes, intra_context
 from ..codec.motion_field import Field
-from ..codec.range_coder import Encoder, bit_costs
+from ..codec.range_coder import Encoder, bit_costs, encode_bit, given
+from ..codec.weighting import encode_weights
 from ..picture import plane8
+from . import weight_estimation
 from .block_matching import coarse_vectors, optical_flow, phases
 from .frame_task import FrameTask
 from .motion_search import References, search
@@ -35,6 +37,7 @@ class FrameMotion:
     """A frame after its motion. What follows is coded in branches of its coder."""
 
     coder: Encoder
+    marks: list[float]  # bits given out before the frame's weights and behind them
     costs: np.ndarray  # (contexts, 2) float32: bits of a 0 and a 1 as the contexts stand
     tables: Tables
     nets: FrameNets
@@ -71,32 +74,57 @@ def context_costs(contexts: np.ndarray) -> np.ndarray:
     return np.asarray(bit_costs(contexts, np.empty(contexts.shape, np.float32)))
 
 
+def intra_motion(frames: FrameCoder, task: FrameTask) -> FrameMotion:
+    """The start of a frame that is coded without references, whether it has some or not."""
+    coder = _started(frames, task)
+    if task.references:
+        encode_bit(coder, intra_context(task.level), 1)
+    field, _, tables, nets = frames._start(task.number, task.references, True)
+    costs = context_costs(coder.contexts)
+    return FrameMotion(coder, [0.0, bits_given(coder)], costs, tables, nets, field, 0, None)
+
+
 def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> FrameMotion:
-    """Search and code the motion of a frame; an I frame has none."""
+    """Search and code the motion of a frame that has references."""
     references = task.references
-    field, collocated, contexts, tables, nets = frames._start(task.number, references)
-    coder = Encoder.start(frames.h * frames.w * 8 + 4096, contexts)
-    if not references:
-        return FrameMotion(coder, context_costs(contexts), tables, nets, field, 0, None)
     luma8 = plane8(task.source[0])
     leaves = np.empty((luma8.size // 64, 3), np.int32)
     prepare(references)
     first, second = references[0].phases, references[-1].phases
     assert first is not None and second is not None
+    vectors = _starting_vectors(luma8, task)
+    weighing = rate.motion(task.quality)
+    weights = weight_estimation.weights(task.source, references, vectors[:, 0], weighing)
+    coder = _started(frames, task)
+    encode_bit(coder, intra_context(task.level), 0)
+    encode_weights(coder, weights, len(references))
+    marks = [0.0, bits_given(coder)]
+    field, collocated, tables, nets = frames._start(task.number, references, False, weights)
     count = search(
         coder,
         field,
         collocated,
         luma8,
         References(first, second),
-        _starting_vectors(luma8, task),
-        rate.motion(task.quality),
+        vectors,
+        weighing,
         leaves,
     )
     planes = frames._compensate(field, leaves[:count], references)
     packed = frames._packed(planes)
     prediction = Prediction(planes, packed, frames._pred8(packed))
-    return FrameMotion(coder, context_costs(contexts), tables, nets, field, int(count), prediction)
+    costs = context_costs(coder.contexts)
+    return FrameMotion(coder, marks, costs, tables, nets, field, int(count), prediction)
+
+
+def _started(frames: FrameCoder, task: FrameTask) -> Encoder:
+    room = frames.h * frames.w * 8 + 4096
+    return Encoder.start(room, frames._contexts(task.references))
+
+
+def bits_given(coder: Encoder) -> float:
+    """Bits that a coder has given out so far."""
+    return max(0.0, float(given(coder)))
 
 
 def _starting_vectors(luma8: np.ndarray, task: FrameTask) -> np.ndarray:
@@ -105,6 +133,7 @@ def _starting_vectors(luma8: np.ndarray, task: FrameTask) -> np.ndarray:
     vectors = np.zeros((2, 3, height // 8, width // 8, 2), np.int32)
     for k, reference in enumerate(task.references):
         assert reference.luma8 is not None
-        vectors[k, 0] = optical_flow(luma8, reference.luma8)
-        vectors[k, 1:] = coarse_vectors(luma8, reference.luma8, reference.number - task.number)
+        shown = weight_estimation.matched(luma8, reference.luma8)
+        vectors[k, 0] = optical_flow(luma8, shown)
+        vectors[k, 1:] = coarse_vectors(luma8, shown, reference.number - task.number)
     return vectors

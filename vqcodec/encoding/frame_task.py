@@ -45,6 +45,7 @@ FrameStatistics = TypedDict(
         "merged": float,
         "bi": float,
         "direct": float,
+        "weighted": float,
         "leaves": int,  # of the quadtree of motion
     },
     total=False,

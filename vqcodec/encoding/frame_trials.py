@@ -13,9 +13,9 @@ from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
 from ..codec.frame_decoder import MAX_QDELTA, FrameCoder, Planes, hyper_tables
 from ..codec.nets.arithmetic import floats, one_thread
-from ..codec.range_coder import Encoder, encode_bit, given
+from ..codec.range_coder import Encoder, encode_bit
 from . import detail_choice, latent_search
-from .frame_motion import FrameMotion, context_costs
+from .frame_motion import FrameMotion, bits_given, context_costs
 from .frame_task import FrameTask
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
 
@@ -186,7 +186,7 @@ class FrameTrials:
             planes = frames._reconstruct(residual, motion.packed, blocks)
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
-        marks = [0.0, bits_given(coder)]
+        marks = [*motion.marks, bits_given(coder)]
         encode_quality_difference(coder, quality - self.task.quality)
         marks.append(bits_given(coder))
         if motion.prediction is not None:
@@ -212,11 +212,6 @@ class FrameTrials:
                 rows, height // rows, columns, width // columns
             ).sum((1, 3))
         return self.rate.detail(self.task.aim)[1] * float((error * self.worths).sum())
-
-
-def bits_given(coder: Encoder) -> float:
-    """Bits that a coder has given out so far."""
-    return max(0.0, float(given(coder)))
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

@@ -19,16 +19,25 @@ import numpy as np
 from ..codec.contexts import BI_FLAG, LIST_FLAG, MERGE_INDEX, MVD_CLASS, MVD_TOP, VECTOR_COMPONENT
 from ..codec.motion_compensation import BI, L0, L1
 from ..codec.motion_field import CTU, MAX_DEPTH, MAX_MERGE, Field, candidates, fill, predictor
-from ..codec.motion_syntax import MVD_BITS, bit_length, encode_leaf, merge_context, split_context
+from ..codec.motion_syntax import (
+    MVD_BITS,
+    bit_length,
+    encode_leaf,
+    merge_context,
+    set_context,
+    split_context,
+)
 from ..codec.range_coder import bit_costs, encode_bit
 from ..compiled import njit
-from .block_matching import PAD, legal, sad, sad_bi
+from .block_matching import PAD, legal
 from .rate_distortion import Weighing
+from .weighted_matching import Lines, match, match_both, weight_lines, weighted_error
 
 NEVER = 1e18  # J of what is not possible
 NEW_VECTOR_BITS = 6  # new vectors cost at least about this
 QUARTER_BITS = 2.0  # a split costs at least its own flag and a few bits of its quarters
 BOTH_MARGIN = 1.15  # a J of both lists within this of the best is worth refining
+WEIGHTS_MARGIN = 1.5  # a SAD with bits under weights that is beyond this of the best is left alone
 FIRST_STEP = 8  # of the pattern search, in quarter samples
 NEW = -1  # in the place of a merge index: own vectors
 
@@ -57,6 +66,7 @@ class Search(NamedTuple):
     collocated: Field  # of a reference
     weighing: Weighing
     costs: Costs
+    lines: Lines  # of the field's sets of weights
 
 
 class Block(NamedTuple):
@@ -73,6 +83,7 @@ class Merges(NamedTuple):
 
     directions: np.ndarray  # (MAX_MERGE,) int64
     vectors: np.ndarray  # (MAX_MERGE, 2, 2) int64
+    sets: np.ndarray  # (MAX_MERGE,) int64: of weights
     number: int
 
 
@@ -85,7 +96,7 @@ class Path(NamedTuple):
     leaf_cost: np.ndarray  # J as one leaf
     split_cost: np.ndarray  # J of the quarters so far
     vectors: np.ndarray  # (depths, 2, 2) of the leaf
-    info: np.ndarray  # (depths, 2) of the leaf: direction, merge index or NEW
+    info: np.ndarray  # (depths, 3) of the leaf: direction, merge index or NEW, set of weights
     found: np.ndarray  # (depths + 1, 2, 2): vectors found for the larger block around each
 
 
@@ -93,13 +104,13 @@ class Plan(NamedTuple):
     """Decision of a 64x64 block, at the first cell of each leaf."""
 
     depth: np.ndarray  # (8, 8)
-    info: np.ndarray  # (8, 8, 2): direction, merge index or NEW
+    info: np.ndarray  # (8, 8, 3): direction, merge index or NEW, set of weights
     vectors: np.ndarray  # (8, 8, 2, 2)
 
 
 @njit
-def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
-    """Expected cost in bits of the n x n block at (y, x) under a prediction.
+def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor, lines, chosen):
+    """Expected cost in bits of the n x n block at (y, x) under a prediction and a set of weights.
 
     worth: bits that one unit of squared error of a sample is worth; floor: squared error a sample that is left anyway.
     """
@@ -112,7 +123,9 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
     for j0 in range(0, n, 8):
         for i0 in range(0, n, 8):
             s = nb.int32(0)
-            if direction == BI:
+            if chosen:
+                s = weighted_error(p0, p1, cur, y + j0, x + i0, mv, direction, lines, chosen)
+            elif direction == BI:
                 for j in range(j0, j0 + 8):
                     for i in range(8):
                         v = (
@@ -159,7 +172,7 @@ def _mvd(table, dy, dx):
 
 
 @njit
-def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
+def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, lines, chosen, l):
     """Pattern search around mv (its J is ``start``) with steps first, ..., 4 (one sample), 2, 1 quarter samples; returns the best J."""
     best = start
     st = first
@@ -179,7 +192,8 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
                 rb = lam * _mvd(table, my - pv[0], mx - pv[1])
                 if rb >= best:
                     continue
-                j = sad(ph, cur, y, x, my, mx, n, nb.int32(best - rb) + 1) + rb
+                limit = nb.int32(best - rb) + 1
+                j = match(ph, cur, y, x, my, mx, n, limit, lines, chosen, l) + rb
                 if j < best:
                     best = j
                     mv[0], mv[1] = my, mx
@@ -189,12 +203,12 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv):
 
 
 @njit
-def _cost(search, block, vectors, direction):
-    """Expected bits of the residual."""
+def _cost(search, block, vectors, direction, chosen):
+    """Expected bits of the residual under a set of weights."""
     return residual_bits(
         search.references.first, search.references.second, search.luma, block.row * 8,
         block.column * 8, vectors, direction, block.cells * 8, search.weighing.worth,
-        search.weighing.floor,
+        search.weighing.floor, search.lines, chosen,
     )  # fmt: skip
 
 
@@ -226,16 +240,16 @@ def _best_merge(search, block, merges, flag, mv, info):
             direction & L1 and not _legal(search, block, vectors[1])
         ):
             continue
-        j = _cost(search, block, vectors, direction) + rate
+        j = _cost(search, block, vectors, direction, merges.sets[k]) + rate
         if j < best:
             best = j
-            info[0], info[1] = direction, k
+            info[0], info[1], info[2] = direction, k, merges.sets[k]
             mv[:] = vectors
     return best
 
 
 @njit
-def _best_vector(search, block, merges, l, predicted, parent, found):
+def _best_vector(search, block, merges, l, predicted, parent, chosen, found):
     """Lowest SAD with bits of one list's vector, NEVER if there is none; found (2,) receives it."""
     h, w = search.luma.shape
     starts, table, weight = search.starts, search.costs.vector, search.weighing.sad
@@ -265,26 +279,27 @@ def _best_vector(search, block, merges, l, predicted, parent, found):
         if rate >= best:
             continue
         limit = nb.int32(min(best - rate, 1e9)) + 1
-        j = sad(phases, search.luma, y, x, my, mx, size, limit) + rate
+        j = match(phases, search.luma, y, x, my, mx, size, limit, search.lines, chosen, l) + rate
         if j < best:
             best = j
             found[0], found[1] = my, mx
     if best == NEVER:
         return best
     return _refine(
-        phases, search.luma, y, x, size, predicted, best, weight, table, h, w, FIRST_STEP, found
-    )
+        phases, search.luma, y, x, size, predicted, best, weight, table, h, w, FIRST_STEP, found,
+        search.lines, chosen, l,
+    )  # fmt: skip
 
 
 @njit
-def _refine_both(search, block, predicted, vectors, first):
+def _refine_both(search, block, predicted, vectors, first, chosen):
     """Refine each vector with the other held, list ``first`` first, by steps of 2 and 1."""
     one, two = search.references
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
-    weight = search.weighing.sad
+    weight, lines = search.weighing.sad, search.lines
     rate = _vector_bits(search, vectors[0], predicted[0])
     rate += _vector_bits(search, vectors[1], predicted[1])
-    best = sad_bi(one, two, search.luma, y, x, vectors, size) + weight * rate
+    best = match_both(one, two, search.luma, y, x, vectors, size, lines, chosen) + weight * rate
     for turn in range(2):
         l = 1 - turn if first == 1 else turn
         for step in (2, 1):
@@ -298,7 +313,8 @@ def _refine_both(search, block, predicted, vectors, first):
                 rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
                     search, vectors[1], predicted[1]
                 )
-                j = sad_bi(one, two, search.luma, y, x, vectors, size) + weight * rate
+                j = match_both(one, two, search.luma, y, x, vectors, size, lines, chosen)
+                j += weight * rate
                 if j < best:
                     best = j
                     by, bx = vectors[l, 0], vectors[l, 1]
@@ -306,72 +322,104 @@ def _refine_both(search, block, predicted, vectors, first):
 
 
 @njit
-def _best_of_one(search, block, flag, found, usable, rates, best, mv, info):
-    """Lowest J, at most ``best``, with new vectors of one list."""
+def _best_of_one(search, block, head, found, usable, rates, chosen, best, mv, info):
+    """Lowest J, at most ``best``, with new vectors of one list; head: bits before direction."""
     bits = search.costs.bits
     two = search.field.dist[1] != 0
     for l in range(2 if two else 1):
         if usable[l] > 1e17:
             continue
         direction = L0 if l == 0 else L1
-        j = _cost(search, block, found, direction) + bits[flag, 0] + rates[l]
+        j = _cost(search, block, found, direction, chosen) + head + rates[l]
         if two:
             j += bits[BI_FLAG + block.depth, 0] + bits[LIST_FLAG, l]
         if j < best:
             best = j
-            info[0], info[1] = direction, NEW
+            info[0], info[1], info[2] = direction, NEW, chosen
             mv[:] = found
     return best
 
 
 @njit
-def _best_of_both(search, block, flag, predicted, found, single, rates, best, mv, info):
-    """Lowest J, at most ``best``, with new vectors of both lists."""
-    bits = search.costs.bits
-    head = bits[flag, 0] + bits[BI_FLAG + block.depth, 1]
-    j = _cost(search, block, found, BI) + head + rates[0] + rates[1]
+def _best_of_both(search, block, head, predicted, found, single, rates, chosen, best, mv, info):
+    """Lowest J, at most ``best``, with new vectors of both lists; head: bits before direction."""
+    head += search.costs.bits[BI_FLAG + block.depth, 1]
+    j = _cost(search, block, found, BI, chosen) + head + rates[0] + rates[1]
     if j < BOTH_MARGIN * best:
         vectors = found.copy()
-        _refine_both(search, block, predicted, vectors, 1 if single[0] < single[1] else 0)
+        first = 1 if single[0] < single[1] else 0
+        _refine_both(search, block, predicted, vectors, first, chosen)
         rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
             search, vectors[1], predicted[1]
         )
-        j = _cost(search, block, vectors, BI) + head + rate
+        j = _cost(search, block, vectors, BI, chosen) + head + rate
         if j < best:
             best = j
-            info[0], info[1] = BI, NEW
+            info[0], info[1], info[2] = BI, NEW, chosen
             mv[:] = vectors
     return best
 
 
 @njit
+def _set_bits(search, block, chosen):
+    """Bits of the choice of a set of weights."""
+    bits, field = search.costs.bits, search.field
+    total = 0.0
+    for past in range(min(chosen + 1, field.blends.size)):
+        context = set_context(field, block.row, block.column, past)
+        total += bits[context, 1 if past < chosen else 0]
+    return total
+
+
+@njit
 def _leaf(search, block, parent, mv, info):
-    """Lowest J of a block as one leaf; mv (2, 2) and info (2,) receive how.
+    """Lowest J of a block as one leaf; mv (2, 2) and info (3,) receive how.
 
     parent (2, 2): the vectors found for the larger block around it; receives those of this one.
     """
     field = search.field
     directions, vectors = np.zeros(MAX_MERGE, np.int64), np.zeros((MAX_MERGE, 2, 2), np.int64)
+    sets = np.zeros(MAX_MERGE, np.int64)
     row, column, cells = block.row, block.column, block.cells
-    count = candidates(field, search.collocated, row, column, cells, directions, vectors)
-    merges = Merges(directions, vectors, count)
+    count = candidates(field, search.collocated, row, column, cells, directions, vectors, sets)
+    merges = Merges(directions, vectors, sets, count)
     flag = merge_context(field, row, column, block.depth)
     best = _best_merge(search, block, merges, flag, mv, info)
-    if best < search.costs.bits[flag, 0] + NEW_VECTOR_BITS:
+    head = search.costs.bits[flag, 0]
+    if best < head + NEW_VECTOR_BITS:
         parent[:] = mv
         return best
     predicted = np.zeros((2, 2), np.int64)
     predictor(field, search.collocated, row, column, cells, predicted)
-    two = field.dist[1] != 0
-    found, single, rates = np.zeros((2, 2), np.int64), np.full(2, NEVER), np.zeros(2)
-    for l in range(2 if two else 1):
-        single[l] = _best_vector(search, block, merges, l, predicted[l], parent[l], found[l])
+    around, least = parent.copy(), NEVER
+    for chosen in range(field.blends.size + 1):
+        bits = head + _set_bits(search, block, chosen)
+        found, single = np.zeros((2, 2), np.int64), np.full(2, NEVER)
+        for l in range(2 if field.dist[1] != 0 else 1):
+            single[l] = _best_vector(
+                search, block, merges, l, predicted[l], around[l], chosen, found[l]
+            )
+        nearest = min(single[0], single[1])
+        if nearest < least:
+            least = nearest
+            parent[:] = found
+        elif nearest > WEIGHTS_MARGIN * least:
+            continue
+        best = _best_new(search, block, bits, predicted, found, single, chosen, best, mv, info)
+    return best
+
+
+@njit
+def _best_new(search, block, head, predicted, found, single, chosen, best, mv, info):
+    """Lowest J, at most ``best``, with the new vectors found under a set of weights."""
+    rates = np.zeros(2)
     for l in range(2):
         rates[l] = _vector_bits(search, found[l], predicted[l])
-    parent[:] = found
-    best = _best_of_one(search, block, flag, found, single, rates, best, mv, info)
-    if two and single[0] < 1e17 and single[1] < 1e17:
-        best = _best_of_both(search, block, flag, predicted, found, single, rates, best, mv, info)
+    best = _best_of_one(search, block, head, found, single, rates, chosen, best, mv, info)
+    if search.field.dist[1] != 0 and single[0] < 1e17 and single[1] < 1e17:
+        best = _best_of_both(
+            search, block, head, predicted, found, single, rates, chosen, best, mv, info
+        )
     return best
 
 
@@ -419,7 +467,7 @@ def _decide(search, top, left, path, plan):
             plan.info[row - top, column - left] = info
             plan.vectors[row - top, column - left] = vectors
             merged = 1 if info[1] != NEW else 0
-            fill(field, row, column, cells, depth, info[0], vectors.copy(), merged)
+            fill(field, row, column, cells, depth, info[0], vectors.copy(), merged, info[2])
         else:
             j = path.split_cost[depth]
         if depth == 0:
@@ -453,8 +501,9 @@ def _code(coder, search, top, left, plan, leaves, count):
             continue
         info, vectors = plan.info[row - top, column - left], plan.vectors[row - top, column - left]
         encode_leaf(
-            coder, field, search.collocated, row, column, cells, depth, info[0], vectors, info[1]
-        )
+            coder, field, search.collocated, row, column, cells, depth, info[0], vectors, info[1],
+            info[2],
+        )  # fmt: skip
         leaves[count, 0], leaves[count, 1], leaves[count, 2] = row, column, cells
         count += 1
     return count
@@ -470,7 +519,8 @@ def search(coder, field, collocated, luma, references, starts, weighing, leaves)
         np.zeros((coder.contexts.shape[0], 2), np.float32),
         np.zeros((2, MVD_BITS + 1), np.float32),
     )
-    work = Search(luma, references, starts, field, collocated, weighing, costs)
+    lines = weight_lines(field.sets, field.blends)
+    work = Search(luma, references, starts, field, collocated, weighing, costs, lines)
     depths = MAX_DEPTH + 1
     path = Path(
         np.zeros(depths, np.int64),
@@ -479,12 +529,12 @@ def search(coder, field, collocated, luma, references, starts, weighing, leaves)
         np.zeros(depths),
         np.zeros(depths),
         np.zeros((depths, 2, 2), np.int64),
-        np.zeros((depths, 2), np.int64),
+        np.zeros((depths, 3), np.int64),
         np.zeros((depths + 1, 2, 2), np.int64),
     )
     plan = Plan(
         np.zeros((CTU, CTU), np.int64),
-        np.zeros((CTU, CTU, 2), np.int64),
+        np.zeros((CTU, CTU, 3), np.int64),
         np.zeros((CTU, CTU, 2, 2), np.int64),
     )
     rows, columns = field.direction.shape

@@ -21,6 +21,7 @@ from ..compiled import njit
 from ..picture import plane8
 from .block_matching import PAD, coarse_vectors, legal, optical_flow, phases, sad
 from .rate_distortion import uniform_step
+from .weight_estimation import matched, matched_planes
 
 REACH = 4  # neighbours on each side
 SIGMA_MAX = 40.0  # of differences in samples of 10 bits; more blurs what low qualities still show
@@ -116,24 +117,34 @@ def _blend(source, refs, errors, strengths, sigma, size, out):
 
 
 def _shifted(
-    luma8: np.ndarray, distance: int, planes: Planes, leaves: np.ndarray
+    source: Planes, luma8: np.ndarray, distance: int, planes: Planes, leaves: np.ndarray
 ) -> tuple[Planes, np.ndarray]:
-    """A neighbour's planes moved to where the picture of luma ``luma8`` has them, and the error of each cell."""
+    """A neighbour's planes moved to where the source has them, and the error of each cell.
+
+    luma8: the source's luma of 8 bits. A neighbour of another brightness, in a fade, gets that of the
+    source.
+    """
     h, w = luma8.shape
     near8, f = plane8(planes[0]), Field.empty(h, w, distance, 0)
     f.direction[:] = L0
+    flow = optical_flow(luma8, matched(luma8, near8))
+    same = matched_planes(source, planes, flow)
+    if same is not None:
+        planes = same
+        near8 = plane8(planes[0])
+        flow = optical_flow(luma8, near8)
     vectors, errors = np.zeros((h // 8, w // 8, 2), np.int32), np.empty((h // 8, w // 8))
     _vectors(
         luma8,
         phases(planes[0]),
-        optical_flow(luma8, near8),
+        flow,
         coarse_vectors(luma8, near8, distance),
         vectors,
         errors,
     )
     f.mv[:, :, 0] = vectors
     out = (np.empty_like(planes[0]), np.empty_like(planes[1]), np.empty_like(planes[2]))
-    compensate(leaves, f.direction, f.mv, planes, planes, out)
+    compensate(leaves, f, planes, planes, out)
     return out, errors
 
 
@@ -153,7 +164,7 @@ def filtered(
     cells = np.indices((luma8.shape[0] // 8, luma8.shape[1] // 8)).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        moved = list(pool.map(lambda n: _shifted(luma8, n[0], n[1], leaves), neighbours))
+        moved = list(pool.map(lambda n: _shifted(source, luma8, n[0], n[1], leaves), neighbours))
     errors = np.stack([e for _, e in moved])
     table = BOTH_SIDES if len({d > 0 for d, _ in neighbours}) == 2 else ONE_SIDE
     strengths = strength * np.array([table[abs(d) - 1] for d, _ in neighbours])

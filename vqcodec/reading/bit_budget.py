@@ -8,7 +8,7 @@ from typing import Any
 from ..container.reader import ContainerReader
 from ..system.columns import columns
 
-_AREAS = ("skip", "merged", "bi", "direct")
+_AREAS = ("skip", "merged", "bi", "direct", "weighted")
 
 
 def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, int]:
@@ -21,8 +21,10 @@ def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, in
 
 
 def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sums over the rows of frames, for each level: frames, bytes, ``bits`` by element; means: q
-    and the shares of the area. I frames have no shares.
+    """Sums over the rows of frames, for each level: frames, bytes, ``bits`` by element.
+
+    And means: q and the shares of the area, which are 0 in frames without prediction and left out in
+    levels of such frames alone.
     """
     levels: list[dict[str, Any]] = []
     for level in sorted({p["level"] for p in pictures}):
@@ -30,15 +32,15 @@ def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
         bits = {name: round(sum(p["bits"][name] for p in rows), 1) for name in rows[0]["bits"]}
         line = {
             "level": level,
-            "type": rows[0]["type"],
+            "type": "IPB"[min(level, 2)],
             "frames": len(rows),
             "bytes": sum(p["bytes"] for p in rows),
             "bits": bits,
         }
         means = {
-            name: round(sum(p[name] for p in rows) / len(rows), 4)
+            name: round(sum(p.get(name, 0) for p in rows) / len(rows), 4)
             for name in ("q", *_AREAS)
-            if name in rows[0]
+            if any(name in p for p in rows)
         }
         levels.append(line | means)
     return levels

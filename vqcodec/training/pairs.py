@@ -77,12 +77,15 @@ def _cut(name: str, p: Planes, size: tuple[int, ...], end: str = "") -> dict[str
 
 
 def _chain(frames: list[Frame], noted: dict[int, Noted], number: int) -> dict[str, Any] | None:
-    """Chain of the deepest of a frame's references and the frame itself; None where that is the I frame."""
+    """Chain of the deepest of a frame's references and the frame itself.
+
+    None where that is an I frame, or the frame has weights, which the chain's motion knows nothing of.
+    """
     n = noted[number]
     lists = {BI: 0.5}
     l = max(range(len(n.references)), key=lambda k: n.references[k].level)
     ref = n.references[l]
-    if ref.level == 0:
+    if not ref.predicted or n.coded.field.blends.size:
         return None
     lists |= {L0: 1.0 - l, L1: float(l)} if len(n.references) > 1 else {L0: 1.0}
     size = frames[number][0].shape

@@ -1,0 +1,85 @@
+"""Fades: pictures that become darker or brighter are predicted by weights, and averaged by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support.clips import faded, moving
+
+from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.gop_decoder import body_stats, decode_gop
+from vqcodec.codec.weighting import ONE
+from vqcodec.encoding import intra_choice, weight_estimation
+from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.temporal_filter import filtered
+
+
+def test_a_line_is_found_among_outliers() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(100, 900, 2000)
+    y = 0.6 * x + 25 + rng.normal(0, 2, x.size)
+    y[::5] = rng.uniform(0, 1023, y[::5].size)  # what moved, or came into view
+    line = weight_estimation.fit(x, y)
+    assert line.gain == pytest.approx(0.6, abs=0.01) and line.offset == pytest.approx(25, abs=4)
+    assert weight_estimation.pair(line, x, y, 0) == (
+        round(line.gain * ONE),
+        pytest.approx(25, abs=6),
+    )
+
+
+def test_a_fade_is_predicted_by_weights(tiny_codec: Any) -> None:
+    """A moving picture that fades: its frames have weights, which save bits, and decode."""
+    width, height, n = 96, 64, 9
+    still = moving(width, height, n, seed=2, speed=(0.5, 1.0))
+    clip = faded(still, [1 - 0.09 * i for i in range(n)])
+    result = encode_gop(tiny_codec, clip, 20)
+    rows = body_stats(tiny_codec, result.body, n, width, height)
+    assert sum(r.get("weighted", 0) > 0.5 for r in rows[1:]) >= n // 2
+    shown = list(decode_gop(tiny_codec, result.body, n, width, height))
+    assert len(shown) == n
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(weight_estimation, "PROMISE", np.inf)
+        plain = encode_gop(tiny_codec, clip, 20)
+    assert len(result.body) < 0.9 * len(plain.body) or sum(result.sse) < 0.9 * sum(plain.sse)
+    assert len(result.body) <= len(plain.body)
+
+
+def test_a_steady_picture_has_no_weights(tiny_codec: Any) -> None:
+    width, height, n = 96, 64, 5
+    clip = moving(width, height, n, seed=2, speed=(0.5, 1.0))
+    result = encode_gop(tiny_codec, clip, 20)
+    rows = body_stats(tiny_codec, result.body, n, width, height)
+    assert not any(r.get("weighted", 0) for r in rows)
+    assert all(r["bits"]["weights"] < 4 for r in rows)
+
+
+def test_a_frame_between_fading_ones_is_not_averaged_with_their_brightness() -> None:
+    """The filter gives neighbours the brightness of the source; black stays black."""
+    width, height = 128, 64
+    clip = faded([moving(width, height, 1)[0]] * 5, [1.0, 0.75, 0.5, 0.25, 0.0])
+    planes = [pad(p, width, height) for p in clip]
+    neighbours = [(d, planes[2 + d]) for d in (-2, -1, 1)]
+    out, errors = filtered(planes[2], neighbours, 40, 1.5)
+    assert errors is not None and errors.mean() < 1
+    assert np.abs(out[0].astype(int) - planes[2][0]).mean() < 3
+    black, _ = filtered(planes[4], [(d, planes[4 + d]) for d in (-4, -3, -2, -1)], 40, 1.5)
+    for a, b in zip(black, planes[4], strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_another_scene_is_coded_without_prediction(tiny_codec: Any) -> None:
+    """A key frame that its references show nothing of becomes an I frame in its place."""
+    width, height = 96, 64
+    clip = faded(moving(width, height, 5, seed=3), [0.0, 0.25, 0.5, 0.75, 1.0])
+    source, black = (pad(clip[i], width, height) for i in (4, 0))
+    assert intra_choice.promising(source, black, 4.0)
+    assert not intra_choice.promising(source, source, 4.0)
+    seen = []
+    for seed in range(4):
+        new = [moving(width, height, 1, seed=s)[0] for s in (seed, 40 + seed)]
+        result = encode_gop(tiny_codec, [new[0], new[0], new[1]], 20)
+        seen += [r["type"] for r in body_stats(tiny_codec, result.body, 3, width, height)][1:]
+        assert len(list(decode_gop(tiny_codec, result.body, 3, width, height))) == 3
+    assert "I" in seen

@@ -1,0 +1,39 @@
+"""Whether a frame is coded without its references: where these show little of it.
+
+The nets of predicted frames have learnt to mend a prediction. One that shows another scene, or
+black, costs them more than none costs the nets of I frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..codec.frame_decoder import Planes
+
+LEAST = 0.02  # excess of the prediction's error below which nothing is to be gained
+RATIO = 0.3  # excess, against that of flat cells, from which a frame is tried without references
+
+
+def promising(source: Planes, prediction: Planes, floor: float) -> bool:
+    """Whether the prediction of luma is so bad that the frame should be tried without it.
+
+    floor: squared error a sample (8-bit scale) that coding leaves anyway.
+    """
+    excess = _excess(source[0], prediction[0], 16 * floor)
+    return excess > max(LEAST, RATIO * _excess(source[0], None, 16 * floor))
+
+
+def _excess(source: np.ndarray, prediction: np.ndarray | None, floor: float) -> float:
+    """Mean over 8x8 cells of the logarithm of squared error above the floor.
+
+    Without prediction: that of each cell's mean.
+    """
+    height, width = source.shape
+    error = source.astype(np.float32)
+    if prediction is not None:
+        error = error - prediction
+    cells = error.reshape(height // 8, 8, width // 8, 8)
+    square = np.square(cells).mean((1, 3))
+    if prediction is None:
+        square -= np.square(cells.mean((1, 3)))
+    return float(np.log(np.maximum(square / floor, 1)).mean())

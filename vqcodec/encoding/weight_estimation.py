@@ -1,0 +1,199 @@
+"""Weights of a frame's references, estimated along the motion.
+
+What x264 calls weightp starts from means and deviations of whole pictures, which fit a fade of a
+still picture alone. Here gain and offset are fitted to means of cells and of what they show in the
+reference, along the optical flow, by least squares that leave outliers out (iteratively reweighted:
+Holland and Welsch 1977).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..codec.frame_decoder import Coded, Planes
+from ..codec.weighting import (
+    FULL,
+    GAIN,
+    GAIN_BITS,
+    HALF,
+    MAX_GAIN,
+    MAX_OFFSET,
+    ONE,
+    PLANES,
+    Weights,
+    fade_offset,
+)
+from .rate_distortion import Weighing
+
+ROUNDS = 6  # of the reweighted least squares
+LEAST_SCALE = 2.0  # of errors in samples of 10 bits: smaller ones are not told from each other
+FLAT = 16.0  # variance in samples of 10 bits below which a reference has no contrast to fit
+MOMENTS = (0.85, 1.18)  # ratio of deviations outside of which the flow looks at a matched picture
+CLEAR = 0.5  # squared error of cells' means, 8-bit scale, and share of it that weights may leave
+PROMISE = 150.0  # bits that weights must promise before they are tried
+CHROMA_PRIOR = 64.0  # variance of chroma at which its own gain counts as much as that of luma
+
+
+class Line(NamedTuple):
+    """A picture as gain * reference + offset, in samples of 10 bits."""
+
+    gain: float
+    offset: float
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        """The picture that the line expects."""
+        return np.asarray(self.gain * x + self.offset)
+
+
+def matched(luma8: np.ndarray, reference8: np.ndarray) -> np.ndarray:
+    """The reference with mean and deviation of the picture, where its deviation is far from it."""
+    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(luma8))
+    other, spread = (float(v[0, 0]) for v in cv2.meanStdDev(reference8))
+    ratio = (deviation + 0.5) / (spread + 0.5)
+    if MOMENTS[0] < ratio < MOMENTS[1] or spread < 1:
+        return reference8
+    table = np.clip((np.arange(256) - other) * ratio + mean + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(reference8, table))
+
+
+def cell_means(plane: np.ndarray, size: int) -> np.ndarray:
+    """Means of cells of size x size samples, float32."""
+    h, w = plane.shape
+    return np.asarray(
+        cv2.resize(plane.astype(np.float32), (w // size, h // size), interpolation=cv2.INTER_AREA)
+    )
+
+
+def moved_means(plane: np.ndarray, size: int, vectors: np.ndarray) -> np.ndarray:
+    """Means of what cells show in a reference, by whole samples.
+
+    vectors (rows, columns, 2) [y, x] in units of 1/4 luma sample.
+    """
+    h, w = plane.shape
+    blurred = cv2.blur(
+        plane.astype(np.float32), (size, size), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE
+    )
+    step = (vectors * size + 16) >> 5  # a cell has 32 quarters of a luma sample on a side
+    rows = np.clip(np.arange(h // size)[:, None] * size + step[..., 0], 0, h - size)
+    columns = np.clip(np.arange(w // size)[None] * size + step[..., 1], 0, w - size)
+    return np.asarray(blurred[rows, columns])
+
+
+def fit(x: np.ndarray, y: np.ndarray, prior: Line | None = None) -> Line:
+    """The line from x to y that most of them lie near; its gain is drawn to that of ``prior``."""
+    x, y = x.ravel().astype(np.float64), y.ravel().astype(np.float64)
+    weight = np.ones_like(x)
+    line = Line(1.0, 0.0)
+    for _ in range(ROUNDS):
+        total = weight.sum()
+        mean_x, mean_y = (weight * x).sum() / total, (weight * y).sum() / total
+        spread = (weight * np.square(x - mean_x)).sum() / total
+        common = (weight * (x - mean_x) * (y - mean_y)).sum() / total
+        if prior is not None:
+            spread, common = spread + CHROMA_PRIOR, common + CHROMA_PRIOR * prior.gain
+        gain = min(max(common / spread, 0.0), MAX_GAIN / ONE) if spread > FLAT else 1.0
+        line = Line(gain, mean_y - gain * mean_x)
+        errors = np.abs(line.of(x) - y)
+        scale = max(LEAST_SCALE, 2 * float(np.median(errors)))
+        weight = 1 / (1 + np.square(errors / scale)) ** 2
+    return line
+
+
+def error_bits(errors: np.ndarray, weighing: Weighing) -> float:
+    """Bits that differences of 8x8 cells (10 bits) cost, as the motion search counts them."""
+    squares, floor = np.square(errors / 4), weighing.floor
+    above = floor * (1 + np.log(np.maximum(squares, floor) / floor))
+    return 64 * weighing.worth * float(np.where(squares <= floor, squares, above).sum())
+
+
+def pair(line: Line, x: np.ndarray, y: np.ndarray, plane: int) -> tuple[int, int]:
+    """A line as a gain and an offset to code; the offset makes up for the rounding of the gain."""
+    gain = min(max(round(line.gain * ONE), 0), MAX_GAIN)
+    errors = (y - x * (gain / ONE)).ravel()
+    near = np.abs(errors - np.median(errors))
+    offset = float(errors[near <= max(LEAST_SCALE, np.median(near))].mean())
+    expected = int(fade_offset(gain, plane))
+    if abs(offset - expected) < 0.75:
+        return gain, expected
+    return gain, min(max(round(offset), -MAX_OFFSET), MAX_OFFSET)
+
+
+class Brightness(NamedTuple):
+    """Weights of a reference's luma; errors of its cells' means (10 bits) without and with them."""
+
+    pair: tuple[int, int]  # gain and offset
+    plain: np.ndarray
+    weighted: np.ndarray
+
+    @property
+    def clear(self) -> bool:
+        """Whether the picture is the reference with another brightness beyond doubt."""
+        plain, weighted = (float(np.square(e / 4).mean()) for e in (self.plain, self.weighted))
+        return weighted < CLEAR * plain and plain - weighted > CLEAR
+
+    @property
+    def spread(self) -> float:
+        """Mean squared error with the weights, of which single cells add little."""
+        return float(np.square(np.minimum(np.abs(self.weighted), 64)).mean())
+
+    def promise(self, weighing: Weighing) -> float:
+        """Bits that luma gains."""
+        return error_bits(self.plain, weighing) - error_bits(self.weighted, weighing)
+
+
+def brightness(source: Planes, reference: Planes, vectors: np.ndarray) -> Brightness:
+    """Weights of the luma of a reference whose cells are moved by ``vectors`` (H/8, W/8, 2)."""
+    x, y = moved_means(reference[0], 8, vectors), cell_means(source[0], 8)
+    gain, offset = pair(fit(x, y), x, y, 0)
+    return Brightness((gain, offset), x - y, x * (gain / ONE) + offset - y)
+
+
+def pairs(
+    luma: tuple[int, int], source: Planes, reference: Planes, vectors: np.ndarray
+) -> np.ndarray:
+    """Gains and offsets of all planes, (PLANES, 2) int32, behind those of luma."""
+    out = np.empty((PLANES, 2), np.int32)
+    out[0] = luma
+    for plane in (1, 2):
+        x, y = moved_means(reference[plane], 4, vectors), cell_means(source[plane], 4)
+        out[plane] = pair(fit(x, y, Line(luma[GAIN] / ONE, 0.0)), x, y, plane)
+    return out
+
+
+def weighted_planes(planes: Planes, weights: np.ndarray) -> Planes:
+    """A picture under gains and offsets (PLANES, 2)."""
+    y, u, v = (
+        np.clip((plane * np.int32(gain) + (ONE >> 1) >> GAIN_BITS) + offset, 0, 1023)
+        for plane, (gain, offset) in zip(planes, weights, strict=True)
+    )
+    return y.astype(np.uint16), u.astype(np.uint16), v.astype(np.uint16)
+
+
+def matched_planes(source: Planes, reference: Planes, vectors: np.ndarray) -> Planes | None:
+    """The reference with the brightness of the source; None where that is its own."""
+    found = brightness(source, reference, vectors)
+    if not found.clear:
+        return None
+    return weighted_planes(reference, pairs(found.pair, source, reference, vectors))
+
+
+def weights(
+    source: Planes, references: list[Coded], vectors: np.ndarray, weighing: Weighing
+) -> Weights:
+    """The sets of weights to try for a frame; none where they promise nothing.
+
+    vectors (2, H/8, W/8, 2): flow to each reference.
+    """
+    found = [brightness(source, r.planes, vectors[k]) for k, r in enumerate(references)]
+    if max(b.promise(weighing) for b in found) < PROMISE:
+        return Weights.none()
+    out = Weights.none(1)
+    for k, reference in enumerate(references):
+        out.sets[0, k] = pairs(found[k].pair, source, reference.planes, vectors[k])
+    if len(found) == 2:
+        first, second = (b.spread + 1 for b in found)
+        out.blends[0] = FULL if first > 8 * second else 0 if second > 8 * first else HALF
+    return out

@@ -1,0 +1,121 @@
+"""Blocks matched with references under gains and offsets; set 0 is without."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from ..codec.motion_compensation import BI, L0
+from ..codec.weighting import BLEND_BITS, FULL, GAIN, GAIN_BITS, HALF, OFFSET, ONE
+from ..compiled import njit
+from .block_matching import PAD, sad, sad_bi
+
+
+class Lines(NamedTuple):
+    """Luma's weights for samples of 8 bits, with set 0 in front.
+
+    A weighted sample is (value * gain + offset) >> GAIN_BITS.
+    """
+
+    pairs: np.ndarray  # (N + 1, 2, 2) int32 [set][list][GAIN, OFFSET]
+    blends: np.ndarray  # (N + 1,) int32
+
+
+@njit
+def weight_lines(sets, blends):
+    """The lines of a frame's sets: see codec.weighting.Weights."""
+    count = blends.size
+    out = Lines(np.empty((count + 1, 2, 2), np.int32), np.empty(count + 1, np.int32))
+    out.pairs[0, :, GAIN] = ONE
+    out.pairs[0, :, OFFSET] = ONE >> 1
+    out.blends[0] = HALF
+    for k in range(count):
+        for l in range(2):
+            out.pairs[k + 1, l, GAIN] = sets[k, l, 0, GAIN]
+            out.pairs[k + 1, l, OFFSET] = (sets[k, l, 0, OFFSET] << (GAIN_BITS - 2)) + (ONE >> 1)
+        out.blends[k + 1] = blends[k]
+    return out
+
+
+@njit
+def _weigh(value, gain, offset):
+    return min(max((nb.int32(value) * gain + offset) >> GAIN_BITS, 0), 255)
+
+
+@njit
+def _blended(first, second, gains, offsets, share):
+    """A sample of both references; gains, offsets: of both; share: of the second, in 16ths."""
+    u = (nb.int32(first) * gains[0] + offsets[0]) >> GAIN_BITS
+    v = (nb.int32(second) * gains[1] + offsets[1]) >> GAIN_BITS
+    return min(max((u * (FULL - share) + v * share + HALF) >> BLEND_BITS, 0), 255)
+
+
+@njit
+def _sad_weighted(ph, cur, y, x, my, mx, n, best, gain, offset):
+    p = ph[my & 3, mx & 3]
+    r, c = y + (my >> 2) + PAD, x + (mx >> 2) + PAD
+    s = nb.int32(0)
+    for j in range(n):
+        for k in range(0, n, 8):
+            for i in range(8):
+                v = _weigh(p[r + j, c + k + i], gain, offset)
+                s += abs(v - nb.int32(cur[y + j, x + k + i]))
+        if s >= best:
+            return s
+    return s
+
+
+@njit
+def match(ph, cur, y, x, my, mx, n, best, lines, chosen, l):
+    """:func:`.sad` of list l under a set of weights."""
+    if chosen == 0:
+        return sad(ph, cur, y, x, my, mx, n, best)
+    gain, offset = lines.pairs[chosen, l, GAIN], lines.pairs[chosen, l, OFFSET]
+    return _sad_weighted(ph, cur, y, x, my, mx, n, best, gain, offset)
+
+
+@njit
+def match_both(p0, p1, cur, y, x, mv, n, lines, chosen):
+    """:func:`.sad_bi` under a set of weights."""
+    if chosen == 0:
+        return sad_bi(p0, p1, cur, y, x, mv, n)
+    a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
+    r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
+    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
+    pairs, share = lines.pairs[chosen], nb.int32(lines.blends[chosen])
+    gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
+    s = nb.int32(0)
+    for j in range(n):
+        for k in range(0, n, 8):
+            for i in range(8):
+                v = _blended(a[r + j, c + k + i], b[q + j, d + k + i], gains, offsets, share)
+                s += abs(v - nb.int32(cur[y + j, x + k + i]))
+    return s
+
+
+@njit
+def weighted_error(p0, p1, cur, y, x, mv, direction, lines, chosen):
+    """Sum of squared errors of the 8x8 block at (y, x) under a set of weights that is not 0."""
+    a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
+    r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
+    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
+    pairs, share = lines.pairs[chosen], nb.int32(lines.blends[chosen])
+    gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
+    s = nb.int32(0)
+    if direction == BI:
+        for j in range(8):
+            for i in range(8):
+                v = _blended(a[r + j, c + i], b[q + j, d + i], gains, offsets, share)
+                e = v - nb.int32(cur[y + j, x + i])
+                s += e * e
+        return s
+    l = 0 if direction == L0 else 1
+    if l == 1:
+        a, r, c = b, q, d
+    for j in range(8):
+        for i in range(8):
+            e = _weigh(a[r + j, c + i], gains[l], offsets[l]) - nb.int32(cur[y + j, x + i])
+            s += e * e
+    return s
