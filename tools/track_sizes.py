@@ -228,7 +228,7 @@ def as_it_was() -> Iterator[None]:
 
 def sizes(data: bytes) -> Counter[str]:
     """Bytes of the packets by what is in them."""
-    reader, found = ContainerReader(io.BytesIO(data)), Counter[str]()
+    reader, found = ContainerReader.open(io.BytesIO(data)), Counter[str]()
     for i, extra in enumerate(reader.extras):
         name = "tags, chapters" if extra.type == tracks_module.DESCRIPTION else "texts and data"
         if extra.type == tracks_module.TRACK:
@@ -241,7 +241,7 @@ def sizes(data: bytes) -> Counter[str]:
 
 def held(data: bytes) -> Any:
     """What a reader makes of it."""
-    s = StoredTracks(ContainerReader(io.BytesIO(data)))
+    s = StoredTracks(ContainerReader.open(io.BytesIO(data)))
     packets = list(s.packets())
     assert not s.damage
     return s.description, s.tracks, [[p for p in packets if p.track == n] for n in s.tracks]

@@ -477,7 +477,7 @@ def test_outputs_are_whole(here: Path) -> None:
     source = clip(here / "a.mkv", frames=20)
     assert main(["batch", str(source), "-o", "out", "-q", "-g", "9", "-ss", "2f", "-t", "11f"]) == 0
     with open("out/a.vqv", "rb") as file:
-        reader = ContainerReader(file)
+        reader = ContainerReader.open(file)
         assert reader.complete and reader.frames == 11 and [g.count for g in reader.gops] == [9, 2]
 
 

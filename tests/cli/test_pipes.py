@@ -412,7 +412,7 @@ def test_strict_writes_nothing_into_a_pipe_either(tmp_path: Path) -> None:
     from vqcodec.container.reader import ContainerReader
 
     with (tmp_path / "a.vqv").open("rb") as f:
-        last = ContainerReader(f).gops[-1].offset
+        last = ContainerReader.open(f).gops[-1].offset
     for suffix, form in ((".y4m", ""), (".mkv", "-f matroska")):
         (tmp_path / "a.vqv").write_bytes(data)
         whole = f"vqcodec decode -q --strict a.vqv {form} - > whole{suffix}"

@@ -287,7 +287,8 @@ def seek(
         DecodeReport(),
     )
     chosen = [
-        (pts, p) for pts, _, p in frames(ContainerReader(io.BytesIO(data)), codec, options, report)
+        (pts, p)
+        for pts, _, p in frames(ContainerReader.open(io.BytesIO(data)), codec, options, report)
     ]
     assert report.ok and report.frames == len(chosen)
     return chosen

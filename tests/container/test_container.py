@@ -82,7 +82,7 @@ def by_frame(payloads: list[packets_module.GopPayload]) -> dict[int, packets_mod
 def test_round_trip() -> None:
     want = gops(20)
     data, _ = build(want)
-    r = ContainerReader(io.BytesIO(data))
+    r = ContainerReader.open(io.BytesIO(data))
     assert r.complete and not r.damaged and r.header == HEADER
     assert [r.read_gop(i) for i in range(len(r.gops))] == want
     assert r.frames == sum(len(g.pts) for g in want)
@@ -91,7 +91,7 @@ def test_round_trip() -> None:
 
 def test_empty_stream() -> None:
     data, _ = build([])
-    r = ContainerReader(io.BytesIO(data))
+    r = ContainerReader.open(io.BytesIO(data))
     assert r.complete and not r.gops and r.frames == 0
 
 
@@ -142,7 +142,7 @@ def test_every_bit_flip_is_detected_and_contained() -> None:
         bad = bytearray(data)
         bad[bit // 8] ^= 1 << bit % 8
         try:
-            r = ContainerReader(io.BytesIO(bytes(bad)))
+            r = ContainerReader.open(io.BytesIO(bytes(bad)))
         except InputError:
             assert 8 <= bit // 8 < 10  # version
             continue
@@ -165,7 +165,7 @@ def test_truncation_at_every_byte() -> None:
     for n in range(len(data)):
         whole = [f for f, end in zip(expected, offsets[1:], strict=True) if end <= n]
         try:
-            r = ContainerReader(io.BytesIO(data[:n]))
+            r = ContainerReader.open(io.BytesIO(data[:n]))
         except VqvError:
             assert n < offsets[0]
             continue
@@ -179,7 +179,7 @@ def test_splice_from_another_stream_is_noticed() -> None:
     data, o = build(want)
     alien, _ = build(other, packets_module.StreamHeader(**(HEADER.__dict__ | {"content_id": 7})))
     spliced = data[: o[1]] + alien[o[1] : o[2]] + data[o[2] :]
-    r = ContainerReader(io.BytesIO(spliced))
+    r = ContainerReader.open(io.BytesIO(spliced))
     assert r.damaged and r.complete
     expected = by_frame(want)
     del expected[list(expected)[1]]
@@ -200,7 +200,7 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
         build([])[0],
     ):
         for bad in (with_tail(packets, other), packets + tail(other), data + other):
-            r = ContainerReader(io.BytesIO(bad))
+            r = ContainerReader.open(io.BytesIO(bad))
             assert (
                 sound(bad) == by_frame(want)
                 and r.damaged
@@ -210,7 +210,7 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
                 not r.indexed or bad.startswith(data)
             )  # whether more frames followed is not known
     longer = build(gops(8))[0]  # which may be right: the last frames are lost
-    r = ContainerReader(io.BytesIO(with_tail(packets, longer)))
+    r = ContainerReader.open(io.BytesIO(with_tail(packets, longer)))
     assert (
         r.complete
         and sound(with_tail(packets, longer)) == by_frame(want)
@@ -226,7 +226,7 @@ def test_packets_of_another_structure_displace_none_that_the_index_names() -> No
     for i, (a, b) in enumerate(zip(p, p[1:], strict=False)):
         for at in o:
             bad = with_tail(data[:at] + alien[a:b] + data[at : o[-1]], data)
-            r = ContainerReader(io.BytesIO(bad))
+            r = ContainerReader.open(io.BytesIO(bad))
             assert r.damaged and r.complete and sound(bad) == by_frame(want), (i, at)
 
 
@@ -247,7 +247,7 @@ def test_insert_delete_duplicate_swap() -> None:
         (joined(parts[0], parts[2], parts[1], *parts[3:]), None),
         (joined(parts[0], parts[1][:-5] + parts[1][-4:], *parts[2:]), 1),
     ):
-        r = ContainerReader(io.BytesIO(changed))
+        r = ContainerReader.open(io.BytesIO(changed))
         assert r.damaged
         assert sound(changed) == {f: g for i, (f, g) in enumerate(expected.items()) if i != lost}
         assert [e.first_frame for e in r.gops] == firsts
@@ -257,7 +257,7 @@ def test_lost_packet_without_index_leaves_a_gap_entry() -> None:
     want = gops(4)
     data, o = build(want)
     cut = data[: o[1]] + data[o[2] : o[4]]
-    r = ContainerReader(io.BytesIO(cut))
+    r = ContainerReader.open(io.BytesIO(cut))
     assert not r.complete and [e.offset < 0 for e in r.gops] == [False, True, False, False]
     assert r.gops[1].count == len(want[1].pts) and r.frames == sum(len(g.pts) for g in want)
 
@@ -275,7 +275,7 @@ def test_a_packet_longer_than_the_file_ends_no_search() -> None:
 def test_bytes_behind_the_end() -> None:
     want = gops(3)
     data, _ = build(want)
-    r = ContainerReader(io.BytesIO(data + b"tail"))
+    r = ContainerReader.open(io.BytesIO(data + b"tail"))
     assert not r.complete and r.damaged and sound(data + b"tail") == by_frame(want)
 
 
@@ -283,7 +283,7 @@ def test_lost_file_header_is_read_from_its_copy() -> None:
     want = gops(3)
     data, _ = build(want)
     bad = bytes(40) + data[40:]
-    r = ContainerReader(io.BytesIO(bad))
+    r = ContainerReader.open(io.BytesIO(bad))
     assert r.header == HEADER and r.damaged and sound(bad) == by_frame(want)
 
 
@@ -292,7 +292,7 @@ def test_lost_file_header_is_read_from_its_copy() -> None:
 )
 def test_not_a_vqv(data: bytes) -> None:
     with pytest.raises(InputError):
-        ContainerReader(io.BytesIO(data))
+        ContainerReader.open(io.BytesIO(data))
 
 
 def test_what_cannot_be_read_is_named() -> None:
@@ -307,15 +307,15 @@ def test_what_cannot_be_read_is_named() -> None:
             raise io.UnsupportedOperation("seek")
 
     with pytest.raises(InputError, match="byte \\d+: cannot be read: Input/output error"):
-        ContainerReader(Broken(build(gops(9))[0]))
+        ContainerReader.open(Broken(build(gops(9))[0]))
     with pytest.raises(InputError, match="no regular file"):
-        ContainerReader(Pipe())
+        ContainerReader.open(Pipe())
 
 
 def test_cut_within_the_file_header() -> None:
     for n in range(1, 47):
         with pytest.raises(DamageError):
-            ContainerReader(io.BytesIO(build(gops(1))[0][:n]))
+            ContainerReader.open(io.BytesIO(build(gops(1))[0][:n]))
 
 
 def test_other_version_is_named() -> None:
@@ -324,7 +324,7 @@ def test_other_version_is_named() -> None:
     with pytest.raises(
         InputError, match=f"format version 7, this program reads {packets_module.VERSION}"
     ):
-        ContainerReader(io.BytesIO(bytes(data)))
+        ContainerReader.open(io.BytesIO(bytes(data)))
 
 
 def with_packet(raw: bytes) -> bytes:
@@ -335,10 +335,10 @@ def with_packet(raw: bytes) -> bytes:
 def test_packet_types() -> None:
     sid = crc32(HEADER.to_bytes())
     with pytest.raises(InputError, match="unknown type 5"):
-        ContainerReader(io.BytesIO(with_packet(packets_module.packet(5, sid, 0, 0, b""))))
+        ContainerReader.open(io.BytesIO(with_packet(packets_module.packet(5, sid, 0, 0, b""))))
     assert (
         len(
-            ContainerReader(
+            ContainerReader.open(
                 io.BytesIO(with_packet(packets_module.packet(0x85, sid, 0, 0, b"future")))
             ).gops
         )
@@ -352,9 +352,9 @@ def test_bombs() -> None:
     assert head.total == 4
     raw = packets_module.SYNC + b"\x01" + b"\xff\xff\xff\xff\x7f" + b"\x00\x01"
     with pytest.raises(LimitError):
-        ContainerReader(io.BytesIO(with_packet(raw + u32(crc32(u32(sid), raw)))))
+        ContainerReader.open(io.BytesIO(with_packet(raw + u32(crc32(u32(sid), raw)))))
     for frames in (0, 129):
-        r = ContainerReader(
+        r = ContainerReader.open(
             io.BytesIO(with_packet(packets_module.packet(packets_module.GOP, sid, 0, frames, b"x")))
         )
         assert r.damaged and len(r.gops) == 1
@@ -404,7 +404,7 @@ def test_worked_example_of_the_documentation() -> None:
     block = re.search(r"```hex\n(.*?)```", text, re.S)
     assert block is not None
     data = bytes.fromhex("".join(re.split(r"   ", line)[0] for line in block[1].splitlines()))
-    r = ContainerReader(io.BytesIO(data))
+    r = ContainerReader.open(io.BytesIO(data))
     assert r.complete and not r.damaged and r.header == HEADER
     first, second = (r.read_gop(i) for i in range(2))
     assert first == packets_module.GopPayload(
@@ -419,5 +419,5 @@ def test_many_false_sync_words_are_scanned_in_linear_time() -> None:
     raw, offsets = build(gops(2))
     data = raw[: offsets[1]] + packets_module.SYNC * (1 << 18)
     begin = time.process_time()  # the machine may be busy
-    reader = ContainerReader(io.BytesIO(data))
+    reader = ContainerReader.open(io.BytesIO(data))
     assert time.process_time() - begin < 10 and len(reader.gops) == 1 and not reader.complete

@@ -54,7 +54,7 @@ def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reader(data: bytes) -> ContainerReader:
-    return ContainerReader(io.BytesIO(data))
+    return ContainerReader.open(io.BytesIO(data))
 
 
 @counts(500, 10_000)
@@ -62,7 +62,7 @@ def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
     """Parsing and checksums: each is noticed before anything is decoded, costs one GOP at most, and takes no time."""
     data = coded.read_bytes()
     good, r = sound(data), reader(data)
-    ends = [e.offset for e in r.gops[1:]] + [r._index_offset]
+    ends = [e.offset for e in r.gops[1:]] + [r.index_offset]
     rng = np.random.default_rng(count)
     begin = time.process_time()
     for bit in rng.integers(0, len(data) * 8, count).tolist():
@@ -95,7 +95,7 @@ def test_flips_with_full_decode(
     decode(str(coded), str(tmp_path / "good.mkv"), options, weights=str(tiny_weights))
     want, data = frames(tmp_path / "good.mkv"), coded.read_bytes()
     entries = reader(data).gops
-    ends = [e.offset for e in entries[1:]] + [reader(data)._index_offset]
+    ends = [e.offset for e in entries[1:]] + [reader(data).index_offset]
     rng = np.random.default_rng(count)
     for bit in rng.integers(8 * 47, len(data) * 8, count).tolist():
         bad = bytearray(data)

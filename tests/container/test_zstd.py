@@ -99,7 +99,7 @@ def written(*extras: tuple[int, bytes]) -> bytes:
 
 
 def opened(data: bytes, limits: Limits | None = None) -> ContainerReader:
-    return ContainerReader(io.BytesIO(data), limits)
+    return ContainerReader.open(io.BytesIO(data), limits)
 
 
 def file_of(*packets: TrackPacket, gops: int = 1, seconds: int = 2) -> bytes:

@@ -296,7 +296,7 @@ def asked(report: EncodeReport, kind: str) -> float:
 
 def check(path: Path, report: EncodeReport, kind: str, value: float) -> None:
     """The file, by its own words, meets its target."""
-    reader = ContainerReader(io.BytesIO(path.read_bytes()))
+    reader = ContainerReader.open(io.BytesIO(path.read_bytes()))
     gops = [reader.read_gop(i) for i in range(len(reader.gops))]
     assert (
         reader.complete
@@ -392,7 +392,7 @@ def test_what_is_impossible_is_told_and_written(
         assert main(["encode", "-y", str(clip), str(out), "-g", "20", *args]) == 8
         err = capsys.readouterr().err
         assert all(t in err for t in texts), err
-        assert ContainerReader(io.BytesIO(out.read_bytes())).frames == FRAMES
+        assert ContainerReader.open(io.BytesIO(out.read_bytes())).frames == FRAMES
     assert (
         main(["encode", "-y", str(clip), str(out), "--max-size", "1G"]) == 0
     )  # nothing is better than the best, and it is small enough
@@ -500,7 +500,7 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path, clip: Path, sized: type[Size
                 interrupt.requested = True
 
         report = encode(str(clip), str(out), options, progress=seen, interrupt=interrupt)
-        reader = ContainerReader(io.BytesIO(out.read_bytes()))
+        reader = ContainerReader.open(io.BytesIO(out.read_bytes()))
         assert (
             report.stopped
             and report.missed is None

@@ -203,7 +203,7 @@ class Fuzzer:
             written(head, gops[:1], source, self.canary.hostile()),
             *(written(head, gops[:1], None, [track]) for track in self.canary.hostile()),
         ]
-        r = ContainerReader(io.BytesIO(self.seeds["file"][2]))
+        r = ContainerReader.open(io.BytesIO(self.seeds["file"][2]))
         numbers = {DESCRIPTION: 3, TRACK: 4, PACKETS: 5, COLLECTED: 5}
         for i, e in enumerate(r.extras):
             self.seeds["payload"].append(bytes([numbers[e.type], 0]) + bytes(r.read_extra(i)))
@@ -239,7 +239,7 @@ class Fuzzer:
     # -- targets: the outcome as a word, VqvError, or anything else, which is a finding
 
     def container(self, data: bytes) -> str:
-        r = ContainerReader(io.BytesIO(data))
+        r = ContainerReader.open(io.BytesIO(data))
         sound = 0
         for i in range(len(r.gops)):
             try:
@@ -272,7 +272,7 @@ class Fuzzer:
         out = self.folder / "out.vqv"
         code = self._command("repair", "-y", self._path(data), str(out))
         if code in (0, 4) and out.exists():
-            r = ContainerReader(io.BytesIO(out.read_bytes()))
+            r = ContainerReader.open(io.BytesIO(out.read_bytes()))
             if r.damaged or not r.complete:
                 raise Finding(f"the repaired file is damaged: {r.damaged}")
             last = None
@@ -280,7 +280,7 @@ class Fuzzer:
                 if e.offset >= 0:
                     last = r.read_gop(i, last).pts[-1]
             out.unlink()
-            damaged = ContainerReader(io.BytesIO(data))
+            damaged = ContainerReader.open(io.BytesIO(data))
             if index_is_true(damaged) and times(r) != times(damaged):
                 raise Finding("the repaired file has other times")
         return str(code)
@@ -369,7 +369,7 @@ class Fuzzer:
                 "join", "-y", self._path(data), str(out), codes=(0, 2, 3, 4, 6)
             )
         if code in (0, 10):
-            r = ContainerReader(io.BytesIO(out.read_bytes()))
+            r = ContainerReader.open(io.BytesIO(out.read_bytes()))
             last = None
             for i in range(len(r.gops)):
                 last = r.read_gop(i, last).pts[-1]

@@ -127,7 +127,7 @@ def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> 
         tmp_path / "a.ts", frames=12, base=Fraction(1, 90000), sounds=(Sound("ac3", 48000),)
     )
     assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0
-    old = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
+    old = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     kept = StoredTracks(old)
     packets = list(kept.packets())
     file = io.BytesIO()

@@ -55,7 +55,7 @@ def changed(
     **header: Any,
 ) -> Path:
     """A coded file with another description, and times that begin at ``first``."""
-    old = ContainerReader(io.BytesIO(source.read_bytes()))
+    old = ContainerReader.open(io.BytesIO(source.read_bytes()))
     with path.open("wb") as f:
         w = ContainerWriter(f, old.header.__class__(**(vars(old.header) | header)))
         if description is not None:
@@ -124,7 +124,7 @@ def test_more_attachments_than_ffmpeg_has_room_for(
 @pytest.mark.parametrize("first", [-MAX_PTS, -5000, 0, MAX_PTS - 1000])
 def test_times_far_from_zero(tmp_path: Path, coded: Path, base: Fraction, first: int) -> None:
     """All times move where no file could hold them; a track that cannot follow ends."""
-    stored = StoredTracks(ContainerReader(io.BytesIO(coded.read_bytes())))
+    stored = StoredTracks(ContainerReader.open(io.BytesIO(coded.read_bytes())))
     sound = Track(**(vars(stored.tracks[0]) | {"time_base": Fraction(1, MAX_FRACTION)}))
     data = next(iter(stored.packets())).data
     packets = tuple(TrackPacket(0, t, t, 1, True, False, (), data) for t in (0, MAX_PTS, -MAX_PTS))

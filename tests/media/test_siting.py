@@ -27,7 +27,7 @@ X265 = {"x265-params": "log-level=error"}
 
 
 def stored(path: Path) -> int:
-    return ContainerReader(io.BytesIO(path.read_bytes())).header.chroma_location
+    return ContainerReader.open(io.BytesIO(path.read_bytes())).header.chroma_location
 
 
 def around(source: Path, out: Path, *options: str) -> int:

@@ -70,7 +70,7 @@ def chunk(packets: list[TrackPacket]) -> bytes:
 
 
 def stored(path: Path) -> StoredTracks:
-    return StoredTracks(ContainerReader(io.BytesIO(path.read_bytes())))
+    return StoredTracks(ContainerReader.open(io.BytesIO(path.read_bytes())))
 
 
 def around(
@@ -402,7 +402,7 @@ def test_tracks_stand_beside_their_pictures(tmp_path: Path) -> None:
     """Packets are stored with the GOP of their time, so that readers and writers need memory for one GOP."""
     source = make(tmp_path / "in.mkv", frames=60, sounds=(Sound(),))
     encode(str(source), str(tmp_path / "a.vqv"), EncodeOptions(gop=10))
-    reader = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
+    reader = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     assert reader.complete and not reader.damaged and len(reader.gops) == 6
     base = StoredTracks(reader).tracks[0].time_base
     for i, extra in enumerate(reader.extras):
@@ -428,7 +428,7 @@ def test_long_chunks_are_divided() -> None:
     out.flush()
     w.gop(packets_module.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
-    reader = ContainerReader(f)
+    reader = ContainerReader.open(f)
     assert (
         sum(e.type == tracks_module.PACKETS for e in reader.extras) == 4
         and reader.complete
@@ -451,7 +451,7 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
     around(source, tmp_path / "a.mkv", "--vcodec", "ffv1", encode_options=("-g", "5"))
     coded = tmp_path / "a.vqv"
     data = bytearray(coded.read_bytes())
-    extras = ContainerReader(io.BytesIO(bytes(data))).extras
+    extras = ContainerReader.open(io.BytesIO(bytes(data))).extras
     data[next(e.offset for e in extras if e.type == kind) + 40] ^= 4
     coded.write_bytes(bytes(data) if index else bytes(data[:-10]))
     report = decode(str(coded), str(tmp_path / "b.mkv"), DecodeOptions(vcodec="ffv1"))
@@ -477,7 +477,7 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
 def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
     """The pictures need nothing of it: a file whose packets of tracks are cut out decodes to the same pictures."""
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv", "--vcodec", "ffv1")
-    reader = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
+    reader = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     f = io.BytesIO()
     w = writer.ContainerWriter(f, reader.header)
     for i in range(len(reader.gops)):
@@ -525,7 +525,7 @@ def test_hostile_samples_of_tracks_cost_their_track_only(tmp_path: Path) -> None
 def test_hostile_times_of_packets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Packets whose times run backwards or are missing are written all the same, or it is told."""
     around(make(tmp_path / "in.mkv", frames=3, sounds=(Sound("pcm_s16le"),)), tmp_path / "a.mkv")
-    old = ContainerReader(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
+    old = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     for times in (
         [(5, 5), (3, 3), (None, None), (None, 2), (9, 1)],
         [(-(1 << 40), 0), (1 << 40, 1 << 40), (0, 0)],

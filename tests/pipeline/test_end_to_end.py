@@ -33,7 +33,7 @@ def frames(path: Path) -> list[Picture]:
 
 
 def reader(path: Path) -> ContainerReader:
-    return ContainerReader(io.BytesIO(path.read_bytes()))
+    return ContainerReader.open(io.BytesIO(path.read_bytes()))
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def ends_at_once(process: subprocess.Popen[str], signum: int) -> tuple[float, in
 
 def check_part(coded: Path, clip: Path, frames: int, tmp_path: Path) -> None:
     """The file is complete, and holds the first frames of the clip with their times."""
-    reader = ContainerReader(io.BytesIO(coded.read_bytes()))
+    reader = ContainerReader.open(io.BytesIO(coded.read_bytes()))
     assert reader.complete and not reader.damaged and reader.frames == frames
     assert decode(str(coded), str(tmp_path / "out.y4m"), overwrite=True).ok
     with VideoSource(clip) as a, VideoSource(tmp_path / "out.y4m") as b:
@@ -282,7 +282,7 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
     if status == 0:
         pytest.skip("the machine was too quick")
     assert status == 130 and "holds the first" in err, err
-    frames = ContainerReader(io.BytesIO(out.read_bytes())).frames
+    frames = ContainerReader.open(io.BytesIO(out.read_bytes())).frames
     assert 0 < frames < 480 and os.listdir(out.parent) == ["a.vqv"]
     assert main(["verify", "-q", "--weights", str(tiny_weights), str(out)]) == 0
     with pytest.raises(ProcessLookupError):

@@ -386,7 +386,7 @@ def test_join_carries_tracks_along(tmp_path: Path) -> None:
         encode(str(source), str(tmp_path / f"{name}.vqv"), options)
     join([str(tmp_path / "a.vqv"), str(tmp_path / "b.vqv")], str(tmp_path / "joined.vqv"))
     with (tmp_path / "joined.vqv").open("rb") as f, (tmp_path / "whole.vqv").open("rb") as g:
-        got, gop_want = ContainerReader(f), ContainerReader(g)
+        got, gop_want = ContainerReader.open(f), ContainerReader.open(g)
         assert (
             got.complete
             and not got.damaged

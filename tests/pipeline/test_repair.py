@@ -41,7 +41,7 @@ def repaired(data: bytes, folder: Path) -> tuple[int, bytes]:
     (folder / "bad.vqv").write_bytes(data)
     code = main(["repair", "-q", "-y", str(folder / "bad.vqv"), str(folder / "good.vqv")])
     good = (folder / "good.vqv").read_bytes()
-    r = ContainerReader(io.BytesIO(good))
+    r = ContainerReader.open(io.BytesIO(good))
     assert r.complete and not r.damaged
     assert main(["repair", "-q", "-y", str(folder / "good.vqv"), str(folder / "again.vqv")]) == (
         4 if any(e.offset < 0 for e in r.gops) else 0
@@ -80,12 +80,12 @@ def test_header_and_index_are_made_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lost", [(0,), (2,), (5,), (1, 2), (0, 1, 2), (1, 3, 4)])
 def test_lost_gops_keep_their_place(tmp_path: Path, lost: tuple[int, ...], index: bool) -> None:
     data, o = synthetic(6, 50)
-    want = ContainerReader(io.BytesIO(data))
+    want = ContainerReader.open(io.BytesIO(data))
     bad = bytearray(data)
     for i in lost:
         bad[o[i + 1] - 6] ^= 1
     code, good = repaired(bytes(bad if index else bad[: o[-1]]), tmp_path)
-    r = ContainerReader(io.BytesIO(good))
+    r = ContainerReader.open(io.BytesIO(good))
     assert (
         code == 4
         and r.frames == want.frames
@@ -102,7 +102,7 @@ def test_lost_gops_keep_their_place(tmp_path: Path, lost: tuple[int, ...], index
 
 def test_packets_of_other_types_are_kept(tmp_path: Path) -> None:
     data, o = synthetic(3, 50)
-    sid = ContainerReader(io.BytesIO(data)).stream_id
+    sid = ContainerReader.open(io.BytesIO(data)).stream_id
     other = packets_module.packet(0x90, sid, 5, 0, b"of a later version")
     code, good = repaired(data[: o[1]] + other + data[o[1] :], tmp_path)
     assert code == 0 and good[: o[1]] + other == good[: o[1] + len(other)]
@@ -206,7 +206,7 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     ) -> tuple[
         description_module.Description, list[tracks_module.Track], list[tracks_module.TrackPacket]
     ]:
-        s = StoredTracks(ContainerReader(io.BytesIO(data)))
+        s = StoredTracks(ContainerReader.open(io.BytesIO(data)))
         assert not s.damage
         return s.description, list(s.tracks.values()), list(s.packets())
 
@@ -216,7 +216,7 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     assert repaired(data, tmp_path) == (0, data)
     twice = b"".join(parts[i] for i in (0, 1, 2, 2, 3, 1, 4, 5))
     assert held(twice) == want and any(
-        "more than once" in text for text in ContainerReader(io.BytesIO(twice)).damaged
+        "more than once" in text for text in ContainerReader.open(io.BytesIO(twice)).damaged
     )
     for bad in (bytes(40) + data[40:], b"".join(parts[i] for i in (0, 2, 1, 3, 4, 5)), twice):
         assert repaired(bad, tmp_path) == (0, data)
@@ -246,7 +246,7 @@ def shown(data: bytes, start: int = 0) -> tuple[Shown, DecodeReport]:
 
 
 def opened(data: bytes) -> ContainerReader:
-    return ContainerReader(io.BytesIO(data))
+    return ContainerReader.open(io.BytesIO(data))
 
 
 @pytest.fixture(scope="module")

@@ -331,7 +331,7 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signum
     if signum == signal.SIGINT:
-        reader = ContainerReader(io.BytesIO(out.read_bytes()))
+        reader = ContainerReader.open(io.BytesIO(out.read_bytes()))
         assert reader.complete and 3 * GOP < reader.frames < FRAMES and "--resume -y goes on" in err
         with pytest.raises(OutputError, match="exists"):
             encode(str(clip), str(out), OPTIONS)

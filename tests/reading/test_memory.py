@@ -130,7 +130,7 @@ def test_bombs_are_refused_before_memory_is_taken(name: str, tmp_path: Path) -> 
     data = bombs()[name]()
     tracemalloc.start()
     try:
-        r = ContainerReader(io.BytesIO(data))
+        r = ContainerReader.open(io.BytesIO(data))
         assert r.damaged and all(e.offset < 0 for e in r.gops), name
     except VqvError:
         pass
@@ -151,19 +151,19 @@ def test_an_entry_of_the_index_takes_no_more_than_counted(index: bool) -> None:
     data = f.getvalue() if index else f.getvalue()[:end]
     tracemalloc.start()
     try:
-        r = ContainerReader(io.BytesIO(data))
+        r = ContainerReader.open(io.BytesIO(data))
         used = tracemalloc.get_traced_memory()[1] - 2 * len(data)
     finally:
         tracemalloc.stop()
     assert len(r.gops) == n and 0.3 * packets.ENTRY_MEMORY < used / n < packets.ENTRY_MEMORY
     with pytest.raises(LimitError, match="memory"):
-        ContainerReader(io.BytesIO(data), Limits(memory=n * packets.ENTRY_MEMORY - 1000))
+        ContainerReader.open(io.BytesIO(data), Limits(memory=n * packets.ENTRY_MEMORY - 1000))
 
 
 def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(coded(tmp_path / "a.vqv", 100, 80, 20))
     assert main(["info", path]) == 0
-    r = ContainerReader(io.BytesIO(Path(path).read_bytes()))
+    r = ContainerReader.open(io.BytesIO(Path(path).read_bytes()))
     largest = max(len(r.read_gop(0).to_bytes()), len(packets.index_payload(r.raw_header, r.gops)))
     for option, least in (
         ("--max-pixels", 8000),
@@ -194,4 +194,4 @@ def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         main(["info", "--max-pixels", "x", path]) == main(["info", "--max-pixels", "0", path]) == 2
     )
     with pytest.raises(LimitError):
-        ContainerReader(io.BytesIO(Path(path).read_bytes()), Limits(pixels=7999))
+        ContainerReader.open(io.BytesIO(Path(path).read_bytes()), Limits(pixels=7999))

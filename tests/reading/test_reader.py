@@ -55,7 +55,7 @@ def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def decoded(path: Path, weights: Path) -> list[tuple[int, int, Picture]]:
     """All frames as `decode` has them: time, duration (of the last of a GOP), 10-bit picture."""
     with path.open("rb") as file:
-        reader = ContainerReader(file)
+        reader = ContainerReader.open(file)
         d = GopDecoder(reader, load_codec(weights, "cpu", 1), DecodeOptions(), DecodeReport())
         return [frame for i in range(len(reader.gops)) for frame in d.pictures(i)]
 
@@ -323,7 +323,7 @@ def broken(coded: Path, tmp_path: Path, *gops: int) -> Path:
     """A byte in the middle of the bodies of these GOPs is changed."""
     data = bytearray(coded.read_bytes())
     with coded.open("rb") as file:
-        entries: list[IndexEntry] = ContainerReader(file).gops
+        entries: list[IndexEntry] = ContainerReader.open(file).gops
     for g in gops:
         data[entries[g].offset + 100] ^= 1
     (tmp_path / "broken.vqv").write_bytes(data)

@@ -36,7 +36,7 @@ def frames(path: Path) -> list[tuple[Fraction, Picture]]:
 
 
 def reader(path: Path) -> ContainerReader:
-    return ContainerReader(io.BytesIO(path.read_bytes()))
+    return ContainerReader.open(io.BytesIO(path.read_bytes()))
 
 
 def flip(path: Path, gop: int) -> None:

@@ -60,7 +60,7 @@ def gop_want(gop_clip: Path, tiny_weights: Path, tmp_path_factory: pytest.TempPa
 
 
 def reader(path: Path) -> ContainerReader:
-    return ContainerReader(io.BytesIO(path.read_bytes()))
+    return ContainerReader.open(io.BytesIO(path.read_bytes()))
 
 
 class Act(Progress):

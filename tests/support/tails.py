@@ -11,7 +11,7 @@ from vqcodec.fields import crc32, u32
 
 def tail(data: bytes) -> bytes:
     """The index packet and the trailer of a sound file."""
-    return data[ContainerReader(io.BytesIO(data))._index_offset :]
+    return data[ContainerReader.open(io.BytesIO(data)).index_offset :]
 
 
 def with_tail(packets: bytes, other: bytes) -> bytes:

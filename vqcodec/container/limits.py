@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Integral
 
-from ..errors import UsageError
+from ..errors import LimitError, UsageError
 from . import packets
 
 
@@ -15,13 +15,20 @@ class Limits:
     1.
     """
 
-    pixels: int = packets.MAX_PIXELS  # of a picture; the format ends there too
-    side: int = packets.MAX_SIDE  # width or height
-    packet: int = packets.MAX_PAYLOAD  # bytes of a packet's payload; the format ends there too
-    metadata: int = packets.MAX_HEADER  # bytes of the stream header; the format ends there too
-    memory: int = 2 << 30  # bytes that the index and decoding will take, as estimated beforehand
-    frames: int = 1 << 24  # of a whole file, lost ones included
-    concealed: int = 1 << 18  # lost frames that are filled in, of a whole file
+    pixels: int = packets.MAX_PIXELS
+    """Of a picture, width times height; the format ends there too."""
+    side: int = packets.MAX_SIDE
+    """Width or height of a picture."""
+    packet: int = packets.MAX_PAYLOAD
+    """Bytes of a packet's payload; the format ends there too."""
+    metadata: int = packets.MAX_HEADER
+    """Bytes of the stream header; the format ends there too."""
+    memory: int = 2 << 30
+    """Bytes that the index and decoding will take, as estimated beforehand."""
+    frames: int = 1 << 24
+    """Of a whole file, lost ones included."""
+    concealed: int = 1 << 18
+    """Lost frames that are filled in, of a whole file."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -31,3 +38,19 @@ class Limits:
                 raise UsageError(
                     f"{value} is out of range, allowed are numbers from 1", option=name
                 )
+
+    def check_picture(self, width: int, height: int, option: str | None = None) -> None:
+        """Refuse a picture that is too large.
+
+        Args:
+            width, height: Of the picture, in samples.
+            option: What the error names as the option that it is about.
+
+        Raises:
+            LimitError: It has more than ``pixels`` pixels, or more than ``side`` a side.
+        """
+        try:
+            packets.check_picture_size(width, height, self.side, self.pixels)
+        except LimitError as exc:
+            exc.option = option
+            raise

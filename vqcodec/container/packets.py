@@ -1,32 +1,42 @@
-"""The .vqv container: file header, packets with checksums, and the index at the end. Knows no pictures and no network.
+"""The .vqv container: file header, packets with checksums, and the index at the end.
 
-All integers are little-endian; ``varint`` and ``svarint`` are those of :mod:`vqcodec.fields`. A file is::
+It knows no pictures and no network. All integers are little-endian; ``varint`` and ``svarint`` are
+those of :mod:`vqcodec.fields`. A file is::
 
-    file header   magic 89 56 51 56 0D 0A 1A 0A | u16 version | u32 n | n bytes stream header | u32 CRC-32 of all before
+    file header   magic 89 56 51 56 0D 0A 1A 0A | u16 version | u32 n | n bytes stream header
+                  | u32 CRC-32 of all before
     GOP packets   in display order, one for each group of pictures
     index packet
-    trailer       u64 offset of the index packet | u32 CRC-32 of (offset, tail magic) | tail magic 0A 1A 0A 0D 56 51 56 89
+    trailer       u64 offset of the index packet | u32 CRC-32 of (offset, tail magic)
+                  | tail magic 0A 1A 0A 0D 56 51 56 89
 
-    stream header varint width, height | varint num, den of the time base, of the nominal frame rate (0/0 unknown) and of the
-                  sample aspect ratio (0/0 unknown) | u8 rotation in quarter turns | u8 primaries, transfer, matrix,
-                  range, chroma location | u8 source bit depth | u8 crf | u32 content id | 8 bytes model id
+    stream header varint width, height | varint num, den of the time base, of the nominal frame
+                  rate (0/0 unknown) and of the sample aspect ratio (0/0 unknown)
+                  | u8 rotation in quarter turns | u8 primaries, transfer, matrix, range,
+                  chroma location | u8 source bit depth | u8 crf | u32 content id
+                  | 8 bytes model id
     packet        sync 56 51 50 B7 | u8 type | varint payload length, first frame, frame count
                   | u32 CRC-32 of (stream id, sync .. frame count) | payload
                   | u32 CRC-32 of (stream id, sync .. frame count, payload)
-    GOP payload   svarint pts of the first frame | varint runs | runs x (varint pts step, varint repetitions)
-                  | varint duration of the last frame (0 unknown) | u32 pixel checksum | varint squared error of Y, U, V | body
+    GOP payload   svarint pts of the first frame | varint runs
+                  | runs x (varint pts step, varint repetitions)
+                  | varint duration of the last frame (0 unknown) | u32 pixel checksum
+                  | varint squared error of Y, U, V | body
     index payload varint n | n bytes copy of the stream header | varint entries
-                  | entries x (varint step of the file offset, 0 for lost frames, varint frame count, svarint step of the first pts)
+                  | entries x (varint step of the file offset, 0 for lost frames,
+                  varint frame count, svarint step of the first pts)
 
-The stream id is the CRC-32 of the stream header as four bytes: packets of another file fail their checksums. Packet types:
-0x01 GOP, 0x02 index (first frame = frames of the file, frame count = 0). Types with bit 0x80 may be skipped by a reader that
-doesn't know them; with bit 0x40 too their payload is a zstd frame. Other unknown types are refused. Ranges are in docs/format.md.
+The stream id is the CRC-32 of the stream header as four bytes: packets of another file fail their
+checksums. Packet types: 0x01 GOP, 0x02 index (first frame = frames of the file, frame count = 0).
+Types with bit 0x80 may be skipped by a reader that doesn't know them; with bit 0x40 too their
+payload is a zstd frame. Other unknown types are refused. Ranges are in docs/format.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from ..errors import DamageError, InputError, LimitError
 from ..fields import Reader, Writer, crc32, u32
@@ -50,6 +60,16 @@ PACKET_HEADER_MAX = 4 + 1 + 3 * 10 + 4
 FILE_PREFIX = len(MAGIC) + 2 + 4
 TRAILER_SIZE = 8 + 4 + 8
 ENTRY_MEMORY = 256  # bytes that an entry of the index takes in memory, at most
+
+
+def check_picture_size(
+    width: int, height: int, side: int = MAX_SIDE, pixels: int = MAX_PIXELS
+) -> None:
+    """LimitError for a picture with more samples, or more in a row or a column."""
+    if max(width, height) > side or width * height > pixels:
+        raise LimitError(
+            f"picture of {width}x{height} is over the limit of {side} a side and {pixels} pixels"
+        )
 
 
 @dataclass(frozen=True)
@@ -103,10 +123,7 @@ class StreamHeader:
         width, height = r.varint(), r.varint()
         if not width or not height:
             raise r.error(f"picture of {width}x{height}")
-        if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
-            raise LimitError(
-                f"picture of {width}x{height} is over the limit of {MAX_SIDE} a side and {MAX_PIXELS} pixels"
-            )
+        check_picture_size(width, height)
         fractions: list[Fraction | None] = []
         for _ in range(3):
             num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
@@ -163,6 +180,7 @@ class PacketHeader:
 
     @classmethod
     def build(cls, type_: int, length: int, first_frame: int, frames: int) -> PacketHeader:
+        """The head of a packet to write; LimitError for a payload that is too long."""
         if length > MAX_PAYLOAD:
             raise LimitError(f"packet of {length} bytes is over the limit of {MAX_PAYLOAD}")
         raw = (
@@ -186,7 +204,7 @@ class PacketHeader:
             raise DamageError("no packet", byte=base)
         type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
         raw = bytes(data[: r.position])
-        if r.u32() != crc32(u32(stream_id), raw):
+        if r.u32() != packet_checksum(stream_id, raw):
             raise DamageError("checksum mismatch", part="packet header", byte=base)
         if length > MAX_PAYLOAD:
             raise LimitError(
@@ -231,13 +249,14 @@ class GopPayload:
                     f"the time {time} is beyond {MAX_PTS}, the largest that the format holds"
                 )
         runs: list[list[int]] = []
-        for a, b in zip(self.pts, self.pts[1:], strict=False):
-            if b <= a:
-                raise ValueError(f"pts {b} after {a}")
-            if runs and runs[-1][0] == b - a:
+        for before, pts in pairwise(self.pts):
+            step = pts - before
+            if step <= 0:
+                raise ValueError(f"pts {pts} after {before}")
+            if runs and runs[-1][0] == step:
                 runs[-1][1] += 1
             else:
-                runs.append([b - a, 1])
+                runs.append([step, 1])
         w = Writer().svarint(self.pts[0]).varint(len(runs))
         for step, repeat in runs:
             w.varint(step).varint(repeat)
@@ -303,13 +322,16 @@ def file_header(header: bytes) -> bytes:
     return data + u32(crc32(data))
 
 
+def packet_checksum(stream_id: int, raw: bytes, payload: bytes | memoryview = b"") -> int:
+    """CRC-32 of a packet: of the head ``raw`` (sync .. frame count) alone, or with the payload."""
+    return crc32(u32(stream_id), raw, payload)
+
+
 def packet(type_: int, stream_id: int, first_frame: int, frames: int, payload: bytes) -> bytes:
     """A whole packet."""
     head = PacketHeader.build(type_, len(payload), first_frame, frames)
-    sid = u32(stream_id)
-    return b"".join(
-        (head.raw, u32(crc32(sid, head.raw)), payload, u32(crc32(sid, head.raw, payload)))
-    )
+    crc, end = (u32(packet_checksum(stream_id, head.raw, covered)) for covered in (b"", payload))
+    return b"".join((head.raw, crc, payload, end))
 
 
 def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
@@ -338,7 +360,8 @@ def parse_index(
     n = r.varint(r.remaining // 3)
     if n * ENTRY_MEMORY > memory:
         raise LimitError(
-            f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of {memory}"
+            f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of "
+            f"{memory}"
         )
     for _ in range(n):
         step = r.varint(MAX_PTS)
@@ -346,7 +369,7 @@ def parse_index(
         if not count or frame + count > MAX_PTS:
             raise r.error("empty entry, or too many frames")
         later = r.svarint()
-        if entries and later <= 0 or abs(pts + later) > MAX_PTS:
+        if (entries and later <= 0) or abs(pts + later) > MAX_PTS:
             raise r.error(f"time {pts + later} after {pts}")
         offset, pts = offset + step, pts + later
         entries.append(IndexEntry(offset if step else -1, frame, count, pts))

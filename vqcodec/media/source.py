@@ -13,7 +13,7 @@ from itertools import chain
 import av
 
 from ..colour import Colour
-from ..errors import InputError
+from ..errors import InputError, located
 from ..options import Limits, Time
 from ..picture import Picture
 from ..system.files import check_input
@@ -25,7 +25,7 @@ from .side_data import CAPTIONS, Losses, shown_otherwise, side_data
 from .source_check import Reached, SourceCheck, declared_length
 from .source_facts import PictureFacts, facts_of, is_transparent, retagged
 from .stretch import FrameTimes, Stretch
-from .video_stream import Place, check_size
+from .video_stream import Place
 from .y4m import ends_within_frame
 
 
@@ -146,7 +146,8 @@ class VideoSource:
     def _describe(self, frame: av.VideoFrame) -> None:
         """Take over what the first chosen frame says of all; those before may be of another size."""
         self._described = True
-        check_size(self.name, frame.width, frame.height, self._limits)
+        with located(file=self.name):
+            self._limits.check_picture(frame.width, frame.height)
         start = self._place.first_bytes()
         facts = facts_of(frame, self._reader.container, self._reader.stream, start)
         self._facts = facts = retagged(facts, self._colour, self.name)

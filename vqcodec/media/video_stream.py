@@ -12,7 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..container.packets import MAGIC, MAX_FRACTION
-from ..errors import InputError, LimitError, located
+from ..errors import InputError, located
 from ..options import Limits
 from ..system.stdio import CountedPipe
 from .inputs import Source, open_source, open_stream, playlist_refused, reason
@@ -88,7 +88,8 @@ def pictures_of(container: InputContainer, place: Place, limits: Limits) -> Vide
     context = stream.codec_context
     if context.name in _NOT_VIDEO:
         raise InputError("no video that FFmpeg reads (text)", file=place.name)
-    check_size(place.name, context.width, context.height, limits)
+    with located(file=place.name):
+        limits.check_picture(context.width, context.height)
     # what several threads make of damaged pictures depends on which of them is first; the encoder
     # is slower than one of them
     context.thread_count = 1
@@ -97,16 +98,6 @@ def pictures_of(container: InputContainer, place: Place, limits: Limits) -> Vide
 
 def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
-
-
-def check_size(name: str, width: int, height: int, limits: Limits) -> None:
-    """LimitError for pictures that are too large."""
-    if max(width, height) > limits.side or width * height > limits.pixels:
-        raise LimitError(
-            f"pictures of {width}x{height} are over the limit of {limits.side} a side and "
-            f"{limits.pixels} pixels",
-            file=name,
-        )
 
 
 def bounded(value: Fraction | None) -> Fraction | None:

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from ..container.packet_file import PacketFile
 from ..container.packets import (
     FILE_PREFIX,
     GOP,
@@ -119,30 +120,19 @@ class _Stored(NamedTuple):
     end: int
 
 
-def _packet(
-    file: BinaryIO, start: int, type_: int, stream_id: int
-) -> tuple[PacketHeader, bytes] | None:
+def _packet(packets: PacketFile, start: int, type_: int) -> tuple[PacketHeader, memoryview] | None:
     """Head and payload of the packet at ``start``; None unless it is undamaged and of that type."""
-    file.seek(start)
     try:
-        head = PacketHeader.parse(file.read(PACKET_HEADER_MAX), stream_id, start)
+        head = packets.head(start)
+        return (head, packets.payload(head, start)) if head.type == type_ else None
     except VqvError:
         return None
-    file.seek(start + head.size)
-    data = file.read(head.length + 4)
-    if (
-        head.type != type_
-        or len(data) != head.length + 4
-        or crc32(u32(stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little")
-    ):
-        return None
-    return head, data[:-4]
 
 
-def _stored(file: BinaryIO, start: int, stream_id: int) -> Iterator[_Stored]:
+def _stored(packets: PacketFile, start: int) -> Iterator[_Stored]:
     """The undamaged GOPs one behind the other from ``start`` on."""
-    while (gop := _packet(file, start, GOP, stream_id)) and (
-        note := _packet(file, start + gop[0].total, _NOTE, stream_id)
+    while (gop := _packet(packets, start, GOP)) and (
+        note := _packet(packets, start + gop[0].total, _NOTE)
     ):
         end = start + gop[0].total + note[0].total
         r = Reader(note[1], "note")
@@ -161,7 +151,8 @@ def holds_work(path: Path) -> bool:
         length = int.from_bytes(prefix[-4:], "little")
         if prefix[:8] != MAGIC or len(prefix) != FILE_PREFIX or length > MAX_HEADER:
             return False
-        return next(_stored(f, FILE_PREFIX + length + 4, crc32(f.read(length))), None) is not None
+        packets = PacketFile.open(f, stream_id=crc32(f.read(length)))
+        return next(_stored(packets, FILE_PREFIX + length + 4), None) is not None
 
 
 class Journal:
@@ -192,7 +183,8 @@ class Journal:
         self.header, self._stream_id = header, crc32(raw)
         if there == head:
             self._end = len(head)
-            for gop in _stored(self._file, len(head), self._stream_id):
+            packets = PacketFile.open(self._file, stream_id=self._stream_id)
+            for gop in _stored(packets, len(head)):
                 self._gops[gop.head.first_frame, gop.label] = gop
                 self._end = self._earlier = gop.end
         self._file.truncate(self._end)
@@ -250,14 +242,17 @@ class Journal:
     def read(self, first_frame: int, label: str = "") -> GopPayload:
         """The GOP that begins with this frame."""
         offset, head, *_ = self._gops[first_frame, label]
-        self._file.seek(offset + head.size)
-        data = self._file.read(head.length + 4)
-        self._file.seek(self._end)
-        if crc32(u32(self._stream_id), head.raw, data[:-4]) != int.from_bytes(data[-4:], "little"):
+        try:
+            payload = PacketFile(self._file, self._end, stream_id=self._stream_id).payload(
+                head, offset
+            )
+        except DamageError as exc:
             raise DamageError(
                 f"its unfinished file was changed or damaged at byte {offset}", file=self.output
-            )
-        return GopPayload.from_bytes(data[:-4], head.frames, offset + head.size)
+            ) from exc
+        finally:
+            self._file.seek(self._end)
+        return GopPayload.from_bytes(payload, head.frames, offset + head.size)
 
     def gops(self, labels: Mapping[int, str], frame: int = 0) -> Iterator[GopPayload]:
         """GOPs from a frame on in the order of display, those with the ``labels`` (by first frame,

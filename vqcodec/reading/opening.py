@@ -51,4 +51,4 @@ def open_reader(stack: ExitStack, src: str, limits: Limits | None = None) -> Con
     """Open a .vqv file for as long as ``stack`` lives; errors name the file."""
     path = Path(source_path(stack, src))
     with located(file=src):
-        return ContainerReader(stack.enter_context(path.open("rb")), limits)
+        return ContainerReader.open(stack.enter_context(path.open("rb")), limits)

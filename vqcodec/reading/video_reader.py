@@ -105,7 +105,7 @@ class VideoReader(Generic[Data]):
         with ExitStack() as stack:
             stack.callback(self._close_file)
             with located(file=path):
-                self._container = reader = ContainerReader(file, options.limits)
+                self._container = reader = ContainerReader.open(file, options.limits)
             self.damage = DamageLog(reader.damaged)
             if not self._conceal and (reader.damaged or not reader.complete):
                 raise DamageError(
