@@ -2,15 +2,16 @@
 
     python examples/classify_tokens.py
 
-It makes videos of two kinds of texture (stripes that pan, spots that come and go), encodes them with a GOP for each clip, and trains a bag of codewords: the mean of learned
-embeddings of all codebook indices of the clip's key frames, beside a few numbers of its motion, through one linear layer. Clips of other videos are held out.
+It makes videos of two kinds of texture (stripes that pan, spots that come and go), encodes them
+with a GOP for each clip, and trains a bag of codewords: the mean of learned embeddings of all
+codebook indices of the clip's key frames, beside a few numbers of its motion, through one linear
+layer. Clips of other videos are held out.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,43 +20,48 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import vqcodec
-from vqcodec.container.packets import StreamHeader
-from vqcodec.media.sink import OutputChoice, open_sink
-from vqcodec.picture import Picture
 
 SIZE, GOP = 64, 5
 KINDS = ("stripes", "spots")
+Clip = tuple[Tensor, Tensor, int]  # codebook indices, motion, label
 
 
-def make_video(path: Path, kind: str, clips: int, seed: int) -> None:
-    """Clips of GOP frames, one after the other; angle, width, speed and place are different in each."""
-    rng = np.random.default_rng(seed)
+def make_clip(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """(GOP, 3, SIZE, SIZE) uint8: angle, width, speed and place are different in each."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(float)
-    grey = np.full((SIZE // 2, SIZE // 2), 128, np.uint8)
-    header = StreamHeader(SIZE, SIZE, Fraction(1, 25), rate=Fraction(25))
-    sink = open_sink(path, header, choice=OutputChoice(vcodec="ffv1"))
-    for clip in range(clips):
-        angle, wide, speed = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 4), rng.uniform(1, 3)
-        centres, phase = rng.uniform(0, SIZE, (12, 2)), rng.uniform(0, 6.3, 12)
-        for t in range(GOP):
-            if kind == "stripes":
-                v = np.sin((x * np.cos(angle) + y * np.sin(angle) - speed * t) / wide)
-            else:
-                v = sum(
-                    np.sin(p + t / 2) * np.exp(-((y - a) ** 2 + (x - b) ** 2) / (4 * wide**2))
-                    for (a, b), p in zip(centres, phase, strict=True)
-                )
-            sink.write(
-                clip * GOP + t, Picture(np.clip(128 + 80 * v, 0, 255).astype(np.uint8), grey, grey)
-            )
-    sink.close()
+    angle, wide, speed = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 4), rng.uniform(1, 3)
+    centres, phases = rng.uniform(0, SIZE, (12, 2)), rng.uniform(0, 6.3, 12)
+    frames = []
+    for t in range(GOP):
+        if kind == "stripes":
+            value = np.sin((x * np.cos(angle) + y * np.sin(angle) - speed * t) / wide)
+        else:
+            value = np.zeros((SIZE, SIZE))
+            for (row, column), phase in zip(centres, phases, strict=True):
+                distance = (y - row) ** 2 + (x - column) ** 2
+                value += np.sin(phase + t / 2) * np.exp(-distance / (4 * wide**2))
+        grey = np.clip(128 + 80 * value, 0, 255).astype(np.uint8)
+        frames.append(np.stack([grey] * 3))
+    return np.stack(frames)
 
 
-class TokenClips(Dataset):
-    """GOPs of .vqv files: codebook indices of their key frames (n,) int64, four numbers of their motion, label."""
+def make_video(path: Path, kind: str, clips: int, seed: int, weights: str | None) -> None:
+    """Encode clips of one kind, one after the other."""
+    rng = np.random.default_rng(seed)
+    options = vqcodec.EncodeOptions(crf=30, gop=GOP, preset="fast", device="cpu")
+    with vqcodec.Writer(path, 25, options, weights=weights) as writer:
+        for _ in range(clips):
+            writer.write(make_clip(kind, rng))
+
+
+class TokenClips(Dataset[Clip]):
+    """GOPs of .vqv files.
+
+    Of each the codebook indices of its key frames (n,) int64, four numbers of its motion, label.
+    """
 
     def __init__(self, files: list[tuple[Path, int]], weights: str | None = None) -> None:
-        self.clips: list[tuple[Tensor, Tensor, int]] = []
+        self.clips: list[Clip] = []
         for path, label in files:
             with vqcodec.open(path, weights=weights) as video:
                 words = video.vocabulary
@@ -74,11 +80,11 @@ class TokenClips(Dataset):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, int]:
+    def __getitem__(self, i: int) -> Clip:
         return self.clips[i]
 
 
-def collate(items: list[tuple[Tensor, Tensor, int]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def collate(items: list[Clip]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """All indices in a row, where each clip's begin, motion, labels."""
     ids, motion, labels = zip(*items, strict=True)
     offsets = torch.tensor([0, *(len(i) for i in ids)][:-1]).cumsum(0)
@@ -86,13 +92,17 @@ def collate(items: list[tuple[Tensor, Tensor, int]]) -> tuple[Tensor, Tensor, Te
 
 
 class BagOfCodewords(nn.Module):
+    """The mean of learned embeddings, and motion, through one linear layer."""
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.embed = nn.EmbeddingBag(size, 8, mode="mean")
         self.out = nn.Linear(8 + 4, len(KINDS))
 
     def forward(self, ids: Tensor, offsets: Tensor, motion: Tensor) -> Tensor:
-        return self.out(torch.cat([self.embed(ids, offsets), motion], 1))
+        """(clips, kinds) of all indices in a row, where each clip's begin, and motion (clips, 4)."""
+        kinds: Tensor = self.out(torch.cat([self.embed(ids, offsets), motion], 1))
+        return kinds
 
 
 def run(folder: Path, clips: int = 24, weights: str | None = None, epochs: int = 40) -> float:
@@ -101,21 +111,8 @@ def run(folder: Path, clips: int = 24, weights: str | None = None, epochs: int =
     for label, kind in enumerate(KINDS):
         for seed, name in enumerate(sets):
             path = folder / f"{kind}-{name}.vqv"
-            make_video(
-                path.with_suffix(".mkv"),
-                kind,
-                clips if name == "train" else clips // 2,
-                10 * label + seed,
-            )
-            vqcodec.encode(
-                path.with_suffix(".mkv"),
-                path,
-                crf=30,
-                gop=GOP,
-                preset="fast",
-                device="cpu",
-                weights=weights,
-            )
+            number = clips if name == "train" else clips // 2
+            make_video(path, kind, number, 10 * label + seed, weights)
             sets[name].append((path, label))
     train, held_out = TokenClips(sets["train"], weights), TokenClips(sets["held-out"], weights)
     torch.manual_seed(0)
@@ -126,7 +123,7 @@ def run(folder: Path, clips: int = 24, weights: str | None = None, epochs: int =
         for ids, offsets, motion, labels in loader:
             loss = nn.functional.cross_entropy(model(ids, offsets, motion), labels)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
     ids, offsets, motion, labels = collate([held_out[i] for i in range(len(held_out))])
     with torch.no_grad():
@@ -134,6 +131,7 @@ def run(folder: Path, clips: int = 24, weights: str | None = None, epochs: int =
 
 
 def main() -> None:
+    """What the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "--clips", type=int, default=24, help="of each kind to train on; half as many are held out"
@@ -141,9 +139,11 @@ def main() -> None:
     parser.add_argument("--weights", help="of the codec, if not those that come with it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(
-            f"{run(Path(folder), args.clips, args.weights):.0%} of the held-out clips are told right; by chance it would be {1 / len(KINDS):.0%}"
-        )
+        right = run(Path(folder), args.clips, args.weights)
+    print(
+        f"{right:.0%} of the held-out clips are told right; "
+        f"by chance it would be {1 / len(KINDS):.0%}"
+    )
 
 
 if __name__ == "__main__":

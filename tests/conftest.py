@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from support.clips import moving, picture
 
@@ -74,16 +73,13 @@ def tiny_models() -> dict[str, Any]:
 
 def crops(kind: str) -> Any:
     """Training data of moving textures and noise."""
-    from vqcodec.training.data import Crops
+    from vqcodec.training.crops import Crops
 
     data = Crops(128, seed=3)
     for seed in range(3):
         a, b = moving(160, 160, 2, seed)
         for p, q in ((a, b), (picture(160, 160, seed), a)):
-            data.add(
-                (p.y, np.stack([p.u, p.v])),
-                (q.y, np.stack([q.u, q.v])) if kind == "inter" else None,
-            )
+            data.add(p, q if kind == "inter" else None)
     return data
 
 

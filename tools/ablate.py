@@ -31,7 +31,7 @@ from vqcodec.codec import weights
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.picture import Picture
-from vqcodec.training.data import read_clip
+from vqcodec.training.pictures import read_clip
 
 CONTAINER_BITS = 60 * 8
 
@@ -86,7 +86,7 @@ def main() -> None:
     store, anchors = Store(a.cache), [parse_anchor("x264"), parse_anchor("x265")]
     rows: dict[str, list[float | None]] = {}
     for clip in map(Path, a.clips):
-        pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(clip, limit=a.frames)]
+        pictures = read_clip(clip, limit=a.frames)
         points = [encode(codec, pictures, float(c), rate, a.v) for c in a.crf.split(",")]
         cells = []
         with tempfile.TemporaryDirectory() as folder:

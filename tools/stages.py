@@ -33,7 +33,7 @@ from vqcodec.encoding import (
     temporal_filter,
 )
 from vqcodec.picture import Picture
-from vqcodec.training.data import read_clip
+from vqcodec.training.pictures import read_clip
 
 SPENT: defaultdict[str, float] = defaultdict(float)
 RUNNING: list[
@@ -109,7 +109,7 @@ def main() -> None:
     a = ap.parse_args()
     torch.set_num_threads(1)
     codec = weights.load_codec(None, "cpu", 1)
-    pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(a.clip, limit=a.frames)]
+    pictures = read_clip(a.clip, limit=a.frames)
     h, w = pictures[0].y.shape
 
     def encode(some: list[Picture]) -> bytes:

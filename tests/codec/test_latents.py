@@ -11,7 +11,6 @@ from vqcodec.codec.latent_syntax import decode_hyper, decode_step, encode_hyper,
 from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS
 from vqcodec.codec.range_coder import Decoder, Encoder, given, new_contexts
 from vqcodec.encoding.latent_search import search_hyper, search_step
-from vqcodec.training.codebooks import fit
 from vqcodec.training.model import step_masks
 
 H, W, M = 6, 5, 16
@@ -310,11 +309,7 @@ def test_fitted_codebooks_spare_classes_that_are_all_zero() -> None:
 
         plan = codebooks.plan
         patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], 8))
-        b = fit(
-            few,
-            [rng.normal(size=(200, 4)).astype(np.float32)] * HYPER_BUCKETS,
-            0.1,
-            most=2000,
-            log=lambda text: None,
-        )
+        patch.setattr(codebooks, "MOST", 2000)
+        hyper = [rng.normal(size=(200, 4)).astype(np.float32)] * HYPER_BUCKETS
+        b = codebooks.fit(codebooks.Latents(few, hyper), 0.1, lambda text: None)
     assert (b.dims[:3] == 0).all() and (b.dims[8:] > 0).all() and not b.words[:, 0].any()

@@ -14,7 +14,7 @@ from vqcodec.codec.weights import load_codec
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian, qualities
 from vqcodec.picture import Picture
-from vqcodec.training.data import read_clip
+from vqcodec.training.pictures import read_clip
 
 CLIP = DATA / "tiny.mkv"
 FRAMES = 5
@@ -22,7 +22,7 @@ FRAMES = 5
 
 @pytest.fixture(scope="module")
 def pictures() -> list[Picture]:
-    return [Picture(y, c[0], c[1]) for y, c in read_clip(CLIP, limit=FRAMES)]
+    return read_clip(CLIP, limit=FRAMES)
 
 
 def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(

@@ -179,10 +179,9 @@ def test_fresh_fades(tiny_weights: Path, tiny_codec: Any) -> None:
 def test_the_weights_of_the_project() -> None:
     """The nets in their real sizes: an I, a P and a B frame of the bundled clip."""
     from vqcodec.codec.weights import default_path
-    from vqcodec.picture import Picture
-    from vqcodec.training.data import read_clip
+    from vqcodec.training.pictures import read_clip
 
-    pictures = [Picture(y, c[0], c[1]) for y, c in read_clip(DATA / "tiny.mkv", limit=3)]
+    pictures = read_clip(DATA / "tiny.mkv", limit=3)
     h, w = pictures[0].y.shape
     r = encode_gop(load_codec(device="cpu", threads=1), pictures, 20)
     assert (

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.clips import header, moving, picture, write
-from support.paths import ROOT
 
 import vqcodec
 from vqcodec.codec import latent_syntax
@@ -298,13 +296,3 @@ def test_a_gop_alone(tiny_codec: Any) -> None:
         GopAccess(
             tiny_codec, 0, GopPayload((0,), 1, 0, (0, 0, 0), b"\xff" * 20), W, H, 8, FrameCache(0)
         )
-
-
-def test_the_example_tells_clips_apart(
-    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    import classify_tokens
-
-    assert classify_tokens.run(tmp_path, clips=12, weights=str(tiny_weights)) >= 0.75
-    sys.modules.pop("classify_tokens")

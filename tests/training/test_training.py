@@ -33,15 +33,23 @@ from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
 from vqcodec.reading.verify import verify
 from vqcodec.training import check, chunks, codebooks, pairs, refit_codebooks, synthetic
-from vqcodec.training.data import Crops, pack, read_clip, unpack
-from vqcodec.training.loop import Run, RunOptions
+from vqcodec.training.chains import Chains
+from vqcodec.training.config_file import load_config
+from vqcodec.training.crops import Crops
+from vqcodec.training.loop import Hooks, Run, RunOptions
 from vqcodec.training.model import FrameModel, step_masks
+from vqcodec.training.pictures import pack, read_clip, unpack
 from vqcodec.training.real_encodes import encode_stretches
-from vqcodec.training.recipe import Config, Recipe
+from vqcodec.training.recipe import Recipe
+from vqcodec.training.states import load_state
 from vqcodec.training.transform_start import transform_start
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STAGE = '[[stage]]\nkind = "intra"\n'
+
+
+def silent(text: str) -> None:
+    """A log that nobody reads."""
 
 
 def config(folder: Path, text: str) -> Path:
@@ -77,6 +85,14 @@ def config(folder: Path, text: str) -> Path:
         (STAGE + "[shape.inter]\nlatent = 7", UsageError, "multiple of 8"),
         (STAGE + "[data]\ncrop = 100", UsageError, "multiple of 64"),
         (STAGE + "[run]\nthreads = 0", UsageError, "at least 1"),
+        (STAGE + "[run]\nbatch = 0", UsageError, "batch = 0: .* at least 1"),
+        (STAGE + "[run]\nfused = 1", UsageError, "fused = 1: use true or false"),
+        (STAGE + "[run]\ndevice = 'gpu'", UsageError, "'gpu' is unknown, allowed are auto, cpu"),
+        (STAGE + "[run]\ndevice = 3", UsageError, "train.toml"),
+        (STAGE + "tiles = 2", UsageError, "shares of the samples, 0 to 1"),
+        (STAGE + "border = -1", UsageError, "border must not be below zero"),
+        (STAGE + "halfway = 1", UsageError, "halfway are true or false"),
+        (STAGE + '[shape]\nintra = "huge"', UsageError, "intra = 'huge': use 'large'"),
         (STAGE + "[run]\ninit.intra = 'none.safetensors'", InputError, "no such file"),
         (STAGE + '[data]\nclips = "nowhere"', InputError, "nowhere: no such folder"),
     ],
@@ -86,7 +102,7 @@ def test_configs_that_make_no_sense_are_refused(
 ) -> None:
     path = config(tmp_path, text)
     with pytest.raises(error, match=words):
-        Config.load(path)
+        load_config(path)
     assert main(["train", str(path)]) == error.exit_code  # type: ignore[attr-defined]
     assert capsys.readouterr().err.startswith("vqcodec: error: ")
 
@@ -95,7 +111,7 @@ def test_a_missing_config_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InputError, match="no such file"):
-        Config.load(tmp_path / "missing.toml")
+        load_config(tmp_path / "missing.toml")
     assert main(["train", str(tmp_path / "missing.toml")]) == 3
     err = capsys.readouterr().err
     assert (
@@ -109,7 +125,7 @@ def test_what_a_config_says(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     for name in ("b.mkv", "a.MP4", "notes.txt"):
         (tmp_path / "clips" / name).touch()
-    c = Config.load(
+    c = load_config(
         config(
             tmp_path,
             STAGE
@@ -127,14 +143,14 @@ def test_what_a_config_says(tmp_path: Path) -> None:
         and c.shapes["inter"].latent == 64
         and c.shapes["inter"].enc16 == INTER.enc16
     )
-    assert [(s.kind, s.quantise, s.batch) for s in c.stages] == [("intra", False, 8)]
+    assert [(s.kind, s.quantise, s.batch, c.batch) for s in c.stages] == [("intra", False, None, 8)]
 
 
 def test_the_recipe_of_the_repository_is_valid(tmp_path: Path) -> None:
     text = (ROOT / "examples/released-model.toml").read_text()
     for name in ("a/shared/corpus/train", "a/shared/corpus/photos", "a/repo"):
         (tmp_path / name).mkdir(parents=True)
-    c = Config.load(config(tmp_path / "a/repo", text))
+    c = load_config(config(tmp_path / "a/repo", text))
     assert [s.kind for s in c.stages][-1] == "export" and any(s.quantise for s in c.stages)
 
 
@@ -189,7 +205,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
         ),
     )
 
-    Recipe(Config.load(path)).run()
+    Recipe(load_config(path)).run()
     folder = tmp_path / "run"
     assert {f.name for f in folder.iterdir()} >= {
         "00-intra.pt",
@@ -231,7 +247,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     ).ok
     error = np.mean(
         [
-            np.square(a[0].astype(float) - b[0]).mean()
+            np.square(a.y.astype(float) - b.y).mean()
             for a, b in zip(read_clip(source), read_clip(again), strict=True)
         ]
     )
@@ -281,7 +297,7 @@ def report_error(psnr: float) -> float:
 def test_a_recipe_without_material_is_refused(tmp_path: Path) -> None:
     for kind in ("intra", "inter"):
         recipe = Recipe(
-            Config.load(
+            load_config(
                 config(
                     tmp_path,
                     f'[data]\npages = 0\n[run]\nfolder = "{kind}"\n[[stage]]\nkind = "{kind}"',
@@ -431,10 +447,11 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     weights, path = tmp_path / "w.safetensors", clip(tmp_path)
     weights.write_bytes(tiny_weights.read_bytes())
     old = load_codec(weights, "cpu", 1)
-    heard = refit_codebooks.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result()[0]
-    ident = refit_codebooks.refit(
-        weights, [path], read_clip(path), 2, seed=1, log=lambda text: None
+    heard = (
+        refit_codebooks.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result().classes
     )
+    material = refit_codebooks.Material([path], read_clip(path), 2, seed=1)
+    ident = refit_codebooks.refit(weights, material, silent)
     new = load_codec(weights, "cpu", 1)
     assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
 
@@ -462,7 +479,7 @@ def test_what_was_hardly_met_keeps_its_codebooks(tiny_codec: Any) -> None:
     heard.add(np.full(50, 21), rng.normal(size=(50, 4)).astype(np.float32))
     heard.add_hyper(40, rng.normal(size=(2000, tiny_codec.intra.shape.hyper)).astype(np.float32))
     heard.add_hyper(60, rng.normal(size=(20, tiny_codec.intra.shape.hyper)).astype(np.float32))
-    new = codebooks.fit(*heard.result(), 0.1, log=lambda text: None, old=old)
+    new = codebooks.fit(heard.result(), 0.1, silent, old)
     groups = tiny_codec.intra.shape.hyper // 4
     again = {20, *range(CLASSES + 2 * groups, CLASSES + 3 * groups)}
     for t in range(len(old.dims)):
@@ -478,31 +495,32 @@ def test_what_was_hardly_met_keeps_its_codebooks(tiny_codec: Any) -> None:
         assert same == (t not in again)
 
 
+def black(ten_bit: bool = False) -> Picture:
+    planes = ((128, 128), (64, 64), (64, 64))
+    return Picture(*(np.zeros(size, np.uint16 if ten_bit else np.uint8) for size in planes))
+
+
 def test_recursion_takes_a_batch_of_one(tiny_models: dict[str, Any], tmp_path: Path) -> None:
-    data = crops("inter")
-    one = {
-        k: np.zeros((128, 128), np.uint8)
-        if k[0] in "ypr" and "c" not in k
-        else np.zeros((2, 64, 64), np.uint8)
-        for k in ("y", "c", "py", "pc", "ry", "rc", "y2", "c2", "py2", "pc2")
-    }
-    data.chains = [
-        one
-        | {
-            "share": np.ones((16, 16), np.float16),
-            "mv": np.zeros((2, 16, 16), np.int16),
-            "q": np.float32(30),
-            "q2": np.float32(25),
-        }
+    chains = Chains(128, 1)
+    chains.items = [
+        chunks.FrameChain(
+            chunks.Pair(black(), black(True), 30),
+            black(True),
+            chunks.Pair(black(), black(True), 25),
+            np.ones((16, 16), np.float16),
+            np.zeros((2, 16, 16), np.int16),
+        )
     ]
     run = Run(
         copy.deepcopy(tiny_models["inter"]),
-        data,
+        crops("inter"),
         RunOptions(0.02, batch=1, recursion=True),
         tmp_path / "run.pt",
+        chains,
     )
-    run.train(log=lambda text: None)
-    assert run.step > 2 and run.skipped == 0
+    run.train(Hooks(silent))
+    assert run.step > 2
+    assert run.optimisers.skipped == 0
 
 
 def test_residuals_are_what_was_quantised(
@@ -518,8 +536,8 @@ def test_residuals_are_what_was_quantised(
         lambda target, mean, *rest: (means.append(mean), search(target, mean, *rest)),
     )
     coder = FrameEncoder(codec, 128, 64)
-    y, c = read_clip(clip(tmp_path, 1))[0]
-    task = FrameTask(pad(Picture(y, c[0], c[1]), 128, 64), 0, 0, 40, [])
+    picture = read_clip(clip(tmp_path, 1))[0]
+    task = FrameTask(pad(picture, 128, 64), 0, 0, 40, [])
     motion = find_motion(coder, task, coder.rate)
     trials = FrameTrials(coder, coder.rate, task, motion)
     latent, z = trials.analyse(40)
@@ -558,33 +576,25 @@ def test_a_chain_predicts_the_second_frame_from_the_first(
     """Decoded as it was, the first frame gives the recorded prediction; without it nothing is left of what came from it, wherever flipped and cut."""
     monkeypatch.setattr(pairs, "CHAIN", 1)
     monkeypatch.setattr(pairs, "CHUNK", 1)
-    pairs.make_pairs(
-        load_codec(tiny_weights, "cpu", 1),
-        [clip(tmp_path)],
-        tmp_path / "pairs",
-        0.01,
-        log=lambda text: None,
-    )
-    data = Crops(64, 1)
-    assert (
-        data.add_chains(tmp_path / "pairs")
-        == len(list((tmp_path / "pairs").glob("c*.npz.zst")))
-        > 2
-    )
-    c = data.chain(24)
-    assert (
-        c.x.shape == c.pred2.shape == (24, 8, 8, 96)
-        and c.share.shape == (24, 8, 8)
-        and set(c.share.unique().tolist()) <= {0.0, 0.5, 1.0}
-    )
-    assert torch.equal(c.predicted(c.rec), c.pred2.clamp(-0.5, 0.5))
+    codec = load_codec(tiny_weights, "cpu", 1)
+    run = pairs.PairRun(tmp_path / "pairs", 0.01)
+    pairs.make_pairs(codec, [clip(tmp_path)], run, silent)
+    data = Chains(64, 1)
+    written = list((tmp_path / "pairs").glob("c*.npz.zst"))
+    assert data.add_folder(tmp_path / "pairs") == len(written) > 2
+    c = data.batch(24)
+    prediction = c.second.prediction
+    assert prediction is not None
+    assert c.first.picture.shape == prediction.shape == (24, 8, 8, 96)
+    assert c.share.shape == (24, 8, 8)
+    assert set(c.share.unique().tolist()) <= {0.0, 0.5, 1.0}
+    assert torch.equal(c.predicted(c.decoded), prediction.clamp(-0.5, 0.5))
+    # the motion of the others stays inside the crop
     alone = c.share == 1
-    alone[:, [0, 1, 6, 7]] = alone[:, :, [0, 1, 6, 7]] = (
-        False  # the motion of the others stays inside the crop
-    )
-    assert alone.any() and float(
-        c.predicted(torch.zeros_like(c.rec))[alone].abs().mean()
-    ) < 0.1 * float(c.pred2[alone].abs().mean())
+    alone[:, [0, 1, 6, 7]] = alone[:, :, [0, 1, 6, 7]] = False
+    assert alone.any()
+    left = c.predicted(torch.zeros_like(c.decoded))[alone].abs().mean()
+    assert float(left) < 0.1 * float(prediction[alone].abs().mean())
 
 
 def test_unpack_is_the_inverse_of_pack() -> None:
@@ -612,22 +622,26 @@ def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
         assert np.array_equal(a, make(seed, 320, 200)) and not np.array_equal(
             a, make(seed + 1, 320, 200)
         )
-    y, c = synthetic.to_planes(make(0, 320, 200))
-    assert y.shape == (200, 320) and c.shape == (2, 100, 160) and y.dtype == c.dtype == np.uint8
-    assert y.min() >= 16 and y.max() <= 235
-    white, _ = synthetic.to_planes(np.full((16, 16, 3), 255, np.uint8))
-    assert (white == 235).all()
+    y, u, v = synthetic.to_picture(make(0, 320, 200))
+    assert y.shape == (200, 320)
+    assert u.shape == v.shape == (100, 160)
+    assert {p.dtype for p in (y, u, v)} == {np.dtype(np.uint8)}
+    assert y.min() >= 16
+    assert y.max() <= 235
+    white = synthetic.to_picture(np.full((16, 16, 3), 255, np.uint8))
+    assert (white.y == 235).all()
 
 
-@pytest.mark.parametrize("scroll", [False, True])
-def test_moving_clips_have_the_size_asked_for_and_follow_the_seed(scroll: bool) -> None:
+@pytest.mark.parametrize("moved", [synthetic.panning, synthetic.scrolling])
+def test_moving_clips_have_the_size_asked_for_and_follow_the_seed(moved: Any) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (200, 240, 3)).astype(np.uint8)
-    make = lambda seed: synthetic.moving(np.random.default_rng(seed), rgb, 5, 96, 64, scroll)
-    a, b, c = make(1), make(1), make(2)
-    assert len(a) == 5 and all(f.shape == (64, 96, 3) and f.dtype == np.uint8 for f in a)
-    assert np.array_equal(a, b) and not np.array_equal(a, c)
+    a, b, c = (list(moved(np.random.default_rng(seed), rgb, 5, 96, 64)) for seed in (1, 1, 2))
+    assert len(a) == 5
+    assert all(f.shape == (64, 96, 3) and f.dtype == np.uint8 for f in a)
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
     assert any(not np.array_equal(f, a[0]) for f in a)
-    if scroll:  # whole samples: every frame is a part of the picture
+    if moved is synthetic.scrolling:  # whole samples: every frame is a part of the picture
         for f in a:
             assert any(
                 np.array_equal(f, rgb[y : y + 64, x : x + 96])
@@ -649,7 +663,7 @@ def test_clips_are_written_without_loss(tmp_path: Path) -> None:
         frames.append([read_clip(f) for f in sorted((tmp_path / folder).iterdir())])
     assert [f.name for f in sorted((tmp_path / "a").iterdir())] == ["made-000.mkv", "made-001.mkv"]
     for a, b in zip(frames[0], frames[1], strict=True):
-        assert len(a) == 3 and all(y.shape == (64, 96) and c.shape == (2, 32, 48) for y, c in a)
+        assert [p.y.shape for p in a] == [(64, 96)] * 3
         assert all(
             np.array_equal(p, q)
             for f, g in zip(a, b, strict=True)
@@ -669,12 +683,16 @@ def test_chunks_of_pairs_are_compressed_and_plain_ones_are_read(tmp_path: Path) 
     sizes = [p.stat().st_size for p in sorted(tmp_path.iterdir())]
     assert len(sizes) == 2 and sizes[0] < sizes[1] / 4
     data = Crops(64, 1)
-    assert data.add_pairs(tmp_path) == 2 and data.add_pairs(tmp_path) == 2
+    assert data.add_pairs(tmp_path) == 2
+    assert data.add_pairs(tmp_path) == 2
     for picture, prediction, quality in data.items:
-        assert prediction is not None and quality == (25, 35)
-        for got, name in zip((*picture, *prediction), ("y", "c", "py", "pc"), strict=True):
-            want = arrays[f"0_{name}"]
-            assert got.dtype == want.dtype and np.array_equal(got, want)
+        assert prediction is not None
+        assert quality == (25, 35)
+        for found, prefix in ((picture, ""), (prediction, "p")):
+            want = arrays[f"0_{prefix}y"], *arrays[f"0_{prefix}c"]
+            for plane, original in zip(found, want, strict=True):
+                assert plane.dtype == original.dtype
+                assert np.array_equal(plane, original)
 
 
 # --- what a newcomer meets
@@ -745,7 +763,7 @@ def test_a_dry_run_says_that_no_clip_is_held_out(
 )
 def test_slips_of_the_pen_are_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        Config.load(config(tmp_path, text))
+        load_config(config(tmp_path, text))
 
 
 def test_the_example_goes_on_from_the_released_model(tmp_path: Path) -> None:
@@ -753,16 +771,20 @@ def test_the_example_goes_on_from_the_released_model(tmp_path: Path) -> None:
     (tmp_path / "my-clips").mkdir()
     for i in range(12):
         write(tmp_path / "my-clips" / f"c{i:02d}.y4m", header(256, 192), moving(256, 192, 1, i))
-    c = Config.load(config(tmp_path, text))
+    c = load_config(config(tmp_path, text))
     assert [f.stem for f in c.held_clips] == ["c01", "c11"] and len(c.train_clips) == 10
     assert check.check(c)[-1].startswith("1.7 hours in all")
     for kind, path in c.init.items():
-        Recipe.load(FrameModel(c.shapes[kind]), path)
+        load_state(FrameModel(c.shapes[kind]), path)
     wheel = (ROOT / "pyproject.toml").read_text()
     assert '"weights/training" = "vqcodec/data/training"' in wheel
 
 
 def test_a_short_stage_keeps_the_pairs_that_it_made(tmp_path: Path) -> None:
-    chunk = pairs._Chunks(tmp_path, "p", 0, 60)
-    assert not chunk.add({"y": np.zeros((64, 64), np.uint8)}) and not list(tmp_path.iterdir())
-    assert chunk.end() == 1 and len(list(tmp_path.iterdir())) == 1 and chunk.end() == 0
+    chunk = pairs.ChunkWriter(tmp_path / "p0", 60, chunks.save_pairs)
+    pair = chunks.Pair(black(), black(True), 30.0)
+    assert not chunk.add(pair)
+    assert not list(tmp_path.iterdir())
+    assert chunk.end() == 1
+    assert [f.name for f in tmp_path.iterdir()] == ["p0_0000.npz.zst"]
+    assert chunk.end() == 0

@@ -1,0 +1,1 @@
+"""Training a model: from folders of clips and photographs to a weights file."""

@@ -1,18 +1,21 @@
-"""What a recipe needs, looked at before its first stage: packages, clips, photographs, the output. Hours later is too late."""
+"""What a recipe needs, looked at before its first stage: packages, device, material, the output.
+
+Hours later is too late.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from ..codec.nets.backend_choice import chosen_device
 from ..errors import InputError, OutputError, UsageError, VqvError
 from ..media.inputs import open_source
 from ..system.files import check_output
-
-if TYPE_CHECKING:
-    from .recipe import Config
+from .config import Config
 
 NEEDED = {"PIL": "pillow", "matplotlib": "matplotlib", "bjontegaard": "bjontegaard"}
 _GRID = 64  # crops are multiples of this
@@ -22,6 +25,15 @@ def check_packages() -> None:
     """UsageError that names the packages of the extra ``train`` that are missing."""
     if missing := [name for module, name in NEEDED.items() if find_spec(module) is None]:
         raise UsageError(f"train needs {', '.join(missing)}: pip install 'vqcodec[train]'")
+
+
+def check_device(device: str) -> None:
+    """UsageError where nets can't be trained on a device."""
+    try:
+        torch.zeros(1, device=chosen_device(device))
+    except (RuntimeError, AssertionError, NotImplementedError) as exc:  # what torch raises
+        reason = str(exc).splitlines()[0]
+        raise UsageError(f"device = {device!r} in [run] can't be used: {reason}") from exc
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -57,43 +69,54 @@ def _check_outputs(c: Config, overwrite: bool) -> None:
 
 
 def check(c: Config, overwrite: bool = False) -> list[str]:
-    """Raise UsageError, InputError or OutputError for what would end a later stage; lines of what will be done."""
+    """Raise UsageError, InputError or OutputError for what would end a later stage.
+
+    Returns lines of what will be done.
+    """
     check_packages()
+    check_device(c.device)
     _check_outputs(c, overwrite)
     clips, held = c.train_clips, c.held_clips
     kinds = {s.kind for s in c.stages}
     if not clips and kinds & {"inter", "pairs"}:
         raise InputError(
-            "there are no training clips, which stages inter and pairs need: [data] clips names a folder"
+            "there are no training clips, which stages inter and pairs need: [data] clips names a "
+            "folder"
         )
     if not clips and not c.photos and not c.pages:
         raise InputError("there is nothing to train on: [data] clips and photos name folders")
     large = _fitting(clips, c.crop, "clip")
     if "intra" in kinds and not clips and not c.pages:
         _fitting(c.photos, c.crop, "picture")
+    names = ", ".join(p.stem for p in held[:6]) + (", ..." if len(held) > 6 else "")
     lines = [
-        f"{len(clips)} clips to train on, {len(large)} of them large enough for crops of {c.crop}; {len(held)} held out"
-        + (
-            f": {', '.join(p.stem for p in held[:6])}{', ...' if len(held) > 6 else ''}"
-            if held
-            else ""
-        ),
+        f"{len(clips)} clips to train on, {len(large)} of them large enough for crops of {c.crop}; "
+        f"{len(held)} held out" + (f": {names}" if held else "")
+    ]
+    if not held:  # the comparison with the model that it began from is what many train for
+        lines.append(
+            "no clip is held out, so nothing will say whether the new model is better: that takes "
+            "two clips or more"
+        )
+    lines += [
         f"{len(c.photos)} photographs, {c.pages} made pages",
         f"work and checkpoints in {c.folder}",
+        f"nets are trained on {chosen_device(c.device)}{', in compiled parts' * c.fused}",
     ]
     lines += [f"nets of {kind} frames go on from {path}" for kind, path in c.init.items()]
-    if not held:  # the comparison with the model that it began from is what many train for
-        lines.insert(
-            1,
-            "no clip is held out, so nothing will say whether the new model is better: that takes two clips or more",
-        )
-    timed = 0.0
-    for n, s in enumerate(c.stages):
-        minutes = s.minutes if s.timed else 0.0
-        timed += minutes
-        what = (
-            f"{minutes:g} min" if s.timed else s.out if s.kind == "export" else f"{s.count} clips"
-        )
-        lines.append(f"stage {n} {s.kind}{' quantisation-aware' if s.quantise else ''}: {what}")
-    lines.append(f"{timed / 60:.1f} hours in all, and some minutes for each export")
-    return lines
+    return lines + _stage_lines(c)
+
+
+def _stage_lines(c: Config) -> list[str]:
+    """A line for each stage, and how long all of them take."""
+    lines = []
+    for number, stage in enumerate(c.stages):
+        aware = " quantisation-aware" if stage.quantise else ""
+        what = f"{stage.count} clips"
+        if stage.timed:
+            what = f"{stage.minutes:g} min"
+        elif stage.kind == "export":
+            what = stage.out
+        lines.append(f"stage {number} {stage.kind}{aware}: {what}")
+    hours = sum(stage.minutes for stage in c.stages if stage.timed) / 60
+    return [*lines, f"{hours:.1f} hours in all, and some minutes for each export"]

@@ -1,72 +1,118 @@
-"""Fitting the codebooks of each rate class, and their tables, on latents of trained nets (entropy-constrained Lloyd, Chou et al. 1989)."""
+"""Fitting the codebooks of each rate class, and their tables, on latents of trained nets.
+
+Entropy-constrained Lloyd (Chou et al. 1989).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..codec.codebooks import UNIT, Codebooks
 from ..codec.nets.arithmetic import float_choice, floats
-from ..codec.nets.shape import CLASS_ZERO, CLASSES, HYPER_BUCKETS
+from ..codec.nets.prior import Prior
+from ..codec.nets.shape import CLASS_ZERO, CLASSES, GROUP, HYPER_BUCKETS
 from ..compiled import njit
-from .data import Crops
+from .crops import Batch, Crops
 from .model import FrameModel, step_masks
 
 MAX_WORDS = 512
 FEW = 4000  # samples of a class
 FEW_HYPER = 1000  # and of a range of quality of the hyper-latent
+MOST = 60_000  # samples of a class that codewords are fitted to
+MOST_HYPER, HYPER_WORDS = 20_000, 128  # of the hyper-latent
 TABLE_WEIGHT = 1 << 15  # total of a trained table: how many adaptive increments it weighs
+EMPTY = 0.998  # share of zeros from which a class is not coded
+
+
+class Latents(NamedTuple):
+    """What codebooks are fitted to.
+
+    ``classes``: residuals (n, 4), in steps, of each rate class. ``hyper``: hyper-latents (n, Z) of
+    each range of quality.
+    """
+
+    classes: list[np.ndarray]
+    hyper: list[np.ndarray]
+
+
+class Codewords(NamedTuple):
+    """A codebook and how often each word was met: words (K, dimension) in steps, counts (K,)."""
+
+    words: np.ndarray
+    counts: np.ndarray
+
+
+# --- collecting ------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
-def collect(
-    m: FrameModel, prior: Any, data: Crops, batches: int, seed: int = 5
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Residuals of each class (n, 4) in steps, and hyper-latents (n, Z) of each quality range, of random crops, by the exact prior.
+def collect(m: FrameModel, prior: Prior, data: Crops, batches: int, seed: int = 5) -> Latents:
+    """Latents of random crops, by the exact prior.
 
     A quality range that no crop fell into gets the hyper-latents of the nearest one.
     """
     data.rng = np.random.default_rng(seed)
-    by_class: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
-    zs: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
+    classes: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
+    hyper: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
     m.eval()
     for _ in range(batches):
-        x, pred, q = data.batch(4)
-        qi = int(round(float(q[0])))
-        qt = torch.full((x.shape[0],), float(qi))
+        batch = data.batch(4)
+        quality = round(float(batch.quality[0]))
         with floats(float_choice()):
-            y, z = m.analysis(x, pred, qt)
-        y, z = y.float(), z.float()
-        zs[qi * HYPER_BUCKETS // 64].append(z.reshape(-1, z.shape[-1]).numpy())
-        pred8 = (
-            None
-            if pred is None
-            else ((torch.round((pred + 0.5) * 1020).int() - 512) >> 2).to(torch.int8)
-        )
-        contexts = prior.context((z.round() * UNIT).to(torch.int16), pred8)
-        yq = torch.zeros_like(y)
-        height, width, channels = y.shape[1:]
-        masks = step_masks(height, width, channels, m.s.steps)
-        for k, mask in enumerate(masks):
-            mean, cls = prior.step(k, contexts[k], (yq * UNIT).to(torch.int16), qi)
-            r = y - mean.float() / UNIT
-            yq = yq + (mean.float() / UNIT + r.round()) * mask
-            rows = r.reshape(-1, 4).numpy()
-            keep = mask.expand_as(y).reshape(-1, 4)[:, 0].numpy() > 0
-            c = cls.reshape(-1).numpy()
-            for k in np.unique(c):
-                by_class[k].append(rows[keep & (c == k)])
-    seen = [i for i, b in enumerate(zs) if b]
-    near = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]
-    return [np.concatenate(b) if b else np.zeros((0, 4), np.float32) for b in by_class], [
-        np.concatenate(zs[i]) for i in near
-    ]
+            y, z = m.analysis(batch.picture, batch.prediction, torch.full((4,), float(quality)))
+        hyper[quality * HYPER_BUCKETS // 64].append(z.float().reshape(-1, z.shape[-1]).numpy())
+        _collect_classes(prior, _Coded(batch, y.float(), z.float(), quality, m.s.steps), classes)
+    seen = [i for i, parts in enumerate(hyper) if parts]
+    nearest = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]
+    return Latents(
+        [np.concatenate(p) if p else np.zeros((0, GROUP), np.float32) for p in classes],
+        [np.concatenate(hyper[i]) for i in nearest],
+    )
+
+
+class _Coded(NamedTuple):
+    batch: Batch
+    y: Tensor
+    z: Tensor
+    quality: int
+    steps: int
+
+
+def _collect_classes(prior: Prior, coded: _Coded, into: list[list[np.ndarray]]) -> None:
+    """Code a latent step by step; its residuals, by class, are added."""
+    prediction = coded.batch.prediction
+    prediction8 = None
+    if prediction is not None:
+        tens = torch.round((prediction + 0.5) * 1020).int()
+        prediction8 = ((tens - 512) >> 2).to(torch.int8)
+    contexts = prior.context((coded.z.round() * UNIT).to(torch.int16), prediction8)
+    decoded = torch.zeros_like(coded.y)
+    _, height, width, channels = coded.y.shape
+    for k, mask in enumerate(step_masks(height, width, channels, coded.steps)):
+        known = (decoded * UNIT).to(torch.int16)
+        mean, numbers = prior.step(k, contexts[k], known, coded.quality)
+        residual = coded.y - mean.float() / UNIT
+        decoded = decoded + (mean.float() / UNIT + residual.round()) * mask
+        rows = residual.reshape(-1, GROUP).numpy()
+        active = mask.expand_as(coded.y).reshape(-1, GROUP)[:, 0].numpy() > 0
+        flat = numbers.reshape(-1).numpy()
+        for number in np.unique(flat):
+            into[number].append(rows[active & (flat == number)])
+
+
+# --- fitting ---------------------------------------------------------------------------------------
 
 
 @njit
-def _assign(x, words, bits, lam, out):
+def _assign(
+    x: np.ndarray, words: np.ndarray, bits: np.ndarray, lam: float, out: np.ndarray
+) -> float:
     total = 0.0
     for i in range(x.shape[0]):
         best = 1e30
@@ -85,120 +131,145 @@ def _assign(x, words, bits, lam, out):
 
 
 def lloyd(
-    x: np.ndarray, k: int, lam: float, iterations: int = 25, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Entropy-constrained codebook of at most k words for x (n, d): words (K, d) with the zero vector first, counts (K,)."""
+    samples: np.ndarray, most: int, lam: float, iterations: int = 25, seed: int = 0
+) -> Codewords:
+    """Entropy-constrained codebook of at most ``most`` words for samples (n, d).
+
+    The zero vector is the first word.
+    """
     rng = np.random.default_rng(seed)
-    x = np.ascontiguousarray(x, np.float32)
-    words = np.concatenate(
-        [np.zeros((1, x.shape[1]), np.float32), np.rint(x[rng.integers(len(x), size=4 * k)])]
-    )
+    samples = np.ascontiguousarray(samples, np.float32)
+    dimension = samples.shape[1]
+    zero = np.zeros((1, dimension), np.float32)
+    words = np.concatenate([zero, np.rint(samples[rng.integers(len(samples), size=4 * most)])])
     words = np.unique(words, axis=0)
     rng.shuffle(words)
-    words = np.concatenate(
-        [np.zeros((1, x.shape[1]), np.float32), words[(words != 0).any(1)][: k - 1]]
-    )
+    words = np.concatenate([zero, words[(words != 0).any(1)][: most - 1]])
     bits = np.full(len(words), np.log2(len(words)), np.float32)
-    idx = np.zeros(len(x), np.int64)
+    chosen = np.zeros(len(samples), np.int64)
     for _ in range(iterations):
-        _assign(x, words, bits, lam, idx)
-        n = np.bincount(idx, minlength=len(words)).astype(np.float64)
-        for c in range(x.shape[1]):
-            words[:, c] = np.bincount(idx, x[:, c], len(words)) / np.maximum(n, 1)
+        _assign(samples, words, bits, lam, chosen)
+        counts = np.bincount(chosen, minlength=len(words)).astype(np.float64)
+        for c in range(dimension):
+            sums = np.bincount(chosen, samples[:, c], len(words))
+            words[:, c] = sums / np.maximum(counts, 1)
         words[0] = 0
-        keep = n > max(1, 2e-5 * len(x))
+        keep = counts > max(1, 2e-5 * len(samples))
         keep[0] = True
-        words, n = words[keep], n[keep]
-        bits = (-np.log2(np.maximum(n, 0.5) / max(n.sum(), 1))).astype(
-            np.float32
-        )  # the zero word alone may have no samples yet
+        words, counts = words[keep], counts[keep]
+        # the zero word alone may have no samples yet
+        shares = np.maximum(counts, 0.5) / max(counts.sum(), 1)
+        bits = (-np.log2(shares)).astype(np.float32)
     words = np.rint(words * UNIT) / UNIT
-    _assign(x, words.astype(np.float32), bits, lam, idx)
-    return words, np.bincount(idx, minlength=len(words))
+    _assign(samples, words.astype(np.float32), bits, lam, chosen)
+    return Codewords(words, np.bincount(chosen, minlength=len(words)))
 
 
-def plan(c: int) -> tuple[int, int]:
-    """(dimension, most words) of class c, by what its scale asks for."""
-    s = 2 ** ((c - CLASS_ZERO) / 4)
-    if s < 0.65:
+def plan(number: int) -> tuple[int, int]:
+    """(dimension, most words) of a class, by what its scale asks for."""
+    scale = 2 ** ((number - CLASS_ZERO) / 4)
+    if scale < 0.65:
         return 4, 256
-    if s < 2.9:
+    if scale < 2.9:
         return 2, 256
-    return 1, int(min(400, max(48, 12 * s)))
+    return 1, int(min(400, max(48, 12 * scale)))
+
+
+@dataclass
+class _Tables:
+    """Codebooks in the making: those of the classes, then those of the hyper-latent."""
+
+    dims: np.ndarray
+    sizes: np.ndarray
+    words: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def empty(cls, tables: int) -> _Tables:
+        return cls(
+            np.zeros(tables, np.int64),
+            np.zeros(tables, np.int64),
+            np.zeros((tables, MAX_WORDS, GROUP), np.int16),
+            np.zeros((tables, MAX_WORDS), np.uint32),
+        )
+
+    def keep(self, table: int, old: Codebooks) -> None:
+        """Take one over from codebooks of before."""
+        size = old.sizes[table]
+        self.dims[table], self.sizes[table] = old.dims[table], size
+        self.words[table, :size] = old.words[table, :size]
+        self.counts[table, :size] = old.counts[table, :size]
+
+    def put(self, table: int, made: Codewords, escape: bool) -> None:
+        """Set one; the last symbol of those with an escape is the escape."""
+        size, dimension = made.words.shape
+        self.dims[table], self.sizes[table] = dimension, size + escape
+        self.words[table, :size, :dimension] = np.rint(made.words * UNIT)
+        shares = made.counts / made.counts.sum()
+        self.counts[table, :size] = np.maximum(1, np.rint(shares * TABLE_WEIGHT))
+        if escape:
+            self.counts[table, size] = 1
 
 
 def fit(
-    samples: list[np.ndarray],
-    z: list[np.ndarray],
+    latents: Latents,
     lam: float,
-    most: int = 60000,
-    log: Any = print,
+    log: Callable[[str], object] = print,
     old: Codebooks | None = None,
 ) -> Codebooks:
-    """Codebooks and tables of all classes from collected samples; where there are few of them, those of ``old`` are taken over, if given."""
-    groups = z[0].shape[1] // 4
-    t = CLASSES + groups * HYPER_BUCKETS
-    dims, sizes = np.zeros(t, np.int64), np.zeros(t, np.int64)
-    words, counts = np.zeros((t, MAX_WORDS, 4), np.int16), np.zeros((t, MAX_WORDS), np.uint32)
+    """Codebooks and tables of all classes; where samples are few, those of ``old``, if given."""
+    groups = latents.hyper[0].shape[1] // GROUP
+    tables = _Tables.empty(CLASSES + groups * HYPER_BUCKETS)
     rng = np.random.default_rng(0)
-    for c in range(CLASSES):
-        x = samples[c]
-        real = len(x)
-        if old is not None and real < FEW:
-            k = old.sizes[c]
-            dims[c], sizes[c], words[c, :k], counts[c, :k] = (
-                old.dims[c],
-                k,
-                old.words[c, :k],
-                old.counts[c, :k],
-            )
+    for number, samples in enumerate(latents.classes):
+        if old is not None and len(samples) < FEW:
+            tables.keep(number, old)
             continue
-        # rare classes borrow from their neighbours, scaled to their own width
-        for d in (1, -1, 2, -2, 3, -3, 4, -4):
-            if len(x) < FEW and 0 <= c + d < CLASSES and len(samples[c + d]):
-                x = np.concatenate([x, samples[c + d] * 2 ** (-d / 4)])
-        if len(x) < FEW:
-            x = np.concatenate(
-                [
-                    x,
-                    rng.laplace(size=(FEW, 4)).astype(np.float32)
-                    * 2 ** ((c - CLASS_ZERO) / 4 - 0.5),
-                ]
-            )
-        dim, most_words = plan(c)
-        if dim == 4 and (np.abs(x[: max(real, FEW)]) < 0.5).all(1).mean() > 0.998:
-            continue
-        if len(x) > most:
-            x = x[rng.permutation(len(x))[:most]]
-        w, n = lloyd(x.reshape(-1, dim), most_words, lam)
-        k = len(w)
-        if k == 1:
-            continue
-        dims[c], sizes[c] = dim, k + (dim < 4)
-        words[c, :k, :dim] = np.rint(w * UNIT)
-        p = n / n.sum()
-        counts[c, :k] = np.maximum(1, np.rint(p * TABLE_WEIGHT))
-        if dim < 4:
-            counts[c, k] = 1
-        log(
-            f"class {c}: {real} samples, dimension {dim}, {k} words, {-(p[p > 0] * np.log2(p[p > 0])).sum() * 4 / dim:.3f} bits a group"
-        )
-    for i in range(groups * HYPER_BUCKETS):
-        bucket, g = divmod(i, groups)
-        x = z[bucket][:, g * 4 : g * 4 + 4]
-        t = CLASSES + i
-        if old is not None and len(x) < FEW_HYPER:
-            k = old.sizes[t]
-            dims[t], sizes[t], words[t, :k], counts[t, :k] = (
-                old.dims[t],
-                k,
-                old.words[t, :k],
-                old.counts[t, :k],
-            )
-            continue
-        w, n = lloyd(x[rng.permutation(len(x))[:20000]], 128, lam)
-        k = len(w)
-        dims[t], sizes[t] = 4, k
-        words[t, :k] = np.rint(w * UNIT)
-        counts[t, :k] = np.maximum(1, np.rint(n / n.sum() * TABLE_WEIGHT))
-    return Codebooks(dims, sizes, words, counts)
+        dimension, _ = plan(number)
+        made = _fit_class(latents.classes, number, lam, rng)
+        if made is not None:
+            tables.put(number, made, escape=dimension < GROUP)
+            log(_class_line(number, len(samples), made))
+    for bucket, samples in enumerate(latents.hyper):
+        for group in range(groups):
+            table = CLASSES + bucket * groups + group
+            if old is not None and len(samples) < FEW_HYPER:
+                tables.keep(table, old)
+                continue
+            x = samples[:, group * GROUP : (group + 1) * GROUP]
+            some = x[rng.permutation(len(x))[:MOST_HYPER]]
+            tables.put(table, lloyd(some, HYPER_WORDS, lam), escape=False)
+    return Codebooks(tables.dims, tables.sizes, tables.words, tables.counts)
+
+
+def _fit_class(
+    classes: list[np.ndarray], number: int, lam: float, rng: np.random.Generator
+) -> Codewords | None:
+    """Codewords of a class, None where nearly everything is zero."""
+    samples, real = classes[number], len(classes[number])
+    # rare classes borrow from their neighbours, scaled to their own width
+    for d in (1, -1, 2, -2, 3, -3, 4, -4):
+        if len(samples) < FEW and 0 <= number + d < CLASSES and len(classes[number + d]):
+            samples = np.concatenate([samples, classes[number + d] * 2 ** (-d / 4)])
+    if len(samples) < FEW:
+        made = rng.laplace(size=(FEW, GROUP)).astype(np.float32)
+        samples = np.concatenate([samples, made * 2 ** ((number - CLASS_ZERO) / 4 - 0.5)])
+    dimension, most_words = plan(number)
+    if dimension == GROUP:
+        zeros = (np.abs(samples[: max(real, FEW)]) < 0.5).all(1)
+        if zeros.mean() > EMPTY:
+            return None
+    if len(samples) > MOST:
+        samples = samples[rng.permutation(len(samples))[:MOST]]
+    fitted = lloyd(samples.reshape(-1, dimension), most_words, lam)
+    return None if len(fitted.words) == 1 else fitted
+
+
+def _class_line(number: int, samples: int, made: Codewords) -> str:
+    size, dimension = made.words.shape
+    p = made.counts[made.counts > 0] / made.counts.sum()
+    bits = -(p * np.log2(p)).sum() * GROUP / dimension
+    return (
+        f"class {number}: {samples} samples, dimension {dimension}, {size} words, "
+        f"{bits:.3f} bits a group"
+    )

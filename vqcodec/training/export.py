@@ -1,4 +1,7 @@
-"""From trained nets to the integers of the format: int8 weights, int32 biases, float32 scales, as a flat dict of tensors."""
+"""From trained nets to the integers of the format: int8 weights, int32 biases, float32 scales.
+
+All as a flat dict of tensors.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from ..encoding.nets.layers import Act, Block, Depthwise, Linear, anchor_weights
 from .model import FrameModel, PriorStep
 
 PRED_OFFSET = 512 / 1020 - 0.5  # the integer nets see (v - 512) >> 2, the float nets v / 1020 - 1/2
+Tensors = dict[str, Tensor]
 
 
 def _ints(weight: Tensor, step: Tensor) -> Tensor:
@@ -18,71 +22,85 @@ def _ints(weight: Tensor, step: Tensor) -> Tensor:
 
 
 def linear(
-    d: dict[str, Tensor], name: str, m: Linear, unit: Tensor | float, offset: float = 0.0
+    tensors: Tensors, name: str, layer: Linear, unit: Tensor | float, offset: float = 0.0
 ) -> None:
-    """``unit``: value of one step of the output, a number or (N,); ``offset``: constant missing from every input."""
-    folded, step = m.folded()
-    bias = m.bias.detach().float() + offset * m.weight.detach().float().sum(1)
+    """A product with a quality-dependent bias and scale: (Q, N) each, Q = 64 or 1.
+
+    ``unit``: value of one step of the output, a number or (N,); ``offset``: constant missing from
+    every input.
+    """
+    folded, step = layer.folded()
+    bias = layer.bias.detach().float() + offset * layer.weight.detach().float().sum(1)
     out = torch.as_tensor(unit).float().expand_as(step)
-    if m.quality:
+    if layer.quality:
         at = anchor_weights(torch.arange(64))
-        b = bias + at @ m.qbias.detach().float()
-        scale = step * torch.exp(at @ m.qgain.detach().float()) / out
+        b = bias + at @ layer.qbias.detach().float()
+        scale = step * torch.exp(at @ layer.qgain.detach().float()) / out
     else:
         b, scale = bias[None], (step / out)[None]
-    d[name + ".w"] = _ints(folded.detach(), step)
-    d[name + ".bias"] = torch.round(b / step).to(torch.int32).contiguous()
-    d[name + ".scale"] = scale.to(torch.float32).contiguous()
+    tensors[name + ".w"] = _ints(folded.detach(), step)
+    tensors[name + ".bias"] = torch.round(b / step).to(torch.int32).contiguous()
+    tensors[name + ".scale"] = scale.to(torch.float32).contiguous()
 
 
-def depthwise(d: dict[str, Tensor], name: str, m: Depthwise, unit: Tensor) -> None:
-    folded, step = m.folded()
-    d[name + ".w"] = _ints(folded.detach(), step)
-    d[name + ".bias"] = torch.round(m.bias.detach() / step).to(torch.int32)
-    d[name + ".scale"] = (step / unit).to(torch.float32)
+def depthwise(tensors: Tensors, name: str, layer: Depthwise, unit: Tensor) -> None:
+    """A depthwise convolution; ``unit`` (N,): value of one step of the output."""
+    folded, step = layer.folded()
+    tensors[name + ".w"] = _ints(folded.detach(), step)
+    tensors[name + ".bias"] = torch.round(layer.bias.detach() / step).to(torch.int32)
+    tensors[name + ".scale"] = (step / unit).to(torch.float32)
 
 
 def _to8(act: Act, unit: float | Tensor = UNIT_TRUNK) -> Tensor:
     """Multiplier from integers of ``unit`` to the int8 steps of an activation."""
-    return (unit / act.scale).to(torch.float32).contiguous()
+    return _multiplier(act.scale, unit)
 
 
-def block(d: dict[str, Tensor], name: str, m: Block) -> None:
-    d[name + ".s_in"], d[name + ".s_mid"] = _to8(m.a1), _to8(m.a4)
-    linear(d, name + ".w1", m.w1, m.a2.scale)
-    depthwise(d, name + ".dw", m.dw, m.a3.scale)
-    linear(d, name + ".w2", m.w2, UNIT_TRUNK)
-    linear(d, name + ".w3", m.w3, m.a5.scale)
-    linear(d, name + ".w4", m.w4, UNIT_TRUNK)
+def _multiplier(scale: Tensor, unit: float | Tensor) -> Tensor:
+    return (unit / scale).to(torch.float32).contiguous()
 
 
-def blocks(d: dict[str, Tensor], name: str, m: nn.ModuleList) -> None:
-    for i, b in enumerate(m):
+def block(tensors: Tensors, name: str, layer: Block) -> None:
+    """A residual block."""
+    tensors[name + ".s_in"], tensors[name + ".s_mid"] = _to8(layer.a1), _to8(layer.a4)
+    linear(tensors, name + ".w1", layer.w1, layer.a2.scale)
+    depthwise(tensors, name + ".dw", layer.dw, layer.a3.scale)
+    linear(tensors, name + ".w2", layer.w2, UNIT_TRUNK)
+    linear(tensors, name + ".w3", layer.w3, layer.a5.scale)
+    linear(tensors, name + ".w4", layer.w4, UNIT_TRUNK)
+
+
+def blocks(tensors: Tensors, name: str, layer: nn.ModuleList) -> None:
+    """Residual blocks in a row."""
+    for i, b in enumerate(layer):
         assert isinstance(b, Block)
-        block(d, f"{name}.{i}", b)
+        block(tensors, f"{name}.{i}", b)
 
 
-def _step(d: dict[str, Tensor], name: str, m: PriorStep) -> None:
-    linear(d, name + ".first", m.first, UNIT_TRUNK)
-    blocks(d, name + ".blocks", m.blocks)
-    d[name + ".s_out"] = _to8(m.a_out)
-    linear(d, name + ".mean", m.mean, 1 / 16)
-    linear(d, name + ".scale", m.scale, 1 / 4)  # a class is a quarter of an octave
+def _step(tensors: Tensors, name: str, layer: PriorStep) -> None:
+    linear(tensors, name + ".first", layer.first, UNIT_TRUNK)
+    blocks(tensors, name + ".blocks", layer.blocks)
+    tensors[name + ".s_out"] = _to8(layer.a_out)
+    linear(tensors, name + ".mean", layer.mean, 1 / 16)
+    linear(tensors, name + ".scale", layer.scale, 1 / 4)  # a class is a quarter of an octave
 
 
-def _shared(d: dict[str, Tensor], name: str, m: Linear, units: list[Tensor]) -> None:
+def _shared(tensors: Tensors, name: str, layer: Linear, units: list[Tensor]) -> None:
     """One product whose output is requantised for several consumers, a row of bias and scale each."""
     rows: list[dict[str, Tensor]] = [{} for _ in units]
     for row, unit in zip(rows, units, strict=True):
-        linear(row, name, m, unit)
-    d[name + ".w"] = rows[0][name + ".w"]
+        linear(row, name, layer, unit)
+    tensors[name + ".w"] = rows[0][name + ".w"]
     for k in (".bias", ".scale"):
-        d[name + k] = torch.cat([row[name + k] for row in rows])
+        tensors[name + k] = torch.cat([row[name + k] for row in rows])
 
 
 @torch.no_grad()
 def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
-    """Integer prior and synthesis of a calibrated model, named as :mod:`vqcodec.codec.nets.prior` and ``synthesis`` read them."""
+    """Integer prior and synthesis of a calibrated model.
+
+    Named as :mod:`vqcodec.codec.nets.prior` and ``synthesis`` read them.
+    """
     d: dict[str, Tensor] = {}
     p, y, s = m.prior, m.synthesis, m.s
     d["prior.s_z"] = _to8(p.a_z, 1 / 16)
@@ -98,8 +116,7 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
         _shared(d, "prior.cx_last", p.cx_last, [c[up:] for c in contexts])
     for k, step in enumerate(p.each_step()):
         if k:
-            part = Part(step.a_in.scale[: s.latent])
-            d[f"prior.steps.{k}.s_y"] = _to8(part, 1 / 16)  # type: ignore[arg-type]
+            d[f"prior.steps.{k}.s_y"] = _multiplier(step.a_in.scale[: s.latent], 1 / 16)
         _step(d, f"prior.steps.{k}", step)
     gain = torch.exp(anchor_weights(torch.arange(64)) @ y.log_gain)
     d["synthesis.s_y"] = (gain / 16 / y.a_y.scale).to(torch.float32).contiguous()
@@ -115,16 +132,12 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
     return d
 
 
-class Part:
-    """Some channels of an activation."""
-
-    def __init__(self, scale: Tensor):
-        self.scale = scale
-
-
 @torch.no_grad()
 def calibrated(m: FrameModel) -> None:
-    """Make the ranges consistent with how the integer nets share them. Call after observing, before quantisation-aware steps."""
+    """Make the ranges consistent with how the integer nets share them.
+
+    Call after observing, before quantisation-aware steps.
+    """
     for act in [m.synthesis.a_pred, m.prior.a_pred] if m.s.inter else []:
         act.peak.fill_(127 / 255)
     if m.s.inter:
@@ -132,7 +145,8 @@ def calibrated(m: FrameModel) -> None:
         a.peak.copy_(a.peak.reshape(4, -1).amax(0).repeat(4))
     y = m.synthesis
     for act, layer in ((y.a_y, y.first), (y.a_up, y.up), (y.a_last, y.last)):
-        # of 16 bits some can be given away to let all columns of the int8 weights use their range (cross-layer equalisation, Nagel et al. 2019)
+        # of 16 bits some can be given away to let all columns of the int8 weights use their range
+        # (cross-layer equalisation, Nagel et al. 2019)
         column = layer.weight.abs().amax(0).clamp(min=1e-9)
         even = (act.peak * column).log().mean().exp() / column
         act.peak.copy_(torch.minimum(torch.maximum(even, act.peak), 8 * act.peak))

@@ -1,7 +1,9 @@
-"""The trainable model of one frame type: analysis, prior and synthesis as float nets that can learn quantisation-aware.
+"""The trainable model of one frame type: analysis, prior and synthesis as float nets.
 
-The prior and the synthesis here are the float twins of :mod:`vqcodec.codec.nets.prior` and :mod:`vqcodec.codec.nets.synthesis`;
-:mod:`vqcodec.training.export` turns them into integers.
+They can learn quantisation-aware.
+
+The prior and the synthesis here are the float twins of :mod:`vqcodec.codec.nets.prior` and
+:mod:`vqcodec.codec.nets.synthesis`; :mod:`vqcodec.training.export` turns them into integers.
 """
 
 from __future__ import annotations
@@ -11,41 +13,48 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from ..codec.nets.shape import CLASS_ZERO, CLASSES, GROUP, TURN, NetShape
 from ..codec.nets.shuffle import shuffle, unshuffle
 from ..encoding.nets.analysis import Analysis
 from ..encoding.nets.layers import NO_TILES, Act, Block, Linear, Tiles, anchor_weights, set_mode
+from .autograd import applied, saved
 
 
 class _LowerBound(torch.autograd.Function):
-    """max(x, b) whose gradient still pulls x up when below (Balle et al. 2018)."""
+    """max(x, bound) whose gradient still pulls x up when below (Balle et al. 2018)."""
 
     @staticmethod
-    def forward(ctx, x, b):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(x)
-        ctx.b = b
-        return x.clamp(min=b)
+    def forward(ctx: FunctionCtx, x: Tensor, bound: float) -> Tensor:
+        below = x < bound
+        ctx.save_for_backward(below)
+        return x.clamp(min=bound)
 
     @staticmethod
-    def backward(ctx, g):  # type: ignore[no-untyped-def]
-        (x,) = ctx.saved_tensors
-        return g * ((x >= ctx.b) | (g < 0)), None
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        (below,) = saved(ctx)
+        return gradient * (~below | (gradient < 0)), None
 
 
-def gauss_bits(r: Tensor, s: Tensor) -> Tensor:
-    """Bits of a unit-wide bin at r under a normal distribution of scale s."""
-    r, k = r.abs(), 1 / math.sqrt(2)
-    p = 0.5 * (torch.erfc(-(0.5 - r) / s * k) - torch.erfc((0.5 + r) / s * k))
-    return -torch.log2(_LowerBound.apply(p, 1e-9))
+def gauss_bits(residual: Tensor, scale: Tensor) -> Tensor:
+    """Bits of a unit-wide bin at ``residual`` under a normal distribution of that scale."""
+    far, root = residual.abs(), 1 / math.sqrt(2)
+    p = torch.erfc(-(0.5 - far) / scale * root) - torch.erfc((0.5 + far) / scale * root)
+    return -torch.log2(applied(_LowerBound, 0.5 * p, 1e-9))
 
 
 def step_masks(
-    h: int, w: int, m: int, steps: int, device: torch.device | None = None
+    height: int, width: int, channels: int, steps: int, device: torch.device | None = None
 ) -> list[Tensor]:
-    """(1, h, w, m) masks of what each step codes; the integers' own rule is :func:`vqcodec.codec.latent_syntax.active`."""
-    rows, columns = torch.arange(h, device=device)[:, None], torch.arange(w, device=device)[None]
-    part = torch.arange(m, device=device) // 4 * steps // (m // 4)
+    """(1, height, width, channels) masks of what each step codes.
+
+    The integers' own rule is :func:`vqcodec.codec.latent_syntax.active`.
+    """
+    rows = torch.arange(height, device=device)[:, None]
+    columns = torch.arange(width, device=device)[None]
+    groups = channels // GROUP
+    part = torch.arange(channels, device=device) // GROUP * steps // groups
     if steps == 2:
         turn = ((rows + columns + 1) % 2)[..., None] ^ part
     else:
@@ -57,7 +66,7 @@ def step_masks(
 class PriorStep(nn.Module):
     """Context -> mean of every latent channel and one log2 scale for each group of four."""
 
-    def __init__(self, cin: int, s: NetShape):
+    def __init__(self, cin: int, s: NetShape) -> None:
         super().__init__()
         self.a_in = Act(cin)
         self.first = Linear(cin, s.prior, self.a_in, quality=True)
@@ -67,6 +76,7 @@ class PriorStep(nn.Module):
         self.scale = Linear(s.prior, s.latent // GROUP, self.a_out, std=0.01)
 
     def forward(self, h: Tensor, at: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Means (N, H, W, M) and log2 scales (N, H, W, M/4) of a context (N, H, W, C)."""
         t = self.first(self.a_in(h), at)
         for block in self.blocks:
             t = block(t, mask)
@@ -75,7 +85,9 @@ class PriorStep(nn.Module):
 
 
 class Prior(nn.Module):
-    def __init__(self, s: NetShape):
+    """Hyper-latent and prediction -> contexts, and what each step sees of them."""
+
+    def __init__(self, s: NetShape) -> None:
         super().__init__()
         self.s = s
         self.a_z = Act(s.hyper)
@@ -93,9 +105,11 @@ class Prior(nn.Module):
         )
 
     def each_step(self) -> list[PriorStep]:
+        """The steps, in the order of coding."""
         return cast("list[PriorStep]", list(self.steps))
 
     def context(self, z: Tensor, pred: Tensor | None, m8: Tensor | None = None) -> Tensor:
+        """(N, H/16, W/16, C) of a hyper-latent (N, H/64, W/64, Z) and a packed prediction."""
         h = shuffle(self.up(self.a_z(z)), 4)
         if self.s.inter:
             assert pred is not None
@@ -105,7 +119,9 @@ class Prior(nn.Module):
 
 
 class Synthesis(nn.Module):
-    def __init__(self, s: NetShape):
+    """Latent and prediction -> residual, or picture where there is no prediction."""
+
+    def __init__(self, s: NetShape) -> None:
         super().__init__()
         self.s = s
         self.log_gain = nn.Parameter(torch.zeros(Linear.ANCHORS, s.latent))
@@ -136,13 +152,14 @@ class Synthesis(nn.Module):
             t = t + self.pred(self.a_pred(pred), at)
         for b in self.blocks8:
             t = b(t, m8)
-        return self.last(self.a_last(t)) * 0.125
+        residual: Tensor = self.last(self.a_last(t)) * 0.125
+        return residual
 
 
 class FrameModel(nn.Module):
     """Analysis, prior and synthesis of one frame type (I, or P/B given a prediction)."""
 
-    def __init__(self, s: NetShape):
+    def __init__(self, s: NetShape) -> None:
         super().__init__()
         self.s = s
         self.analysis, self.prior, self.synthesis = Analysis(s), Prior(s), Synthesis(s)
@@ -175,23 +192,24 @@ class FrameModel(nn.Module):
         if m64 is not None:
             z, zbits = z * m64, zbits * m64
         h = self.prior.context(z, pred, m8)
-        _, hh, ww, m = y.shape
-        bits: Tensor | float = 0.0
+        bits = torch.zeros(y.shape[0], device=y.device)
         yq = torch.zeros_like(y)
-        for k, mask in enumerate(step_masks(hh, ww, m, self.s.steps, y.device)):
+        _, height, width, channels = y.shape
+        masks = step_masks(height, width, channels, self.s.steps, y.device)
+        for k, mask in enumerate(masks):
             if m16 is not None:
                 mask = mask * m16
             seen = h if k == 0 else torch.cat([yq.to(h.dtype), h], -1)
-            mu, ls = self.prior.steps[k](seen, at, m16)
-            ls = _LowerBound.apply(ls, -CLASS_ZERO / 4).clamp(max=(CLASSES - 1 - CLASS_ZERO) / 4)
-            s = torch.exp2(ls).repeat_interleave(GROUP, -1)
-            r = y - mu
-            bits = bits + (gauss_bits(self._noisy(r), s) * mask).sum((1, 2, 3))
-            yq = yq + (mu + r + (r.round() - r).detach()) * mask
-        out = self.synthesis(yq, pred, at, tiles).float()
+            mean, log_scale = self.prior.steps[k](seen, at, m16)
+            log_scale = applied(_LowerBound, log_scale, -CLASS_ZERO / 4)
+            log_scale = log_scale.clamp(max=(CLASSES - 1 - CLASS_ZERO) / 4)
+            scale = torch.exp2(log_scale).repeat_interleave(GROUP, -1)
+            r = y - mean
+            bits = bits + (gauss_bits(self._noisy(r), scale) * mask).sum((1, 2, 3))
+            yq = yq + (mean + r + (r.round() - r).detach()) * mask
+        out: Tensor = self.synthesis(yq, pred, at, tiles).float()
         if m8 is not None:
             out = out * m8
-        assert isinstance(bits, Tensor)
         return (out if pred is None else pred.float() + out), bits, zbits.sum((1, 2, 3))
 
     def _noisy(self, t: Tensor) -> Tensor:

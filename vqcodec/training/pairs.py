@@ -1,47 +1,42 @@
-"""Training pairs for the inter nets: pictures of real clips with the predictions a real encoder made for them.
+"""Training pairs for the inter nets: pictures of real clips with predictions of a real encoder.
 
-The clips are encoded by the product itself at random qualities, so references, motion and level are what the nets will meet.
-A folder receives chunks (:mod:`.chunks`): ``p*.npz.zst`` with, for each pair i, ``i_y, i_c`` (8-bit picture),
-``i_py, i_pc`` (10-bit prediction) and ``i_q``; ``c*.npz.zst`` with chains of a
-P or B frame and one that was predicted from it: the pair of the first, ``i_ry, i_rc`` (10 bits) as it was decoded, the pair of the second (``i_y2`` to
-``i_q2``), and for each cell of 8x8 samples its ``i_share`` in that prediction (0, 1/2, 1) and the motion to it ``i_mv`` (2, H/8, W/8), [down, right] in quarter samples.
+The clips are encoded by the product itself at random qualities, so references, motion and level
+are what the nets will meet. A folder receives chunks (:mod:`vqcodec.training.chunks`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from ..codec.frame_decoder import Coded, Planes
+from ..codec.frame_decoder import Coded
 from ..codec.motion_compensation import BI, L0, L1
+from ..codec.weights import Codec
 from ..encoding.frame_encoder import KeptFrame
+from ..picture import Picture
 from . import chunks
-from .data import Planes as Frame
+from .chunks import FrameChain, Pair
+from .pictures import cut
 from .real_encodes import encode_stretches
 
-CHUNK = 60
-CHAIN = 30  # of chains in a chunk
-KEEP = (
-    0.0,
-    1.0,
-    1.0,
-    1.0,
-    0.6,
-    0.35,
-    0.2,
-)  # share of the frames of each level that is kept: deep levels are many and cheap
+CHUNK = 60  # pairs in a chunk
+CHAIN = 30  # of chains
+# share of the frames of each level that is kept: deep levels are many and cheap
+KEEP = (0.0, 1.0, 1.0, 1.0, 0.6, 0.35, 0.2)
+Item = TypeVar("Item")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Noted:
     """A frame coded from others: what it was predicted as, and what became of it."""
 
     quality: int
-    prediction: Planes
+    prediction: Picture  # padded
     coded: Coded
     references: list[Coded]
 
@@ -57,105 +52,107 @@ class Notes:
         task, prediction = frame.task, frame.motion.prediction
         if prediction is not None:
             self.noted[task.number] = Noted(
-                task.quality, prediction.planes, frame.coded, task.references
+                task.quality, Picture(*prediction.planes), frame.coded, task.references
             )
 
 
-def training_pair(frame: Frame, noted: Noted, end: str = "") -> dict[str, Any]:
-    """Arrays of a picture and its prediction, with ``end`` behind their names."""
-    y, c = frame
-    return (
-        {f"y{end}": y, f"c{end}": c}
-        | _cut("p", noted.prediction, y.shape, end)
-        | {f"q{end}": np.float32(noted.quality)}
-    )
+def training_pair(picture: Picture, noted: Noted) -> Pair:
+    """A picture of the source with its prediction, which is padded no longer."""
+    return Pair(picture, cut(noted.prediction, *picture.y.shape), noted.quality)
 
 
-def _cut(name: str, p: Planes, size: tuple[int, ...], end: str = "") -> dict[str, np.ndarray]:
-    h, w = size
-    return {f"{name}y{end}": p[0][:h, :w], f"{name}c{end}": np.stack(p[1:])[:, : h // 2, : w // 2]}
-
-
-def _chain(frames: list[Frame], noted: dict[int, Noted], number: int) -> dict[str, Any] | None:
+def _chain(frames: list[Picture], noted: dict[int, Noted], number: int) -> FrameChain | None:
     """Chain of the deepest of a frame's references and the frame itself.
 
-    None where that is an I frame, or the frame has weights, which the chain's motion knows nothing of.
+    None where that is an I frame, or where the frame has weights, which the chain's motion knows
+    nothing of.
     """
-    n = noted[number]
-    lists = {BI: 0.5}
-    l = max(range(len(n.references)), key=lambda k: n.references[k].level)
-    ref = n.references[l]
-    if not ref.predicted or n.coded.field.blends.size:
+    note = noted[number]
+    used = max(range(len(note.references)), key=lambda k: note.references[k].level)
+    reference = note.references[used]
+    if not reference.predicted or note.coded.field.blends.size:
         return None
-    lists |= {L0: 1.0 - l, L1: float(l)} if len(n.references) > 1 else {L0: 1.0}
-    size = frames[number][0].shape
-    f, cells = n.coded.field, (slice(size[0] // 8), slice(size[1] // 8))
-    share = sum(v * (f.direction == d) for d, v in lists.items()).astype(np.float16)  # type: ignore[union-attr]
-    first = training_pair(frames[ref.number], noted[ref.number]) | _cut("r", ref.planes, size)
-    return (
-        first
-        | training_pair(frames[number], n, "2")
-        | {"share": share[cells], "mv": f.mv[cells][:, :, l].transpose(2, 0, 1)}
+    shares = {BI: 0.5, L0: 1.0}
+    if len(note.references) > 1:
+        shares |= {L0: 1.0 - used, L1: float(used)}
+    picture = frames[number]
+    height, width = picture.y.shape
+    field, cells = note.coded.field, (slice(height // 8), slice(width // 8))
+    share = np.zeros(field.direction.shape, np.float16)
+    for direction, value in shares.items():
+        share[field.direction == direction] = value
+    return FrameChain(
+        first=training_pair(frames[reference.number], noted[reference.number]),
+        decoded=cut(Picture(*reference.planes), height, width),
+        second=training_pair(picture, note),
+        share=share[cells],
+        motion=field.mv[cells][:, :, used].transpose(2, 0, 1),
     )
+
+
+@dataclass(frozen=True)
+class PairRun:
+    """Where pairs are written, and for how long. The names of the files have the seed."""
+
+    folder: Path
+    minutes: float
+    seed: int = 0
 
 
 def make_pairs(
-    codec: Any,
-    clips: list[Path],
-    folder: Path,
-    minutes: float,
-    seed: int = 0,
-    prefix: str = "p",
-    log: Any = print,
+    codec: Codec, clips: list[Path], run: PairRun, log: Callable[[str], object] = print
 ) -> int:
-    """Encode random stretches of the clips for ``minutes`` and write pairs; returns how many."""
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    start, total = time.time(), 0
-    pairs, chains = _Chunks(folder, prefix, seed, CHUNK), _Chunks(folder, "c" + prefix, seed, CHAIN)
+    """Encode random stretches of the clips and write pairs and chains; returns how many pairs.
+
+    Raises InputError when none of the clips has enough frames.
+    """
+    rng = np.random.default_rng(run.seed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    begin, total = time.time(), 0
+    name = run.folder / f"{chunks.PAIRS}{run.seed}"
+    pairs = ChunkWriter(name, CHUNK, chunks.save_pairs)
+    chains = ChunkWriter(name.with_name(chunks.CHAINS + name.name), CHAIN, chunks.save_chains)
     for notes, frames in encode_stretches(codec, clips, rng, Notes):
-        for number, n in notes.noted.items():
-            if rng.random() >= KEEP[n.coded.level]:
+        for number, noted in notes.noted.items():
+            if rng.random() >= KEEP[noted.coded.level]:
                 continue
-            written = pairs.add(training_pair(frames[number], n))
+            written = pairs.add(training_pair(frames[number], noted))
             chain = _chain(frames, notes.noted, number)
             if chain is not None:
                 chains.add(chain)
             if written:
                 total += CHUNK
-                log(f"{total} pairs, {(time.time() - start) / 60:.1f} min")
-        if time.time() - start > minutes * 60:
+                log(f"{total} pairs, {(time.time() - begin) / 60:.1f} min")
+        if time.time() - begin > run.minutes * 60:
             break
     chains.end()
     return total + pairs.end()
 
 
-class _Chunks:
-    """Files of a number of items each."""
+class ChunkWriter(Generic[Item]):
+    """Files of a number of items each: ``NAME_0000.npz.zst`` and on."""
 
-    def __init__(self, folder: Path, prefix: str, seed: int, size: int):
-        self.folder, self.prefix, self.seed, self.size = folder, prefix, seed, size
-        self.items: list[dict[str, Any]] = []
-        self.written = 0
+    def __init__(self, name: Path, size: int, save: Callable[[Path, list[Item]], None]) -> None:
+        self._name, self._size, self._save = name, size, save
+        self._items: list[Item] = []
+        self._written = 0
 
-    def add(self, item: dict[str, Any]) -> bool:
+    def add(self, item: Item) -> bool:
         """True when that filled a file."""
-        self.items.append(item)
-        if len(self.items) < self.size:
+        self._items.append(item)
+        if len(self._items) < self._size:
             return False
         self._write()
         return True
 
     def end(self) -> int:
         """Write what is left; how many items that are."""
-        left = len(self.items)
+        left = len(self._items)
         if left:
             self._write()
         return left
 
     def _write(self) -> None:
-        arrays = {f"{i}_{k}": v for i, d in enumerate(self.items) for k, v in d.items()}
-        chunks.save(
-            self.folder / f"{self.prefix}{self.seed}_{self.written:04d}{chunks.SUFFIX}", arrays
-        )
-        self.items, self.written = [], self.written + 1
+        path = self._name.with_name(f"{self._name.name}_{self._written:04d}{chunks.SUFFIX}")
+        self._save(path, self._items)
+        self._items, self._written = [], self._written + 1

@@ -14,7 +14,7 @@ from ..encoding.frame_encoder import Observer
 from ..encoding.gop_encoder import encode_gop
 from ..errors import InputError
 from ..picture import Picture
-from .data import Planes, read_clip
+from .pictures import read_clip
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec
@@ -31,7 +31,7 @@ def encode_stretches(
     rng: np.random.Generator,
     listener: Callable[[], Listener],
     crf: tuple[float, float] = CRF,
-) -> Iterator[tuple[Listener, list[Planes]]]:
+) -> Iterator[tuple[Listener, list[Picture]]]:
     """Without end: GOPs of an I frame and a mini-GOP from random places of random clips.
 
     Each is coded at a random crf of the range, one frame after the other. Yields what
@@ -51,13 +51,12 @@ def encode_stretches(
     raise InputError(f"no clip has at least {LEAST} frames")
 
 
-def encode_frames(codec: Codec, frames: list[Planes], crf: float, listener: Listener) -> Listener:
+def encode_frames(codec: Codec, frames: list[Picture], crf: float, listener: Listener) -> Listener:
     """Code frames as one GOP, one after the other; returns the listener, which has seen them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # more would code frames side by side
     try:
-        pictures = [Picture(y, c[0], c[1]) for y, c in frames]
-        encode_gop(codec, pictures, crf, stats=False, observer=listener)
+        encode_gop(codec, frames, crf, stats=False, observer=listener)
     finally:
         torch.set_num_threads(threads)
     return listener

@@ -1,16 +1,20 @@
 """Codebooks and tables fitted again on what the encoder makes of them.
 
-:mod:`vqcodec.training.codebooks` fits them on latents as the analysis gives them, of random crops. The encoder refines latents, chooses symbols by rate and
-distortion, filters and drops: what it codes is distributed otherwise. Here it encodes clips with the codebooks as they are, and its own residuals give new ones.
+:mod:`vqcodec.training.codebooks` fits them on latents as the analysis gives them, of random crops.
+The encoder refines latents, chooses symbols by rate and distortion, filters and drops: what it
+codes is distributed otherwise. Here it encodes clips with the codebooks as they are, and its own
+residuals give new ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from ..codec import weights
 from ..codec.codebooks import UNIT, Codebooks, escaped_number, is_escape
@@ -19,9 +23,10 @@ from ..codec.weights import Codec
 from ..encoding.frame_encoder import KeptFrame
 from ..encoding.frame_trials import QuantisedLatents
 from ..encoding.rate_distortion import RateParameters
-from .codebooks import fit
-from .data import Planes
+from ..picture import Picture
+from .codebooks import Latents, fit
 from .model import step_masks
+from .pictures import cut
 from .real_encodes import encode_frames, encode_stretches
 
 MOST = 240_000  # groups of a class that are kept; more are thinned out evenly
@@ -31,9 +36,12 @@ LARGEST = 640  # samples of their width and height that are coded
 
 
 class Residuals:
-    """What the fit of one frame type's codebooks needs: residuals (n, 4) in steps of each class, hyper-latents (n, Z) of each range of quality."""
+    """What the fit of one frame type's codebooks needs, collected.
 
-    def __init__(self, hyper: int, seed: int = 0):
+    Residuals (n, 4) in steps of each class, hyper-latents (n, Z) of each range of quality.
+    """
+
+    def __init__(self, hyper: int, seed: int = 0) -> None:
         self.hyper = hyper
         self.classes: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
         self.held = np.zeros(CLASSES, np.int64)
@@ -54,21 +62,28 @@ class Residuals:
                 self.held[k] = len(self.classes[k][0])
                 self.share[k] /= 2
 
-    def add_hyper(self, q: int, z: np.ndarray) -> None:
-        if len(z):
-            self.z[q * HYPER_BUCKETS // 64].append(z)
+    def add_hyper(self, quality: int, hyper: np.ndarray) -> None:
+        """Hyper-latents (n, Z) that were coded at a quality."""
+        if len(hyper):
+            self.z[quality * HYPER_BUCKETS // 64].append(hyper)
 
     def __bool__(self) -> bool:
         """Whether anything was coded at all."""
         return any(self.z)
 
-    def result(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """As :func:`vqcodec.training.codebooks.collect` gives them, but that nothing stands in for a range of quality without samples."""
+    def result(self) -> Latents:
+        """As :func:`vqcodec.training.codebooks.collect` gives them.
+
+        But nothing stands in for a range of quality without samples.
+        """
 
         def joined(parts: list[np.ndarray], columns: int) -> np.ndarray:
             return np.concatenate(parts) if parts else np.zeros((0, columns), np.float32)
 
-        return [joined(b, 4) for b in self.classes], [joined(b, self.hyper) for b in self.z]
+        return Latents(
+            [joined(parts, 4) for parts in self.classes],
+            [joined(parts, self.hyper) for parts in self.z],
+        )
 
 
 def residuals(
@@ -85,24 +100,22 @@ def residuals(
     cls = np.select(turns, quantised.classes)
     dims, sym = books.dims[cls], quantised.symbols.reshape(h, w, g, 4)
     slot = np.arange(4)
-    lead = (
-        slot - slot % np.maximum(dims, 1)[..., None]
-    )  # channel at which the symbol of each channel stands
+    # channel at which the symbol of each channel stands
+    lead = slot - slot % np.maximum(dims, 1)[..., None]
     k = np.take_along_axis(sym, lead, -1)
     escaped = is_escape(k)
     word = books.words[cls[..., None], np.where(escaped, 0, k), slot - lead].astype(np.float32)
     word = np.where(escaped, escaped_number(sym) * UNIT, word) * (dims > 0)[..., None]
     mean = quantised.y.reshape(h, w, g, 4) - word
     coded = ~blocks.astype(bool)
-    return cls[coded].reshape(-1), (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(
-        -1, 4
-    ).astype(np.float32)
+    residual = (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(-1, 4)
+    return cls[coded].reshape(-1), residual.astype(np.float32)
 
 
 class KeptResiduals:
     """Collects the latents of the frames that an encoder makes, by whether they have references."""
 
-    def __init__(self, into: dict[bool, Residuals]):
+    def __init__(self, into: dict[bool, Residuals]) -> None:
         self.into = into
 
     def kept(self, frame: KeptFrame) -> None:
@@ -114,9 +127,12 @@ class KeptResiduals:
 
 
 def listen(
-    codec: Codec, clips: list[Path], pictures: list[Planes], encodes: int, seed: int = 0
+    codec: Codec, clips: list[Path], pictures: list[Picture], encodes: int, seed: int = 0
 ) -> dict[str, Residuals]:
-    """Encode that many random stretches of the clips, and four times as many of the pictures; returns what was coded of both frame types."""
+    """Encode that many random stretches of the clips, and four times as many of the pictures.
+
+    Returns what was coded of both frame types.
+    """
     rng = np.random.default_rng(seed)
     into = {
         inter: Residuals(nets.shape.hyper, seed)
@@ -125,35 +141,32 @@ def listen(
     collector = KeptResiduals(into)
     for _ in islice(encode_stretches(codec, clips, rng, lambda: collector, CRF), encodes):
         for k in rng.integers(len(pictures), size=SINGLE if pictures else 0):
-            y, c = pictures[k]
-            encode_frames(
-                codec,
-                [(y[:LARGEST, :LARGEST], c[:, : LARGEST // 2, : LARGEST // 2])],
-                float(rng.uniform(*CRF)),
-                collector,
-            )
+            picture = cut(pictures[k], LARGEST, LARGEST)
+            encode_frames(codec, [picture], float(rng.uniform(*CRF)), collector)
     return {"intra": into[False], "inter": into[True]}
 
 
-def refit(
-    path: Path,
-    clips: list[Path],
-    pictures: list[Planes],
-    encodes: int,
-    seed: int = 0,
-    log: Any = print,
-) -> bytes:
-    """Put codebooks into a weights file that are fitted on what :func:`listen` hears of it. What was hardly met keeps its own. Returns the model id."""
-    from safetensors.numpy import load_file
+@dataclass(frozen=True)
+class Material:
+    """What is encoded: stretches of clips, pictures on their own, and how many stretches."""
 
+    clips: list[Path]
+    pictures: list[Picture]
+    encodes: int
+    seed: int = 0
+
+
+def refit(path: Path, material: Material, log: Callable[[str], object] = print) -> bytes:
+    """Put codebooks into a weights file that are fitted on what :func:`listen` hears of it.
+
+    What was hardly met keeps its own. Returns the model id.
+    """
     codec = weights.load_codec(path, "cpu")
-    heard = listen(codec, clips, pictures, encodes, seed)
+    heard = listen(codec, material.clips, material.pictures, material.encodes, material.seed)
     tensors, nets = load_file(path), {"intra": codec.intra, "inter": codec.inter}
     for kind, residual in heard.items():
         if residual:
-            log(f"codebooks of the {kind} nets again, by {encodes} encodes")
-            books = fit(
-                *residual.result(), RateParameters().vq_lambda, log=log, old=nets[kind].books
-            )
+            log(f"codebooks of the {kind} nets again, by {material.encodes} encodes")
+            books = fit(residual.result(), RateParameters().vq_lambda, log, old=nets[kind].books)
             tensors |= {f"{kind}.books.{k}": v for k, v in books.packed().items()}
     return weights.save(path, tensors, {kind: n.shape for kind, n in nets.items()})

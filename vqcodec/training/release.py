@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,93 +20,102 @@ from ..codec.nets.prior import Prior
 from ..codec.nets.shape import NetShape
 from ..encoding.nets.analysis import Analysis
 from ..encoding.nets.layers import Act
-from ..encoding.rate_distortion import lagrangian
 from ..errors import UsageError
 from .codebooks import collect, fit
-from .data import Crops
+from .crops import Batch, Batches, Crops
 from .export import calibrated, exact_tensors
-from .loop import distortion
 from .model import FrameModel
+from .objective import cost_of
 
-LINEAR_PATH = (
-    "first",
-    "down",
-    "last",
-)  # carries the picture to the latent: eight bits would cost quality
+# carries the picture to the latent: eight bits would cost quality
+LINEAR_PATH = ("first", "down", "last")
+EQUAL_Q = (8.0, 24.0, 40.0, 56.0)
+WORTH = 1e-4  # of log2 of the cost: changes of a range that win less are not made
+LAMBDA = 0.12  # of the codebooks: squared steps that a bit is worth
+Log = Callable[[str], object]
 
 
 @torch.no_grad()
-def calibrate(m: FrameModel, data: Crops, batches: int = 24) -> None:
-    """Observe the range of every activation over random crops and qualities; leaves the model in float mode."""
+def calibrate(m: FrameModel, data: Batches, batches: int = 24) -> None:
+    """Observe the range of every activation over random crops and qualities.
+
+    Data and model are on one device. Leaves the model in float mode.
+    """
     m.eval()
     m.quantise_aware("observe")
     for i in range(batches):
-        x, pred, q = data.batch(4)
-        # every quality, the extremes too
-        q = torch.linspace(0, 63, 4) if i % 4 == 0 else q
-        with floats(float_choice()):
-            m(x, pred, q)
+        batch = data.batch(4)
+        if i % 4 == 0:  # every quality, the extremes too
+            batch = batch._replace(quality=torch.linspace(0, 63, 4, device=batch.picture.device))
+        with _fast_floats(batch):
+            m(*batch)
     m.quantise_aware("float")
     calibrated(m)
     balance(m, data)
 
 
-EQUAL_Q = (8.0, 24.0, 40.0, 56.0)
-
-
 @torch.no_grad()
-def balance(m: FrameModel, data: Crops, batches: int = 2) -> None:
-    """Find for each 8-bit activation, all others being quantised too, the range that costs least between clipping and coarse steps.
+def balance(m: FrameModel, data: Batches, batches: int = 2) -> None:
+    """Find for each 8-bit activation the range that costs least between clipping and coarse steps.
 
-    Ranges of the largest values seen cost up to a tenth of the rate where a few outliers leave the many small values no steps.
+    All others are quantised too. Ranges of the largest values seen cost up to a tenth of the rate
+    where a few outliers leave the many small values no steps.
     """
-    fixed = [data.batch(2 * len(EQUAL_Q)) for _ in range(batches)]
-    q = torch.tensor(EQUAL_Q).repeat(2)
+    fixed = [_of_equal_qualities(data.batch(2 * len(EQUAL_Q))) for _ in range(batches)]
 
     def cost() -> float:
         total = torch.zeros(len(EQUAL_Q))
-        for x, pred, _ in fixed:
-            with floats(float_choice()):
-                out, bits, zbits = m(x, pred, q)
-            each = lagrangian(q) * distortion(out, x) + (bits + zbits) / (
-                x.shape[1] * x.shape[2] * 64
-            )
-            total += each.reshape(2, -1).sum(0)
+        for batch in fixed:
+            with _fast_floats(batch):
+                total += cost_of(m, batch).total.cpu().reshape(2, -1).sum(0)
         return float(total.log2().mean())
 
     m.eval()
     m.quantise_aware("quant")
     best = cost()
-    for act in (
-        a
-        for a in [*m.prior.modules(), *m.synthesis.modules()]
-        if isinstance(a, Act) and a.bits == 8 and a.share
-    ):
+    for act in _balanced(m):
         for factor in (0.7, 1.4):
             while True:
                 act.stretch += math.log(factor)
-                if (now := cost()) >= best - 1e-4:
+                if (now := cost()) >= best - WORTH:
                     act.stretch -= math.log(factor)
                     break
                 best = now
     m.quantise_aware("float")
 
 
+def _of_equal_qualities(batch: Batch) -> Batch:
+    return batch._replace(quality=torch.tensor(EQUAL_Q * 2, device=batch.picture.device))
+
+
+def _fast_floats(batch: Batch) -> AbstractContextManager[None]:
+    device = batch.picture.device
+    return floats(float_choice(device=device), device)
+
+
+def _balanced(m: FrameModel) -> Iterator[Act]:
+    for module in [*m.prior.modules(), *m.synthesis.modules()]:
+        if isinstance(module, Act) and module.bits == 8 and module.share:
+            yield module
+
+
 def kind_tensors(
-    m: FrameModel, data: Crops, lam: float, batches: int, log: Any = print
+    m: FrameModel, data: Crops, lam: float, batches: int, log: Log = print
 ) -> dict[str, np.ndarray]:
     """Everything the weights file holds about one frame type."""
     d = exact_tensors(m)
     prior = Prior(d, m.s, choose_backend("cpu"))
-    samples, z = collect(m, prior, data, batches)
-    books = fit(samples, z, lam, log=log)
+    books = fit(collect(m, prior, data, batches), lam, log)
     out = {k: v.numpy() for k, v in d.items()}
     out |= {f"books.{k}": v for k, v in books.packed().items()}
     return out | analysis_tensors(m.analysis)
 
 
 def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:
-    """The encoder's own nets as float16, the matrices off the linear path (:data:`LINEAR_PATH`) as int8 with a scale for each row."""
+    """The encoder's own nets as float16.
+
+    Matrices off the linear path (:data:`LINEAR_PATH`) are int8 with a scale for each row.
+    """
     out = {}
     for k, v in net.state_dict().items():
         if k.endswith((".peak", ".stretch")):  # of integers that the analysis never becomes
@@ -120,20 +130,28 @@ def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:
 
 
 def release(
-    models: dict[str, FrameModel],
-    data: dict[str, Crops],
+    models: Mapping[str, FrameModel],
+    data: Mapping[str, Crops],
     path: Path,
-    lam: float = 0.12,
     batches: int = 150,
-    log: Any = print,
+    log: Log = print,
     keep: Path | None = None,
 ) -> bytes:
     """Write the weights file of calibrated (better: quantisation-aware trained) models.
 
-    keep: a weights file that gives the nets of kinds without a model, as they are. Returns the id.
+    Args:
+        models: by frame type, ``intra`` and ``inter``.
+        data: what their codebooks are fitted to.
+        path: the weights file.
+        batches: of crops for the codebooks.
+        log: is called with what is done.
+        keep: a weights file that gives the nets of kinds without a model, as they are.
+
+    Returns:
+        The model id.
     """
     tensors: dict[str, np.ndarray] = {}
-    shapes = {k: m.s for k, m in models.items()}
+    shapes = {kind: m.s for kind, m in models.items()}
     for kind in weights.KINDS:
         if kind not in models:
             if keep is None:
@@ -143,8 +161,6 @@ def release(
                 shapes[kind] = NetShape.from_dict(json.loads(f.metadata()[kind]))
             continue
         log(f"codebooks of the {kind} nets")
-        tensors |= {
-            f"{kind}.{k}": v
-            for k, v in kind_tensors(models[kind], data[kind], lam, batches, log).items()
-        }
+        made = kind_tensors(models[kind], data[kind], LAMBDA, batches, log)
+        tensors |= {f"{kind}.{name}": value for name, value in made.items()}
     return weights.save(path, tensors, shapes)

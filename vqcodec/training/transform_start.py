@@ -1,7 +1,8 @@
 """Starting weights: the nets begin as a Karhunen-Loeve transform codec instead of noise.
 
-The residual blocks start at zero, so analysis and synthesis are linear; set to the principal components of 16x16 blocks they
-code high rates at once, which random weights had not learned after eight minutes (docs/design.md). The blocks then learn what a linear transform lacks.
+The residual blocks start at zero, so analysis and synthesis are linear; set to the principal
+components of 16x16 blocks they code high rates at once, which random weights had not learned after
+eight minutes (docs/design.md). The blocks then learn what a linear transform lacks.
 """
 
 from __future__ import annotations
@@ -15,33 +16,37 @@ from ..codec.nets.shape import GROUP
 from ..codec.nets.shuffle import unshuffle
 from ..encoding.nets.layers import Block
 from ..encoding.rate_distortion import uniform_step
-from .data import Crops
-from .loop import CHROMA_WEIGHT
+from .crops import Batches
 from .model import FrameModel
+from .objective import CHROMA_WEIGHT
 
 TRUNK = 8.0  # trunk value of a full-range sample difference
 STEP_Q = 40  # quality whose optimal step is one unit of the latent, see FrameModel
 
 
 @torch.no_grad()
-def principal_components(data: Crops, n: int, batches: int = 40) -> Tensor:
-    """(n, 384) orthonormal rows, most energetic first, of packed 16x16 blocks (or of what their prediction leaves)."""
-    cov = torch.zeros(384, 384, dtype=torch.float64)
+def principal_components(data: Batches, count: int, batches: int = 40) -> Tensor:
+    """(count, 384) orthonormal rows, most energetic first, of packed 16x16 blocks.
+
+    Or of what their prediction leaves of them.
+    """
+    covariance = torch.zeros(384, 384, dtype=torch.float64)
     for _ in range(batches):
-        x, pred, _ = data.batch(8)
-        v = unshuffle(weighted(x if pred is None else x - pred), 2).reshape(-1, 384).double()
-        cov += v.T @ v / v.shape[0]
-    values, vectors = torch.linalg.eigh(cov)
-    return vectors.flip(1).T[:n].float().contiguous()
+        picture, prediction, _ = data.batch(8)
+        left = weighted(picture if prediction is None else picture - prediction)
+        v = unshuffle(left, 2).reshape(-1, 384).double()
+        covariance += v.T @ v / v.shape[0]
+    _, vectors = torch.linalg.eigh(covariance)
+    rows: Tensor = vectors.flip(1).T[:count].float().contiguous()
+    return rows
 
 
-def weighted(x: Tensor) -> Tensor:
+def weighted(packed: Tensor) -> Tensor:
     """Chroma scaled so that plain squared error is the training distortion."""
     k = torch.ones(96)
-    k[64:] = math.sqrt(
-        CHROMA_WEIGHT / 6 * 4
-    )  # 4: a chroma plane has a quarter of the samples but its MSE counts per plane
-    return x * k
+    # 4: a chroma plane has a quarter of the samples but its MSE counts per plane
+    k[64:] = math.sqrt(CHROMA_WEIGHT / 6 * 4)
+    return packed * k
 
 
 def lagrangian_step() -> float:
@@ -49,8 +54,11 @@ def lagrangian_step() -> float:
     return uniform_step(STEP_Q) / 255
 
 
-def transform_start(m: FrameModel, data: Crops) -> None:
-    """Give a new model the linear path above. A net narrower than the 96 signals at 1/8 can't carry it and keeps its random start."""
+def transform_start(m: FrameModel, data: Batches) -> None:
+    """Give a new model the linear path above.
+
+    A net narrower than the 96 signals at 1/8 can't carry it and keeps its random start.
+    """
     s = m.s
     if min(s.enc8, s.dec8) < 96:
         return
@@ -70,7 +78,8 @@ def transform_start(m: FrameModel, data: Crops) -> None:
         a = m.analysis
         a.first.weight.mul_(0.1)
         a.first.weight[:96, :96] = torch.diag(k) * (TRUNK / 8 if s.inter else TRUNK)
-        # unshuffle orders channels (dy, dx, c): the 96 signals sit at the start of each of four runs of enc8
+        # unshuffle orders channels (dy, dx, c): the 96 signals sit at the start of each of four
+        # runs of enc8
         cols = torch.cat([torch.arange(96) + i * s.enc8 for i in range(4)])
         a.down.weight.mul_(0.02)
         n = min(s.enc16, s.latent)

@@ -49,7 +49,13 @@ def verdict(
             log(f"{clip.stem}: {result.percent:+.1f} % bits")
             found.append(result.percent)
     if not found:
-        return "held-out clips: none, or none that could be compared, so nothing says whether the model got better"
+        return (
+            "held-out clips: none, or none that could be compared, so nothing says whether the "
+            "model got better"
+        )
     mean = sum(found) / len(found)
     word = "better" if mean < -0.5 else "worse" if mean > 0.5 else "about as good"
-    return f"held-out clips ({len(found)}): {mean:+.1f} % bits at equal PSNR against the model that came with the program: {word}"
+    return (
+        f"held-out clips ({len(found)}): {mean:+.1f} % bits at equal PSNR against the model that "
+        f"came with the program: {word}"
+    )

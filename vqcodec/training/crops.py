@@ -1,0 +1,138 @@
+"""Training samples: random crops of pictures, alone or with the prediction made for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..picture import Picture
+from . import chunks
+from .pictures import cut, full_scale, pack
+
+BEST = 63.0  # the highest quality
+ANYWHERE = 0.1  # share of the samples that are coded at any quality
+NEAR = 5.0  # the others: qualities up to this far from that of their prediction
+
+
+class Batch(NamedTuple):
+    """Samples for the nets: packed (n, size/8, size/8, 96) in [-0.5, 0.5], qualities (n,)."""
+
+    picture: Tensor
+    prediction: Tensor | None
+    quality: Tensor
+
+
+class Batches(Protocol):
+    """What gives batches without end."""
+
+    def batch(self, samples: int) -> Batch:
+        """A new batch."""
+
+
+class CropItem(NamedTuple):
+    """A picture that crops are cut from, and the range of qualities it is to be coded at."""
+
+    picture: Picture
+    prediction: Picture | None = None
+    qualities: tuple[float, float] = (0.0, BEST)
+
+
+class Turn(NamedTuple):
+    """How a crop is turned: columns and rows reversed, rows and columns exchanged."""
+
+    mirrored: bool
+    upside_down: bool
+    transposed: bool
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> Turn:
+        """Each of the eight as often as another."""
+        return cls(*(bool(v) for v in rng.random(3) < 0.5))
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        """An array (..., H, W), turned."""
+        if self.mirrored:
+            array = array[..., ::-1]
+        if self.upside_down:
+            array = array[..., ::-1, :]
+        return np.swapaxes(array, -1, -2) if self.transposed else array
+
+
+class Crops:
+    """Batches of random square crops, turned, of pictures in memory.
+
+    Args:
+        size: width and height of a crop in samples, a multiple of 64.
+        seed: of all that is random.
+    """
+
+    def __init__(self, size: int = 192, seed: int = 0) -> None:
+        self.items: list[CropItem] = []
+        self.size, self.rng = size, np.random.default_rng(seed)
+        self._read: set[Path] = set()
+
+    def add(
+        self,
+        picture: Picture,
+        prediction: Picture | None = None,
+        qualities: tuple[float, float] = (0.0, BEST),
+    ) -> None:
+        """A picture with the range of qualities it is to be coded at; too small ones are left out."""
+        if min(picture.y.shape) >= self.size:
+            self.items.append(CropItem(picture, prediction, qualities))
+
+    def add_pairs(self, folder: Path) -> int:
+        """Load new chunks that :mod:`vqcodec.training.pairs` wrote; gives the number of items."""
+        for path in sorted(folder.glob(f"{chunks.PAIRS}*.npz*")):
+            if path in self._read:
+                continue
+            self._read.add(path)
+            for pair in chunks.load_pairs(path):
+                near = (pair.quality - NEAR, pair.quality + NEAR)
+                self.add(pair.picture, pair.prediction, near)
+        return len(self.items)
+
+    def batch(self, samples: int) -> Batch:
+        """Crops at even places, each turned in its own way."""
+        crops = [self._crop() for _ in range(samples)]
+        pictures = pack(*_stacked([crop[0] for crop in crops]))
+        predictions = [crop[1] for crop in crops if crop[1] is not None]
+        return Batch(
+            pictures,
+            pack(*_stacked(predictions)) if predictions else None,
+            torch.tensor([crop[2] for crop in crops]),
+        )
+
+    def _crop(
+        self,
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray] | None, float]:
+        """Luma and chroma of a picture, of its prediction, and a quality."""
+        item = self.items[self.rng.integers(len(self.items))]
+        top, left = (
+            int(self.rng.integers((v - self.size) // 2 + 1)) * 2 for v in item.picture.y.shape
+        )
+        turn = Turn.random(self.rng)
+
+        def part(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+            crop = cut(picture, self.size, self.size, top, left)
+            scale = np.float32(1 / full_scale(picture))
+            luma, chroma = crop.y * scale, np.stack([crop.u, crop.v]) * scale
+            return turn(luma - np.float32(0.5)), turn(chroma - np.float32(0.5))
+
+        prediction = None if item.prediction is None else part(item.prediction)
+        return part(item.picture), prediction, self._quality(*item.qualities)
+
+    def _quality(self, low: float, high: float) -> float:
+        """Of a sample: near the one its prediction was made for, sometimes anywhere."""
+        if self.rng.random() < ANYWHERE:
+            low, high = 0.0, BEST
+        return float(np.clip(self.rng.uniform(low, high), 0, BEST))
+
+
+def _stacked(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tensor]:
+    luma, chroma = (np.ascontiguousarray(np.stack(planes)) for planes in zip(*parts, strict=True))
+    return torch.from_numpy(luma), torch.from_numpy(chroma)
