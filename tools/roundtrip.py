@@ -3,7 +3,7 @@
 
     tools/roundtrip.py --out docs/roundtrip.md [FILE ...]
 
-The made files are those of tests/media.py, the real ones those of tests/data; more can be named. Each is decoded to a file of its own kind, or
+The made files are those of tests/support/media.py, the real ones those of tests/data; more can be named. Each is decoded to a file of its own kind, or
 to one that holds its tracks where vqcodec writes no such files.
 Packets of all tracks but the pictures' are compared by MD5, times of frames and packets exactly.
 """
@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from media import FILES, RARE, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
+from support.media import FILES, RARE, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
 
 import vqcodec  # noqa: E402
 from vqcodec.media.chroma_siting import LEFT  # noqa: E402
@@ -144,7 +144,7 @@ def main() -> None:
     text = (
         f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind, or of the kind named;\n"
         "written by `tools/roundtrip.py`. The first are those of tests/data,\n"
-        "the others are made by `tests/media.py`, which says how. Identical packets have the same MD5, times, codec parameters, tags and dispositions; durations are\n"
+        "the others are made by `tests/support/media.py`, which says how. Identical packets have the same MD5, times, codec parameters, tags and dispositions; durations are\n"
         "compared of subtitles. Tags that every muxer writes anew (encoder, duration, brands) are left out. Pictures themselves are coded with loss, and are no part\n"
         "of this table.\n"
     )

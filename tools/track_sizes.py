@@ -221,7 +221,7 @@ def stored(path: Path, seconds: int) -> bytes:
 @contextmanager
 def as_it_was() -> Iterator[None]:
     """Nothing is compressed, and nothing collected."""
-    raw = patch.object(packets_module, "compress", lambda content: None)
+    raw = patch.object(writer_module, "compress", lambda content: None)
     with raw, patch.object(tracks_module, "COLLECTED_KINDS", ()):
         yield
 

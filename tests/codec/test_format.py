@@ -42,7 +42,9 @@ def prose(name: str) -> str:
 def tables_of(text: str, header: str) -> dict[str, list[str]]:
     """Rows of all tables whose header begins with these cells, by their first cell."""
     found: dict[str, list[str]] = {}
-    for table in re.findall(rf"^{re.escape(header)}.*\n\|[-| ]+\n((?:\|.*\n)+)", text, re.MULTILINE):
+    for table in re.findall(
+        rf"^{re.escape(header)}.*\n\|[-| ]+\n((?:\|.*\n)+)", text, re.MULTILINE
+    ):
         for line in table.splitlines():
             first, *others = (cell.strip() for cell in line.strip("|").split("|"))
             found[first] = others

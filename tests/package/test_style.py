@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,13 @@ def test_the_site_has_every_page() -> None:
     listed = set(re.findall(r"([\w/]+\.md)$", navigation, flags=re.M))
     pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
     assert pages <= listed
+
+
+def test_every_tool_finds_what_it_imports() -> None:
+    code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+    tools = [path.stem for path in sorted((ROOT / "tools").glob("*.py"))]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}"}
+    run = subprocess.run(
+        [sys.executable, "-c", code, *tools], env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
