@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from .pipeline.estimate import Estimate, estimate
     from .pipeline.join import JoinReport, join
     from .pipeline.writer import Writer
+    from .reading.decode_report import DecodeReport
     from .reading.frames import Frame, FrameBatch, VideoMetadata
     from .reading.info import info
-    from .reading.sequence import DecodeReport
     from .reading.tensors import Planes
     from .reading.verify import VerifyReport, verify
     from .reading.video_reader import VideoReader, open
@@ -61,7 +61,7 @@ _LATER = {
         "VideoMetadata",
     ),
     "reading.info": ("info",),
-    "reading.sequence": ("DecodeReport",),
+    "reading.decode_report": ("DecodeReport",),
     "reading.tensors": ("Planes",),
     "reading.verify": (
         "VerifyReport",

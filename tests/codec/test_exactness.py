@@ -48,7 +48,8 @@ from vqcodec.container.writer import ContainerWriter
 from vqcodec.errors import DamageError, WeightsError
 from vqcodec.options import DecodeOptions, Time
 from vqcodec.picture import Picture
-from vqcodec.reading.sequence import DecodeReport, frames
+from vqcodec.reading.chosen_frames import frames
+from vqcodec.reading.decode_report import DecodeReport
 from vqcodec.training.export import exact_tensors
 
 # --- the ways to decode a file ---------------------------------------------------------------------------------------------------

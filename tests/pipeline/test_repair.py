@@ -28,8 +28,8 @@ from vqcodec.options import DecodeOptions, Time
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.repair import repair
-from vqcodec.reading.sequence import DecodeReport
-from vqcodec.reading.sequence import frames as decoded_frames
+from vqcodec.reading.chosen_frames import frames as decoded_frames
+from vqcodec.reading.decode_report import DecodeReport
 from vqcodec.reading.timeline import Timeline
 from vqcodec.reading.verify import verify
 

@@ -26,7 +26,8 @@ from vqcodec.errors import DamageError, InputError, LimitError, RangeError, Usag
 from vqcodec.options import DecodeOptions, EncodeOptions, Limits
 from vqcodec.picture import Picture
 from vqcodec.reading import random_access
-from vqcodec.reading.sequence import DecodeReport, GopDecoder
+from vqcodec.reading.decode_report import DecodeReport
+from vqcodec.reading.sequence import GopDecoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 W, H, GOP, FRAMES = 50, 38, 20, 45

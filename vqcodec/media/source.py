@@ -247,8 +247,7 @@ class VideoSource:
             seconds = self._seconds = (pts - origin) * self.time_base
             if stretch.has_begun(self._number, seconds):
                 if given is None:
-                    begin = origin * self.time_base
-                    stretch.begin(pts, seconds, begin, self.time_base, self._reader.step)
+                    stretch.begin(pts, origin, self._reader.step, self.time_base)
                     self._describe(frame)
                 if stretch.has_ended(seconds):
                     stopped, behind = True, pts

@@ -4,70 +4,48 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ..options import Time
+from ..span import Span, Time
 from .source_check import SourceCheck
 
 _PAUSE = 1.5  # distances of frames, beyond which some are missing
 
 
 class Stretch:
-    """The frames from ``start`` on for ``duration``, each None or a time or a number of frames.
+    """How far a source is in the span that is wanted of it.
 
     From :meth:`begin` on: ``shift`` (ticks that are taken off the times) and ``stop`` (the end, in
     seconds on the clock of the file, None where that is the end of the file).
     """
 
     def __init__(self, start: Time | None, duration: Time | None) -> None:
-        self._start, self._duration = start, duration
-        self._limit: Fraction | None = None  # seconds from the begin of the stream
+        self._span = Span(start, duration)
+        self._end: Fraction | None = None  # seconds from the begin of the stream
         self.shift = 0
         self.stop: Fraction | None = None
 
     def is_full(self, frames: int) -> bool:
         """Whether so many frames are all that were asked for."""
-        length = self._duration
-        return length is not None and length.frames is not None and frames >= length.frames
+        return self._span.is_full(frames)
 
     def has_begun(self, number: int, seconds: Fraction) -> bool:
         """Whether a frame of this number, at so many seconds of the stream, is behind the start."""
-        if self._start is None:
-            return True
-        if self._start.seconds is not None:
-            return seconds >= self._start.seconds
-        return number >= (self._start.frames or 0)
+        return self._span.has_begun(number, seconds)
 
-    def begin(
-        self, pts: int, seconds: Fraction, origin: Fraction, base: Fraction, step: int
-    ) -> None:
-        """The first frame: ``pts`` and ``step`` in ticks of ``base``, the others in seconds."""
-        self.shift = pts if self._start else 0
-        length = self._duration
-        if length is None:
-            return
-        if length.seconds is None:
-            self.stop = (pts + (length.frames or 0) * step) * base
-            return
-        given = self._start.seconds if self._start is not None else None
-        self._limit = (seconds if given is None else given) + length.seconds
-        self.stop = self._limit + origin
+    def begin(self, pts: int, origin: int, step: int, base: Fraction) -> None:
+        """The first frame and the begin of the stream, in ticks of ``base``, as is ``step``."""
+        self.shift = pts if self._span.start else 0
+        self._end = self._span.end((pts - origin) * base)
+        self.stop = self._span.stop(pts * base, origin * base, step * base)
 
     def has_ended(self, seconds: Fraction) -> bool:
         """Whether a frame at so many seconds of the stream is behind the end."""
-        return self._limit is not None and seconds >= self._limit
+        return self._end is not None and seconds >= self._end
 
     def frames(self, total: int | None, rate: Fraction) -> int | None:
         """How many of ``total`` frames lie in it, about; None where that is not known."""
         if total is None or not rate:
             return None if total is None else max(1, total)
-        if self._start:
-            total -= _in_frames(self._start, rate)
-        if self._duration:
-            total = min(total, _in_frames(self._duration, rate))
-        return max(1, total)
-
-
-def _in_frames(time: Time, rate: Fraction) -> int:
-    return time.frames if time.frames is not None else round((time.seconds or 0) * rate)
+        return self._span.count(total, rate)
 
 
 class FrameTimes:

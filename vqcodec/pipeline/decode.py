@@ -21,8 +21,10 @@ from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, RefusedError, UsageError, located
 from ..options import DecodeOptions, changed
 from ..picture import Picture
+from ..reading.chosen_frames import chosen_stretch, frames
+from ..reading.decode_report import DecodeReport
 from ..reading.opening import check_memory, check_model, open_reader
-from ..reading.sequence import DecodeReport, chosen_stretch, frame_step, frames
+from ..reading.sequence import frame_step
 from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter

@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..container.packets import GopPayload
 from ..container.reader import ContainerReader
-from ..errors import DamageError, DamageLog, LimitError, Place
-from ..options import DecodeOptions, Time
+from ..errors import DamageError, LimitError, Place
+from ..options import DecodeOptions
 from ..picture import Picture
+from .decode_report import DecodeReport
 from .lost_frames import Gap, lost_gop_times
 
-
-@dataclass
-class DecodeReport:
-    """What was decoded. ``damage`` holds a sentence for each thing found wrong, ``concealed``
-    counts frames filled in.
-    """
-
-    frames: int = 0
-    gops: int = 0
-    damaged_gops: int = 0
-    concealed: int = 0
-    complete: bool = True
-    damage: DamageLog = field(default_factory=DamageLog)
-    notes: list[str] = field(default_factory=list)  # what was chosen or converted
-    warnings: list[str] = field(default_factory=list)  # what the output cannot hold
-    lost: list[str] = field(default_factory=list)  # tracks that the output took a part of only
-    codec: str = ""  # of the output's pictures, with its quality
-    bytes: int | None = None  # of the output; None of standard output, and of many files
-    seconds: float = 0.0
-    shift: int = 0  # ticks that were taken off the times of the file
-    end: int | None = (
-        None  # of the chosen frames, in ticks from their begin; None: that of the file
-    )
-
-    @property
-    def ok(self) -> bool:
-        """True when every frame of the file is there and has been proven right."""
-        return self.complete and not self.damage
-
-    @property
-    def fps(self) -> float:
-        """Frames decoded per second."""
-        return self.frames / self.seconds if self.seconds else 0.0
+if TYPE_CHECKING:
+    from ..codec.weights import Codec
 
 
 def frame_step(reader: ContainerReader) -> int:
@@ -66,7 +34,7 @@ class GopDecoder:
     """
 
     def __init__(
-        self, reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport
+        self, reader: ContainerReader, codec: Codec, options: DecodeOptions, report: DecodeReport
     ) -> None:
         self._reader, self._codec, self._options, self._report = reader, codec, options, report
         self._held: Picture | None = None
@@ -234,123 +202,3 @@ class GopDecoder:
                 done += 1
                 yield pts, duration if done == entry.count else 0, picture
         self._report.gops += 1
-
-
-def _first_gop(reader: ContainerReader, start: Time | None) -> int:
-    """Index of the first GOP that may hold a chosen frame."""
-    if start is None or not reader.gops:
-        return 0
-    origin = reader.gops[0].first_pts or 0
-    chosen = 0
-    for i, entry in enumerate(reader.gops):
-        if start.frames is not None:
-            if entry.first_frame <= start.frames:
-                chosen = i
-        elif entry.first_pts is not None and (
-            entry.first_pts - origin
-        ) * reader.header.time_base <= (start.seconds or 0):
-            chosen = i
-    return chosen
-
-
-def frames(
-    reader: ContainerReader, codec: Any, options: DecodeOptions, report: DecodeReport
-) -> Iterator[tuple[int, int, Picture]]:
-    """Chosen frames of a file as ``(pts, duration, 10-bit Picture)``; with ``options.start`` times
-    begin at zero.
-
-    Only the GOPs needed are decoded, and of them only the frames needed.
-    """
-    decoder = GopDecoder(reader, codec, options, report)
-    begin = _first_gop(reader, options.start)
-    base = reader.header.time_base
-    start, length = options.start or Time(frames=0), options.duration
-    origin = reader.gops[0].first_pts if reader.gops else None
-    shift = 0
-    stop: Fraction | None = None
-    given = 0
-
-    def choose(times: list[int]) -> range:
-        """Which frames of the GOP at ``number`` are chosen, as the loop below does."""
-        seconds = [(t - (times[0] if origin is None else origin)) * base for t in times]
-        first = (
-            bisect_left(seconds, start.seconds)
-            if start.seconds is not None
-            else max(0, (start.frames or 0) - number)
-        )
-        last = len(times)
-        if length is not None and length.frames is not None:
-            last = min(last, first + length.frames - given)
-        elif length is not None and length.seconds is not None and first < last:
-            end = (
-                stop
-                if stop is not None
-                else (start.seconds if start.seconds is not None else seconds[first])
-                + length.seconds
-            )
-            last = bisect_left(seconds, end)
-        return range(min(first, last), last)
-
-    for i in range(begin, len(reader.gops)):
-        number = reader.gops[i].first_frame
-        with closing(decoder.pictures(i, choose)) as pictures:  # type: ignore[type-var]
-            for pts, duration, picture in pictures:
-                origin = pts if origin is None else origin
-                seconds = (pts - origin) * base
-                if (
-                    seconds >= start.seconds
-                    if start.seconds is not None
-                    else number >= (start.frames or 0)
-                ):
-                    if not given:
-                        shift = report.shift = pts if options.start else 0
-                        if length is not None and length.seconds is not None:
-                            stop = (
-                                start.seconds if start.seconds is not None else seconds
-                            ) + length.seconds
-                    if (
-                        stop is not None
-                        and seconds >= stop
-                        or length is not None
-                        and length.frames is not None
-                        and given >= length.frames
-                    ):
-                        return
-                    assert picture is not None  # chosen frames are wanted ones
-                    given += 1
-                    report.frames += 1
-                    report.end = (
-                        None if length is None else pts - shift + (duration or decoder.step)
-                    )
-                    yield pts - shift, duration, picture
-                    if length is not None and length.frames is not None and given >= length.frames:
-                        return
-                number += 1
-
-
-_EARLIER = 10  # seconds before the first chosen frame where packets of its time may be stored, and subtitles begin that are still shown
-
-
-def chosen_stretch(
-    reader: ContainerReader, options: DecodeOptions, report: DecodeReport
-) -> tuple[Fraction, Fraction | None, int]:
-    """Begin and end of what is taken in seconds on the clock of the file, and the frame with which
-    the first packets needed are stored.
-    """
-    base = reader.header.time_base
-    start = report.shift * base
-    stop: Fraction | None = None
-    if options.duration is not None:
-        length = (
-            options.duration.seconds
-            if options.duration.seconds is not None
-            else (options.duration.frames or 0) * frame_step(reader) * base
-        )
-        origin = reader.gops[0].first_pts or 0
-        stop = (start if options.start is not None else origin * base) + length
-    early = [
-        e.first_frame
-        for e in reader.gops
-        if e.first_pts is not None and e.first_pts * base <= start - _EARLIER
-    ]
-    return start, stop, early[-1] if options.start is not None and early else 0

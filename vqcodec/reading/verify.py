@@ -12,8 +12,9 @@ from ..errors import DamageError
 from ..options import DecodeOptions
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.surroundings import undisturbed
+from .decode_report import DecodeReport
 from .opening import check_memory, check_model, open_reader
-from .sequence import DecodeReport, GopDecoder
+from .sequence import GopDecoder
 
 
 class VerifyReport(TypedDict):
