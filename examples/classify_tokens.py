@@ -100,7 +100,7 @@ class BagOfCodewords(nn.Module):
         self.out = nn.Linear(8 + 4, len(KINDS))
 
     def forward(self, ids: Tensor, offsets: Tensor, motion: Tensor) -> Tensor:
-        """(clips, kinds) of all indices in a row, where each clip's begin, and motion (clips, 4)."""
+        """(clips, kinds) of all indices in a row, where each clip's begin, and its motion."""
         kinds: Tensor = self.out(torch.cat([self.embed(ids, offsets), motion], 1))
         return kinds
 

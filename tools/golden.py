@@ -18,14 +18,16 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Unpack
 from unittest.mock import patch
 
 from vqcodec.container.packets import VERSION
 from vqcodec.encoding.rate_distortion import RateParameters
-from vqcodec.options import DecodeOptions, EncodeOptions
+from vqcodec.options import DecodeOptions, EncodeOptions, changed
 from vqcodec.picture import Picture
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
+from vqcodec.values import EncodeChanges
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -41,7 +43,10 @@ LATENTS = "latents"  # this file's frames go through the nets: without it direct
 
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
     """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a scene cut, a fade, 10 bits, detail, escapes."""
-    options = lambda **chosen: EncodeOptions(threads=1, device="cpu", **chosen)
+
+    def options(**chosen: Unpack[EncodeChanges]) -> EncodeOptions:
+        return changed(EncodeOptions(threads=1, device="cpu"), chosen)
+
     return {
         "one-sample": (moving(1, 1, 3), options(crf=20)),
         "small-10-bit": (moving(33, 17, 20, seed=1, ten_bit=True), options(crf=12)),

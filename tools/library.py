@@ -19,6 +19,8 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = 256
 
@@ -58,9 +60,7 @@ def make(clip: Path, width: int, height: int, seconds: float, folder: Path) -> P
     return folder / "long.vqv"
 
 
-def _planes(frame: object) -> list:
-    import numpy as np
-
+def _planes(frame: object) -> list[np.ndarray]:
     planes = frame.planes  # type: ignore[attr-defined]
     return [np.frombuffer(p, np.uint8).reshape(p.height, -1)[:, : p.width].copy() for p in planes]
 

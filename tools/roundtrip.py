@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.media import FILES, RARE, listing, make_named  # type: ignore[import-not-found]  # noqa: E402
+from support.media import FILES, RARE, listing, make_named  # noqa: E402
 
 import vqcodec  # noqa: E402
 from vqcodec.media.chroma_siting import LEFT  # noqa: E402

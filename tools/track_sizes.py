@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import av  # noqa: E402
-import matplotlib  # type: ignore[import-untyped]  # noqa: E402
+import matplotlib  # noqa: E402
 
 from vqcodec.container import packets as packets_module  # noqa: E402
 from vqcodec.container import tracks as tracks_module  # noqa: E402

@@ -23,9 +23,10 @@ from .version import __version__
 if TYPE_CHECKING:
     from .codec.tokens import FrameTokens, TokenSequence, Vocabulary
     from .pipeline.decode import decode
-    from .pipeline.encode import EncodeReport, encode
+    from .pipeline.encode import encode
     from .pipeline.estimate import Estimate, estimate
     from .pipeline.join import JoinReport, join
+    from .pipeline.output import EncodeReport
     from .pipeline.writer import Writer
     from .reading.decode_report import DecodeReport
     from .reading.frames import Frame, FrameBatch, VideoMetadata
@@ -42,10 +43,7 @@ _LATER = {
         "Vocabulary",
     ),
     "pipeline.decode": ("decode",),
-    "pipeline.encode": (
-        "EncodeReport",
-        "encode",
-    ),
+    "pipeline.encode": ("encode",),
     "pipeline.estimate": (
         "Estimate",
         "estimate",
@@ -54,6 +52,7 @@ _LATER = {
         "JoinReport",
         "join",
     ),
+    "pipeline.output": ("EncodeReport",),
     "pipeline.writer": ("Writer",),
     "reading.frames": (
         "Frame",

@@ -14,9 +14,11 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba as nb
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def kept() -> bool:
@@ -30,16 +32,20 @@ def kept() -> bool:
     return True
 
 
-def njit(function: Callable[..., Any]) -> Any:
-    """Compile a function for the processor, to run without the lock of the interpreter."""
-    made = nb.njit(nogil=True)(function)
+def njit(function: Kernel) -> Kernel:
+    """Compile a function for the processor, to run without the lock of the interpreter.
+
+    What comes back is called as the function is; it is numba's dispatcher.
+    """
+    made: Any = nb.njit(nogil=True)(function)
     try:
         made.enable_caching()
     except RuntimeError:
         if _folder_of_run():
             made.enable_caching()
             _copy_kept(function, str(made.stats.cache_path))
-    return made
+    compiled: Kernel = made
+    return compiled
 
 
 @cache

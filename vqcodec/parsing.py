@@ -40,7 +40,8 @@ def parse_count(text: str) -> int:
     if match is None:
         raise UsageError(f"{text!r} is no number: allowed are 500, 64k, 64M, 64Mi, 2G")
     step = 1024 if match[3] else 1000
-    return int(match[1]) * step ** " kmgt".find(match[2] or " ")
+    factor: int = step ** " kmgt".find(match[2] or " ")
+    return int(match[1]) * factor
 
 
 def parse_amount(text: str, name: str) -> int:

@@ -21,7 +21,7 @@ from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetSh
 from vqcodec.codec.weights import load_codec
 from vqcodec.encoding import latent_search
 from vqcodec.encoding.frame_encoder import FrameEncoder
-from vqcodec.encoding.frame_motion import find_motion
+from vqcodec.encoding.frame_motion import intra_motion
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials, Latents
 from vqcodec.encoding.nets.layers import Act, anchor_weights
@@ -538,7 +538,7 @@ def test_residuals_are_what_was_quantised(
     coder = FrameEncoder(codec, 128, 64)
     picture = read_clip(clip(tmp_path, 1))[0]
     task = FrameTask(pad(picture, 128, 64), 0, 0, 40, [])
-    motion = find_motion(coder, task, coder.rate)
+    motion = intra_motion(coder, task)
     trials = FrameTrials(coder, coder.rate, task, motion)
     latent, z = trials.analyse(40)
     latent = latent + np.random.default_rng(0).normal(0, 3, latent.shape).astype(

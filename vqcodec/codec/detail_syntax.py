@@ -47,7 +47,7 @@ def step8(index: int) -> int:
 
 
 @njit
-def _clamp16(v: int) -> int:
+def _clamp16(v: int | np.int64) -> int | np.int64:
     return min(max(v, -32768), 32767)
 
 

@@ -71,7 +71,7 @@ def _readable(p: Path) -> Iterator[None]:
         ) from exc
 
 
-def _open(path: str | os.PathLike | None) -> Path:
+def _open(path: str | os.PathLike[str] | None) -> Path:
     p = Path(path) if path else default_path()
     with _readable(p):
         if not os.path.exists(p):
@@ -86,7 +86,7 @@ def _open(path: str | os.PathLike | None) -> Path:
     return p
 
 
-def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
+def read_metadata(path: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """The metadata of a weights file, without loading torch or any tensor."""
     p = _open(path)
     with _readable(p), open(p, "rb") as f:
@@ -107,7 +107,7 @@ def read_metadata(path: str | os.PathLike | None = None) -> dict[str, str]:
     return meta
 
 
-def read_model_id(path: str | os.PathLike | None = None) -> bytes:
+def read_model_id(path: str | os.PathLike[str] | None = None) -> bytes:
     """The 8-byte model id that a weights file states; :func:`load_codec` checks it."""
     try:
         return bytes.fromhex(read_metadata(path)["model_id"])
@@ -165,7 +165,7 @@ class Codec:
 
 
 def save(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     tensors: dict[str, Any],
     shapes: dict[str, NetShape],
     extra: dict[str, str] | None = None,
@@ -270,7 +270,7 @@ def _check_scales(arrays: dict[str, Any]) -> None:
 
 
 def load_codec(
-    path: str | os.PathLike | None = None,
+    path: str | os.PathLike[str] | None = None,
     device: str = "auto",
     threads: int = 0,
     arithmetic: str = "auto",

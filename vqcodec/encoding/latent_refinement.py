@@ -62,7 +62,7 @@ def refine(trials: FrameTrials, latents: Latents, quality: int) -> Latents:
                 best, best_y = cost, y
             if step == rate.refine_steps:
                 break
-            error.backward()  # type: ignore[no-untyped-call]
+            error.backward()
             assert aimed.grad is not None
             gradient = aimed.grad[0].cpu().numpy() * codebooks.UNIT  # bits a step
             least = quantised.y / np.float32(codebooks.UNIT) - gradient / curvature

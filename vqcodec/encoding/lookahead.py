@@ -28,6 +28,6 @@ def worths(
     kept = (small / (small + errors)).mean(0)
     h, w = kept.shape
     octaves = 2 * strength * kept.reshape(h // 2, 2, w // 2, 2).mean((1, 3))
-    return np.exp2(octaves - octaves[: -(-height // 16), : -(-width // 16)].mean()).astype(
-        np.float32
-    )
+    shown = octaves[: -(-height // 16), : -(-width // 16)]
+    weights: np.ndarray = np.exp2(octaves - shown.mean())
+    return weights.astype(np.float32)

@@ -28,7 +28,8 @@ def thumbnail(luma: np.ndarray) -> np.ndarray:
     columns = np.linspace(0, w, min(w, COLUMNS), endpoint=False).astype(np.intp)
     sums = np.add.reduceat(np.add.reduceat(luma, rows, axis=0, dtype=np.uint32), columns, axis=1)
     area = np.diff(rows, append=h)[:, None] * np.diff(columns, append=w)[None, :]
-    return (sums / area / (4 if luma.dtype == np.uint16 else 1)).astype(np.float32)
+    means: np.ndarray = sums / area / (4 if luma.dtype == np.uint16 else 1)
+    return means.astype(np.float32)
 
 
 def change(before: np.ndarray, after: np.ndarray) -> float:

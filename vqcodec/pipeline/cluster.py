@@ -136,9 +136,10 @@ class Cluster:
 
     def _fits(self, worker: dict[str, Any]) -> int:
         has = worker.get("resources") or {}
+        threads: int = worker["nthreads"]
         return min(
             [
-                worker["nthreads"],
+                threads,
                 *(int(has.get(name, 0) // n) for name, n in self.resources.items()),
             ]
         )
@@ -245,7 +246,8 @@ class ClusterCoder:
 
         future = self._futures[key]
         try:
-            return future.result(timeout=10)
+            result: Result = future.result(timeout=10)
+            return result
         except (VqvError, MemoryError):
             raise
         except KilledWorker as exc:

@@ -131,7 +131,8 @@ class _Worker:
             if isinstance(answer, Exception):
                 raise answer
             if ends:
-                return answer
+                result: Result | None = answer
+                return result
             task.coded += answer
             i += 1
 

@@ -100,8 +100,13 @@ def describe(
         seconds = float((end - first) * h.time_base) if first is not None else 0.0
         quality = psnr_yuv(sse, h.width, h.height, known) if known else None
         of_pictures, of_tracks = packet_bytes(reader, [line["gop"] for line in gops])
-        kbps = lambda n: round(n * 8 / 1000 / seconds, 3) if seconds else None
-        bpp = lambda n: round(n * 8 / (h.width * h.height * known), 6) if known else None
+
+        def kbps(size: int) -> float | None:
+            return round(size * 8 / 1000 / seconds, 3) if seconds else None
+
+        def bpp(size: int) -> float | None:
+            return round(size * 8 / (h.width * h.height * known), 6) if known else None
+
         return {
             "file": path,
             "version": VERSION,

@@ -41,7 +41,7 @@ def watch() -> None:
     """From now on :data:`tell` is called at the first kernel that the disk doesn't have."""
     from numba.core import event
 
-    class Once(event.Listener):  # type: ignore[misc]
+    class Once(event.Listener):
         def on_start(self, event: object) -> None:
             if not self.told:
                 self.told = True
@@ -52,4 +52,4 @@ def watch() -> None:
 
         told = False
 
-    event.register("numba:compile", Once())
+    event.register("numba:compile", Once())  # type: ignore[no-untyped-call]

@@ -183,7 +183,7 @@ class _Line:
     def __init__(self, out: TextIO) -> None:
         from tqdm import tqdm
 
-        class Bar(tqdm):  # type: ignore[type-arg]
+        class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]  # with stubs and without
             monitor_interval = 0  # drawn by a thread of ours
 
         Bar.set_lock(threading.RLock())  # its own is one between processes

@@ -9,7 +9,7 @@ from torch.autograd.function import FunctionCtx
 
 def applied(function: type[torch.autograd.Function], *inputs: Tensor | float) -> Tensor:
     """What a function with gradients of its own makes of its inputs."""
-    out: Tensor = function.apply(*inputs)  # type: ignore[no-untyped-call]
+    out: Tensor = function.apply(*inputs)
     return out
 
 

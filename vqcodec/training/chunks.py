@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture, the prediction that a real encoder made for it, and the quality it was coded at."""
+    """A picture, the prediction that a real encoder made for it, and the quality it had."""
 
     picture: Picture
     prediction: Picture
@@ -44,8 +44,8 @@ class FrameChain:
     """Two frames, the second of which was predicted from the first.
 
     ``decoded``: the first as it was decoded then. ``share`` (H/8, W/8): how much of a cell of the
-    second's prediction came from the first (0, 1/2, 1). ``motion`` (2, H/8, W/8): from where, [down,
-    right] in quarter samples.
+    second's prediction came from the first (0, 1/2, 1). ``motion`` (2, H/8, W/8): from where,
+    [down, right] in quarter samples.
     """
 
     first: Pair

@@ -48,7 +48,7 @@ class Codewords(NamedTuple):
     counts: np.ndarray
 
 
-# --- collecting ------------------------------------------------------------------------------------
+# --- collecting --------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -106,7 +106,7 @@ def _collect_classes(prior: Prior, coded: _Coded, into: list[list[np.ndarray]]) 
             into[number].append(rows[active & (flat == number)])
 
 
-# --- fitting ---------------------------------------------------------------------------------------
+# --- fitting -----------------------------------------------------------------------------
 
 
 @njit

@@ -81,7 +81,7 @@ class Crops:
         prediction: Picture | None = None,
         qualities: tuple[float, float] = (0.0, BEST),
     ) -> None:
-        """A picture with the range of qualities it is to be coded at; too small ones are left out."""
+        """A picture and the range of qualities it is to be coded at; small ones are left out."""
         if min(picture.y.shape) >= self.size:
             self.items.append(CropItem(picture, prediction, qualities))
 

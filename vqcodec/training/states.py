@@ -19,7 +19,7 @@ _STRETCH = ".stretch"  # logarithms of learned ranges, see Act
 
 
 def read_state(file: BinaryIO) -> dict[str, Tensor]:
-    """Weights by name, float32: of safetensors, of torch.save, or the averaged ones of a checkpoint.
+    """Weights by name, float32: of safetensors, torch.save, or the average of a checkpoint.
 
     Raises InputError for another file.
     """

@@ -1,4 +1,4 @@
-"""Whether a new model is better than the one that came with the program: both encode the held-out clips."""
+"""Whether a new model is better than the one of the program: both encode the held-out clips."""
 
 from __future__ import annotations
 

@@ -78,7 +78,8 @@ class ExactLinear:
     @cached_property
     def lessened(self) -> np.ndarray:
         """The bias of those products."""
-        return np.subtract(self.bias.numpy(), self.packed.less)
+        bias: np.ndarray = np.subtract(self.bias.numpy(), self.packed.less)
+        return bias
 
     def arrays(self, q: int) -> tuple[np.ndarray, np.ndarray]:
         """The row of ``lessened`` and of the scale."""

@@ -57,9 +57,14 @@ def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
         ir.VectorType(i16, 2 * LANES),
         ir.VectorType(i32, 2 * LANES),
     )
-    number = lambda n: ir.Constant(i64, n)
-    zeros, nothing = ir.Constant(lanes, [0] * LANES), lambda t: ir.Constant(t, ir.Undefined)
+    zeros = ir.Constant(lanes, [0] * LANES)
     even, odd = (ir.Constant(lanes, list(range(k, 2 * LANES, 2))) for k in (0, 1))
+
+    def number(n: int) -> Any:
+        return ir.Constant(i64, n)
+
+    def nothing(kind: Any) -> Any:
+        return ir.Constant(kind, ir.Undefined)
 
     def multiplied(total: Any, a: Any, c: Any) -> Any:
         if quads:

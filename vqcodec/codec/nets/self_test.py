@@ -88,7 +88,8 @@ def _layers(
 
     def scaled(q: int, acc: np.ndarray) -> np.ndarray:
         shifted = (acc + (-bias if q else bias)).astype(np.float32)
-        return np.multiply(shifted, scale * np.float32(3 if q else 1))
+        result: np.ndarray = np.multiply(shifted, scale * np.float32(3 if q else 1))
+        return result
 
     v0 = scaled(0, acc)
     total = np.clip(trunk + _clipped(scaled(1, acc), TOP16), -TOP16, TOP16)

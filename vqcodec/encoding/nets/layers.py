@@ -87,7 +87,8 @@ class Act(nn.Module):
             # 16 bits have steps to spare: what is clipped costs, what is rounded away does not
             self.peak.copy_(torch.maximum(self.peak, top if self.bits == 8 else 2 * top))
         elif self.mode == "quant" and self.bits == 8:
-            return _FakeQuantise.apply(x, self.scale, self.top)
+            rounded: Tensor = _FakeQuantise.apply(x, self.scale, self.top)
+            return rounded
         elif (
             self.mode == "quant"
         ):  # the roundings of 16 bits are finer than those of the training's own arithmetic
@@ -210,7 +211,8 @@ class Block(nn.Module):
             u = u * mask
         x = x + self.w2(self.a3(self.dw(u)))
         u = self.a5(F.leaky_relu(self.w3(self.a4(x)), SLOPE))
-        return x + self.w4(u)
+        out: Tensor = x + self.w4(u)
+        return out
 
 
 def set_mode(net: nn.Module, mode: str) -> None:

@@ -29,7 +29,7 @@ class _Product(torch.autograd.Function):
         return multiply(x, w)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
         return ctx.multiply(g, ctx.w.T), None, None
 
 
@@ -45,7 +45,8 @@ class SmoothBackend(Stepwise):
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
         if id(w) not in self._weights:  # the layers live as long as the nets
             self._weights[id(w)] = w.to(self.dtype)
-        return _Product.apply(x, self._weights[id(w)], self._multiply)  # type: ignore[no-any-return]
+        product: Tensor = _Product.apply(x, self._weights[id(w)], self._multiply)
+        return product
 
     def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
         if self.device.type != "cpu":
