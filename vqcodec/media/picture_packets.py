@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import av
 from av.container import OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from .captions import Captions, insert
@@ -25,7 +26,7 @@ class PicturePackets:
         self.first_tick = 0
         self._cued: dict[int, bytes] = {}  # captions of pictures being coded, by their times
         self._lengths: dict[int, int] = {}  # how long pictures being coded are shown, by times
-        self._held: Packet[VideoStream] | None = None  # the last coded picture
+        self._held: Packet[Stream] | None = None  # the last coded picture
         self._offset: int | None = None  # from decoding to display of the first picture, in ticks
         self._shown: tuple[int, int] | None = None  # time and duration of the last picture
 
@@ -56,7 +57,7 @@ class PicturePackets:
             self._lengths[packet.pts or 0] = max(1, end - packet.dts)
         self._mux_timed(packet)
 
-    def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
+    def _mux(self, packets: Iterable[Packet[Stream]]) -> None:
         """Mux coded pictures, with the captions that belong to them."""
         for packet in packets:
             if self._offset is None and packet.pts is not None and packet.dts is not None:
@@ -67,7 +68,7 @@ class PicturePackets:
                 self._mux_timed(self._held)
             self._held = whole
 
-    def _mux_timed(self, packet: Packet[VideoStream]) -> None:
+    def _mux_timed(self, packet: Packet[Stream]) -> None:
         """Mux a packet with how long its picture is shown; encoders know the mean of it only."""
         shown = 0 if packet.pts is None else self._lengths.pop(packet.pts, 0)
         if shown:

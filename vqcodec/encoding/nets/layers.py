@@ -87,7 +87,7 @@ class Act(nn.Module):
             # 16 bits have steps to spare: what is clipped costs, what is rounded away does not
             self.peak.copy_(torch.maximum(self.peak, top if self.bits == 8 else 2 * top))
         elif self.mode == "quant" and self.bits == 8:
-            rounded: Tensor = _FakeQuantise.apply(x, self.scale, self.top)
+            rounded: Tensor = _FakeQuantise.apply(x, self.scale, self.top)  # type: ignore[no-untyped-call]
             return rounded
         elif (
             self.mode == "quant"

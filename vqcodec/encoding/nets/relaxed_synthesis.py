@@ -45,7 +45,8 @@ class SmoothBackend(Stepwise):
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
         if id(w) not in self._weights:  # the layers live as long as the nets
             self._weights[id(w)] = w.to(self.dtype)
-        product: Tensor = _Product.apply(x, self._weights[id(w)], self._multiply)
+        weights = self._weights[id(w)]
+        product: Tensor = _Product.apply(x, weights, self._multiply)  # type: ignore[no-untyped-call]
         return product
 
     def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
