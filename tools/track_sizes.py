@@ -208,10 +208,12 @@ def stored(path: Path, seconds: int) -> bytes:
     writer.extra(tracks_module.DESCRIPTION, description.to_bytes(), small=True)
     for begin in range(0, seconds, GOP_SECONDS):
         source.write(out, Fraction(begin + GOP_SECONDS))
+        out.flush(Fraction(begin + GOP_SECONDS))
         writer.gop(
             packets_module.GopPayload((1000 * begin,), 1000 * GOP_SECONDS, 0, (0, 0, 0), b"")
         )
     source.finish(out, None)
+    out.flush()
     source.close()
     writer.finish()
     assert not source.lost, source.lost
