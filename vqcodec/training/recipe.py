@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -136,7 +137,7 @@ class Recipe:
             run.restart_average()
         model.quantise_aware("quant" if stage.quantise else "float")
         items = material.held_out
-        evaluate = (lambda model: score(model, items)) if items else None
+        evaluate = partial(score, items=items) if items else None
         run.train(Hooks(self.log, material.refresh, evaluate, self._saved))
         model.load_state_dict(run.average)
         model.quantise_aware("float")
