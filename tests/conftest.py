@@ -1,4 +1,5 @@
-"""A tiny codec for all tests: random nets of a few channels, made once a session with the tools that make the real one."""
+"""A tiny codec for all tests: random nets of a few channels, made once a session with the tools
+that make the real one."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def pytest_configure() -> None:
 
 
 def make_models() -> dict[str, Any]:
-    """Calibrated float models whose outputs are far from trivial: every class, large latents, residuals of many levels."""
+    """Calibrated float models whose outputs are far from trivial: every class, large latents,
+    residuals of many levels."""
     import torch
 
     from vqcodec.codec.nets.shape import NetShape

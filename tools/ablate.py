@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Quick rate-distortion check of one change: BD-rate against x264 and x265 on a few clips, GOPs coded in this process.
+"""Quick rate-distortion check of one change: BD-rate against x264 and x265 on a few clips, GOPs
+coded in this process.
 
-    tools/ablate.py --clips ../shared/corpus/train/davis-tennis.mkv --set vq_lambda=0.12 --offsets 5,0,-5,-9,-13,-18,-22
+    tools/ablate.py --clips ../shared/corpus/train/davis-tennis.mkv --set vq_lambda=0.12 --offsets
+    5,0,-5,-9,-13,-18,-22
 
-Uses the anchors and the BD-rate of ``vqcodec bench``, and its cache; 60 bytes are added for the container. docs/design.md quotes it.
+Uses the anchors and the BD-rate of ``vqcodec bench``, and its cache; 60 bytes are added for the
+container. docs/design.md quotes it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write docs/commands.md, the reference of all commands and options, from the program itself: ``make docs``."""
+"""Write docs/commands.md, the reference of all commands and options, from the program itself:
+``make docs``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""A frame of a clip beside the same frame from x264 and from vqcodec at the same size: ``make compare``.
+"""A frame of a clip beside the same frame from x264 and from vqcodec at the same size: ``make
+compare``.
 
-x264 (preset medium, tune psnr as in docs/benchmarks.md) is run at finer and finer crf until its packets have as many bytes as the .vqv file, container and all.
+x264 (preset medium, tune psnr as in docs/benchmarks.md) is run at finer and finer crf until its
+packets have as many bytes as the .vqv file, container and all.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ def x264(source: Path, crf: float, frames: int, target: Path) -> int:
 
 
 def nearest(source: Path, frames: int, wanted: int, target: Path) -> tuple[float, int]:
-    """The crf at which x264 writes the number of bytes nearest to ``wanted``, and that number; its file is ``target``."""
+    """The crf at which x264 writes the number of bytes nearest to ``wanted``, and that number; its
+    file is ``target``."""
     low, high, tried = 0, round(51 / STEP), {}
     while high - low > 1:  # bytes fall with crf
         middle = (low + high) // 2

@@ -1,4 +1,5 @@
-"""Encode and decode a clip with the installed program, measure the decoded file, and show both side by side: ``make demo``."""
+"""Encode and decode a clip with the installed program, measure the decoded file, and show both side
+by side: ``make demo``."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def program() -> list[str]:
 
 
 def run(*args: str | Path) -> float:
-    """Run a command of the program in a process of its own; its seconds. The program ends with its exit code on failure."""
+    """Run a command of the program in a process of its own; its seconds. The program ends with its
+    exit code on failure."""
     command = program() + [str(a) for a in args]
     print("$ vqcodec " + " ".join(str(a) for a in args), flush=True)
     begin = time.perf_counter()
@@ -41,7 +43,8 @@ def run(*args: str | Path) -> float:
 def compare(
     source: Path, decoded: Path
 ) -> tuple[tuple[float, float, float, float], float, int, int, int]:
-    """PSNR of the mean error (weighted, Y, U, V), mean of the weighted PSNR of each frame, frames, width, height."""
+    """PSNR of the mean error (weighted, Y, U, V), mean of the weighted PSNR of each frame, frames,
+    width, height."""
     sse, each = np.zeros(3), []
     with VideoSource(source) as a, VideoSource(decoded) as b:
         scale = 16 if a.ten_bit else 1

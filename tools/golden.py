@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Make the golden files of this version of the format: small .vqv files, the tiny model that they were made with, and the MD5s of their pixels.
+"""Make the golden files of this version of the format: small .vqv files, the tiny model that they
+were made with, and the MD5s of their pixels.
 
     tools/golden.py              # into tests/golden/vN; refuses where that exists
     tools/golden.py --force      # replaces it: for a version that was never released
 
-The files are made once for each version of the format and stay for ever: `test_golden.py` decodes those of every version. A changed MD5 means
+The files are made once for each version of the format and stay for ever: `test_golden.py` decodes
+those of every version. A changed MD5 means
 a changed decoder, never a reason to run this again.
 """
 
@@ -38,11 +40,14 @@ from support.clips import faded, header, moving, picture, write  # noqa: E402
 MODEL = "tiny.safetensors"
 
 
-LATENTS = "latents"  # this file's frames go through the nets: without it direct blocks would show nearly all that nets without training see
+# this file's frames go through the nets: without it direct blocks would show nearly all that nets
+# without training see
+LATENTS = "latents"
 
 
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
-    """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a scene cut, a fade, 10 bits, detail, escapes."""
+    """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a
+    scene cut, a fade, 10 bits, detail, escapes."""
 
     def options(**chosen: Unpack[EncodeChanges]) -> EncodeOptions:
         return changed(EncodeOptions(threads=1, device="cpu"), chosen)

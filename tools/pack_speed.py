@@ -1,4 +1,5 @@
-"""How small and how quick the way to a cluster's workers is: `python tools/pack_speed.py CLIPS...`, in their own size and at 1920x1080."""
+"""How small and how quick the way to a cluster's workers is: `python tools/pack_speed.py CLIPS...`,
+in their own size and at 1920x1080."""
 
 from __future__ import annotations
 

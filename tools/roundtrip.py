@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Encode and decode files of many kinds with the real weights, and write down what came back identical.
+"""Encode and decode files of many kinds with the real weights, and write down what came back
+identical.
 
     tools/roundtrip.py --out docs/roundtrip.md [FILE ...]
 
-The made files are those of tests/support/media.py, the real ones those of tests/data; more can be named. Each is decoded to a file of its own kind, or
+The made files are those of tests/support/media.py, the real ones those of tests/data; more can be
+named. Each is decoded to a file of its own kind, or
 to one that holds its tracks where vqcodec writes no such files.
 Packets of all tracks but the pictures' are compared by MD5, times of frames and packets exactly.
 """
@@ -30,7 +32,8 @@ PROPERTIES = ("size", "sar", "colour", "matrix", "hdr", "bits", "disposition")
 
 
 def location(path: Path) -> int:
-    """Where the chroma samples of 4:2:0 pictures of a file lie; left where it doesn't tell, as H.264 and H.265 mean it."""
+    """Where the chroma samples of 4:2:0 pictures of a file lie; left where it doesn't tell, as
+    H.264 and H.265 mean it."""
     with VideoSource(path) as source:
         return source.chroma_location or LEFT
 

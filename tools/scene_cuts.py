@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Counts right and wrong starts of GOPs on edited clips: `python tools/scene_cuts.py FOLDER [--seed 1] [--each 30] [-v]`.
+"""Counts right and wrong starts of GOPs on edited clips: `python tools/scene_cuts.py FOLDER [--seed
+1] [--each 30] [-v]`.
 
-Clips of the folder, made small, are cut together as films are: hard cuts (bright, dark, every few frames), flashes of one to
-three frames, alone and at a cut, fades, dissolves; and each clip once as it is. A start of a GOP is right within the cut.
+Clips of the folder, made small, are cut together as films are: hard cuts (bright, dark, every few
+frames), flashes of one to
+three frames, alone and at a cut, fades, dissolves; and each clip once as it is. A start of a GOP is
+right within the cut.
 """
 
 from __future__ import annotations
@@ -98,7 +101,8 @@ def _dissolve(a: Scene, b: Scene, rng: random.Random) -> Edited:
 
 
 def edits(clips: dict[str, Scene], seed: int, each: int) -> Iterator[Edited]:
-    """``each`` edited clips of every kind, then the clips as they are; names begin with their source and a hyphen."""
+    """``each`` edited clips of every kind, then the clips as they are; names begin with their
+    source and a hyphen."""
     rng = random.Random(seed)
     long = [n for n, c in clips.items() if len(c) >= SHORTEST]
 

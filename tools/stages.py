@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""What an encoder and a decoder spend their time on, by stage: `python tools/stages.py CLIP [--frames 33] [--crf 28]`, processor time of one thread, start-up left out.
+"""What an encoder and a decoder spend their time on, by stage: `python tools/stages.py CLIP
+[--frames 33] [--crf 28]`, processor time of one thread, start-up left out.
 
-A GOP is coded once to warm up and once measured. Times are exclusive: what a stage calls that is a stage of its own counts there only.
+A GOP is coded once to warm up and once measured. Times are exclusive: what a stage calls that is a
+stage of its own counts there only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Many files: names of outputs, what is passed over, what is gone on with, failures, ctrl-C. The networks are stand-ins, also in the worker processes."""
+"""Many files: names of outputs, what is passed over, what is gone on with, failures, ctrl-C. The
+networks are stand-ins, also in the worker processes."""
 
 from __future__ import annotations
 
@@ -176,7 +177,8 @@ def test_log_of_a_killed_run(tmp_path: Path) -> None:
 
 
 def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Outputs are what encode makes; a second run does nothing; decoding gives the pictures back."""
+    """Outputs are what encode makes; a second run does nothing; decoding gives the pictures
+    back."""
     names = ["a.mkv", "sub/b.y4m", "sub/new\nline \U0001f3ac.mkv"]
     for i, name in enumerate(names):
         clip(here / "in" / name, frames=3 + i, seed=i)
@@ -280,7 +282,8 @@ def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(
 
 
 def test_n_leaves_what_came_after_a_kill(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As all other outputs: by the log it may have been made just before the kill, or by someone else."""
+    """As all other outputs: by the log it may have been made just before the kill, or by someone
+    else."""
     clip(here / "a.y4m")
     command = ["batch", "a.y4m", "-o", "out"]
     assert main([*command, "-q"]) == 0
@@ -323,7 +326,8 @@ def test_damaged_sources_show_in_every_run(here: Path, capsys: pytest.CaptureFix
 
 
 def test_a_worker_that_is_killed(here: Path) -> None:
-    """Its file is gone on with in another, from the GOP that was not finished; the others are not touched."""
+    """Its file is gone on with in another, from the GOP that was not finished; the others are not
+    touched."""
     clip(here / "in/bad.mkv", frames=25, mark=99)
     clip(here / "in/good.y4m")
     assert main(["batch", "in", "-o", "out", "-q", "--workers", "2", "-g", "9"]) == 0

@@ -120,7 +120,8 @@ def numbers(value: Any) -> list[float]:
 
 
 def test_psnr_by_another_formula(tmp_path: Path) -> None:
-    """Both means of PSNR against the sums written out, with odd sizes and one frame without error."""
+    """Both means of PSNR against the sums written out, with odd sizes and one frame without
+    error."""
     a = [picture(31, 17, i) for i in range(3)]
     rng = np.random.default_rng(5)
     b = [
@@ -304,7 +305,8 @@ def test_bytes_are_those_on_disk(
 def test_anchor_s_bytes_and_settings(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An anchor's bytes are those of the packets in its file, which says with what settings it was made. (x264 doesn't give the same bytes each time.)"""
+    """An anchor's bytes are those of the packets in its file, which says with what settings it was
+    made. (x264 doesn't give the same bytes each time.)"""
     import av
 
     unlink = Path.unlink
@@ -318,7 +320,8 @@ def test_anchor_s_bytes_and_settings(
     target = tmp_path / "anchor.mkv"
     with av.open(str(target)) as c:
         packets = [p.size for p in c.demux(video=0) if p.size]
-    # in Matroska each NAL unit begins with its length in 4 bytes, where x264 writes start codes of 3 or 4
+    # in Matroska each NAL unit begins with its length in 4 bytes, where x264 writes start codes of
+    # 3 or 4
     assert len(packets) == FRAMES and 0 <= sum(packets) - coded.bytes <= 2 * FRAMES
     assert coded.file_bytes == target.stat().st_size > sum(packets)
     data = target.read_bytes()
@@ -381,7 +384,8 @@ def test_second_run_measures_nothing(
 def test_goes_on_where_it_was_stopped(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that is stopped after three points measures the others only, the one whose line was cut off among them."""
+    """A run that is stopped after three points measures the others only, the one whose line was cut
+    off among them."""
     done: list[tuple[str, int]] = []
 
     def coded(self: Any, crf: int, decoded: Path) -> encoders.Coded:
@@ -549,7 +553,8 @@ def test_command(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command writes what the library gives, from the cache; the table goes to standard output."""
+    """The command writes what the library gives, from the cache; the table goes to standard
+    output."""
     monkeypatch.setattr(clip_run, "TRIES", 1)
     monkeypatch.setattr("vqcodec.bench.options.parse_anchors", lambda text: options().anchors)
     monkeypatch.setattr(
@@ -661,7 +666,8 @@ def test_report_holds_everything(made: Results, results: dict[str, Any], store: 
 def test_frames_are_shown_in_the_colours_that_are_meant(
     tmp_path: Path, width: int, height: int, tag: int, meant: int
 ) -> None:
-    """Of a clip that doesn't tell its matrix too, as everywhere in the program; ICtCp has none, and is shown like an untagged one."""
+    """Of a clip that doesn't tell its matrix too, as everywhere in the program; ICtCp has none, and
+    is shown like an untagged one."""
     flat = Picture(
         *(
             np.full(shape, n, np.uint8)

@@ -1,4 +1,5 @@
-"""The benchmark's page in a real browser: it is whole without a network, and the slider uncovers what it should."""
+"""The benchmark's page in a real browser: it is whole without a network, and the slider uncovers
+what it should."""
 
 from __future__ import annotations
 

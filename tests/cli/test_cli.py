@@ -21,7 +21,8 @@ HEAVY = "torch,numba"
 
 
 def run(*args: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-    """Run the program in a process of its own that tells on stderr which heavy modules were loaded."""
+    """Run the program in a process of its own that tells on stderr which heavy modules were
+    loaded."""
     code = f"import sys; from vqcodec.cli import main; rc = main(); print('HEAVY', [m for m in '{HEAVY}'.split(',') if m in sys.modules], file=sys.stderr); sys.exit(rc)"
     root = str(ROOT)
     return subprocess.run(

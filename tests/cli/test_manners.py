@@ -1,4 +1,5 @@
-"""How the program behaves towards people and other programs: help, completions, logs, colours, progress in JSON."""
+"""How the program behaves towards people and other programs: help, completions, logs, colours,
+progress in JSON."""
 
 from __future__ import annotations
 
@@ -446,7 +447,8 @@ def test_completion_scripts(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def shell(tmp_path: Path, program: dict[str, str]) -> Iterator[Any]:
-    """Starts a shell in a folder with two files, with its completion script loaded; gives a function that presses tab behind a text and returns what stands there then."""
+    """Starts a shell in a folder with two files, with its completion script loaded; gives a
+    function that presses tab behind a text and returns what stands there then."""
     pexpect = pytest.importorskip("pexpect")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "unmistakable film.vqv").touch()

@@ -1,4 +1,5 @@
-"""Text from outside on its way to people: no file, name or library drives a terminal or forges a line."""
+"""Text from outside on its way to people: no file, name or library drives a terminal or forges a
+line."""
 
 from __future__ import annotations
 

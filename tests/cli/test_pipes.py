@@ -81,7 +81,8 @@ def test_pixel_formats_of_ffmpegs_y4m(tmp_path: Path, fmt: str) -> None:
 
 
 def test_other_files_through_standard_input(tmp_path: Path) -> None:
-    """What isn't y4m is copied to a temporary file first, so mp4 with its index at the end works, with all its tracks."""
+    """What isn't y4m is copied to a temporary file first, so mp4 with its index at the end works,
+    with all its tracks."""
     source = make_named(tmp_path, "all.mp4")
     (tmp_path / "tmp").mkdir()
     assert codes(
@@ -359,7 +360,8 @@ def test_memory_of_pipes_does_not_grow_with_length(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_tracks(tmp_path: Path) -> None:
-    """Peak memory with 3 and with 60 minutes of uncompressed sound (17 and 345 MB): at most 5 percent apart."""
+    """Peak memory with 3 and with 60 minutes of uncompressed sound (17 and 345 MB): at most 5
+    percent apart."""
     peaks = []
     for minutes in (3, 60):
         make(

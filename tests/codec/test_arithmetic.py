@@ -1,4 +1,5 @@
-"""What products are made with is chosen by what the processor is fast at, and everything that codes one file keeps to one choice."""
+"""What products are made with is chosen by what the processor is fast at, and everything that codes
+one file keeps to one choice."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def test_floats_are_those_that_are_fast(
 
 @pytest.mark.filterwarnings("ignore:TF32")
 def test_exact_products_are_those_that_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain loop in the place of torch's int8 product, as where the instructions are missing, is right, and still not taken."""
+    """A plain loop in the place of torch's int8 product, as where the instructions are missing, is
+    right, and still not taken."""
     monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
     monkeypatch.setattr(backend_choice, "_times", {})
     with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
@@ -119,7 +121,8 @@ def intra_trials(coder: FrameEncoder, source: Planes) -> FrameTrials:
 
 @pytest.mark.parametrize("name", FLOATS)
 def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: str) -> None:
-    """Analysis and refinement, whatever autocast the caller is in; what may differ between the two is rounding."""
+    """Analysis and refinement, whatever autocast the caller is in; what may differ between the two
+    is rounding."""
     codec = load_codec(tiny_weights, "cpu", 1, name)
     coder, source = FrameEncoder(codec, 128, 64), pad(moving(128, 64, 1)[0], 128, 64)
     trials = intra_trials(coder, source)
@@ -167,7 +170,8 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
 
 @pytest.mark.parametrize("name", FLOATS)
 def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
-    """Libraries split a sum by the threads they have, and then it rounds otherwise: float32 of MKL by every second size."""
+    """Libraries split a sum by the threads they have, and then it rounds otherwise: float32 of MKL
+    by every second size."""
     codec = load_codec(default_path(), "cpu", 1, name)
     before, found = torch.get_num_threads(), []
     try:
@@ -186,7 +190,8 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
 
 
 def test_the_two_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
-    """What may differ: single decisions, so bits and error by a little; what an encoder multiplied in is nothing to a decoder."""
+    """What may differ: single decisions, so bits and error by a little; what an encoder multiplied
+    in is nothing to a decoder."""
     codecs = [load_codec(default_path(), "cpu", 1, name) for name in FLOATS]
     a, b = coded = [encoded(codec, moving(100, 70, 3)) for codec in codecs]
     assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body) and abs(

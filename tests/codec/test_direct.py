@@ -54,7 +54,8 @@ def test_choice_follows_the_cost_and_joins_neighbours() -> None:
 
 
 def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
-    """Whole-sample motion of a texture that no net could draw: the frames behind the first are direct and cost next to nothing."""
+    """Whole-sample motion of a texture that no net could draw: the frames behind the first are
+    direct and cost next to nothing."""
     rng = np.random.default_rng(3)
     big = np.kron(rng.integers(0, 2, (80, 48)), np.ones((2, 3))).astype(np.uint8) * 180 + 30
     gray = np.full((32, 64), 128, np.uint8)

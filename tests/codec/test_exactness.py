@@ -1,6 +1,8 @@
-"""One file, one set of pixels: over threads, batches, backends, libraries' switches, instruction sets, locales, sizes, and where decoding begins.
+"""One file, one set of pixels: over threads, batches, backends, libraries' switches, instruction
+sets, locales, sizes, and where decoding begins.
 
-The model is tiny; tools/exactness.py does the same with the weights of the project. GPUs are not covered.
+The model is tiny; tools/exactness.py does the same with the weights of the project. GPUs are not
+covered.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ from vqcodec.reading.chosen_frames import frames
 from vqcodec.reading.decode_report import DecodeReport
 from vqcodec.training.export import exact_tensors
 
-# --- the ways to decode a file ---------------------------------------------------------------------------------------------------
+# --- the ways to decode a file
 
 
 @contextmanager
@@ -159,7 +161,8 @@ print(json.dumps([sums, locale.localeconv()["decimal_point"]]))
 
 
 def golden_sums(**env: str) -> tuple[dict[str, str], str]:
-    """MD5s of the golden files as a process of its own with this environment decodes them, and its decimal point."""
+    """MD5s of the golden files as a process of its own with this environment decodes them, and its
+    decimal point."""
     here = {
         k: v for k, v in os.environ.items() if not k.startswith("LC_") and k != "VQCODEC_BACKEND"
     }
@@ -209,7 +212,8 @@ HASWELL |= {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "VQCODEC_BACK
     ids=lambda env: ",".join(f"{k}={v}" for k, v in env.items()),
 )
 def test_instruction_sets(env: dict[str, str], tmp_path: Path) -> None:
-    """The libraries with fewer instructions than the processor has: without AVX-512, VNNI or AVX."""
+    """The libraries with fewer instructions than the processor has: without AVX-512, VNNI or
+    AVX."""
     if env in (GENERIC, NO_AVX512, HASWELL):
         env = env | {"NUMBA_CACHE_DIR": str(tmp_path)}
     assert golden_sums(**env)[0] == WANT
@@ -226,7 +230,7 @@ def test_locale_with_another_decimal_point(tmp_path: Path) -> None:
     assert point == "," and sums == WANT
 
 
-# --- sizes -----------------------------------------------------------------------------------------------------------------------
+# --- sizes
 
 SIZES = [(w, h) for w in range(1, 18) for h in range(1, 18)]
 SAMPLE = [(w, h) for w, h in SIZES if (5 * w + h) % 17 == 0]
@@ -234,7 +238,8 @@ LARGE = [(255, 257), (131, 67), (13, 251), (509, 3), (4096, 16), (16, 4096)]
 
 
 def assert_seen(codec: Any, width: int, height: int, n: int) -> None:
-    """The decoder shows what the encoder saw: frames of both kinds, the encoder's checksum is that of its own reconstruction."""
+    """The decoder shows what the encoder saw: frames of both kinds, the encoder's checksum is that
+    of its own reconstruction."""
     r = encoded(
         codec, moving(width, height, n, seed=width + 100 * height), 10 + (width + height) % 40
     )
@@ -261,12 +266,13 @@ def test_odd_prime_and_long_sizes(tiny_codec: Any, width: int, height: int) -> N
     assert_seen(tiny_codec, width, height, 3)
 
 
-# --- decoding from anywhere ------------------------------------------------------------------------------------------------------
+# --- decoding from anywhere
 
 
 @pytest.fixture(scope="module")
 def long_file(tiny_codec: Any) -> tuple[bytes, list[int], list[Picture]]:
-    """A file of five GOPs of 1 to 37 frames with uneven times; its times, and its pictures decoded from the first to the last."""
+    """A file of five GOPs of 1 to 37 frames with uneven times; its times, and its pictures decoded
+    from the first to the last."""
     out, times, pictures, now = io.BytesIO(), [], [], 40
     rng = np.random.default_rng(1)
     writer = ContainerWriter(out, header(33, 20, model_id=tiny_codec.model_id))
@@ -312,7 +318,9 @@ def test_random_seeks_and_slices(
         want = list(range(begin, min(len(times), begin + (length.frames or 0))))
         if (
             i % 3 == 0
-        ):  # by seconds, counted from the first frame: the first one at or after the start, and those before its end
+            # by seconds, counted from the first frame: the first one at or after the start, and those
+            # before its end
+        ):
             begin_ms, length_ms = (
                 int(rng.integers(times[-1] - times[0] + 1)),
                 int(rng.integers(1, 600)),
@@ -397,14 +405,15 @@ def test_a_seek_into_a_file_decodes_only_ancestors(
     assert set(decoded) == ancestors_of(16, range(7, 9))
 
 
-# --- two decoders on any bytes ---------------------------------------------------------------------------------------------------
+# --- two decoders on any bytes
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_any_bytes_decode_alike_in_the_reference_decoder(
     tiny_weights: Path, tiny_codec: Any, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bodies that no encoder made, damaged or of noise, reach the clippings: product and reference give the same pixels, or both refuse."""
+    """Bodies that no encoder made, damaged or of noise, reach the clippings: product and reference
+    give the same pixels, or both refuse."""
     w, h, n = 20, 12, 4
     model = reference.load_model(tiny_weights)
     q, streams = parts(encoded(tiny_codec, moving(w, h, n), 10).body, n)
@@ -447,7 +456,7 @@ def test_any_bytes_decode_alike_in_the_reference_decoder(
     assert shown > count // 3
 
 
-# --- proof of the accumulators' bounds -------------------------------------------------------------------------------------------
+# --- proof of the accumulators' bounds
 
 
 @pytest.fixture(scope="module", params=["tiny", "project"])
@@ -487,7 +496,8 @@ def test_every_layer_of_a_model_is_checked_when_it_is_loaded(
 
 
 def test_the_worst_input_of_every_layer_is_exact(model_path: Path) -> None:
-    """For each output the input that drives its accumulator furthest, up and down, through both backends, against integers in binary64, exact below 2^53."""
+    """For each output the input that drives its accumulator furthest, up and down, through both
+    backends, against integers in binary64, exact below 2^53."""
     for name, (w, bias) in layers(model_path).items():
         w64, top_bias = (
             w.astype(np.float64),
@@ -529,7 +539,8 @@ def test_trunks_saturate_and_never_wrap() -> None:
 
 
 def test_the_lowest_depthwise_bias_is_refused(tiny_models: dict[str, Any]) -> None:
-    """Its absolute value is no 32-bit integer: the bound was once computed in 32 bits, and this bias passed."""
+    """Its absolute value is no 32-bit integer: the bound was once computed in 32 bits, and this
+    bias passed."""
     d = exact_tensors(tiny_models["inter"])
     d["synthesis.blocks16.0.dw.bias"] = torch.full_like(
         d["synthesis.blocks16.0.dw.bias"], -(1 << 31)

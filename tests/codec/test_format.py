@@ -1,4 +1,5 @@
-"""docs/format.md says what the code does: its tables of constants, its contexts and filters, its worked example."""
+"""docs/format.md says what the code does: its tables of constants, its contexts and filters, its
+worked example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Golden files of every version of the format decode to the pixels they always had. Never change a file or an MD5 of a released version."""
+"""Golden files of every version of the format decode to the pixels they always had. Never change a
+file or an MD5 of a released version."""
 
 from __future__ import annotations
 

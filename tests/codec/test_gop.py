@@ -45,7 +45,8 @@ def test_every_frame_is_coded_once_after_its_references(frames: int) -> None:
             )
         for s in slots:
             assert s.frame not in seen and all(r in seen for r in s.refs)
-            # frames of one level don't need each other, and the deeper reference is the one of the level before
+            # frames of one level don't need each other, and the deeper reference is the one of the
+            # level before
             assert all(seen[r] < s.level for r in s.refs) or s.level == 1
             if s.level < 2:
                 assert (

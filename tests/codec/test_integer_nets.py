@@ -210,7 +210,8 @@ def test_layers_that_could_overflow_are_refused() -> None:
     ):
         with pytest.raises(WeightsError, match="exact limit"):
             ExactLinear.load(layer(k, bias), "x", A.device)
-    # the wide products reach 16000 times the weights, within 32 bits for every layer that is accepted
+    # the wide products reach 16000 times the weights, within 32 bits for every layer that is
+    # accepted
     assert 16000 * (EXACT // 128) + EXACT < 1 << 31
 
 
@@ -225,7 +226,8 @@ def test_depthwise_layers_that_could_overflow_are_refused(tiny_models: dict[str,
 @pytest.mark.parametrize("m", [1, 2, 7, 8, 9, 61, 300])
 @pytest.mark.parametrize("seed", range(4))
 def test_layers_are_the_same_in_all_backends(m: int, seed: int, one_thread: None) -> None:
-    """Whole layers of any size, at the edges of tiles too, on one thread and several, inputs laid out in any way."""
+    """Whole layers of any size, at the edges of tiles too, on one thread and several, inputs laid
+    out in any way."""
     rng = np.random.default_rng(seed)
     k, n = int(rng.integers(1, 200)), int(rng.integers(1, 150))
     if seed == 0:
@@ -262,7 +264,8 @@ def test_layers_are_the_same_in_all_backends(m: int, seed: int, one_thread: None
 
 
 def test_products_are_made_by_the_instructions_they_were_written_for() -> None:
-    """A pattern that LLVM no longer knows would be multiplied correctly, and several times slower."""
+    """A pattern that LLVM no longer knows would be multiplied correctly, and several times
+    slower."""
     w, acc = Packed.of(np.ones((64, 64), np.int8)), np.zeros((product.ROWS, 64), np.int32)
     buffer = np.zeros((product.ROWS, 64), np.int8 if product.QUADS else np.int16)
     kernels = [
@@ -372,10 +375,13 @@ def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> No
 def test_integer_nets_follow_the_fake_quantised_ones(
     tiny_models: dict[str, Any], kind: str
 ) -> None:
-    """The twins differ where a value falls beside the middle of two steps (biases and trunks are rounded in the integer nets only).
+    """The twins differ where a value falls beside the middle of two steps (biases and trunks are
+    rounded in the integer nets only).
 
-    One int8 step is 1/127 of an activation's range and moves a value through one layer by about as much, so over the few layers
-    of a net the mean difference must stay below 2% of the outputs' spread, and no single one may reach a third of their range.
+    One int8 step is 1/127 of an activation's range and moves a value through one layer by about as
+    much, so over the few layers
+    of a net the mean difference must stay below 2% of the outputs' spread, and no single one may
+    reach a third of their range.
     """
     m = tiny_models[kind]
     prior, synthesis = nets(m, A)
@@ -395,7 +401,8 @@ def test_integer_nets_follow_the_fake_quantised_ones(
                     mean, cls = prior.step(k, context, y, q)
                     mu, ls = m.prior.steps[k](torch.cat([y.float() / 16, h], -1) if k else h, at)
                     pairs += [(mean.float(), mu * 16), (cls.float(), (ls * 4 + 15).clamp(0, 39))]
-                # latents as the ranges were observed for: larger ones saturate the integers' trunk, which the float nets don't have
+                # latents as the ranges were observed for: larger ones saturate the integers' trunk,
+                # which the float nets don't have
                 gain = torch.exp(at[:1] @ m.synthesis.log_gain)[0]
                 seen = (16 * m.synthesis.a_y.scale * m.synthesis.a_y.top / 2 / gain).to(torch.int16)
                 shown = torch.minimum(torch.maximum(y, -seen), seen)

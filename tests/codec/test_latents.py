@@ -43,7 +43,8 @@ def run(
     tables: Tables | None = None,
     steps: int = 2,
 ) -> tuple[np.ndarray, np.ndarray, bytes]:
-    """All steps through search, coder and decoder; the decoded latent, the symbols and the bytes."""
+    """All steps through search, coder and decoder; the decoded latent, the symbols and the
+    bytes."""
     t = tables or Tables(books)
     coder = Encoder.start(1 << 16, new_contexts(0))
     y, symbols = np.zeros((H, W, M), np.int16), np.zeros((H, W, M), np.int32)
@@ -153,7 +154,8 @@ def turns(steps: int) -> np.ndarray:
 
 
 def test_four_steps_take_each_place_of_a_cell_and_each_quarter_in_turn() -> None:
-    """Every step codes a quarter of each position and of each quarter of the channels; the second the
+    """Every step codes a quarter of each position and of each quarter of the channels; the second
+    the
     positions diagonally opposite. The float nets learn with the same masks."""
     step = turns(4)
     assert sorted(step[0, 0]) == [0, 1, 2, 3] == sorted(step[:2, :2, 2].ravel())

@@ -198,7 +198,8 @@ def motion(
     col: Field | None = None,
     weights: Weights | None = None,
 ) -> tuple[Field, np.ndarray, bytes, Field, np.ndarray]:
-    """Code the motion of picture 0 of ``pictures`` from those at the given (index, distance); grids of both sides and the bytes."""
+    """Code the motion of picture 0 of ``pictures`` from those at the given (index, distance); grids
+    of both sides and the bytes."""
     planes = [pad(p, width, height) for p in pictures]
     h, w = planes[0][0].shape
     cur = (planes[0][0] >> 2).astype(np.uint8)
@@ -265,7 +266,8 @@ def test_the_decoder_finds_the_motion_of_the_search(height: int, width: int, two
             assert np.abs(pred[:height, :width] / 4 - clip[1].y).mean() < 0.35 * still
             middle = f.mv[2 : height // 8 - 2, 2 : width // 16, 0]
             assert np.median(middle[..., 0]) == -5 and np.median(middle[..., 1]) == 10
-            # and the next picture, predicted from the same references, is helped by the grid of this one
+            # and the next picture, predicted from the same references, is helped by the grid of
+            # this one
             again = motion(pictures, refs, height, width, col=f)
             assert len(again[2]) <= len(data) + 2
 

@@ -86,7 +86,8 @@ def test_any_mix_comes_back(n: int) -> None:
 
 @pytest.mark.parametrize("tail", [0, 1, 2, 5, 40])
 def test_carries_run_through_any_number_of_bytes(tail: int) -> None:
-    # the last interval of a table of nearly all mass elsewhere drives low to the top of its range: long runs of 0xFF and carries
+    # the last interval of a table of nearly all mass elsewhere drives low to the top of its range:
+    # long runs of 0xFF and carries
     for seed in range(60):
         rng = np.random.default_rng(seed)
         ops = (

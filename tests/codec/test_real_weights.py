@@ -1,4 +1,5 @@
-"""The weights in the repository: every quality works and is worth its bits, and all backends agree on them."""
+"""The weights in the repository: every quality works and is worth its bits, and all backends agree
+on them."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
 
 @pytest.mark.parametrize("crf", [24, 40])
 def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf: int) -> None:
-    """Bits and error of an I frame together, as the encoder weighs them, fall from preset to preset."""
+    """Bits and error of an I frame together, as the encoder weighs them, fall from preset to
+    preset."""
     h, w = pictures[0].y.shape
     codec = load_codec(device="cpu", threads=1)
     cost = []

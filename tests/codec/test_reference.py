@@ -1,4 +1,5 @@
-"""The reference decoder, written from docs/format.md alone, gives the pixels of the product: what the page says is what the product does."""
+"""The reference decoder, written from docs/format.md alone, gives the pixels of the product: what
+the page says is what the product does."""
 
 from __future__ import annotations
 
@@ -191,7 +192,8 @@ def test_the_weights_of_the_project() -> None:
 
 
 def test_damage_is_refused(tmp_path: Path) -> None:
-    """The reference reader checks what the page tells it to: each byte of a file that is changed is noticed."""
+    """The reference reader checks what the page tells it to: each byte of a file that is changed is
+    noticed."""
     folder, name, _ = FILES[0]
     data = (folder / f"{name}.vqv").read_bytes()
     reference.read_file(data)

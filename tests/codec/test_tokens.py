@@ -1,4 +1,5 @@
-"""Tokens: what the arrays hold is what the decoder makes pictures of, no synthesis runs that isn't needed, and a classifier can tell clips by them."""
+"""Tokens: what the arrays hold is what the decoder makes pictures of, no synthesis runs that isn't
+needed, and a classifier can tell clips by them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ Y, X = 64 // 16, 128 // 16  # blocks of the padded picture
 
 
 def scene() -> list[Picture]:
-    """Something that moves, a part that stands still (and becomes direct), and noise that needs escapes."""
+    """Something that moves, a part that stands still (and becomes direct), and noise that needs
+    escapes."""
     out = []
     for i, p in enumerate(moving(W, H, FRAMES, seed=2)):
         y = p.y.copy()
@@ -114,7 +116,8 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
 def test_indices_are_those_of_the_latents(
     video: Any, tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The vectors that the indices name, with the values of escapes, are the latents less their means that the synthesis was given."""
+    """The vectors that the indices name, with the values of escapes, are the latents less their
+    means that the synthesis was given."""
     residuals: dict[int, np.ndarray] = {}
     real = latent_syntax.decode_step
     runs: list[tuple[Any, np.ndarray, np.ndarray]] = []

@@ -169,7 +169,8 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
 def test_tensors_of_other_sizes_never_reach_compiled_code(
     tiny_weights: Path, tmp_path: Path
 ) -> None:
-    """Crafted weights whose hashes are right: each of these made a kernel read or write beyond an array, or ended outside our errors."""
+    """Crafted weights whose hashes are right: each of these made a kernel read or write beyond an
+    array, or ended outside our errors."""
     tensors, s, path = load_file(tiny_weights), shapes(tiny_weights), tmp_path / "x.safetensors"
     sizes, dims = tensors["intra.books.sizes"].copy(), tensors["intra.books.dims"]
     t = int(np.flatnonzero(dims == 1)[0])
@@ -244,7 +245,8 @@ def test_stand_ins_take_what_the_real_functions_take() -> None:
 
 
 def test_loading_a_codec_does_not_load_torchs_compiler(tiny_weights: Path) -> None:
-    """Sizes of nets are compared without memory; random starts there took a second of every start."""
+    """Sizes of nets are compared without memory; random starts there took a second of every
+    start."""
     code = (
         "import sys; from vqcodec.codec.weights import load_codec; load_codec(sys.argv[1], 'cpu')"
     )

@@ -187,7 +187,8 @@ def test_splice_from_another_stream_is_noticed() -> None:
 
 
 def test_an_index_of_other_packets_costs_no_frame() -> None:
-    """Of another stream, or of another encode of the same source, which has the same stream id: all frames once counted as lost."""
+    """Of another stream, or of another encode of the same source, which has the same stream id: all
+    frames once counted as lost."""
     want = gops(8)[:6]
     data, o = build(want)
     packets = data[: o[-1]]
@@ -263,7 +264,8 @@ def test_lost_packet_without_index_leaves_a_gap_entry() -> None:
 
 
 def test_a_packet_longer_than_the_file_ends_no_search() -> None:
-    """A head that claimed 64 MiB once used up what may be searched, and the GOPs behind it were not found."""
+    """A head that claimed 64 MiB once used up what may be searched, and the GOPs behind it were not
+    found."""
     want = gops(4)
     data, o = build(want)
     raw = packets_module.SYNC + b"\x01" + b"\x80\x80\x80\x20" + b"\x7f\x01"  # 64 MiB

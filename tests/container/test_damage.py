@@ -1,4 +1,5 @@
-"""Damage at the figures that docs/reliability.md names: full counts are marked slow, smaller ones run always."""
+"""Damage at the figures that docs/reliability.md names: full counts are marked slow, smaller ones
+run always."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ def reader(data: bytes) -> ContainerReader:
 
 @counts(500, 10_000)
 def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
-    """Parsing and checksums: each is noticed before anything is decoded, costs one GOP at most, and takes no time."""
+    """Parsing and checksums: each is noticed before anything is decoded, costs one GOP at most, and
+    takes no time."""
     data = coded.read_bytes()
     good, r = sound(data), reader(data)
     ends = [e.offset for e in r.gops[1:]] + [r.index_offset]
@@ -90,7 +92,8 @@ def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
 def test_flips_with_full_decode(
     coded: Path, tiny_weights: Path, tmp_path: Path, count: int, one_thread: None
 ) -> None:
-    """The frames of all other GOPs are identical, every frame is there at its time, and the report tells of the flip."""
+    """The frames of all other GOPs are identical, every frame is there at its time, and the report
+    tells of the flip."""
     options = DecodeOptions(vcodec="ffv1", threads=1, device="cpu")
     decode(str(coded), str(tmp_path / "good.mkv"), options, weights=str(tiny_weights))
     want, data = frames(tmp_path / "good.mkv"), coded.read_bytes()
@@ -129,7 +132,8 @@ def test_flips_with_full_decode(
 
 @counts(60, 2_000)
 def test_flips_behind_the_checksums(coded: Path, tiny_codec: Any, count: int) -> None:
-    """A range coder notices no damage: that of a body is found by what is left over or by the checksum of the pixels."""
+    """A range coder notices no damage: that of a body is found by what is left over or by the
+    checksum of the pixels."""
     r = reader(coded.read_bytes())
     gops = [r.read_gop(i) for i in range(len(r.gops))]
     rng = np.random.default_rng(count)
@@ -179,7 +183,8 @@ def test_cut_at_every_byte(size: int) -> None:
 
 @counts(100, 1_000)
 def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None:
-    """Untouched GOPs are recovered, those of another file are not taken for theirs, and every change is noticed."""
+    """Untouched GOPs are recovered, those of another file are not taken for theirs, and every
+    change is noticed."""
     data, o = synthetic(8, 60)
     alien, p = synthetic(8, 60, content=8)  # the same GOPs in another stream
     good = sound(data)

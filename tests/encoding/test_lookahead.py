@@ -1,4 +1,5 @@
-"""Look-ahead: blocks that others take over are worth more, and what they are worth is what the encoder keeps to."""
+"""Look-ahead: blocks that others take over are worth more, and what they are worth is what the
+encoder keeps to."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def test_a_key_frame_that_nothing_refers_to_is_not_weighed(
 
 
 def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:
-    """The same I frame with the left half worth sixteen times the right half, and the other way round."""
+    """The same I frame with the left half worth sixteen times the right half, and the other way
+    round."""
     rng = np.random.default_rng(5)
     y = np.kron(rng.integers(40, 216, (32, 64)), np.ones((4, 4))).astype(np.uint16) * 4
     chroma = np.full((64, 128), 512, np.uint16)

@@ -1,4 +1,5 @@
-"""Targets of bitrate, PSNR and size: the search alone, with coders of known size and error, and with networks."""
+"""Targets of bitrate, PSNR and size: the search alone, with coders of known size and error, and
+with networks."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def test_levels_change_one_by_one_between() -> None:
     assert max(per_step) <= 3  # a step of a search is a fraction of a quality of all levels
 
 
-# The search alone, on GOPs whose size and error are made up: neither is a straight line, and the start of a GOP says little about the rest.
+# The search alone, on GOPs whose size and error are made up: neither is a straight line, and the
+# start of a GOP says little about the rest.
 
 
 class World:
@@ -212,7 +214,8 @@ def test_bounds_end_the_search() -> None:
 
 
 class Sized(fakes.GopEncoder):
-    """A body whose size falls with the crf, and an error that grows: more of both where the picture has more contrast."""
+    """A body whose size falls with the crf, and an error that grows: more of both where the picture
+    has more contrast."""
 
     def __init__(
         self,
@@ -452,7 +455,8 @@ def test_fractions_of_a_crf(tmp_path: Path, clip: Path, sized: type[Sized]) -> N
 def test_the_same_bytes_after_any_kill(
     tmp_path: Path, clip: Path, sized: type[Sized], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Work that was cut off in a probe or in any round is gone on with; nothing that is there is coded again."""
+    """Work that was cut off in a probe or in any round is gone on with; nothing that is there is
+    coded again."""
     value = at(clip, tmp_path / "at.vqv", 35.4).picture_kbps * 1000
     options, out = replace(OPTIONS, bitrate=round(value * 1.05), resume=True), tmp_path / "a.vqv"
     sized.log.clear()
@@ -485,7 +489,8 @@ def test_the_same_bytes_after_any_kill(
 
 
 def test_ctrl_c_keeps_what_there_is(tmp_path: Path, clip: Path, sized: type[Sized]) -> None:
-    """In the first round the frames coded so far, later all of them; a search that is gone on with meets its target."""
+    """In the first round the frames coded so far, later all of them; a search that is gone on with
+    meets its target."""
     options = replace(
         OPTIONS, bitrate=round(at(clip, tmp_path / "at.vqv", 35.4).picture_kbps * 1050), resume=True
     )

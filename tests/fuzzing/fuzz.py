@@ -1,9 +1,14 @@
-"""Fuzzing of everything that reads a .vqv file: `make fuzz SECONDS=600`, or `pytest -s tests/fuzzing/fuzz.py` with FUZZ_SECONDS set.
+"""Fuzzing of everything that reads a .vqv file: `make fuzz SECONDS=600`, or `pytest -s
+tests/fuzzing/fuzz.py` with FUZZ_SECONDS set.
 
-Inputs are sound files whose bytes, fields or packets are changed; where fields or packets are, lengths and checksums are put right
-again, so that the change gets behind them. An input is a finding when it ends in anything but success or one of our errors, or
-takes more than SECONDS_EACH or MEMORY_EACH. Findings are kept in tests/fuzzing/findings/ under the name of their target and replayed by
-test_fuzz.py. Inputs that end in a way not seen before are changed further, and kept in runs/fuzz/ for the next run.
+Inputs are sound files whose bytes, fields or packets are changed; where fields or packets are,
+lengths and checksums are put right
+again, so that the change gets behind them. An input is a finding when it ends in anything but
+success or one of our errors, or
+takes more than SECONDS_EACH or MEMORY_EACH. Findings are kept in tests/fuzzing/findings/ under the
+name of their target and replayed by
+test_fuzz.py. Inputs that end in a way not seen before are changed further, and kept in runs/fuzz/
+for the next run.
 """
 
 from __future__ import annotations
@@ -83,7 +88,8 @@ DESCRIBED = Description(
 
 # limits of a decode that is tried, as of SMALL
 _SMALL = ("--max-pixels", "4096", "--max-frames", "400", "--max-concealed", "400")
-# what a decode refuses though the file is sound: by what was asked for, and what no video file can hold
+# what a decode refuses though the file is sound: by what was asked for, and what no video file can
+# hold
 _EXCUSED = {
     2: ("no frame lies within", "needs even sizes"),
     5: ("is beyond what",),
@@ -111,7 +117,8 @@ def written(
     source: Path | None = None,
     more: Sequence[Track] = (),
 ) -> bytes:
-    """A file of GOPs given as body, frames and checksum, with a description and the tracks of the file ``source`` if there is one, and ``more``."""
+    """A file of GOPs given as body, frames and checksum, with a description and the tracks of the
+    file ``source`` if there is one, and ``more``."""
     f = io.BytesIO()
     w = writer.ContainerWriter(f, header)
     t = 0
@@ -144,7 +151,8 @@ def times(r: ContainerReader) -> list[int]:
 
 
 def index_is_true(r: ContainerReader) -> bool:
-    """Whether the index says of all sound GOPs when they begin; one with right checksums that doesn't was made by no writer."""
+    """Whether the index says of all sound GOPs when they begin; one with right checksums that
+    doesn't was made by no writer."""
     for i, e in enumerate(r.gops):
         try:
             if e.first_pts not in (None, r.read_gop(i).pts[0]):
@@ -155,7 +163,8 @@ def index_is_true(r: ContainerReader) -> bool:
 
 
 class Fuzzer:
-    """Inputs, targets, and what became of them. ``codec``: the tiny one. ``folder``: for files that targets read and write."""
+    """Inputs, targets, and what became of them. ``codec``: the tiny one. ``folder``: for files that
+    targets read and write."""
 
     def __init__(self, codec: Any, folder: Path, seed: int) -> None:
         self.codec, self.folder, self.rng = codec, folder, np.random.default_rng(seed)
@@ -329,7 +338,8 @@ class Fuzzer:
         return f"ok {report.ok}, concealed {bool(report.concealed)}"
 
     def output(self, data: bytes) -> str:
-        """Where verify finds pictures, they are written, whatever else the file says; no other file is read, and nobody is asked."""
+        """Where verify finds pictures, they are written, whatever else the file says; no other file
+        is read, and nobody is asked."""
         path = self._path(data)
         checked = self._command("verify", "--fast", path, *_SMALL, codes=(0, 3, 4, 6))
         codes = []
@@ -512,7 +522,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
 
 
 def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs for FUZZ_SECONDS from FUZZ_SEED (else: the clock), with all targets or those of FUZZ_TARGETS."""
+    """Runs for FUZZ_SECONDS from FUZZ_SEED (else: the clock), with all targets or those of
+    FUZZ_TARGETS."""
     seconds, seed = (
         float(os.environ.get("FUZZ_SECONDS", "60")),
         int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9)),

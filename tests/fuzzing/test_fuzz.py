@@ -37,7 +37,8 @@ def test_changed_files_end_in_success_or_in_our_errors(
 
 
 def test_the_seeds_are_sound(fuzzer: Fuzzer) -> None:
-    """And so the fuzzer gets behind the first checks; its grammar gives back the file that it took apart."""
+    """And so the fuzzer gets behind the first checks; its grammar gives back the file that it took
+    apart."""
     from support.grammar import File
 
     for kind in ("file", "decode", "output"):

@@ -75,7 +75,8 @@ def test_a_clock_that_jumps_is_straightened_for_all_tracks(
 
 
 def test_tracks_follow_the_jumps_of_the_pictures() -> None:
-    """By the place in the file, and by their own times where they cross the seam a little earlier."""
+    """By the place in the file, and by their own times where they cross the seam a little
+    earlier."""
 
     class Packet:
         time_base = Fraction(1, 10)
@@ -299,7 +300,8 @@ def test_side_data_is_kept_harmless_or_told() -> None:
 
 
 def test_a_view_of_a_spatial_film_is_whole() -> None:
-    """A phone's spatial film was a warning and code 4: its flat projection was taken for 360 degrees."""
+    """A phone's spatial film was a warning and code 4: its flat projection was taken for 360
+    degrees."""
     flat, round_about = (4).to_bytes(36, sys.byteorder), bytes(36)
     assert shown_otherwise({"29": b"", "STEREO3D": b"", "SPHERICAL": flat}) == ["29"]
     assert shown_otherwise({"STEREO3D": b"", "SPHERICAL": round_about}) == ["STEREO3D", "SPHERICAL"]

@@ -1,4 +1,5 @@
-"""What an output cannot hold is a warning, which -q shows too; kinds of outputs and of inputs by name."""
+"""What an output cannot hold is a warning, which -q shows too; kinds of outputs and of inputs by
+name."""
 
 from __future__ import annotations
 

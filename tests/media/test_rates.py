@@ -1,4 +1,5 @@
-"""Frame rates and colour tags that the user gives: -r of encode and decode, -color_primaries and its kin."""
+"""Frame rates and colour tags that the user gives: -r of encode and decode, -color_primaries and
+its kin."""
 
 from __future__ import annotations
 
@@ -276,7 +277,8 @@ def test_colour_tags_of_rgb_are_those_of_the_conversion(
 
 
 def test_names_of_colours_are_those_of_this_ffmpeg() -> None:
-    """Each name is accepted by FFmpeg's own setparams filter, and stands for the same number there."""
+    """Each name is accepted by FFmpeg's own setparams filter, and stands for the same number
+    there."""
     for names, option, attribute in (
         (colour.PRIMARIES, "color_primaries", "color_primaries"),
         (colour.TRANSFERS, "color_trc", "color_trc"),

@@ -1,4 +1,5 @@
-"""Where chroma samples lie: read of sources, stored, and written, as FFmpeg's own program sees it."""
+"""Where chroma samples lie: read of sources, stored, and written, as FFmpeg's own program sees
+it."""
 
 from __future__ import annotations
 
@@ -149,7 +150,8 @@ def test_conversions_say_where_they_put_chroma(fmt: str, location: str) -> None:
 
 @pytest.mark.parametrize("fmt, column", [("yuv444p", 0.5), ("yuv422p", 0)])
 def test_swscale_puts_chroma_there(fmt: str, column: float) -> None:
-    """Ramps of chroma from left to right and from top to bottom, read where the samples are said to be."""
+    """Ramps of chroma from left to right and from top to bottom, read where the samples are said to
+    be."""
     frame = av.VideoFrame(64, 64, fmt)
     for number, plane in enumerate(frame.planes):
         y, x = np.mgrid[0 : plane.height, 0 : plane.line_size]

@@ -1,4 +1,5 @@
-"""Sources as they come: cut, damaged, of every kind. Damage is noticed, counted and reported, and what is sound comes back."""
+"""Sources as they come: cut, damaged, of every kind. Damage is noticed, counted and reported, and
+what is sound comes back."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ from vqcodec.pipeline.encode import encode
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 
-# on their way from the source to the output these change, and the reader is told: pictures become 4:2:0
+# on their way from the source to the output these change, and the reader is told: pictures become
+# 4:2:0
 CONVERTED = {
     "chroma422.mkv": "yuv422p",
     "chroma444.mkv": "yuv444p10le",
@@ -43,7 +45,8 @@ def long_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     clips = {
         "mkv": make(folder / "a.mkv", frames=60, sounds=sound),
         "ts": make(folder / "a.ts", frames=60, sounds=sound, base=Fraction(1, 90000)),
-        # FFmpeg's encoder of AAC makes other bytes on other processors, and mp4 has no checksums: which damage shows depends on them
+        # FFmpeg's encoder of AAC makes other bytes on other processors, and mp4 has no checksums:
+        # which damage shows depends on them
         "mp4": DATA / "sound.mp4",
         "y4m": write(folder / "a.y4m", header(64, 48), moving(64, 48, 60)),
         "avi": make(folder / "a.avi", frames=60, codec="mpeg4", sounds=(Sound("libmp3lame"),)),
@@ -140,7 +143,8 @@ def test_twenty_damaged_ranges(tmp_path: Path, long_clips: dict[str, Path], kind
 
 @pytest.mark.parametrize("codec", ["libx265", "mpeg2video"])
 def test_damaged_pictures_are_the_same_each_time(tmp_path: Path, codec: str) -> None:
-    """Decoders that share a picture among threads conceal damage in the order in which the threads come."""
+    """Decoders that share a picture among threads conceal damage in the order in which the threads
+    come."""
     options = {"x265-params": "log-level=error:wpp=1:ctu=16"} if codec == "libx265" else {}
     whole = make(
         tmp_path / "in.mkv", size=(320, 240), frames=12, codec=codec, options=options
@@ -256,7 +260,8 @@ def test_a_source_that_shrinks_or_fails_while_it_is_looked_at(
 
 
 def test_checksums_of_matroska(tmp_path: Path, long_clips: dict[str, Path]) -> None:
-    """A byte that changes in the pictures or the sound of a file that FFmpeg made is noticed: sound decodes in spite of much."""
+    """A byte that changes in the pictures or the sound of a file that FFmpeg made is noticed: sound
+    decodes in spite of much."""
     whole = long_clips["mkv"].read_bytes()
     clusters = whole.index(bytes.fromhex("1f43b675"))
     for at in range(clusters, len(whole) - 120, 1499):
@@ -372,7 +377,8 @@ def test_b_frames_come_in_the_order_of_display(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["ts", "mp4", "mov", "mkv", "webm"])
 def test_a_still_with_sound_is_whole_in_all_kinds(tmp_path: Path, kind: str) -> None:
-    """A picture or two that stand for long, and back: the length of the sound was once taken for missing pictures."""
+    """A picture or two that stand for long, and back: the length of the sound was once taken for
+    missing pictures."""
     for times in ([0], [0, 5000]):
         source = make(
             tmp_path / "still.mp4",

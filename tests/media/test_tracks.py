@@ -1,4 +1,5 @@
-"""Sound, subtitles, attachments, data, tags and chapters: stored, found again, and written out untouched."""
+"""Sound, subtitles, attachments, data, tags and chapters: stored, found again, and written out
+untouched."""
 
 from __future__ import annotations
 
@@ -399,7 +400,8 @@ def test_a_subtitle_that_is_still_shown_begins_with_the_stretch(tmp_path: Path) 
 
 
 def test_tracks_stand_beside_their_pictures(tmp_path: Path) -> None:
-    """Packets are stored with the GOP of their time, so that readers and writers need memory for one GOP."""
+    """Packets are stored with the GOP of their time, so that readers and writers need memory for
+    one GOP."""
     source = make(tmp_path / "in.mkv", frames=60, sounds=(Sound(),))
     encode(str(source), str(tmp_path / "a.vqv"), EncodeOptions(gop=10))
     reader = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
@@ -475,7 +477,8 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
 
 
 def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
-    """The pictures need nothing of it: a file whose packets of tracks are cut out decodes to the same pictures."""
+    """The pictures need nothing of it: a file whose packets of tracks are cut out decodes to the
+    same pictures."""
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv", "--vcodec", "ffv1")
     reader = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
     f = io.BytesIO()
@@ -664,7 +667,8 @@ def test_pixel_formats_that_a_codec_refuses(tmp_path: Path) -> None:
 
 
 def test_the_index_of_the_stream_is_read_before_the_file_is_closed(tmp_path: Path) -> None:
-    """The reading thread closes short files before the tracks are looked at; the number of a closed stream was once read then."""
+    """The reading thread closes short files before the tracks are looked at; the number of a closed
+    stream was once read then."""
     for _ in range(3):
         encode(str(make_named(tmp_path, "one_frame.mp4")), str(tmp_path / "a.vqv"), overwrite=True)
         assert stored(tmp_path / "a.vqv").tracks == {}
@@ -695,7 +699,8 @@ def test_hdr_values_of_nonsense_are_not_written(tmp_path: Path) -> None:
 
 
 def test_a_disposition_that_ffmpeg_cannot_hold_is_refused() -> None:
-    """Found by the fuzzer: it passed the reader, and making the output ended in an OverflowError."""
+    """Found by the fuzzer: it passed the reader, and making the output ended in an
+    OverflowError."""
     largest = tracks_module.Track(
         0,
         "audio",

@@ -1,4 +1,5 @@
-"""Errors: what they carry, how their sentences are put together, and how options are spelled in them."""
+"""Errors: what they carry, how their sentences are put together, and how options are spelled in
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Options of the library: texts of the command line are understood, all else is refused by errors of ours, and type checkers know the names."""
+"""Options of the library: texts of the command line are understood, all else is refused by errors
+of ours, and type checkers know the names."""
 
 from __future__ import annotations
 

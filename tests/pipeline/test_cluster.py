@@ -1,4 +1,5 @@
-"""GOPs coded on a Dask cluster: the bytes are those of one machine, whatever happens to its workers.
+"""GOPs coded on a Dask cluster: the bytes are those of one machine, whatever happens to its
+workers.
 
 The networks are stand-ins whose bodies hold every sample of the pictures, but in the slow test.
 """
@@ -95,7 +96,8 @@ def kill_one(cluster: Cluster, machines: Any) -> None:
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(here: Path) -> None:
-    """Two worker processes, one of which is killed while it codes. GOPs of the file are not all coded by one of them."""
+    """Two worker processes, one of which is killed while it codes. GOPs of the file are not all
+    coded by one of them."""
     from distributed import LocalCluster
 
     source = film(here / "in.mkv", 60, SLOW)
@@ -153,7 +155,8 @@ def test_real_networks_and_a_killed_worker(
 
 
 def test_a_batch_on_a_cluster(here: Path, threads: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Files are those of encode, one that cannot be read stops none; the next run has nothing to do, with the cluster or without."""
+    """Files are those of encode, one that cannot be read stops none; the next run has nothing to
+    do, with the cluster or without."""
     (here / "in/sub").mkdir(parents=True)
     for i, frames in enumerate((30, 5, 1)):
         film(here / f"in/sub/{i}.mkv", frames, seed=i)
@@ -203,7 +206,8 @@ def test_a_batch_on_a_cluster(here: Path, threads: Any, capsys: pytest.CaptureFi
 
 
 def test_little_is_read_ahead(here: Path, threads: Any) -> None:
-    """GOPs that are read or coded are never more than a few beyond those that the workers code at once."""
+    """GOPs that are read or coded are never more than a few beyond those that the workers code at
+    once."""
     most = []
     with Cluster(threads.scheduler_address) as cluster:
         count = cluster.count

@@ -106,7 +106,8 @@ def test_wrong_pixels_do_not_pass(
     from vqcodec.codec.nets.backends import Backend
 
     def wrong(device: str) -> Backend:
-        """A processor that computes wrongly and was not found out, whichever arithmetic is the fastest on it."""
+        """A processor that computes wrongly and was not found out, whichever arithmetic is the
+        fastest on it."""
         backend = choose(device)
         real = backend.quant8  # which every arithmetic has, and nothing goes past
         monkeypatch.setattr(backend, "quant8", lambda t, scale: real(t, scale) ^ 4)

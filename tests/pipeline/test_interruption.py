@@ -58,7 +58,8 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def ends_at_once(process: subprocess.Popen[str], signum: int) -> tuple[float, int]:
-    """Seconds from a signal to the end, while a picture is being coded that takes far longer, and the exit code."""
+    """Seconds from a signal to the end, while a picture is being coded that takes far longer, and
+    the exit code."""
     watch = Stopwatch(process.pid)
     process.send_signal(signum)
     return watch.until_end(process)
@@ -97,7 +98,8 @@ def test_ctrl_c_closes_the_file(
 
 
 class _FirstIsLast(LocalCoder):
-    """Codes GOPs as they come, but the first, which takes until it is cut: so many of its mini-GOPs are coded by then."""
+    """Codes GOPs as they come, but the first, which takes until it is cut: so many of its mini-GOPs
+    are coded by then."""
 
     parts = 0
 
@@ -124,7 +126,8 @@ class _FirstIsLast(LocalCoder):
 def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(
     tmp_path: Path, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, parts: int, frames: int
 ) -> None:
-    """With several workers later GOPs can be finished before an earlier one. Statistics are those of the frames in the file."""
+    """With several workers later GOPs can be finished before an earlier one. Statistics are those
+    of the frames in the file."""
     monkeypatch.setattr("vqcodec.pipeline.encode.ProcessCoder", _FirstIsLast)
     monkeypatch.setattr(_FirstIsLast, "parts", parts)
     interrupt = Interrupt()

@@ -111,7 +111,8 @@ def test_a_killed_worker_loses_nothing(
 def test_killed_with_workers_and_gone_on_with(
     tmp_path: Path, gop_clip: Path, gop_want: bytes, tiny_weights: Path
 ) -> None:
-    """Kill -9 once so many frames are coded: workers end too, at most one GOP for each is coded again, by another number of them."""
+    """Kill -9 once so many frames are coded: workers end too, at most one GOP for each is coded
+    again, by another number of them."""
     out = tmp_path / "a.vqv"
     options = [
         "-g",
@@ -165,7 +166,8 @@ def test_killed_with_workers_and_gone_on_with(
 
 
 def test_gops_finished_out_of_order(tmp_path: Path, gop_clip: Path, fake_network) -> None:
-    """A journal holds GOPs in the order in which they were finished; those behind a missing one are used too."""
+    """A journal holds GOPs in the order in which they were finished; those behind a missing one are
+    used too."""
     out, options = tmp_path / "a.vqv", EncodeOptions(gop=9, resume=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "_discard", lambda path: None)
@@ -282,7 +284,8 @@ def test_joined_seconds_are_the_whole(tmp_path: Path, gop_clip: Path, fake_netwo
 
 
 def test_a_join_of_anything_is_sound(tmp_path: Path, gop_clip: Path, fake_network) -> None:
-    """A part twice, and cuts within GOPs: no encode makes these bytes, but times go on and all is sound."""
+    """A part twice, and cuts within GOPs: no encode makes these bytes, but times go on and all is
+    sound."""
     options = EncodeOptions(gop=9)
     names = parts(gop_clip, tmp_path, [13, 31], options)
     out = tmp_path / "a.vqv"
@@ -375,7 +378,8 @@ def test_jobs_are_checked() -> None:
 
 @pytest.mark.usefixtures("fake_network")
 def test_join_carries_tracks_along(tmp_path: Path) -> None:
-    """Sound, subtitles and chapters of the parts are those of the whole, at their times; a chapter that was cut is one again."""
+    """Sound, subtitles and chapters of the parts are those of the whole, at their times; a chapter
+    that was cut is one again."""
     source = make_named(tmp_path, "all.mkv")
     encode(str(source), str(tmp_path / "whole.vqv"), EncodeOptions(gop=5))
     a, b = (

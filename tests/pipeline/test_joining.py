@@ -49,7 +49,8 @@ def part(
 
 
 def joined(tmp_path: Path, *parts: Path) -> int:
-    """Exit code; a file that is written must be a whole one, and an end without one must be told."""
+    """Exit code; a file that is written must be a whole one, and an end without one must be
+    told."""
     out = tmp_path / "joined.vqv"
     out.unlink(missing_ok=True)
     for path in parts:
@@ -72,7 +73,8 @@ TIMES = (-MAX_PTS, -1, 0, MAX_PTS - 40)
     "base", [MS, Fraction(1), Fraction((1 << 31) - 1), Fraction(1, (1 << 31) - 1)]
 )
 def test_times_at_the_ends_of_the_range(tmp_path: Path, base: Fraction) -> None:
-    """Joined pictures, sound and chapters once lay beyond what the reader takes, or were an internal error."""
+    """Joined pictures, sound and chapters once lay beyond what the reader takes, or were an
+    internal error."""
     codes = set()
     for first, (at, length), duration in itertools.product(
         TIMES, itertools.product((-MAX_PTS, 0, MAX_PTS), (0, MAX_PTS)), (40, MAX_PTS)

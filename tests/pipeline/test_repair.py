@@ -138,7 +138,8 @@ def test_what_cannot_be_repaired(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("fake_network")
 def test_a_repaired_file_decodes_as_the_damaged_one(tmp_path: Path, scene_coded: Path) -> None:
-    """The frames that are left, the ones that stand in for the lost, their times; and the loss is still told of."""
+    """The frames that are left, the ones that stand in for the lost, their times; and the loss is
+    still told of."""
     for bad in (1, 2):
         flip(scene_coded, bad)
     report = repair(str(scene_coded), str(tmp_path / "good.vqv"))
@@ -167,7 +168,8 @@ def test_a_repaired_file_decodes_as_the_damaged_one(tmp_path: Path, scene_coded:
 
 
 def test_tracks_are_carried_along(tmp_path: Path) -> None:
-    """Description, tracks and their packets, in the order of the GOPs with which they are stored; what is there twice once."""
+    """Description, tracks and their packets, in the order of the GOPs with which they are stored;
+    what is there twice once."""
     f = io.BytesIO()
     w = writer.ContainerWriter(
         f, packets_module.StreamHeader(64, 48, Fraction(1, 1000), Fraction(25))
@@ -251,7 +253,8 @@ def opened(data: bytes) -> ContainerReader:
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """Sound files with even and uneven times; the first with the index, and the whole end, of another encode of its source; two encodes one behind the other."""
+    """Sound files with even and uneven times; the first with the index, and the whole end, of
+    another encode of its source; two encodes one behind the other."""
     folder = tmp_path_factory.mktemp("bases")
     pictures = [picture(8, 8, i) for i in range(60)]
     even = write(folder / "even.y4m", header(8, 8), pictures)
@@ -287,7 +290,8 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 
 def damaged(data: bytes, alien: bytes, rng: random.Random) -> bytes:
-    """Up to three things happen: bits flip, stretches are zeroed or left out, the ends are lost, packets come twice or from another encode."""
+    """Up to three things happen: bits flip, stretches are zeroed or left out, the ends are lost,
+    packets come twice or from another encode."""
     bad = bytearray(data)
     entries = [
         (e.offset, opened(data).packet_size(e.offset)) for e in opened(data).gops if e.offset >= 0
@@ -324,7 +328,8 @@ def damaged(data: bytes, alien: bytes, rng: random.Random) -> bytes:
 def test_whatever_happens_a_repaired_file_shows_what_the_damaged_one_does(
     tmp_path: Path, bases: list[bytes], count: int
 ) -> None:
-    """The same pictures at the same times, from the start or from any frame; and the library's reader gives them the same times."""
+    """The same pictures at the same times, from the start or from any frame; and the library's
+    reader gives them the same times."""
     rng = random.Random(count)
     compared = lost = 0
     for i in range(count):

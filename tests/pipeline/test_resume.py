@@ -57,7 +57,8 @@ def test_killed_at_any_moment(
     fake_network,
     moments: int,
 ) -> None:
-    """No half file; going on gives the bytes of an undisturbed encode and codes at most one GOP again."""
+    """No half file; going on gives the bytes of an undisturbed encode and codes at most one GOP
+    again."""
     rng = random.Random(5)
     finished = []
     for i in range(moments):
@@ -255,7 +256,8 @@ def test_frames_that_differ_are_refused(
 def test_a_change_that_no_sample_shows_is_noticed(
     tmp_path: Path, out: Path, frame: int, told: int | None
 ) -> None:
-    """A byte of a large source, between what its checksum samples, and the time of change as it was: GOPs of both sources were once mixed."""
+    """A byte of a large source, between what its checksum samples, and the time of change as it
+    was: GOPs of both sources were once mixed."""
     pictures = [picture(640, 480, i) for i in range(12)]
     source = write(tmp_path / "large.y4m", header(640, 480), pictures)
     options = replace(OPTIONS, gop=2)

@@ -35,7 +35,8 @@ print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, count: int) -> None:
-    """From a fifth of the video on memory grows by at most 5 percent, and the number of open files not at all."""
+    """From a fifth of the video on memory grows by at most 5 percent, and the number of open files
+    not at all."""
     rng = np.random.default_rng(4)
     texture = rng.integers(0, 256, (24, 24)).astype(np.uint8)
     chroma = np.full((8, 8), 128, np.uint8)

@@ -1,4 +1,5 @@
-"""Memory doesn't grow with the length of a video, nor with the number of files, in any mode of the program. Pipes, tracks, clusters and the real decoder's pictures have
+"""Memory doesn't grow with the length of a video, nor with the number of files, in any mode of the
+program. Pipes, tracks, clusters and the real decoder's pictures have
 tests of their own (test_pipes.py, test_cluster.py, test_memory.py, test_soak.py)."""
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def peaks(here: Path, *args: str, codes: tuple[int, ...] = (0,)) -> dict[str, int]:
-    """Peak memory in KiB of the program with stand-ins for the networks, and of its largest worker."""
+    """Peak memory in KiB of the program with stand-ins for the networks, and of its largest
+    worker."""
     log = here / "peaks"
     log.unlink(missing_ok=True)
     run = subprocess.run(
@@ -97,7 +99,8 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
 
 
 def test_memory_of_a_search_does_not_grow(tmp_path: Path, tiny_weights: Path) -> None:
-    """A search for a target reads its source several times and keeps what it knows of each GOP; with the tiny network."""
+    """A search for a target reads its source several times and keeps what it knows of each GOP;
+    with the tiny network."""
     used = []
     for n in (160, 1280):
         write(tmp_path / f"{n}.y4m", header(16, 16), moving(16, 16, 32) * (n // 32))

@@ -1,4 +1,5 @@
-"""What reading takes: measured in processes of their own, because the peak of a process never sinks."""
+"""What reading takes: measured in processes of their own, because the peak of a process never
+sinks."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from vqcodec.reading.opening import decoder_memory
 
 
 def coded(path: Path, width: int, height: int, frames: int) -> Path:
-    """A file of one GOP whose streams are empty: they are decoded as any others, with zeros for bits."""
+    """A file of one GOP whose streams are empty: they are decoded as any others, with zeros for
+    bits."""
     with path.open("wb") as f:
         w = writer.ContainerWriter(
             f, packets.StreamHeader(width, height, Fraction(1, 25), model_id=read_model_id())
@@ -58,7 +60,8 @@ def test_the_decoder_takes_no_more_than_estimated(
         decoder_memory(width, height, batch),
         list[int](),
     )
-    # a busy system takes back pages of libraries that weren't used for a while: a peak can be lower than what was taken, never higher
+    # a busy system takes back pages of libraries that weren't used for a while: a peak can be lower
+    # than what was taken, never higher
     while len(peaks) < 3 and max(peaks, default=0) <= 0.6 * estimate:
         code, used = peak(
             "verify", "-q", "--max-memory", "8G", "-threads", "1", "--batch", str(batch), str(path)

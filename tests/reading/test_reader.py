@@ -1,4 +1,5 @@
-"""Frames by number and by time from .vqv files, against what `decode` gives; a tiny network, three GOPs of unequal times."""
+"""Frames by number and by time from .vqv files, against what `decode` gives; a tiny network, three
+GOPs of unequal times."""
 
 from __future__ import annotations
 
@@ -461,7 +462,8 @@ def test_ten_bits(tiny_weights: Path, tmp_path: Path) -> None:
 
 
 def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
-    """The position in the file belongs to the process, though the open file is shared after a fork."""
+    """The position in the file belongs to the process, though the open file is shared after a
+    fork."""
     import os
 
     from vqcodec.container.byte_source import PathFile

@@ -1,4 +1,5 @@
-"""RGB of decoded planes: matrices, ranges and depths against the formulas of ITU-T H.273, chroma between its samples against straight lines."""
+"""RGB of decoded planes: matrices, ranges and depths against the formulas of ITU-T H.273, chroma
+between its samples against straight lines."""
 
 from __future__ import annotations
 
@@ -72,7 +73,8 @@ def test_what_is_not_told() -> None:
     [(0, 0, 0.5), (1, 0, 0.5), (2, 0.5, 0.5), (3, 0, 0), (4, 0.5, 0), (5, 0, 1), (6, 0.5, 1)],
 )
 def test_chroma_lies_where_its_location_says(location: int, dx: float, dy: float) -> None:
-    """Chroma that is a straight line comes out as that line, everywhere but past the first and last samples."""
+    """Chroma that is a straight line comes out as that line, everywhere but past the first and last
+    samples."""
     h, w = 21, 30
     rows, columns = 2 * np.arange((h + 1) // 2) + dy, 2 * np.arange(w // 2) + dx
     samples = torch.from_numpy((100 + 8 * rows[:, None] + 4 * columns[None]).astype(np.int32))

@@ -1,6 +1,8 @@
-"""An independent decoder of .vqv files: numpy and plain integers, and zstd for what is compressed, slow, written from docs/format.md alone.
+"""An independent decoder of .vqv files: numpy and plain integers, and zstd for what is compressed,
+slow, written from docs/format.md alone.
 
-One file for each section of that page, in its words and in its order. Nothing of the package ``vqcodec`` is imported here: where both
+One file for each section of that page, in its words and in its order. Nothing of the package
+``vqcodec`` is imported here: where both
 decoders give the same pixels, the page says what the product does.
 """
 

@@ -165,7 +165,8 @@ def checksum(pictures: list[Planes]) -> int:
 
 
 def decode_file(path: Path, model: Model) -> tuple[File, list[Planes]]:
-    """Header and GOPs of a file, and all its pictures: 8-bit samples where its source has 8 bits, else of 10 bits."""
+    """Header and GOPs of a file, and all its pictures: 8-bit samples where its source has 8 bits,
+    else of 10 bits."""
     file = read_file(path.read_bytes())
     demand(file.header.model_id == model.id, "made with another model")
     pictures: list[Planes] = []

@@ -25,7 +25,8 @@ MATRIX = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36
 
 
 def refine(s: RangeDecoder, planes: list[np.ndarray], direct: np.ndarray) -> None:
-    """Read the detail of a frame and add it to its padded planes; direct: of each 16x16 block whether it is direct."""
+    """Read the detail of a frame and add it to its padded planes; direct: of each 16x16 block
+    whether it is direct."""
     if not s.bit(FRAME):
         return
     octave, k = divmod(s.raw(6), 6)

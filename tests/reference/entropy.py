@@ -74,7 +74,8 @@ class RangeDecoder:
 
 
 class Tables:
-    """The symbol tables of one frame: cumulative ones from the counts at its start, and how often each symbol was coded."""
+    """The symbol tables of one frame: cumulative ones from the counts at its start, and how often
+    each symbol was coded."""
 
     def __init__(self, counts: list[np.ndarray]):
         """counts[t]: starting counts of table t, as many as it has symbols."""

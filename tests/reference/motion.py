@@ -45,7 +45,8 @@ class Cell(NamedTuple):
 class Grid:
     """Cells of 8x8 luma samples.
 
-    ``distances`` are those of the frame's references, 0 for one that is not there; ``sets`` its weights.
+    ``distances`` are those of the frame's references, 0 for one that is not there; ``sets`` its
+    weights.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ def scale(v: Vector, num: int, den: int) -> Vector:
 
 
 class MotionDecoder:
-    """Reads the grid of a P or B frame; ``temporal``: grid of the reference that temporal vectors come from."""
+    """Reads the grid of a P or B frame; ``temporal``: grid of the reference that temporal vectors
+    come from."""
 
     def __init__(self, stream: RangeDecoder, grid: Grid, temporal: Grid):
         self.s, self.g, self.t = stream, grid, temporal

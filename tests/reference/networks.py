@@ -1,4 +1,5 @@
-"""Section Networks: prior and synthesis, in integers but for one multiplication of binary32 that scales each accumulator."""
+"""Section Networks: prior and synthesis, in integers but for one multiplication of binary32 that
+scales each accumulator."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ class Net:
         return rows[{64: self.q, 1: 0}.get(len(rows), step)]
 
     def scaled(self, name: str, x: np.ndarray, step: int = 0) -> np.ndarray:
-        """float(acc + bias) * scale of the product of x (.., in) with the layer's weights (in, out)."""
+        """float(acc + bias) * scale of the product of x (.., in) with the layer's weights (in,
+        out)."""
         acc = x.astype(np.int64) @ self.k[f"{name}.w"].astype(np.int64)
         return (acc + self.row(name, "bias", step)).astype(np.float32) * self.row(
             name, "scale", step
@@ -103,7 +105,8 @@ class Net:
 
 
 class Prior(Net):
-    """Means (H/16, W/16, M) and classes (H/16, W/16, M/4) of the latent; z: hyper-latent, p8: packed prediction of inter frames."""
+    """Means (H/16, W/16, M) and classes (H/16, W/16, M/4) of the latent; z: hyper-latent, p8:
+    packed prediction of inter frames."""
 
     def __init__(self, kind: Kind, q: int, z: np.ndarray, p8: np.ndarray | None):
         super().__init__(kind, q)

@@ -16,7 +16,8 @@ _PIECE = 48  # bytes of a packet by which it is found again
 
 
 class Canary:
-    """``path`` is a small video, of another codec than any output; ``address`` answers nobody, and knows who asked."""
+    """``path`` is a small video, of another codec than any output; ``address`` answers nobody, and
+    knows who asked."""
 
     def __init__(self, folder: Path) -> None:
         self.path = make(folder / "canary.ts", size=(64, 64), frames=30, codec="mpeg2video")

@@ -1,6 +1,8 @@
-"""The program with stand-ins for its networks, as a process that tests can interrupt: ``python child.py SECONDS|step encode ...``.
+"""The program with stand-ins for its networks, as a process that tests can interrupt: ``python
+child.py SECONDS|step encode ...``.
 
-Each picture takes that long; with ``step`` each mini-GOP waits for a line on standard input, or its end. Every mini-GOP is a line on standard output
+Each picture takes that long; with ``step`` each mini-GOP waits for a line on standard input, or its
+end. Every mini-GOP is a line on standard output
 when it begins: the number of its GOP and of its pictures.
 """
 
@@ -17,7 +19,8 @@ from support.paths import PYTHONPATH
 
 
 def start(seconds: float | None, *args: str) -> subprocess.Popen[str]:
-    """Start ``vqcodec`` with stand-ins, step by step for None; standard output and error are pipes."""
+    """Start ``vqcodec`` with stand-ins, step by step for None; standard output and error are
+    pipes."""
     env = os.environ | {"PYTHONPATH": PYTHONPATH}
     command = [sys.executable, __file__, "step" if seconds is None else str(seconds), *args]
     return subprocess.Popen(

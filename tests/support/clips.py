@@ -88,7 +88,8 @@ def moving(
     speed: tuple[float, float] = (0.75, 1.5),
     ten_bit: bool = False,
 ) -> list[Picture]:
-    """A texture of waves that moves by ``speed`` (down, right) samples a frame, with a block that moves the other way."""
+    """A texture of waves that moves by ``speed`` (down, right) samples a frame, with a block that
+    moves the other way."""
     rng = np.random.default_rng(seed)
     waves = [(*rng.normal(0, 0.35, 2), rng.uniform(0, 6.3), rng.uniform(4, 14)) for _ in range(24)]
     top, dtype = (1023, np.uint16) if ten_bit else (255, np.uint8)

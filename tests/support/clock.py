@@ -21,7 +21,8 @@ def children_time() -> float:
 
 
 def _queued(pid: int) -> dict[str, int]:
-    """Nanoseconds that each thread of a process has stood in the queue for a processor; empty where the system doesn't tell."""
+    """Nanoseconds that each thread of a process has stood in the queue for a processor; empty where
+    the system doesn't tell."""
     found = {}
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         try:
@@ -32,7 +33,8 @@ def _queued(pid: int) -> dict[str, int]:
 
 
 class Stopwatch:
-    """Seconds since it was made, without those that the threads of a process, and of this one, only stood in the queue for a processor."""
+    """Seconds since it was made, without those that the threads of a process, and of this one, only
+    stood in the queue for a processor."""
 
     def __init__(self, pid: int = 0) -> None:
         self._pids = {pid or os.getpid(), os.getpid()}
@@ -61,7 +63,8 @@ class Stopwatch:
 
 
 def quickest(attempt: Callable[[], float], limit: float, tries: int = 6) -> None:
-    """Assert that one of some attempts, which give the seconds they took, is within the limit: during the others the machine may have been busy with other things."""
+    """Assert that one of some attempts, which give the seconds they took, is within the limit:
+    during the others the machine may have been busy with other things."""
     times: list[float] = []
     while not times or times[-1] >= limit:
         assert len(times) < tries, f"{times} s, where {limit} are allowed"

@@ -177,7 +177,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
 
 
 class Marked(GopEncoder):
-    """Pictures that begin with 66 take long, and one that begins with 99 kills its process, once, in its second GOP.
+    """Pictures that begin with 66 take long, and one that begins with 99 kills its process, once,
+    in its second GOP.
 
     Lines of ``log`` in the current folder say which pid codes how many pictures.
     """
@@ -210,7 +211,8 @@ def serve(pipe: Any) -> None:
 
 
 def work(pipe: Any, model: Any) -> None:
-    """A worker process of an encode with the stand-ins, for :data:`vqcodec.pipeline.process_pool._work`."""
+    """A worker process of an encode with the stand-ins, for
+    :data:`vqcodec.pipeline.process_pool._work`."""
     from vqcodec.pipeline import process_pool
 
     with pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,8 @@ from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.fields import Reader
 from vqcodec.picture import Picture
 
-# what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no frame a poor latent
+# what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no
+# frame a poor latent
 LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0)
 
 

@@ -1,4 +1,5 @@
-"""A .vqv file as a tree of fields that can be changed one by one; lengths, offsets and checksums are put right when it is built."""
+"""A .vqv file as a tree of fields that can be changed one by one; lengths, offsets and checksums
+are put right when it is built."""
 
 from __future__ import annotations
 
@@ -29,9 +30,12 @@ def frame_of(content: bytes) -> bytes:
 
 @dataclass
 class Field:
-    """``value`` None: worked out when the file is built. ``top``: largest value that the format allows."""
+    """``value`` None: worked out when the file is built. ``top``: largest value that the format
+    allows."""
 
-    kind: str  # u8, u16, u32, u64, varint, svarint, raw, blob (bytes with their number as a varint in front; an integer is that number alone)
+    # u8, u16, u32, u64, varint, svarint, raw, blob (bytes with their number as a varint in front;
+    # an integer is that number alone)
+    kind: str
     value: Any
     top: int = U64
     name: str = ""
@@ -333,7 +337,8 @@ def mutate_fields(f: File, rng: np.random.Generator, times: int = 1) -> File:
 
 
 def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
-    """A copy with packets repeated, left out, exchanged, renumbered, of other types, or taken from another file with the right checksums;
+    """A copy with packets repeated, left out, exchanged, renumbered, of other types, or taken from
+    another file with the right checksums;
     or with one compressed, so that the bytes of its frame may be changed."""
     f = copy.deepcopy(f)
     kind, n = int(rng.integers(7)), len(f.packets)

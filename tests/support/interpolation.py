@@ -24,7 +24,8 @@ CHROMA = {
 
 
 def naive(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int) -> np.ndarray:
-    """Intermediate of 14 bits, sample by sample as the standard writes it; bits 2 for luma quarters, 3 for chroma eighths."""
+    """Intermediate of 14 bits, sample by sample as the standard writes it; bits 2 for luma
+    quarters, 3 for chroma eighths."""
     taps, table = (8, LUMA) if bits == 2 else (4, CHROMA)
     fy, fx = my % (1 << bits), mx % (1 << bits)
     cy, cx = table[fy], table[fx]

@@ -36,7 +36,8 @@ def film() -> list[Picture]:
 
 @pytest.fixture(scope="module")
 def gop_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Times of 30000/1001 frames a second in milliseconds: steps of 33 and 34, the first frame is not at zero."""
+    """Times of 30000/1001 frames a second in milliseconds: steps of 33 and 34, the first frame is
+    not at zero."""
     times = [round(i * 1001 / 30) + 67 for i in range(FRAMES)]
     return write(
         tmp_path_factory.mktemp("clip") / "in.mkv",

@@ -1,4 +1,5 @@
-"""The program with a stand-in of the networks that loses more at a higher crf, in a process of its own: ``python lossy.py encode ...``."""
+"""The program with a stand-in of the networks that loses more at a higher crf, in a process of its
+own: ``python lossy.py encode ...``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Video files with everything that files may hold, made with PyAV, and listings of what is in a file."""
+"""Video files with everything that files may hold, made with PyAV, and listings of what is in a
+file."""
 
 from __future__ import annotations
 
@@ -356,7 +357,8 @@ def _extradata(context: Any) -> bytes | None:
 
 
 def listing(path: Path) -> dict[str, Any]:
-    """What is in a file besides coded pictures: times of frames, tracks with the MD5 of their packets and their times, tags, chapters, properties."""
+    """What is in a file besides coded pictures: times of frames, tracks with the MD5 of their
+    packets and their times, tags, chapters, properties."""
     with av.open(str(path)) as c:
         streams = list(c.streams)
         pictures = sorted(

@@ -23,7 +23,8 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffm
 
 
 def shell(command: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of bash in which ``vqcodec`` is the program with the stand-in; the exit codes of a pipe follow on standard output."""
+    """Run a command of bash in which ``vqcodec`` is the program with the stand-in; the exit codes
+    of a pipe follow on standard output."""
     environment = os.environ | {"PYTHONPATH": PYTHONPATH} | changes
     script = f'vqcodec() {{ {PROGRAM} "$@"; }}\n{command}\necho "codes ${{PIPESTATUS[@]}}"'
     return subprocess.run(

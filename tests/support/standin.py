@@ -1,4 +1,5 @@
-"""The program with the stand-in of the networks, in a process of its own: ``python standin.py encode ...``. Says its peak memory at the end."""
+"""The program with the stand-in of the networks, in a process of its own: ``python standin.py
+encode ...``. Says its peak memory at the end."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from vqcodec.picture import Picture
 
 
 def synthetic(n: int, size: int, seed: int = 0, content: int = 7) -> tuple[bytes, list[int]]:
-    """A file of n GOPs of about ``size`` bytes, and the offsets of its packets, the index's last."""
+    """A file of n GOPs of about ``size`` bytes, and the offsets of its packets, the index's
+    last."""
     rng = np.random.default_rng(seed)
     f = io.BytesIO()
     w = writer.ContainerWriter(

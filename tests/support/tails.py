@@ -15,7 +15,8 @@ def tail(data: bytes) -> bytes:
 
 
 def with_tail(packets: bytes, other: bytes) -> bytes:
-    """A file up to its index, with the index packet of another one, and a trailer that says where it is."""
+    """A file up to its index, with the index packet of another one, and a trailer that says where
+    it is."""
     offset = len(packets).to_bytes(8, "little")
     return (
         packets

@@ -47,7 +47,8 @@ def test_old_content_stays_on_failure(tmp_path: Path) -> None:
 def test_the_name_comes_last(
     tmp_path: Path, overwrite: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First the content is on the disk, then the name, then the folder that holds the name: a machine may lose its power in between."""
+    """First the content is on the disk, then the name, then the folder that holds the name: a
+    machine may lose its power in between."""
     done: list[str] = []
     fsync, link, replace = os.fsync, os.link, os.replace
 
@@ -207,7 +208,8 @@ def old(tmp_path: Path) -> Path:
 
 
 def refused(capsys: pytest.CaptureFixture[str], args: list[str], path: Path, code: int = 5) -> str:
-    """Run a command that must fail with this code and one sentence that names ``path`` and no other file beside it."""
+    """Run a command that must fail with this code and one sentence that names ``path`` and no other
+    file beside it."""
     assert main(args) == code, capsys.readouterr().err
     err = capsys.readouterr().err
     assert err.startswith("vqcodec: error: ") and err.count("\n") == 1 and str(path) in err, err
@@ -315,7 +317,8 @@ def test_a_disk_that_fills_up(
     command: str,
     suffix: str,
 ) -> None:
-    """The system refuses to write beyond a length, whoever writes: here the limit of a process on the size of files."""
+    """The system refuses to write beyond a length, whoever writes: here the limit of a process on
+    the size of files."""
     import resource
 
     coded = tmp_path / "in.vqv"

@@ -1,4 +1,5 @@
-"""Standard streams that are closed, failing disks and too little memory: the right cause and the right code."""
+"""Standard streams that are closed, failing disks and too little memory: the right cause and the
+right code."""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ def test_a_full_standard_output(command: str, unbuffered: str, coded: Path, tmp_
 
 
 class _Full(io.BytesIO):
-    """A temporary file on a full disk; it fails once more where its buffer is written at the end."""
+    """A temporary file on a full disk; it fails once more where its buffer is written at the
+    end."""
 
     name = "full"
 

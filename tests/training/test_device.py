@@ -25,7 +25,8 @@ CPU = torch.device("cpu")
 
 
 def test_crops_gathered_on_a_device_are_parts_of_the_pictures() -> None:
-    """Each is found in its picture, as it lies or turned, and the prediction comes from there too."""
+    """Each is found in its picture, as it lies or turned, and the prediction comes from there
+    too."""
     pairs = [moving(96, 64, 2, seed) for seed in range(2)]
     data = Crops(64, 1)
     device = DeviceCrops(data, CPU, seed=3)

@@ -58,7 +58,7 @@ def config(folder: Path, text: str) -> Path:
     return path
 
 
-# --- configs -----------------------------------------------------------------------------------------------------------------
+# --- configs
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_recipe_of_the_repository_is_valid(tmp_path: Path) -> None:
     assert [s.kind for s in c.stages][-1] == "export" and any(s.quantise for s in c.stages)
 
 
-# --- a whole recipe ----------------------------------------------------------------------------------------------------------
+# --- a whole recipe
 
 SHAPE = "\n".join(f"{k} = {v}" for k, v in SIZES.items())
 RECIPE = f"""
@@ -308,7 +308,7 @@ def test_a_recipe_without_material_is_refused(tmp_path: Path) -> None:
             recipe.run()
 
 
-# --- nets --------------------------------------------------------------------------------------------------------------------
+# --- nets
 
 
 def test_narrow_nets_keep_their_random_start(tiny_models: dict[str, Any]) -> None:
@@ -349,7 +349,8 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(
                 act.stretch.zero_()
         m.quantise_aware(
             "observe"
-        )  # these very values: the difference is that of rounding, not of clipping what was never seen
+            # these very values: the difference is that of rounding, not of clipping what was never seen
+        )
         outputs()
         m.quantise_aware("quant")
         rough = outputs()
@@ -372,7 +373,8 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(
 
 
 def test_ranges_are_learned() -> None:
-    """The gradient of the range of an activation is that of what rounding and clipping do, and weights and ranges both follow it."""
+    """The gradient of the range of an activation is that of what rounding and clipping do, and
+    weights and ranges both follow it."""
     torch.manual_seed(0)
     act = Act(3)
     act.peak.fill_(1.0)
@@ -404,7 +406,7 @@ def test_old_calibration_clipped_sixteen_bits() -> None:
     )
 
 
-# --- codebooks ---------------------------------------------------------------------------------------------------------------
+# --- codebooks
 
 
 def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
@@ -456,7 +458,8 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
 
     def cost(books: codebooks_module.Codebooks, c: int) -> float:
-        """Squared steps a vector, and its bits at what they are worth: what the quantiser minimises."""
+        """Squared steps a vector, and its bits at what they are worth: what the quantiser
+        minimises."""
         k, dim = int(books.sizes[c]) - (books.dims[c] < 4), int(books.dims[c])
         bits = codebooks_module.Tables(books).costs()[c, :k]
         e = np.square(heard[c].reshape(-1, 1, dim) - books.words[c, :k, :dim] / 16).sum(-1)
@@ -472,7 +475,8 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
 
 
 def test_what_was_hardly_met_keeps_its_codebooks(tiny_codec: Any) -> None:
-    """Refitting gave the hyper-latent of qualities that no encode had come to the tables of others: 15 % more of its bits."""
+    """Refitting gave the hyper-latent of qualities that no encode had come to the tables of others:
+    15 % more of its bits."""
     old, rng = tiny_codec.intra.books, np.random.default_rng(0)
     heard = refit_codebooks.Residuals(tiny_codec.intra.shape.hyper)
     heard.add(np.full(9000, 20), rng.normal(size=(9000, 4)).astype(np.float32))
@@ -526,7 +530,8 @@ def test_recursion_takes_a_batch_of_one(tiny_models: dict[str, Any], tmp_path: P
 def test_residuals_are_what_was_quantised(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes too."""
+    """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes
+    too."""
     codec = load_codec(tiny_weights, "cpu", 1)
     means: list[np.ndarray] = []
     search = latent_search.search_step
@@ -567,13 +572,14 @@ def test_clips_that_are_too_short_for_stretches_are_refused(
         next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0), pairs.Notes))
 
 
-# --- chains ------------------------------------------------------------------------------------------------------------------
+# --- chains
 
 
 def test_a_chain_predicts_the_second_frame_from_the_first(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Decoded as it was, the first frame gives the recorded prediction; without it nothing is left of what came from it, wherever flipped and cut."""
+    """Decoded as it was, the first frame gives the recorded prediction; without it nothing is left
+    of what came from it, wherever flipped and cut."""
     monkeypatch.setattr(pairs, "CHAIN", 1)
     monkeypatch.setattr(pairs, "CHUNK", 1)
     codec = load_codec(tiny_weights, "cpu", 1)
@@ -611,7 +617,7 @@ def test_a_codebook_may_be_left_with_the_zero_word() -> None:
     assert words.tolist() == [[0, 0], [3, 3]] and counts.tolist() == [0, 50]
 
 
-# --- made material -----------------------------------------------------------------------------------------------------------
+# --- made material
 
 
 def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:

@@ -12,12 +12,14 @@ from ..errors import DamageError
 from ..fields import Reader, Writer
 from .packets import MAX_FRACTION, MAX_HEADER, MAX_PTS
 
-MAX_DESCRIPTION = MAX_HEADER  # of metadata, and of the codec parameters of a track; attachments have the limit of a packet
+# of metadata, and of the codec parameters of a track; attachments have the limit of a packet
+MAX_DESCRIPTION = MAX_HEADER
 MAX_SIDE_DATA = 256  # of a packet
 MAX_DISPOSITION = (1 << 31) - 1  # FFmpeg's type is a signed int
 
 
-# kinds of side data that a packet may have, by their names in PyAV; the file stores the position in this list
+# kinds of side data that a packet may have, by their names in PyAV; the file stores the position in
+# this list
 SIDE = (
     "palette",
     "new_extradata",

@@ -39,7 +39,8 @@ MAX_ATTACHED = 256 << 20  # attachments of a file together
 CHUNK = 1 << 20  # packets of tracks are put together up to this size
 
 
-# Texts and data compress well when there is enough of them in one place; what a damaged place costs is bounded
+# Texts and data compress well when there is enough of them in one place; what a damaged place costs
+# is bounded
 COLLECTED_KINDS = ("subtitle", "data")
 
 

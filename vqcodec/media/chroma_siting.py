@@ -1,6 +1,8 @@
-"""Where the chroma samples of 4:2:0 pictures lie (ITU-T H.273, 8.7), by FFmpeg's numbers: 0 where nothing is told.
+"""Where the chroma samples of 4:2:0 pictures lie (ITU-T H.273, 8.7), by FFmpeg's numbers: 0 where
+nothing is told.
 
-PyAV has no word for it, so a file is asked by its first line (y4m), or by what Matroska's muxer writes down of its stream.
+PyAV has no word for it, so a file is asked by its first line (y4m), or by what Matroska's muxer
+writes down of its stream.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def y4m_tag(location: int) -> str:
 
 
 def of_stream(stream: VideoStream) -> int:
-    """Of a video stream of an open file; 0 also for those at the bottom, which Matroska has no number for."""
+    """Of a video stream of an open file; 0 also for those at the bottom, which Matroska has no
+    number for."""
     written = io.BytesIO()
     try:
         with av.open(written, "w", format="matroska") as out:
@@ -83,7 +86,8 @@ def _children(data: bytes, at: int, end: int) -> list[tuple[int, int, int]]:
 
 
 def after_conversion(location: int, fmt: VideoFormat) -> int:
-    """Of 4:2:0 pictures that swscale made of those of a VideoFormat: where it halves columns or rows, samples come to lie midway."""
+    """Of 4:2:0 pictures that swscale made of those of a VideoFormat: where it halves columns or
+    rows, samples come to lie midway."""
     if len(fmt.components) < 3 and not fmt.has_palette:
         return 0  # gray
     match fmt.chroma_width(4), fmt.chroma_height(4):

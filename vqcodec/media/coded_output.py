@@ -1,4 +1,5 @@
-"""Outputs that FFmpeg's encoders and muxers write, with exact times and all tracks they can hold."""
+"""Outputs that FFmpeg's encoders and muxers write, with exact times and all tracks they can
+hold."""
 
 from __future__ import annotations
 

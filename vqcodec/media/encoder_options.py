@@ -1,4 +1,5 @@
-"""Options of the encoders of outputs: how good, and what the pictures need to be written as they are."""
+"""Options of the encoders of outputs: how good, and what the pictures need to be written as they
+are."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The one door through which FFmpeg gets bytes from outside, and what it may do with them.
 
 FFmpeg's demuxers are more than parsers: a playlist names other files and addresses, and FFmpeg
-reads them for whoever opens it. So a demuxer gets bytes that were opened here, is one of a list, and
+reads them for whoever opens it. So a demuxer gets bytes that were opened here, is one of a list,
+and
 may open nothing itself.
 """
 
@@ -23,7 +24,8 @@ from av.format import Flags
 from ..errors import InputError
 from ..system.stdio import CountedPipe
 
-# kinds of files that may hold the sample of a track, the one tried first that keeps more than others
+# kinds of files that may hold the sample of a track, the one tried first that keeps more than
+# others
 SAMPLE_FORMATS = ("matroska", "nut", "mp4", "mov", "mpegts")
 # nothing may be opened by name: no file, no address
 _NOTHING = {"protocol_whitelist": ""}
@@ -41,7 +43,8 @@ _NAME_OTHERS = {
     "vobsub",
     "webm_dash_manifest",
 }
-# how playlists begin that FFmpeg reads, for a sentence; what they are opened by does not depend on it
+# how playlists begin that FFmpeg reads, for a sentence; what they are opened by does not depend on
+# it
 _BEGIN = {
     b"#extm3u": "an HLS playlist",
     b"ffconcat": "a list of files to concatenate",
@@ -123,7 +126,8 @@ def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source
 
     InputError for those that name other files, unless ``playlists``.
 
-    With ``playlists`` they may name files of this machine, and no addresses. FFmpegError, OSError or
+    With ``playlists`` they may name files of this machine, and no addresses. FFmpegError, OSError
+    or
     ValueError where FFmpeg cannot read it.
     """
     path = os.fspath(path)

@@ -1,6 +1,8 @@
-"""Is a video file whole? Demuxers skip what they can't read and say nothing; the frame of a file tells.
+"""Is a video file whole? Demuxers skip what they can't read and say nothing; the frame of a file
+tells.
 
-Only the nesting and order of a file's parts are looked at, and their checksums where they have them, never their content: EBML elements of
+Only the nesting and order of a file's parts are looked at, and their checksums where they have
+them, never their content: EBML elements of
 Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4, chunks of AVI.
 """
 
@@ -37,9 +39,11 @@ _TS_CHUNK = 1 << 16  # packets looked at together
 
 
 class _Bytes:
-    """The bytes of a file by their positions; zeros and empty slices behind its end, should it be cut meanwhile.
+    """The bytes of a file by their positions; zeros and empty slices behind its end, should it be
+    cut meanwhile.
 
-    A mapping into memory would count as memory of the process, with the length of the file, and end the process where the file is cut or cannot be read.
+    A mapping into memory would count as memory of the process, with the length of the file, and end
+    the process where the file is cut or cannot be read.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -74,7 +78,8 @@ class _Bytes:
 
 
 def ebml(data: _Bytes | bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
-    """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``; None for what is no element."""
+    """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``;
+    None for what is no element."""
     if pos >= end or data[pos] < 0x10:
         return None
     n = 9 - data[pos].bit_length()
@@ -90,7 +95,8 @@ def ebml(data: _Bytes | bytes, pos: int, end: int) -> tuple[int, int, int | None
 
 
 def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
-    """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and what follows has another one."""
+    """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and
+    what follows has another one."""
     first = ebml(data, begin, stop)
     if first is None or first[0] != _CRC or first[2] != first[1] + 4 or first[2] > stop:
         return False
@@ -233,7 +239,8 @@ _WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {
 
 
 def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
-    """Offsets where the file isn't what its kind demands, at most so many; empty for a whole file and for other kinds of files. Raises InputError."""
+    """Offsets where the file isn't what its kind demands, at most so many; empty for a whole file
+    and for other kinds of files. Raises InputError."""
     walk = next((w for name, w in _WALKS.items() if name in format_name.split(",")), None)
     if walk is None:
         return []

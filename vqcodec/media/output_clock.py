@@ -11,7 +11,8 @@ from .ticks import MAX_SECONDS, MAX_STEP, BeyondError, length, ticks
 class OutputClock:
     """Turns times of pictures into times that the encoder and the muxer of an output can count.
 
-    ``delay`` is how many ticks of the header's time base all times are moved back; ``note`` says so.
+    ``delay`` is how many ticks of the header's time base all times are moved back; ``note`` says
+    so.
     """
 
     def __init__(self, output: Output) -> None:

@@ -1,7 +1,9 @@
 """Tags, chapters, roles and the turn of the pictures on their way into an output.
 
-Which of them a kind of file holds is tried on a small file in memory, which is then read again: what
-the muxer refuses there would cost the whole output, and what it drops in silence would be lost unsaid.
+Which of them a kind of file holds is tried on a small file in memory, which is then read again:
+what
+the muxer refuses there would cost the whole output, and what it drops in silence would be lost
+unsaid.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ class Fitting:
     def fit(
         self, description: Description, start: Fraction, stop: Fraction | None, rotation: int
     ) -> Description:
-        """What the kind of file holds of a description, for the pictures from ``start`` to ``stop``.
+        """What the kind of file holds of a description, for the pictures from ``start`` to
+        ``stop``.
 
         Both are seconds on the clock of the file; None is the end of it.
         """

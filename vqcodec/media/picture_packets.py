@@ -1,4 +1,5 @@
-"""Coded pictures between an encoder and a muxer: with their captions, and how long they are shown."""
+"""Coded pictures between an encoder and a muxer: with their captions, and how long they are
+shown."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ _LEFT_OUT = {
 
 
 def _unnamed(cls: Any, value: object) -> Any:
-    """A member for a kind that PyAV has no name for; without it no kind of the frame can be read."""
+    """A member for a kind that PyAV has no name for; without it no kind of the frame can be
+    read."""
     made = object.__new__(cls)
     made._name_, made._value_ = str(value), value
     return made

@@ -144,7 +144,8 @@ class VideoSource:
         return "no picture: there is no frame in it; what should have written it may have failed"
 
     def _describe(self, frame: av.VideoFrame) -> None:
-        """Take over what the first chosen frame says of all; those before may be of another size."""
+        """Take over what the first chosen frame says of all; those before may be of another
+        size."""
         self._described = True
         with located(file=self.name):
             self._limits.check_picture(frame.width, frame.height)

@@ -1,4 +1,5 @@
-"""Which frames of a source are wanted, and times of display that increase, whatever the file says."""
+"""Which frames of a source are wanted, and times of display that increase, whatever the file
+says."""
 
 from __future__ import annotations
 

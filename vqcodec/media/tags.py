@@ -54,7 +54,8 @@ def file_tags(tags: Tags) -> Tags:
 
 
 def track_tags(tags: Tags) -> Tags:
-    """Tags of a track that is copied; its encoder is still the same. What is a title in Matroska is read as a name from mp4."""
+    """Tags of a track that is copied; its encoder is still the same. What is a title in Matroska is
+    read as a name from mp4."""
     kept = dict(islice(((k, v) for k, v in tags.items() if k.lower() != "duration"), MAX_TAGS))
     return kept if "title" in kept or "name" not in kept else {"title": kept.pop("name")} | kept
 

@@ -1,6 +1,7 @@
 """Times on their way to FFmpeg, for pictures and for packets of other tracks.
 
-FFmpeg counts in 64 bits, and its muxers turn ticks into nanoseconds or other units on their own: what does not fit is
+FFmpeg counts in 64 bits, and its muxers turn ticks into nanoseconds or other units on their own:
+what does not fit is
 refused here, in one place, before it overflows there.
 """
 

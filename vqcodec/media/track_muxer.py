@@ -51,7 +51,8 @@ def round_half_up(value: Fraction) -> int:
 
 class TrackMuxer:
     """Adds tracks to an output of FFmpeg that was not started yet, then muxes their packets;
-    ``notes`` are remarks, ``warnings`` say what it can't take, ``lost`` what it took a part of only."""
+    ``notes`` are remarks, ``warnings`` say what it can't take, ``lost`` what it took a part of
+    only."""
 
     def __init__(
         self,

@@ -32,7 +32,8 @@ LONGEST_PIECE = 10  # seconds that other tracks may lie further in the file than
 
 
 class TrackSource:
-    """The tracks of a video file but the picture's, read apart from the pictures and in step with them.
+    """The tracks of a video file but the picture's, read apart from the pictures and in step with
+    them.
 
     ``notes`` are remarks, ``lost`` sentences on what couldn't be kept, ``matched`` knows which maps
     name no track; ``corrupt`` counts damaged packets, ``count`` the tracks kept so far, ``timed``

@@ -49,7 +49,8 @@ def trial(
     fill: Callable[[OutputContainer, VideoStream], None],
     options: dict[str, str] | None = None,
 ) -> bytes | None:
-    """A file of one small picture by FFmpeg's ``muxer``, when ``fill`` has put what is tried into it.
+    """A file of one small picture by FFmpeg's ``muxer``, when ``fill`` has put what is tried into
+    it.
 
     None where the muxer does not complete it.
     """

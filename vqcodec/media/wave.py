@@ -1,4 +1,5 @@
-"""Codecs that only the WAVEFORMATEX of Windows describes (WMA, ADPCM and others), into Matroska too.
+"""Codecs that only the WAVEFORMATEX of Windows describes (WMA, ADPCM and others), into Matroska
+too.
 
 FFmpeg's Matroska muxer writes them as A_MS/ACM, with that structure as their private data. PyAV
 refuses them: it asks FFmpeg for "normal" compliance, which leaves them out. So they are written as

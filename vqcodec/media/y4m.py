@@ -1,4 +1,5 @@
-"""Pictures as plain planes: y4m, whose frames have a line before them, and .yuv, which is nothing else."""
+"""Pictures as plain planes: y4m, whose frames have a line before them, and .yuv, which is nothing
+else."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ def write_planes(file: BinaryIO, picture: Picture, pixel_format: str, header: St
 
 
 def ends_within_frame(start: bytes, size: int, pixel_format: str, width: int, height: int) -> bool:
-    """Whether a y4m file of ``size`` bytes, which begins with ``start``, is cut: FFmpeg doesn't tell."""
+    """Whether a y4m file of ``size`` bytes, which begins with ``start``, is cut: FFmpeg doesn't
+    tell."""
     head, sign, rest = start.partition(b"\n")
     if not sign or not rest.startswith(FRAME):
         return False  # frames with parameters of their own have no common length

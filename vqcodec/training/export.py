@@ -86,7 +86,8 @@ def _step(tensors: Tensors, name: str, layer: PriorStep) -> None:
 
 
 def _shared(tensors: Tensors, name: str, layer: Linear, units: list[Tensor]) -> None:
-    """One product whose output is requantised for several consumers, a row of bias and scale each."""
+    """One product whose output is requantised for several consumers, a row of bias and scale
+    each."""
     rows: list[dict[str, Tensor]] = [{} for _ in units]
     for row, unit in zip(rows, units, strict=True):
         linear(row, name, layer, unit)
@@ -111,7 +112,8 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
     if s.inter:
         linear(d, "prior.cx_first", p.cx_first, UNIT_TRUNK, PRED_OFFSET)
         block(d, "prior.cx_block", p.cx_block)
-        # the activation is kept before the unshuffle: the four positions share their channel's scale
+        # the activation is kept before the unshuffle: the four positions share their channel's
+        # scale
         d["prior.s_cx"] = _to8(p.a_cx)[: s.context]
         _shared(d, "prior.cx_last", p.cx_last, [c[up:] for c in contexts])
     for k, step in enumerate(p.each_step()):
