@@ -120,9 +120,9 @@ def tiny_weights(tiny_models: dict[str, Any], tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def tiny_codec(tiny_weights: Path) -> Any:
     """The tiny codec, on one thread."""
-    from vqcodec.codec.weights import load_codec
+    from vqcodec.encoding.model import load_model
 
-    return load_codec(tiny_weights, "cpu", 1)
+    return load_model(tiny_weights, "cpu", 1)
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from vqcodec.bench.clips import make_reference
 from vqcodec.bench.options import BenchOptions
 from vqcodec.bench.records import curve
 from vqcodec.bench.store import Store, default_folder
-from vqcodec.codec import weights
 from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.model import EncoderModel, load_model
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.picture import Picture
 from vqcodec.training.pictures import read_clip
@@ -40,7 +40,7 @@ CONTAINER_BITS = 60 * 8
 
 
 def encode(
-    codec: weights.Codec, pictures: list[Picture], crf: float, rate: RateParameters, verbose: bool
+    codec: EncoderModel, pictures: list[Picture], crf: float, rate: RateParameters, verbose: bool
 ) -> dict[str, float]:
     """bpp and mean PSNR of one GOP, as the benchmark measures them."""
     h, w = pictures[0].y.shape
@@ -85,7 +85,7 @@ def main() -> None:
     if a.offsets:
         values["level_offsets"] = tuple(int(x) for x in a.offsets.split(","))
     rate = RateParameters(**values)
-    codec = weights.load_codec(a.weights)
+    codec = load_model(a.weights)
     store, anchors = Store(a.cache), [parse_anchor("x264"), parse_anchor("x265")]
     rows: dict[str, list[float | None]] = {}
     for clip in map(Path, a.clips):

@@ -22,9 +22,10 @@ import torch
 from held_out import HELD
 
 from vqcodec.codec.frame_decoder import Coded, pad
-from vqcodec.codec.weights import Codec, default_path, load_codec
+from vqcodec.codec.weights import default_path
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_task import FrameTask
+from vqcodec.encoding.model import EncoderModel, load_model
 from vqcodec.encoding.rate_distortion import RateParameters, qualities
 from vqcodec.picture import Picture
 from vqcodec.training import chunks
@@ -40,7 +41,9 @@ BETWEEN = 0.4  # share of the gaps a frame of the first B level of which is code
 HELD_SECONDS = 60.0
 
 
-def code_stretch(codec: Codec, frames: list[Picture], rng: np.random.Generator) -> list[Pair]:
+def code_stretch(
+    codec: EncoderModel, frames: list[Picture], rng: np.random.Generator
+) -> list[Pair]:
     """Code key frames of a random part of a clip, and some frames between them."""
     gap = min(int(rng.choice(GAPS)), len(frames) - 1)
     first = int(rng.integers(min(gap, len(frames) - gap)))
@@ -79,7 +82,7 @@ class Job:
 def make_pairs(job: Job) -> None:
     """Code stretches of random clips; a chunk for each."""
     torch.set_num_threads(1)
-    codec = load_codec(default_path(), "cpu", 1)
+    codec = load_model(default_path(), "cpu", 1)
     rng, begin, count = np.random.default_rng(job.seed), time.time(), 0
     found = (clip for folder in job.inputs for clip in sorted(Path(folder).glob("*.mkv")))
     clips = [clip for clip in found if (clip.stem in HELD) == job.held]

@@ -21,7 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec.codec import detail_syntax, frame_decoder, gop_decoder, latent_syntax, weights
+from vqcodec.codec import detail_syntax, frame_decoder, gop_decoder, latent_syntax
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.synthesis import Synthesis
 from vqcodec.encoding import (
@@ -34,6 +34,7 @@ from vqcodec.encoding import (
     latent_search,
     temporal_filter,
 )
+from vqcodec.encoding.model import load_model
 from vqcodec.picture import Picture
 from vqcodec.training.pictures import read_clip
 
@@ -110,7 +111,7 @@ def main() -> None:
     ap.add_argument("--crf", type=float, default=28)
     a = ap.parse_args()
     torch.set_num_threads(1)
-    codec = weights.load_codec(None, "cpu", 1)
+    codec = load_model(None, "cpu", 1)
     pictures = read_clip(a.clip, limit=a.frames)
     h, w = pictures[0].y.shape
 

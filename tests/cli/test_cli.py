@@ -186,7 +186,6 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
         "weights = types.ModuleType('w')\n"
         "class Slow(fakes.GopEncoder):\n"
         "    def add(self, pictures): print('started', flush=True); time.sleep(30)\n"
-        "weights.load_codec = lambda *a: types.SimpleNamespace(model_id=bytes(8))\n"
         "weights.read_metadata, weights.read_model_id = lambda path: {}, lambda path: bytes(8)\n"
         "sys.modules.update(fakes.coders(Slow) | {'vqcodec.codec.weights': weights})\n"
         "from vqcodec.cli import main\n"

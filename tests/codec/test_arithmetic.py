@@ -20,12 +20,13 @@ from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets import arithmetic, backend_choice
 from vqcodec.codec.nets.backends import Int8Backend
 from vqcodec.codec.nets.self_test import self_test
-from vqcodec.codec.weights import default_path, load_codec
+from vqcodec.codec.weights import default_path
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_motion import find_motion
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.latent_refinement import refine
+from vqcodec.encoding.model import load_model
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
 from vqcodec.errors import UsageError
 from vqcodec.options import EncodeOptions
@@ -123,18 +124,18 @@ def intra_trials(coder: FrameEncoder, source: Planes) -> FrameTrials:
 def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: str) -> None:
     """Analysis and refinement, whatever autocast the caller is in; what may differ between the two
     is rounding."""
-    codec = load_codec(tiny_weights, "cpu", 1, name)
+    codec = load_model(tiny_weights, "cpu", 1, name)
     coder, source = FrameEncoder(codec, 128, 64), pad(moving(128, 64, 1)[0], 128, 64)
     trials = intra_trials(coder, source)
     y, z = latents = trials.analyse(30)
     x = coder._packed(source).float() / 1020 - 0.5
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
-        want = codec.intra.analysis(x, None, torch.tensor([30.0]))
+        want = codec.intra_analysis(x, None, torch.tensor([30.0]))
     assert np.array_equal(y, want[0][0].float().numpy()) and np.array_equal(
         z, want[1][0].float().numpy()
     )
     with torch.inference_mode():
-        plain = codec.intra.analysis(x, None, torch.tensor([30.0]))[0][0].numpy()
+        plain = codec.intra_analysis(x, None, torch.tensor([30.0]))[0][0].numpy()
     error = np.abs(y - plain).max()
     assert error == 0 if name == "float32" else 0 < error < 0.05 * np.abs(plain).max()
     with torch.autocast("cpu", torch.bfloat16):
@@ -149,7 +150,7 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
 ) -> None:
     from vqcodec.encoding.nets import relaxed_synthesis
 
-    codec = load_codec(tiny_weights, "cpu", 1, name)
+    codec = load_model(tiny_weights, "cpu", 1, name)
     start = (
         torch.randn(1, 8, 8, codec.intra.shape.latent, generator=torch.Generator().manual_seed(1))
         * 40
@@ -172,7 +173,7 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
 def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
     """Libraries split a sum by the threads they have, and then it rounds otherwise: float32 of MKL
     by every second size."""
-    codec = load_codec(default_path(), "cpu", 1, name)
+    codec = load_model(default_path(), "cpu", 1, name)
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
@@ -192,7 +193,7 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
 def test_the_two_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
     """What may differ: single decisions, so bits and error by a little; what an encoder multiplied
     in is nothing to a decoder."""
-    codecs = [load_codec(default_path(), "cpu", 1, name) for name in FLOATS]
+    codecs = [load_model(default_path(), "cpu", 1, name) for name in FLOATS]
     a, b = coded = [encoded(codec, moving(100, 70, 3)) for codec in codecs]
     assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body) and abs(
         sum(a.sse) - sum(b.sse)

@@ -43,10 +43,11 @@ from vqcodec.codec.nets.exact_layers import ExactBlock, check_exact
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.ranges import EXACT
 from vqcodec.codec.nets.synthesis import Synthesis
-from vqcodec.codec.weights import default_path, load_codec
+from vqcodec.codec.weights import default_path
 from vqcodec.container.packets import GopPayload
 from vqcodec.container.reader import ContainerReader
 from vqcodec.container.writer import ContainerWriter
+from vqcodec.encoding.model import load_model
 from vqcodec.errors import DamageError, WeightsError
 from vqcodec.options import DecodeOptions, Time
 from vqcodec.picture import Picture
@@ -91,7 +92,7 @@ def test_matrix_of_threads_batches_backends_and_switches(
     r = encoded(tiny_codec, moving(40, 70, 12), 20)
     for backend in ("fused", "int8", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
-        codec = load_codec(tiny_weights, "cpu", 1)
+        codec = load_model(tiny_weights, "cpu", 1)
         assert codec.backend.name == backend
         for threads, switch in product(
             (1, 2, 4),
@@ -484,7 +485,7 @@ def test_every_layer_of_a_model_is_checked_when_it_is_loaded(
         check_exact(name, *tensors)
 
     monkeypatch.setattr(exact_layers, "check_exact", spy)
-    load_codec(model_path, "cpu", 1)
+    load_model(model_path, "cpu", 1)
     names = layers(model_path)
     assert sorted(checked) == sorted(n.split(".", 1)[1] for n in names)
     assert (
@@ -588,4 +589,4 @@ def test_scales_that_are_no_normal_positive_numbers_are_refused(
         {k: NetShape.from_dict(json.loads(meta[k])) for k in weights_file.KINDS},
     )
     with pytest.raises(WeightsError, match=name):
-        load_codec(tmp_path / "bad.safetensors", "cpu", 1)
+        load_model(tmp_path / "bad.safetensors", "cpu", 1)

@@ -15,10 +15,10 @@ from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.gop_structure import LEVELS, MINI_GOP, gop_order, mini_gop
 from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
-from vqcodec.codec.weights import load_codec
 from vqcodec.encoding import frame_trials
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.gop_encoder import GopEncoder, GopResult
+from vqcodec.encoding.model import load_model
 from vqcodec.encoding.rate_distortion import qualities
 from vqcodec.errors import DamageError
 from vqcodec.picture import Picture
@@ -132,7 +132,7 @@ def test_the_same_pixels_for_any_batch_threads_and_backend(
     for backend in ("fused", "int8", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
         for threads in (1, 2):
-            codec = load_codec(tiny_weights, "cpu", threads)
+            codec = load_model(tiny_weights, "cpu", threads)
             assert codec.backend.name == backend and torch.get_num_threads() == threads
             for batch in (1, 2, 7):
                 assert md5(list(decode_gop(codec, r.body, 18, 100, 70, batch))) == want
@@ -155,7 +155,7 @@ def test_the_same_bytes_for_any_threads_and_backend(
     bodies = set()
     for backend, threads in (("int8", 1), ("int8", 2), ("fused", 1), ("fused", 2), ("float32", 1)):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
-        bodies.add(encoded(load_codec(tiny_weights, "cpu", threads), clip).body)
+        bodies.add(encoded(load_model(tiny_weights, "cpu", threads), clip).body)
     assert len(bodies) == 1
 
 

@@ -11,8 +11,8 @@ from support.paths import DATA
 from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets.backend_choice import BACKENDS
-from vqcodec.codec.weights import load_codec
 from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.model import load_model
 from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian, qualities
 from vqcodec.picture import Picture
 from vqcodec.training.pictures import read_clip
@@ -30,11 +30,11 @@ def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
     pictures: list[Picture], monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> None:
     h, w = pictures[0].y.shape
-    codec = load_codec(device="cpu", threads=1)
+    codec = load_model(device="cpu", threads=1)
     others = []
     for name in BACKENDS:
         monkeypatch.setenv("VQCODEC_BACKEND", name)
-        others.append(load_codec(device="cpu", threads=1))
+        others.append(load_model(device="cpu", threads=1))
     sizes, errors = [], []
     for crf in (0, 7, 14, 24, 34, 44, 54, 63):
         r = encode_gop(codec, pictures, crf)
@@ -55,7 +55,7 @@ def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf
     """Bits and error of an I frame together, as the encoder weighs them, fall from preset to
     preset."""
     h, w = pictures[0].y.shape
-    codec = load_codec(device="cpu", threads=1)
+    codec = load_model(device="cpu", threads=1)
     cost = []
     for name in ("fast", "medium", "slow"):
         r = encode_gop(codec, pictures[:1], crf, PRESETS[name])

@@ -21,8 +21,8 @@ from support.clips import faded, moving, picture
 from support.golden_files import FILES, every_file, weights
 from support.paths import DATA
 
-from vqcodec.codec.weights import load_codec
 from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.model import load_model
 
 PARTS = sorted(Path(reference.__file__).parent.glob("*.py"))
 
@@ -184,7 +184,7 @@ def test_the_weights_of_the_project() -> None:
 
     pictures = read_clip(DATA / "tiny.mkv", limit=3)
     h, w = pictures[0].y.shape
-    r = encode_gop(load_codec(device="cpu", threads=1), pictures, 20)
+    r = encode_gop(load_model(device="cpu", threads=1), pictures, 20)
     assert (
         checksum(reference.decode_gop(reference.load_model(default_path()), r.body, 3, w, h))
         == r.checksum

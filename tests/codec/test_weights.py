@@ -13,9 +13,12 @@ from safetensors.numpy import load_file
 from support import fakes
 
 from vqcodec.codec import gop_decoder, weights
-from vqcodec.codec.nets.shape import NetShape
+from vqcodec.codec.nets.shape import LARGE_INTRA, LARGE_KEY, NetShape
 from vqcodec.codec.weights import default_path, load_codec, model_id, read_metadata, read_model_id
 from vqcodec.encoding import gop_encoder
+from vqcodec.encoding.model import load_model
+from vqcodec.encoding.nets.analysis import Analysis
+from vqcodec.encoding.nets.layout import analysis_layout
 from vqcodec.errors import WeightsError
 
 
@@ -53,10 +56,12 @@ def test_weights_without_an_analysis_id_are_accepted(tiny_weights: Path, tmp_pat
     assert meta["analysis_id"] == weights.analysis_id(tensors).hex() != meta["model_id"]
     path = tmp_path / "x.safetensors"
     save_file(tensors, path, {k: v for k, v in meta.items() if k != "analysis_id"})
-    assert load_codec(path, "cpu").model_id.hex() == meta["model_id"]
+    assert load_model(path, "cpu").model_id.hex() == meta["model_id"]
     save_file(tensors, path, meta | {"analysis_id": "0123456789abcdef"})
     with pytest.raises(WeightsError, match="damaged: its analysis"):
-        load_codec(path, "cpu")
+        load_model(path, "cpu")
+    # a decoder does not need those tensors
+    assert load_codec(path, "cpu").model_id.hex() == meta["model_id"]
 
 
 def test_the_model_id_of_known_tensors_never_changes() -> None:
@@ -87,11 +92,12 @@ def test_damaged_tensors_are_refused(tiny_weights: Path, tmp_path: Path) -> None
         data[8 + n + spans[name][1] - 1] ^= 0x10
         bad.write_bytes(data)
         with pytest.raises(WeightsError, match="damaged"):
-            load_codec(bad, "cpu")
+            load_model(bad, "cpu")
     for cut in (len(good) - 1, len(good) // 2, 8 + n):
         bad.write_bytes(good[:cut])
-        with pytest.raises(WeightsError):
-            load_codec(bad, "cpu")
+        for load in (load_codec, load_model):
+            with pytest.raises(WeightsError):
+                load(bad, "cpu")
 
 
 NOT_WEIGHTS = [
@@ -110,7 +116,7 @@ NOT_WEIGHTS.append((1 << 17).to_bytes(8, "little") + b"[" * (1 << 17))
 def test_what_is_no_weights_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(data)
-    for read in (read_metadata, read_model_id, load_codec):
+    for read in (read_metadata, read_model_id, load_codec, load_model):
         with pytest.raises(WeightsError, match="x.safetensors"):
             read(path)
 
@@ -138,7 +144,7 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
     def refused(changed: dict[str, Any], **other: NetShape) -> None:
         weights.save(path, changed, s | other)
         with pytest.raises(WeightsError, match="incomplete"):
-            load_codec(path, "cpu")
+            load_model(path, "cpu")
 
     for name in (
         "intra.books.sizes",
@@ -148,6 +154,7 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
     ):
         refused({k: v for k, v in tensors.items() if k != name})
     refused(tensors | {"intra.analysis.surplus": np.zeros(1, np.float16)})
+    refused(tensors | {"intra.analysis.first.bias_scale": np.zeros(1, np.float32)})
     books = {k: tensors[f"inter.books.{k}"] for k in ("dims", "sizes", "words", "counts")}
     for name, value in (
         ("dims", books["dims"] * 0 + 3),
@@ -235,6 +242,7 @@ def test_stand_ins_take_what_the_real_functions_take() -> None:
     """Else the tests with stand-ins fail, or pass, for reasons of their own."""
     for real, own in (
         (weights.load_codec, fakes.load_codec),
+        (load_model, fakes.load_model),
         (weights.read_model_id, fakes.read_model_id),
         (weights.read_metadata, fakes.read_metadata),
         (gop_encoder.GopEncoder.__init__, fakes.GopEncoder.__init__),
@@ -244,12 +252,44 @@ def test_stand_ins_take_what_the_real_functions_take() -> None:
         assert names[0] == names[1], real
 
 
-def test_loading_a_codec_does_not_load_torchs_compiler(tiny_weights: Path) -> None:
-    """Sizes of nets are compared without memory; random starts there took a second of every
-    start."""
+def test_loading_a_model_does_not_load_torchs_compiler(tiny_weights: Path) -> None:
+    """Nets on torch's meta device did, and took a second of every start."""
     code = (
-        "import sys; from vqcodec.codec.weights import load_codec; load_codec(sys.argv[1], 'cpu')"
+        "import sys; from vqcodec.encoding.model import load_model; load_model(sys.argv[1], 'cpu')"
     )
     code += "; print('torch._dynamo' in sys.modules)"
     command = [sys.executable, "-c", code, str(tiny_weights)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_loading_what_decodes_needs_no_nets_of_the_encoder(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
+    tensors = {k: v for k, v in load_file(tiny_weights).items() if ".analysis." not in k}
+    path = tmp_path / "decoder.safetensors"
+    weights.save(path, tensors, shapes(tiny_weights))
+    code = (
+        "import sys; from vqcodec.codec.weights import load_codec; load_codec(sys.argv[1], 'cpu')"
+    )
+    code += "; print([name for name in sys.modules if name.startswith('vqcodec.encoding.nets')])"
+    command = [sys.executable, "-c", code, str(path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+    with pytest.raises(WeightsError, match="analysis.blocks16.0.dw.bias is missing"):
+        load_model(path, "cpu")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        NetShape(inter=False),
+        NetShape(inter=True, enc16_blocks=2, hyper=48),
+        LARGE_INTRA,
+        LARGE_KEY,
+    ],
+)
+def test_the_layout_of_the_analysis_is_that_of_its_net(shape: NetShape) -> None:
+    state = Analysis(shape).state_dict()
+    ranges = (".peak", ".stretch")
+    assert analysis_layout(shape) == {
+        name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith(ranges)
+    }

@@ -11,8 +11,8 @@ from support.clips import header, moving, picture, same, write
 
 from vqcodec.cli import main
 from vqcodec.codec.gop_decoder import decode_gop
-from vqcodec.codec.weights import load_codec
 from vqcodec.container.reader import ContainerReader
+from vqcodec.encoding.model import load_model
 from vqcodec.errors import WeightsError
 from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions, EncodeOptions, Time
@@ -71,7 +71,7 @@ def test_files_in_and_out(
     )
     assert done.ok and done.frames == 6
     got = frames(tmp_path / f"out.{suffix}")
-    codec = load_codec(tiny_weights, "cpu", 1)
+    codec = load_model(tiny_weights, "cpu", 1)
     r = reader(tmp_path / "a.vqv")
     want = [
         p for i in range(2) for p in decode_gop(codec, r.read_gop(i).body, r.gops[i].count, W, H)

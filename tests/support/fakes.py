@@ -129,7 +129,11 @@ def body_stats(codec: Any, body: bytes, frames: int, width: int, height: int) ->
     ]
 
 
-def load_codec(
+def load_codec(path: str | None = None, device: str = "auto", threads: int = 0) -> Any:
+    return types.SimpleNamespace(model_id=MODEL_ID)
+
+
+def load_model(
     path: str | None = None, device: str = "auto", threads: int = 0, arithmetic: str = "auto"
 ) -> Any:
     return types.SimpleNamespace(model_id=MODEL_ID)
@@ -152,6 +156,7 @@ def coders(encoder: type[GopEncoder]) -> dict[str, types.ModuleType]:
     """The modules that code and decode GOPs, with ``encoder`` and its decoder in them."""
     names = {
         "vqcodec.encoding.gop_encoder": dict(GopEncoder=encoder, GopResult=GopResult),
+        "vqcodec.encoding.model": dict(load_model=load_model),
         "vqcodec.codec.gop_decoder": dict(decode_gop=decode_gop, body_stats=body_stats),
         "vqcodec.codec.gop_body": dict(checksum_update=checksum_update),
     }

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.paths import GOLDEN
+from vqcodec.container.packets import VERSION
 
+NEWEST = GOLDEN / f"v{VERSION}"
 FILES = [
     (path.parent, name, entry)
     for path in sorted(GOLDEN.glob("v*/golden.json"))

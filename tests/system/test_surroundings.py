@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from support.clips import header, picture, write
 from support.clock import PATIENCE
-from support.paths import GOLDEN, ROOT
+from support.golden_files import NEWEST
+from support.paths import ROOT
 
 import vqcodec
 from vqcodec import compiled
@@ -30,12 +31,12 @@ from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.system.surroundings import undisturbed
 
 torch = pytest.importorskip("torch")
-WEIGHTS = GOLDEN / "tiny.safetensors"
+WEIGHTS = NEWEST / "tiny.safetensors"
 UPWARD = 0x800 if os.uname().machine == "x86_64" else 0x400000
 
 
 def coded() -> Path:
-    return next(p for p in sorted(GOLDEN.glob("*.vqv")) if "10" not in p.name)
+    return next(p for p in sorted(NEWEST.glob("*.vqv")) if "10" not in p.name)
 
 
 def pixels(**more: Any) -> list[bytes]:
@@ -313,7 +314,7 @@ def test_sizes_are_part_of_the_check(name: str, tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.numpy import save_file
 
-    from vqcodec.codec.weights import load_codec
+    from vqcodec.encoding.model import load_model
 
     with safe_open(WEIGHTS, "np") as file:
         meta = file.metadata()
@@ -324,7 +325,7 @@ def test_sizes_are_part_of_the_check(name: str, tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "w.safetensors", meta)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(WeightsError):
-        load_codec(tmp_path / "w.safetensors", "cpu")
+        load_model(tmp_path / "w.safetensors", "cpu")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
 
 

@@ -18,12 +18,12 @@ from vqcodec.codec import codebooks as codebooks_module
 from vqcodec.codec.codebooks import is_escape
 from vqcodec.codec.frame_decoder import pad
 from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
-from vqcodec.codec.weights import load_codec
 from vqcodec.encoding import latent_search
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_motion import intra_motion
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials, Latents
+from vqcodec.encoding.model import load_model
 from vqcodec.encoding.nets.layers import Act, anchor_weights
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.errors import InputError, UsageError
@@ -225,7 +225,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     )
     last = log.splitlines()[-1]
     assert "held-out clips (1): " in last and "against the model that came with the program" in last
-    codec = load_codec(out, "cpu", 1)
+    codec = load_model(out, "cpu", 1)
     assert (
         codec.intra.shape == NetShape(inter=False, **SIZES)
         and f"model {codec.model_id.hex()}" in log
@@ -265,7 +265,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     ]
     assert " step " not in new
     assert {f: f.stat().st_mtime_ns for f in (folder / "pairs").glob("*.npz.zst")} == done
-    assert load_codec(out, "cpu", 1).model_id == codec.model_id
+    assert load_model(out, "cpu", 1).model_id == codec.model_id
 
 
 def test_a_run_without_resume_keeps_the_checkpoints_of_an_earlier_one(
@@ -448,13 +448,13 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
     weights, path = tmp_path / "w.safetensors", clip(tmp_path)
     weights.write_bytes(tiny_weights.read_bytes())
-    old = load_codec(weights, "cpu", 1)
+    old = load_model(weights, "cpu", 1)
     heard = (
         refit_codebooks.listen(old, [path], read_clip(path), 2, seed=1)["intra"].result().classes
     )
     material = refit_codebooks.Material([path], read_clip(path), 2, seed=1)
     ident = refit_codebooks.refit(weights, material, silent)
-    new = load_codec(weights, "cpu", 1)
+    new = load_model(weights, "cpu", 1)
     assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
 
     def cost(books: codebooks_module.Codebooks, c: int) -> float:
@@ -532,7 +532,7 @@ def test_residuals_are_what_was_quantised(
 ) -> None:
     """Latent less mean, for every coded group and whatever the dimension of its codebook, escapes
     too."""
-    codec = load_codec(tiny_weights, "cpu", 1)
+    codec = load_model(tiny_weights, "cpu", 1)
     means: list[np.ndarray] = []
     search = latent_search.search_step
     monkeypatch.setattr(
@@ -567,7 +567,7 @@ def test_residuals_are_what_was_quantised(
 def test_clips_that_are_too_short_for_stretches_are_refused(
     tmp_path: Path, tiny_weights: Path
 ) -> None:
-    codec = load_codec(tiny_weights, "cpu", 1)
+    codec = load_model(tiny_weights, "cpu", 1)
     with pytest.raises(InputError, match="at least 3 frames"):
         next(encode_stretches(codec, [clip(tmp_path, 2)], np.random.default_rng(0), pairs.Notes))
 
@@ -582,7 +582,7 @@ def test_a_chain_predicts_the_second_frame_from_the_first(
     of what came from it, wherever flipped and cut."""
     monkeypatch.setattr(pairs, "CHAIN", 1)
     monkeypatch.setattr(pairs, "CHUNK", 1)
-    codec = load_codec(tiny_weights, "cpu", 1)
+    codec = load_model(tiny_weights, "cpu", 1)
     run = pairs.PairRun(tmp_path / "pairs", 0.01)
     pairs.make_pairs(codec, [clip(tmp_path)], run, silent)
     data = Chains(64, 1)

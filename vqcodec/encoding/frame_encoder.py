@@ -18,7 +18,7 @@ from .frame_trials import FrameTrials, Latents, Trial
 from .rate_distortion import RateParameters, lagrangian
 
 if TYPE_CHECKING:
-    from ..codec.weights import Codec
+    from .model import EncoderModel
 
 
 class KeptFrame(NamedTuple):
@@ -49,9 +49,11 @@ class FrameEncoder(FrameCoder):
         observer: is told of each frame.
     """
 
+    codec: EncoderModel
+
     def __init__(
         self,
-        codec: Codec,
+        codec: EncoderModel,
         width: int,
         height: int,
         rate: RateParameters | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,13 +11,16 @@ import torch
 from ..codec import codebooks, detail_syntax, direct_map, latent_syntax
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
-from ..codec.frame_decoder import MAX_QDELTA, FrameCoder, Planes, hyper_tables
+from ..codec.frame_decoder import MAX_QDELTA, Planes, hyper_tables
 from ..codec.nets.arithmetic import floats, one_thread
 from ..codec.range_coder import Encoder, encode_bit
 from . import detail_choice, latent_search
 from .frame_motion import FrameMotion, bits_given, context_costs
 from .frame_task import FrameTask
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
+
+if TYPE_CHECKING:
+    from .frame_encoder import FrameEncoder
 
 DETAIL_BITS = 24  # expected gain below which a frame goes without detail
 
@@ -94,7 +97,7 @@ class FrameTrials:
     """What all trials of a frame have in common, and how one is made."""
 
     def __init__(
-        self, frames: FrameCoder, rate: RateParameters, task: FrameTask, motion: FrameMotion
+        self, frames: FrameEncoder, rate: RateParameters, task: FrameTask, motion: FrameMotion
     ):
         self.frames, self.rate, self.task, self.motion = frames, rate, task, motion
         self.nets = motion.nets
@@ -110,7 +113,7 @@ class FrameTrials:
         prediction = packed.to(torch.float32) / 1020 - 0.5 if packed is not None else None
         with torch.inference_mode(), one_thread(), floats(frames.codec.arithmetic, device):
             at = torch.tensor([float(quality)], dtype=torch.float32, device=device)
-            y, z = self.nets.analysis(picture, prediction, at)
+            y, z = frames.codec.analysis(packed is not None)(picture, prediction, at)
         return Latents(*(np.nan_to_num(t[0].float().cpu().numpy()) for t in (y, z)))
 
     def quantise(self, latents: Latents, quality: int, blocks: np.ndarray) -> QuantisedLatents:

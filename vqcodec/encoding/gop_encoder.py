@@ -26,7 +26,7 @@ from .key_frame_source import KeySource, key_source
 from .rate_distortion import RateParameters, qualities, targets
 
 if TYPE_CHECKING:
-    from ..codec.weights import Codec
+    from .model import EncoderModel
 
 SIDE_BY_SIDE = 4 << 20  # luma samples of the frames that are encoded at once
 
@@ -56,7 +56,7 @@ class GopEncoder:
 
     def __init__(
         self,
-        codec: Codec,
+        codec: EncoderModel,
         width: int,
         height: int,
         crf: float,
@@ -227,7 +227,7 @@ class GopEncoder:
 
 
 def encode_gop(
-    codec: Codec,
+    codec: EncoderModel,
     pictures: list[Picture],
     crf: float,
     rate: RateParameters | None = None,

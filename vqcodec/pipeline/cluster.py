@@ -42,9 +42,9 @@ def _identity(weights: str | None) -> tuple[str, ...]:
 def _load(
     weights: str | None, device: str, threads: int, arithmetic: str, identity: tuple[str, ...]
 ) -> Any:
-    from ..codec.weights import load_codec
+    from ..encoding.model import load_model
 
-    return load_codec(weights, device, threads, arithmetic)
+    return load_model(weights, device, threads, arithmetic)
 
 
 _loading = threading.Lock()

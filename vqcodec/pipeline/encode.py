@@ -243,13 +243,13 @@ def _open_coder(
     model: Model, jobs: int, cluster: Cluster | None, warn: Callable[[str], None]
 ) -> tuple[Coder, bytes]:
     """Who codes the GOPs, and the id of the model."""
-    from ..codec.weights import load_codec, read_model_id
+    from ..codec.weights import read_model_id
 
     if cluster is not None:
         return cluster.coder(model), read_model_id(model.weights)
     if jobs != 1:
         return ProcessCoder(model, jobs or usable(), warn), read_model_id(model.weights)
-    codec = load_codec(model.weights, model.device, model.threads, model.arithmetic)
+    codec = model.load()
     return LocalCoder(model, codec), codec.model_id
 
 

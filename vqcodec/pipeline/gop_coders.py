@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ..picture import Picture
 
 if TYPE_CHECKING:
-    from ..codec.weights import Codec
     from ..encoding.frame_task import FrameStatistics
     from ..encoding.gop_encoder import GopEncoder
+    from ..encoding.model import EncoderModel
 
 TRIES = 3  # workers that may die on one GOP
 
@@ -41,13 +41,13 @@ class Model:
     stats: bool = False  # of each frame in the result
     arithmetic: str = "auto"  # of the encoder's nets; chosen once for all coders of a file
 
-    def load(self) -> Codec:
+    def load(self) -> EncoderModel:
         """The nets, on their device."""
-        from ..codec.weights import load_codec
+        from ..encoding.model import load_model
 
-        return load_codec(self.weights, self.device, self.threads, self.arithmetic)
+        return load_model(self.weights, self.device, self.threads, self.arithmetic)
 
-    def encoder(self, codec: Codec, crf: float) -> GopEncoder:
+    def encoder(self, codec: EncoderModel, crf: float) -> GopEncoder:
         """What codes one GOP at this crf."""
         from ..encoding.gop_encoder import GopEncoder
         from ..encoding.rate_distortion import PRESETS
@@ -117,7 +117,7 @@ class Coder(Protocol):
 class LocalCoder:
     """Codes in this process: :meth:`add` returns when the pictures are coded."""
 
-    def __init__(self, model: Model, codec: Codec) -> None:
+    def __init__(self, model: Model, codec: EncoderModel) -> None:
         self._model, self._codec = model, codec
         self._key = -1  # of the GOP that is begun
         self._encoder: GopEncoder | None = None

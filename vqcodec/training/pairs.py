@@ -16,8 +16,8 @@ import numpy as np
 
 from ..codec.frame_decoder import Coded
 from ..codec.motion_compensation import BI, L0, L1
-from ..codec.weights import Codec
 from ..encoding.frame_encoder import KeptFrame
+from ..encoding.model import EncoderModel
 from ..picture import Picture
 from . import chunks
 from .chunks import FrameChain, Pair
@@ -100,7 +100,7 @@ class PairRun:
 
 
 def make_pairs(
-    codec: Codec, clips: list[Path], run: PairRun, log: Callable[[str], object] = print
+    codec: EncoderModel, clips: list[Path], run: PairRun, log: Callable[[str], object] = print
 ) -> int:
     """Encode random stretches of the clips and write pairs and chains; returns how many pairs.
 

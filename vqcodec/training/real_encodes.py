@@ -17,7 +17,7 @@ from ..picture import Picture
 from .pictures import read_clip
 
 if TYPE_CHECKING:
-    from ..codec.weights import Codec
+    from ..encoding.model import EncoderModel
 
 LIMIT = 64  # frames of a clip that are looked at
 LEAST = 3  # frames of a stretch
@@ -26,7 +26,7 @@ Listener = TypeVar("Listener", bound=Observer)
 
 
 def encode_stretches(
-    codec: Codec,
+    codec: EncoderModel,
     clips: list[Path],
     rng: np.random.Generator,
     listener: Callable[[], Listener],
@@ -51,7 +51,9 @@ def encode_stretches(
     raise InputError(f"no clip has at least {LEAST} frames")
 
 
-def encode_frames(codec: Codec, frames: list[Picture], crf: float, listener: Listener) -> Listener:
+def encode_frames(
+    codec: EncoderModel, frames: list[Picture], crf: float, listener: Listener
+) -> Listener:
     """Code frames as one GOP, one after the other; returns the listener, which has seen them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # more would code frames side by side

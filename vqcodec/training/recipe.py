@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 
 from ..codec.nets.backend_choice import chosen_device
-from ..codec.weights import NAME, load_codec, released
+from ..codec.weights import NAME, released
+from ..encoding.model import load_model
 from ..errors import InputError, UsageError
 from ..system.text import printable
 from .check import check
@@ -206,7 +207,7 @@ class Recipe:
             return
         file = self.config.folder / "interim.safetensors"
         self.export(file, min(stage.batches, INTERIM_BATCHES))
-        codec = load_codec(file, "cpu", self.config.threads)
+        codec = load_model(file, "cpu", self.config.threads)
         data = self.materials
         run = PairRun(data.pair_folder, stage.minutes, number)
         count = make_pairs(codec, data.train_clips + data.made_clips(), run, self.log)

@@ -19,9 +19,9 @@ from safetensors.numpy import load_file
 from ..codec import weights
 from ..codec.codebooks import UNIT, Codebooks, escaped_number, is_escape
 from ..codec.nets.shape import CLASSES, GROUP, HYPER_BUCKETS
-from ..codec.weights import Codec
 from ..encoding.frame_encoder import KeptFrame
 from ..encoding.frame_trials import QuantisedLatents
+from ..encoding.model import EncoderModel, load_model
 from ..encoding.rate_distortion import RateParameters
 from ..picture import Picture
 from .codebooks import Latents, fit
@@ -127,7 +127,7 @@ class KeptResiduals:
 
 
 def listen(
-    codec: Codec, clips: list[Path], pictures: list[Picture], encodes: int, seed: int = 0
+    codec: EncoderModel, clips: list[Path], pictures: list[Picture], encodes: int, seed: int = 0
 ) -> dict[str, Residuals]:
     """Encode that many random stretches of the clips, and four times as many of the pictures.
 
@@ -161,7 +161,7 @@ def refit(path: Path, material: Material, log: Callable[[str], object] = print) 
 
     What was hardly met keeps its own. Returns the model id.
     """
-    codec = weights.load_codec(path, "cpu")
+    codec = load_model(path, "cpu")
     heard = listen(codec, material.clips, material.pictures, material.encodes, material.seed)
     tensors, nets = load_file(path), {"intra": codec.intra, "inter": codec.inter}
     for kind, residual in heard.items():

@@ -116,8 +116,7 @@ class Linear(nn.Module):
     ):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(cout, cin))
-        if not self.weight.is_meta:  # only its shape is asked for; torch would load its compiler
-            nn.init.normal_(self.weight, std=std if std is not None else cin**-0.5)
+        nn.init.normal_(self.weight, std=std if std is not None else cin**-0.5)
         self.bias = nn.Parameter(torch.zeros(cout))
         self._act = [act]  # in a list: not a submodule twice
         self.mode = "float"
@@ -158,10 +157,9 @@ class Depthwise(nn.Module):
     def __init__(self, channels: int, act: Act | None = None):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(channels, 9))
-        if not self.weight.is_meta:
-            nn.init.normal_(self.weight, std=1 / 6)
-            with torch.no_grad():
-                self.weight[:, 4] += 0.5
+        nn.init.normal_(self.weight, std=1 / 6)
+        with torch.no_grad():
+            self.weight[:, 4] += 0.5
         self.bias = nn.Parameter(torch.zeros(channels))
         self._act = [act]
         self.mode = "float"
