@@ -45,6 +45,14 @@ MODEL = "tiny.safetensors"
 LATENTS = "latents"
 
 
+def flashes_and_repeats() -> list[Picture]:
+    """Every picture twice, with a flash of one frame and one of three."""
+    pictures = [p for p in moving(70, 51, 14, seed=7) for _ in range(2)]
+    for i in (5, 18, 19, 20):
+        pictures[i] = Picture(*(255 - plane // 8 for plane in pictures[i]))
+    return pictures
+
+
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
     """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a
     scene cut, a fade, 10 bits, detail, escapes."""
@@ -73,6 +81,7 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         LATENTS: (moving(96, 70, 18, seed=6), options(crf=26)),
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
         "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),
+        "flashes-and-repeats": (flashes_and_repeats(), options(crf=24)),
     }
 
 

@@ -103,6 +103,8 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     spy(reference.decode, "weight_sets", lambda w, *a: ["weights"] if w else [])
     spy(interpolate, "weighted", lambda *a: ["weighted block"])
     spy(reference.decode, "intra", lambda i, *a: ["frame without prediction"] if i else [])
+    spy(reference.decode, "copied", lambda i, *a: [] if i is None else [f"copy {i}"])
+    spy(reference.decode, "structure", lambda o, *a: [f"level {p.level}" for p in o])
     spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
     yield seen
 
@@ -117,11 +119,13 @@ def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> Non
     want |= (
         {f"direction {i}" for i in (1, 2, 3)}
         | {f"depth {i}" for i in range(4)}
+        | {f"level {i}" for i in range(8)}
+        | {"copy 0", "copy 1"}
         | {f"dimension {i}" for i in (0, 1, 2, 4)}
     )
     want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}
     assert want <= reached.keys(), want - reached.keys()
-    assert min(reached[k] for k in want) >= 3, reached
+    assert min(reached[k] for k in want - {"level 7", "copy 1"}) >= 3, reached
 
 
 CASES = [

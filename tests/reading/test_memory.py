@@ -30,7 +30,7 @@ def coded(path: Path, width: int, height: int, frames: int) -> Path:
         w = writer.ContainerWriter(
             f, packets.StreamHeader(width, height, Fraction(1, 25), model_id=read_model_id())
         )
-        w.gop(packets.GopPayload(tuple(range(frames)), 1, 0, (0, 0, 0), bytes(LEVELS + frames)))
+        w.gop(packets.GopPayload(tuple(range(frames)), 1, 0, (0, 0, 0), bytes(LEVELS + 1 + frames)))
         w.finish()
     return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,17 +16,19 @@ from .entropy import START, Contexts, RangeDecoder, Tables
 from .interpolate import Planes, predict
 from .latents import hyper, latent
 from .model import Model
-from .motion import Grid, MotionDecoder, direct_blocks, quality_difference
+from .motion import Cell, Grid, MotionDecoder, direct_blocks, quality_difference
 from .networks import Prior, pack, synthesis
 from .weighting import weight_sets
 
 ALIGN = 64
 MINI_GOP = 16
+MAX_MINI_GOP = 32
 LEVELS = 7
 MAX_QDELTA = 63
 NEUTRAL = 510
 CONTEXTS = 376
 INTRA = 299
+COPY = 111
 
 
 class Place(NamedTuple):
@@ -48,21 +51,41 @@ class Frame:
     predicted: bool  # a P or B frame
 
 
-def structure(n: int) -> list[Place]:
+def shapes(r: Bytes, n: int) -> list[tuple[int, int]]:
+    """Length and mask of each mini-GOP."""
+    told, left = r.varint(), n - 1
+    out = []
+    while left or told:
+        length, mask = min(MINI_GOP, left), 0
+        if told:
+            length, mask = r.varint(), r.varint()
+            told -= 1
+        demand(1 <= length <= min(MAX_MINI_GOP, left), "length of a mini-GOP")
+        demand(mask < 1 << (length - 1), "frames set apart")
+        demand(length - mask.bit_count() <= MINI_GOP, "frames of a mini-GOP")
+        out.append((length, mask))
+        left -= length
+    return out
+
+
+def structure(mini_gops: list[tuple[int, int]]) -> list[Place]:
     order = [Place(0, 0, ())]
 
-    def between(lo: int, hi: int, level: int) -> None:
-        if hi - lo >= 2:
-            mid = (lo + hi) // 2
-            order.append(Place(mid, level, (lo, hi)))
-            between(lo, mid, level + 1)
-            between(mid, hi, level + 1)
+    def between(frames: list[int], level: int) -> None:
+        if len(frames) > 2:
+            mid = (len(frames) - 1) // 2
+            order.append(Place(frames[mid], level, (frames[0], frames[-1])))
+            between(frames[: mid + 1], level + 1)
+            between(frames[mid:], level + 1)
 
     last, older = 0, None
-    while last < n - 1:
-        key = min(last + MINI_GOP, n - 1)
+    for length, mask in mini_gops:
+        key = last + length
         order.append(Place(key, 1, (last,) if older is None else (last, older)))
-        between(last, key, 2)
+        kept = [last] + [last + 1 + i for i in range(length) if not mask >> i & 1]
+        between(kept, 2)
+        for a, b in pairwise(kept):
+            between(list(range(a, b + 1)), LEVELS - 1)
         last, older = key, last
     return order
 
@@ -70,6 +93,13 @@ def structure(n: int) -> list[Place]:
 def intra(s: RangeDecoder, level: int) -> bool:
     """Whether a frame with references is coded without them."""
     return bool(s.bit(INTRA + (level > 1)))
+
+
+def copied(s: RangeDecoder, references: int) -> int | None:
+    """Which reference a frame is a copy of."""
+    if not references or not s.bit(COPY):
+        return None
+    return s.raw(1) if references > 1 else 0
 
 
 def decode_frame(
@@ -87,10 +117,19 @@ def decode_frame(
     else:
         contexts, counts = [(START, START)] * CONTEXTS, model.inter.books.counts
     s = RangeDecoder(stream, contexts)
-    if references and intra(s, place.level):
+    copy = copied(s, len(references))
+    if references and copy is None and intra(s, place.level):
         references = []
     kind = model.inter if references else model.intra
     tables = Tables(counts if references else kind.books.counts)
+
+    if copy is not None:
+        demand(s.consumed, "stream of a frame has further bytes")
+        distances = [r - place.number for r in place.references] + [0]
+        grid = Grid(h // 8, w // 8, (distances[0], distances[1]))
+        grid.cells = [[Cell(direction=copy + 1, merged=True)] * grid.columns for _ in grid.cells]
+        planes = references[copy].planes
+        return Frame(place.level, planes, grid, contexts, tables.adapted(), True)
 
     direct = np.zeros((h // 16, w // 16), bool)
     if references:
@@ -140,13 +179,13 @@ def decode_gop(model: Model, body: bytes, n: int, width: int, height: int) -> li
     r = Bytes(body)
     qualities = list(r.take(LEVELS))
     demand(max(qualities) <= 63, "quality of a level")
-    order = structure(n)
+    order = structure(shapes(r, n))
     lengths = [r.varint() for _ in order]
     h, w = (-(-v // ALIGN) * ALIGN for v in (height, width))
     done: dict[int, Frame] = {}
     for place, length in zip(order, lengths, strict=True):
         done[place.number] = decode_frame(
-            model, place, qualities[place.level], r.take(length), done, h, w
+            model, place, qualities[min(place.level, LEVELS - 1)], r.take(length), done, h, w
         )
     demand(r.at == len(body), "body has further bytes")
     ch, cw = (height + 1) // 2, (width + 1) // 2

@@ -37,6 +37,7 @@ def crc(pictures: list[Picture]) -> int:
 def parts(body: bytes, frames: int) -> tuple[bytes, list[bytes]]:
     r = Reader(body)
     q = bytes(r.take(LEVELS))
+    assert r.varint() == 0
     sizes = [r.varint() for _ in range(frames)]
     return q, [bytes(r.take(n)) for n in sizes]
 
@@ -44,7 +45,7 @@ def parts(body: bytes, frames: int) -> tuple[bytes, list[bytes]]:
 def body(q: bytes, streams: list[bytes]) -> bytes:
     from vqcodec.fields import Writer
 
-    w = Writer().raw(q)
+    w = Writer().raw(q).varint(0)
     for s in streams:
         w.varint(len(s))
     return w.raw(b"".join(streams)).getvalue()

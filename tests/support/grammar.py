@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from vqcodec.codec.gop_structure import LEVELS
+from vqcodec.codec.gop_structure import LEVELS, MAX_MINI_GOP
 from vqcodec.container import packets as packets_module
 from vqcodec.container.description import MAX_SIDE_DATA
 from vqcodec.container.tracks import COLLECTED, DESCRIPTION, MAX_TRACKS, PACKETS, TRACK
@@ -232,16 +232,20 @@ def gop_fields(r: Reader, frames: int) -> list[Field]:
 
 
 def body_fields(r: Reader, frames: int) -> list[Field]:
-    """Qualities, sizes and streams where the bytes are a GOP body, else one field."""
+    """Qualities, shapes of mini-GOPs, sizes and streams where the bytes are a GOP body, else one field."""
     rest = bytes(r.take(r.remaining))
     try:
         b = Reader(rest)
         q = [Field("u8", b.u8(), 63) for _ in range(LEVELS)]
+        told = b.varint()
+        shapes = [b.varint() for _ in range(2 * told)]
         sizes = [b.varint() for _ in range(frames)]
         streams = [Field("raw", bytes(b.take(n))) for n in sizes]
         b.done()
     except Exception:
         return [Field("raw", rest)]
+    shape_fields = [Field("varint", n, MAX_MINI_GOP + 1) for n in shapes]
+    q += [Field("varint", told, frames), *shape_fields]
     return [*q, *(Field("varint", n, len(rest)) for n in sizes), *streams]
 
 

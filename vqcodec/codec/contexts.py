@@ -15,6 +15,7 @@ MVD_CLASS = 32
 MVD_TOP = 64
 QDELTA = 96
 DIRECT = 104
+COPY = 111
 
 # detail
 DETAIL_FRAME = 112
@@ -48,6 +49,7 @@ NUMBER = {
     "MVD_TOP": 32,
     "QDELTA": 8,
     "DIRECT": 7,
+    "COPY": 1,
     "DETAIL_FRAME": 1,
     "DETAIL_CELL": 3,
     "DETAIL_SKIP": 1,

@@ -1,6 +1,6 @@
 """One frame decoded: range coder, prediction, nets and detail put together; what :mod:`vqcodec.encoding.frame_encoder` shares with it.
 
-Order inside a frame's stream: motion (P and B), quality difference, direct blocks (P and B), hyper-latent, the latent in two or
+Order inside a frame's stream: whether the frame is a copy, motion (P and B), quality difference, direct blocks (P and B), hyper-latent, the latent in two or
 four steps, detail.
 """
 
@@ -15,15 +15,15 @@ import torch
 from ..errors import DamageError
 from ..picture import ALIGN, MAX_SAMPLE, Picture, padded_size
 from . import detail_syntax, direct_map, latent_syntax
-from .bit_statistics import element_bits, shares
+from .bit_statistics import ELEMENTS, element_bits, shares
 from .codebooks import Tables
-from .contexts import CONTEXTS, INTRA, QDELTA
-from .motion_compensation import compensate
+from .contexts import CONTEXTS, COPY, INTRA, QDELTA
+from .motion_compensation import L0, L1, compensate
 from .motion_field import Field
 from .motion_syntax import decode_motion
 from .nets.shape import CLASSES, HYPER_BUCKETS
 from .nets.synthesis import pack, unpack
-from .range_coder import Decoder, decode_bit, new_contexts, taken
+from .range_coder import Decoder, decode_bit, decode_raw, new_contexts, taken
 from .weighting import Weights, decode_weights
 
 if TYPE_CHECKING:
@@ -182,8 +182,11 @@ class FrameCoder:
     ) -> list[Decoding]:
         """The same up to what :meth:`finish` does; with ``symbols`` those of the latents are kept. Without ``pixels`` neither synthesis nor detail run."""
         runs = [Decoding(self, *job) for job in jobs]
-        for same in _by_quality(runs):
-            y, pred, pred8 = self._decode_latents(same, symbols)
+        if symbols:
+            for r in runs:
+                r.expect_symbols(self.h, self.w)
+        for same in _by_quality([r for r in runs if r.copied is None]):
+            y, pred, pred8 = self._decode_latents(same)
             if pixels:
                 self._synthesise(same, y, pred, pred8)
         return runs
@@ -206,7 +209,7 @@ class FrameCoder:
         return self._coded(r.number, r.level, r.planes, r.field, r.coder.contexts, r.tables, r.refs)
 
     def _decode_latents(
-        self, runs: list[Decoding], symbols: bool
+        self, runs: list[Decoding]
     ) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
         """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed predictions in 10 and in 8 bits."""
         nets, q, b = runs[0].nets, runs[0].q, self.b
@@ -218,12 +221,6 @@ class FrameCoder:
             pred8 = self._pred8(pred)
         z = np.zeros((len(runs), hz, wz, s.hyper), np.int16)
         for i, r in enumerate(runs):
-            if symbols:
-                r.hyper = np.full((hz, wz, s.hyper // 4), -1, np.int32)
-                r.symbols, r.classes = (
-                    np.full((hy, wy, s.latent), -1, np.int32),
-                    np.full((hy, wy, s.latent // 4), -1, np.int8),
-                )
             latent_syntax.decode_hyper(
                 r.coder,
                 direct_map.idle(r.direct),
@@ -285,13 +282,25 @@ class Decoding:
         self.number, self.level, self.refs = number, level, refs
         self.coder = Decoder.start(data, c._contexts(refs))
         self.marks = [0.0]
-        self.intra = not refs or bool(decode_bit(self.coder, intra_context(level)))
-        weights = None if self.intra else decode_weights(self.coder, len(refs))
+        self.copied = decode_copy(self.coder, refs)  # the reference that the frame is a copy of
+        self.intra, weights = not refs, None
+        if refs and self.copied is None:
+            self.intra = bool(decode_bit(self.coder, intra_context(level)))
+            weights = None if self.intra else decode_weights(self.coder, len(refs))
         self.mark()
         self.field, col, self.tables, self.nets = c._start(number, refs, self.intra, weights)
         self.leaves, self.vector_bits = 0, 0.0
         self.pred: Planes = ()  # type: ignore[assignment]
         self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
+        self.planes: Planes = ()  # type: ignore[assignment]
+        # symbols of the latents as quantizer.py gives them, where they are asked for
+        self.symbols = self.hyper = np.empty((0, 0, 0), np.int32)
+        self.classes = np.empty((0, 0, 0), np.int8)
+        if self.copied is not None:
+            self.q, self.planes, self.direct[:] = q, self.copied.planes, 1
+            copy_field(self.field, L0 if self.copied is refs[0] else L1)
+            self.marks += [self.marks[-1]] * (len(ELEMENTS) - 2)
+            return
         if not self.intra:
             leaves, spent = np.empty((c.h * c.w // 64, 3), np.int32), np.zeros(1)
             self.leaves = int(decode_motion(self.coder, self.field, col, leaves, spent))
@@ -305,10 +314,13 @@ class Decoding:
         if not self.intra:
             direct_map.decode_map(self.coder, self.direct, self.field.merged)
         self.mark()
-        self.planes: Planes = ()  # type: ignore[assignment]
-        # symbols of the latents as quantizer.py gives them, where they are asked for
-        self.symbols = self.hyper = np.empty((0, 0, 0), np.int32)
-        self.classes = np.empty((0, 0, 0), np.int8)
+
+    def expect_symbols(self, h: int, w: int) -> None:
+        """Room for the symbols of the latents of a padded picture, -1 where nothing is coded."""
+        s = self.nets.shape
+        self.hyper = np.full((h // ALIGN, w // ALIGN, s.hyper // 4), -1, np.int32)
+        self.symbols = np.full((h // 16, w // 16, s.latent), -1, np.int32)
+        self.classes = np.full((h // 16, w // 16, s.latent // 4), -1, np.int8)
 
     def mark(self) -> None:
         self.marks.append(max(0.0, float(taken(self.coder))))
@@ -329,6 +341,18 @@ def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
     for r in runs:
         out.setdefault((r.intra, r.q), []).append(r)
     return list(out.values())
+
+
+def decode_copy(coder: Decoder, references: list[Coded]) -> Coded | None:
+    """Which reference a P or B frame is a copy of; None where it is none."""
+    if not references or not decode_bit(coder, COPY):
+        return None
+    return references[decode_raw(coder, 1) if len(references) > 1 else 0]
+
+
+def copy_field(field: Field, direction: int) -> None:
+    """Make the motion grid of a frame that is a copy: no motion, from one list."""
+    field.direction[:], field.merged[:] = direction, 1
 
 
 def _decode_qdelta(coder: Decoder) -> int:

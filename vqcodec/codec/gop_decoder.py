@@ -1,9 +1,11 @@
 """Pictures to the body of one GOP packet and back: structure, qualities, and the order in which things are coded.
 
-A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from the two key frames before) and a
-dyadic pyramid of B frames between it and the one before, each predicted from the nearest coded frames on both sides. Every frame is one
-range-coder stream (frame.py). Adaptive state is inherited from the reference of the deeper level, so that decoding a frame needs its
-ancestors only.
+A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from
+the two key frames before) and a dyadic pyramid of B frames between it and the one before, each
+predicted from the nearest coded frames on both sides. Frames set apart, such as flashes and
+repeated frames, lie between those of the pyramid, and nothing refers to them. Every frame is one
+range-coder stream (frame_decoder.py). Adaptive state is inherited from the reference of the deeper
+level, so that decoding a frame needs its ancestors only.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ..errors import DamageError
 from ..picture import Picture, chroma_size
 from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import parse_body
-from .gop_structure import Slot, ancestors, automatic_batch, gop_order
+from .gop_structure import MAX_BATCH, Slot, ancestors, automatic_batch
 
 if TYPE_CHECKING:
     from .weights import Codec
@@ -52,9 +54,9 @@ def _run(
     wanted: range | None = None,
 ) -> Iterator[tuple[int, Coded]]:
     coder = FrameCoder(codec, width, height)
-    q, data = parse_body(body, frames)
+    parsed = parse_body(body, frames)
+    data, order = parsed.streams, parsed.order
     pool, at, shown = ReferencePool(), 0, 0
-    order = gop_order(frames)
     wanted = range(frames) if wanted is None else wanted
     needed = ancestors(order, wanted)
     for slots in order:
@@ -62,12 +64,16 @@ def _run(
         position = {s.frame: at + i for i, s in enumerate(slots)}
         for level in sorted({s.level for s in slots}):
             same = [s for s in slots if s.level == level and s.frame in needed]
-            for i in range(0, len(same), batch):
-                jobs = same[i : i + batch]
+            for i in range(0, len(same), min(batch, MAX_BATCH)):
+                jobs = same[i : i + min(batch, MAX_BATCH)]
                 out = coder.decode(
                     [
                         FrameJob(
-                            data[position[s.frame]], s.frame, s.level, q[s.level], pool.refs(s)
+                            data[position[s.frame]],
+                            s.frame,
+                            s.level,
+                            parsed.quality(s.level),
+                            pool.refs(s),
                         )
                         for s in jobs
                     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-MINI_GOP = 16
-LEVELS = 7  # I, key, and the five possible levels of a pyramid of 32
+MINI_GOP = 16  # frames of a mini-GOP, without those set apart
+MAX_MINI_GOP = 32  # and with them
+LEVELS = 7  # I, key, the four or five levels of a pyramid, frames set apart
+APART = LEVELS - 1  # level of frames set apart; runs of them go deeper
 
 
 @dataclass(frozen=True)
@@ -18,28 +21,47 @@ class Slot:
     refs: tuple[int, ...]
 
 
-def mini_gop(last: int, n: int, older: int | None = None) -> list[Slot]:
-    """Decoding order of the ``n`` frames that follow frame ``last`` (the key frame before them); ``older``: the key frame before that, if any."""
-    end = last + n
-    out = [Slot(end, 1, (last,) if older is None else (last, older))]
+class MiniGopShape(NamedTuple):
+    """How many frames a mini-GOP has, and which of them (1 is its first) are set apart: no other frame refers to them."""
 
-    def between(lo: int, hi: int, level: int) -> None:
-        if hi - lo > 1:
-            mid = (lo + hi) // 2
-            out.append(Slot(mid, level, (lo, hi)))
-            between(lo, mid, level + 1)
-            between(mid, hi, level + 1)
+    length: int
+    apart: frozenset[int] = frozenset()
 
-    between(last, end, 2)
+
+def _between(frames: Sequence[int], level: int) -> list[Slot]:
+    """A dyadic pyramid of B frames between the first and the last of some frames."""
+    if len(frames) < 3:
+        return []
+    mid = (len(frames) - 1) // 2
+    slot = Slot(frames[mid], level, (frames[0], frames[-1]))
+    return [slot, *_between(frames[: mid + 1], level + 1), *_between(frames[mid:], level + 1)]
+
+
+def mini_gop(
+    last: int, n: int, older: int | None = None, apart: Collection[int] = frozenset()
+) -> list[Slot]:
+    """Decoding order of the ``n`` frames that follow frame ``last`` (the key frame before them).
+
+    older: the key frame before ``last``, if any. apart: numbers within the mini-GOP, from 1, of the frames set apart; they come
+    behind the pyramid of the others, between which they lie.
+    """
+    kept = [last + i for i in range(n + 1) if i not in apart]
+    out = [Slot(last + n, 1, (last,) if older is None else (last, older)), *_between(kept, 2)]
+    for before, after in zip(kept, kept[1:], strict=False):
+        out += _between(range(before, after + 1), APART)
     return out
 
 
-def gop_order(frames: int) -> list[list[Slot]]:
-    """The mini-GOPs of a GOP of ``frames`` frames; the first is the I frame alone."""
+def gop_order(frames: int, shapes: Sequence[MiniGopShape] = ()) -> list[list[Slot]]:
+    """The mini-GOPs of a GOP of ``frames`` frames; the first is the I frame alone.
+
+    Those behind ``shapes`` have MINI_GOP frames, the last what is left, and none of them set apart.
+    """
     out, last, older = [[Slot(0, 0, ())]], 0, None
+    todo = list(shapes)
     while last < frames - 1:
-        n = min(MINI_GOP, frames - 1 - last)
-        out.append(mini_gop(last, n, older))
+        n, apart = todo.pop(0) if todo else MiniGopShape(min(MINI_GOP, frames - 1 - last))
+        out.append(mini_gop(last, n, older, apart))
         last, older = last + n, last
     return out
 
@@ -54,7 +76,7 @@ def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
     return needed
 
 
-MAX_BATCH = 8  # a mini-GOP has no level of more frames
+MAX_BATCH = 8  # frames that go through the nets at once at most
 
 
 def automatic_batch(width: int, height: int) -> int:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from ..codec.bit_statistics import element_bits, shares
-from ..codec.frame_decoder import Coded, FrameCoder, intra_context
+from ..codec.frame_decoder import Coded, FrameCoder, decode_copy, intra_context
 from ..codec.motion_syntax import decode_motion
 from ..codec.range_coder import Decoder, decode_bit
 from ..codec.weighting import decode_weights
 from . import direct_choice, intra_choice, latent_refinement
+from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .frame_trials import FrameTrials, Latents, Trial
@@ -19,6 +20,9 @@ from .rate_distortion import RateParameters, lagrangian
 
 if TYPE_CHECKING:
     from .model import EncoderModel
+
+
+LEAST_BITS = 40.0  # what no coding of a frame could gain much on
 
 
 class KeptFrame(NamedTuple):
@@ -37,7 +41,7 @@ class Observer(Protocol):
     """
 
     def kept(self, frame: KeptFrame) -> None:
-        """A frame is encoded."""
+        """A frame is encoded. Copies of a reference, which have nothing else, are not told of."""
 
 
 class FrameEncoder(FrameCoder):
@@ -65,9 +69,14 @@ class FrameEncoder(FrameCoder):
 
     def encode(self, task: FrameTask) -> CodedFrame:
         """Code a frame."""
+        copy = best_copy(task, self.rate)
+        if copy is not None and (any(task.twins) or copy.cost < LEAST_BITS):
+            return code_copy(self, task, copy.reference)
         trials = self._chosen(task)
         motion = trials.motion
         trial = self._best(trials, self._latents(trials))
+        if copy is not None and copy.cost < trial.cost:
+            return code_copy(self, task, copy.reference)
         coded = self._coded(
             task.number,
             task.level,
@@ -148,6 +157,7 @@ class FrameEncoder(FrameCoder):
     def _vector_bits(self, task: FrameTask, data: bytes) -> float:
         """Bits of motion vectors in a stream, found by reading its motion back."""
         coder = Decoder.start(data, self._contexts(task.references))
+        decode_copy(coder, task.references)
         decode_bit(coder, intra_context(task.level))
         weights = decode_weights(coder, len(task.references))
         field, collocated, _, _ = self._start(task.number, task.references, False, weights)

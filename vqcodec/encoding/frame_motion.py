@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..codec.codebooks import Tables
+from ..codec.contexts import COPY
 from ..codec.frame_decoder import Coded, FrameCoder, Planes, intra_context
 from ..codec.motion_field import Field
 from ..codec.range_coder import Encoder, bit_costs, encode_bit, given
@@ -118,8 +119,12 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
 
 
 def _started(frames: FrameCoder, task: FrameTask) -> Encoder:
+    """A coder that has said that the frame is no copy."""
     room = frames.h * frames.w * 8 + 4096
-    return Encoder.start(room, frames._contexts(task.references))
+    coder = Encoder.start(room, frames._contexts(task.references))
+    if task.references:
+        encode_bit(coder, COPY, 0)
+    return coder
 
 
 def bits_given(coder: Encoder) -> float:

@@ -21,6 +21,7 @@ class FrameTask:
     references: list[Coded]  # none, one or two
     target: int | None = None  # quality aimed at, where it is not `quality`: the detail reaches it
     worths: np.ndarray | None = None  # (H/16, W/16) float32 of error in each block; None: 1
+    twins: tuple[bool, ...] = ()  # of the references: whether their source is the same picture
 
     @property
     def aim(self) -> int:

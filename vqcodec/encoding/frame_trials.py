@@ -15,6 +15,7 @@ from ..codec.frame_decoder import MAX_QDELTA, Planes, hyper_tables
 from ..codec.nets.arithmetic import floats, one_thread
 from ..codec.range_coder import Encoder, encode_bit
 from . import detail_choice, latent_search
+from .frame_copy import error_bits
 from .frame_motion import FrameMotion, bits_given, context_costs
 from .frame_task import FrameTask
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
@@ -207,14 +208,7 @@ class FrameTrials:
 
     def error_bits(self, planes: Planes) -> float:
         """Bits that the squared error of some planes is worth."""
-        rows, columns = self.worths.shape
-        error = np.zeros((rows, columns))
-        for weight, source, plane in zip(PLANE_WEIGHTS, self.task.source, planes, strict=True):
-            height, width = source.shape
-            error += weight * np.square(source.astype(np.float32) - plane).reshape(
-                rows, height // rows, columns, width // columns
-            ).sum((1, 3))
-        return self.rate.detail(self.task.aim)[1] * float((error * self.worths).sum())
+        return error_bits(self.task, planes, self.rate)
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

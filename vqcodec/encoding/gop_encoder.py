@@ -13,15 +13,22 @@ import numpy as np
 import torch
 
 from ..codec.frame_decoder import Planes, pad
-from ..codec.gop_body import checksum_update
+from ..codec.gop_body import checksum_update, write_body
 from ..codec.gop_decoder import ReferencePool, crop
-from ..codec.gop_structure import MINI_GOP, Slot, mini_gop
-from ..fields import Writer
+from ..codec.gop_structure import (
+    LEVELS,
+    MAX_MINI_GOP,
+    MINI_GOP,
+    MiniGopShape,
+    Slot,
+    mini_gop,
+)
 from ..picture import Picture, plane8
 from . import temporal_filter
 from .frame_encoder import FrameEncoder, Observer
 from .frame_motion import forget, prepare
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
+from .frames_apart import frames_apart, same_picture
 from .key_frame_source import KeySource, key_source
 from .rate_distortion import RateParameters, qualities, targets
 
@@ -71,9 +78,10 @@ class GopEncoder:
         self.target = targets(crf, self.rate.level_offsets)
         self.pool = ReferencePool()
         self.count = 0  # pictures coded
-        self.closed = False
+        self.shapes: list[MiniGopShape] = []  # of the mini-GOPs coded, without the I frame
         self.waiting: list[Picture] = []  # pictures added behind them
-        self.behind: list[Picture] = []  # the last pictures coded
+        self.apart: frozenset[int] = frozenset()  # numbers of those set apart, from 1
+        self.behind: list[Picture] = []  # the last pictures coded that are not set apart
         self.streams: list[bytes] = []  # in coding order
         self.tell: Callable[[int], object] = lambda frames: None
         self.checksum = 0
@@ -81,18 +89,22 @@ class GopEncoder:
         self.stats: list[FrameStatistics] = []
 
     def add(self, pictures: list[Picture]) -> None:
-        """First one picture, the I frame; then 16 at a time in display order, only the last fewer.
+        """First one picture, the I frame; then up to 16 at a time in display order.
 
-        They are coded when the next ones are there, which a key frame is filtered with, or at the
-        end. Raises ValueError for another number of pictures.
+        Pictures that repeat the one before don't count, up to 32 in all. They are coded when the
+        next ones are there, which a key frame is filtered with, or at the end. Raises ValueError
+        for another number of pictures.
         """
         added, given = len(pictures), self.count + len(self.waiting)
-        if added == 0 or self.closed or added > (MINI_GOP if given else 1):
+        if not 1 <= added <= (MAX_MINI_GOP if given else 1):
             raise ValueError(f"{added} pictures at frame {given} of the GOP")
-        self.closed = given > 0 and added < MINI_GOP
+        last = (self.waiting or self.behind)[-1:]
+        apart = frames_apart([*last, *pictures]) if given else frozenset()
+        if added - len(apart) > MINI_GOP:
+            raise ValueError(f"{added - len(apart)} different pictures in a mini-GOP")
         if self.waiting:
-            self._code(self.waiting, pictures[: temporal_filter.REACH])
-        self.waiting = list(pictures)
+            self._code(self.waiting, _kept(pictures, apart)[: temporal_filter.REACH])
+        self.waiting, self.apart = list(pictures), apart
 
     def finish(self, cut: bool = False) -> GopResult:
         """The GOP of all pictures added.
@@ -103,22 +115,17 @@ class GopEncoder:
         if self.waiting and not (cut and self.count):
             self._code(self.waiting, [])
             self.waiting = []
-        body = Writer()
-        for quality in self.quality:
-            body.u8(quality)
-        for stream in self.streams:
-            body.varint(len(stream))
-        for stream in self.streams:
-            body.raw(stream)
+        body = write_body(self.quality, self.shapes, self.streams)
         y, u, v = self.sse.tolist()
-        return GopResult(body.getvalue(), self.count, self.checksum, (y, u, v), self.stats)
+        return GopResult(body, self.count, self.checksum, (y, u, v), self.stats)
 
     def _code(self, pictures: list[Picture], following: list[Picture]) -> None:
         """Encode a mini-GOP, or the I frame alone."""
         slots = self._slots(len(pictures))
+        around = self.behind + _kept(pictures, self.apart)
         opening = key_source(
-            self.behind + pictures + following,
-            len(self.behind) + len(pictures) - 1,
+            around + following,
+            len(around) - 1,
             self.target[slots[0].level],
             self.rate,
         )
@@ -137,11 +144,13 @@ class GopEncoder:
             if self.coder.stats:
                 rows[slot.frame] = self._row(slot, coded, source, sse)
         self.streams += [streams[slot.frame] for slot in slots]
+        if self.count:
+            self.shapes.append(MiniGopShape(len(pictures), self.apart))
         for frame in sorted(shown):
             self.checksum = checksum_update(self.checksum, shown[frame])
         self.stats += [rows[frame] for frame in sorted(rows)]
         self.count += len(pictures)
-        self.behind = (self.behind + pictures)[-temporal_filter.REACH :]
+        self.behind = around[-temporal_filter.REACH :]
         self.pool.close(self.count - 1)
 
     def _slots(self, pictures: int) -> list[Slot]:
@@ -149,7 +158,7 @@ class GopEncoder:
         if not self.count:
             return [Slot(0, 0, ())]
         older = self.pool.keys[-2] if len(self.pool.keys) > 1 else None
-        return mini_gop(self.count - 1, pictures, older)
+        return mini_gop(self.count - 1, pictures, older, self.apart)
 
     def _coded(
         self, slots: list[Slot], pictures: list[Picture], opening: KeySource
@@ -178,14 +187,19 @@ class GopEncoder:
         source: Planes = opening.planes
         if slot.frame != key:
             source = pad(pictures[slot.frame - self.count], self.width, self.height)
+        known = [*self.behind[-1:], *pictures]  # the key picture before, and these
+        first = self.count - len(self.behind[-1:])  # number of the first of them
+        shown = known[slot.frame - first]
+        level = min(slot.level, LEVELS - 1)
         return FrameTask(
             source,
             slot.frame,
             slot.level,
-            self.quality[slot.level],
+            self.quality[level],
             self.pool.refs(slot),
-            self.target[slot.level],
+            self.target[level],
             opening.worths if slot.frame == key else None,
+            tuple(r >= first and same_picture(known[r - first], shown) for r in slot.refs),
         )
 
     def _side_by_side(self, tasks: list[FrameTask]) -> Iterator[CodedFrame]:
@@ -218,7 +232,7 @@ class GopEncoder:
             frame=slot.frame,
             type="IPB"[min(slot.level, 2)],
             level=slot.level,
-            q=self.quality[slot.level],
+            q=self.quality[min(slot.level, LEVELS - 1)],
             bytes=len(coded.data),
             psnr=psnr,
         )
@@ -241,6 +255,11 @@ def encode_gop(
     for i in range(1, len(pictures), MINI_GOP):
         encoder.add(pictures[i : i + MINI_GOP])
     return encoder.finish()
+
+
+def _kept(pictures: list[Picture], apart: frozenset[int]) -> list[Picture]:
+    """Those of a mini-GOP that are not set apart."""
+    return [p for i, p in enumerate(pictures, 1) if i not in apart]
 
 
 def squared_error(decoded: Picture, source: Picture) -> np.ndarray:

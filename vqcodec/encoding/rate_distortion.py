@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PLANE_WEIGHTS = (0.75, 1.5, 1.5)
 
 # quality of each level against that of the key frames
-LEVEL_OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -22)
+LEVEL_OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -18)
 
 # the level of the highest number is the first to go up with a fraction of a quality
 _LEVEL_ORDER = (6, 4, 5, 3, 2, 1, 0)

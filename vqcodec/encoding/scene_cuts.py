@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from ..codec.gop_structure import MINI_GOP
+from ..codec.gop_structure import MAX_MINI_GOP, MINI_GOP
 from ..picture import Picture
+from .frames_apart import same_picture
 from .scene_changes import LEAST, SHARE, change, is_new, novelty, odd_run, thumbnail
 
 MIN_DISTANCE = 4  # frames between two cuts
-AHEAD = 4  # pictures that are looked at behind the one in question
+AHEAD = 4  # different pictures that are looked at behind the one in question
+AT_MOST_AHEAD = 12  # and of all, also those that repeat the one before
 _RETURN = 0.8  # of that share: what follows a cut does not go back to what was before
 _REPEATED = 0.02  # share of a picture that repeats the one before
 _FLAT = 12.0  # range of a thumbnail that shows nothing
@@ -27,7 +30,7 @@ class Verdict(NamedTuple):
 
 
 class SceneDetector:
-    """Says what pictures are, from those before and :data:`AHEAD` behind them.
+    """Says what pictures are, from those before and a few behind them.
 
     A picture or three whose neighbours match each other are a flash and no cut. A fade or a dissolve goes on in the next
     picture as it came to this one, and is no cut either.
@@ -40,24 +43,37 @@ class SceneDetector:
         self._since = -1
         self._odd = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
+        self._last: tuple[np.ndarray, Verdict] | None = None  # the picture before
 
     def push(self, picture: Picture) -> list[Verdict]:
         """Take the next picture; verdicts on those that can be judged now, in their order."""
         self._thumbs.append(thumbnail(picture.y))
-        return [self._judge()] if len(self._thumbs) > AHEAD else []
+        enough = len(self._thumbs) > AT_MOST_AHEAD or len(_different(self._thumbs)) > AHEAD
+        return [self._judge()] if enough else []
 
     def flush(self) -> list[Verdict]:
         """Verdicts on the rest, at the end of the video."""
         return [self._judge() for _ in range(len(self._thumbs))]
 
     def _judge(self) -> Verdict:
-        thumb, *following = self._thumbs
+        """The verdict on the first of the pictures not judged yet."""
+        thumb = self._thumbs[0]
         self._since += 1
+        if self._last is not None and np.array_equal(self._last[0], thumb):
+            verdict = Verdict(False, self._last[1].odd)  # the same again
+        else:
+            verdict = self._judge_new(_different(self._thumbs))
+        del self._thumbs[0]
+        self._last = thumb, verdict
+        return verdict
+
+    def _judge_new(self, thumbs: list[np.ndarray]) -> Verdict:
+        """The verdict on a picture and those behind it, none of which repeats the one before."""
+        thumb, *following = thumbs
         cut = False
         if self._past:
-            self._odd = self._odd or odd_run([self._past[-1], *self._thumbs])
+            self._odd = self._odd or odd_run([self._past[-1], *thumbs])
             cut = not (self._odd or self._returned) and self._is_cut(thumb, following)
-        del self._thumbs[0]
         self._returned = self._odd == 1
         if self._odd:
             self._odd -= 1
@@ -85,11 +101,16 @@ class SceneDetector:
         return all(is_new(before, t, _RETURN * SHARE) for t in settled)
 
     def _usual(self) -> float:
-        """Mean novelty of the pictures of this scene, but for those that repeat the one before."""
+        """Mean novelty of the pictures of this scene, but for those that hardly change."""
         past = list(self._past)
-        shares = [novelty(a, b)[1] for a, b in zip(past, past[1:], strict=False)]
+        shares = [novelty(a, b)[1] for a, b in pairwise(past)]
         moving = [s for s in shares if s > _REPEATED]
         return sum(moving) / len(moving) if moving else 0.0
+
+
+def _different(thumbs: list[np.ndarray]) -> list[np.ndarray]:
+    """Those that don't repeat the one before."""
+    return thumbs[:1] + [b for a, b in pairwise(thumbs) if not np.array_equal(a, b)]
 
 
 class TimedPicture(NamedTuple):
@@ -107,7 +128,10 @@ class MiniGop(NamedTuple):
 
 
 class GopCutter:
-    """Collects pictures into mini-GOPs. At most 17 + AHEAD pictures are held."""
+    """Collects pictures into mini-GOPs: 16 pictures, not counting those that repeat the one before, up to 32 in all.
+
+    A mini-GOP is shorter where its last picture, to which others refer, would be a flash. At most 33 + AT_MOST_AHEAD pictures are held.
+    """
 
     def __init__(self, longest: int) -> None:
         """longest: frames of a GOP."""
@@ -115,6 +139,9 @@ class GopCutter:
         self._detector = SceneDetector()
         self._unjudged: deque[TimedPicture] = deque()
         self._waiting: list[TimedPicture] = []
+        self._odd: list[bool] = []  # of those
+        self._repeated: list[bool] = []
+        self._last: Picture | None = None  # before the next one
         self._count = 0  # frames of this GOP given out
 
     def push(self, pts: int, picture: Picture) -> list[MiniGop]:
@@ -125,24 +152,40 @@ class GopCutter:
     def flush(self) -> list[MiniGop]:
         """The rest, at the end of the video."""
         result = [done for v in self._detector.flush() for done in self._take(v)]
-        return [*result, self._emit(True)] if self._waiting else result
+        return [*result, self._emit(len(self._waiting), True)] if self._waiting else result
 
     def _take(self, verdict: Verdict) -> list[MiniGop]:
         """The next picture with its verdict; the mini-GOPs that are complete by it."""
-        result = []
+        timed = self._unjudged.popleft()
+        repeated = self._last is not None and same_picture(self._last, timed.picture)
+        self._last, result = timed.picture, []
         # whether a full mini-GOP is the last of its GOP is only known when the next picture has
         # been looked at
-        full = len(self._waiting) == self._room()
-        if self._waiting and (verdict.cut or full):
+        if self._waiting and (verdict.cut or self._full(repeated)):
             ends = verdict.cut or self._count + len(self._waiting) >= self._longest
-            result.append(self._emit(ends))
-        self._waiting.append(self._unjudged.popleft())
+            length = len(self._waiting) if verdict.cut else self._without_flash(ends)
+            result.append(self._emit(length, ends))
+        self._waiting.append(timed)
+        self._odd.append(verdict.odd)
+        self._repeated.append(repeated)
         return result
 
-    def _room(self) -> int:
-        return 1 if self._count == 0 else min(MINI_GOP, self._longest - self._count)
+    def _full(self, repeated: bool) -> bool:
+        """Whether a picture more is too many."""
+        n = len(self._waiting)
+        if self._count == 0 or self._count + n >= self._longest:
+            return True
+        return n >= MAX_MINI_GOP or n - sum(self._repeated) + (not repeated) > MINI_GOP
 
-    def _emit(self, ends: bool) -> MiniGop:
-        pictures, self._waiting = self._waiting, []
-        self._count = 0 if ends else self._count + len(pictures)
+    def _without_flash(self, ends: bool) -> int:
+        """Pictures of the mini-GOP so that the last is no flash nor, where the GOP ends, the next."""
+        plain = [i for i, odd in enumerate(self._odd) if not odd]
+        if not plain or plain[-1] == len(self._odd) - 1:
+            return len(self._odd)
+        return plain[-1] if ends and plain[-1] else plain[-1] + 1
+
+    def _emit(self, n: int, ends: bool) -> MiniGop:
+        pictures, self._waiting = self._waiting[:n], self._waiting[n:]
+        self._odd, self._repeated = self._odd[n:], self._repeated[n:]
+        self._count = 0 if ends else self._count + n
         return MiniGop(pictures, ends)

@@ -7,6 +7,7 @@ frames and five B frames.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -15,7 +16,7 @@ from typing import Any
 from ..codec.frame_decoder import Coded, Decoding, FrameCoder, FrameJob
 from ..codec.gop_body import checksum_update, parse_body
 from ..codec.gop_decoder import crop
-from ..codec.gop_structure import MINI_GOP, ancestors, gop_order
+from ..codec.gop_structure import MAX_BATCH, ancestors
 from ..container.packets import GopPayload
 from ..errors import DamageError
 from ..picture import Picture
@@ -77,24 +78,28 @@ class GopAccess:
             FrameCoder(codec, width, height),
             number,
             gop,
-            batch,
+            min(batch, MAX_BATCH),
             cache,
         )
         self._size = width, height
-        self.q, data = parse_body(gop.body, len(gop.pts))
-        self._order = gop_order(len(gop.pts))
+        self._body = parse_body(gop.body, len(gop.pts))
+        self._order = self._body.order
+        # first frames of the mini-GOPs
+        self._firsts = [min(s.frame for s in slots) for slots in self._order]
         self.slots = {s.frame: s for slots in self._order for s in slots}
         self._data = {
             s.frame: d
-            for s, d in zip((s for slots in self._order for s in slots), data, strict=True)
+            for s, d in zip(
+                (s for slots in self._order for s in slots), self._body.streams, strict=True
+            )
         }
         self._checked, self._crc = 0, 0
         self.wrong = False
 
     def mini_gop(self, frame: int) -> range:
         """The frames that are coded together with this one."""
-        first = 1 + (frame - 1) // MINI_GOP * MINI_GOP
-        return range(max(0, first), min(first + MINI_GOP, len(self._gop.pts)))
+        i = bisect_right(self._firsts, frame) - 1
+        return range(self._firsts[i], self._firsts[i] + len(self._order[i]))
 
     def pictures(self, wanted: Iterable[int]) -> Iterator[tuple[int, Picture]]:
         """Frames with their numbers, in ascending order, 10 bits; no others than their ancestors
@@ -175,7 +180,7 @@ class GopAccess:
                                 self._data[s.frame],
                                 s.frame,
                                 s.level,
-                                self.q[s.level],
+                                self._body.quality(s.level),
                                 [held[r] for r in s.refs],
                             )
                             for s in some

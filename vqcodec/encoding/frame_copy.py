@@ -1,0 +1,68 @@
+"""A frame that shows one of its references again: what that costs, and its stream."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..codec.bit_statistics import ELEMENTS, element_bits, shares
+from ..codec.contexts import COPY
+from ..codec.frame_decoder import FrameCoder, Planes, copy_field
+from ..codec.motion_compensation import L0, L1
+from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
+from .frame_task import CodedFrame, FrameStatistics, FrameTask
+from .rate_distortion import PLANE_WEIGHTS, RateParameters, lagrangian
+
+BITS = 8  # of a copy's stream
+
+
+class Copy(NamedTuple):
+    """A reference that may be shown again."""
+
+    reference: int  # its place among those of the task
+    cost: float  # bits, with those that its error is worth
+
+
+def error_bits(task: FrameTask, planes: Planes, rate: RateParameters) -> float:
+    """Bits that the squared error of some planes is worth."""
+    rows, columns = task.source[0].shape[0] // 16, task.source[0].shape[1] // 16
+    error = np.zeros((rows, columns))
+    for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
+        height, width = source.shape
+        error += weight * np.square(source.astype(np.float32) - plane).reshape(
+            rows, height // rows, columns, width // columns
+        ).sum((1, 3))
+    worths = 1 if task.worths is None else task.worths
+    return rate.detail(task.aim)[1] * float((error * worths).sum())
+
+
+def best_copy(task: FrameTask, rate: RateParameters) -> Copy | None:
+    """The reference that costs least to show again: of those whose source is the same, if there are any. None in I frames."""
+    some = [i for i, twin in enumerate(task.twins) if twin] or range(len(task.references))
+    copies = (Copy(i, BITS + error_bits(task, task.references[i].planes, rate)) for i in some)
+    return min(copies, key=lambda c: c.cost, default=None)
+
+
+def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame:
+    """Code a frame as a copy."""
+    references = task.references
+    field, _, tables, _ = frames._start(task.number, references, False)
+    coder = Encoder.start(64, frames._contexts(references))
+    encode_bit(coder, COPY, 1)
+    if len(references) > 1:
+        encode_raw(coder, reference, 1)
+    behind = max(0.0, float(given(coder)))
+    data = coder.finished()
+    copy_field(field, L1 if reference else L0)
+    planes = references[reference].planes
+    coded = frames._coded(
+        task.number, task.level, planes, field, coder.contexts, tables, references
+    )
+    stats = FrameStatistics(
+        q=task.quality, bits=element_bits([0.0] + [behind] * (len(ELEMENTS) - 1), 0.0, len(data))
+    )
+    stats["lambda"] = lagrangian(task.quality)
+    everywhere = np.ones((frames.h // 16, frames.w // 16), np.uint8)
+    stats.update(shares(field, everywhere, 0))  # type: ignore[typeddict-item]
+    return CodedFrame(coded, data, stats)
