@@ -14,7 +14,7 @@ from . import values
 from .colour import Colour
 from .container import packets
 from .container.limits import Limits as Limits
-from .encoding.rate_distortion import PRESETS
+from .encoding.rate_distortion import DEFAULT_PRESET, PRESETS, RateParameters
 from .encoding.target import Target
 from .errors import UsageError
 from .span import Time as Time
@@ -73,9 +73,15 @@ _COMMON: dict[str, Callable[[Any, str], Any]] = {
     "tracks": values.tracks,
     "rate": values.rate,
 }
+
+
+def _preset(value: Any, name: str) -> str | RateParameters:
+    return value if isinstance(value, RateParameters) else values.text(value, name)
+
+
 _OF_ENCODE: dict[str, Callable[[Any, str], Any]] = {
     "crf": values.number,
-    "preset": values.text,
+    "preset": _preset,
     "gop": values.gop,
     "stats": values.path,
     "jobs": values.whole,
@@ -111,7 +117,7 @@ class EncodeOptions:
     Values may also be texts as on the command line: ``bitrate="800k"``, ``start="1:02"``."""
 
     crf: float = 28
-    preset: str = "medium"  # of PRESETS
+    preset: str | RateParameters = DEFAULT_PRESET  # one of PRESETS, or trade-offs of one's own
     gop: int | Time = MAX_GOP  # frames, or a Time resolved by the frame rate
     start: Time | None = None
     duration: Time | None = None
@@ -137,7 +143,7 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_ENCODE)
-        if self.preset not in PRESETS:
+        if not isinstance(self.preset, RateParameters) and self.preset not in PRESETS:
             raise UsageError(
                 f"{self.preset!r} is unknown, allowed are {', '.join(PRESETS)}", option="preset"
             )

@@ -23,6 +23,7 @@ from .track_choice import TrackChoice
 if TYPE_CHECKING:
     from .colour import Colour
     from .container.limits import Limits
+    from .encoding.rate_distortion import RateParameters
 
 
 P = ParamSpec("P")
@@ -46,7 +47,7 @@ class EncodeChanges(CommonChanges, total=False):
     """Fields of EncodeOptions by keyword."""
 
     crf: float | str
-    preset: str
+    preset: str | RateParameters
     gop: int | Time | str
     stats: str | os.PathLike[str] | None
     jobs: int

@@ -14,6 +14,7 @@ from support.paths import GOLDEN
 from vqcodec.container.packets import VERSION
 from vqcodec.options import DecodeOptions
 from vqcodec.pipeline.decode import decode
+from vqcodec.reading.info import info
 from vqcodec.reading.verify import verify
 
 
@@ -26,6 +27,20 @@ def test_this_version_has_golden_files() -> None:
     assert sum(
         path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()
     ) <= 300_000 * len(names)
+
+
+@every_file
+def test_one_golden_file_goes_through_the_nets(
+    folder: Path, name: str, entry: dict[str, Any]
+) -> None:
+    """Else no golden file would notice a change of the nets for frames with references."""
+    if name != "latents":
+        pytest.skip("of other syntax")
+    levels = info(folder / f"{name}.vqv", bits=True, weights=weights(folder))["bits"]["levels"]
+    predicted = [level for level in levels if "direct" in level]
+    assert predicted
+    assert max(level["direct"] for level in predicted) <= 0.5
+    assert min(level["bits"]["latent"] for level in predicted) > 100
 
 
 @every_file

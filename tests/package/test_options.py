@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from vqcodec.encoding.rate_distortion import PRESETS, RateParameters, rate_parameters
 from vqcodec.errors import UsageError
 from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time
 from vqcodec.parsing import parse_codec_options, parse_count, parse_gop, parse_time
@@ -80,6 +81,14 @@ def test_bad_gop(text: str) -> None:
 def test_encode_ranges(change: dict) -> None:
     with pytest.raises(UsageError, match="allowed"):
         EncodeOptions(**change)
+
+
+def test_a_preset_may_be_trade_offs_of_ones_own() -> None:
+    chosen = RateParameters(refine_steps=1)
+    assert rate_parameters(EncodeOptions(preset=chosen).preset) is chosen
+    assert rate_parameters(EncodeOptions(preset="fast").preset) is PRESETS["fast"]
+    with pytest.raises(UsageError, match="texts"):
+        EncodeOptions(preset=7)  # type: ignore[arg-type]
 
 
 def test_decode_ranges() -> None:

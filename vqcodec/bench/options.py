@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..encoding.rate_distortion import DEFAULT_PRESET
 from ..errors import InputError, UsageError
 from ..options import DecodeOptions, EncodeOptions
 from ..system.files import check_input
@@ -31,7 +32,7 @@ class BenchOptions:
     anchors: tuple[Anchor, ...] = ()
     crfs: tuple[int, ...] = CRFS
     frames: int = 0  # of each clip, from its beginning; 0 for all
-    preset: str = EncodeOptions.preset
+    preset: str = DEFAULT_PRESET
     threads: int = 0  # of every encoder and decoder; 0: what each chooses itself
     device: str = "auto"
     weights: str | None = None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained
 PLANE_WEIGHTS = (0.75, 1.5, 1.5)
 
+_LAMBDA = 1.5e-4  # at quality 0, as the nets are trained
+
 # quality of each level against that of the key frames
 LEVEL_OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -18)
 
@@ -30,7 +32,7 @@ def lagrangian(q: float | Tensor) -> float | Tensor:
 
     Doubles every six qualities.
     """
-    return 1.5e-4 * 2 ** (q / 6)
+    return _LAMBDA * 2 ** (q / 6)
 
 
 def key_quality(crf: float) -> float:
@@ -122,3 +124,11 @@ PRESETS = {
     "medium": RateParameters(),
     "slow": RateParameters(refine_steps=12, refine_levels=4),
 }
+
+
+DEFAULT_PRESET = "medium"
+
+
+def rate_parameters(preset: str | RateParameters) -> RateParameters:
+    """Those of a preset of PRESETS; parameters stay what they are."""
+    return PRESETS[preset] if isinstance(preset, str) else preset

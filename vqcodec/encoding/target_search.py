@@ -1,14 +1,20 @@
-"""The search for a target of bitrate, size or PSNR: at which crf GOPs are coded next, from what was measured of those coded before.
+"""The search for a target of bitrate, size or PSNR.
 
-A given size has the least error when all GOPs are coded with one lambda, so all get one crf, or crfs at most BAND from it. Coding takes long, so the
-search goes in few passes over the video:
+It says at which crf GOPs are coded next, from what was measured of those coded before. Nothing is
+coded or read here.
 
-1. two *probes*, the first frames of some of the GOPs at two crfs, tell how size and error depend on the crf;
+A given size has the least error when all GOPs are coded with one lambda. So all get one crf, or
+crfs at most BAND from it. Coding takes long, so the search goes in few passes over the video:
+
+1. two *probes*, the first frames of some of the GOPs at two crfs, tell how size and error depend on
+   the crf;
 2. all GOPs are coded at the crf that the probes promise;
-3. while the target is missed, as few GOPs as it takes are coded again at a crf within BAND, or all of them at another one.
+3. while the target is missed, as few GOPs as it takes are coded again at a crf within BAND, or all
+   of them at another one.
 
-What comes next depends on complete passes only, so not on the order in which GOPs are finished. Sizes are fitted in their logarithm, errors in dB, both as
-straight lines over :func:`vqcodec.encoding.rate_distortion.key_quality`. Nothing is coded or read here.
+What comes next depends on complete passes only, not on the order in which GOPs are finished. Sizes
+are fitted in their logarithm, errors in dB, both as straight lines over
+:func:`vqcodec.encoding.rate_distortion.key_quality`.
 """
 
 from __future__ import annotations
@@ -24,11 +30,15 @@ from ..metrics import psnr_yuv
 from .rate_distortion import key_quality
 from .target import Goal, Target
 
-GRID = 8  # crfs of a search are multiples of 1 / GRID: about the steps in which the qualities of a GOP's levels change
+# crfs of a search are multiples of 1 / GRID: about the steps in which the levels' qualities change
+GRID = 8
 BAND = 1.0  # farthest crf of a GOP from the others'
 MAX_PASSES = 8  # over the whole video, at most
 PROBE_SHARE = 0.2  # of the frames, at most, are coded by a probe (but for the first GOP's)
-_FIRST_PROBE, _PROBE_DISTANCE = 30.0, 6.0
+_FIRST_PROBE = 30.0  # crf
+_PROBE_DISTANCE = 6.0  # crfs from it to the second probe, at least
+_LEAST_STEP = 0.9  # of quality: measures nearer each other tell no slope, the lines aren't straight
+_MOST_CHANGE = 3.0  # times that one measurement changes a slope
 
 
 @dataclass(frozen=True)
@@ -51,14 +61,20 @@ class Measure:
 
 
 def from_start(frames: int, coded: int, first: int, size: int, sse: Sequence[float]) -> Measure:
-    """What a GOP of so many frames will come to when ``coded`` frames at its start have ``size`` bytes, ``first`` of them in the I frame."""
+    """What a GOP of so many frames will come to.
+
+    ``coded`` frames at its start have ``size`` bytes, ``first`` of them in the I frame.
+    """
     rest = (size - first) * (frames - 1) / (coded - 1) if coded > 1 else 0
     return Measure(frames, first + rest, tuple(e * frames / coded for e in sse))
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What is coded next: all GOPs at one crf, or each (by its first frame) at its own; of a ``probe`` only the first frames of some."""
+    """What is coded next: all GOPs at one crf, or each (by its first frame) at its own.
+
+    Of a ``probe`` only the first frames of some are coded.
+    """
 
     crf: float | Mapping[int, float]
     probe: bool = False
@@ -69,13 +85,12 @@ class Pass:
 
 @dataclass(frozen=True)
 class PassOutcome:
-    """What came of a pass: frames of all GOPs, and measures of those coded (of a probe: extrapolated to the GOP), by first frame; how long the
-    pictures last in seconds, and the bytes of the file that are not theirs."""
+    """What came of a pass, by the first frames of GOPs."""
 
-    frames: dict[int, int]
-    measures: dict[int, Measure]
-    seconds: float = 0.0
-    other: int = 0
+    frames: dict[int, int]  # of all GOPs
+    measures: dict[int, Measure]  # of those coded; of a probe: extrapolated to the GOP
+    seconds: float = 0.0  # that the pictures last
+    other: int = 0  # bytes of the file that are not the pictures'
 
 
 Passes = Generator[Pass, PassOutcome, Pass]
@@ -95,7 +110,7 @@ def _within(value: float, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class _Slopes:
-    """Of the logarithm of bytes, and of the PSNR in dB, over the quality; these of an ordinary video."""
+    """Of the logarithm of bytes and of the PSNR in dB over the quality, first of a usual video."""
 
     log_bytes: float = 0.065
     db: float = 0.29
@@ -104,8 +119,8 @@ class _Slopes:
         """After a measurement, which may be a bad one."""
         old = self
         return _Slopes(
-            _within(log_bytes, old.log_bytes / 3, old.log_bytes * 3),
-            _within(db, old.db / 3, old.db * 3),
+            _within(log_bytes, old.log_bytes / _MOST_CHANGE, old.log_bytes * _MOST_CHANGE),
+            _within(db, old.db / _MOST_CHANGE, old.db * _MOST_CHANGE),
         )
 
 
@@ -114,9 +129,8 @@ class _Search:
         self._target, self._size = target, (width, height)
         self._slopes = _Slopes()
         self._goal = Goal(0, 0, 0)
-        self._known: dict[
-            int, dict[float, Measure]
-        ] = {}  # measures of whole GOPs, by first frame and crf
+        # measures of whole GOPs, by first frame and crf
+        self._known: dict[int, dict[float, Measure]] = {}
         self._crf: dict[int, float] = {}  # of the GOPs in the last pass
         self._base = 0.0  # the crf from which none is farther than BAND
 
@@ -133,8 +147,8 @@ class _Search:
 
     def _learn(self, a: Measure, b: Measure, step: float) -> None:
         """From the same pictures measured at qualities that differ by ``step``, on average."""
-        if abs(step) < 0.9:
-            return  # too near each other: the lines are not that straight
+        if abs(step) < _LEAST_STEP:
+            return
         db = (
             psnr_yuv(b.sse, *self._size, b.frames).yuv - psnr_yuv(a.sse, *self._size, a.frames).yuv
         ) / step
@@ -224,7 +238,10 @@ class _Search:
         return self._value(_sum(self._expected(k, crf) for k, crf in crfs.items()))
 
     def _better(self, value: float) -> dict[int, float]:
-        """The crfs to try after those of the last pass, which came to ``value``; the same where none are better."""
+        """The crfs to try after those of the last pass, which came to ``value``.
+
+        The same ones where none are better.
+        """
         aim, now = self._goal.aim, self._crf
         even = self._search(now, list(now), 0.0, float(MAX_CRF))
         if abs(even - self._base) > BAND:
@@ -261,7 +278,10 @@ class _Search:
         )
 
     def _search(self, now: dict[int, float], chosen: list[int], low: float, high: float) -> float:
-        """The crf of the grid, between two, for the chosen GOPs that promises to come nearest to the goal; all others stay."""
+        """The crf of the grid for the chosen GOPs that promises to come nearest to the goal.
+
+        It lies between ``low`` and ``high``; the crfs of all other GOPs stay.
+        """
         moved = set(chosen)
         rest = [self._expected(k, crf) for k, crf in now.items() if k not in moved]
         start = _sum(rest) if rest else Measure(0, 0.0, (0.0, 0.0, 0.0))
@@ -288,5 +308,8 @@ def _less(old: Measure, new: Measure) -> Measure:
 
 
 def search(target: Target, width: int, height: int) -> Passes:
-    """The passes of an encode that is to meet a target, for pictures of a size; gives the best one in the end."""
+    """The passes of an encode that is to meet a target, for pictures of a size.
+
+    The generator returns the best one.
+    """
     return _Search(target, width, height).run()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..encoding.frame_task import FrameStatistics
     from ..encoding.gop_encoder import GopEncoder
     from ..encoding.model import EncoderModel
+    from ..encoding.rate_distortion import RateParameters
 
 TRIES = 3  # workers that may die on one GOP
 
@@ -37,7 +38,7 @@ class Model:
     threads: int
     width: int
     height: int
-    preset: str = "medium"
+    preset: str | RateParameters = "medium"  # as EncodeOptions
     stats: bool = False  # of each frame in the result
     arithmetic: str = "auto"  # of the encoder's nets; chosen once for all coders of a file
 
@@ -50,9 +51,10 @@ class Model:
     def encoder(self, codec: EncoderModel, crf: float) -> GopEncoder:
         """What codes one GOP at this crf."""
         from ..encoding.gop_encoder import GopEncoder
-        from ..encoding.rate_distortion import PRESETS
+        from ..encoding.rate_distortion import rate_parameters
 
-        return GopEncoder(codec, self.width, self.height, crf, PRESETS[self.preset], self.stats)
+        rate = rate_parameters(self.preset)
+        return GopEncoder(codec, self.width, self.height, crf, rate, self.stats)
 
 
 def finish_gop(encoder: GopEncoder, cut: bool = False) -> Result:
