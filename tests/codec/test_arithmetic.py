@@ -22,7 +22,7 @@ from vqcodec.codec.nets.backends import Int8Backend
 from vqcodec.codec.nets.self_test import self_test
 from vqcodec.codec.weights import default_path
 from vqcodec.encoding.frame_encoder import FrameEncoder
-from vqcodec.encoding.frame_motion import find_motion
+from vqcodec.encoding.frame_motion import intra_motion
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.latent_refinement import refine
@@ -117,7 +117,7 @@ def test_a_hiccup_of_the_machine_changes_no_choice(monkeypatch: pytest.MonkeyPat
 
 def intra_trials(coder: FrameEncoder, source: Planes) -> FrameTrials:
     task = FrameTask(source, 0, 0, 30, [])
-    return FrameTrials(coder, coder.rate, task, find_motion(coder, task, coder.rate))
+    return FrameTrials(coder, coder.rate, task, intra_motion(coder, task))
 
 
 @pytest.mark.parametrize("name", FLOATS)

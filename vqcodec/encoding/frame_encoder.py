@@ -143,8 +143,7 @@ class FrameEncoder(FrameCoder):
     def _statistics(self, task: FrameTask, motion: FrameMotion, trial: Trial) -> FrameStatistics:
         """What ``--stats`` reports of a frame, for the trial that was kept."""
         predicted = motion.prediction is not None
-        vectors = self._vector_bits(task, trial.data) if predicted else 0.0
-        bits = element_bits(trial.marks, vectors, len(trial.data))
+        bits = element_bits(trial.marks, self._vector_bits(task, trial.data), len(trial.data))
         stats = FrameStatistics(q=trial.quality, bits=bits)
         stats["lambda"] = lagrangian(task.quality)
         if trial.detail.step >= 0:
@@ -157,8 +156,11 @@ class FrameEncoder(FrameCoder):
     def _vector_bits(self, task: FrameTask, data: bytes) -> float:
         """Bits of motion vectors in a stream, found by reading its motion back."""
         coder = Decoder.start(data, self._contexts(task.references))
+        if not task.references:
+            return 0.0
         decode_copy(coder, task.references)
-        decode_bit(coder, intra_context(task.level))
+        if decode_bit(coder, intra_context(task.level)):
+            return 0.0
         weights = decode_weights(coder, len(task.references))
         field, collocated, _, _ = self._start(task.number, task.references, False, weights)
         leaves, spent = np.empty((self.h * self.w // 64, 3), np.int32), np.zeros(1)

@@ -29,15 +29,21 @@ from ..codec.motion_syntax import (
 )
 from ..codec.range_coder import bit_costs, encode_bit
 from ..compiled import njit
-from .block_matching import PAD, legal
+from .block_matching import PAD, legal, sad, sad_bi
 from .rate_distortion import Weighing
-from .weighted_matching import Lines, match, match_both, weight_lines, weighted_error
+from .weighted_matching import (
+    Lines,
+    sad_blended,
+    sad_weighted,
+    weight_lines,
+    weighted_error,
+)
 
 NEVER = 1e18  # J of what is not possible
 NEW_VECTOR_BITS = 6  # new vectors cost at least about this
 QUARTER_BITS = 2.0  # a split costs at least its own flag and a few bits of its quarters
 BOTH_MARGIN = 1.15  # a J of both lists within this of the best is worth refining
-WEIGHTS_MARGIN = 1.5  # a SAD with bits under weights that is beyond this of the best is left alone
+WEIGHTS_MARGIN = 1.1  # sets of weights whose first J is beyond this of the best are left alone
 FIRST_STEP = 8  # of the pattern search, in quarter samples
 NEW = -1  # in the place of a merge index: own vectors
 
@@ -109,8 +115,8 @@ class Plan(NamedTuple):
 
 
 @njit
-def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor, lines, chosen):
-    """Expected cost in bits of the n x n block at (y, x) under a prediction and a set of weights.
+def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
+    """Expected cost in bits of the n x n block at (y, x) under a prediction.
 
     worth: bits that one unit of squared error of a sample is worth; floor: squared error a sample that is left anyway.
     """
@@ -123,9 +129,7 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor, lines, chos
     for j0 in range(0, n, 8):
         for i0 in range(0, n, 8):
             s = nb.int32(0)
-            if chosen:
-                s = weighted_error(p0, p1, cur, y + j0, x + i0, mv, direction, lines, chosen)
-            elif direction == BI:
+            if direction == BI:
                 for j in range(j0, j0 + 8):
                     for i in range(8):
                         v = (
@@ -139,6 +143,17 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor, lines, chos
                         e = nb.int32(a[r + j, c + i0 + i]) - nb.int32(cur[y + j, x + i0 + i])
                         s += e * e
             m = s / 64.0
+            total += m if m <= floor else floor * (1.0 + np.log(m / floor))
+    return total * 64.0 * worth
+
+
+@njit
+def weighted_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor, pairs, blend):
+    """:func:`residual_bits` under gains and offsets, pairs (2, 2), and a blend."""
+    total = 0.0
+    for j in range(y, y + n, 8):
+        for i in range(x, x + n, 8):
+            m = weighted_error(p0, p1, cur, j, i, mv, direction, pairs, blend) / 64.0
             total += m if m <= floor else floor * (1.0 + np.log(m / floor))
     return total * 64.0 * worth
 
@@ -172,7 +187,7 @@ def _mvd(table, dy, dx):
 
 
 @njit
-def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, lines, chosen, l):
+def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, pair, chosen):
     """Pattern search around mv (its J is ``start``) with steps first, ..., 4 (one sample), 2, 1 quarter samples; returns the best J."""
     best = start
     st = first
@@ -193,7 +208,10 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, lines, cho
                 if rb >= best:
                     continue
                 limit = nb.int32(best - rb) + 1
-                j = match(ph, cur, y, x, my, mx, n, limit, lines, chosen, l) + rb
+                if chosen:
+                    j = sad_weighted(ph, cur, y, x, my, mx, n, limit, pair) + rb
+                else:
+                    j = sad(ph, cur, y, x, my, mx, n, limit) + rb
                 if j < best:
                     best = j
                     mv[0], mv[1] = my, mx
@@ -205,11 +223,17 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, lines, cho
 @njit
 def _cost(search, block, vectors, direction, chosen):
     """Expected bits of the residual under a set of weights."""
+    one, two = search.references
+    y, x, size, weighing = block.row * 8, block.column * 8, block.cells * 8, search.weighing
+    if chosen:
+        pairs, blend = search.lines.pairs[chosen], search.lines.blends[chosen]
+        return weighted_bits(
+            one, two, search.luma, y, x, vectors, direction, size, weighing.worth, weighing.floor,
+            pairs, blend,
+        )  # fmt: skip
     return residual_bits(
-        search.references.first, search.references.second, search.luma, block.row * 8,
-        block.column * 8, vectors, direction, block.cells * 8, search.weighing.worth,
-        search.weighing.floor, search.lines, chosen,
-    )  # fmt: skip
+        one, two, search.luma, y, x, vectors, direction, size, weighing.worth, weighing.floor
+    )
 
 
 @njit
@@ -249,14 +273,17 @@ def _best_merge(search, block, merges, flag, mv, info):
 
 
 @njit
-def _best_vector(search, block, merges, l, predicted, parent, chosen, found):
-    """Lowest SAD with bits of one list's vector, NEVER if there is none; found (2,) receives it."""
+def _best_start(search, block, merges, l, predicted, parent, chosen, found):
+    """Lowest SAD with bits of the vectors that list l's search may start from, NEVER if there is none.
+
+    found (2,) receives the vector.
+    """
     h, w = search.luma.shape
     starts, table, weight = search.starts, search.costs.vector, search.weighing.sad
     phases = search.references.first if l == 0 else search.references.second
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
     row, column = block.row + block.cells // 2, block.column + block.cells // 2
-    given = starts.shape[1]
+    given, pair = starts.shape[1], search.lines.pairs[chosen, l]
     best = NEVER
     for k in range(3 + given + merges.number):
         if k == 0:
@@ -279,15 +306,27 @@ def _best_vector(search, block, merges, l, predicted, parent, chosen, found):
         if rate >= best:
             continue
         limit = nb.int32(min(best - rate, 1e9)) + 1
-        j = match(phases, search.luma, y, x, my, mx, size, limit, search.lines, chosen, l) + rate
+        if chosen:
+            j = sad_weighted(phases, search.luma, y, x, my, mx, size, limit, pair) + rate
+        else:
+            j = sad(phases, search.luma, y, x, my, mx, size, limit) + rate
         if j < best:
             best = j
             found[0], found[1] = my, mx
-    if best == NEVER:
-        return best
+    return best
+
+
+@njit
+def _best_vector(search, block, l, predicted, start, chosen, found):
+    """Lowest SAD with bits of list l's vector from the start ``found`` (2,) on, whose J is given."""
+    if start == NEVER:
+        return start
+    h, w = search.luma.shape
+    phases = search.references.first if l == 0 else search.references.second
     return _refine(
-        phases, search.luma, y, x, size, predicted, best, weight, table, h, w, FIRST_STEP, found,
-        search.lines, chosen, l,
+        phases, search.luma, block.row * 8, block.column * 8, block.cells * 8, predicted, start,
+        search.weighing.sad, search.costs.vector, h, w, FIRST_STEP, found,
+        search.lines.pairs[chosen, l], chosen,
     )  # fmt: skip
 
 
@@ -296,10 +335,14 @@ def _refine_both(search, block, predicted, vectors, first, chosen):
     """Refine each vector with the other held, list ``first`` first, by steps of 2 and 1."""
     one, two = search.references
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
-    weight, lines = search.weighing.sad, search.lines
+    luma, weight = search.luma, search.weighing.sad
+    pairs, blend = search.lines.pairs[chosen], search.lines.blends[chosen]
     rate = _vector_bits(search, vectors[0], predicted[0])
     rate += _vector_bits(search, vectors[1], predicted[1])
-    best = match_both(one, two, search.luma, y, x, vectors, size, lines, chosen) + weight * rate
+    if chosen:
+        best = sad_blended(one, two, luma, y, x, vectors, size, pairs, blend) + weight * rate
+    else:
+        best = sad_bi(one, two, luma, y, x, vectors, size) + weight * rate
     for turn in range(2):
         l = 1 - turn if first == 1 else turn
         for step in (2, 1):
@@ -313,7 +356,10 @@ def _refine_both(search, block, predicted, vectors, first, chosen):
                 rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
                     search, vectors[1], predicted[1]
                 )
-                j = match_both(one, two, search.luma, y, x, vectors, size, lines, chosen)
+                if chosen:
+                    j = sad_blended(one, two, luma, y, x, vectors, size, pairs, blend)
+                else:
+                    j = sad_bi(one, two, luma, y, x, vectors, size)
                 j += weight * rate
                 if j < best:
                     best = j
@@ -391,21 +437,29 @@ def _leaf(search, block, parent, mv, info):
         return best
     predicted = np.zeros((2, 2), np.int64)
     predictor(field, search.collocated, row, column, cells, predicted)
-    around, least = parent.copy(), NEVER
-    for chosen in range(field.blends.size + 1):
-        bits = head + _set_bits(search, block, chosen)
-        found, single = np.zeros((2, 2), np.int64), np.full(2, NEVER)
-        for l in range(2 if field.dist[1] != 0 else 1):
-            single[l] = _best_vector(
-                search, block, merges, l, predicted[l], around[l], chosen, found[l]
+    count = field.blends.size + 1
+    lists = 2 if field.dist[1] != 0 else 1
+    found, single = np.zeros((count, 2, 2), np.int64), np.full((count, 2), NEVER)
+    for chosen in range(count):
+        for l in range(lists):
+            single[chosen, l] = _best_start(
+                search, block, merges, l, predicted[l], parent[l], chosen, found[chosen, l]
             )
-        nearest = min(single[0], single[1])
-        if nearest < least:
-            least = nearest
-            parent[:] = found
-        elif nearest > WEIGHTS_MARGIN * least:
+    limit, least = WEIGHTS_MARGIN * single.min(), NEVER
+    for chosen in range(count):
+        if single[chosen].min() > limit:
             continue
-        best = _best_new(search, block, bits, predicted, found, single, chosen, best, mv, info)
+        for l in range(lists):
+            single[chosen, l] = _best_vector(
+                search, block, l, predicted[l], single[chosen, l], chosen, found[chosen, l]
+            )
+        if single[chosen].min() < least:
+            least = single[chosen].min()
+            parent[:] = found[chosen]
+        bits = head + _set_bits(search, block, chosen)
+        best = _best_new(
+            search, block, bits, predicted, found[chosen], single[chosen], chosen, best, mv, info
+        )
     return best
 
 

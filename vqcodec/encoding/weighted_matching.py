@@ -1,4 +1,7 @@
-"""Blocks matched with references under gains and offsets; set 0 is without."""
+"""Blocks matched with references under gains and offsets.
+
+Set 0, without weights, has functions of its own in block_matching: most frames need no others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 from ..codec.motion_compensation import BI, L0
 from ..codec.weighting import BLEND_BITS, FULL, GAIN, GAIN_BITS, HALF, OFFSET, ONE
 from ..compiled import njit
-from .block_matching import PAD, sad, sad_bi
+from .block_matching import PAD
 
 
 class Lines(NamedTuple):
@@ -53,7 +56,9 @@ def _blended(first, second, gains, offsets, share):
 
 
 @njit
-def _sad_weighted(ph, cur, y, x, my, mx, n, best, gain, offset):
+def sad_weighted(ph, cur, y, x, my, mx, n, best, pair):
+    """:func:`.sad` of a reference under a gain and an offset, pair (2,)."""
+    gain, offset = pair[GAIN], pair[OFFSET]
     p = ph[my & 3, mx & 3]
     r, c = y + (my >> 2) + PAD, x + (mx >> 2) + PAD
     s = nb.int32(0)
@@ -68,23 +73,12 @@ def _sad_weighted(ph, cur, y, x, my, mx, n, best, gain, offset):
 
 
 @njit
-def match(ph, cur, y, x, my, mx, n, best, lines, chosen, l):
-    """:func:`.sad` of list l under a set of weights."""
-    if chosen == 0:
-        return sad(ph, cur, y, x, my, mx, n, best)
-    gain, offset = lines.pairs[chosen, l, GAIN], lines.pairs[chosen, l, OFFSET]
-    return _sad_weighted(ph, cur, y, x, my, mx, n, best, gain, offset)
-
-
-@njit
-def match_both(p0, p1, cur, y, x, mv, n, lines, chosen):
-    """:func:`.sad_bi` under a set of weights."""
-    if chosen == 0:
-        return sad_bi(p0, p1, cur, y, x, mv, n)
+def sad_blended(p0, p1, cur, y, x, mv, n, pairs, blend):
+    """:func:`.sad_bi` under gains and offsets, pairs (2, 2), and a blend."""
     a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
     r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
     q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
-    pairs, share = lines.pairs[chosen], nb.int32(lines.blends[chosen])
+    share = nb.int32(blend)
     gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
     s = nb.int32(0)
     for j in range(n):
@@ -96,12 +90,12 @@ def match_both(p0, p1, cur, y, x, mv, n, lines, chosen):
 
 
 @njit
-def weighted_error(p0, p1, cur, y, x, mv, direction, lines, chosen):
-    """Sum of squared errors of the 8x8 block at (y, x) under a set of weights that is not 0."""
+def weighted_error(p0, p1, cur, y, x, mv, direction, pairs, blend):
+    """Sum of squared errors of the 8x8 block at (y, x) under gains, offsets and a blend."""
     a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
     r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
     q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
-    pairs, share = lines.pairs[chosen], nb.int32(lines.blends[chosen])
+    share = nb.int32(blend)
     gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
     s = nb.int32(0)
     if direction == BI:
