@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from .pipeline.output import EncodeReport
     from .pipeline.writer import Writer
     from .reading.decode_report import DecodeReport
+    from .reading.file_info import FileInfo
     from .reading.frames import Frame, FrameBatch, VideoMetadata
     from .reading.info import info
+    from .reading.open_video import open
     from .reading.tensors import Planes
     from .reading.verify import VerifyReport, verify
-    from .reading.video_reader import VideoReader, open
+    from .reading.video_reader import VideoReader
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
 _LATER = {
@@ -54,6 +56,7 @@ _LATER = {
     ),
     "pipeline.output": ("EncodeReport",),
     "pipeline.writer": ("Writer",),
+    "reading.file_info": ("FileInfo",),
     "reading.frames": (
         "Frame",
         "FrameBatch",
@@ -61,15 +64,13 @@ _LATER = {
     ),
     "reading.info": ("info",),
     "reading.decode_report": ("DecodeReport",),
+    "reading.open_video": ("open",),
     "reading.tensors": ("Planes",),
     "reading.verify": (
         "VerifyReport",
         "verify",
     ),
-    "reading.video_reader": (
-        "VideoReader",
-        "open",
-    ),
+    "reading.video_reader": ("VideoReader",),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}
 
@@ -81,6 +82,7 @@ __all__ = [
     "EncodeOptions",
     "EncodeReport",
     "Estimate",
+    "FileInfo",
     "Frame",
     "FrameBatch",
     "FrameTokens",

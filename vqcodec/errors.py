@@ -4,6 +4,7 @@ The tree, with the exit code that the command line gives for each::
 
     VqvError             1  base of all errors raised on purpose
     ├── UsageError       2  an option, an argument or a combination of them that makes no sense
+    │   ├── KindError    2  an argument of a type that makes no sense (a TypeError too)
     │   └── RangeError   2  a frame or a time that a video doesn't have (an IndexError too)
     ├── InputError       3  input missing, unreadable or of an unsupported kind
     ├── DamageError      4  input of the right kind whose bytes are damaged or cut
@@ -121,6 +122,10 @@ class UsageError(VqvError):
     """An option or a combination of options that makes no sense."""
 
     exit_code = 2
+
+
+class KindError(UsageError, TypeError):
+    """An argument of a type that makes no sense."""
 
 
 class RangeError(UsageError, IndexError):

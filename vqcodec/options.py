@@ -114,32 +114,50 @@ def _take(options: Any, forms: dict[str, Callable[[Any, str], Any]]) -> None:
 class EncodeOptions:
     """Options of encoding; UsageError with the allowed values when one is out of range.
 
-    Values may also be texts as on the command line: ``bitrate="800k"``, ``start="1:02"``."""
+    Values may also be texts as on the command line: ``bitrate="800k"``, ``start="1:02"``. Of
+    ``crf``, ``bitrate``, ``target_psnr`` and ``max_size`` one can be given.
+    """
 
     crf: float = 28
-    preset: str | RateParameters = DEFAULT_PRESET  # one of PRESETS, or trade-offs of one's own
-    gop: int | Time = MAX_GOP  # frames, or a Time resolved by the frame rate
+    """Constant quality, from 0 (best) to 63 (smallest)."""
+    preset: str | RateParameters = DEFAULT_PRESET
+    """How much is tried: fast, medium or slow; or trade-offs of one's own."""
+    gop: int | Time = MAX_GOP
+    """Longest distance of I frames: 1 to 128 frames, or a time."""
     start: Time | None = None
+    """Where to begin in the source; times of the output begin at zero there."""
     duration: Time | None = None
+    """How much of the source to take, from ``start`` on."""
     threads: int = 0
+    """Of the processor, from 0 (all) to 1024."""
     batch: int = 0
+    """Frames that go through the nets at once, to 1024; 0: by their size."""
     device: str = "auto"
+    """Where the nets run: auto, cpu, cuda, cuda:N or mps."""
     strict: bool = False
-    stats: str | None = None  # file for one JSON line per frame
+    """Whether a damaged source, or a loss, is an error."""
+    stats: str | None = None
+    """File for one JSON line a frame."""
     tracks: TrackChoice = field(default_factory=TrackChoice)
-    jobs: int = 1  # processes that code GOPs at the same time; 0 for one on each processor
-    resume: bool = False  # go on with an encode that was cut off, and keep what is done of this one should it be
-    rate: Fraction | None = None  # frames a second in the place of the source's times
-    colour: Colour = field(default_factory=Colour)  # tags in the place of the source's
-    bitrate: int | None = (
-        None  # of the pictures, in bits per second; this and the next two exclude each other and a crf
-    )
-    target_psnr: float | None = None  # dB of the mean error, weighted (6 Y + U + V) / 8
-    max_size: int | None = None  # bytes of the file
-    playlists: bool = False  # the source may name other files of this machine, as HLS and concat do
-    arithmetic: str = (
-        "auto"  # of the encoder's own nets, one of ARITHMETIC: what this processor is faster at
-    )
+    """Which other tracks come along; also what ``-map`` takes, once or several times."""
+    jobs: int = 1
+    """Processes that code GOPs at the same time, to 256; 0: one on each processor."""
+    resume: bool = False
+    """Go on with an encode that was cut off, and keep what is done should this one be."""
+    rate: Fraction | None = None
+    """Frames a second in the place of the source's times."""
+    colour: Colour = field(default_factory=Colour)
+    """Tags in the place of the source's."""
+    bitrate: int | None = None
+    """Of the pictures, in bits a second."""
+    target_psnr: float | None = None
+    """Of the mean error, weighted (6 Y + U + V) / 8, in dB below 100."""
+    max_size: int | None = None
+    """Of the file, in bytes."""
+    playlists: bool = False
+    """Whether the source may name other files of this machine, as HLS and concat do."""
+    arithmetic: str = "auto"
+    """Of the encoder's own nets: bfloat16, float32, or auto, which this processor is faster at."""
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_ENCODE)
@@ -225,21 +243,32 @@ class EncodeOptions:
 class DecodeOptions:
     """Options of decoding; UsageError with the allowed values when one is out of range."""
 
-    vcodec: str | None = None  # None: by the suffix of the output
+    vcodec: str | None = None
+    """FFmpeg's encoder for the pictures; None: by the suffix of the output."""
     vcodec_opts: dict[str, str] = field(default_factory=dict)
+    """Options of that encoder, or a text such as ``crf=12:preset=fast``."""
     start: Time | None = None
+    """Where to begin; times of the output begin at zero there."""
     duration: Time | None = None
+    """How much to take, from ``start`` on."""
     threads: int = 0
+    """Of the processor, from 0 (all) to 1024."""
     batch: int = 0
+    """Frames that go through the nets at once, to 1024; 0: by their size."""
     device: str = "auto"
+    """Where the nets run: auto, cpu, cuda, cuda:N or mps."""
     strict: bool = False
+    """Whether damage, or what the output cannot hold, is an error."""
     limits: Limits = field(default_factory=Limits)
+    """What is refused before memory is taken for it."""
     tracks: TrackChoice = field(default_factory=TrackChoice)
-    pix_fmt: str | None = None  # of the output: FFmpeg's name, or "source"; None: 4:2:0
-    rate: Fraction | None = (
-        None  # constant, of the output: frames are repeated and left out; None: the times of the file
-    )
-    format: str | None = None  # kind of the output by FFmpeg's name; None: by its suffix
+    """Which other tracks come along; also what ``-map`` takes, once or several times."""
+    pix_fmt: str | None = None
+    """Of the output: FFmpeg's name, or ``source``; None: 4:2:0."""
+    rate: Fraction | None = None
+    """Constant, of the output: frames are repeated and left out; None: the times of the file."""
+    format: str | None = None
+    """Kind of the output by FFmpeg's name; None: by its suffix."""
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_DECODE)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
-from .errors import UsageError
+from .errors import KindError, UsageError
 from .parsing import parse_amount, parse_codec_options, parse_gop, parse_rate, parse_time
 from .span import Time
 from .system.progress import Meter
@@ -74,6 +74,10 @@ def _refused(name: str, value: object, allowed: str) -> UsageError:
     return UsageError(f"{value!r} is none, allowed are {allowed}", option=name)
 
 
+def _of_no_use(name: str, value: object, allowed: str) -> KindError:
+    return KindError(f"{value!r} is none, allowed are {allowed}", option=name)
+
+
 def number(value: Any, name: str) -> float:
     """A number, or one as text."""
     try:
@@ -94,8 +98,9 @@ def whole(value: Any, name: str) -> int:
 
 
 def flag(value: Any, name: str) -> bool:
+    """True or False."""
     if not isinstance(value, bool):
-        raise _refused(name, value, "True and False")
+        raise _of_no_use(name, value, "True and False")
     return value
 
 
@@ -104,7 +109,7 @@ def index(value: Any, name: str) -> int:
     try:
         return operator.index(value)
     except TypeError as exc:
-        raise _refused(name, value, "whole numbers") from exc
+        raise _of_no_use(name, value, "whole numbers") from exc
 
 
 def seconds(value: Any, name: str) -> float:
@@ -122,11 +127,11 @@ def each(form: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
 
     def forms(values: Any, name: str) -> list[Any]:
         if isinstance(values, str | bytes | os.PathLike):
-            raise _refused(name, values, "sequences")
+            raise _of_no_use(name, values, "sequences")
         try:
             row = list(values)
         except TypeError as exc:
-            raise _refused(name, values, "sequences") from exc
+            raise _of_no_use(name, values, "sequences") from exc
         return [form(value, name) for value in row]
 
     return forms
@@ -137,7 +142,7 @@ def having(*methods: str) -> Callable[[Any, str], Any]:
 
     def check(value: Any, name: str) -> Any:
         if not all(hasattr(value, method) for method in methods):
-            raise _refused(name, value, f"objects with {', '.join(methods)}")
+            raise _of_no_use(name, value, f"objects with {', '.join(methods)}")
         return value
 
     return check
@@ -146,7 +151,7 @@ def having(*methods: str) -> Callable[[Any, str], Any]:
 def progress(value: Any, name: str) -> Any:
     """A callable that takes ProgressEvents, or the meter of a caller of ours."""
     if not callable(value) and not isinstance(value, Meter):
-        raise _refused(name, value, "callables")
+        raise _of_no_use(name, value, "callables")
     return value
 
 
@@ -177,14 +182,16 @@ def taking(
 
 
 def text(value: Any, name: str) -> str:
+    """A text."""
     if not isinstance(value, str):
-        raise _refused(name, value, "texts")
+        raise _of_no_use(name, value, "texts")
     return value
 
 
 def path(value: Any, name: str) -> str:
+    """The name of a file, as text."""
     if not isinstance(value, str | os.PathLike):
-        raise _refused(name, value, "names of files")
+        raise _of_no_use(name, value, "names of files")
     found = os.fspath(value)
     return text(found, name)
 
@@ -252,9 +259,7 @@ def instance(kind: type) -> Callable[[Any, str], Any]:
 
     def check(value: Any, name: str) -> Any:
         if not isinstance(value, kind):
-            raise UsageError(
-                f"{value!r} is none, allowed are those of {kind.__name__}", option=name
-            )
+            raise _of_no_use(name, value, f"those of {kind.__name__}")
         return value
 
     return check

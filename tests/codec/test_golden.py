@@ -63,4 +63,4 @@ def test_pixels_of_golden_files(
     report = decode(coded, str(raw), options, weights=str(weights(folder)))
     assert report.ok and (report.frames, report.gops) == (entry["frames"], entry["gops"])
     assert hashlib.md5(raw.read_bytes()).hexdigest() == entry["md5"]
-    assert verify(coded, weights=str(weights(folder)), options=options)["ok"]
+    assert verify(coded, weights=str(weights(folder)), options=options).ok

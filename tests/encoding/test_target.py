@@ -585,7 +585,7 @@ def test_workers_make_the_same_file_and_it_decodes(
         files.append((tmp_path / "a.vqv").read_bytes())
         check(tmp_path / "a.vqv", report, "max_size", value)
     assert files[0] == files[1]
-    assert verify(str(tmp_path / "a.vqv"), weights=weights)["ok"]
+    assert verify(str(tmp_path / "a.vqv"), weights=weights).ok
 
 
 @pytest.mark.slow

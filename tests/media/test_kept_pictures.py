@@ -62,7 +62,7 @@ def test_a_clock_that_jumps_is_straightened_for_all_tracks(
     file = coded(source)
     err = capsys.readouterr().err
     assert "the clock of the file jumps once" in err and "damaged" not in err
-    assert describe(str(file))["seconds"] == 0.96
+    assert describe(str(file)).seconds == 0.96
     for suffix in (".mkv", ".mp4", ".ts"):
         got = listing(decoded(file, suffix))
         apart = np.diff([float(t) for t in got["times"]])
@@ -175,7 +175,7 @@ def test_how_long_the_last_frame_is_shown(
             out.mux(p)
     file = coded(whole)
     end = Fraction(2040 + last, 1000)
-    assert describe(str(file))["seconds"] == float(end)
+    assert describe(str(file)).seconds == float(end)
     with av.open(str(decoded(file, suffix, "--vcodec", codec))) as c:
         assert abs(Fraction(c.duration, 1_000_000) - end) <= Fraction(2, 1000)
 
@@ -211,7 +211,7 @@ def test_captions_in_the_pictures_come_back(
     source, texts = with_captions(tmp_path / "a.mp4")
     assert captions_of(source) == texts  # by FFmpeg's parser
     file = coded(source, "-g", "8")
-    assert [t["codec"] for t in describe(str(file))["tracks"]] == ["eia_608"]
+    assert [t.codec for t in describe(str(file)).tracks] == ["eia_608"]
     for suffix in (".mp4", ".mkv", ".ts", ".mov"):
         assert captions_of(decoded(file, suffix)) == texts
     assert captions_of(decoded(file, ".mkv", "--vcodec", "libx265")) == texts
@@ -239,7 +239,7 @@ def test_field_order_comes_back(
     source.write_bytes(source.read_bytes().replace(b" Ip", head, 1))
     name = {"tff": "top field first", "bff": "bottom field first"}[order]
     file = coded(source)
-    assert describe(str(file))["field_order"] == name
+    assert describe(str(file)).field_order == name
     assert main(["info", str(file)]) == 0 and f"interlaced, {name}" in capsys.readouterr().out
     for suffix, codec in (
         (".mkv", "libx264"),
@@ -250,7 +250,7 @@ def test_field_order_comes_back(
     ):
         out = decoded(file, suffix, *(["--vcodec", codec] if codec else []))
         again = describe(str(coded(out)))
-        assert again["field_order"] == name, (suffix, codec)
+        assert again.field_order == name, (suffix, codec)
     capsys.readouterr()
     assert main(["decode", "-y", str(file), str(tmp_path / "b.webm")]) == 0
     assert f"does not say that the pictures are interlaced ({name})" in capsys.readouterr().err
@@ -286,7 +286,7 @@ def test_transparency_of_gif_is_that_of_its_pictures(
     source = gif(tmp_path / "a.gif", [5, 5, 300], transparent)
     assert main(["encode", str(source), str(tmp_path / "a.vqv")]) == 0
     assert ("the transparency of" in capsys.readouterr().err) == transparent
-    assert describe(str(tmp_path / "a.vqv"))["seconds"] == 3.1
+    assert describe(str(tmp_path / "a.vqv")).seconds == 3.1
 
 
 def test_side_data_is_kept_harmless_or_told() -> None:
@@ -344,10 +344,10 @@ def test_the_remedy_for_a_change_of_size_works(
     assert n in ((6, 7) if begin else (9, 10))  # decoders may drop the last picture before
     assert f"after {n} frames" in err and f"-t {n}f" in err
     assert main(["encode", "-y", "-q", str(source), out, *begin, "-t", f"{n}f"]) in (0, 4)
-    assert describe(out)["frames"] == n and describe(out)["width"] == 64
+    assert describe(out).frames == n and describe(out).width == 64
     rest = err.split("what follows with ")[1].split()
     assert main(["encode", "-y", "-q", str(source), out, *rest]) in (0, 4)
-    assert describe(out)["frames"] == 10 and describe(out)["width"] == 32
+    assert describe(out).frames == 10 and describe(out).width == 32
 
 
 def test_sound_with_a_cover_is_no_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

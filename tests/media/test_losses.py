@@ -28,7 +28,7 @@ def test_rare_tracks_are_kept(
     assert main(["encode", str(source), str(coded), "--strict"]) == 0
     assert "cannot be kept" not in (err := capsys.readouterr().err), err
     want = listing(source)["tracks"]
-    assert [(t["kind"], t["codec"]) for t in describe(str(coded))["tracks"]] == [
+    assert [(t.kind, t.codec) for t in describe(str(coded)).tracks] == [
         (t["kind"], t["codec"] or "") for t in want
     ]
     for suffix in (".mkv", ".mp4", ".mov", ".ts", ".webm"):
@@ -102,7 +102,7 @@ def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(
     assert f"warning: {source}: {said}" in capsys.readouterr().err
     assert main(["info", str(coded)]) == 0
     assert f"left out of the source: {said}" in capsys.readouterr().out
-    assert describe(str(coded))["left_out"] == [said]
+    assert describe(str(coded)).left_out == [said]
     assert main(["verify", "-q", str(coded)]) == 0
     assert main(["encode", str(source), str(tmp_path / "b.vqv"), "--strict"]) == 4
     assert said in capsys.readouterr().err and not (tmp_path / "b.vqv").exists()

@@ -469,7 +469,7 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
             sum(t["count"] for t in got["tracks"]) < sum(t["count"] for t in want["tracks"])
             and len(got["tracks"]) == 2
         )
-    assert not verify(str(coded), fast=True)["ok"] and main(["verify", "--fast", str(coded)]) == 4
+    assert not verify(str(coded), fast=True).ok and main(["verify", "--fast", str(coded)]) == 4
     assert (
         main(["decode", "-q", "--strict", str(coded), str(tmp_path / "c.mkv")]) == 4
         and not (tmp_path / "c.mkv").exists()
@@ -554,11 +554,11 @@ def test_info_lists_tracks(tmp_path: Path) -> None:
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv")
     d = describe(str(tmp_path / "a.vqv"))
     assert (
-        d["ok"]
-        and d["tags"]["title"] == "A \u6f22 film"
-        and [c["tags"]["title"] for c in d["chapters"]] == [t for _, _, t in CHAPTERS]
+        d.ok
+        and d.tags["title"] == "A \u6f22 film"
+        and [c.tags["title"] for c in d.chapters] == [t for _, _, t in CHAPTERS]
     )
-    assert [t["kind"] for t in d["tracks"]] == [
+    assert [t.kind for t in d.tracks] == [
         "audio",
         "audio",
         "subtitle",
@@ -566,7 +566,7 @@ def test_info_lists_tracks(tmp_path: Path) -> None:
         "attachment",
         "attachment",
     ]
-    assert d["tracks"][0]["number"] == 1 and d["tracks"][0]["tags"]["language"] == "deu"
+    assert d.tracks[0].number == 1 and d.tracks[0].tags["language"] == "deu"
     assert "track 1 (audio, aac, deu, Deutsch)" in as_text(d) and "A \u6f22 film" in as_text(d)
 
 

@@ -93,7 +93,7 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
     assert done.frames == 12 and seen == list(range(1, 13))
     from vqcodec.reading.info import describe
 
-    assert describe(str(tmp_path / "a.vqv"))["crf"] == 35
+    assert describe(str(tmp_path / "a.vqv")).crf == 35
 
 
 @pytest.mark.usefixtures("fake_network")
@@ -131,10 +131,10 @@ def test_info_verify_and_join_take_any_path(source: Path, tmp_path: Path) -> Non
     joined = vqcodec.join([a, b], tmp_path / "c.vqv")
     assert (joined.parts, joined.frames, joined.gops) == (2, 40, 5)
     checked = vqcodec.verify(tmp_path / "c.vqv", fast=True)
-    assert checked["ok"] and checked["frames"] == 40 and not checked["pixels_checked"]
+    assert checked.ok and checked.frames == 40 and not checked.pixels_checked
     told = vqcodec.info(str(tmp_path / "c.vqv"))
-    assert told["frames"] == 40 and told["bytes"] == joined.bytes
+    assert told.frames == 40 and told.bytes == joined.bytes
     broken = bytearray(a.read_bytes())
     broken[len(broken) // 2] ^= 255
     a.write_bytes(broken)
-    assert not vqcodec.verify(a, fast=True)["ok"]
+    assert not vqcodec.verify(a, fast=True).ok

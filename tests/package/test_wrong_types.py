@@ -22,6 +22,7 @@ MADE = {
     "DecodeReport",
     "EncodeReport",
     "Estimate",
+    "FileInfo",
     "Frame",
     "FrameBatch",
     "FrameTokens",

@@ -90,12 +90,7 @@ def test_files_in_and_out(
 
 def test_every_pixel_is_verified(coded: Path, tiny_weights: Path) -> None:
     result = verify(str(coded), weights=str(tiny_weights))
-    assert (
-        result["ok"]
-        and result["pixels_checked"]
-        and result["frames"] == 14
-        and result["damaged_gops"] == 0
-    )
+    assert result.ok and result.pixels_checked and result.frames == 14 and result.damaged_gops == 0
     assert main(["verify", "-q", "--weights", str(tiny_weights), str(coded)]) == 0
 
 
@@ -116,7 +111,7 @@ def test_wrong_pixels_do_not_pass(
     choose = backend_choice.choose_backend
     monkeypatch.setattr(backend_choice, "choose_backend", wrong)
     result = verify(str(coded), weights=str(tiny_weights))
-    assert not result["ok"] and result["damaged_gops"] == 3
+    assert not result.ok and result.damaged_gops == 3
 
 
 def test_other_weights_are_refused(coded: Path, tiny_weights: Path, tmp_path: Path) -> None:
@@ -222,6 +217,6 @@ def test_a_slice_is_that_of_the_whole(coded: Path, tiny_weights: Path, tmp_path:
 def test_the_smallest_pictures(tiny_weights: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     source = write(tmp_path / "in.y4m", header(*size), [picture(*size, i) for i in range(3)])
     encode(str(source), str(tmp_path / "a.vqv"), ONE, weights=str(tiny_weights))
-    assert verify(str(tmp_path / "a.vqv"), weights=str(tiny_weights))["ok"]
+    assert verify(str(tmp_path / "a.vqv"), weights=str(tiny_weights)).ok
     decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"), weights=str(tiny_weights))
     assert len(frames(tmp_path / "out.y4m")) == 3

@@ -54,12 +54,12 @@ def joined(tmp_path: Path, *parts: Path) -> int:
     out = tmp_path / "joined.vqv"
     out.unlink(missing_ok=True)
     for path in parts:
-        assert verify(str(path), fast=True)["ok"]
+        assert verify(str(path), fast=True).ok
     code = main(["join", "-q", *map(str, parts), str(out)])
     assert out.exists() == (code == 0)
     if code == 0:
         report = verify(str(out), fast=True)
-        assert report["ok"] and report["frames"] == 2 * len(parts), report["damage"]
+        assert report.ok and report.frames == 2 * len(parts), report.damage
         describe(str(out))
     else:
         assert code in (4, 6)
@@ -133,7 +133,7 @@ def test_chapters_take_time_by_their_number(tmp_path: Path) -> None:
         begin = time.process_time()
         assert main(["join", "-q", str(made), str(made), str(tmp_path / "b.vqv"), "-y"]) == 0
         assert time.process_time() - begin < 15
-        assert len(describe(str(tmp_path / "b.vqv"))["chapters"]) == 60000
+        assert len(describe(str(tmp_path / "b.vqv")).chapters) == 60000
 
 
 def test_chapters_of_one_part_stay_apart(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_chapters_of_one_part_stay_apart(tmp_path: Path) -> None:
     chapters = (Chapter(0, 0, 40, MS), Chapter(0, 40, 80, MS))
     made = part(tmp_path / "a.vqv", description=Description(chapters=chapters))
     assert joined(tmp_path, made) == 0
-    assert len(describe(str(tmp_path / "joined.vqv"))["chapters"]) == 2
+    assert len(describe(str(tmp_path / "joined.vqv")).chapters) == 2
     assert joined(tmp_path, made, made) == 0
-    spans = [(c["start"], c["end"]) for c in describe(str(tmp_path / "joined.vqv"))["chapters"]]
+    spans = [(c.start, c.end) for c in describe(str(tmp_path / "joined.vqv")).chapters]
     assert len(spans) == 3
 
 

@@ -4,7 +4,6 @@ import json
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,8 @@ from vqcodec.picture import Picture, gray
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.read_ahead import read_ahead
-from vqcodec.reading.bit_budget import as_lines, by_level, frame_line
+from vqcodec.reading.bit_budget import Budget, as_lines, by_level, frame_line
+from vqcodec.reading.file_info import FileInfo
 from vqcodec.reading.info import describe
 from vqcodec.reading.lost_frames import blend, lost_times
 from vqcodec.reading.verify import verify
@@ -94,7 +94,7 @@ def test_round_trip(tmp_path: Path, scene_clip: Path, scene_coded: Path) -> None
     want, got = frames(scene_clip), frames(tmp_path / "out.mkv")
     assert [t for t, _ in got] == [t for t, _ in want]
     assert all(same(a, b) for (_, a), (_, b) in zip(want, got, strict=True))
-    assert verify(str(scene_coded))["ok"] and verify(str(scene_coded), fast=True)["ok"]
+    assert verify(str(scene_coded)).ok and verify(str(scene_coded), fast=True).ok
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5)])
@@ -201,8 +201,8 @@ def test_damage_is_contained_and_concealed(
         decode(str(scene_coded), str(tmp_path / "strict.mkv"), DecodeOptions(strict=True))
     assert not (tmp_path / "strict.mkv").exists()
     assert (
-        verify(str(scene_coded))["damaged_gops"]
-        == verify(str(scene_coded), fast=True)["damaged_gops"]
+        verify(str(scene_coded)).damaged_gops
+        == verify(str(scene_coded), fast=True).damaged_gops
         == 1
     )
     assert (
@@ -316,8 +316,8 @@ def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_networ
     report = decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
     assert len(report.damage) == 3 and "pixels differ" in report.damage[0] and report.concealed == 0
     assert (
-        verify(str(tmp_path / "a.vqv"))["damaged_gops"] == 3
-        and verify(str(tmp_path / "a.vqv"), fast=True)["ok"]
+        verify(str(tmp_path / "a.vqv")).damaged_gops == 3
+        and verify(str(tmp_path / "a.vqv"), fast=True).ok
     )
 
 
@@ -383,8 +383,9 @@ def test_damaged_source(tmp_path: Path, scene_clip: Path) -> None:
     )
 
 
-def check_budget(d: dict[str, Any]) -> None:
-    """Every byte of a file is counted once, by level and element."""
+def check_budget(info: FileInfo) -> None:
+    """Every byte of a file is counted once, by level and element, and so it leaves as JSON."""
+    d = json.loads(json.dumps(info.to_json(), allow_nan=False))
     b = d["bits"]
     frames = sum(line["bytes"] for line in b["levels"])
     assert (
@@ -411,11 +412,12 @@ def test_budget_of_a_damaged_file(
     assert main(["encode", "-q", str(scene_clip), str(out), "-g", "1s"]) == 0
     whole = describe(str(out), bits=True)
     data = bytearray(out.read_bytes())
-    data[whole["gops"][1]["offset"] + 60] ^= 1
+    data[whole.gops[1].offset + 60] ^= 1
     out.write_bytes(bytes(data))
     d = describe(str(out), bits=True)
     check_budget(d)
-    assert len(d["gops"]) == len(whole["gops"]) - 1 and d["bits"]["file"] > whole["bits"]["file"]
+    assert d.bits and whole.bits
+    assert len(d.gops) == len(whole.gops) - 1 and d.bits.file > whole.bits.file
     assert main(["info", "--bits", str(out)]) == 4 and "100.0 %" in capsys.readouterr().out
 
 
@@ -424,15 +426,7 @@ def test_budget_shows_no_minus_zero() -> None:
     row = {"frame": 0, "type": "I", "level": 0, "bytes": 99, "bits": {"latent": 792.2, "end": -0.2}}
     shown = "\n".join(
         [
-            *as_lines(
-                {
-                    "levels": by_level([row]),
-                    "gop_headers": 1,
-                    "tracks": 0,
-                    "file": 900,
-                    "total": 1000,
-                }
-            ),
+            *as_lines(Budget(by_level([row]), gop_headers=1, tracks=0, file=900, total=1000)),
             frame_line(row),
         ]
     )
@@ -445,7 +439,7 @@ def test_budget_counts_other_tracks(tmp_path: Path) -> None:
     assert main(["encode", "-q", str(source), str(out)]) == 0
     d = describe(str(out), bits=True)
     check_budget(d)
-    assert d["bits"]["tracks"] > 500
+    assert d.bits and d.bits.tracks > 500
 
 
 def test_the_curve_follows_the_numbers() -> None:
@@ -480,10 +474,10 @@ def test_stats_and_info(
     captured = capsys.readouterr()
     assert captured.out == "" and "55 frames" in captured.err and "dB" in captured.err
     d = describe(str(out), bits=True)
-    assert d["frames"] == 55 and d["crf"] == 20 and d["seconds"] == pytest.approx(2.2) and d["ok"]
-    assert "GOP 0" in as_text(d) and d["gops"][0]["pictures"]
+    assert d.frames == 55 and d.crf == 20 and d.seconds == pytest.approx(2.2) and d.ok
+    assert "GOP 0" in as_text(d) and d.gops[0].pictures
     bars = next(line for line in as_text(d).splitlines() if "PSNR of the GOPs" in line).split()[0]
-    assert len(bars) == len(d["gops"]) == 4 and set(bars) <= set(
+    assert len(bars) == len(d.gops) == 4 and set(bars) <= set(
         "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
     )
     check_budget(d)

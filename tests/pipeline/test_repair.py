@@ -162,7 +162,7 @@ def test_a_repaired_file_decodes_as_the_damaged_one(tmp_path: Path, scene_coded:
     assert [t for t, _ in one] == [t for t, _ in two] == [Fraction(i, 25) for i in range(55)]
     assert all(same(p, q) for (_, p), (_, q) in zip(one, two, strict=True))
     assert (
-        verify(str(tmp_path / "good.vqv"))["damaged_gops"] == 2
+        verify(str(tmp_path / "good.vqv")).damaged_gops == 2
         and main(["info", str(tmp_path / "good.vqv")]) == 4
     )
 

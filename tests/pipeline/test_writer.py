@@ -91,7 +91,7 @@ def test_rgb_is_what_an_encode_of_rgb_is(
     assert len(shown[0]) == 4 and all(same(a, b) for a, b in zip(*shown, strict=True))
     want, got = (vqcodec.info(tmp_path / f"{name}.vqv") for name in ("want", "a"))
     for key in ("colour", "width", "height", "frames", "rate", "psnr", "seconds"):
-        assert got[key] == want[key], key
+        assert getattr(got, key) == getattr(want, key), key
 
 
 @fake
@@ -106,7 +106,7 @@ def test_tags_of_planes(tmp_path: Path) -> None:
     }
     with vqcodec.Writer(tmp_path / "a.vqv", 24, **tags) as w:  # type: ignore[arg-type]
         w.write(stacked(pictures))
-    assert list(vqcodec.info(tmp_path / "a.vqv")["colour_names"].values()) == list(tags.values())
+    assert list(vqcodec.info(tmp_path / "a.vqv").colour_names.values()) == list(tags.values())
     with pytest.raises(UsageError, match="color_matrix: 'bt0' is unknown, allowed are bt709"):
         vqcodec.Writer(tmp_path / "b.vqv", 24, color_matrix="bt0")
 

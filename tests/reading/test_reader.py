@@ -552,5 +552,5 @@ def test_colours_have_names(coded: Path, tiny_weights: Path, tmp_path: Path) -> 
     got = (m.color_primaries, m.color_transfer, m.color_matrix, m.color_range, m.chroma_location)
     assert got == ("bt2020", "smpte2084", "bt2020nc", "tv", "topleft")
     told = vqcodec.info(tmp_path / "a.vqv")
-    assert tuple(told["colour_names"].values()) == got
-    assert told["colour"]["transfer"] == 16
+    assert tuple(told.colour_names.values()) == got
+    assert told.colour["transfer"] == 16

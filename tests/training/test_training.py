@@ -238,9 +238,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert (
         report.frames == 18
-        and verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu"))[
-            "ok"
-        ]
+        and verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu")).ok
     )
     assert decode(
         str(coded), str(again), DecodeOptions(threads=1, device="cpu"), weights=str(out)

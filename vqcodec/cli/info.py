@@ -57,12 +57,12 @@ def info(
 
         result = describe(file, bits or frames, weights, limits)
         text = (
-            json.dumps(record(result), allow_nan=False)
+            json.dumps(record(result.to_json()), allow_nan=False)
             if as_json
             else as_text(result, frames, gops)
         )
         messages.data(text + "\n")
-        return 0 if result["ok"] else DamageError.exit_code
+        return 0 if result.ok else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:
         if as_json:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..reading.bit_budget import as_lines, frame_line
+from ..reading.file_info import FileInfo, GopInfo
 from ..system.progress import counted
 from ..system.text import printable
 
@@ -28,68 +27,88 @@ def curve(values: list[float], width: int = 80) -> str:
     )
 
 
-def as_text(d: dict[str, Any], frames: bool = False, gops: bool = False) -> str:
-    """The dict of :func:`describe` for people: with ``gops`` a line for each, else for the first
-    and last of many; with ``frames`` one for each whose bits are known."""
-    broken = d["damaged_gops"]
-    in_all = counted(len(d["gops"]) + broken, "GOP") + (f", {broken} damaged" if broken else "")
+def as_text(info: FileInfo, frames: bool = False, gops: bool = False) -> str:
+    """What is known of a file, for people.
+
+    Args:
+        info: Of the file.
+        frames: Whether to have a line for each frame whose bits are known.
+        gops: Whether to have a line for each GOP, not for the first and last of many alone.
+    """
     lines = [
-        f"{d['file']}: {d['bytes']} bytes, {d['width']}x{d['height']},"
-        f" {counted(d['frames'], 'frame')} in {in_all}, {d['seconds']:.3f} s",
-        f"  time base {d['time_base']}, rate {d['rate'] or 'unknown'}, aspect ratio"
-        f" {d['sar'] or 'unknown'}, rotation {d['rotation']}, {d['bit_depth']} bits",
-        "  colour: " + ", ".join(f"{k} {v}" for k, v in d["colour_names"].items()),
-        f"  crf {d['crf']}, model {d['model_id']}, format version {d['version']}",
+        *_of_video(info),
+        *_of_tracks(info),
+        *_of_sizes(info),
+        *_of_gops(info.gops, frames, gops or frames),
     ]
-    lines += [f"  {key}: {value}" for key, value in d["tags"].items()]
+    if info.bits is not None:
+        lines += ["", *as_lines(info.bits)]
+    lines += [f"  damaged: {text}" for text in info.damage]
+    return "\n".join(map(printable, lines))
+
+
+def _of_video(info: FileInfo) -> list[str]:
+    broken = info.damaged_gops
+    in_all = counted(len(info.gops) + broken, "GOP") + (f", {broken} damaged" if broken else "")
+    return [
+        f"{info.file}: {info.bytes} bytes, {info.width}x{info.height},"
+        f" {counted(info.frames, 'frame')} in {in_all}, {info.seconds:.3f} s",
+        f"  time base {info.time_base}, rate {info.rate or 'unknown'}, aspect ratio"
+        f" {info.sar or 'unknown'}, rotation {info.rotation}, {info.bit_depth} bits",
+        "  colour: " + ", ".join(f"{k} {v}" for k, v in info.colour_names.items()),
+        f"  crf {info.crf}, model {info.model_id}, format version {info.version}",
+    ]
+
+
+def _of_tracks(info: FileInfo) -> list[str]:
+    """Tags, chapters, other tracks, and what the source had besides."""
+    lines = [f"  {key}: {value}" for key, value in info.tags.items()]
     lines += [
-        f"  chapter {c['start']:.3f} to {c['end']:.3f} s: {c['tags'].get('title', '')}"
-        for c in d["chapters"]
+        f"  chapter {c.start:.3f} to {c.end:.3f} s: {c.tags.get('title', '')}"
+        for c in info.chapters
     ]
-    for t in d["tracks"]:
-        names = filter(
-            None,
-            (
-                t["kind"],
-                t["codec"],
-                t["tags"].get("language"),
-                t["tags"].get("title"),
-                t["tags"].get("filename"),
-            ),
-        )
-        lines.append(f"  track {t['number']} ({', '.join(names)})")
-    lines += [f"  left out of the source: {text}" for text in d["left_out"]]
-    if d["field_order"]:
-        lines.append(f"  interlaced, {d['field_order']}")
-    if d["psnr"]:
-        q = d["psnr"]
-        kbps = f"{d['picture_kbps']:.2f} kbps, " if d["picture_kbps"] and d["frames"] > 1 else ""
+    for track in info.tracks:
+        told = (track.tags.get(key) for key in ("language", "title", "filename"))
+        names = filter(None, (track.kind, track.codec, *told))
+        lines.append(f"  track {track.number} ({', '.join(names)})")
+    lines += [f"  left out of the source: {text}" for text in info.left_out]
+    if info.field_order:
+        lines.append(f"  interlaced, {info.field_order}")
+    return lines
+
+
+def _of_sizes(info: FileInfo) -> list[str]:
+    lines = []
+    if info.psnr is not None:
+        psnr, rate = info.psnr, info.picture_kbps
+        kbps = f"{rate:.2f} kbps, " if rate and info.frames > 1 else ""
         lines.append(
-            f"  pictures: {d['picture_bytes']} bytes, {kbps}{d['picture_bpp']:.5f} bpp; PSNR"
-            f" {q['yuv']:.3f} dB (Y {q['y']:.3f}, U {q['u']:.3f}, V {q['v']:.3f})"
+            f"  pictures: {info.picture_bytes} bytes, {kbps}{info.picture_bpp:.5f} bpp; PSNR"
+            f" {psnr.yuv:.3f} dB (Y {psnr.y:.3f}, U {psnr.u:.3f}, V {psnr.v:.3f})"
         )
-    of_tracks = f"other tracks and tags: {d['track_bytes']} bytes; " if d["track_bytes"] else ""
-    lines.append(f"  {of_tracks}header and index: {d['container_bytes']} bytes")
-    if len(d["gops"]) > 1:
-        quality = [g["psnr"] for g in d["gops"]]
+    of_tracks = f"other tracks and tags: {info.track_bytes} bytes; " if info.track_bytes else ""
+    lines.append(f"  {of_tracks}header and index: {info.container_bytes} bytes")
+    return lines
+
+
+def _of_gops(gops: list[GopInfo], frames: bool, all_of_them: bool) -> list[str]:
+    """The curve of their quality, then a line for each, or for the first ones and the last."""
+    lines = []
+    if len(gops) > 1:
+        quality = [gop.psnr.yuv for gop in gops]
         lines.append(
             f"  {curve(quality)} PSNR of the GOPs, {min(quality):.2f} to {max(quality):.2f} dB"
         )
-    for i, g in enumerate(d["gops"]):
-        if (
-            not (gops or frames)
-            and len(d["gops"]) > _SHOWN
-            and _SHOWN - 2 <= i < len(d["gops"]) - 1
-        ):
-            if i == _SHOWN - 2:
-                lines.append(f"  ... {len(d['gops']) - _SHOWN + 1} more (--gops shows them)")
-            continue
-        last = g["first_frame"] + g["frames"] - 1
-        where = f"frames {g['first_frame']} to {last}" if g["frames"] > 1 else f"frame {last}"
-        lines.append(f"  GOP {g['gop']}: {where}, {g['body_bytes']} bytes, PSNR {g['psnr']:.2f} dB")
+    short = not all_of_them and len(gops) > _SHOWN
+    shown = [*gops[: _SHOWN - 2], gops[-1]] if short else gops
+    for gop in shown:
+        if short and gop is shown[-1]:
+            lines.append(f"  ... {len(gops) - _SHOWN + 1} more (--gops shows them)")
+        last = gop.first_frame + gop.frames - 1
+        where = f"frames {gop.first_frame} to {last}" if gop.frames > 1 else f"frame {last}"
+        lines.append(
+            f"  GOP {gop.gop}: {where}, {gop.body_bytes} bytes, PSNR {gop.psnr.yuv:.2f} dB"
+        )
         if frames:
-            lines += [f"    {frame_line(p)}" for p in g.get("pictures", ())]
-    if "bits" in d:
-        lines += ["", *as_lines(d["bits"])]
-    lines += [f"  damaged: {text}" for text in d["damage"]]
-    return "\n".join(map(printable, lines))
+            lines += [f"    {frame_line(picture)}" for picture in gop.pictures or ()]
+    return lines

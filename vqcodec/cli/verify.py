@@ -56,21 +56,19 @@ def verify(
 
         with progress(manner) as shown:
             result = run(file, fast, weights=weights, options=options, progress=shown)
-        results.append(dict(result))
+        results.append(result.to_json())
         if as_json:
-            messages.data(json.dumps(record(result), allow_nan=False) + "\n")
+            messages.data(json.dumps(record(result.to_json()), allow_nan=False) + "\n")
         else:
-            warn(file, result["damage"])
+            warn(file, result.damage)
             checked = "packets" if fast else "packets and pixels"
-            state = "intact" if result["ok"] else "DAMAGED"
+            state = "intact" if result.ok else "DAMAGED"
             if not manner.quiet:
-                broken = result["damaged_gops"]
-                found = f"{counted(result['frames'], 'frame')}, {counted(result['gops'], 'GOP')}"
+                broken = result.damaged_gops
+                found = f"{counted(result.frames, 'frame')}, {counted(result.gops, 'GOP')}"
                 found += f", {broken} damaged" if broken else ""
-                messages.show(
-                    f"{file}: {state} ({checked} checked): {found}, {result['bytes']} bytes"
-                )
-        return 0 if result["ok"] else DamageError.exit_code
+                messages.show(f"{file}: {state} ({checked} checked): {found}, {result.bytes} bytes")
+        return 0 if result.ok else DamageError.exit_code
 
     def failed(file: str, exc: VqvError) -> None:
         results.append({"file": file, "ok": False, "error": sentence(exc)})

@@ -31,8 +31,8 @@ def _clip(path: Path, bits: int) -> None:
 
 def compile_all(weights: str | None = None) -> None:
     """Compile what encoding, decoding and reading need, as far as the disk doesn't have it."""
-    from ..reading import video_reader
     from ..reading.info import describe
+    from ..reading.open_video import open as open_video
     from .decode import decode
     from .encode import encode
 
@@ -43,5 +43,5 @@ def compile_all(weights: str | None = None) -> None:
             encode(source, coded, weights=weights, crf=20)
             decode(coded, Path(name, f"out-{bits}.y4m"), weights=weights)
             describe(str(coded), bits=True, weights=weights)
-            with video_reader.open(coded, weights=weights) as video:
+            with open_video(coded, weights=weights) as video:
                 video[1], video.tokens(0, 2)

@@ -3,12 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ..container.reader import ContainerReader
 from ..system.columns import columns
 
 _AREAS = ("skip", "merged", "bi", "direct", "weighted")
+
+
+FrameRow = dict[str, Any]  # of :func:`vqcodec.codec.gop_decoder.body_stats`
+
+
+@dataclass(frozen=True)
+class LevelBits:
+    """Where the bits of all frames of a level went."""
+
+    level: int
+    """Of the pyramid: 0 for I frames, 1 for key frames, then B frames."""
+    type: str
+    """I, P or B."""
+    frames: int
+    """How many there are."""
+    bytes: int
+    """Of their streams."""
+    bits: dict[str, float]
+    """By syntax element."""
+    means: dict[str, float]
+    """Of the quality ``q`` and the shares of the area, which I frames have none of."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, with the means beside them."""
+        own = dict(vars(self))
+        means: dict[str, Any] = own.pop("means")
+        return own | means
+
+
+@dataclass(frozen=True)
+class Budget:
+    """All bytes of a file, each counted once."""
+
+    levels: list[LevelBits]
+    """Of the frames."""
+    gop_headers: int
+    """Of times, checksums, measured error, sizes of frames."""
+    tracks: int
+    """Of other tracks with tags."""
+    file: int
+    """Of header and index, and what is damaged."""
+    total: int
+    """Of the file."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return vars(self) | {"levels": [level.to_json() for level in self.levels]}
 
 
 def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, int]:
@@ -20,47 +68,37 @@ def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, in
     )
 
 
-def by_level(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sums over the rows of frames, for each level: frames, bytes, ``bits`` by element.
-
-    And means: q and the shares of the area, which are 0 in frames without prediction and left out in
-    levels of such frames alone.
-    """
-    levels: list[dict[str, Any]] = []
+def by_level(pictures: list[FrameRow]) -> list[LevelBits]:
+    """Sums over the rows of frames, for each level."""
+    levels: list[LevelBits] = []
     for level in sorted({p["level"] for p in pictures}):
         rows = [p for p in pictures if p["level"] == level]
-        bits = {name: round(sum(p["bits"][name] for p in rows), 1) for name in rows[0]["bits"]}
-        line = {
-            "level": level,
-            "type": "IPB"[min(level, 2)],
-            "frames": len(rows),
-            "bytes": sum(p["bytes"] for p in rows),
-            "bits": bits,
-        }
-        means = {
-            name: round(sum(p.get(name, 0) for p in rows) / len(rows), 4)
-            for name in ("q", *_AREAS)
-            if any(name in p for p in rows)
-        }
-        levels.append(line | means)
+        levels.append(
+            LevelBits(
+                level=level,
+                type=rows[0]["type"],
+                frames=len(rows),
+                bytes=sum(p["bytes"] for p in rows),
+                bits={
+                    name: round(sum(p["bits"][name] for p in rows), 1) for name in rows[0]["bits"]
+                },
+                means={
+                    name: round(sum(p[name] for p in rows) / len(rows), 4)
+                    for name in ("q", *_AREAS)
+                    if name in rows[0]
+                },
+            )
+        )
     return levels
 
 
-def budget(reader: ContainerReader, gops: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
-    """All bytes of a file, from the rows of the frames of its sound GOPs by their index: ``levels``
-    (:func:`by_level`) and the bytes of ``gop_headers`` (times, checksums, measured error, sizes of
-    frames), of other ``tracks`` with tags, and ``file``: header, index, and what is damaged.
-    """
+def budget(reader: ContainerReader, gops: dict[int, list[FrameRow]]) -> Budget:
+    """All bytes of a file, from the rows of the frames of its sound GOPs by their index."""
     levels = by_level([p for rows in gops.values() for p in rows])
-    frames = sum(line["bytes"] for line in levels)
+    frames = sum(line.bytes for line in levels)
     packets, tracks = packet_bytes(reader, gops)
-    return {
-        "levels": levels,
-        "gop_headers": packets - frames,
-        "tracks": tracks,
-        "file": reader.size - packets - tracks,
-        "total": reader.size,
-    }
+    rest = reader.size - packets - tracks
+    return Budget(levels, packets - frames, tracks, rest, reader.size)
 
 
 def _percent(part: float, whole: float) -> str:
@@ -68,52 +106,57 @@ def _percent(part: float, whole: float) -> str:
     return f"{round(100 * part / whole, 1) + 0:.1f} %" if whole else "-"
 
 
-def as_lines(b: dict[str, Any]) -> list[str]:
-    """The dict of :func:`budget` as tables for people."""
-    levels, total = b["levels"], b["total"]
-    name = {0: "I", 1: "key"}
-    elements = list(levels[0]["bits"]) if levels else []
-    rows = [["bytes", *elements, "all", "share"]]
-    for line in levels:
-        label = f"{line['level']} {name.get(line['level'], 'B')}"
-        rows.append(
-            [
-                label,
-                *(str(round(line["bits"][e] / 8)) for e in elements),
-                str(line["bytes"]),
-                _percent(line["bytes"], total),
-            ]
-        )
-    sums = [sum(line["bits"][e] for line in levels) / 8 for e in elements]
-    frames = sum(line["bytes"] for line in levels)
-    rows.append(["frames", *(str(round(n)) for n in sums), str(frames), _percent(frames, total)])
-    rows.append(["share", *(_percent(n, total) for n in sums), "", ""])
-    for label, key in (
-        ("headers of GOPs", "gop_headers"),
-        ("tracks and tags", "tracks"),
-        ("header, index", "file"),
-        ("file", "total"),
-    ):
-        rows.append([label, *("" for _ in elements), str(b[key]), _percent(b[key], total)])
-    lines = columns(rows, indent="  ")
-    if levels:
+def as_lines(b: Budget) -> list[str]:
+    """A budget as tables for people."""
+    lines = columns(_sizes(b), indent="  ")
+    if b.levels:
         rows = [["level", "frames", "bits a frame", "quality", *_AREAS]]
-        for line in levels:
-            areas = [_percent(line[a], 1) if a in line else "-" for a in _AREAS]
-            quality = f"{line['q']:.1f}" if "q" in line else "-"
-            rows.append(
-                [
-                    f"{line['level']} {name.get(line['level'], 'B')}",
-                    str(line["frames"]),
-                    f"{8 * line['bytes'] / line['frames']:.0f}",
-                    quality,
-                    *areas,
-                ]
-            )
+        rows += [_qualities(line) for line in b.levels]
         lines += ["", *columns(rows, indent="  ")]
     return lines
 
 
-def frame_line(p: dict[str, Any]) -> str:
+def _label(line: LevelBits) -> str:
+    names = {0: "I", 1: "key"}
+    return f"{line.level} {names.get(line.level, 'B')}"
+
+
+def _sizes(b: Budget) -> list[list[str]]:
+    """Rows of bytes by level and element."""
+    levels = b.levels
+    elements = list(levels[0].bits) if levels else []
+    rows = [["bytes", *elements, "all", "share"]]
+    for line in levels:
+        parts = (str(round(line.bits[e] / 8)) for e in elements)
+        rows.append([_label(line), *parts, str(line.bytes), _percent(line.bytes, b.total)])
+    sums = [sum(line.bits[e] for line in levels) / 8 for e in elements]
+    frames = sum(line.bytes for line in levels)
+    rows.append(["frames", *(str(round(n)) for n in sums), str(frames), _percent(frames, b.total)])
+    rows.append(["share", *(_percent(n, b.total) for n in sums), "", ""])
+    for label, size in (
+        ("headers of GOPs", b.gop_headers),
+        ("tracks and tags", b.tracks),
+        ("header, index", b.file),
+        ("file", b.total),
+    ):
+        rows.append([label, *("" for _ in elements), str(size), _percent(size, b.total)])
+    return rows
+
+
+def _qualities(line: LevelBits) -> list[str]:
+    """Row of the means of a level."""
+    means = line.means
+    return [
+        _label(line),
+        str(line.frames),
+        f"{8 * line.bytes / line.frames:.0f}",
+        f"{means['q']:.1f}" if "q" in means else "-",
+        *(_percent(means[area], 1) if area in means else "-" for area in _AREAS),
+    ]
+
+
+def frame_line(p: FrameRow) -> str:
     """A row of a frame for people."""
-    return f"frame {p['frame']} {p['type']} level {p['level']}: {sum(p['bits'].values()):.0f} bits ({', '.join(f'{k} {round(v)}' for k, v in p['bits'].items())})"
+    bits = p["bits"]
+    parts = ", ".join(f"{name} {round(value)}" for name, value in bits.items())
+    return f"frame {p['frame']} {p['type']} level {p['level']}: {sum(bits.values()):.0f} bits ({parts})"

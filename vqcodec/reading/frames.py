@@ -18,29 +18,51 @@ Data = TypeVar("Data")  # Tensor or Planes
 
 @dataclass(frozen=True)
 class VideoMetadata:
-    """What a file says of itself. Colours have FFmpeg's names; of all of it only matrix, range and
-    chroma location are applied."""
+    """What a file says of itself. Colours have FFmpeg's names.
+
+    Of all of it only matrix, range and chroma location are applied to pictures.
+    """
 
     num_frames: int
+    """Of the file, lost ones included as far as they are known of."""
     width: int
+    """Luma samples in a row."""
     height: int
+    """Rows of luma samples."""
     begin_stream_seconds: float
+    """When the first frame begins."""
     end_stream_seconds: float
+    """When the last frame ends."""
     average_fps: float | None
+    """Frames a second; None where the video has no length."""
     time_base: Fraction
-    pixel_aspect_ratio: Fraction | None  # of a sample; None unknown
-    rotation: int  # degrees clockwise to apply for display: 0, 90, 180 or 270
-    bit_depth: int  # of the source
-    color_primaries: str  # bt709; unknown where the file doesn't tell
-    color_transfer: str  # smpte2084
-    color_matrix: str  # bt2020nc
-    color_range: str  # tv (limited), pc (full) or unknown
-    chroma_location: str  # left
+    """Seconds of a tick."""
+    pixel_aspect_ratio: Fraction | None
+    """Width of a sample by its height; None unknown."""
+    rotation: int
+    """Degrees clockwise to apply for display: 0, 90, 180 or 270."""
+    bit_depth: int
+    """Of the source."""
+    color_primaries: str
+    """As bt709; unknown where the file doesn't tell."""
+    color_transfer: str
+    """As smpte2084."""
+    color_matrix: str
+    """As bt2020nc."""
+    color_range: str
+    """tv (limited), pc (full) or unknown."""
+    chroma_location: str
+    """As left."""
     crf: int
-    model_id: str  # 16 hexadecimal digits
+    """That it was encoded with."""
+    model_id: str
+    """16 hexadecimal digits."""
     bytes: int
+    """Of the file."""
     tags: dict[str, str]
+    """Of the file, as title."""
     codec: str = "vqcodec"
+    """Always this."""
 
     @property
     def duration_seconds(self) -> float:
@@ -55,14 +77,16 @@ class VideoMetadata:
 
 @dataclass(frozen=True, eq=False)
 class Frame(Generic[Data]):
-    """A frame: ``data, pts_seconds, duration_seconds = frame`` works too. ``concealed``: made up in
-    the place of a lost one.
-    """
+    """A frame: ``data, pts_seconds, duration_seconds = frame`` works too."""
 
     data: Data
+    """The picture: (3, H, W), or Planes."""
     pts_seconds: float
+    """When it begins."""
     duration_seconds: float
+    """For how long it is shown."""
     concealed: bool = False
+    """Whether it was made up in the place of a lost one."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.data, self.pts_seconds, self.duration_seconds))
@@ -73,14 +97,16 @@ class Frame(Generic[Data]):
 
 @dataclass(frozen=True, eq=False)
 class FrameBatch(Generic[Data]):
-    """N frames: ``data`` (N, 3, H, W), or planes with N before their dimensions; times (N,) float64
-    and ``concealed`` (N,) bool on the CPU.
-    """
+    """N frames; ``batch[i]`` and iteration give each as a Frame."""
 
     data: Data
+    """The pictures: (N, 3, H, W), or Planes with N before their dimensions."""
     pts_seconds: Tensor
+    """When they begin: (N,) float64, on the CPU."""
     duration_seconds: Tensor
+    """For how long they are shown: (N,) float64, on the CPU."""
     concealed: Tensor
+    """Which were made up in the place of lost ones: (N,) bool, on the CPU."""
 
     def __len__(self) -> int:
         return len(self.pts_seconds)

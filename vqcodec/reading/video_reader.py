@@ -1,68 +1,25 @@
-"""A .vqv file as a sequence of frames: what ``vqcodec.open`` gives, after torchcodec's
-VideoDecoder.
-"""
+"""A .vqv file as a sequence of frames, after torchcodec's VideoDecoder."""
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from .. import values
-from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
-from ..container.byte_source import Source, open_source
-from ..container.reader import ContainerReader
-from ..container.stored_tracks import StoredTracks
-from ..errors import DamageError, DamageLog, RangeError, UsageError, located
-from ..options import DecodeOptions, Limits
+from ..container.byte_source import Source
+from ..errors import DamageError, RangeError, UsageError, located
 from ..system.surroundings import undisturbed
-from .frames import Data, Frame, FrameBatch, VideoMetadata
-from .opening import check_model
-from .timeline import Timeline
+from .forks import ForkLock
+from .frames import Data, Frame, FrameBatch
+from .open_file import CONCEAL, Manner, OpenFile, open_file
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..codec.tokens import FrameTokens, Vocabulary
     from .random_access import RandomAccess
-    from .tensors import Output, Planes, ToTensors
-
-CACHE_BYTES = 256 << 20
-_CONCEAL = "on_damage='conceal' fills in what is lost"
-
-
-_READERS: weakref.WeakSet[VideoReader[Any]] = weakref.WeakSet()
-_PATIENCE = 5.0  # seconds that a fork waits for calls of other threads
-_held: list[tuple[VideoReader[Any], bool]] = []
-
-
-def _before_fork() -> None:
-    # libraries have locks of their own: a child whose parent was within them could wait for ever
-    _held[:] = [(reader, reader._lock.acquire(timeout=_PATIENCE)) for reader in list(_READERS)]
-
-
-def _after_fork_in_parent() -> None:
-    for reader, taken in _held:
-        if taken:
-            reader._lock.release()
-    _held.clear()
-
-
-def _after_fork_in_child() -> None:
-    for reader, _ in _held:
-        reader._lock, reader._made = threading.RLock(), None
-    _held.clear()
-
-
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)
+    from .tensors import ToTensors
 
 
 class VideoReader(Generic[Data]):
@@ -74,83 +31,28 @@ class VideoReader(Generic[Data]):
     process opens the file itself. Pickling a reader opens the file anew where it is unpickled.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        options: DecodeOptions,
-        output: Output,
-        on_damage: Literal["raise", "conceal"],
-        cache_bytes: int,
-        weights: str | None,
-    ) -> None:
-        self.path, file, close = open_source(source)
-        path = self.path
-        self._source = bytes(source) if isinstance(source, memoryview) else source
-        self._options, self._output, self._conceal, self._cache_bytes, self._weights = (
-            options,
-            output,
-            on_damage == "conceal",
-            cache_bytes,
-            weights,
-        )
-        self._lock = threading.RLock()
-        _READERS.add(self)
+    def __init__(self, file: OpenFile, manner: Manner, close: Callable[[], None]) -> None:
+        self.path, self.metadata, self.damage = file.path, file.metadata, file.damage
+        self._source, self._container, self._timeline = file.source, file.container, file.timeline
+        self._manner = manner
+        self._lock = ForkLock(self._forget)
         self._closed = False
         self._made: RandomAccess | None = None
         self._shape: ToTensors | None = None
         self._next = 0  # the frame that comes behind the one given last
-        self._close_file = weakref.finalize(
-            self, close
-        )  # a reader that nobody closes does it when it is gone
+        # a reader that nobody closes does it when it is gone
+        self._close_file = weakref.finalize(self, close)
+
+    @classmethod
+    def open(cls, source: Source, manner: Manner) -> Self:
+        """The reader of a source; :func:`vqcodec.open` checks what is given and calls this."""
         with ExitStack() as stack:
-            stack.callback(self._close_file)
-            with located(file=path):
-                self._container = reader = ContainerReader.open(file, options.limits)
-            self.damage = DamageLog(reader.damaged)
-            if not self._conceal and (reader.damaged or not reader.complete):
-                raise DamageError(
-                    reader.damaged[0] if reader.damaged else "the file is not complete",
-                    file=path,
-                    advice=_CONCEAL,
-                )
-            from ..codec.weights import read_model_id
+            file = open_file(stack, source, manner)
+            return cls(file, manner, stack.pop_all().close)
 
-            with self._open():
-                check_model(reader, read_model_id(weights))
-                if options.device not in ("auto", "cpu"):  # a device that isn't there is told now
-                    from ..codec.nets.backend_choice import choose_backend
-
-                    choose_backend(options.device)
-            stored = StoredTracks(reader)
-            self.damage += stored.damage
-            self._timeline = Timeline(reader, self.damage if self._conceal else None)
-            self.metadata = self._metadata(stored.description.tags)
-            stack.pop_all()
-
-    def _metadata(self, tags: dict[str, str]) -> VideoMetadata:
-        h, n = self._container.header, self._container.frames
-        begin, end = (float(t * h.time_base) for t in (self._timeline.begin, self._timeline.end))
-        return VideoMetadata(
-            num_frames=n,
-            width=h.width,
-            height=h.height,
-            begin_stream_seconds=begin,
-            end_stream_seconds=end,
-            average_fps=n / (end - begin) if end > begin else None,
-            time_base=h.time_base,
-            pixel_aspect_ratio=h.sar,
-            rotation=h.rotation,
-            bit_depth=h.bit_depth,
-            color_primaries=name(PRIMARIES, h.primaries),
-            color_transfer=name(TRANSFERS, h.transfer),
-            color_matrix=name(MATRICES, h.matrix),
-            color_range=name(RANGES, h.range),
-            chroma_location=name(LOCATIONS, h.chroma_location),
-            crf=h.crf,
-            model_id=h.model_id.hex(),
-            bytes=self._container.size,
-            tags=dict(tags),
-        )
+    def _forget(self) -> None:
+        """Give up what runs the nets: a forked process makes its own."""
+        self._made = None
 
     # -- opening and closing
 
@@ -170,19 +72,12 @@ class VideoReader(Generic[Data]):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        on_damage = "conceal" if self._conceal else "raise"
-        return VideoReader, (
-            self._source,
-            self._options,
-            self._output,
-            on_damage,
-            self._cache_bytes,
-            self._weights,
-        )
+        return VideoReader.open, (self._source, self._manner)
 
     def __repr__(self) -> str:
         m = self.metadata
-        return f"VideoReader({self.path!r}, {m.width}x{m.height}, {m.num_frames} frames, {m.duration_seconds:.3f} s)"
+        size, length = f"{m.width}x{m.height}", f"{m.duration_seconds:.3f} s"
+        return f"VideoReader({self.path!r}, {size}, {m.num_frames} frames, {length})"
 
     # -- frames by number
 
@@ -311,8 +206,8 @@ class VideoReader(Generic[Data]):
                 try:
                     yield
                 except DamageError as exc:
-                    if not self._conceal:
-                        exc.advice = exc.advice or _CONCEAL
+                    if not self._manner.conceal:
+                        exc.advice = exc.advice or CONCEAL
                     raise
 
     @property
@@ -324,10 +219,10 @@ class VideoReader(Generic[Data]):
             self._made = RandomAccess(
                 self._container,
                 self._timeline,
-                self._options,
-                self._cache_bytes,
-                self._weights,
-                self.damage if self._conceal else None,
+                self._manner.options,
+                self._manner.cache_bytes,
+                self._manner.weights,
+                self.damage if self._manner.conceal else None,
             )
         return self._made
 
@@ -337,7 +232,7 @@ class VideoReader(Generic[Data]):
             from .tensors import ToTensors
 
             self._shape = ToTensors(
-                self._container.header, self._output, self._access.codec.backend.device
+                self._container.header, self._manner.output, self._access.codec.backend.device
             )
         return self._shape
 
@@ -362,7 +257,8 @@ class VideoReader(Generic[Data]):
 
     def _number_at(self, seconds: float) -> int:
         m, seconds = self.metadata, values.seconds(seconds, "seconds")
-        # ticks are compared as the seconds that frames are given with, so that these find their frames
+        # ticks are compared as the seconds that frames are given with, so that these find their
+        # frames
         if not m.begin_stream_seconds <= seconds < m.end_stream_seconds:
             raise RangeError(
                 f"nothing is shown at {seconds} s, it goes from {m.begin_stream_seconds} to "
@@ -406,94 +302,3 @@ class VideoReader(Generic[Data]):
                 -1, 2
             )
             return FrameBatch(data, times[:, 0], times[:, 1], hidden)
-
-
-def _device(value: Any, name: str) -> str:
-    """A name, or a torch.device, which writes as one."""
-    return str(value)
-
-
-@overload
-def open(
-    source: Source,
-    device: str = ...,
-    *,
-    output: Literal["rgb", "float"] = ...,
-    on_damage: Literal["raise", "conceal"] = ...,
-    cache_bytes: int = ...,
-    batch: int = ...,
-    weights: str | os.PathLike[str] | None = ...,
-    limits: Limits | None = ...,
-) -> VideoReader[Tensor]: ...
-@overload
-def open(
-    source: Source,
-    device: str = ...,
-    *,
-    output: Literal["yuv"],
-    on_damage: Literal["raise", "conceal"] = ...,
-    cache_bytes: int = ...,
-    batch: int = ...,
-    weights: str | os.PathLike[str] | None = ...,
-    limits: Limits | None = ...,
-) -> VideoReader[Planes]: ...
-@values.taking(
-    device=_device,
-    output=values.text,
-    on_damage=values.text,
-    cache_bytes=values.whole,
-    batch=values.whole,
-    weights=values.path,
-    limits=values.instance(Limits),
-)
-def open(
-    source: Source,
-    device: str = "cpu",
-    *,
-    output: Output = "rgb",
-    on_damage: Literal["raise", "conceal"] = "raise",
-    cache_bytes: int = CACHE_BYTES,
-    batch: int = 0,
-    weights: str | os.PathLike[str] | None = None,
-    limits: Limits | None = None,
-) -> VideoReader[Any]:
-    """Open a .vqv file for reading frames and tokens; nothing but header, index and the last GOP is
-    read until they are asked for.
-
-    source: a path, the bytes of a file, or a file object that gives bytes and can seek; that stays
-    open, and nobody else may use it meanwhile.
-    device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, where the nets run and the tensors
-    are.
-    output: ``rgb`` (3, H, W) uint8; ``float`` the same as float32 from 0 to 1, not rounded to 8
-    bits; ``yuv`` the planes (tensors.Planes).
-    on_damage: ``raise`` DamageError, at once where the file is not whole and else when a damaged
-    frame is asked for; or ``conceal`` as ``decode`` does: what is lost is blended from the pictures
-    around it and marked, and ``damage`` tells of it. For that the whole file is read once, without
-    decoding it.
-    cache_bytes: of decoded frames that are kept, at most; less where ``limits.memory`` leaves less
-    beside the decoder.
-    batch: pictures that go through the nets at once, 0 for automatic. weights: a file, if not the
-    weights that come with the program. Raises UsageError, InputError, DamageError, LimitError,
-    WeightsError.
-    """
-    for option, value, allowed in (
-        ("output", output, ("rgb", "float", "yuv")),
-        ("on_damage", on_damage, ("raise", "conceal")),
-    ):
-        if value not in allowed:
-            raise UsageError(
-                f"{value!r} is unknown, allowed are {', '.join(allowed)}", option=option
-            )
-    if cache_bytes < 0:
-        raise UsageError(
-            f"{cache_bytes} is out of range, allowed are numbers from 0", option="cache_bytes"
-        )
-    options = DecodeOptions(device=device, batch=batch, limits=limits or Limits())
-    return VideoReader(
-        source,
-        options,
-        output,
-        on_damage,
-        cache_bytes,
-        cast(str | None, weights),  # by its form
-    )
