@@ -17,6 +17,7 @@ from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .frame_trials import FrameTrials, Latents, Trial
 from .rate_distortion import RateParameters, lagrangian
+from .still_parts import still_blocks
 
 if TYPE_CHECKING:
     from .model import EncoderModel
@@ -120,15 +121,19 @@ class FrameEncoder(FrameCoder):
     def _best(self, trials: FrameTrials, latents: Latents) -> Trial:
         """The cheapest trial: plain, with direct blocks, with a coarser latent under the detail."""
         task, rate = trials.task, self.rate
-        best = trials.code(latents, task.quality, trials.no_blocks)
         prediction = trials.motion.prediction
+        # what the prediction shows without any error the nets are not to touch
+        exact = trials.no_blocks
+        if prediction is not None:
+            exact = still_blocks(task.source, prediction.planes).astype(np.uint8)
+        best = trials.code(latents, task.quality, exact)
         if prediction is not None:
             plain = trials.choose_detail(prediction.planes, np.ones_like(trials.no_blocks))
             blocks = direct_choice.choose(
                 best.detail.cost, best.quantised.bits, plain.cost, rate.direct_gain
             )
             if blocks is not None:
-                other = trials.code(latents, task.quality, blocks)
+                other = trials.code(latents, task.quality, blocks | exact)
                 best = other if other.cost < best.cost else best
         if best.refined > rate.detail_share:
             # text and graphics: the detail codes them better than the latent

@@ -28,9 +28,10 @@ from . import temporal_filter
 from .frame_encoder import FrameEncoder, Observer
 from .frame_motion import forget, prepare
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
-from .frames_apart import frames_apart, same_picture
+from .frames_apart import frames_apart
 from .key_frame_source import KeySource, key_source
 from .rate_distortion import RateParameters, qualities, targets
+from .still_parts import settled, still_blocks
 
 if TYPE_CHECKING:
     from .model import EncoderModel
@@ -184,23 +185,26 @@ class GopEncoder:
 
     def _task(self, slot: Slot, pictures: list[Picture], opening: KeySource, key: int) -> FrameTask:
         """The frame of a slot; ``opening`` is the source of the frame ``key``."""
-        source: Planes = opening.planes
-        if slot.frame != key:
-            source = pad(pictures[slot.frame - self.count], self.width, self.height)
-        known = [*self.behind[-1:], *pictures]  # the key picture before, and these
-        first = self.count - len(self.behind[-1:])  # number of the first of them
-        shown = known[slot.frame - first]
-        level = min(slot.level, LEVELS - 1)
+        level, references = min(slot.level, LEVELS - 1), self.pool.refs(slot)
+        plain = self._source(slot.frame, pictures)
+        others = [self._source(r, pictures) for r in slot.refs if r >= self.count - 1]
+        still = [still_blocks(plain, other) for other in others]
+        source = opening.planes if slot.frame == key else plain
         return FrameTask(
-            source,
+            settled(source, references[: len(still)], still),
             slot.frame,
             slot.level,
             self.quality[level],
-            self.pool.refs(slot),
+            references,
             self.target[level],
             opening.worths if slot.frame == key else None,
-            tuple(r >= first and same_picture(known[r - first], shown) for r in slot.refs),
+            tuple(bool(blocks.all()) for blocks in still),
         )
+
+    def _source(self, frame: int, pictures: list[Picture]) -> Planes:
+        """Padded planes of a frame of the mini-GOP, or of the key frame before it."""
+        picture = self.behind[-1] if frame < self.count else pictures[frame - self.count]
+        return pad(picture, self.width, self.height)
 
     def _side_by_side(self, tasks: list[FrameTask]) -> Iterator[CodedFrame]:
         """Encode frames that don't refer to each other.
