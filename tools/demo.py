@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vqcodec.media.source import VideoSource
-from vqcodec.metrics import psnr_yuv
+from vqcodec.metrics import psnr_yuv, squared_error
 from vqcodec.system.progress import size
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,11 +47,8 @@ def compare(
     width, height."""
     sse, each = np.zeros(3), []
     with VideoSource(source) as a, VideoSource(decoded) as b:
-        scale = 16 if a.ten_bit else 1
         for (_, x), (_, y) in zip(a, b, strict=True):
-            error = np.array(
-                [np.square(p.astype(np.int64) - q).sum() / scale for p, q in zip(x, y, strict=True)]
-            )
+            error = squared_error(y, x)
             sse += error
             each.append(psnr_yuv(list(error), a.width, a.height, 1)[0])
         return (

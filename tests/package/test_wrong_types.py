@@ -57,7 +57,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def coded(clip: Path, tiny_weights: Path) -> Path:
     path = clip.with_name("a.vqv")
-    vqcodec.encode(clip, path, crf=40, threads=1, device="cpu", weights=tiny_weights)
+    vqcodec.encode(clip, path, crf=40, preset="fast", threads=1, device="cpu", weights=tiny_weights)
     return path
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..media.source import VideoSource
-from ..metrics import Psnr, psnr_yuv
+from ..metrics import Psnr, psnr_yuv, squared_error
 from ..picture import Picture
 from .clips import Reference
 
@@ -30,16 +30,6 @@ class Quality:
     psnr_of_mean_error: Psnr
     ms_ssim_db: float | None
     picture: Picture
-
-
-def squared_error(picture: Picture, other: Picture) -> tuple[float, float, float]:
-    """Sums of squared error of Y, U and V on the 8-bit scale."""
-    scale = 16 if picture.ten_bit else 1
-    y, u, v = (
-        float(np.square(plane.astype(np.int32) - same).sum(dtype=np.int64)) / scale
-        for plane, same in zip(picture, other, strict=True)
-    )
-    return y, u, v
 
 
 def ms_ssim_db(plane: np.ndarray, other: np.ndarray, top: int) -> float:
@@ -75,7 +65,7 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
             came += shown is not None
             if source is None or shown is None:
                 continue
-            error = squared_error(source, shown)
+            error = squared_error(shown, source)
             sums += error
             each.append(psnr_yuv(error, original.width, original.height, 1))
             if large and i % MS_SSIM_STEP == 0:

@@ -11,16 +11,9 @@ from ..encoding.rate_distortion import DEFAULT_PRESET
 from ..errors import InputError, UsageError
 from ..options import DecodeOptions, EncodeOptions
 from ..system.files import check_input
+from ..system.suffixes import VIDEO
 from .anchors import Anchor, parse_anchor
 
-SUFFIXES = (
-    ".mkv",
-    ".mp4",
-    ".mov",
-    ".webm",
-    ".y4m",
-    ".avi",
-)  # of the videos that are taken from folders
 CRFS = (14, 24, 34, 44)
 MIN_CRFS = 2  # fewer points are no curve
 
@@ -85,11 +78,9 @@ def find_clips(paths: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(
-                p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()
-            )
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO and p.is_file())
             if not inside:
-                raise InputError(f"no video in this folder ({', '.join(SUFFIXES)})", file=path)
+                raise InputError("no video in this folder", file=path)
             found += inside
         else:
             found.append(check_input(path))

@@ -17,7 +17,7 @@ from ..errors import DamageError
 from ..picture import Picture, chroma_size
 from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import parse_body
-from .gop_structure import MAX_BATCH, Slot, ancestors, automatic_batch
+from .gop_structure import MAX_BATCH, Slot, ancestors, automatic_batch, by_level
 
 if TYPE_CHECKING:
     from .weights import Codec
@@ -60,10 +60,9 @@ def _run(
     wanted = range(frames) if wanted is None else wanted
     needed = ancestors(order, wanted)
     for slots in order:
-        # frames of one level refer to higher levels only: they can go through the nets together
         position = {s.frame: at + i for i, s in enumerate(slots)}
-        for level in sorted({s.level for s in slots}):
-            same = [s for s in slots if s.level == level and s.frame in needed]
+        for of_level in by_level(slots):
+            same = [s for s in of_level if s.frame in needed]
             for i in range(0, len(same), min(batch, MAX_BATCH)):
                 jobs = same[i : i + min(batch, MAX_BATCH)]
                 out = coder.decode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,6 +64,15 @@ def gop_order(frames: int, shapes: Sequence[MiniGopShape] = ()) -> list[list[Slo
         out.append(mini_gop(last, n, older, apart))
         last, older = last + n, last
     return out
+
+
+def by_level(slots: list[Slot]) -> Iterator[list[Slot]]:
+    """The frames of a mini-GOP in groups of one level, each in decoding order.
+
+    A frame refers to frames of higher groups only: those of one can go through the nets together.
+    """
+    for level in sorted({s.level for s in slots}):
+        yield [s for s in slots if s.level == level]
 
 
 def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:

@@ -23,7 +23,8 @@ from ..codec.gop_structure import (
     Slot,
     mini_gop,
 )
-from ..picture import Picture, plane8
+from ..metrics import squared_error
+from ..picture import Picture
 from . import temporal_filter
 from .frame_encoder import FrameEncoder, Observer
 from .frame_motion import forget, prepare
@@ -264,19 +265,3 @@ def encode_gop(
 def _kept(pictures: list[Picture], apart: frozenset[int]) -> list[Picture]:
     """Those of a mini-GOP that are not set apart."""
     return [p for i, p in enumerate(pictures, 1) if i not in apart]
-
-
-def squared_error(decoded: Picture, source: Picture) -> np.ndarray:
-    """(3,) sums of squared differences of Y, U and V on the 8-bit scale.
-
-    Those of what an 8-bit output shows where the source has 8 bits, else of the 10-bit samples.
-    """
-    return np.array([_plane_error(a, b) for a, b in zip(decoded, source, strict=True)])
-
-
-def _plane_error(decoded: np.ndarray, source: np.ndarray) -> float:
-    if source.dtype == np.uint8:
-        difference = (plane8(decoded).astype(np.int32) - source).ravel()
-        return float(np.dot(difference, difference))
-    difference = (decoded.astype(np.int64) - source).ravel()
-    return float(np.dot(difference, difference)) / 16

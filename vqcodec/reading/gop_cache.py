@@ -11,15 +11,18 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..codec.frame_decoder import Coded, Decoding, FrameCoder, FrameJob
 from ..codec.gop_body import checksum_update, parse_body
 from ..codec.gop_decoder import crop
-from ..codec.gop_structure import MAX_BATCH, ancestors
+from ..codec.gop_structure import MAX_BATCH, ancestors, by_level
 from ..container.packets import GopPayload
 from ..errors import DamageError
 from ..picture import Picture
+
+if TYPE_CHECKING:
+    from ..codec.weights import Codec
 
 Key = tuple[int, int]  # GOP and frame in it
 
@@ -66,7 +69,7 @@ class GopAccess:
 
     def __init__(
         self,
-        codec: Any,
+        codec: Codec,
         number: int,
         gop: GopPayload,
         width: int,
@@ -164,14 +167,12 @@ class GopAccess:
                 look.extend(self.slots[f].refs)
         runs: dict[int, Decoding] = {}
         for slots in self._order:
-            for level in sorted({s.level for s in slots}):
+            for of_level in by_level(slots):
                 for pixels in (True, False):
                     same = [
                         s
-                        for s in slots
-                        if s.level == level
-                        and s.frame in need | parsed
-                        and (s.frame in need) == pixels
+                        for s in of_level
+                        if s.frame in need | parsed and (s.frame in need) == pixels
                     ]
                     for i in range(0, len(same), self._batch):
                         some = same[i : i + self._batch]

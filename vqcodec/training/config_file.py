@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 from ..codec.nets.shape import INTER, INTRA, LARGE_INTRA, LARGE_KEY, NetShape
 from ..codec.weights import released
 from ..errors import InputError, UsageError, located
+from ..system.suffixes import VIDEO
 from .config import KINDS, NETS, Config, Stage
 
 PHOTO_TYPES = (".webp", ".png", ".jpg", ".jpeg", ".bmp")
-CLIP_TYPES = (".mkv", ".mp4", ".mov", ".webm", ".y4m", ".avi")
 DATA_KEYS = ("clips", "photos", "held_out", "pages", "crop")
 RUN_KEYS = ("folder", "threads", "seed", "init", "device", "batch", "fused")
 _SHAPES = {"intra": INTRA, "inter": INTER}
@@ -60,7 +60,7 @@ def _config(base: Path, tables: Table) -> Config:
             raise UsageError(f"unknown shape {kind!r}; there are intra and inter")
     held_out = data.pop("held_out", None)
     return Config(
-        clips=_files(base, data.pop("clips", []), CLIP_TYPES),
+        clips=_files(base, data.pop("clips", []), VIDEO),
         photos=_files(base, data.pop("photos", []), PHOTO_TYPES),
         held_out=None if held_out is None else set(held_out),
         folder=base / run.pop("folder", "runs/default"),
@@ -113,7 +113,7 @@ def _init(base: Path, given: Mapping[str, str] | str) -> dict[str, Path]:
     return {kind: base / name for kind, name in given.items()}
 
 
-def _files(base: Path, folders: list[str] | str, types: tuple[str, ...]) -> list[Path]:
+def _files(base: Path, folders: list[str] | str, types: Collection[str]) -> list[Path]:
     found: list[Path] = []
     for name in [folders] if isinstance(folders, str) else folders:
         place = base / name
