@@ -1,4 +1,7 @@
-"""What is coded of a frame, as arrays: codebook indices of its latents, rate classes, motion and direct blocks; and flat sequences of it."""
+"""What is coded of a frame, as arrays and as flat sequences.
+
+The arrays hold codebook indices of its latents, rate classes, motion and direct blocks.
+"""
 
 from __future__ import annotations
 
@@ -19,42 +22,51 @@ _SLOTS = 4  # channels of a group, and so codewords of it at most
 
 @dataclass(frozen=True)
 class FrameTokens:
-    """A frame as it is coded. H and W are the picture's height and width, rounded up to a multiple of 64; all arrays begin at the top left.
+    """A frame as it is coded.
 
-    A block is a position of the latent, 16x16 luma samples; G groups of four latent channels lie there, each quantised by the codebook of its class. -1 stands
-    where nothing is coded.
+    H and W are the picture's height and width, rounded up to a multiple of 64. All arrays begin at
+    the top left. -1 stands where nothing is coded.
+
+    A block is a position of the latent, 16x16 luma samples. G groups of four latent channels lie
+    there, each quantised by the codebook of its class.
     """
 
     frame: int  # number in the file
     pts_seconds: float
     kind: Literal["I", "P", "B"]  # P: a key frame, predicted from the one or two before it
-    level: int  # 0 first, 1 key, from 2 on between them: the distance to the references halves from level to level
+    level: int  # 0 first, 1 key, from 2 on between them: each halves the distance to references
     quality: int  # 0 (worst) to 63: chooses the step of quantisation
     references: tuple[
         int, ...
     ]  # numbers in the file of the frames it is predicted from: none, one or two
     latent: np.ndarray
-    """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
+    """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of
+    dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
     classes: np.ndarray
     """(H/16, W/16, G) int8: rate class of each group, 0 to 39; -1 in direct blocks."""
     escapes: np.ndarray
-    """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its codebook was near enough to. The index there is the codebook's last."""
+    """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its
+    codebook was near enough to. The index there is the codebook's last."""
     hyper: np.ndarray
-    """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where all 16 blocks are direct."""
+    """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where all 16 blocks are
+    direct."""
     direct: np.ndarray
     """(H/16, W/16) bool: blocks that show their prediction as it is."""
     direction: np.ndarray
-    """(H/8, W/8) uint8: 0 in I frames, 1 predicted from the first reference, 2 from the second, 3 from the mean of both."""
+    """(H/8, W/8) uint8: 0 in I frames, 1 predicted from the first reference, 2 from the second, 3
+    from the mean of both."""
     vectors: np.ndarray
-    """(H/8, W/8, 2, 2) int16: motion to the first and the second reference, down and right, in quarter samples; valid where ``direction`` has the reference."""
+    """(H/8, W/8, 2, 2) int16: motion to the first and the second reference, down and right, in
+    quarter samples; valid where ``direction`` has the reference."""
     depth: np.ndarray
-    """(H/8, W/8) uint8: size of the block of motion that a cell lies in, 64 >> depth luma samples."""
+    """(H/8, W/8) uint8: size of the block of motion around a cell, 64 >> depth luma samples."""
     merged: np.ndarray
     """(H/8, W/8) bool: blocks that took their motion over from a neighbour."""
     weighting: np.ndarray
     """(H/8, W/8) uint8: set of weights of a block, 0 none, k that of ``weights[k - 1]``."""
     weights: np.ndarray
-    """(N, 2, 3, 2) int32: for each set, reference and plane a gain in 128ths and an offset in samples of 10 bits."""
+    """(N, 2, 3, 2) int32: for each set, reference and plane a gain in 128ths and an offset in
+    samples of 10 bits."""
     blends: np.ndarray
     """(N,) int32: share of the second reference where a block of the set uses both, in 16ths."""
 
@@ -65,7 +77,8 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     rows, columns, channels = np.nonzero(is_escape(symbols))
     values = escaped_number(symbols[rows, columns, channels])
     latent = symbols.reshape(*run.classes.shape, _SLOTS).copy()
-    # an escaped vector has a value for each of its channels; its index, the last of its table, stands at the first
+    # an escaped vector has a value for each of its channels; its index, the last of its table,
+    # stands at the first
     tables, slots = run.classes[rows, columns, channels // _SLOTS], channels % _SLOTS
     leads = slots % np.maximum(run.tables.books.dims[tables], 1) == 0
     latent[rows, columns, channels // _SLOTS, slots] = np.where(leads, sizes[tables] - 1, -1)
@@ -96,15 +109,18 @@ class TokenSequence(NamedTuple):
     """Flat tokens of a frame, and where each of them lies."""
 
     ids: np.ndarray
-    """(n,) int32, from 0 to the vocabulary's size - 1: the frame's type, the hyper-latent, then the latent, both by row, column, group and slot."""
+    """(n,) int32, from 0 to the vocabulary's size - 1: the frame's type, the hyper-latent, then the
+    latent, both by row, column, group and slot."""
     places: np.ndarray
-    """(n, 4) int32: row, column, group and slot; -1 four times for the frame's type, slot -1 in the hyper-latent."""
+    """(n, 4) int32: row, column, group and slot; -1 four times for the frame's type, slot -1 in the
+    hyper-latent."""
 
 
 class Vocabulary:
-    """One number for each codeword of all codebooks of a model, behind three for the types of frames.
+    """One number for each codeword of a model, behind three for the types of frames.
 
-    ``size``: how many there are. ``codewords`` (size, 4) float32: their vectors in steps of quantisation, filled up with zeros, as an embedding could begin with.
+    ``size``: how many there are. ``codewords`` (size, 4) float32: their vectors in steps of
+    quantisation, filled up with zeros, as an embedding could begin with.
     """
 
     SPECIAL = ("I", "P", "B")
@@ -113,9 +129,8 @@ class Vocabulary:
         from .frame_decoder import hyper_tables
 
         self._hyper_tables = hyper_tables
-        self._first: dict[
-            bool, np.ndarray
-        ] = {}  # number of the first codeword of each table, of the intra (True) and the inter codebooks
+        # number of the first codeword of each table, of the intra (True) and the inter codebooks
+        self._first: dict[bool, np.ndarray] = {}
         self._channels = {True: codec.intra.shape.hyper, False: codec.inter.shape.hyper}
         self.size = len(self.SPECIAL)
         words = [np.zeros((self.size, _SLOTS), np.float32)]
@@ -131,7 +146,10 @@ class Vocabulary:
         self.codewords: np.ndarray = np.concatenate(words).astype(np.float32)
 
     def sequence(self, tokens: FrameTokens) -> TokenSequence:
-        """The codebook indices of a frame as one sequence. Motion, direct blocks and the values of escapes are not in it."""
+        """The codebook indices of a frame as one sequence.
+
+        Motion, direct blocks and the values of escapes are not in it.
+        """
         if not isinstance(tokens, FrameTokens):
             raise UsageError(f"{tokens!r} is none, allowed are FrameTokens", option="tokens")
         intra = tokens.kind == "I"

@@ -1,8 +1,11 @@
-"""What a processor is fast at, by timing small products once: floats of 16 or of 32 bits, and one exact product or another.
+"""What a processor is fast at: floats of 16 or of 32 bits, and one exact product or another.
 
-An instruction that is missing is emulated, 10 to 40 times slower than what is there, and libraries don't say so. The times decide, not a
-list of processors. They decide nothing of decoded pixels. An encoder's nets round otherwise in bfloat16 than in float32, so an
-encode keeps to what was chosen at its beginning, and ``EncodeOptions.arithmetic`` chooses beforehand.
+Small products are timed once. An instruction that is missing is emulated, 10 to 40 times slower
+than what is there, and libraries don't say so. So the times decide, not a list of processors. They
+decide nothing of decoded pixels.
+
+An encoder's nets round otherwise in bfloat16 than in float32. So an encode keeps to what was chosen
+at its beginning, and ``EncodeOptions.arithmetic`` chooses beforehand.
 """
 
 from __future__ import annotations
@@ -16,14 +19,19 @@ from functools import cache, partial
 import torch
 
 FLOATS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-_GAIN = 1.25  # processors have bfloat16 at twice the speed of float32 and more, or emulate it: noise of the clock is far from both
+# Times that bfloat16 must be faster. Processors have it at twice the speed of float32 and more, or
+# emulate it: noise of the clock is far from both.
+_GAIN = 1.25
 _SHAPE = (256, 128, 256)  # of the product that is timed
 _ROUNDS, _LEAST = 8, 3
 _HOPELESS = 4.0  # times slower than the best after the least of rounds: not timed again
 
 
 def best_times(candidates: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Processor seconds of each on one thread, the least of some rounds in turn, so that what else the machine does changes no choice."""
+    """Processor seconds of each on one thread, the least of some rounds.
+
+    They run in turn, so that what else the machine does changes no choice.
+    """
     best = dict.fromkeys(candidates, math.inf)
     with one_thread():
         for run in candidates.values():
@@ -55,20 +63,29 @@ def _fast_float(device: str) -> str:
 
 
 def float_choice(wanted: str = "auto", device: str | torch.device = "cpu") -> str:
-    """``bfloat16`` or ``float32``, for nets of floats on a device: the one that is wanted, else the faster one."""
+    """``bfloat16`` or ``float32`` for nets of floats on a device.
+
+    ``wanted``: one of them, or ``auto`` for the faster one.
+    """
     return _fast_float(str(device)) if wanted == "auto" else wanted
 
 
 @contextmanager
 def floats(name: str, device: str | torch.device = "cpu") -> Iterator[None]:
-    """A context in which nets of float32 weights multiply in these floats, whatever autocast the caller is in."""
+    """A context in which nets of float32 weights multiply in these floats.
+
+    An autocast that the caller is in does not matter.
+    """
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=name == "bfloat16"):
         yield
 
 
 @contextmanager
 def one_thread() -> Iterator[int]:
-    """A context in which torch has one thread; gives how many it had. Libraries split sums of floats, which then round otherwise, by their threads."""
+    """A context in which torch has one thread; gives how many it had.
+
+    Libraries split sums of floats by their threads, and then they round otherwise.
+    """
     threads = torch.get_num_threads()
     if threads > 1:
         torch.set_num_threads(1)

@@ -67,7 +67,10 @@ def chosen_device(device: str = "auto") -> str:
 
 
 def choose_backend(device: str = "auto") -> Backend:
-    """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; VQCODEC_BACKEND=fused|int8|float32 forces one. It has passed its self-test."""
+    """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; it has passed its self-test.
+
+    VQCODEC_BACKEND=fused|int8|float32 forces one.
+    """
     forced, device = _forced(), chosen_device(device)
     if forced and forced != Float32Backend.name and device != "cpu":
         raise UsageError(f"VQCODEC_BACKEND={forced} runs on the CPU only, not on device {device}")

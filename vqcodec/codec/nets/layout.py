@@ -1,4 +1,7 @@
-"""Names, types and shapes of the exact nets' tensors in a weights file (docs/format.md, Weights file): compiled kernels use them without looking."""
+"""Names, types and shapes of the exact nets' tensors in a weights file.
+
+See docs/format.md, Weights file. Compiled kernels use the tensors without looking.
+"""
 
 from __future__ import annotations
 

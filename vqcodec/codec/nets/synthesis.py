@@ -1,4 +1,4 @@
-"""Synthesis: exact decoder net from the latent (and the prediction) to the residual, in 10-bit sample units."""
+"""Synthesis: the exact net from the latent and the prediction to the residual in 10-bit samples."""
 
 from __future__ import annotations
 
@@ -12,48 +12,60 @@ from .shuffle import shuffle
 
 
 class Synthesis:
-    def __init__(self, d: dict[str, Tensor], s: NetShape, b: Backend):
-        self.s, self.b = s, b
-        dev = b.device
-        self.s_y = d["synthesis.s_y"].to(dev)  # (64, M): step and gain of each quality
-        self.first, self.up = (
-            ExactLinear.load(d, "synthesis.first", dev),
-            ExactLinear.load(d, "synthesis.up", dev),
-        )
+    """Residual (N, H/8, W/8, 96) int16, added to the prediction, or to grey where there is none."""
+
+    def __init__(self, tensors: dict[str, Tensor], shape: NetShape, backend: Backend):
+        self.shape, self.backend = shape, backend
+        device = backend.device
+        self.s_y = tensors["synthesis.s_y"].to(device)  # (64, M): step and gain of each quality
+        self.first = ExactLinear.load(tensors, "synthesis.first", device)
+        self.up = ExactLinear.load(tensors, "synthesis.up", device)
         self.blocks16 = [
-            ExactBlock(d, f"synthesis.blocks16.{i}", dev) for i in range(s.dec16_blocks)
+            ExactBlock(tensors, f"synthesis.blocks16.{i}", device)
+            for i in range(shape.dec16_blocks)
         ]
-        self.s_up = d["synthesis.s_up"].to(dev)
-        if s.inter:
-            self.pred = ExactLinear.load(d, "synthesis.pred", dev)
-        self.blocks8 = [ExactBlock(d, f"synthesis.blocks8.{i}", dev) for i in range(s.dec_blocks)]
-        self.s_last = d["synthesis.s_last"].to(dev)
+        self.s_up = tensors["synthesis.s_up"].to(device)
+        if shape.inter:
+            self.pred = ExactLinear.load(tensors, "synthesis.pred", device)
+        self.blocks8 = [
+            ExactBlock(tensors, f"synthesis.blocks8.{i}", device) for i in range(shape.dec_blocks)
+        ]
+        self.s_last = tensors["synthesis.s_last"].to(device)
         # the last block of each resolution is read wide: its int8 copy is not used
         self.s_end16, self.s_end = torch.ones_like(self.s_up), torch.ones_like(self.s_last)
-        self.last = ExactLinear.load(d, "synthesis.last", dev)
+        self.last = ExactLinear.load(tensors, "synthesis.last", device)
 
     def __call__(self, y: Tensor, pred8: Tensor | None, q: int) -> Tensor:
-        """y (N, H/16, W/16, M) int16 sixteenths, pred8 (N, H/8, W/8, 96) int8 or None -> residual (N, H/8, W/8, 96) int16."""
-        b = self.b
+        """The residual, (N, H/8, W/8, 96) int16.
+
+        Args:
+            y: (N, H/16, W/16, M) int16, the latent in sixteenths of a step.
+            pred8: (N, H/8, W/8, 96) int8, the prediction; None in frames without one.
+            q: quality of the latent, 0..63.
+        """
+        backend = self.backend
         n, h, w, m = y.shape
-        trunk = b.wide16(y.reshape(-1, m), self.s_y[q], self.first, q)
-        x = b.quant8(trunk, self.blocks16[0].s_in)
-        run_blocks(b, self.blocks16, trunk, x, (n, h, w), self.s_end16)
-        t = b.wide16(trunk, self.s_up, self.up, 0)
+        trunk = backend.wide16(y.reshape(-1, m), self.s_y[q], self.first, q)
+        x = backend.quant8(trunk, self.blocks16[0].s_in)
+        run_blocks(backend, self.blocks16, trunk, x, (n, h, w), self.s_end16)
+        t = backend.wide16(trunk, self.s_up, self.up, 0)
         trunk = shuffle(t.reshape(n, h, w, -1), 2).reshape(n * h * w * 4, -1).contiguous()
         s_in = self.blocks8[0].s_in
-        if self.s.inter:
+        if self.shape.inter:
             assert pred8 is not None
-            x = b.product_add(pred8.reshape(-1, 96), self.pred, q, trunk, s_in)
+            x = backend.product_add(pred8.reshape(-1, 96), self.pred, q, trunk, s_in)
         else:
-            x = b.quant8(trunk, s_in)
-        run_blocks(b, self.blocks8, trunk, x, (n, h * 2, w * 2), self.s_end)
-        out = b.wide16(trunk, self.s_last, self.last, 0)
+            x = backend.quant8(trunk, s_in)
+        run_blocks(backend, self.blocks8, trunk, x, (n, h * 2, w * 2), self.s_end)
+        out = backend.wide16(trunk, self.s_last, self.last, 0)
         return out.reshape(n, h * 2, w * 2, 96)
 
 
 def pack(planes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Planes (H, W), (H/2, W/2) twice -> (1, H/8, W/8, 96): 64 luma, 16 Cb, 16 Cr samples of each 8x8 block, row-major."""
+    """Planes (H, W), (H/2, W/2) twice -> (1, H/8, W/8, 96).
+
+    The channels are the 64 luma, 16 Cb and 16 Cr samples of each 8x8 block, row-major.
+    """
     out = []
     for p, r in zip(planes, (8, 4, 4), strict=True):
         h, w = p.shape

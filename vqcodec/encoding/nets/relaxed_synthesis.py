@@ -16,7 +16,9 @@ from ...codec.nets.exact_layers import ExactLinear
 from ...codec.nets.ranges import SLOPE, TOP8, TOP16
 from ...codec.nets.synthesis import Synthesis
 
-_ROWS = 1024  # of a product that are multiplied at once, whatever the threads: libraries sum otherwise for another number of rows
+# rows of a product that are multiplied at once, whatever the threads: libraries sum in another
+# order for another number of rows
+_ROWS = 1024
 Multiply = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -34,7 +36,10 @@ class _Product(torch.autograd.Function):
 
 
 class SmoothBackend(Stepwise):
-    """The operations of :mod:`vqcodec.codec.nets.backends` on floats: same scales and nearly the same limits, nothing rounded to integers."""
+    """The operations of :mod:`vqcodec.codec.nets.backends` on floats.
+
+    Scales are the same and limits nearly so; nothing is rounded to integers.
+    """
 
     name = "smooth"
 
@@ -54,11 +59,13 @@ class SmoothBackend(Stepwise):
             return (x.to(self.dtype) @ w).float()
         x, out = x.to(self.dtype), torch.empty((x.shape[0], w.shape[1]), dtype=torch.float32)
 
-        def rows(i: int) -> None:
+        def rows(first: int) -> None:
+            some, result = x[first : first + _ROWS], out[first : first + _ROWS]
             with torch.no_grad():  # a thread of the pool has a mode of its own
-                torch.matmul(
-                    x[i : i + _ROWS], w, out=out[i : i + _ROWS]
-                ) if self.dtype == out.dtype else out[i : i + _ROWS].copy_(x[i : i + _ROWS] @ w)
+                if self.dtype == out.dtype:
+                    torch.matmul(some, w, out=result)
+                else:
+                    result.copy_(some @ w)
 
         for _ in (self._pool.map if self._pool else map)(rows, range(0, len(x), _ROWS)):
             pass
@@ -91,10 +98,11 @@ class SmoothBackend(Stepwise):
 
 
 def smooth_synthesis(net: Synthesis, dtype: torch.dtype, pool: Executor | None = None) -> Synthesis:
-    """A synthesis over the same layers whose output (10-bit samples) is differentiable by the latent; products in floats of ``dtype``.
+    """A synthesis over the same layers, through which gradients pass to the latent.
 
-    The threads of a ``pool`` share the products and change nothing of them, as long as torch itself has one thread.
+    Products are in floats of ``dtype``. The threads of a ``pool`` share them and change nothing of
+    them, as long as torch itself has one thread.
     """
     twin = copy.copy(net)
-    twin.b = SmoothBackend(net.b.device, dtype, pool)  # type: ignore[assignment]
+    twin.backend = SmoothBackend(net.backend.device, dtype, pool)  # type: ignore[assignment]
     return twin
