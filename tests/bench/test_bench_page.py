@@ -297,4 +297,4 @@ def test_one_value_is_no_range_and_nothing_is_ruled_off_below_the_mean(
     under = "getComputedStyle(document.querySelector('tr.mean th[rowspan]')).borderBottomWidth"
     assert page.evaluate(under) == "0px"
     ranges = page.locator("#bits tr.mean .range").all_inner_texts()
-    assert ranges == ["-12.3 % to -12.3 %", "2 undefined", "1 undefined"]
+    assert ranges == ["-12.3 % to -12.3 %", "-11.9 % to -11.9 %", "2 undefined", "1 undefined"]

@@ -52,13 +52,15 @@ def test_the_same_bytes_for_any_number_of_workers(
 ) -> None:
     """And no more GOPs are read ahead than there are workers."""
     held = []
-    add = process_pool.Pool.add
+    add = process_pool.ProcessCoder.add
 
-    def counting(self: process_pool.Pool, key: int, pictures: list[Picture], ends: bool) -> None:
+    def counting(
+        self: process_pool.ProcessCoder, key: int, pictures: list[Picture], ends: bool
+    ) -> None:
         add(self, key, pictures, ends)
         held.append(sum(len(part) for task in self._tasks.values() for part in task.parts))
 
-    monkeypatch.setattr(process_pool.Pool, "add", counting)
+    monkeypatch.setattr(process_pool.ProcessCoder, "add", counting)
     progress = Act()
     stats = tmp_path / "stats"
     report = encode(

@@ -56,13 +56,12 @@ def joined(tmp_path: Path, *parts: Path) -> int:
     for path in parts:
         assert verify(str(path), fast=True).ok
     code = main(["join", "-q", *map(str, parts), str(out)])
-    assert out.exists() == (code == 0)
-    if code == 0:
+    assert out.exists() or code in (4, 6)
+    if out.exists():  # 4 where chapters that no time can hold were left out
+        assert code in (0, 4)
         report = verify(str(out), fast=True)
         assert report.ok and report.frames == 2 * len(parts), report.damage
         describe(str(out))
-    else:
-        assert code in (4, 6)
     return code
 
 
@@ -99,7 +98,7 @@ def test_times_at_the_ends_of_the_range(tmp_path: Path, base: Fraction) -> None:
             joined(tmp_path, made, made),
             joined(tmp_path, made, made, made),
         }
-    assert codes == {0, 6}
+    assert codes == {0, 4, 6}
 
 
 def test_gops_that_overlap_are_not_joined(tmp_path: Path) -> None:

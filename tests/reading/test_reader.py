@@ -539,7 +539,7 @@ def test_sources_that_cannot_be_read(coded: Path, tiny_weights: Path) -> None:
 
 def test_a_device_that_is_not_there_is_told_at_open(coded: Path, tiny_weights: Path) -> None:
     """It was found at the first frame."""
-    with pytest.raises(UsageError, match="device cuda:99 can't be used"):
+    with pytest.raises(UsageError, match="device: cuda:99 can't be used"):
         vqcodec.open(coded, "cuda:99", weights=tiny_weights)
 
 

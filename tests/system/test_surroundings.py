@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -348,14 +349,15 @@ def test_tensors_of_all_types(kind: str, tmp_path: Path) -> None:
 def test_names_of_clips_in_a_drawing(name: str) -> None:
     pytest.importorskip("matplotlib")
     from vqcodec.bench import plots
-    from vqcodec.bench.measure import WEIGHTED
+    from vqcodec.metrics import Psnr
 
     points = [
-        {"bpp": b, "psnr_mean_of_frames": {WEIGHTED: q}, "ms_ssim_db": q, "vmaf": q}
+        SimpleNamespace(bpp=b, psnr_mean_of_frames=Psnr(q, q, q, q), ms_ssim_db=q, vmaf=q)
         for b, q in ((0.1, 30), (0.2, 33))
     ]
-    clip = {"name": name, "points": {"vqcodec": points}, "digest": "d" * 16}
+    clip = SimpleNamespace(name=name, points={"vqcodec": points}, digest="d" * 16)
+    results: Any = SimpleNamespace(clips=[clip])
     for kind in ("svg", "png"):
-        drawn = plots.draw({"clips": [clip]}, kind)
-    svg = plots.draw({"clips": [clip]}, "svg").decode()
+        drawn = plots.draw(results, kind)
+    svg = plots.draw(results, "svg").decode()
     assert drawn and (name != "a$b$" or "a$b$" in svg)
