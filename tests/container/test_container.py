@@ -13,6 +13,7 @@ from support.tails import tail, with_tail  # noqa: F401
 
 from vqcodec.container import packets as packets_module
 from vqcodec.container import writer
+from vqcodec.container.index import parse_index
 from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, InputError, LimitError, VqvError
 from vqcodec.fields import crc32, u32
@@ -361,7 +362,7 @@ def test_bombs() -> None:
         )
         assert r.damaged and len(r.gops) == 1
     with pytest.raises(DamageError):
-        packets_module.parse_index(b"\x00" + b"\xff\xff\xff\xff\x0f")
+        parse_index(b"\x00" + b"\xff\xff\xff\xff\x0f")
     with pytest.raises(LimitError):
         packets_module.PacketHeader.build(packets_module.GOP, packets_module.MAX_PAYLOAD + 1, 0, 1)
 

@@ -49,6 +49,7 @@ from vqcodec.cli import main
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.container import packets, writer
 from vqcodec.container.description import Chapter, Description, Mastering
+from vqcodec.container.index import index_payload, parse_index
 from vqcodec.container.reader import ContainerReader
 from vqcodec.container.tracks import (
     COLLECTED,
@@ -222,7 +223,7 @@ class Fuzzer:
                 (0, stream_header().to_bytes()),
                 (
                     1,
-                    packets.index_payload(
+                    index_payload(
                         stream_header().to_bytes(),
                         [packets.IndexEntry(50, 0, 3, 0), packets.IndexEntry(90, 3, 5, 120)],
                     ),
@@ -298,7 +299,7 @@ class Fuzzer:
         kind, frames = (*data[:2], 0, 0)[:2]
         parsers: list[Callable[[bytes], Any]] = [
             packets.StreamHeader.from_bytes,
-            lambda d: packets.parse_index(d, 0, 1 << 20),
+            lambda d: parse_index(d, 0, 1 << 20),
             Description.from_bytes,
             Track.from_bytes,
         ]

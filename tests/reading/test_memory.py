@@ -16,6 +16,7 @@ from vqcodec.cli import main
 from vqcodec.codec.gop_structure import LEVELS
 from vqcodec.codec.weights import read_model_id
 from vqcodec.container import packets, writer
+from vqcodec.container.index import index_payload
 from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import LimitError, VqvError
 from vqcodec.fields import Writer, crc32, u32
@@ -167,7 +168,7 @@ def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     path = str(coded(tmp_path / "a.vqv", 100, 80, 20))
     assert main(["info", path]) == 0
     r = ContainerReader.open(io.BytesIO(Path(path).read_bytes()))
-    largest = max(len(r.read_gop(0).to_bytes()), len(packets.index_payload(r.raw_header, r.gops)))
+    largest = max(len(r.read_gop(0).to_bytes()), len(index_payload(r.raw_header, r.gops)))
     for option, least in (
         ("--max-pixels", 8000),
         ("--max-packet", largest),

@@ -175,7 +175,8 @@ class Description:
         chapters = tuple(c for c in self.chapters if max(abs(c.start), abs(c.end)) <= MAX_PTS)
         if len(chapters) < len(self.chapters):
             notes.append(
-                f"{len(self.chapters) - len(chapters)} chapters are left out: their times are out of range"
+                f"{len(self.chapters) - len(chapters)} chapters are left out: "
+                "their times are out of range"
             )
         fitted = replace(self, chapters=chapters)
         over = len(fitted.to_bytes()) - MAX_DESCRIPTION
@@ -194,13 +195,15 @@ class Description:
             over -= size
             if len(gone) <= _TOLD:
                 notes.append(
-                    f"the tag {key[:40]} is left out: tags are over the limit of {MAX_DESCRIPTION} bytes"
+                    f"the tag {key[:40]} is left out: tags are over the limit of "
+                    f"{MAX_DESCRIPTION} bytes"
                 )
         if len(gone) > _TOLD:
             notes.append(f"so are {len(gone) - _TOLD} more tags")
         if over > 0:
             notes.append(
-                f"{len(chapters)} chapters are left out: their tags are over the limit of {MAX_DESCRIPTION} bytes"
+                f"{len(chapters)} chapters are left out: their tags are over the limit "
+                f"of {MAX_DESCRIPTION} bytes"
             )
             fitted = replace(fitted, chapters=())
         tags, video_tags = (

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..errors import DamageError, DamageLog, InputError, VqvError
 from ..fields import Reader, crc32
+from .index import parse_index
 from .packet_file import PacketFile
 from .packets import (
     FILE_PREFIX,
@@ -19,7 +20,6 @@ from .packets import (
     VERSION,
     IndexEntry,
     PacketHeader,
-    parse_index,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from ..errors import DamageError, DamageLog, LimitError
+from .index import parse_index
 from .limits import Limits
 from .packet_file import PacketFile
 from .packets import (
@@ -19,7 +20,6 @@ from .packets import (
     GopPayload,
     IndexEntry,
     PacketHeader,
-    parse_index,
 )
 
 _CHUNK = 1 << 20

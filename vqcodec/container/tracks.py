@@ -132,7 +132,8 @@ class Track:
 
     def __str__(self) -> str:
         """For messages: ``track 2 (audio, aac, deu)``; the picture's is 0 there."""
-        return f"track {self.number + 1} ({', '.join(filter(None, (self.kind, self.codec, self.tags.get('language'), self.tags.get('filename'))))})"
+        told = (self.kind, self.codec, self.tags.get("language"), self.tags.get("filename"))
+        return f"track {self.number + 1} ({', '.join(filter(None, told))})"
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ def put_packet(out: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
     for time in (p.dts or 0, p.pts or 0, p.duration):
         if abs(time) > MAX_PTS:
             raise LimitError(
-                f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the largest that the format holds"
+                f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the "
+                "largest that the format holds"
             )
     w = Writer()
     clock = clocks.setdefault(p.track, _Clock())

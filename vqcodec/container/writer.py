@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from ..fields import crc32, u32
+from .index import index_payload
 from .packets import (
     COMPRESSED,
     GOP,
@@ -14,7 +15,6 @@ from .packets import (
     IndexEntry,
     StreamHeader,
     file_header,
-    index_payload,
     packet,
 )
 from .zstd import compress

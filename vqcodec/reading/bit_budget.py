@@ -159,4 +159,5 @@ def frame_line(p: FrameRow) -> str:
     """A row of a frame for people."""
     bits = p["bits"]
     parts = ", ".join(f"{name} {round(value)}" for name, value in bits.items())
-    return f"frame {p['frame']} {p['type']} level {p['level']}: {sum(bits.values()):.0f} bits ({parts})"
+    which = f"frame {p['frame']} {p['type']} level {p['level']}"
+    return f"{which}: {sum(bits.values()):.0f} bits ({parts})"

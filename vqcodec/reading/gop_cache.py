@@ -50,11 +50,6 @@ class FrameCache:
         while self.bytes > self.limit:
             self.bytes -= coded_bytes(self._frames.popitem(last=False)[1])
 
-    def clear(self) -> None:
-        """Give up all frames."""
-        self._frames.clear()
-        self.bytes = 0
-
 
 def coded_bytes(c: Coded) -> int:
     """Memory that a decoded frame takes."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..codec.gop_structure import MINI_GOP, automatic_batch
 from ..codec.tokens import FrameTokens, frame_tokens
@@ -24,11 +24,14 @@ from .lost_frames import Gap
 from .opening import check_memory, check_model, decoder_memory
 from .timeline import Timeline
 
+if TYPE_CHECKING:
+    from ..codec.weights import Codec
+
 _OPEN_GOPS = 8  # whose coded bytes are kept
 
 
 @lru_cache(maxsize=4)
-def _codec(path: str, changed: int, device: str, process: int | None) -> Any:
+def _codec(path: str, changed: int, device: str, process: int | None) -> Codec:
     """A model, loaded once for all files that are open; on a GPU in each process that was
     forked.
     """

@@ -149,9 +149,10 @@ class GopDecoder:
             self._options.limits.concealed,
         )
         end = entry.first_frame + entry.count
-        if self._report.concealed + end - first > limit:  # before a list of as many times is made
+        lost = self._report.concealed + end - first
+        if lost > limit:  # before a list of as many times is made
             raise LimitError(
-                f"{self._report.concealed + end - first} frames are lost, over the limit of {limit}",
+                f"{lost} frames are lost, over the limit of {limit}",
                 option="concealed",
             )
         if i == self._begin and first == entry.first_frame:

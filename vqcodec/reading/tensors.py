@@ -74,7 +74,8 @@ class ToRgb:
             matrix = 1 if header.width >= 1280 or header.height > 576 else 6
         if matrix not in _LUMA:
             raise UsageError(
-                f"pictures of matrix {matrix} (ITU-T H.273) have no linear way to RGB: open the file with output='yuv'"
+                f"pictures of matrix {matrix} (ITU-T H.273) have no linear way to RGB: "
+                "open the file with output='yuv'"
             )
         kr, kb = _LUMA[matrix]
         full = header.range == 2
