@@ -96,7 +96,7 @@ def main() -> None:
                     check=True,
                     cwd=ROOT,
                     env=os.environ | env,
-                )  # noqa: B023
+                )
                 return to.read_bytes()
 
             sums: dict[str, list[str]] = {}

@@ -83,7 +83,7 @@ def parse_rate(text: str, name: str = "rate") -> Fraction:
     """
     values = _RATES.get(text, text)
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:[/:](\d{1,9}))?", values, re.ASCII)
-    if match is None or not Fraction(match[1]) or match[2] and not int(match[2]):
+    if match is None or not Fraction(match[1]) or (match[2] and not int(match[2])):
         raise UsageError(
             f"{text!r} is no frame rate: allowed are 25, 29.97, 30000/1001, {', '.join(_RATES)}",
             option=name,

@@ -477,7 +477,10 @@ def test_an_interrupt_ends_what_was_started(tmp_path: Path) -> None:
     finally:
         thread.join()
         signal.signal(signal.SIGUSR1, before)
-    gone = lambda: not Path(f"/proc/{int(number.read_text())}").exists()
+
+    def gone():
+        return not Path(f"/proc/{int(number.read_text())}").exists()
+
     if Path("/proc/self").exists():
         wait(gone)
         assert gone()
@@ -655,7 +658,10 @@ def test_report_holds_everything(made: Results, results: dict[str, Any], store: 
     # the matched points are nearer to the rate than the curve's, or as near
     for clip in results["clips"]:
         for ours, others in zip(clip["points"]["vqcodec"], clip["matched"], strict=True):
-            off = lambda p, ours=ours: abs(math.log(p["bpp"] / ours["bpp"]))
+
+            def off(p, ours=ours):
+                return abs(math.log(p["bpp"] / ours["bpp"]))
+
             assert off(others["x264-medium"]) <= min(map(off, clip["points"]["x264-medium"]))
 
 

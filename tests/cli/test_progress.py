@@ -102,7 +102,10 @@ def test_nothing_is_said_of_the_rest_before_a_tenth() -> None:
 def test_frames_of_a_mini_gop_count_one_by_one(tmp_path: Path, tiny_weights: Path) -> None:
     clip = write(tmp_path / "in.y4m", header(64, 48), moving(64, 48, 20, seed=2))
     seen: list[int] = []
-    told = lambda e: seen.append(e.frames)
+
+    def told(e):
+        return seen.append(e.frames)
+
     options: dict[str, Any] = dict(weights=tiny_weights, threads=1, device="cpu")
     encode(clip, tmp_path / "a.vqv", progress=told, **options)
     assert seen == sorted(seen) and set(range(1, 21)) <= set(seen)

@@ -270,7 +270,7 @@ def test_unknown_arithmetic_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 def test_no_name_of_the_choices_is_unknown_to_the_options() -> None:
     from vqcodec.options import ARITHMETIC
 
-    assert ARITHMETIC == ("auto", *FLOATS)
+    assert ("auto", *FLOATS) == ARITHMETIC
 
 
 def test_the_choices_are_told(

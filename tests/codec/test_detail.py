@@ -22,9 +22,12 @@ DIRECT = (np.arange(H // 16 * W // 16).reshape(H // 16, W // 16) % 3 == 0).astyp
 
 def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    make = lambda h, w: (
-        rng.integers(0, 2, (h, w)) * 900 + 60 if sharp else rng.integers(400, 600, (h, w))
-    ).astype(np.uint16)
+
+    def make(h, w):
+        return (
+            rng.integers(0, 2, (h, w)) * 900 + 60 if sharp else rng.integers(400, 600, (h, w))
+        ).astype(np.uint16)
+
     return make(H, W), make(H // 2, W // 2), make(H // 2, W // 2)
 
 

@@ -114,15 +114,21 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
     """Inputs and weights laid out channels first or by columns give what contiguous ones give."""
     m = tiny_models[kind]
     rng = np.random.default_rng(0)
-    make = lambda n, h, w, c, top: torch.from_numpy(
-        rng.integers(-top, top + 1, (n, h, w, c)).astype(np.int8 if top < 128 else np.int16)
-    )
+
+    def make(n, h, w, c, top):
+        return torch.from_numpy(
+            rng.integers(-top, top + 1, (n, h, w, c)).astype(np.int8 if top < 128 else np.int16)
+        )
+
     z, y, pred8 = (
         make(2, 1, 2, m.s.hyper, 300),
         make(2, 4, 8, m.s.latent, 2000),
         make(2, 8, 16, 96, 127) if m.s.inter else None,
     )
-    first = lambda t: None if t is None else t.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+
+    def first(t):
+        return None if t is None else t.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+
     columns = {
         k: v.T.contiguous().T if k.endswith(".w") and ".dw." not in k else v
         for k, v in exact_tensors(m).items()

@@ -298,8 +298,9 @@ def test_random_damage_never_crashes_the_decoder(tiny_codec: Any) -> None:
     q, streams = parts(good, 4)
     for seed in range(20):
         noise = [
-            np.random.default_rng(seed).integers(0, 256, 400).astype(np.uint8).tobytes()
-        ] + streams[1:]
+            np.random.default_rng(seed).integers(0, 256, 400).astype(np.uint8).tobytes(),
+            *streams[1:],
+        ]
         results.append(outcome(tiny_codec, body(q, noise), 4, 20, 12))
     assert "refused" in results and len(set(results)) > 30 and results.count(want) < 20
 

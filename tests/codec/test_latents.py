@@ -135,7 +135,7 @@ def test_steps_come_back(books: Any, dim: int | None, spread: float, steps: int)
 
 
 def test_an_escape_holds_whole_steps_up_to_its_limit(books: Any) -> None:
-    target, mean, cls = job(0, books, 1, 1.0)
+    _target, mean, cls = job(0, books, 1, 1.0)
     for value in (0, 1, -1, 2, 3, 4, -7, 8, 1023, 1024, -2047):
         y, _, _ = run(books, mean + np.float32(16 * value), mean, cls, lam=0.0)
         assert np.abs(y - np.clip(mean + 16.0 * value, -32767, 32767)).max() <= 8
@@ -209,7 +209,7 @@ def test_a_huge_lambda_chooses_zero_where_it_is_cheapest(books: Any) -> None:
     )
     _, symbols, _ = run(books, target, mean, cls, lam=1e6)
     assert np.array_equal(symbols[:, :, ::4], cheapest[cls])
-    y, _, data = run(books, mean.astype(np.float32), mean, cls, lam=0.0)
+    y, _, _data = run(books, mean.astype(np.float32), mean, cls, lam=0.0)
     assert np.array_equal(y, mean)  # nothing is nearer to zero than zero
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.symbol_tables import tables  # noqa: F401
+from support.symbol_tables import tables
 
 from vqcodec.codec import range_coder
 from vqcodec.codec.range_coder import (
@@ -135,7 +135,7 @@ def test_what_is_cut_reads_as_zero() -> None:
         assert len(got) == len(ops) and coder.left <= 0
         k = next(
             i
-            for i, (g, op) in enumerate(zip(got + [-1], [*ops, (0, 0, 0)], strict=True))
+            for i, (g, op) in enumerate(zip([*got, -1], [*ops, (0, 0, 0)], strict=True))
             if g != op[2]
         )
         if n > 40:  # all before the cut is right

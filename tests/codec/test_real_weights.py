@@ -4,6 +4,7 @@ on them."""
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from support.paths import DATA
@@ -45,8 +46,8 @@ def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
             assert crc == r.checksum, (crf, other.backend.name)
         sizes.append(len(r.body))
         errors.append(6 * math.log(r.sse[0]) + sum(math.log(4 * s) for s in r.sse[1:]))
-    assert all(a > b for a, b in zip(sizes, sizes[1:], strict=False)), sizes
-    assert all(a < b for a, b in zip(errors, errors[1:], strict=False)), errors
+    assert all(a > b for a, b in pairwise(sizes)), sizes
+    assert all(a < b for a, b in pairwise(errors)), errors
     assert sizes[0] > 20 * sizes[-1]
 
 

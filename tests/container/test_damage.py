@@ -4,12 +4,12 @@ run always."""
 from __future__ import annotations
 
 import io
-import itertools
 import os
 import subprocess
 import sys
 import time
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from support.clips import header, moving, same, sound, write
 from support.clock import PATIENCE, children_time, quickest
 from support.grammar import File, mutate_fields
 from support.paths import ROOT
-from support.synthetic import frames, synthetic  # noqa: F401
+from support.synthetic import frames, synthetic
 
 from vqcodec.cli import main
 from vqcodec.codec.gop_body import checksum_update
@@ -188,8 +188,8 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
     data, o = synthetic(8, 60)
     alien, p = synthetic(8, 60, content=8)  # the same GOPs in another stream
     good = sound(data)
-    parts = [data[a:b] for a, b in itertools.pairwise(o)]
-    others = [alien[a:b] for a, b in itertools.pairwise(p)]
+    parts = [data[a:b] for a, b in pairwise(o)]
+    others = [alien[a:b] for a, b in pairwise(p)]
     rng = np.random.default_rng(count)
     for _ in range(count):
         now = list(parts)

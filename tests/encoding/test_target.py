@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,7 @@ def test_whole_crfs_have_the_qualities_they_always_had() -> None:
 
 def test_levels_change_one_by_one_between() -> None:
     rows = [targets(n / (20 * GRID)) for n in range(63 * 20 * GRID + 1)]
-    steps = [
-        [a - b for a, b in zip(old, new, strict=True)]
-        for old, new in zip(rows, rows[1:], strict=False)
-    ]
+    steps = [[a - b for a, b in zip(old, new, strict=True)] for old, new in pairwise(rows)]
     assert all(
         sorted(s)[:-1] == [0] * (LEVELS - 1) and max(s) <= 1 for s in steps
     )  # never up, one level at a time

@@ -60,7 +60,10 @@ def test_what_must_not_be_read_is_noticed(fuzzer: Fuzzer, monkeypatch: pytest.Mo
     for data in fuzzer.seeds["output"]:
         fuzzer.execute("output", data)
     monkeypatch.setattr(remux, "SAMPLE_FORMATS", (*remux.SAMPLE_FORMATS, "hls", "concat"))
-    opened = lambda kind, data: av.open(io.BytesIO(data), format=kind, timeout=2)
+
+    def opened(kind, data):
+        return av.open(io.BytesIO(data), format=kind, timeout=2)
+
     monkeypatch.setattr(remux, "open_sample", opened)
     said = []
     for data in fuzzer.seeds["output"]:

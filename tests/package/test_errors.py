@@ -33,9 +33,12 @@ def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             within |= {id(v) for v in node.values}
             parts = (v.value if isinstance(v, ast.Constant) else "X" for v in node.values)
             yield node.lineno, "".join(map(str, parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in within:
-                yield node.lineno, node.value
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in within
+        ):
+            yield node.lineno, node.value
 
 
 def _spelled(text: str) -> list[str]:
@@ -115,9 +118,12 @@ def test_values_of_options(text: str, told: str) -> None:
 
 
 def test_a_place_is_filled_in_from_outside() -> None:
-    with pytest.raises(VqvError) as caught, located(file="outer", byte=7, frames=range(3)):
-        with located(part="packet", byte=5):
-            raise VqvError("torn")
+    with (
+        pytest.raises(VqvError) as caught,
+        located(file="outer", byte=7, frames=range(3)),
+        located(part="packet", byte=5),
+    ):
+        raise VqvError("torn")
     assert caught.value.place == Place(file="outer", part="packet", byte=5, frames=range(3))
     assert str(caught.value) == "outer: packet at byte 5 (frames 0 to 2): torn"
     with pytest.raises(VqvError) as caught, located(file="outer"), located(file="inner"):

@@ -77,7 +77,7 @@ def test_tokens_become_arrays(coded: Path, tiny_weights: Path, tmp_path: Path) -
     assert kinds[0] == "I"
     assert frames[0] == 0
     assert sum(map(len, ids)) == words > 0
-    assert all(0 <= array.min() and array.max() < vocabulary for array in ids)
+    assert all(array.min() >= 0 and array.max() < vocabulary for array in ids)
     assert [place.shape for place in places] == [(len(array), 4) for array in ids]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -67,10 +68,8 @@ def test_commands_are_understood(page: Path) -> None:
                 continue
             command = cli.commands.get(words[1])
             assert command is not None, line
-            try:
+            with suppress(click.exceptions.Exit):
                 command.make_context(words[1], [w for w in words[2:] if w != "..."])
-            except click.exceptions.Exit:
-                pass
 
 
 def test_figures_are_those_of_the_benchmarks() -> None:

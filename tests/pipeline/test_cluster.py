@@ -102,23 +102,25 @@ def test_a_worker_killed_in_the_middle_loses_nothing(here: Path) -> None:
 
     source = film(here / "in.mkv", 60, SLOW)
     options = EncodeOptions(gop=9)
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        dashboard_address=None,
-        preload="support.fakes",
-        resources={"GPU": 1},
-    ) as machines:
-        with Cluster(machines.scheduler_address, {"GPU": 1}) as cluster:
-            assert cluster.slots() == 2
-            report = encode(
-                str(source),
-                "a.vqv",
-                options,
-                progress=Act(lambda: kill_one(cluster, machines)),
-                cluster=cluster,
-            )
-            assert cluster._begun == 0
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            preload="support.fakes",
+            resources={"GPU": 1},
+        ) as machines,
+        Cluster(machines.scheduler_address, {"GPU": 1}) as cluster,
+    ):
+        assert cluster.slots() == 2
+        report = encode(
+            str(source),
+            "a.vqv",
+            options,
+            progress=Act(lambda: kill_one(cluster, machines)),
+            cluster=cluster,
+        )
+        assert cluster._begun == 0
     lines = [line.split() for line in Path("log").read_text().splitlines()]
     assert (
         len({pid for pid, _ in lines}) >= 2

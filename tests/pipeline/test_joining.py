@@ -113,9 +113,10 @@ def test_gops_that_overlap_are_not_joined(tmp_path: Path) -> None:
 
 def test_attachments_of_all_parts_together(tmp_path: Path) -> None:
     """Each part is within the limit that a reader has for the whole."""
-    font = lambda n: Track(
-        n, "attachment", "", Fraction(1), 0, {"filename": "f"}, "", bytes(32 << 20)
-    )
+
+    def font(n):
+        return Track(n, "attachment", "", Fraction(1), 0, {"filename": "f"}, "", bytes(32 << 20))
+
     parts = [
         part(tmp_path / f"{i}.vqv", tracks=tuple(font(4 * i + k) for k in range(4)))
         for i in range(3)

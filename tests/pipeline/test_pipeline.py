@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_cuts_keep_their_distance_and_noise_is_no_cut() -> None:
         for i in range(60)
     ]
     cuts = cuts_of(flicker)
-    assert all(b - a >= 4 for a, b in zip(cuts, cuts[1:], strict=False)) and len(cuts) <= 1
+    assert all(b - a >= 4 for a, b in pairwise(cuts)) and len(cuts) <= 1
     assert not cuts_of([picture(64, 64, i) for i in range(30)])
     assert not cuts_of(scene(1, 60))
 
@@ -338,7 +339,7 @@ def test_lost_times_increase(after: int | None, before: int | None, start: int |
     assert (
         len(times) == 9
         and lost_times(4, start, after, before, 40, 9) == times[:4]
-        and all(b > a for a, b in zip(times, times[1:], strict=False))
+        and all(b > a for a, b in pairwise(times))
         and (after is None or times[0] > after)
     )
 

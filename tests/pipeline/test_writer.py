@@ -201,9 +201,11 @@ def test_nothing_is_left_where_the_caller_gives_up(tmp_path: Path) -> None:
         w.write(RGB)
     with pytest.raises(UsageError, match="nothing was written"):
         w.close()
-    with pytest.raises(UsageError, match="no frame was written"):
-        with vqcodec.Writer(tmp_path / "a.vqv", 25):
-            pass
+    with (
+        pytest.raises(UsageError, match="no frame was written"),
+        vqcodec.Writer(tmp_path / "a.vqv", 25),
+    ):
+        pass
 
 
 @fake
@@ -211,10 +213,12 @@ def test_an_error_of_the_encode_comes_out_of_write(tmp_path: Path) -> None:
     def stop(event: vqcodec.ProgressEvent) -> None:
         raise RuntimeError("enough")
 
-    with pytest.raises(RuntimeError, match="enough"):
-        with vqcodec.Writer(tmp_path / "a.vqv", 25, gop=4, progress=stop) as w:
-            for _ in range(1000):
-                w.write(RGB)
+    with (
+        pytest.raises(RuntimeError, match="enough"),
+        vqcodec.Writer(tmp_path / "a.vqv", 25, gop=4, progress=stop) as w,
+    ):
+        for _ in range(1000):
+            w.write(RGB)
     assert w.frames < 2000 and not list(tmp_path.iterdir())
 
 

@@ -451,7 +451,7 @@ def test_ten_bits(tiny_weights: Path, tmp_path: Path) -> None:
             f[1].dtype == torch.float32
             and f[1].shape == (3, H, W)
             and f[:].shape == (3, 3, H, W)
-            and 0 <= f[1].min()
+            and f[1].min() >= 0
             and f[1].max() <= 1
         )
         assert (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 MAGIC, SYNC, TAIL = (
@@ -95,8 +96,13 @@ class File:
 
 def stream_header(data: bytes) -> Header:
     r = Bytes(data)
-    pair = lambda: (r.varint(), r.varint())
-    u8 = lambda: r.unsigned(1)
+
+    def pair():
+        return (r.varint(), r.varint())
+
+    def u8():
+        return r.unsigned(1)
+
     h = Header(
         r.varint(),
         r.varint(),
@@ -184,7 +190,7 @@ def read_file(data: bytes) -> File:
         "trailer",
     )
     times = [t for g in file.gops for t in g.times]
-    demand(all(a < b for a, b in zip(times, times[1:], strict=False)), "times don't increase")
+    demand(all(a < b for a, b in pairwise(times)), "times don't increase")
     return file
 
 

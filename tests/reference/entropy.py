@@ -90,7 +90,7 @@ class Tables:
             for i, n in enumerate(c):
                 cdf.append(i + below * free // total)
                 below += n
-            self.made[t] = cdf + [1 << TOTAL_BITS]
+            self.made[t] = [*cdf, 1 << TOTAL_BITS]
         return self.made[t]
 
     def read(self, stream: RangeDecoder, t: int) -> int:

@@ -41,8 +41,13 @@ def intermediate(
     )
     s = plane[rows][:, columns].astype(np.int64)
     fv, fh = vector[0] & ((1 << bits) - 1), vector[1] & ((1 << bits) - 1)
-    along_row = lambda v: sum(taps[fh][i] * v[:, i : i + size] for i in range(count))
-    along_column = lambda v: sum(taps[fv][i] * v[i : i + size] for i in range(count))
+
+    def along_row(v):
+        return sum(taps[fh][i] * v[:, i : i + size] for i in range(count))
+
+    def along_column(v):
+        return sum(taps[fv][i] * v[i : i + size] for i in range(count))
+
     whole = slice(-first, -first + size)
     if not fv:
         return along_row(s[whole]) >> 2 if fh else s[whole, whole] << 4

@@ -156,7 +156,9 @@ class MotionDecoder:
         first = 1 if self.g.sets else 0
 
         def add(direction: int, vectors: Vectors, chosen: int) -> None:
-            used = lambda d, v, k: (d, d & 1 and v[0], d & 2 and v[1], k)
+            def used(d, v, k):
+                return (d, d & 1 and v[0], d & 2 and v[1], k)
+
             if (
                 len(found) < MAX_MERGE
                 and direction
@@ -196,7 +198,10 @@ class MotionDecoder:
         ]
         vs = [c.vectors for c in cells if c.direction]
         if len(vs) == 3:
-            median = lambda l, c: sorted(v[l][c] for v in vs)[1]
+
+            def median(l, c):
+                return sorted(v[l][c] for v in vs)[1]
+
             return (median(0, 0), median(0, 1)), (median(1, 0), median(1, 1))
         if vs:
             return vs[0]

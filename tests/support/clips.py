@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,8 @@ def sound(data: bytes) -> dict[int, GopPayload]:
     """The GOPs of a file that can be read, by their first frames."""
     reader, result = ContainerReader.open(io.BytesIO(data)), {}
     for i, e in enumerate(reader.gops):
-        try:
+        with suppress(DamageError):
             result[e.first_frame] = reader.read_gop(i)
-        except DamageError:
-            pass
     return result
 
 

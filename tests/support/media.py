@@ -4,7 +4,6 @@ file."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -345,9 +344,14 @@ def md5(parts: Any) -> str:
     return h.hexdigest()
 
 
-DROPPED: Callable[[str], bool] = lambda key: (
-    key.lower() in ("encoder", "duration", "major_brand", "minor_version", "compatible_brands")
-)
+def DROPPED(key: str) -> bool:
+    return key.lower() in (
+        "encoder",
+        "duration",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+    )
 
 
 def _extradata(context: Any) -> bytes | None:
@@ -381,7 +385,7 @@ def listing(path: Path) -> dict[str, Any]:
             "tracks": [],
         }
         for s in streams:
-            if s is pictures or s.type == "data" and int(s.discard) >= 48:
+            if s is pictures or (s.type == "data" and int(s.discard) >= 48):
                 continue
             entry: dict[str, Any] = {
                 "kind": s.type,

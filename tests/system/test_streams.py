@@ -125,9 +125,11 @@ def test_a_full_disk_for_temporary_files_is_told_once() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stdio, "tempfile", Tempfile)
-        with pytest.raises(OutputError, match="temporary file: No space left"):
-            with stdio.ExitStack() as stack:
-                stdio._spool(stack, "-", io.BytesIO(b"x" * 100))
+        with (
+            pytest.raises(OutputError, match="temporary file: No space left"),
+            stdio.ExitStack() as stack,
+        ):
+            stdio._spool(stack, "-", io.BytesIO(b"x" * 100))
     assert asked == {"buffering": 0}
 
 

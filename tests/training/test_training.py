@@ -196,7 +196,10 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
         )
     out = tmp_path / "new" / "tiny.safetensors"
     stages = [*STAGES, dict(kind="export", out=str(out), batches=6, encodes=2)]
-    value = lambda v: str(v).lower() if isinstance(v, bool) else repr(v)
+
+    def value(v):
+        return str(v).lower() if isinstance(v, bool) else repr(v)
+
     path = config(
         tmp_path,
         RECIPE
@@ -619,7 +622,9 @@ def test_a_codebook_may_be_left_with_the_zero_word() -> None:
 
 
 def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
-    make = lambda seed, *size: synthetic.page(np.random.default_rng(seed), *size)
+    def make(seed, *size):
+        return synthetic.page(np.random.default_rng(seed), *size)
+
     for seed in range(4):
         a = make(seed, 320, 200)
         assert a.shape == (200, 320, 3) and a.dtype == np.uint8 and a.std() > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 MINI_GOP = 16  # frames of a mini-GOP, without those set apart
@@ -47,7 +48,7 @@ def mini_gop(
     """
     kept = [last + i for i in range(n + 1) if i not in apart]
     out = [Slot(last + n, 1, (last,) if older is None else (last, older)), *_between(kept, 2)]
-    for before, after in zip(kept, kept[1:], strict=False):
+    for before, after in pairwise(kept):
         out += _between(range(before, after + 1), APART)
     return out
 

@@ -150,8 +150,8 @@ def sad_bi(p0, p1, cur, y, x, mv, n):
 def _block_match(cur, ref, block, reach, smooth, out):
     """Full search of block x block blocks within +-reach whole samples by SAD + smooth * |vector|; out (h, w, 2) [y, x]."""
     h, w = cur.shape
-    for by in range(0, h // block):
-        for bx in range(0, w // block):
+    for by in range(h // block):
+        for bx in range(w // block):
             y, x = by * block, bx * block
             best = nb.int32(1 << 30)
             for dy in range(-reach, reach + 1):

@@ -3,7 +3,7 @@ hold."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -223,7 +223,5 @@ class CodedOutput:
 
 def _closed(container: OutputContainer) -> None:
     """Close an output that is given up."""
-    try:
+    with suppress(av.error.FFmpegError, OSError, OutputError):
         container.close()
-    except (av.error.FFmpegError, OSError, OutputError):
-        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -91,10 +92,8 @@ class RawOutput:
 
     def abort(self) -> None:
         """Close without completing; errors are of no interest any more."""
-        try:
+        with suppress(OSError, OutputError):
             self._file.close()
-        except (OSError, OutputError):
-            pass
 
 
 def _not_held(output: Output, extras: Extras) -> list[str]:

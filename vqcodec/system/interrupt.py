@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
@@ -29,10 +30,8 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         # a program that was started to ignore ctrl-C goes on ignoring it
         if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-            try:
+            with suppress(ValueError):  # not in the main thread
                 self._old = signal.signal(signal.SIGINT, self._handle)
-            except ValueError:
-                pass  # not in the main thread
         return self
 
     def __exit__(self, *exc: object) -> None:
