@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.canary import Canary
-from support.clips import moving
+from support.clips import faded, moving
 from support.grammar import (
     File,
     body_fields,
@@ -171,6 +171,8 @@ class Fuzzer:
         self.codec, self.folder, self.rng = codec, folder, np.random.default_rng(seed)
         gop = encode_gop(codec, moving(W, H, FRAMES), 35)
         self.body = gop.body
+        # weights, and a frame that its references show nothing of
+        fade = encode_gop(codec, faded(moving(W, H, FRAMES), [0.0, 0.4, 0.7, 1.0]), 35)
         source = make(
             folder / "tracks.mkv",
             frames=6,
@@ -192,7 +194,7 @@ class Fuzzer:
                 bytes([2, 4])
                 + packets.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()
             ],
-            "body": [bytes([FRAMES, W, H]) + gop.body],
+            "body": [bytes([FRAMES, W, H]) + made.body for made in (gop, fade)],
             "decode": [
                 written(
                     stream_header(model_id=codec.model_id),
