@@ -1,4 +1,7 @@
-"""Qualities, shapes of mini-GOPs, sizes and streams of a GOP: from bytes and to bytes; its pixel checksum."""
+"""Qualities, shapes of mini-GOPs, sizes and streams of a GOP: from bytes and to bytes.
+
+Its pixel checksum.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def checksum_update(crc: int, pic10: Picture) -> int:
 
 
 def parse_body(body: bytes | memoryview, frames: int) -> GopBody:
-    """What a GOP body of so many frames holds. Raises DamageError where it breaks the format's rules."""
+    """What a GOP body of so many frames holds.
+
+    Raises DamageError where it breaks the format's rules.
+    """
     r = Reader(body, "GOP body")
     qualities = [r.u8() for _ in range(LEVELS)]
     if max(qualities) > 63:
@@ -66,7 +72,9 @@ def _parse_shapes(r: Reader, frames: int) -> list[MiniGopShape]:
 def write_body(
     qualities: Sequence[int], shapes: Sequence[MiniGopShape], streams: Sequence[bytes]
 ) -> bytes:
-    """The body of a GOP: ``shapes`` of all its mini-GOPs behind the I frame, ``streams`` in decoding order."""
+    """The body of a GOP: ``shapes`` of all its mini-GOPs behind the I frame, ``streams`` in
+    decoding order.
+    """
     frames, told = 1 + sum(s.length for s in shapes), len(shapes)
     while told and _as_expected(shapes[:told], frames):
         told -= 1

@@ -15,15 +15,17 @@ APART = LEVELS - 1  # level of frames set apart; runs of them go deeper
 
 @dataclass(frozen=True)
 class Slot:
-    """One frame of a GOP in decoding order: frame number, level (0 I, 1 key, 2.. B), frame numbers of its references."""
+    """One frame of a GOP in decoding order."""
 
-    frame: int
-    level: int
-    refs: tuple[int, ...]
+    frame: int  # its number, in order of display
+    level: int  # 0 I, 1 key, 2.. B
+    refs: tuple[int, ...]  # numbers of its references
 
 
 class MiniGopShape(NamedTuple):
-    """How many frames a mini-GOP has, and which of them (1 is its first) are set apart: no other frame refers to them."""
+    """How many frames a mini-GOP has, and which of them (1 is its first) are set apart: no other
+    frame refers to them.
+    """
 
     length: int
     apart: frozenset[int] = frozenset()
@@ -43,8 +45,8 @@ def mini_gop(
 ) -> list[Slot]:
     """Decoding order of the ``n`` frames that follow frame ``last`` (the key frame before them).
 
-    older: the key frame before ``last``, if any. apart: numbers within the mini-GOP, from 1, of the frames set apart; they come
-    behind the pyramid of the others, between which they lie.
+    older: the key frame before ``last``, if any. apart: numbers within the mini-GOP, from 1, of the
+    frames set apart; they come behind the pyramid of the others, between which they lie.
     """
     kept = [last + i for i in range(n + 1) if i not in apart]
     out = [Slot(last + n, 1, (last,) if older is None else (last, older)), *_between(kept, 2)]
@@ -77,7 +79,9 @@ def by_level(slots: list[Slot]) -> Iterator[list[Slot]]:
 
 
 def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
-    """Numbers of the frames to decode for those wanted: themselves and all that they refer to, directly or not."""
+    """Numbers of the frames to decode for those wanted: themselves and all that they refer to,
+    directly or not.
+    """
     needed = set(wanted)
     for slots in reversed(order):
         for s in reversed(slots):

@@ -38,7 +38,9 @@ def error_bits(task: FrameTask, planes: Planes, rate: RateParameters) -> float:
 
 
 def best_copy(task: FrameTask, rate: RateParameters) -> Copy | None:
-    """The reference that costs least to show again: of those whose source is the same, if there are any. None in I frames."""
+    """The reference that costs least to show again: of those whose source is the same, if there are
+    any. None in I frames.
+    """
     some = [i for i, twin in enumerate(task.twins) if twin] or range(len(task.references))
     copies = (Copy(i, BITS + error_bits(task, task.references[i].planes, rate)) for i in some)
     return min(copies, key=lambda c: c.cost, default=None)

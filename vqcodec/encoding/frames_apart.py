@@ -10,16 +10,19 @@ from ..picture import Picture
 from .scene_changes import odd_frames, thumbnail
 
 
-def same_picture(a: Picture, b: Picture) -> bool:
+def same_picture(picture: Picture, other: Picture) -> bool:
     """Whether all samples are equal."""
-    return a is b or all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+    if picture is other:
+        return True
+    return all(np.array_equal(p, q) for p, q in zip(picture, other, strict=True))
 
 
 def frames_apart(pictures: Sequence[Picture]) -> frozenset[int]:
-    """Numbers of the pictures to set apart, of those of a mini-GOP behind the key picture before it, number 0.
+    """Numbers of the pictures to set apart, of those of a mini-GOP behind the key picture before
+    it, number 0.
 
-    Of pictures that are the same one is kept: the first, or the last of the mini-GOP, its key picture. Flashes are looked for
-    among the rest.
+    Of pictures that are the same one is kept: the first, or the last of the mini-GOP, its key
+    picture. Flashes are looked for among the rest.
     """
     end = len(pictures) - 1
     apart = {i for i in range(1, end) if same_picture(pictures[i], pictures[i - 1])}

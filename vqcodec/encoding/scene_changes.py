@@ -1,8 +1,10 @@
-"""How much two pictures differ, on thumbnails: plainly, and in what neither motion nor light explains.
+"""How much two pictures differ, on thumbnails: plainly, and in what neither motion nor light
+explains.
 
-A cut shows what was not there before. A lamp, a fade, a pan change many samples too, but the picture before them, moved and
-brightened, still is the one behind them: so the residual of a coarse prediction with a gain, an offset and block motion is what
-counts, against the contrast of the picture, as encoders compare the cost of inter and intra prediction (x264's scenecut).
+A cut shows what was not there before. A lamp, a fade, a pan change many samples too, but the
+picture before them, moved and brightened, still is the one behind them: so the residual of a coarse
+prediction with a gain, an offset and block motion is what counts, against the contrast of the
+picture, as encoders compare the cost of inter and intra prediction (x264's scenecut).
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def change(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def _brightened(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """``before`` with the gain and the offset that bring it nearest to ``after``, outliers counted less."""
+    """``before`` with the gain and the offset that bring it nearest to ``after``, outliers counted
+    less.
+    """
     weight = np.ones_like(before)
     for _ in range(2):
         total = weight.sum()
@@ -68,7 +72,9 @@ def _moved_residual(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def novelty(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """What of a thumbnail neither motion nor light explains: its mean of 255, and that against the contrast (0..about 1)."""
+    """What of a thumbnail neither motion nor light explains: its mean of 255, and that against the
+    contrast (0..about 1).
+    """
     residual = float(
         np.minimum(
             _moved_residual(before, after), _moved_residual(_brightened(before, after), after)
@@ -84,7 +90,8 @@ def is_new(before: np.ndarray, after: np.ndarray, share: float = SHARE) -> bool:
 
 
 def odd_run(thumbs: Sequence[np.ndarray]) -> int:
-    """How many frames from ``thumbs[1]`` on are odd: they differ from those around, which match each other. 0: none.
+    """How many frames from ``thumbs[1]`` on are odd: they differ from those around, which match
+    each other. 0: none.
 
     ``thumbs``: the frame before, the frame in question, and up to ODD_RUN that follow.
     """

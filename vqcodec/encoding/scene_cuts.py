@@ -32,8 +32,8 @@ class Verdict(NamedTuple):
 class SceneDetector:
     """Says what pictures are, from those before and a few behind them.
 
-    A picture or three whose neighbours match each other are a flash and no cut. A fade or a dissolve goes on in the next
-    picture as it came to this one, and is no cut either.
+    A picture or three whose neighbours match each other are a flash and no cut. A fade or a
+    dissolve goes on in the next picture as it came to this one, and is no cut either.
     """
 
     def __init__(self) -> None:
@@ -128,9 +128,11 @@ class MiniGop(NamedTuple):
 
 
 class GopCutter:
-    """Collects pictures into mini-GOPs: 16 pictures, not counting those that repeat the one before, up to 32 in all.
+    """Collects pictures into mini-GOPs: 16 pictures, not counting those that repeat the one before,
+    up to 32 in all.
 
-    A mini-GOP is shorter where its last picture, to which others refer, would be a flash. At most 33 + AT_MOST_AHEAD pictures are held.
+    A mini-GOP is shorter where its last picture, to which others refer, would be a flash. At most
+    33 + AT_MOST_AHEAD pictures are held.
     """
 
     def __init__(self, longest: int) -> None:
@@ -178,7 +180,7 @@ class GopCutter:
         return n >= MAX_MINI_GOP or n - sum(self._repeated) + (not repeated) > MINI_GOP
 
     def _without_flash(self, ends: bool) -> int:
-        """Pictures of the mini-GOP so that the last is no flash nor, where the GOP ends, the next."""
+        """Pictures of the mini-GOP so that its last, or the next GOP's first, is no flash."""
         plain = [i for i, odd in enumerate(self._odd) if not odd]
         if not plain or plain[-1] == len(self._odd) - 1:
             return len(self._odd)

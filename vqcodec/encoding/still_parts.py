@@ -1,8 +1,9 @@
 """Parts of a frame that do not change: they are to be shown as a reference shows them.
 
-A block whose source is that of the same place in a reference would be coded again with an error of its own, or as the mean of two
-references that differ: a third picture, and what stands still flickers. What the reference shows is taken for its source instead.
-A copy from that one reference then has no error at all, and search, direct blocks and detail find it by themselves.
+A block whose source is that of the same place in a reference would be coded again with an error of
+its own, or as the mean of two references that differ: a third picture, and what stands still
+flickers. What the reference shows is taken for its source instead. A copy from that one reference
+then has no error at all, and search, direct blocks and detail find it by themselves.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def still_blocks(source: Planes, other: Planes) -> np.ndarray:
 def settled(source: Planes, references: list[Coded], still: list[np.ndarray]) -> Planes:
     """The source, with what the references show in its still blocks.
 
-    still: for each reference (H/16, W/16) bool, where the source is its. Where both are the same, the reference that is nearer to
-    the source in these blocks is taken for all of them.
+    still: for each reference (H/16, W/16) bool, where the source is its. Where both are the same,
+    the reference that is nearer to the source in these blocks is taken for all of them.
     """
     if not any(blocks.any() for blocks in still):
         return source
