@@ -32,6 +32,7 @@ ROUNDS = 6  # of the reweighted least squares
 LEAST_SCALE = 2.0  # of errors in samples of 10 bits: smaller ones are not told from each other
 FLAT = 16.0  # variance in samples of 10 bits below which a reference has no contrast to fit
 MOMENTS = (0.85, 1.18)  # ratio of deviations outside of which the flow looks at a matched picture
+NO_OFFSET = 0.75  # samples of 10 bits that an offset may be off that of a fade, and is taken for it
 CLEAR = 0.5  # squared error of cells' means, 8-bit scale, and share of it that weights may leave
 PROMISE = 150.0  # bits that weights must promise before they are tried
 CHROMA_PRIOR = 64.0  # variance of chroma at which its own gain counts as much as that of luma
@@ -82,21 +83,24 @@ def moved_means(plane: np.ndarray, size: int, vectors: np.ndarray) -> np.ndarray
     return np.asarray(blurred[rows, columns])
 
 
-def fit(x: np.ndarray, y: np.ndarray, prior: Line | None = None) -> Line:
-    """The line from x to y that most of them lie near; its gain is drawn to that of ``prior``."""
-    x, y = x.ravel().astype(np.float64), y.ravel().astype(np.float64)
-    weight = np.ones_like(x)
+def fit(shown: np.ndarray, wanted: np.ndarray, prior: Line | None = None) -> Line:
+    """The line that most pairs of samples shown and wanted lie near.
+
+    Its gain is drawn to that of ``prior``, the more the less contrast there is.
+    """
+    shown, wanted = shown.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
+    weight = np.ones_like(shown)
     line = Line(1.0, 0.0)
     for _ in range(ROUNDS):
         total = weight.sum()
-        mean_x, mean_y = (weight * x).sum() / total, (weight * y).sum() / total
-        spread = (weight * np.square(x - mean_x)).sum() / total
-        common = (weight * (x - mean_x) * (y - mean_y)).sum() / total
+        mean, target = (weight * shown).sum() / total, (weight * wanted).sum() / total
+        spread = (weight * np.square(shown - mean)).sum() / total
+        common = (weight * (shown - mean) * (wanted - target)).sum() / total
         if prior is not None:
             spread, common = spread + CHROMA_PRIOR, common + CHROMA_PRIOR * prior.gain
         gain = min(max(common / spread, 0.0), MAX_GAIN / ONE) if spread > FLAT else 1.0
-        line = Line(gain, mean_y - gain * mean_x)
-        errors = np.abs(line.of(x) - y)
+        line = Line(gain, target - gain * mean)
+        errors = np.abs(line.of(shown) - wanted)
         scale = max(LEAST_SCALE, 2 * float(np.median(errors)))
         weight = 1 / (1 + np.square(errors / scale)) ** 2
     return line
@@ -109,14 +113,14 @@ def error_bits(errors: np.ndarray, weighing: Weighing) -> float:
     return 64 * weighing.worth * float(np.where(squares <= floor, squares, above).sum())
 
 
-def pair(line: Line, x: np.ndarray, y: np.ndarray, plane: int) -> tuple[int, int]:
+def pair(line: Line, shown: np.ndarray, wanted: np.ndarray, plane: int) -> tuple[int, int]:
     """A line as a gain and an offset to code; the offset makes up for the rounding of the gain."""
     gain = min(max(round(line.gain * ONE), 0), MAX_GAIN)
-    errors = (y - x * (gain / ONE)).ravel()
+    errors = (wanted - shown * (gain / ONE)).ravel()
     near = np.abs(errors - np.median(errors))
     offset = float(errors[near <= max(LEAST_SCALE, np.median(near))].mean())
     expected = int(fade_offset(gain, plane))
-    if abs(offset - expected) < 0.75:
+    if abs(offset - expected) < NO_OFFSET:
         return gain, expected
     return gain, min(max(round(offset), -MAX_OFFSET), MAX_OFFSET)
 
