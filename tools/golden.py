@@ -33,14 +33,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from conftest import make_models, make_weights  # noqa: E402
-from support.clips import faded, header, moving, picture, write  # noqa: E402
+from support.clips import faded, header, letters, moving, picture, write  # noqa: E402
 
 MODEL = "tiny.safetensors"
 
 
 # Frames go through the nets. Nets without training predict nothing better than the motion does:
 # by the presets all blocks of frames with references would be direct.
-THROUGH_NETS = RateParameters(detail_share=1.0, direct_gain=9000.0)
+THROUGH_NETS = RateParameters(detail_share=1.0, direct_gain=9000.0, paint_gain=9000.0)
 
 
 def flashes_and_repeats() -> list[Picture]:
@@ -53,7 +53,7 @@ def flashes_and_repeats() -> list[Picture]:
 
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
     """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a
-    scene cut, a fade, 10 bits, detail, escapes."""
+    scene cut, a fade, 10 bits, detail, escapes, letters."""
 
     def options(**chosen: Unpack[EncodeChanges]) -> EncodeOptions:
         return changed(EncodeOptions(threads=1, device="cpu"), chosen)
@@ -78,6 +78,7 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
         "latents": (moving(96, 70, 18, seed=6), options(crf=26, preset=THROUGH_NETS)),
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
+        "letters": (letters(75, 57, 6), options(crf=20)),
         "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),
         "flashes-and-repeats": (flashes_and_repeats(), options(crf=24)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ def test_maps_come_back(share: float) -> None:
     for m in maps:
         direct_map.encode_map(coder, m, merged)
     data = coder.finished()
-    decoder, got = Decoder.start(data, new_contexts(CONTEXTS)), np.ones((12, 20), np.uint8)
+    decoder = Decoder.start(data, new_contexts(CONTEXTS))
     for m in maps:
+        got = np.zeros((12, 20), np.uint8)
         direct_map.decode_map(decoder, got, merged)
         assert np.array_equal(got, m)
     assert decoder.left <= 0
@@ -53,6 +55,11 @@ def test_choice_follows_the_cost_and_joins_neighbours() -> None:
     assert chosen is not None and chosen[:, 4:].all() and not chosen[:, :3].any()
 
 
+def decibels(row: dict[str, Any]) -> float:
+    """The worst PSNR of the planes of a frame; infinite where all are exact."""
+    return min(math.inf if value is None else value for value in row["psnr"])
+
+
 def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
     """Whole-sample motion of a texture that no net could draw: the frames behind the first are
     direct and cost next to nothing."""
@@ -69,7 +76,7 @@ def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
         and all(s["direct"] > 0.8 for s in b)
         and sum(s["bytes"] for s in b) < 0.1 * first["bytes"]
     )
-    assert all(min(s["psnr"]) > min(first["psnr"][0], 30) - 1 for s in b)
+    assert all(decibels(s) > min(decibels(first), 30) - 1 for s in b)
     for p, q in zip(
         decode_gop(tiny_codec, r.body, 6, 128, 64),
         decode_gop(tiny_codec, r.body, 6, 128, 64, 3),

@@ -22,6 +22,8 @@ from vqcodec.codec import (
     motion_compensation,
     motion_field,
     motion_syntax,
+    painted_blocks,
+    painted_samples,
     range_coder,
     weighting,
 )
@@ -66,6 +68,7 @@ OWNERS: dict[str, tuple[ModuleType, ...]] = {
     "Entropy coding": (range_coder, codebooks),
     "Motion": (motion_field, motion_syntax),
     "Weighted prediction": (weighting,),
+    "Painted blocks": (painted_blocks, painted_samples),
     "Latents": (codebooks, shape),
     "Networks": (ranges, shape),
 }
@@ -88,7 +91,8 @@ def documented_contexts() -> dict[str, list[str]]:
     """Rows (first, number, index) of the tables of contexts, by their names in the code."""
     header = "| contexts | first | number | index |"
     detail = tables_of(section("Detail"), header)
-    return tables_of(section("Motion"), header) | {f"DETAIL_{k}": row for k, row in detail.items()}
+    named = tables_of(section("Motion"), header) | tables_of(section("Painted blocks"), header)
+    return named | {f"DETAIL_{k}": row for k, row in detail.items()}
 
 
 def test_every_context_has_its_name_in_the_code() -> None:
@@ -119,6 +123,12 @@ def test_contexts_do_not_overlap() -> None:
         ("DETAIL_GT1", contexts.COUNTED),
         ("DETAIL_MAG", contexts.MAGNITUDES),
         ("WEIGHT_CLASS", 2 * contexts.DIFFERENCE),
+        ("PAINTED_FLAT", contexts.FLAT_STATES),
+        ("PAINTED_COLOUR", painted_samples.COLOURS),
+        ("PAINTED_GUESS", contexts.GUESS_STATES * painted_samples.GUESSES),
+        ("PAINTED_LENGTH", contexts.ACTIVITIES * painted_samples.LENGTHS),
+        ("PAINTED_TOP", contexts.ACTIVITIES * painted_samples.LENGTHS),
+        ("PAINTED_SIGN", contexts.ACTIVITIES),
     ],
 )
 def test_strides_of_contexts(name: str, stride: int) -> None:

@@ -36,7 +36,8 @@ def test_one_golden_file_goes_through_the_nets(
     """Else no golden file would notice a change of the nets for frames with references."""
     if name != "latents":
         pytest.skip("of other syntax")
-    levels = info(folder / f"{name}.vqv", bits=True, weights=weights(folder))["bits"]["levels"]
+    found = info(folder / f"{name}.vqv", bits=True, weights=weights(folder)).to_json()
+    levels = found["bits"]["levels"]
     predicted = [level for level in levels if "direct" in level]
     assert predicted
     assert max(level["direct"] for level in predicted) <= 0.5

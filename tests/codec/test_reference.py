@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from reference import detail, interpolate, latents, motion
+from reference import detail, interpolate, latents, motion, painted
 from reference.container import Bad
 from reference.decode import checksum
 from support.clips import faded, moving, picture
@@ -106,6 +106,11 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     spy(reference.decode, "copied", lambda i, *a: [] if i is None else [f"copy {i}"])
     spy(reference.decode, "structure", lambda o, *a: [f"level {p.level}" for p in o])
     spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
+    paint = painted.Painter
+    spy(paint, "guessed", lambda v, *a: ["novel"] if v is None else [])
+    spy(paint, "learn_direct", lambda r, *a: ["learnt from direct blocks"])
+    spy(painted, "colour", lambda r, *a: ["one colour"])
+    spy(reference.decode, "painted_blocks", lambda r, *a: [f"follow {r[1]}"] if r else [])
     yield seen
 
 
@@ -123,6 +128,8 @@ def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> Non
         | {"copy 0", "copy 1"}
         | {f"dimension {i}" for i in (0, 1, 2, 4)}
     )
+    want |= {"novel", "learnt from direct blocks", "one colour"}
+    want |= {f"follow {i}" for i in (0, 1)}
     want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}
     assert want <= reached.keys(), want - reached.keys()
     assert min(reached[k] for k in want - {"level 7", "copy 1"}) >= 3, reached

@@ -79,14 +79,14 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
     assert [t.frame for t in tokens] == list(range(FRAMES)) and [
         t.pts_seconds for t in tokens
     ] == pytest.approx([i / 25 for i in range(FRAMES)])
-    assert [t.kind for t in tokens] == ["I", *"BBBBBBBBBBBBBBBP", "B", "P", "I", "B", "P"]
-    assert (
-        tokens[8].level == 2
-        and tokens[8].references == (0, 16)
-        and tokens[16].references == (0,)
-        and tokens[18].references == (16, 0)
-        and tokens[20].references == (19, 21)
-    )
+    kinds = ["I", *"BBBBBBBBBBBBBBBP", "B", "P", "I", "B", "P"]
+    # any frame may be coded without prediction
+    assert all(t.kind in ("I", kind) for t, kind in zip(tokens, kinds, strict=True))
+    assert {t.kind for t in tokens} == {"I", "P", "B"}
+    assert tokens[8].level == 2
+    places = {8: (0, 16), 16: (0,), 18: (16, 0), 20: (19, 21)}
+    predicted = {i: tokens[i].references for i in places if tokens[i].kind != "I"}
+    assert len(predicted) > 1 and predicted.items() <= places.items()
     for t in tokens:
         s = (tiny_codec.intra if t.kind == "I" else tiny_codec.inter).shape
         assert (
@@ -101,10 +101,11 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
         )
         assert t.direct.shape == (4, 8) and 0 <= t.quality <= 63 and t.escapes.shape[1] == 4
         assert (t.direction == 0).all() if t.kind == "I" else (t.direction > 0).all()
+        passed = t.direct | t.painted | t.outside
         assert (
-            (t.classes[t.direct] == -1).all()
-            and (t.classes[~t.direct] >= 0).all()
-            and (t.latent[t.direct] == -1).all()
+            (t.classes[passed] == -1).all()
+            and (t.classes[~passed] >= 0).all()
+            and (t.latent[passed] == -1).all()
         )
     assert (
         any(t.direct.any() for t in tokens)
@@ -265,6 +266,8 @@ def test_arrays_belong_to_the_caller(video: Any) -> None:
             "weighting",
             "weights",
             "blends",
+            "painted",
+            "outside",
         ):
             getattr(t, name).fill(1)
     assert not np.array_equal(video.tokens(16, 17)[0].vectors, a[16].vectors)

@@ -18,6 +18,7 @@ from .latents import hyper, latent
 from .model import Model
 from .motion import Cell, Grid, MotionDecoder, direct_blocks, quality_difference
 from .networks import Prior, pack, synthesis
+from .painted import paint, painted_blocks
 from .weighting import weight_sets
 
 ALIGN = 64
@@ -26,7 +27,7 @@ MAX_MINI_GOP = 32
 LEVELS = 7
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 376
+CONTEXTS = 977
 INTRA = 299
 COPY = 111
 
@@ -103,9 +104,15 @@ def copied(s: RangeDecoder, references: int) -> int | None:
 
 
 def decode_frame(
-    model: Model, place: Place, quality: int, stream: bytes, done: dict[int, Frame], h: int, w: int
+    model: Model,
+    place: Place,
+    quality: int,
+    stream: bytes,
+    done: dict[int, Frame],
+    shown: tuple[int, int],
 ) -> Frame:
-    """h, w: padded size."""
+    """shown: height and width of the picture."""
+    h, w = (-(-v // ALIGN) * ALIGN for v in shown)
     references = [done[r] for r in place.references]
     if references:
         parent = (
@@ -132,6 +139,8 @@ def decode_frame(
         return Frame(place.level, planes, grid, contexts, tables.adapted(), True)
 
     direct = np.zeros((h // 16, w // 16), bool)
+    outside = np.ones_like(direct)
+    outside[: -(-shown[0] // 16), : -(-shown[1] // 16)] = False
     if references:
         distances = [r - place.number for r in place.references] + [0]
         sets = weight_sets(s, len(references))
@@ -144,25 +153,34 @@ def decode_frame(
     q = quality + quality_difference(s, MAX_QDELTA)
     demand(0 <= q <= 63, "quality of a frame")
     if references:
-        direct = direct_blocks(s, grid)
+        direct = direct_blocks(s, grid, outside)
         prediction = predict(grid, [r.planes for r in references])
-        p8 = (pack(prediction) - 512) >> 2
     else:
-        p8 = None
         prediction = [np.full((h >> c, w >> c), NEUTRAL, np.int64) for c in (0, 1, 1)]
 
-    z = hyper(s, tables, kind.books, q, direct, kind.sizes["hyper"])
+    rule = painted_blocks(s, direct | outside, bool(references))
+    passed = direct | outside
+    if rule is not None:
+        prediction = paint(s, rule, direct, prediction)
+        passed |= rule[0]
+    p8 = (pack(prediction) - 512) >> 2 if references else None
+
+    z = hyper(s, tables, kind.books, q, passed, kind.sizes["hyper"])
     y = np.zeros((h // 16, w // 16, kind.sizes["latent"]), np.int64)
     prior = Prior(kind, q, z, p8)
     steps = kind.sizes["steps"]
     for k in range(steps):
         mean, cls = prior.step(k, y)
-        latent(s, tables, kind.books, (k, steps), mean, cls, direct, y)
+        latent(s, tables, kind.books, (k, steps), mean, cls, passed, y)
     planes = []
     for p, r, size in zip(prediction, synthesis(kind, q, y, p8), (16, 8, 8), strict=True):
-        coded = np.kron(~direct, np.ones((size, size), bool))
+        coded = np.kron(~passed, np.ones((size, size), bool))
         planes.append(np.clip(p + r * coded, 0, 1023))
-    refine(s, planes, direct)
+    refine(s, planes, direct, passed & ~direct)
+    for plane, half in zip(planes, (0, 1, 1), strict=True):
+        rows, columns = (v + half >> half for v in shown)
+        plane[:, columns:] = plane[:, columns - 1 : columns]
+        plane[rows:] = plane[rows - 1 : rows]
     demand(s.consumed, "stream of a frame has further bytes")
     return Frame(
         place.level,
@@ -181,11 +199,15 @@ def decode_gop(model: Model, body: bytes, n: int, width: int, height: int) -> li
     demand(max(qualities) <= 63, "quality of a level")
     order = structure(shapes(r, n))
     lengths = [r.varint() for _ in order]
-    h, w = (-(-v // ALIGN) * ALIGN for v in (height, width))
     done: dict[int, Frame] = {}
     for place, length in zip(order, lengths, strict=True):
         done[place.number] = decode_frame(
-            model, place, qualities[min(place.level, LEVELS - 1)], r.take(length), done, h, w
+            model,
+            place,
+            qualities[min(place.level, LEVELS - 1)],
+            r.take(length),
+            done,
+            (height, width),
         )
     demand(r.at == len(body), "body has further bytes")
     ch, cw = (height + 1) // 2, (width + 1) // 2

@@ -24,9 +24,11 @@ SCAN = ((0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15), tuple(range(16))
 MATRIX = np.array([[64, 64, 64, 64], [83, 36, -36, -83], [64, -64, -64, 64], [36, -83, 83, -36]])
 
 
-def refine(s: RangeDecoder, planes: list[np.ndarray], direct: np.ndarray) -> None:
-    """Read the detail of a frame and add it to its padded planes; direct: of each 16x16 block
-    whether it is direct."""
+def refine(
+    s: RangeDecoder, planes: list[np.ndarray], direct: np.ndarray, without: np.ndarray
+) -> None:
+    """Read the detail of a frame and add it to its padded planes; direct, without: of each 16x16
+    block whether it is direct, and whether it has none."""
     if not s.bit(FRAME):
         return
     octave, k = divmod(s.raw(6), 6)
@@ -35,6 +37,8 @@ def refine(s: RangeDecoder, planes: list[np.ndarray], direct: np.ndarray) -> Non
     refined = np.zeros((rows, columns), int)
     for y in range(rows):
         for x in range(columns):
+            if without[y // 2, x // 2]:
+                continue
             neighbours = (refined[y, x - 1] if x else 0) + (refined[y - 1, x] if y else 0)
             refined[y, x] = s.bit(
                 (CELL_DIRECT if direct[y // 2, x // 2] else CELL) + int(neighbours)

@@ -219,12 +219,14 @@ def quality_difference(s: RangeDecoder, largest: int) -> int:
     return -d if negative else d
 
 
-def direct_blocks(s: RangeDecoder, grid: Grid) -> np.ndarray:
+def direct_blocks(s: RangeDecoder, grid: Grid, outside: np.ndarray) -> np.ndarray:
     """Section GOP body: which 16x16 blocks show their prediction as it is, bool (rows, columns)."""
     direct = np.zeros((grid.rows // 2, grid.columns // 2), bool)
     if s.bit(DIRECT):
         for y in range(direct.shape[0]):
             for x in range(direct.shape[1]):
+                if outside[y, x]:
+                    continue
                 left, above = bool(x and direct[y, x - 1]), bool(y and direct[y - 1, x])
                 direct[y, x] = s.bit(DIRECT + 1 + left + above + 3 * grid.at(2 * y, 2 * x).merged)
     return direct

@@ -106,3 +106,25 @@ def moving(
         Picture(plane(height, width, t, 1, 0), plane(ch, cw, t, 2, 1), plane(ch, cw, t, 2, 2))
         for t in range(n)
     ]
+
+
+def letters(width: int, height: int, n: int, seed: int = 0) -> list[Picture]:
+    """Lines of a few coloured glyphs over black, which roll up by a sample and a half a frame and
+    grow brighter, with a bar of one colour on the right that stands still.
+    """
+    rng = np.random.default_rng(seed)
+    ink = (rng.random((4, 9, 7)) < 0.45) * rng.integers(120, 220, (4, 9, 7))
+    page = np.zeros((2 * height + 6 * n, width))
+    for row in range(4, page.shape[0] - 9, 13):
+        for column in range(3, width - 10, 9):
+            page[row : row + 9, column : column + 7] = ink[rng.integers(4)]
+    page = np.repeat(page, 2, 0)  # half samples
+    out = []
+    for i in range(n):
+        shown = page[3 * i : 3 * i + 2 * height].reshape(height, 2, width).mean(1)
+        y = 16 + shown * (0.6 + 0.4 * i / n)
+        y[:, -width // 4 :] = 60
+        half = np.pad(y, ((0, height % 2), (0, width % 2)), mode="edge")[::2, ::2]
+        planes = (y, 128 + half / 8, 128 - half / 16)
+        out.append(Picture(*(np.rint(plane).astype(np.uint8) for plane in planes)))
+    return out

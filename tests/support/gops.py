@@ -14,7 +14,7 @@ from vqcodec.picture import Picture
 
 # what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no
 # frame a poor latent
-LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0)
+LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0, paint_gain=5000.0)
 
 
 def encoded(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
 from .motion_compensation import BI
 from .motion_field import Field
 
@@ -13,6 +14,7 @@ ELEMENTS = (
     "vectors",
     "quality",
     "direct",
+    "painted",
     "hyper",
     "latent",
     "detail",
@@ -28,13 +30,20 @@ def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str,
 
 
 def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
-    """Shares of a frame's area: ``merged`` motion, ``bi`` prediction, ``direct`` blocks (H/16, W/16), ``skip`` (merged and direct); leaves of its quadtree."""
-    direct_map = blocks.repeat(2, 0).repeat(2, 1) > 0
+    """Shares of the area of a frame that is shown, and the leaves of its quadtree.
+
+    ``merged`` motion, ``bi`` prediction, ``direct`` blocks, ``painted`` ones, ``skip`` (merged and
+    direct); blocks (H/16, W/16) uint8: their kinds.
+    """
+    kinds = blocks.repeat(2, 0).repeat(2, 1)
+    shown, direct = kinds != OUTSIDE_BLOCK, kinds == DIRECT_BLOCK
     areas = {
-        "skip": (field.merged > 0) & direct_map,
+        "skip": (field.merged > 0) & direct,
         "merged": field.merged > 0,
         "bi": field.direction == BI,
-        "direct": direct_map,
+        "direct": direct,
+        "painted": kinds == PAINTED_BLOCK,
         "weighted": field.chosen > 0,
     }
-    return {name: round(float(a.mean()), 4) for name, a in areas.items()} | {"leaves": leaves}
+    share = {name: round(float(area[shown].mean()), 4) for name, area in areas.items()}
+    return share | {"leaves": leaves}

@@ -36,7 +36,18 @@ BLEND = 304
 LEAF_SET = 305
 WEIGHT_CLASS = 312
 
-CONTEXTS = 376  # of a frame
+# painted blocks
+PAINTED_FRAME = 376
+PAINTED_FOLLOW = 377
+PAINTED_MAP = 378
+PAINTED_FLAT = 381
+PAINTED_COLOUR = 389
+PAINTED_GUESS = 393
+PAINTED_LENGTH = 777
+PAINTED_TOP = 873
+PAINTED_SIGN = 969
+
+CONTEXTS = 977  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -65,6 +76,15 @@ NUMBER = {
     "BLEND": 1,
     "LEAF_SET": 5,
     "WEIGHT_CLASS": 64,
+    "PAINTED_FRAME": 1,
+    "PAINTED_FOLLOW": 1,
+    "PAINTED_MAP": 3,
+    "PAINTED_FLAT": 8,
+    "PAINTED_COLOUR": 4,
+    "PAINTED_GUESS": 384,
+    "PAINTED_LENGTH": 96,
+    "PAINTED_TOP": 96,
+    "PAINTED_SIGN": 8,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.
@@ -74,3 +94,6 @@ BLOCK_KIND = 16  # contexts of DETAIL_LAST and DETAIL_SIG for each mode and each
 MAGNITUDES = 14  # contexts of DETAIL_MAG for each mode
 DIFFERENCE = 16  # contexts of WEIGHT_CLASS for each of gains and offsets of luma and chroma
 COUNTED = 3  # none, one, or more of them before in the same block or cell
+ACTIVITIES = 4  # classes of how much the neighbours of a painted sample differ
+GUESS_STATES = 24  # contexts of PAINTED_GUESS for each guess
+FLAT_STATES = 4  # contexts of PAINTED_FLAT for each of luma and chroma

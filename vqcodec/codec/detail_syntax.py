@@ -26,6 +26,7 @@ from .contexts import (
     DETAIL_SKIP,
     MAGNITUDES,
 )
+from .direct_map import OUTSIDE_BLOCK, PAINTED_BLOCK
 from .range_coder import Decoder, Encoder, decode_bit, decode_raw, encode_bit, encode_raw
 
 STEPS = 64
@@ -180,9 +181,16 @@ def block_at(k: int, r: int, c: int) -> tuple[int, int, int]:
 
 
 @njit
-def cell_context(skip: np.ndarray, direct: np.ndarray, r: int, c: int) -> int:
+def may_be_refined(blocks: np.ndarray, r: int, c: int) -> bool:
+    """Whether the cell (r, c) can have detail."""
+    kind = int(blocks[r >> 1, c >> 1])
+    return kind != PAINTED_BLOCK and kind != OUTSIDE_BLOCK
+
+
+@njit
+def cell_context(skip: np.ndarray, blocks: np.ndarray, r: int, c: int) -> int:
     return (
-        (DETAIL_CELL_DIRECT if direct[r >> 1, c >> 1] else DETAIL_CELL)
+        (DETAIL_CELL_DIRECT if blocks[r >> 1, c >> 1] else DETAIL_CELL)
         + (1 if c > 0 and skip[r, c - 1] >= 0 else 0)
         + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
     )
@@ -200,12 +208,15 @@ def encode_detail(
     coder: Encoder,
     step_index: int,
     step: int,
-    direct: np.ndarray,
+    blocks: np.ndarray,
     skip: np.ndarray,
     levels: np.ndarray,
     planes: tuple[np.ndarray, ...],
 ) -> None:
-    """Code what :func:`choose` decided and refine the planes; step_index -1: no detail; direct: map (H/16, W/16) of vqcodec/codec/direct_map.py."""
+    """Code what :func:`choose` decided and refine the planes; step_index -1: no detail.
+
+    blocks (H/16, W/16): their kinds, see vqcodec/codec/direct_map.py; not all have detail.
+    """
     if step_index < 0:
         encode_bit(coder, DETAIL_FRAME, 0)
         return
@@ -214,8 +225,10 @@ def encode_detail(
     rec = np.empty(16, np.int64)
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
+            if not may_be_refined(blocks, r, c):
+                continue
             on = skip[r, c] >= 0
-            encode_bit(coder, cell_context(skip, direct, r, c), 1 if on else 0)
+            encode_bit(coder, cell_context(skip, blocks, r, c), 1 if on else 0)
             if not on:
                 continue
             encode_bit(coder, DETAIL_SKIP, skip[r, c])
@@ -242,7 +255,7 @@ def encode_detail(
 def decode_detail(
     coder: Decoder,
     steps: np.ndarray,
-    direct: np.ndarray,
+    blocks: np.ndarray,
     skip: np.ndarray,
     planes: tuple[np.ndarray, ...],
 ) -> None:
@@ -255,7 +268,9 @@ def decode_detail(
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             skip[r, c] = -1
-            if not decode_bit(coder, cell_context(skip, direct, r, c)):
+            if not may_be_refined(blocks, r, c):
+                continue
+            if not decode_bit(coder, cell_context(skip, blocks, r, c)):
                 continue
             mode = decode_bit(coder, DETAIL_SKIP)
             skip[r, c] = mode

@@ -1,7 +1,8 @@
-"""Direct blocks: 16x16 blocks of a P or B frame that show their prediction as it is, past the nets.
+"""Kinds of 16x16 blocks, and the map of those that show their prediction as it is, past the nets.
 
-What moves without changing (scrolled text, static graphics) is predicted exactly, and the synthesis could only blur it. A direct block has no latent
-(zero where other blocks look at it); detail may still refine it. The map of a frame is a flag for each block in raster order, in adaptive binary contexts.
+What moves without changing (scrolled text, static graphics) is predicted exactly, and the synthesis
+could only blur it. A direct block has no latent (zero where other blocks look at it); detail may
+still refine it. The map of a frame is a flag for each block in raster order, in adaptive contexts.
 """
 
 from __future__ import annotations
@@ -10,42 +11,63 @@ import numpy as np
 
 from ..compiled import njit
 from .contexts import DIRECT, NEIGHBOURS
-from .range_coder import decode_bit, encode_bit
+from .range_coder import Decoder, Encoder, decode_bit, encode_bit
 
+# what a map of blocks (H/16, W/16) uint8 holds: coded by the nets, shown as predicted, painted (see
+# vqcodec/codec/painted_blocks.py). No other kind than the first has a latent.
+CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, OUTSIDE_BLOCK = 0, 1, 2, 3
 FRAME, BLOCK = 0, 1  # contexts, from DIRECT on
 
 
 @njit
-def _context(direct, merged, r, c):
-    left = direct[r, c - 1] if c > 0 else 0
-    above = direct[r - 1, c] if r > 0 else 0
+def _context(blocks: np.ndarray, merged: np.ndarray, r: int, c: int) -> int:
+    left = c > 0 and blocks[r, c - 1] == DIRECT_BLOCK
+    above = r > 0 and blocks[r - 1, c] == DIRECT_BLOCK
     return DIRECT + BLOCK + left + above + NEIGHBOURS * merged[2 * r, 2 * c]
 
 
 @njit
-def encode_map(coder, direct, merged):
-    """direct (H/16, W/16) uint8, merged (H/8, W/8) uint8 of the motion grid; a map of zeros costs one flag."""
+def encode_map(coder: Encoder, blocks: np.ndarray, merged: np.ndarray) -> None:
+    """Which of the blocks are direct; one flag where none is.
+
+    blocks (H/16, W/16) uint8: their kinds; merged (H/8, W/8) uint8: of the motion grid.
+    """
     some = 0
-    for r in range(direct.shape[0]):
-        for c in range(direct.shape[1]):
-            some |= direct[r, c]
+    for r in range(blocks.shape[0]):
+        for c in range(blocks.shape[1]):
+            some |= blocks[r, c] == DIRECT_BLOCK
     encode_bit(coder, DIRECT + FRAME, some)
     if not some:
         return
-    for r in range(direct.shape[0]):
-        for c in range(direct.shape[1]):
-            encode_bit(coder, _context(direct, merged, r, c), direct[r, c])
+    for r in range(blocks.shape[0]):
+        for c in range(blocks.shape[1]):
+            if blocks[r, c] == OUTSIDE_BLOCK:
+                continue
+            direct = 1 if blocks[r, c] == DIRECT_BLOCK else 0
+            encode_bit(coder, _context(blocks, merged, r, c), direct)
 
 
 @njit
-def decode_map(coder, direct, merged):
-    """The inverse of :func:`encode_map`, into ``direct``."""
-    direct[:] = 0
+def decode_map(coder: Decoder, blocks: np.ndarray, merged: np.ndarray) -> None:
+    """The inverse of :func:`encode_map`; ``blocks`` are coded or outside of the picture before."""
     if not decode_bit(coder, DIRECT + FRAME):
         return
-    for r in range(direct.shape[0]):
-        for c in range(direct.shape[1]):
-            direct[r, c] = decode_bit(coder, _context(direct, merged, r, c))
+    for r in range(blocks.shape[0]):
+        for c in range(blocks.shape[1]):
+            if blocks[r, c] == CODED_BLOCK and decode_bit(coder, _context(blocks, merged, r, c)):
+                blocks[r, c] = DIRECT_BLOCK
+
+
+def outside(height: int, width: int) -> np.ndarray:
+    """(H/16, W/16) uint8: a map of a picture of this size with nothing in it but its outside.
+
+    Blocks wholly outside of what is shown, which padding to multiples of 64 makes, aren't coded.
+    """
+    rows, columns = -(-height // 64) * 4, -(-width // 64) * 4
+    out = np.full((rows, columns), CODED_BLOCK, np.uint8)
+    out[-(-height // 16) :] = OUTSIDE_BLOCK
+    out[:, -(-width // 16) :] = OUTSIDE_BLOCK
+    return out
 
 
 def blocks(cells: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """One frame decoded: range coder, prediction, nets and detail put together; what :mod:`vqcodec.encoding.frame_encoder` shares with it.
 
-Order inside a frame's stream: whether the frame is a copy, motion (P and B), quality difference, direct blocks (P and B), hyper-latent, the latent in two or
+Order inside a frame's stream: whether the frame is a copy, motion (P and B), quality difference, direct blocks (P and B), painted blocks, hyper-latent, the latent in two or
 four steps, detail.
 """
 
@@ -14,7 +14,7 @@ import torch
 
 from ..errors import DamageError
 from ..picture import ALIGN, MAX_SAMPLE, Picture, padded_size
-from . import detail_syntax, direct_map, latent_syntax
+from . import detail_syntax, direct_map, latent_syntax, painted_blocks
 from .bit_statistics import ELEMENTS, element_bits, shares
 from .codebooks import Tables
 from .contexts import CONTEXTS, COPY, INTRA, QDELTA
@@ -85,6 +85,7 @@ class FrameCoder:
         self.codec, self.b = codec, codec.backend
         self.width, self.height = width, height
         self.h, self.w = padded_size(width, height)
+        self.no_blocks = direct_map.outside(height, width)  # a map with no block past the nets
 
     # -- both directions
 
@@ -135,12 +136,12 @@ class FrameCoder:
     def _reconstruct(
         self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray
     ) -> Planes:
-        """residual and prediction (1, H/8, W/8, 96), direct blocks (H/16, W/16)."""
+        """residual and prediction (1, H/8, W/8, 96), kinds of blocks (H/16, W/16)."""
         base = pred.to(torch.int32) if pred is not None else NEUTRAL
         r = residual.to(torch.int32)
         if blocks.any():
             kept = (
-                torch.from_numpy(1 - blocks)
+                torch.from_numpy((blocks == direct_map.CODED_BLOCK).astype(np.uint8))
                 .to(r.device)
                 .repeat_interleave(2, 0)
                 .repeat_interleave(2, 1)
@@ -148,6 +149,21 @@ class FrameCoder:
             r = r * kept[None, :, :, None]
         x = (r + base).clamp(0, MAX_SAMPLE).to(torch.int16).cpu()
         return tuple(p.numpy().view(np.uint16) for p in unpack(x))  # type: ignore[return-value]
+
+    def neutral(self) -> Planes:
+        """The prediction of a frame without references."""
+        half = (self.h // 2, self.w // 2)
+        y, u, v = (np.full(size, NEUTRAL, np.uint16) for size in ((self.h, self.w), half, half))
+        return y, u, v
+
+    def _extend(self, planes: Planes) -> None:
+        """What lies outside of the shown picture repeats its last row and column."""
+        for plane in planes:
+            height, width = self.height, self.width
+            if plane is not planes[0]:
+                height, width = (height + 1) // 2, (width + 1) // 2
+            plane[:, width:] = plane[:, width - 1 : width]
+            plane[height:] = plane[height - 1 : height]
 
     def _tensor(self, a: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(a)[None].to(self.b.device)
@@ -260,9 +276,11 @@ class FrameCoder:
         with torch.inference_mode():
             residual = nets.synthesis(torch.from_numpy(y).to(self.b.device), pred8, q)
             for i, r in enumerate(runs):
-                r.planes = self._reconstruct(
-                    residual[i : i + 1], pred[i : i + 1] if pred is not None else None, r.direct
-                )
+                if pred is not None:
+                    base = pred[i : i + 1]
+                else:
+                    base = self._packed(r.pred) if r.pred else None
+                r.planes = self._reconstruct(residual[i : i + 1], base, r.direct)
                 detail_syntax.decode_detail(
                     r.coder,
                     detail_syntax.STEP_TABLE,
@@ -270,6 +288,7 @@ class FrameCoder:
                     np.empty((self.h // 8, self.w // 8), np.int8),
                     r.planes,
                 )
+                self._extend(r.planes)
                 r.mark()
 
 
@@ -291,13 +310,14 @@ class Decoding:
         self.field, col, self.tables, self.nets = c._start(number, refs, self.intra, weights)
         self.leaves, self.vector_bits = 0, 0.0
         self.pred: Planes = ()  # type: ignore[assignment]
-        self.direct = np.zeros((c.h // 16, c.w // 16), np.uint8)
+        self.direct = c.no_blocks.copy()  # kinds of blocks
         self.planes: Planes = ()  # type: ignore[assignment]
         # symbols of the latents as quantizer.py gives them, where they are asked for
         self.symbols = self.hyper = np.empty((0, 0, 0), np.int32)
         self.classes = np.empty((0, 0, 0), np.int8)
         if self.copied is not None:
-            self.q, self.planes, self.direct[:] = q, self.copied.planes, 1
+            self.q, self.planes = q, self.copied.planes
+            self.direct[self.direct == direct_map.CODED_BLOCK] = direct_map.DIRECT_BLOCK
             copy_field(self.field, L0 if self.copied is refs[0] else L1)
             self.marks += [self.marks[-1]] * (len(ELEMENTS) - 2)
             return
@@ -314,6 +334,8 @@ class Decoding:
         if not self.intra:
             direct_map.decode_map(self.coder, self.direct, self.field.merged)
         self.mark()
+        self._paint(c)
+        self.mark()
 
     def expect_symbols(self, h: int, w: int) -> None:
         """Room for the symbols of the latents of a padded picture, -1 where nothing is coded."""
@@ -321,6 +343,16 @@ class Decoding:
         self.hyper = np.full((h // ALIGN, w // ALIGN, s.hyper // 4), -1, np.int32)
         self.symbols = np.full((h // 16, w // 16, s.latent), -1, np.int32)
         self.classes = np.full((h // 16, w // 16, s.latent // 4), -1, np.int8)
+
+    def _paint(self, c: FrameCoder) -> None:
+        """Read painted blocks into the prediction; an I frame has one only where it has some."""
+        predicted = bool(self.pred)
+        painting = painted_blocks.code_painting(
+            self.coder, self.direct, painted_blocks.Painting(), predicted
+        )
+        if painting is not None:
+            self.pred = self.pred or c.neutral()
+            painted_blocks.code_painted(self.coder, self.direct, painting, self.pred, self.pred)
 
     def mark(self) -> None:
         self.marks.append(max(0.0, float(taken(self.coder))))

@@ -206,6 +206,20 @@ def decode_bit(coder: Decoder, context: int) -> int:
 
 
 @njit
+def pass_bit(contexts: np.ndarray, context: int, bit: int) -> None:
+    """Adapt a context as if a bit had been coded."""
+    fast, slow = nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1])
+    _adapt(contexts, context, fast, slow, bit)
+
+
+@njit
+def bit_cost(contexts: np.ndarray, context: int, bit: int) -> float:
+    """Bits that a bit would take in a context."""
+    share = _share_of_zero(nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1]))
+    return -math.log2((65536 - share if bit else share) / 65536.0)
+
+
+@njit
 def bit_costs(contexts: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Bits that a 0 and a 1 would take in each context, into ``out`` (N, 2) float32; returns it."""
     for k in range(contexts.shape[0]):

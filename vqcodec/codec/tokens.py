@@ -1,6 +1,6 @@
 """What is coded of a frame, as arrays and as flat sequences.
 
-The arrays hold codebook indices of its latents, rate classes, motion and direct blocks.
+The arrays hold codebook indices of its latents, rate classes, motion and kinds of blocks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .codebooks import UNIT, escaped_number, is_escape
+from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
 
 if TYPE_CHECKING:
     from .frame_decoder import Decoding
@@ -43,15 +44,19 @@ class FrameTokens:
     """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of
     dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
     classes: np.ndarray
-    """(H/16, W/16, G) int8: rate class of each group, 0 to 39; -1 in direct blocks."""
+    """(H/16, W/16, G) int8: rate class of each group, 0 to 39; -1 where a block has no latent."""
     escapes: np.ndarray
     """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its
     codebook was near enough to. The index there is the codebook's last."""
     hyper: np.ndarray
-    """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where all 16 blocks are
-    direct."""
+    """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where none of the 16 blocks
+    has a latent."""
     direct: np.ndarray
     """(H/16, W/16) bool: blocks that show their prediction as it is."""
+    painted: np.ndarray
+    """(H/16, W/16) bool: blocks whose samples are coded as they are; these are no tokens."""
+    outside: np.ndarray
+    """(H/16, W/16) bool: blocks of which nothing is shown and nothing is coded."""
     direction: np.ndarray
     """(H/8, W/8) uint8: 0 in I frames, 1 predicted from the first reference, 2 from the second, 3
     from the mean of both."""
@@ -94,7 +99,9 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
         classes=run.classes,
         escapes=np.stack([rows, columns, channels, values], 1).astype(np.int32),
         hyper=run.hyper.astype(np.int16),
-        direct=run.direct.astype(bool),
+        direct=run.direct == DIRECT_BLOCK,
+        painted=run.direct == PAINTED_BLOCK,
+        outside=run.direct == OUTSIDE_BLOCK,
         direction=f.direction.copy(),  # the decoder goes on with its own
         vectors=f.mv.copy(),
         depth=f.depth.copy(),
@@ -148,7 +155,7 @@ class Vocabulary:
     def sequence(self, tokens: FrameTokens) -> TokenSequence:
         """The codebook indices of a frame as one sequence.
 
-        Motion, direct blocks and the values of escapes are not in it.
+        Motion, direct and painted blocks and the values of escapes are not in it.
         """
         if not isinstance(tokens, FrameTokens):
             raise UsageError(f"{tokens!r} is none, allowed are FrameTokens", option="tokens")

@@ -23,6 +23,7 @@ from ..codec.detail_syntax import (
     block_at,
     cell_context,
     inverse,
+    may_be_refined,
     sig_context,
     sign_context,
 )
@@ -124,7 +125,8 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
         for c in range(gw):
             skip[r, c] = -1
             cost[r, c] = 0.0
-            if r * 8 >= height or c * 8 >= width:
+            outside = r * 8 >= height or c * 8 >= width
+            if outside or not may_be_refined(direct, r, c):
                 continue
             flag = cell_context(skip, direct, r, c)
             gain = np.full(2, nb.float64(bits[flag, 0] - bits[flag, 1]))

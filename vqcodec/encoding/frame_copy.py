@@ -8,6 +8,7 @@ import numpy as np
 
 from ..codec.bit_statistics import ELEMENTS, element_bits, shares
 from ..codec.contexts import COPY
+from ..codec.direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK
 from ..codec.frame_decoder import FrameCoder, Planes, copy_field
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
@@ -24,8 +25,10 @@ class Copy(NamedTuple):
     cost: float  # bits, with those that its error is worth
 
 
-def error_bits(task: FrameTask, planes: Planes, rate: RateParameters) -> float:
-    """Bits that the squared error of some planes is worth."""
+def error_bits(
+    task: FrameTask, planes: Planes, rate: RateParameters, no_blocks: np.ndarray
+) -> float:
+    """Bits that the squared error of some planes is worth, but for blocks outside of the picture."""
     rows, columns = task.source[0].shape[0] // 16, task.source[0].shape[1] // 16
     error = np.zeros((rows, columns))
     for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
@@ -33,16 +36,18 @@ def error_bits(task: FrameTask, planes: Planes, rate: RateParameters) -> float:
         error += weight * np.square(source.astype(np.float32) - plane).reshape(
             rows, height // rows, columns, width // columns
         ).sum((1, 3))
-    worths = 1 if task.worths is None else task.worths
+    worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     return rate.detail(task.aim)[1] * float((error * worths).sum())
 
 
-def best_copy(task: FrameTask, rate: RateParameters) -> Copy | None:
+def best_copy(task: FrameTask, rate: RateParameters, no_blocks: np.ndarray) -> Copy | None:
     """The reference that costs least to show again: of those whose source is the same, if there are
     any. None in I frames.
     """
     some = [i for i, twin in enumerate(task.twins) if twin] or range(len(task.references))
-    copies = (Copy(i, BITS + error_bits(task, task.references[i].planes, rate)) for i in some)
+    copies = (
+        Copy(i, BITS + error_bits(task, task.references[i].planes, rate, no_blocks)) for i in some
+    )
     return min(copies, key=lambda c: c.cost, default=None)
 
 
@@ -65,6 +70,7 @@ def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame
         q=task.quality, bits=element_bits([0.0] + [behind] * (len(ELEMENTS) - 1), 0.0, len(data))
     )
     stats["lambda"] = lagrangian(task.quality)
-    everywhere = np.ones((frames.h // 16, frames.w // 16), np.uint8)
+    inside = frames.no_blocks != OUTSIDE_BLOCK
+    everywhere = np.where(inside, np.uint8(DIRECT_BLOCK), frames.no_blocks)
     stats.update(shares(field, everywhere, 0))  # type: ignore[typeddict-item]
     return CodedFrame(coded, data, stats)

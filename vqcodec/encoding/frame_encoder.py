@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from ..codec import direct_map
 from ..codec.bit_statistics import element_bits, shares
 from ..codec.frame_decoder import Coded, FrameCoder, decode_copy, intra_context
 from ..codec.motion_syntax import decode_motion
 from ..codec.range_coder import Decoder, decode_bit
 from ..codec.weighting import decode_weights
-from . import direct_choice, intra_choice, latent_refinement
+from . import direct_choice, intra_choice, latent_refinement, painted_choice
 from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
-from .frame_trials import FrameTrials, Latents, Trial
+from .frame_trials import FrameTrials, Latents, Layout, Trial
 from .rate_distortion import RateParameters, lagrangian
-from .still_parts import still_blocks
 
 if TYPE_CHECKING:
     from .model import EncoderModel
@@ -70,12 +70,12 @@ class FrameEncoder(FrameCoder):
 
     def encode(self, task: FrameTask) -> CodedFrame:
         """Code a frame."""
-        copy = best_copy(task, self.rate)
+        copy = best_copy(task, self.rate, self.no_blocks)
         if copy is not None and (any(task.twins) or copy.cost < LEAST_BITS):
             return code_copy(self, task, copy.reference)
         trials = self._chosen(task)
         motion = trials.motion
-        trial = self._best(trials, self._latents(trials))
+        trial = self._best(trials)
         if copy is not None and copy.cost < trial.cost:
             return code_copy(self, task, copy.reference)
         coded = self._coded(
@@ -103,52 +103,84 @@ class FrameEncoder(FrameCoder):
         if not intra_choice.promising(task.source, motion.prediction.planes, floor):
             return predicted
         alone = FrameTrials(self, self.rate, task, intra_motion(self, task))
-        costs = [
-            trials.code(trials.analyse(task.quality), task.quality, trials.no_blocks).cost
-            for trials in (predicted, alone)
-        ]
-        return alone if costs[1] < costs[0] else predicted
+        costs = []
+        for trials in (predicted, alone):
+            layout = trials.plain(trials.no_blocks)
+            latents = trials.analyse(task.quality, layout)
+            costs.append(trials.code(latents, task.quality, layout).cost)
+        # direct blocks may leave the prediction as it is
+        plain = motion.marks[-1] + predicted.error_bits(motion.prediction.planes)
+        return alone if costs[1] < min(costs[0], plain) else predicted
 
-    def _latents(self, trials: FrameTrials) -> Latents:
+    @staticmethod
+    def _certain(trials: FrameTrials) -> Layout:
+        """The layout with the blocks about which there is no question."""
+        certain = painted_choice.certain(trials)
+        return trials.painted(certain) if certain else trials.plain(trials.no_blocks)
+
+    def _latents(self, trials: FrameTrials, layout: Layout) -> Latents:
         """Latents at the quality of the level, refined where that pays most."""
         task, rate = trials.task, self.rate
-        latents = trials.analyse(task.quality)
+        latents = trials.analyse(task.quality, layout)
         wanted = rate.refine_steps and task.level < rate.refine_levels
         if wanted and self.h * self.w <= latent_refinement.MAX_PIXELS:
-            return latent_refinement.refine(trials, latents, task.quality)
+            return latent_refinement.refine(trials, latents, task.quality, layout)
         return latents
 
-    def _best(self, trials: FrameTrials, latents: Latents) -> Trial:
-        """The cheapest trial: plain, with direct blocks, with a coarser latent under the detail."""
+    def _best(self, trials: FrameTrials) -> Trial:
+        """The cheapest trial: plain, with direct and painted blocks, with a coarser latent."""
         task, rate = trials.task, self.rate
-        prediction = trials.motion.prediction
-        # what the prediction shows without any error the nets are not to touch
-        exact = trials.no_blocks
-        if prediction is not None:
-            exact = still_blocks(task.source, prediction.planes).astype(np.uint8)
-        best = trials.code(latents, task.quality, exact)
-        if prediction is not None:
-            plain = trials.choose_detail(prediction.planes, np.ones_like(trials.no_blocks))
-            blocks = direct_choice.choose(
-                best.detail.cost, best.quantised.bits, plain.cost, rate.direct_gain
-            )
-            if blocks is not None:
-                other = trials.code(latents, task.quality, blocks | exact)
-                best = other if other.cost < best.cost else best
+        layout = self._certain(trials)
+        latents = self._latents(trials, layout)
+        best = trials.code(latents, task.quality, layout)
+        other = self._layout(trials, best)
+        if other is not None:
+            if trials.nets.shape.inter and other.painting != layout.painting:
+                latents = self._latents(trials, other)
+            trial = trials.code(latents, task.quality, other)
+            best = trial if trial.cost < best.cost else best
         if best.refined > rate.detail_share:
             # text and graphics: the detail codes them better than the latent
             for drop in sorted({min(drop, task.quality) for drop in rate.detail_drops} - {0}):
                 quality = task.quality - drop
-                other = trials.code(trials.analyse(quality), quality, best.blocks)
-                if other.cost >= best.cost:
+                other = best.layout
+                trial = trials.code(trials.analyse(quality, other), quality, other)
+                if trial.cost >= best.cost:
                     break
-                best = other
+                best = trial
         return best
+
+    def _layout(self, trials: FrameTrials, trial: Trial) -> Layout | None:
+        """Direct and painted blocks that promise to cost less than a trial without them did."""
+        rate, blocks = self.rate, trial.blocks
+        cost = direct_map.blocks(trial.detail.cost) + trial.quantised.bits
+        prediction = trials.motion.prediction
+        changed = False
+        if prediction is not None:
+            inside = trials.no_blocks == direct_map.CODED_BLOCK
+            all_direct = np.where(inside, np.uint8(direct_map.DIRECT_BLOCK), blocks)
+            plain = trials.choose_detail(prediction.planes, all_direct)
+            direct = direct_choice.choose(
+                trial.detail.cost, trial.quantised.bits, plain.cost, rate.direct_gain
+            )
+            if direct is not None:
+                direct = (direct > 0) & inside
+                cost = np.where(direct, direct_map.blocks(plain.cost), cost)
+                blocks = np.where(direct, np.uint8(direct_map.DIRECT_BLOCK), blocks)
+                changed = True
+        painted = painted_choice.choose(trials, blocks, cost, rate.paint_gain)
+        if painted is None and changed:
+            if (blocks == direct_map.PAINTED_BLOCK).any():
+                painted = painted_choice.measure(trials, blocks)
+            else:
+                return trials.plain(blocks)
+        return trials.painted(painted) if painted else None
 
     def _statistics(self, task: FrameTask, motion: FrameMotion, trial: Trial) -> FrameStatistics:
         """What ``--stats`` reports of a frame, for the trial that was kept."""
         predicted = motion.prediction is not None
-        bits = element_bits(trial.marks, self._vector_bits(task, trial.data), len(trial.data))
+        vectors = self._vector_bits(task, trial.data) if predicted else 0.0
+        bits = element_bits(trial.marks, vectors, len(trial.data))
         stats = FrameStatistics(q=trial.quality, bits=bits)
         stats["lambda"] = lagrangian(task.quality)
         if trial.detail.step >= 0:

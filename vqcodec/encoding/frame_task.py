@@ -47,6 +47,7 @@ FrameStatistics = TypedDict(
         "bi": float,
         "direct": float,
         "weighted": float,
+        "painted": float,
         "leaves": int,  # of the quadtree of motion
     },
     total=False,

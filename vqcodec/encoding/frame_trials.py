@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from ..codec import codebooks, detail_syntax, direct_map, latent_syntax
+from ..codec import codebooks, detail_syntax, direct_map, latent_syntax, painted_blocks
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
 from ..codec.frame_decoder import MAX_QDELTA, Planes, hyper_tables
 from ..codec.nets.arithmetic import floats, one_thread
+from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder, encode_bit
 from . import detail_choice, latent_search
 from .frame_copy import error_bits
-from .frame_motion import FrameMotion, bits_given, context_costs
+from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
+from .painted_choice import Painted
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
 
 if TYPE_CHECKING:
@@ -72,12 +74,20 @@ class Detail:
     cost: np.ndarray  # (H/8, W/8) bits that error and detail are worth
 
 
+class Layout(NamedTuple):
+    """What of a frame is left to the nets."""
+
+    blocks: np.ndarray  # (H/16, W/16) uint8: kinds of blocks, see vqcodec/codec/direct_map.py
+    painting: Painting | None  # None: no block is painted
+    prediction: Prediction | None  # with the painted blocks in it; None: neutral everywhere
+
+
 @dataclass
 class Trial:
     """A frame coded in one way."""
 
     quality: int  # of the latent
-    blocks: np.ndarray  # (H/16, W/16) uint8: 1 for direct blocks
+    layout: Layout
     latents: Latents
     quantised: QuantisedLatents
     detail: Detail
@@ -87,6 +97,11 @@ class Trial:
     tables: Tables
     marks: list[float]  # bits given out before each syntax element and at the end
     cost: float  # bits, with those that its error is worth
+
+    @property
+    def blocks(self) -> np.ndarray:
+        """(H/16, W/16) uint8: kinds of blocks."""
+        return self.layout.blocks
 
     @property
     def refined(self) -> float:
@@ -103,12 +118,36 @@ class FrameTrials:
         self.frames, self.rate, self.task, self.motion = frames, rate, task, motion
         self.nets = motion.nets
         shape = (frames.h // 16, frames.w // 16)
-        self.no_blocks = np.zeros(shape, np.uint8)  # a map without direct blocks
+        self.no_blocks = frames.no_blocks  # a map with no block past the nets
         self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
 
-    def analyse(self, quality: int) -> Latents:
+    def seen(self, layout: Layout) -> Prediction | None:
+        """The prediction as the nets see it: those of I frames see none."""
+        return layout.prediction if self.nets.shape.inter else None
+
+    def base_planes(self) -> Planes:
+        """The prediction; of an I frame neutral."""
+        if self.motion.prediction is not None:
+            return self.motion.prediction.planes
+        return self.frames.neutral()
+
+    def plain(self, blocks: np.ndarray) -> Layout:
+        """A frame without painted blocks."""
+        return Layout(blocks, None, self.motion.prediction)
+
+    def painted(self, painted: Painted) -> Layout:
+        """A frame with painted blocks: they are part of its prediction."""
+        if not (painted.blocks == direct_map.PAINTED_BLOCK).any():
+            return self.plain(painted.blocks)
+        packed = self.frames._packed(painted.planes)
+        prediction = Prediction(painted.planes, packed, self.frames._pred8(packed))
+        return Layout(painted.blocks, painted.painting, prediction)
+
+    def analyse(self, quality: int, layout: Layout | None = None) -> Latents:
         """Latents by the analysis net at a quality."""
-        frames, packed = self.frames, self.motion.packed
+        frames = self.frames
+        seen = self.seen(layout or self.plain(self.no_blocks))
+        packed = seen.packed if seen else None
         device = frames.b.device
         picture = frames._packed(self.task.source).to(torch.float32) / 1020 - 0.5
         prediction = packed.to(torch.float32) / 1020 - 0.5 if packed is not None else None
@@ -117,9 +156,10 @@ class FrameTrials:
             y, z = frames.codec.analysis(packed is not None)(picture, prediction, at)
         return Latents(*(np.nan_to_num(t[0].float().cpu().numpy()) for t in (y, z)))
 
-    def quantise(self, latents: Latents, quality: int, blocks: np.ndarray) -> QuantisedLatents:
+    def quantise(self, latents: Latents, quality: int, layout: Layout) -> QuantisedLatents:
         """Entropy-constrained search of codewords, the hyper-latent's and then of all steps."""
-        tables, books = self.motion.tables, self.motion.tables.books
+        tables, books, blocks = self.motion.tables, self.motion.tables.books, layout.blocks
+        seen = self.seen(layout)
         worth, prior, frames = self.rate.vq_lambda, self.nets.prior, self.frames
         worths = np.float32(worth) / self.worths
         costs = tables.costs()
@@ -131,7 +171,7 @@ class FrameTrials:
         )  # fmt: skip
         target = latents.y * np.float32(codebooks.UNIT)
         with torch.inference_mode():
-            contexts = prior.context(frames._tensor(out.z), self.motion.packed8)
+            contexts = prior.context(frames._tensor(out.z), seen.packed8 if seen else None)
             for k, context in enumerate(contexts):
                 mean, classes = (
                     t[0].cpu().numpy()
@@ -181,13 +221,15 @@ class FrameTrials:
             detail.step = -1
         return detail
 
-    def code(self, latents: Latents, quality: int, blocks: np.ndarray) -> Trial:
-        """Code what follows the motion: latents at a quality, with a map of direct blocks."""
-        frames, motion = self.frames, self.motion
-        quantised = self.quantise(latents, quality, blocks)
+    def code(self, latents: Latents, quality: int, layout: Layout) -> Trial:
+        """Code what follows the motion: latents at a quality."""
+        frames, motion, blocks = self.frames, self.motion, layout.blocks
+        quantised = self.quantise(latents, quality, layout)
+        seen, base = self.seen(layout), layout.prediction
         with torch.inference_mode():
-            residual = self.nets.synthesis(frames._tensor(quantised.y), motion.packed8, quality)
-            planes = frames._reconstruct(residual, motion.packed, blocks)
+            y, packed8 = frames._tensor(quantised.y), seen.packed8 if seen else None
+            residual = self.nets.synthesis(y, packed8, quality)
+            planes = frames._reconstruct(residual, base.packed if base else None, blocks)
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
         marks = [*motion.marks, bits_given(coder)]
@@ -196,19 +238,33 @@ class FrameTrials:
         if motion.prediction is not None:
             direct_map.encode_map(coder, blocks, motion.field.merged)
         marks.append(bits_given(coder))
+        self._paint(coder, layout)
+        marks.append(bits_given(coder))
         _encode_latents(coder, quantised, blocks, tables, marks)
         _encode_detail(coder, detail, blocks, planes)
+        frames._extend(planes)
         marks.append(bits_given(coder))
         data = coder.finished()
         cost = 8 * len(data) + self.error_bits(planes)
         return Trial(
-            quality, blocks, latents, quantised, detail, data, planes, coder.contexts, tables,
+            quality, layout, latents, quantised, detail, data, planes, coder.contexts, tables,
             marks, cost,
         )  # fmt: skip
 
+    def _paint(self, coder: Encoder, layout: Layout) -> None:
+        """Code the painted blocks."""
+        predicted = self.motion.prediction is not None
+        painting = layout.painting or painted_blocks.Painting()
+        painted_blocks.code_painting(coder, layout.blocks, painting, predicted)
+        if layout.painting is not None and layout.prediction is not None:
+            y, u, v = (plane.copy() for plane in self.base_planes())
+            painted_blocks.code_painted(
+                coder, layout.blocks, painting, (y, u, v), layout.prediction.planes
+            )
+
     def error_bits(self, planes: Planes) -> float:
         """Bits that the squared error of some planes is worth."""
-        return error_bits(self.task, planes, self.rate)
+        return error_bits(self.task, planes, self.rate, self.no_blocks)
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codec.frame_decoder import Planes, pad
 from ..picture import Picture
-from . import lookahead, temporal_filter
+from . import lookahead, painted_choice, temporal_filter
 from .rate_distortion import RateParameters
 
 
@@ -29,5 +29,14 @@ def key_source(around: list[Picture], at: int, quality: int, rate: RateParameter
     planes, errors = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength)
     if errors is None:
         return KeySource(planes, None)
+    _keep_drawn(source, planes)
     strength = rate.lookahead_strength
     return KeySource(planes, lookahead.worths(errors, quality, strength, height, width))
+
+
+def _keep_drawn(source: Planes, filtered: Planes) -> None:
+    """Leave letters and drawings as they are: they have no noise, and are coded exactly."""
+    drawn = painted_choice.drawn(source[0])
+    for plane, out in zip(source, filtered, strict=True):
+        size = plane.shape[0] // drawn.shape[0]
+        np.copyto(out, plane, where=drawn.repeat(size, 0).repeat(size, 1))

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from ..codec import codebooks
+from ..codec.direct_map import CODED_BLOCK
 from ..codec.frame_decoder import NEUTRAL
 from ..codec.nets.arithmetic import FLOATS, floats, one_thread
 from ..picture import MAX_SAMPLE
-from .frame_trials import FrameTrials, Latents
+from .frame_trials import FrameTrials, Latents, Layout
 from .nets.relaxed_synthesis import smooth_synthesis
 from .rate_distortion import PLANE_WEIGHTS
 
@@ -22,7 +23,7 @@ from .rate_distortion import PLANE_WEIGHTS
 MAX_PIXELS = 1 << 20
 
 
-def refine(trials: FrameTrials, latents: Latents, quality: int) -> Latents:
+def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) -> Latents:
     """Latents to aim at that cost less than the analysis' own.
 
     With a curvature h of the error in every direction, which ``vq_lambda`` implies, its least value
@@ -30,6 +31,7 @@ def refine(trials: FrameTrials, latents: Latents, quality: int) -> Latents:
     ``refine_rate`` of the way there; the cheapest latent met is returned.
     """
     motion, rate, frames = trials.motion, trials.rate, trials.frames
+    seen = trials.seen(layout)
     device = frames.b.device
     worth = rate.detail(trials.task.aim)[1]
     curvature = 2 / rate.vq_lambda * trials.worths[:, :, None]
@@ -45,14 +47,14 @@ def refine(trials: FrameTrials, latents: Latents, quality: int) -> Latents:
         synthesis = smooth_synthesis(
             motion.nets.synthesis, FLOATS[frames.codec.arithmetic], pool if threads > 1 else None
         )
-        weights = _sample_weights(trials.worths, device)
+        weights = _sample_weights(trials.worths * (layout.blocks == CODED_BLOCK), device)
         source = frames._packed(trials.task.source).float()
         base = torch.full_like(source, NEUTRAL)
-        if motion.packed is not None:
-            base = motion.packed.clone().float()
-        packed8 = motion.packed8.clone() if motion.packed8 is not None else None
+        if seen is not None:
+            base = seen.packed.clone().float()
+        packed8 = seen.packed8.clone() if seen is not None else None
         for step in range(rate.refine_steps + 1):
-            quantised = trials.quantise(latents._replace(y=y), quality, trials.no_blocks)
+            quantised = trials.quantise(latents._replace(y=y), quality, layout)
             aimed = torch.from_numpy(quantised.y.astype(np.float32))[None].to(device)
             aimed.requires_grad_(True)
             shown = (synthesis(aimed, packed8, quality) + base).clamp(0, MAX_SAMPLE)

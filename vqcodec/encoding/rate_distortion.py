@@ -99,6 +99,7 @@ class RateParameters:
     refine_rate: float = 0.3  # share of the way that each of them goes
     refine_levels: int = 2  # only frames of the levels below are refined
     direct_gain: float = 40.0  # bits that a map of direct blocks promises before it is tried
+    paint_gain: float = 40.0  # and of painted blocks
     detail_offset: float = 3.0  # on the step index of the detail
     detail_worth: float = 0.8  # of error against bits of the detail, in B frames
     detail_key_worth: float = 1.3  # and in I and key frames, which are longest referred to

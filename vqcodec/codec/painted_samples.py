@@ -1,0 +1,384 @@
+"""Samples of painted blocks: each is what stood behind the same neighbours before, or a number.
+
+Letters and drawn pictures repeat themselves. A plane is walked row by row; dictionaries say which
+sample followed on the same neighbours (and on the same prediction) the last time. Their guesses
+are tried one after the other, each with a bit in an adaptive context; what none of them hits is
+coded as a difference. A block that has one colour in a plane is coded at once.
+
+This is prediction by partial matching (Cleary and Witten 1984) with one guess for each context,
+which does for text what soft pattern matching (Howard 1997), palettes and copies within the
+picture do, without a search.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..compiled import njit
+from ..picture import MAX_SAMPLE
+from .contexts import (
+    ACTIVITIES,
+    FLAT_STATES,
+    GUESS_STATES,
+    PAINTED_COLOUR,
+    PAINTED_FLAT,
+    PAINTED_GUESS,
+    PAINTED_LENGTH,
+    PAINTED_SIGN,
+    PAINTED_TOP,
+)
+from .direct_map import DIRECT_BLOCK, PAINTED_BLOCK
+from .two_way import Coder, code_bit, code_raw, settle, spent
+
+if TYPE_CHECKING:
+    from .frame_decoder import Planes
+
+# Guesses in the order in which they are tried; the first five come from dictionaries. Those with
+# the prediction are there only where samples follow it.
+AROUND, ERROR, FAR, NEAR, ALONE, PREDICTED, LEFT, ABOVE, GUESSES = range(9)
+DICTIONARIES = 5
+SLOT_BITS = 18  # of a dictionary
+TRUST = 3  # the most that a guess earns by being right
+
+LONGEST = 11  # bits of a difference
+LENGTHS = LONGEST + 1  # contexts of PAINTED_LENGTH and PAINTED_TOP for each activity
+COLOURS = 2  # contexts of PAINTED_COLOUR for each of luma and chroma
+
+# samples outside the picture: black
+START = np.array([64, 512, 512], np.int64)
+ROWS, COLUMNS = 2, 3  # of them above and beside a plane at work
+_TURN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
+
+
+@njit
+def _mix(key: np.uint64, value: int) -> np.uint64:
+    return (key + np.uint64(value)) * _TURN
+
+
+@njit
+def _neighbour_keys(p: np.ndarray, i: int, j: int) -> tuple[np.uint64, np.uint64]:
+    """Keys of the sample at (i, j) of a plane at work: of its eleven neighbours, and of four."""
+    near = _mix(np.uint64(0), p[i, j - 1])
+    near = _mix(near, p[i - 1, j])
+    near = _mix(near, p[i - 1, j - 1])
+    near = _mix(near, p[i - 1, j + 1])
+    far = _mix(near, p[i, j - 2])
+    far = _mix(far, p[i, j - 3])
+    far = _mix(far, p[i - 1, j - 2])
+    far = _mix(far, p[i - 1, j + 2])
+    far = _mix(far, p[i - 2, j - 1])
+    far = _mix(far, p[i - 2, j])
+    far = _mix(far, p[i - 2, j + 1])
+    return far, near
+
+
+@njit
+def _chroma_keys(
+    far: np.uint64, near: np.uint64, luma: np.ndarray, i: int, j: int
+) -> tuple[np.uint64, np.uint64]:
+    """The same of a chroma sample: with the luma that it lies in, and that around it."""
+    y, x = 2 * i - ROWS, 2 * j - COLUMNS
+    for k in range(4):
+        near = _mix(near, luma[y + (k >> 1), x + (k & 1)])
+    for k in range(16):
+        far = _mix(far, luma[min(y - 1 + (k >> 2), luma.shape[0] - 1), x - 1 + (k & 3)])
+    return far, near
+
+
+@njit
+def _prediction_keys(p: np.ndarray, q: np.ndarray, i: int, j: int) -> tuple[np.uint64, np.uint64]:
+    """Keys by the prediction q, a plane at work: of nine samples of it, and of its error beside."""
+    around = _mix(_mix(np.uint64(0), p[i, j - 1]), p[i - 1, j])
+    for y in range(i - 1, i + 2):
+        for x in range(j - 1, j + 2):
+            around = _mix(around, q[min(y, q.shape[0] - 1), x])
+    error = _mix(np.uint64(0), q[i, j])
+    error = _mix(error, p[i, j - 1] - q[i, j - 1] + 1024)
+    error = _mix(error, p[i - 1, j] - q[i - 1, j] + 1024)
+    return around, error
+
+
+@njit
+def _companion(k: int, luma: np.ndarray, cb: np.ndarray, i: int, j: int) -> int:
+    """What a chroma sample of a picture of few colours hangs on: Cb on luma, Cr on Cb."""
+    if k == 2:
+        return int(cb[i, j])
+    y, x = 2 * i - ROWS, 2 * j - COLUMNS
+    return int(luma[y, x] + luma[y + 1, x] + luma[y, x + 1] + luma[y + 1, x + 1])
+
+
+@njit
+def _keys(
+    k: int,
+    p: np.ndarray,
+    q: np.ndarray,
+    luma: np.ndarray,
+    cb: np.ndarray,
+    follow: int,
+    i: int,
+    j: int,
+    slots: np.ndarray,
+) -> None:
+    """Slots of the sample at (i, j) of plane k in the dictionaries; -1 in those not asked."""
+    slots[:] = -1
+    far, near = _neighbour_keys(p, i, j)
+    if k:
+        far, near = _chroma_keys(far, near, luma, i, j)
+    shift = np.uint64(64 - SLOT_BITS)
+    slots[FAR], slots[NEAR] = np.int64(far >> shift), np.int64(near >> shift)
+    if follow:
+        around, error = _prediction_keys(p, q, i, j)
+        slots[AROUND], slots[ERROR] = np.int64(around >> shift), np.int64(error >> shift)
+    if follow or k:
+        alone = _mix(np.uint64(0), q[i, j] if follow else 0)
+        if k:
+            alone = _mix(alone, _companion(k, luma, cb, i, j))
+        slots[ALONE] = np.int64(alone >> shift)
+
+
+@njit
+def _learn(values: np.ndarray, trust: np.ndarray, slots: np.ndarray, value: int) -> None:
+    """What stood behind these keys."""
+    for d in range(DICTIONARIES):
+        slot = slots[d]
+        if slot < 0:
+            continue
+        if trust[d, slot] >= 0 and values[d, slot] == value:
+            trust[d, slot] = min(trust[d, slot] + 1, TRUST)
+        elif trust[d, slot] > 0:
+            trust[d, slot] = 1 if trust[d, slot] == TRUST else trust[d, slot] - 1
+        else:
+            values[d, slot], trust[d, slot] = value, 0
+
+
+@njit
+def _code_number(coder: Coder, kind: int, number: int) -> int:
+    """A signed number: bit length, the bit below its top, raw bits, sign; kind: of its contexts."""
+    a, length = abs(number), 0
+    first = PAINTED_LENGTH + LENGTHS * kind
+    while length < LONGEST and code_bit(coder, first + length, 1 if (a >> length) > 0 else 0):
+        length += 1
+    if length == 0:
+        return 0
+    out = 1
+    if length > 1:
+        out = 2 + code_bit(coder, PAINTED_TOP + LENGTHS * kind + length, (a >> (length - 2)) & 1)
+    if length > 2:
+        rest = length - 2
+        out = (out << rest) + code_raw(coder, a & ((1 << rest) - 1), rest)
+    return -out if code_bit(coder, PAINTED_SIGN + kind, 1 if number < 0 else 0) else out
+
+
+@njit
+def _activity(p: np.ndarray, i: int, j: int) -> int:
+    corner, above = p[i - 1, j - 1], p[i - 1, j]
+    around = abs(p[i, j - 1] - corner) + abs(above - corner) + abs(above - p[i - 1, j + 1])
+    return int(around > 32) + int(around > 128) + int(around > 512)
+
+
+@njit
+def _median(p: np.ndarray, i: int, j: int) -> int:
+    """The predictor of LOCO-I (Weinberger et al. 2000)."""
+    left, above, corner = p[i, j - 1], p[i - 1, j], p[i - 1, j - 1]
+    return int(min(max(left + above - corner, min(left, above)), max(left, above)))
+
+
+@njit
+def _guess(
+    values: np.ndarray,
+    trust: np.ndarray,
+    slots: np.ndarray,
+    p: np.ndarray,
+    q: np.ndarray,
+    follow: int,
+    i: int,
+    j: int,
+    guesses: np.ndarray,
+) -> None:
+    """What the sample at (i, j) might be; -1 where there is no guess."""
+    for d in range(DICTIONARIES):
+        known = slots[d] >= 0 and trust[d, slots[d]] >= 0
+        guesses[d] = values[d, slots[d]] if known else -1
+    guesses[PREDICTED] = q[i, j] if follow else -1
+    guesses[LEFT], guesses[ABOVE] = p[i, j - 1], p[i - 1, j]
+
+
+@njit
+def _code_sample(
+    coder: Coder,
+    chroma: int,
+    p: np.ndarray,
+    i: int,
+    j: int,
+    guesses: np.ndarray,
+    trust: np.ndarray,
+    slots: np.ndarray,
+    anchor: int,
+    shift: int,
+    value: int,
+    worth: float,
+) -> int:
+    """One sample, by the first guess that is right or by its difference from ``anchor``."""
+    even = p[i, j - 1] == p[i - 1, j] and p[i - 1, j - 1] == p[i - 1, j + 1] == p[i - 1, j]
+    tried = 0
+    for g in range(GUESSES):
+        guess, again, agreeing = guesses[g], False, 0
+        for other in range(GUESSES):
+            if other < g:
+                again = again or guesses[other] == guess
+            elif other > g and guesses[other] == guess:
+                agreeing += 1
+        if guess < 0 or again:
+            continue
+        level = trust[g, slots[g]] if g < DICTIONARIES else min(tried, 3)
+        state = (level * 3 + min(agreeing, 2)) * 2 + even
+        context = PAINTED_GUESS + GUESS_STATES * (GUESSES * chroma + g) + state
+        value = settle(coder, context, guess, value, worth)
+        if not code_bit(coder, context, 0 if guess == value else 1):
+            return int(guess)
+        tried += 1
+    start = anchor >> shift
+    kind = ACTIVITIES * chroma + _activity(p, i, j)
+    number = _code_number(coder, kind, (value >> shift) - start)
+    return min(max((start + number) << shift, 0), MAX_SAMPLE)
+
+
+@njit
+def _code_flat(
+    coder: Coder, chroma: int, left: int, above: int, last: int, around: int, colour: int
+) -> int:
+    """Whether a block has one colour that is known, and which; -1: no. ``colour``: what to code."""
+    known = colour >= 0 and (colour == left or colour == above or colour == last)  # noqa: SIM109
+    if not code_bit(coder, PAINTED_FLAT + FLAT_STATES * chroma + around, 1 if known else 0):
+        return -1
+    first = PAINTED_COLOUR + COLOURS * chroma
+    if left != last and not code_bit(coder, first, 0 if colour == left else 1):
+        return left
+    if above != last and above != left:
+        if not code_bit(coder, first + 1, 0 if colour == above else 1):
+            return above
+    return last
+
+
+@njit
+def _one_colour(plane: np.ndarray, y: int, x: int, size: int) -> int:
+    """The colour of a block that has one, else -1."""
+    colour = int(plane[y, x])
+    for i in range(y, y + size):
+        for j in range(x, x + size):
+            if plane[i, j] != colour:
+                return -1
+    return colour
+
+
+@njit
+def _at_work(plane: np.ndarray, k: int) -> np.ndarray:
+    """A plane with what lies outside of it, ROWS above and COLUMNS on both sides."""
+    h, w = plane.shape
+    p = np.full((h + ROWS, w + 2 * COLUMNS), START[k], np.int16)
+    p[ROWS:, COLUMNS : COLUMNS + w] = plane
+    return p
+
+
+@njit
+def _code_plane(
+    coder: Coder,
+    k: int,
+    kinds: np.ndarray,
+    follow: int,
+    shift: int,
+    q: np.ndarray,
+    target: np.ndarray,
+    luma: np.ndarray,
+    cb: np.ndarray,
+    even: np.ndarray,
+    worths: np.ndarray,
+    bits: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The painted blocks of plane k; returns it, at work. q: its prediction, at work."""
+    chroma, size = min(k, 1), 8 if k else 16
+    p, last = q.copy(), START[k]
+    values = np.empty((DICTIONARIES, 1 << SLOT_BITS), np.uint16)
+    trust = np.full((DICTIONARIES, 1 << SLOT_BITS), -1, np.int8)
+    slots, guesses = np.empty(DICTIONARIES, np.int64), np.empty(GUESSES, np.int64)
+    flat = np.zeros(kinds.shape, np.uint8)
+    for y in range(target.shape[0]):
+        r, i = y // size, y + ROWS
+        for c in range(kinds.shape[1]):
+            x = c * size
+            if kinds[r, c] == PAINTED_BLOCK:
+                before = spent(coder)
+                if y == r * size:
+                    around = (flat[r, c - 1] if c > 0 else 0) + (flat[r - 1, c] if r > 0 else 0)
+                    if even[r, c]:
+                        around = 3
+                    left, above = p[i, x + COLUMNS - 1], p[i - 1, x + COLUMNS]
+                    colour = _one_colour(target, y, x, size)
+                    colour = _code_flat(coder, chroma, left, above, last, around, colour)
+                    if colour >= 0:
+                        flat[r, c], last = 1, colour
+                        p[i : i + size, x + COLUMNS : x + COLUMNS + size] = colour
+                if not flat[r, c]:
+                    for j in range(x + COLUMNS, x + COLUMNS + size):
+                        _keys(k, p, q, luma, cb, follow, i, j, slots)
+                        _guess(values, trust, slots, p, q, follow, i, j, guesses)
+                        anchor = int(q[i, j]) if follow else _median(p, i, j)
+                        value = int(target[y, j - COLUMNS])
+                        p[i, j] = _code_sample(
+                            coder, chroma, p, i, j, guesses, trust, slots, anchor, shift, value,
+                            worths[r, c],
+                        )  # fmt: skip
+                        _learn(values, trust, slots, p[i, j])
+                bits[r, c] += spent(coder) - before
+            elif kinds[r, c] == DIRECT_BLOCK:
+                for j in range(x + COLUMNS, x + COLUMNS + size):
+                    _keys(k, p, q, luma, cb, 0, i, j, slots)
+                    slots[ALONE] = -1
+                    _learn(values, trust, slots, p[i, j])
+    return p, flat
+
+
+@njit
+def code_samples(
+    coder: Coder,
+    kinds: np.ndarray,
+    follow: int,
+    shift: int,
+    planes: Planes,
+    targets: Planes,
+    worths: np.ndarray,
+    bits: np.ndarray,
+) -> None:
+    """Code the samples of painted blocks, or read them with a decoder, into ``planes``.
+
+    kinds (H/16, W/16): map of vqcodec/codec/direct_map.py; follow: whether samples follow their
+    prediction; shift: bits below which differences say nothing; planes: Y, U, V uint16, the
+    prediction at first; targets: what to code, planes like these (a decoder looks at none of it);
+    worths (H/16, W/16): bits that a squared error is worth to a meter, which may change samples
+    for it; bits (H/16, W/16): a meter adds what it counts for each block.
+    """
+    luma = _at_work(planes[0], 0)
+    cb, even = luma, np.zeros(kinds.shape, np.uint8)
+    for k in range(3):
+        q = _at_work(planes[k], k)
+        p, flat = _code_plane(
+            coder,
+            k,
+            kinds,
+            follow,
+            shift,
+            q,
+            targets[k].astype(np.int16),
+            luma,
+            cb,
+            even,
+            worths,
+            bits,
+        )
+        if k == 0:
+            luma, even = p, flat
+        else:
+            cb = p
+        planes[k][:] = p[ROWS:, COLUMNS : p.shape[1] - COLUMNS]

@@ -1,0 +1,152 @@
+"""Which blocks are painted: those whose samples cost less than what nets or prediction leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK
+from ..codec.painted_blocks import Painting, code_painted, code_painting
+from ..codec.two_way import Meter
+from .still_parts import still_blocks
+
+if TYPE_CHECKING:
+    from ..codec.frame_decoder import Planes
+    from .frame_trials import FrameTrials
+
+NOVEL_BITS = 1.5  # about what a sample that is neither its left nor its upper neighbour costs
+ROUNDS = 3  # the fewer blocks are painted, the less the others learn from them
+CERTAIN_BITS = 6.0  # of a block of one colour that needs no comparison
+DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see drawn
+
+
+class Painted(NamedTuple):
+    """Painted blocks of a frame, measured."""
+
+    blocks: np.ndarray  # (H/16, W/16) uint8: kinds of all blocks
+    painting: Painting
+    planes: Planes  # the prediction, with the painted samples in it
+    bits: np.ndarray  # (H/16, W/16) that the painted blocks take
+
+
+def measure(trials: FrameTrials, blocks: np.ndarray) -> Painted:
+    """What painting these blocks would cost, by their neighbours or by their prediction too."""
+    source, prediction = trials.task.source, trials.motion.prediction
+    base = trials.base_planes()
+    whole = _whole(source, blocks.shape)[blocks == PAINTED_BLOCK].all()
+    results = []
+    for follow in range(1 if prediction is None else 2):
+        painting = Painting(follow, 2 if whole else 0)
+        meter = Meter(np.zeros(1), trials.motion.coder.contexts.copy())
+        kinds = blocks.copy()
+        code_painting(meter, kinds, painting, prediction is not None)
+        planes = (base[0].copy(), base[1].copy(), base[2].copy())
+        bits = code_painted(meter, kinds, painting, planes, source)
+        results.append((float(meter.spent[0]), Painted(kinds, painting, planes, bits)))
+    return min(results, key=_spent)[1]
+
+
+def _spent(result: tuple[float, Painted]) -> float:
+    return result[0]
+
+
+def choose(
+    trials: FrameTrials, blocks: np.ndarray, cost: np.ndarray, least: float
+) -> Painted | None:
+    """The blocks that are cheaper painted; None where that gains less than ``least`` bits.
+
+    blocks: kinds of all blocks as they are so far; cost (H/16, W/16): bits that each takes and that
+    its error is worth.
+    """
+    source = trials.task.source
+    candidates = (novel(source[0]) * NOVEL_BITS < cost) & (
+        (blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK)
+    )
+    if not candidates.any():
+        return None
+    whole = _whole(source, blocks.shape)
+    if whole[candidates].mean() > 0.5:  # of a picture of 8 bits the temporal filter left some
+        candidates &= whole
+    kept = blocks == PAINTED_BLOCK
+    for _ in range(ROUNDS):
+        kinds = np.where(candidates, np.uint8(PAINTED_BLOCK), blocks)
+        out = measure(trials, kinds)
+        paying = candidates & (out.bits < cost)
+        if (paying == candidates).all():
+            break
+        candidates = paying
+    else:
+        out = measure(trials, np.where(candidates, np.uint8(PAINTED_BLOCK), blocks))
+    gain = float(((cost - out.bits) * candidates).sum() - (out.bits * kept).sum())
+    return out if gain > least else None
+
+
+def certain(trials: FrameTrials) -> Painted | None:
+    """The blocks about which there is no question; None where there are none.
+
+    Those that the prediction shows exactly are direct, others of one colour are painted if that
+    takes next to nothing.
+    """
+    source, prediction = trials.task.source, trials.motion.prediction
+    blocks = trials.no_blocks.copy()
+    inside = blocks == CODED_BLOCK
+    even = inside.copy()
+    for plane in source:
+        even &= _largest(_in_blocks(plane, blocks.shape)) == _least(_in_blocks(plane, blocks.shape))
+    if prediction is not None:
+        same = inside & still_blocks(source, prediction.planes)
+        blocks[same] = DIRECT_BLOCK
+        even &= ~same
+    blocks[even] = PAINTED_BLOCK
+    out = None
+    if even.any():
+        out = measure(trials, blocks)
+        dear = even & (out.bits > CERTAIN_BITS)
+        if dear.any():
+            blocks[dear] = CODED_BLOCK
+            out = measure(trials, blocks) if (blocks == PAINTED_BLOCK).any() else None
+    if out is None and (blocks != trials.no_blocks).any():
+        out = Painted(blocks, Painting(), trials.base_planes(), np.zeros(blocks.shape))
+    return out
+
+
+def novel(luma: np.ndarray) -> np.ndarray:
+    """(H/16, W/16): how many samples of each block differ from their left and upper neighbours."""
+    new = np.zeros(luma.shape, bool)
+    new[1:, 1:] = (luma[1:, 1:] != luma[1:, :-1]) & (luma[1:, 1:] != luma[:-1, 1:])
+    blocks = _in_blocks(new, (luma.shape[0] // 16, luma.shape[1] // 16))
+    return np.asarray(blocks.sum((1, 3)))
+
+
+def drawn(luma: np.ndarray) -> np.ndarray:
+    """(H/16, W/16) bool: blocks with even areas and either hard edges or nothing else."""
+    shape = (luma.shape[0] // 16, luma.shape[1] // 16)
+    even = np.zeros(luma.shape, bool)
+    even[:, 1:] = luma[:, 1:] == luma[:, :-1]
+    blocks = _in_blocks(luma, shape)
+    span = _largest(blocks).astype(np.int32) - _least(blocks)
+    share = _in_blocks(even, shape).mean((1, 3))
+    return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span == 0)))
+
+
+def _whole(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
+    """(H/16, W/16) bool: blocks of samples of 8 bits, as samples of 10 bits."""
+    whole = np.ones(shape, bool)
+    for plane in planes:
+        whole &= _largest(_in_blocks(plane & 3, shape)) == 0
+    return whole
+
+
+def _in_blocks(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(rows, block height, columns, block width)."""
+    rows, columns = shape
+    return plane.reshape(rows, plane.shape[0] // rows, columns, plane.shape[1] // columns)
+
+
+def _largest(blocks: np.ndarray) -> np.ndarray:
+    return np.asarray(blocks.max((1, 3)))
+
+
+def _least(blocks: np.ndarray) -> np.ndarray:
+    return np.asarray(blocks.min((1, 3)))
