@@ -11,6 +11,9 @@ INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
 .DEFAULT_GOAL := help
+# docs/commands.md is made by a program
+PAGES = $(filter-out docs/commands.md,$(wildcard *.md docs/*.md docs/design/*.md tools/*.md weights/*.md))
+
 .PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs site train dist clean
 
 help: ## List the targets.
@@ -65,11 +68,13 @@ check: $(INSTALLED) ## Check format, lint and types.
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mdformat --check $(PAGES)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
 
 format: $(INSTALLED) ## Format the code and sort its imports.
 	$(BIN)/ruff check --select I --fix
 	$(BIN)/ruff format
+	$(BIN)/mdformat $(PAGES)
 
 docs: $(INSTALLED) ## Write docs/commands.md from the program.
 	$(BIN)/python tools/commands.py

@@ -17,7 +17,7 @@ HEAD = """# Commands and options
 Made from the program by `make docs`; don't edit it. What the options mean in full, exit codes and pipes: [cli.md](cli.md).
 
 `vqcodec COMMAND -h` shows the options that are used most, `vqcodec COMMAND --help-all` all of them, with those marked * here.
-"""
+"""  # noqa: E501
 
 
 def _cell(text: str) -> str:
@@ -39,7 +39,7 @@ def _section(name: str, command: click.Command, context: click.Context) -> str:
         record = option.get_help_record(context)
         if record is not None and isinstance(option, click.Option):
             lines.append(
-                f"| `{_cell(record[0])}`{' *' if isinstance(option, Rare) else ''} | {_cell(record[1])} |"
+                f"| `{_cell(record[0])}`{' *' if isinstance(option, Rare) else ''} | {_cell(record[1])} |"  # noqa: E501
             )
     examples = getattr(command, "examples", ())
     if examples:

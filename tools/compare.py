@@ -58,7 +58,7 @@ def nearest(source: Path, frames: int, wanted: int, target: Path) -> tuple[float
     best = min(tried, key=lambda k: abs(tried[k] - wanted))
     if abs(tried[best] - wanted) > wanted * 0.03:
         raise SystemExit(
-            f"x264 writes {tried[best]} bytes at crf {best * STEP:g} and nothing nearer to {wanted}: choose another --crf"
+            f"x264 writes {tried[best]} bytes at crf {best * STEP:g} and nothing nearer to {wanted}: choose another --crf"  # noqa: E501
         )
     return best * STEP, x264(source, best * STEP, frames, target)
 
@@ -108,7 +108,7 @@ def main() -> None:
         first = a.streams.video[0]
         if first.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
             raise SystemExit(
-                f"{args.input}: pictures of {first.codec_context.pix_fmt}; the comparison takes 8-bit 4:2:0"
+                f"{args.input}: pictures of {first.codec_context.pix_fmt}; the comparison takes 8-bit 4:2:0"  # noqa: E501
             )
     run(
         "encode",
@@ -133,7 +133,7 @@ def main() -> None:
         figures, _, frames, _, _ = compare(source, path)
         rows.append((name, path, n, figures[0]))
         print(
-            f"{name}: {n} bytes, {frames} frames, PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8"
+            f"{name}: {n} bytes, {frames} frames, PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8"  # noqa: E501
         )
     number = args.frames // 2 if args.show is None else args.show
     width, height = (int(n) for n in args.crop.split("x"))

@@ -118,11 +118,11 @@ def main() -> None:
         ("(6Y + U + V) / 8", f"{all_:.2f} dB of the mean error; mean over frames {mean:.2f} dB"),
         (
             "encode",
-            f"{frames / encoding:.2f} frames per second ({encoding:.1f} s, start of the program included)",
+            f"{frames / encoding:.2f} frames per second ({encoding:.1f} s, start of the program included)",  # noqa: E501
         ),
         (
             "decode",
-            f"{frames / decoding:.2f} frames per second ({decoding:.1f} s, start of the program included)",
+            f"{frames / decoding:.2f} frames per second ({decoding:.1f} s, start of the program included)",  # noqa: E501
         ),
     ]
     columns = min(100, shutil.get_terminal_size().columns)

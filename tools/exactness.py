@@ -128,7 +128,7 @@ def main() -> None:
                 f"{name} {'equal' if good else 'DIFFERENT'}" for name, good in checks.items()
             )
             print(
-                f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), {shown}",
+                f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), {shown}",  # noqa: E501
                 flush=True,
             )
             bad += len(sums) != 1 or not all(checks.values())

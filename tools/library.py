@@ -94,9 +94,9 @@ def main() -> None:
         opened, _ = clock(lambda: vqcodec.open(path).close())
         with vqcodec.open(path) as video:
             m = video.metadata
-            load = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads"
+            load = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads"  # noqa: E501
             print(
-                f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, {len(video.gop_starts)} GOPs, {m.bytes} bytes; {load}"
+                f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, {len(video.gop_starts)} GOPs, {m.bytes} bytes; {load}"  # noqa: E501
             )
             first, _ = clock(lambda: video[0])
             print(f"open {opened:.3f} s; model and first picture {first:.2f} s")
@@ -107,7 +107,7 @@ def main() -> None:
                 ("processor", [c for _, c in seeks]),
             ):
                 print(
-                    f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s"
+                    f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s"  # noqa: E501
                 )
         n, part = FRAMES // 2, vqcodec.Time(frames=FRAMES // 2)
 
@@ -147,7 +147,7 @@ def main() -> None:
         for title, frames, work in jobs:
             wall, cpu = clock(work)
             print(
-                f"{title}: {frames / wall:.1f} frames/s by the clock, {1000 * cpu / frames:.1f} ms of processor time a frame"
+                f"{title}: {frames / wall:.1f} frames/s by the clock, {1000 * cpu / frames:.1f} ms of processor time a frame"  # noqa: E501
             )
 
 

@@ -93,7 +93,7 @@ def instrument() -> None:
 
 def report(what: str, frames: int, whole: float) -> None:
     print(
-        f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n"
+        f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n"  # noqa: E501
     )
     print("| stage | ms a frame | share |\n|---|---|---|")
     SPENT["the rest"] = whole - sum(SPENT.values())

@@ -145,7 +145,7 @@ def opened(html: str, browser: Any, tmp_path: Path) -> Iterator[tuple[Any, list[
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.goto(path.as_uri())
     page.wait_for_function(
-        "document.getElementById('right').naturalWidth > 0 && document.getElementById('left').complete"
+        "document.getElementById('right').naturalWidth > 0 && document.getElementById('left').complete"  # noqa: E501
     )
     page.select_option("#quality", index=0)
     yield page, asked, complaints
@@ -171,7 +171,7 @@ def test_no_network_and_no_complaints(opened: tuple[Any, list[str], list[str]]) 
     assert asked == [page.url] and page.url.startswith("file:") and complaints == []
     assert (
         page.evaluate(
-            "performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"
+            "performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"  # noqa: E501
         )
         == 0
     )
@@ -239,7 +239,7 @@ def test_choices(opened: tuple[Any, list[str], list[str]]) -> None:
     )
     assert (
         page.locator("#left-caption").inner_text()
-        == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0"
+        == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0"  # noqa: E501
     )
     page.select_option("#clip", label="second")
     assert page.locator("#left").get_attribute("alt") == "frame 4 of second, x264-medium"
@@ -274,10 +274,10 @@ def test_a_telephone_shows_whole_tables_and_readable_curves(
     shown = page.locator("#bits thead th:visible").all_inner_texts()
     assert shown == ["clip", "against", "PSNR (6Y+U+V)/8, mean of frames", "VMAF"]
     heights = page.evaluate(
-        "[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height)).filter(h => h > 0)"
+        "[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height)).filter(h => h > 0)"  # noqa: E501
     )
     assert min(heights) >= 7
-    inside = "(s => s.getBoundingClientRect().right <= s.closest('.card').getBoundingClientRect().right - 4)"
+    inside = "(s => s.getBoundingClientRect().right <= s.closest('.card').getBoundingClientRect().right - 4)"  # noqa: E501
     assert page.evaluate(f"{inside}(document.getElementById('quality'))")
 
 

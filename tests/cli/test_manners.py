@@ -103,7 +103,7 @@ def test_reference_is_current() -> None:
     finally:
         sys.path.pop(0)
     assert TARGET.read_text(encoding="utf-8") == reference(), (
-        "docs/commands.md is not what the program says: run `make docs` (or: python tools/commands.py) and commit it"
+        "docs/commands.md is not what the program says: run `make docs` (or: python tools/commands.py) and commit it"  # noqa: E501
     )
 
 
@@ -508,7 +508,7 @@ def test_zsh_completes(shell: Any) -> None:
         "-f",
         "-i",
         prompt="READY> ",
-        load="unsetopt zle_bracketed_paste; autoload -U compinit && compinit -u -D && source '{script}'",
+        load="unsetopt zle_bracketed_paste; autoload -U compinit && compinit -u -D && source '{script}'",  # noqa: E501
     )
     complete("vqcodec enco", "encode")
     complete("vqcodec encode --prog", "--progress")

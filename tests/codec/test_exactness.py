@@ -164,7 +164,7 @@ with tempfile.TemporaryDirectory() as temp:
         decode(str(folder / f"{name}.vqv"), out, DecodeOptions(threads=1, device="cpu"), weights=str(weights(folder)), overwrite=True)
         sums[f"{folder.name}-{name}"] = hashlib.md5(open(out, "rb").read()).hexdigest()
 print(json.dumps([sums, locale.localeconv()["decimal_point"]]))
-"""
+"""  # noqa: E501
 
 
 def golden_sums(**env: str) -> tuple[dict[str, str], str]:
@@ -325,7 +325,7 @@ def test_random_seeks_and_slices(
         want = list(range(begin, min(len(times), begin + (length.frames or 0))))
         if (
             i % 3 == 0
-            # by seconds, counted from the first frame: the first one at or after the start, and those
+            # by seconds, counted from the first frame: the first one at or after the start, and those  # noqa: E501
             # before its end
         ):
             begin_ms, length_ms = (

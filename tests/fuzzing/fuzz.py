@@ -411,7 +411,7 @@ class Fuzzer:
                 or len(tokens) > len(chosen)
             ):
                 raise Finding(
-                    f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for {batch.duration_seconds}"
+                    f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for {batch.duration_seconds}"  # noqa: E501
                 )
             for i, t in zip(chosen, batch.pts_seconds.tolist(), strict=True):
                 frame = video.get_frame_at(i)
@@ -565,6 +565,6 @@ def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     each = ", ".join(f"{k} {v}" for k, v in fuzzer.done.items())
     took = time.monotonic() - begin
     print(
-        f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), {len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings"
+        f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), {len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings"  # noqa: E501
     )
     assert not fuzzer.findings

@@ -317,7 +317,7 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
             )
             with pytest.raises(
                 WeightsError,
-                match="a worker has another version of the program: install the same on all machines",
+                match="a worker has another version of the program: install the same on all machines",  # noqa: E501
             ):
                 encode(source, "a.vqv", cluster=cluster)
         with monkeypatch.context() as patch:
@@ -375,7 +375,7 @@ with pytest.MonkeyPatch.context() as patch:
         with Cluster(machines.scheduler_address) as cluster:
             encode(sys.argv[1], sys.argv[1] + ".vqv", EncodeOptions(gop=30), cluster=cluster)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.slow

@@ -280,7 +280,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
         for overwrite in (False, True):
             with pytest.raises(
                 UsageError,
-                match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",
+                match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",  # noqa: E501
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
             assert len(journal.journals(out)) == 1 and os.listdir(out.parent) == [

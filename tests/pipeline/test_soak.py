@@ -29,7 +29,7 @@ encoding, decoding = watch(), watch()
 report = vqcodec.encode(source, coded, crf=40, gop=32, device='cpu', threads=1, weights=weights, progress=encoding[0])
 shown = vqcodec.decode(coded, output, device='cpu', threads=1, weights=weights, progress=decoding[0])
 print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1]]))
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
@@ -72,6 +72,6 @@ def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, c
         memory, files = ([s[k] for s in seen if s[0] >= count / 5] for k in (1, 2))
         early = max(memory[: max(1, len(memory) // 4)])
         print(
-            f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; {files[0]} files, then {max(files)}"
+            f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; {files[0]} files, then {max(files)}"  # noqa: E501
         )
         assert max(memory) <= 1.05 * early and len(set(files)) == 1, (name, seen)

@@ -232,7 +232,8 @@ def gop_fields(r: Reader, frames: int) -> list[Field]:
 
 
 def body_fields(r: Reader, frames: int) -> list[Field]:
-    """Qualities, shapes of mini-GOPs, sizes and streams where the bytes are a GOP body, else one field."""
+    """Qualities, shapes of mini-GOPs, sizes and streams where the bytes are a GOP body, else one
+    field."""
     rest = bytes(r.take(r.remaining))
     try:
         b = Reader(rest)

@@ -129,7 +129,7 @@ def test_what_a_config_says(tmp_path: Path) -> None:
         config(
             tmp_path,
             STAGE
-            + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64',
+            + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64',  # noqa: E501
         )
     )
     assert (
@@ -350,7 +350,7 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(
                 act.stretch.zero_()
         m.quantise_aware(
             "observe"
-            # these very values: the difference is that of rounding, not of clipping what was never seen
+            # these very values: the difference is that of rounding, not of clipping what was never seen  # noqa: E501
         )
         outputs()
         m.quantise_aware("quant")

@@ -22,7 +22,8 @@ ELEMENTS = (
 
 
 def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str, float]:
-    """Bits of the elements of a stream of ``size`` bytes: ``marks`` are the positions between weights, motion and each element behind it; ``end`` is what is left."""
+    """Bits of the elements of a stream of ``size`` bytes: ``marks`` are the positions between
+    weights, motion and each element behind it; ``end`` is what is left."""
     weights, motion, *behind = np.diff(marks)
     parts = [weights, motion - vector_bits, vector_bits, *behind]
     bits = {name: round(float(n), 1) for name, n in zip(ELEMENTS, parts, strict=True)}

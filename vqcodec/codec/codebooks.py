@@ -43,9 +43,11 @@ def escaped_number(symbol: Symbols) -> Symbols:
 
 @dataclass
 class Codebooks:
-    """dims (T,), sizes (T,) symbols with the escape, words (T, K, 4) int16, counts (T, K) uint32 to start from.
+    """dims (T,), sizes (T,) symbols with the escape, words (T, K, 4) int16, counts (T, K) uint32 to
+    start from.
 
-    The first CLASSES tables are the rate classes, the rest the groups of the hyper-latent, quality range by quality range.
+    The first CLASSES tables are the rate classes, the rest the groups of the hyper-latent, quality
+    range by quality range.
     """
 
     dims: np.ndarray
@@ -54,7 +56,8 @@ class Codebooks:
     counts: np.ndarray
 
     def packed(self) -> dict[str, np.ndarray]:
-        """Arrays for a weights file: words and counts one table after the other, without what lies beyond a table's size and dimension."""
+        """Arrays for a weights file: words and counts one table after the other, without what lies
+        beyond a table's size and dimension."""
         tables = range(len(self.dims))
         words = [self.words[t, : self.sizes[t], : self.dims[t]].ravel() for t in tables]
         counts = [self.counts[t, : self.sizes[t]] for t in tables]

@@ -1,7 +1,10 @@
-"""Detail: an optional residual in the sample domain, for what the synthesis net cannot draw (sharp text, graphics, very high quality).
+"""Detail: an optional residual in the sample domain, for what the synthesis net cannot draw (sharp
+text, graphics, very high quality).
 
-A picture with detail carries a step and, for each 8x8 cell (8x8 luma with its two 4x4 chroma blocks), whether it is refined, as a
-4x4 DCT (the integer transform of HEVC, ITU-T H.265 8.6.4.2) or as plain samples (transform skip). Levels are coded in adaptive binary contexts: last position,
+A picture with detail carries a step and, for each 8x8 cell (8x8 luma with its two 4x4 chroma
+blocks), whether it is refined, as a
+4x4 DCT (the integer transform of HEVC, ITU-T H.265 8.6.4.2) or as plain samples (transform skip).
+Levels are coded in adaptive binary contexts: last position,
 significance, magnitude, sign. All integers; the refined picture is what is shown and referred to.
 """
 
@@ -259,7 +262,8 @@ def decode_detail(
     skip: np.ndarray,
     planes: tuple[np.ndarray, ...],
 ) -> None:
-    """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,) int64; skip (H/8, W/8) int8 is scratch."""
+    """Decode the detail of a picture and refine its planes (Y, U, V uint16, in place); steps (64,)
+    int64; skip (H/8, W/8) int8 is scratch."""
     if not decode_bit(coder, DETAIL_FRAME):
         return
     step = steps[decode_raw(coder, STEP_BITS)]

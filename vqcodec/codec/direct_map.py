@@ -77,6 +77,7 @@ def blocks(cells: np.ndarray) -> np.ndarray:
 
 
 def idle(blocks: np.ndarray) -> np.ndarray:
-    """(H/64, W/64) bool: 64x64 blocks that are direct throughout, and have no hyper-latent, of a map (H/16, W/16)."""
+    """(H/64, W/64) bool: 64x64 blocks that are direct throughout, and have no hyper-latent, of a
+    map (H/16, W/16)."""
     h, w = blocks.shape
     return np.asarray(blocks.reshape(h // 4, 4, w // 4, 4).all((1, 3)))

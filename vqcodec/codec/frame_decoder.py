@@ -1,6 +1,8 @@
-"""One frame decoded: range coder, prediction, nets and detail put together; what :mod:`vqcodec.encoding.frame_encoder` shares with it.
+"""One frame decoded: range coder, prediction, nets and detail put together; what
+:mod:`vqcodec.encoding.frame_encoder` shares with it.
 
-Order inside a frame's stream: whether the frame is a copy, motion (P and B), quality difference, direct blocks (P and B), painted blocks, hyper-latent, the latent in two or
+Order inside a frame's stream: whether the frame is a copy, motion (P and B), quality difference,
+direct blocks (P and B), painted blocks, hyper-latent, the latent in two or
 four steps, detail.
 """
 
@@ -46,7 +48,8 @@ def pad(p: Picture, width: int, height: int) -> Planes:
 
 @dataclass
 class Coded:
-    """A decoded frame as a reference: padded planes of 10 bits, motion grid, adaptive state after it."""
+    """A decoded frame as a reference: padded planes of 10 bits, motion grid, adaptive state after
+    it."""
 
     number: int
     level: int
@@ -74,12 +77,14 @@ class FrameJob(NamedTuple):
 
 
 def _parent(refs: list[Coded]) -> Coded:
-    """The reference whose adaptive state a frame starts from: that of the deeper level, else the first."""
+    """The reference whose adaptive state a frame starts from: that of the deeper level, else the
+    first."""
     return refs[1] if len(refs) > 1 and refs[1].level > refs[0].level else refs[0]
 
 
 class FrameCoder:
-    """Decodes frames of one size with one model; :class:`vqcodec.encoding.frame_encoder.FrameEncoder` builds on it."""
+    """Decodes frames of one size with one model;
+    :class:`vqcodec.encoding.frame_encoder.FrameEncoder` builds on it."""
 
     def __init__(self, codec: Codec, width: int, height: int):
         self.codec, self.b = codec, codec.backend
@@ -196,7 +201,8 @@ class FrameCoder:
     def parse(
         self, jobs: list[FrameJob], symbols: bool = False, pixels: bool = True
     ) -> list[Decoding]:
-        """The same up to what :meth:`finish` does; with ``symbols`` those of the latents are kept. Without ``pixels`` neither synthesis nor detail run."""
+        """The same up to what :meth:`finish` does; with ``symbols`` those of the latents are kept.
+        Without ``pixels`` neither synthesis nor detail run."""
         runs = [Decoding(self, *job) for job in jobs]
         if symbols:
             for r in runs:
@@ -227,7 +233,8 @@ class FrameCoder:
     def _decode_latents(
         self, runs: list[Decoding]
     ) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
-        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed predictions in 10 and in 8 bits."""
+        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed
+        predictions in 10 and in 8 bits."""
         nets, q, b = runs[0].nets, runs[0].q, self.b
         books, s = runs[0].tables.books, nets.shape
         hz, wz, hy, wy = self.h // ALIGN, self.w // ALIGN, self.h // 16, self.w // 16
@@ -258,7 +265,8 @@ class FrameCoder:
                 for i, r in enumerate(runs):
                     t = r.tables
                     latent_syntax.decode_step(
-                        r.coder, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes, books.words,
+                        r.coder, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes,
+                        books.words,
                         t.cdf, t.seen, y[i], r.symbols, r.classes,
                     )  # fmt: skip
         for r in runs:
@@ -293,7 +301,8 @@ class FrameCoder:
 
 
 class Decoding:
-    """A frame on its way through the decoder: quality and motion are decoded at once, latents later in a batch."""
+    """A frame on its way through the decoder: quality and motion are decoded at once, latents later
+    in a batch."""
 
     def __init__(
         self, c: FrameCoder, data: memoryview, number: int, level: int, q: int, refs: list[Coded]

@@ -1,4 +1,5 @@
-"""Pictures to the body of one GOP packet and back: structure, qualities, and the order in which things are coded.
+"""Pictures to the body of one GOP packet and back: structure, qualities, and the order in which
+things are coded.
 
 A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from
 the two key frames before) and a dyadic pyramid of B frames between it and the one before, each
@@ -29,7 +30,8 @@ def crop(c: Coded, width: int, height: int) -> Picture:
 
 
 class ReferencePool:
-    """Coded frames that later ones may still refer to; a frame goes when its mini-GOP is done, but for the last two key frames."""
+    """Coded frames that later ones may still refer to; a frame goes when its mini-GOP is done, but
+    for the last two key frames."""
 
     def __init__(self) -> None:
         self.frames: dict[int, Coded] = {}
@@ -100,9 +102,11 @@ def decode_gop(
     batch: int = 0,
     wanted: range | None = None,
 ) -> Iterator[Picture]:
-    """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through the nets at once (0: chosen by size).
+    """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through
+    the nets at once (0: chosen by size).
 
-    Decode only the frames in ``wanted`` (all if None) and those they depend on. The pixel checksum covers the whole
+    Decode only the frames in ``wanted`` (all if None) and those they depend on. The pixel checksum
+    covers the whole
     GOP: it says nothing about a part. Raises DamageError where the body cannot be right.
     """
     if batch <= 0:

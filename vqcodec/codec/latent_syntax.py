@@ -1,11 +1,16 @@
-"""Entropy-constrained vector quantiser whose codebook is chosen by the rate class of each group of four latent channels.
+"""Entropy-constrained vector quantiser whose codebook is chosen by the rate class of each group of
+four latent channels.
 
-A class has a codebook of dimension 4 (one symbol a group), 2 (two symbols), 1 (four) or 0 (never coded: all zero). Codewords are
-int16 sixteenths of a step; codeword 0 is the exact zero. Every codebook but those of dimension 4 ends with an escape symbol,
-after which the values follow as raw integers in whole steps. Symbols are coded under integer tables, one a class, whose counts
+A class has a codebook of dimension 4 (one symbol a group), 2 (two symbols), 1 (four) or 0 (never
+coded: all zero). Codewords are
+int16 sixteenths of a step; codeword 0 is the exact zero. Every codebook but those of dimension 4
+ends with an escape symbol,
+after which the values follow as raw integers in whole steps. Symbols are coded under integer
+tables, one a class, whose counts
 adapt to what was coded before (Chou, Lookabaugh and Gray 1989 for the quantiser).
 
-The hyper-latent is coded the same way with one 4-D codebook for each group of its channels and each of four ranges of quality.
+The hyper-latent is coded the same way with one 4-D codebook for each group of its channels and each
+of four ranges of quality.
 """
 
 from __future__ import annotations
@@ -124,7 +129,8 @@ def decode_step(
 ) -> None:
     """Decode one step into y (H, W, M) int16; arguments as in :func:`search_step`.
 
-    symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what this step codes, unless they are empty.
+    symbols (H, W, M) int32 and classes (H, W, M/4) int8 receive the symbols and classes of what
+    this step codes, unless they are empty.
     """
     hh, ww, groups = cls.shape
     keep = symbols.size > 0
@@ -191,7 +197,8 @@ def decode_hyper(
     z: np.ndarray,
     symbols: np.ndarray,
 ) -> None:
-    """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols, unless it is empty."""
+    """The inverse of :func:`encode_hyper`, into z; symbols (H, W, Z/4) int32 receives the symbols,
+    unless it is empty."""
     keep = symbols.size > 0
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):

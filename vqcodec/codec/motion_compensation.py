@@ -1,7 +1,9 @@
 """Motion compensation: exact integer interpolation of quarter-sample blocks.
 
-The filters and the intermediate precision are those of HEVC (ITU-T H.265, 8.5.3.3.3): 8 taps for luma at a quarter,
-4 taps for chroma at an eighth of a sample; 10-bit samples become 14-bit intermediates, one final rounding. Samples
+The filters and the intermediate precision are those of HEVC (ITU-T H.265, 8.5.3.3.3): 8 taps for
+luma at a quarter,
+4 taps for chroma at an eighth of a sample; 10-bit samples become 14-bit intermediates, one final
+rounding. Samples
 outside a reference are its nearest border samples.
 """
 
@@ -56,7 +58,8 @@ def _fetch(plane, y0, x0, h, w, out):
 
 @njit
 def luma_block(plane, y, x, my, mx, n, src, mid, out):
-    """14-bit intermediate of the n x n luma block at (y, x) moved by (my, mx) quarter samples, into out[:n, :n].
+    """14-bit intermediate of the n x n luma block at (y, x) moved by (my, mx) quarter samples, into
+    out[:n, :n].
 
     src and mid are int32 scratch of at least (n + 7, n + 7).
     """

@@ -18,7 +18,8 @@ MV_LIMIT = 8191
 
 
 class Field(NamedTuple):
-    """Motion grid of a picture; see the module's text. ``dist``: time distances (list 0, list 1) in frames, signed."""
+    """Motion grid of a picture; see the module's text. ``dist``: time distances (list 0, list 1) in
+    frames, signed."""
 
     direction: np.ndarray  # (H/8, W/8) uint8
     mv: np.ndarray  # (H/8, W/8, 2, 2) int16
@@ -57,7 +58,8 @@ def scale_mv(v, num, den):
 
 @njit
 def temporal(col, y, x, dist, out):
-    """Vectors (2, 2) that continue the linear motion of the co-located cell of the field ``col``; False when it has none."""
+    """Vectors (2, 2) that continue the linear motion of the co-located cell of the field ``col``;
+    False when it has none."""
     d = col.direction[y, x]
     if d == 0:
         return False
@@ -131,7 +133,8 @@ def candidates(f, col, y, x, n, cdir, cmv, cset):
 
 @njit
 def predictor(f, col, y, x, n, out):
-    """Motion vector predictor (2, 2): median of left, above and above right (or above left); the temporal one where none is there."""
+    """Motion vector predictor (2, 2): median of left, above and above right (or above left); the
+    temporal one where none is there."""
     h, w = f.direction.shape
     v = np.zeros((3, 2, 2), np.int64)
     k = 0
@@ -161,7 +164,8 @@ def predictor(f, col, y, x, n, out):
 
 @njit
 def fill(f, y, x, n, depth, direction, mv, merged, chosen):
-    """Write one leaf into the grid; the vector of a list not used is the other's, scaled by time."""
+    """Write one leaf into the grid; the vector of a list not used is the other's, scaled by
+    time."""
     if direction == L0 and f.dist[1] != 0:
         for c in range(2):
             mv[1, c] = scale_mv(mv[0, c], f.dist[1], f.dist[0])

@@ -1,8 +1,12 @@
-"""Motion syntax: a quadtree of 64 to 8 samples a block with merge candidates and motion vector differences, in adaptive binary contexts.
+"""Motion syntax: a quadtree of 64 to 8 samples a block with merge candidates and motion vector
+differences, in adaptive binary contexts.
 
-The motion of a picture is held on a grid of 8x8 luma cells: ``direction`` (0 not yet coded, 1 list 0, 2 list 1, 3 both),
-``mv`` [list][y, x] in quarter samples (a block that uses one list also fills the other's vector, scaled by time distance, for
-prediction), ``depth`` of the leaf and ``merged``. A picture's temporal candidate comes from the grid of one of its references.
+The motion of a picture is held on a grid of 8x8 luma cells: ``direction`` (0 not yet coded, 1 list
+0, 2 list 1, 3 both),
+``mv`` [list][y, x] in quarter samples (a block that uses one list also fills the other's vector,
+scaled by time distance, for
+prediction), ``depth`` of the leaf and ``merged``. A picture's temporal candidate comes from the
+grid of one of its references.
 """
 
 from __future__ import annotations
@@ -106,7 +110,8 @@ def _decode_mvd(coder, comp):
 def encode_leaf(coder, f, col, y, x, n, depth, direction, mv, index, chosen):
     """Code a leaf and write it into the grid.
 
-    It is the merge candidate ``index``, or has, with -1, a direction, vectors and a set of weights of
+    It is the merge candidate ``index``, or has, with -1, a direction, vectors and a set of weights
+    of
     its own.
     """
     k = merge_context(f, y, x, depth)
@@ -171,9 +176,11 @@ def decode_leaf(coder, f, col, y, x, n, depth, vector_bits):
 
 @njit
 def decode_motion(coder, f, col, leaves, vector_bits):
-    """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column, size; returns their number.
+    """Decode the motion of a picture into the grid f; leaves (cells, 3) int32 receives row, column,
+    size; returns their number.
 
-    The bits of motion vector differences are added to ``vector_bits`` (1,) float64; all others are those of the modes.
+    The bits of motion vector differences are added to ``vector_bits`` (1,) float64; all others are
+    those of the modes.
     """
     h, w = f.direction.shape
     stack = np.zeros((64, 3), np.int64)

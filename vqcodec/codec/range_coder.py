@@ -83,13 +83,15 @@ class Decoder(NamedTuple):
 
 @njit
 def taken(coder: Decoder) -> float:
-    """Bits that a decoder has taken, with fractions: the bytes read less what its range has left."""
+    """Bits that a decoder has taken, with fractions: the bytes read less what its range has
+    left."""
     return 8 * float(coder.state[POSITION]) - math.log2(float(coder.state[RANGE]))
 
 
 @njit
 def given(coder: Encoder) -> float:
-    """Bits that an encoder has given out, with fractions; :func:`taken` of a decoder at that place."""
+    """Bits that an encoder has given out, with fractions; :func:`taken` of a decoder at that
+    place."""
     state = coder.state
     final = float(state[POSITION] + state[PENDING] + state[STARTED])
     return 8 * final + 32 - math.log2(float(state[RANGE]))

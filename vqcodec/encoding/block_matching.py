@@ -18,7 +18,8 @@ _BIG = 1 << 29
 
 @njit
 def phases(plane):
-    """(H, W) uint16 of 10 bits -> (4, 4, H + 2 PAD, W + 2 PAD) uint8: [vertical][horizontal] quarter-sample phases, border repeated."""
+    """(H, W) uint16 of 10 bits -> (4, 4, H + 2 PAD, W + 2 PAD) uint8: [vertical][horizontal]
+    quarter-sample phases, border repeated."""
     h, w = plane.shape
     hh, ww = h + 2 * PAD, w + 2 * PAD
     out = np.empty((4, 4, hh, ww), np.uint8)
@@ -148,7 +149,8 @@ def sad_bi(p0, p1, cur, y, x, mv, n):
 
 @njit
 def _block_match(cur, ref, block, reach, smooth, out):
-    """Full search of block x block blocks within +-reach whole samples by SAD + smooth * |vector|; out (h, w, 2) [y, x]."""
+    """Full search of block x block blocks within +-reach whole samples by SAD + smooth * |vector|;
+    out (h, w, 2) [y, x]."""
     h, w = cur.shape
     for by in range(h // block):
         for bx in range(w // block):
@@ -176,7 +178,8 @@ def _block_match(cur, ref, block, reach, smooth, out):
 
 
 def coarse_vectors(cur: np.ndarray, ref: np.ndarray, distance: int) -> np.ndarray:
-    """(2, H/8, W/8, 2) int32 starting vectors in quarter samples: full search at a quarter of the resolution, in blocks of 64 and of 32
+    """(2, H/8, W/8, 2) int32 starting vectors in quarter samples: full search at a quarter of the
+    resolution, in blocks of 64 and of 32
     samples. Finds the large motion over ``distance`` frames that the flow's local minima miss."""
     h, w = cur.shape
     reach = min(24, 8 + 2 * abs(distance))
@@ -193,7 +196,8 @@ _local = threading.local()  # a DIS object holds state of the pair it works on
 
 
 def optical_flow(cur: np.ndarray, ref: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 pictures -> (H/8, W/8, 2) int32 [y, x] vectors from cur to ref in quarter samples (DIS flow, Kroeger et al. 2016)."""
+    """(H, W) uint8 pictures -> (H/8, W/8, 2) int32 [y, x] vectors from cur to ref in quarter
+    samples (DIS flow, Kroeger et al. 2016)."""
     if not hasattr(_local, "dis"):
         cv2.setNumThreads(1)
         _local.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -52,7 +52,8 @@ def _forward(e, out):
 
 @njit
 def _block_bits(levels, skip, chroma, bits):
-    """What :func:`_encode_block` writes for these levels, in bits, were the contexts to stay as they are; 0 where all are zero."""
+    """What :func:`_encode_block` writes for these levels, in bits, were the contexts to stay as
+    they are; 0 where all are zero."""
     scan = RASTER if skip else ZIGZAG
     last = 15
     while last >= 0 and levels[scan[last]] == 0:
@@ -88,7 +89,8 @@ def _block_bits(levels, skip, chroma, bits):
 
 @njit
 def _optimise(v, levels, skip, chroma, unit, bits):
-    """Levels (16,) of the values v (in steps) that cost least: each in turn, from the last of the scan, is tried nearer to zero.
+    """Levels (16,) of the values v (in steps) that cost least: each in turn, from the last of the
+    scan, is tried nearer to zero.
     unit: bits that a squared step of error is worth. Returns the bits of the levels."""
     scan = RASTER if skip else ZIGZAG
     for i in range(16):
@@ -112,10 +114,14 @@ def _optimise(v, levels, skip, chroma, unit, bits):
 
 @njit
 def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
-    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V uint16; worths (H/16, W/16): bits that one unit of
-    squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown luma, cells outside stay plain; direct: map
-    (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see :func:`vqcodec.codec.range_coder.bit_costs`; skip (H/8, W/8) int8
-    receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8) float64 the bits that what is left of the
+    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V
+    uint16; worths (H/16, W/16): bits that one unit of
+    squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown
+    luma, cells outside stay plain; direct: map
+    (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see
+    :func:`vqcodec.codec.range_coder.bit_costs`; skip (H/8, W/8) int8
+    receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8)
+    float64 the bits that what is left of the
     error and the refinement are worth. Returns what it gains, in bits."""
     gh, gw = skip.shape
     e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)

@@ -14,7 +14,8 @@ _FLAG_BITS = np.array(
 
 @njit
 def _decide(gain, bits, out):
-    # twice over the map: a flag counts what it costs behind its neighbours and what it costs those that follow
+    # twice over the map: a flag counts what it costs behind its neighbours and what it costs those
+    # that follow
     h, w = gain.shape
     for _ in range(2):
         for r in range(h):
@@ -36,7 +37,8 @@ def choose(
 ) -> np.ndarray | None:
     """The map that promises to cost least, or None where none is worth a try.
 
-    net_cost, pred_cost: (H/8, W/8) bits that error and detail of each cell are worth behind the synthesis and on the plain prediction;
+    net_cost, pred_cost: (H/8, W/8) bits that error and detail of each cell are worth behind the
+    synthesis and on the plain prediction;
     latent_bits: (H/16, W/16); least: bits that the map has to gain.
     """
     gain = blocks(net_cost) + latent_bits - blocks(pred_cost)

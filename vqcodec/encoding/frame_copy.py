@@ -28,7 +28,8 @@ class Copy(NamedTuple):
 def error_bits(
     task: FrameTask, planes: Planes, rate: RateParameters, no_blocks: np.ndarray
 ) -> float:
-    """Bits that the squared error of some planes is worth, but for blocks outside of the picture."""
+    """Bits that the squared error of some planes is worth, but for blocks outside of the
+    picture."""
     rows, columns = task.source[0].shape[0] // 16, task.source[0].shape[1] // 16
     error = np.zeros((rows, columns))
     for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):

@@ -1,4 +1,5 @@
-"""One frame encoded: its motion once, then trials of what follows, the cheapest of which is kept."""
+"""One frame encoded: its motion once, then trials of what follows, the cheapest of which is
+kept."""
 
 from __future__ import annotations
 

@@ -15,8 +15,10 @@ def search_step(
 ):
     """Choose the symbols of one step by |r - c|^2 + lams * bits.
 
-    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W) uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or,
-    after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent; bits (H, W) float32 grows by what each position costs.
+    target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W)
+    uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or,
+    after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the
+    decoded latent; bits (H, W) float32 grows by what each position costs.
     """
     hh, ww, m = target.shape
     groups = m // 4
@@ -81,7 +83,8 @@ def search_step(
 
 @njit
 def search_hyper(target, idle, base, sizes, words, cost, lam, symbols, z):
-    """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths; tables from ``base`` on.
+    """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths;
+    tables from ``base`` on.
 
     idle (H, W) bool: positions without a coded latent; they have no hyper-latent, z is 0.
     """

@@ -1,6 +1,7 @@
 """Encoder's motion search: quadtree, merge candidates, vectors and directions.
 
-By J = expected cost of the residual + adaptive bits. Works on 8-bit luma: all sixteen quarter-sample
+By J = expected cost of the residual + adaptive bits. Works on 8-bit luma: all sixteen
+quarter-sample
 phases of a reference are interpolated once. Vectors are refined by plain sums of absolute
 differences; modes and splits are decided in bits: each 8x8 cell of squared error e a sample costs
 lambda * e where that is below the distortion D that the frame's quality leaves anyway, and
@@ -118,7 +119,8 @@ class Plan(NamedTuple):
 def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
     """Expected cost in bits of the n x n block at (y, x) under a prediction.
 
-    worth: bits that one unit of squared error of a sample is worth; floor: squared error a sample that is left anyway.
+    worth: bits that one unit of squared error of a sample is worth; floor: squared error a sample
+    that is left anyway.
     """
     l = 0 if direction & L0 else 1
     a = (p0 if l == 0 else p1)[mv[l, 0] & 3, mv[l, 1] & 3]
@@ -188,7 +190,8 @@ def _mvd(table, dy, dx):
 
 @njit
 def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, pair, chosen):
-    """Pattern search around mv (its J is ``start``) with steps first, ..., 4 (one sample), 2, 1 quarter samples; returns the best J."""
+    """Pattern search around mv (its J is ``start``) with steps first, ..., 4 (one sample), 2, 1
+    quarter samples; returns the best J."""
     best = start
     st = first
     while st >= 1:
@@ -274,7 +277,8 @@ def _best_merge(search, block, merges, flag, mv, info):
 
 @njit
 def _best_start(search, block, merges, l, predicted, parent, chosen, found):
-    """Lowest SAD with bits of the vectors that list l's search may start from, NEVER if there is none.
+    """Lowest SAD with bits of the vectors that list l's search may start from, NEVER if there is
+    none.
 
     found (2,) receives the vector.
     """
@@ -318,7 +322,8 @@ def _best_start(search, block, merges, l, predicted, parent, chosen, found):
 
 @njit
 def _best_vector(search, block, l, predicted, start, chosen, found):
-    """Lowest SAD with bits of list l's vector from the start ``found`` (2,) on, whose J is given."""
+    """Lowest SAD with bits of list l's vector from the start ``found`` (2,) on, whose J is
+    given."""
     if start == NEVER:
         return start
     h, w = search.luma.shape

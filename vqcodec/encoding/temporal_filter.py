@@ -1,8 +1,12 @@
-"""Encoder's temporal filter: frames that many others refer to are coded from an average along the motion of their neighbours.
+"""Encoder's temporal filter: frames that many others refer to are coded from an average along the
+motion of their neighbours.
 
-Noise is not worth bits in a frame of reference: it costs there, and cannot predict the noise of the next one. Motion-compensated neighbours are
-averaged into the source with weights that fall with their distance in time and with every difference that coding at this quality would
-show, after the GOP-based temporal filter of HM and VTM (Wennersten et al., JVET-O0549; Enhorn et al. 2020). Only the encoder's source changes.
+Noise is not worth bits in a frame of reference: it costs there, and cannot predict the noise of the
+next one. Motion-compensated neighbours are
+averaged into the source with weights that fall with their distance in time and with every
+difference that coding at this quality would
+show, after the GOP-based temporal filter of HM and VTM (Wennersten et al., JVET-O0549; Enhorn et
+al. 2020). Only the encoder's source changes.
 """
 
 from __future__ import annotations
@@ -37,7 +41,8 @@ ONE_SIDE = (1.13, 0.97, 0.81, 0.57)  # and one side only
 
 @njit
 def _vectors(cur, ph, flow, coarse, out, error):
-    """Best vector of every 8x8 cell, by SAD, from a few starts; ``error`` (H/8, W/8): its mean squared difference on the 8-bit scale."""
+    """Best vector of every 8x8 cell, by SAD, from a few starts; ``error`` (H/8, W/8): its mean
+    squared difference on the 8-bit scale."""
     h, w = cur.shape
     for r in range(h // 8):
         for c in range(w // 8):
@@ -87,7 +92,8 @@ def _vectors(cur, ph, flow, coarse, out, error):
 
 @njit
 def _blend(source, refs, errors, strengths, sigma, size, out):
-    """One plane: source (H, W) uint16, refs (K, H, W) uint16, errors (K, H/8, W/8), strengths (K,); cells of ``size`` samples."""
+    """One plane: source (H, W) uint16, refs (K, H, W) uint16, errors (K, H/8, W/8), strengths (K,);
+    cells of ``size`` samples."""
     k, h, w = refs.shape
     gain = np.empty(k)
     inv = np.empty(k)
@@ -121,7 +127,8 @@ def _shifted(
 ) -> tuple[Planes, np.ndarray]:
     """A neighbour's planes moved to where the source has them, and the error of each cell.
 
-    luma8: the source's luma of 8 bits. A neighbour of another brightness, in a fade, gets that of the
+    luma8: the source's luma of 8 bits. A neighbour of another brightness, in a fade, gets that of
+    the
     source.
     """
     h, w = luma8.shape
@@ -151,9 +158,11 @@ def _shifted(
 def filtered(
     source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float
 ) -> tuple[Planes, np.ndarray | None]:
-    """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a quality; all planes are padded and of 10 bits.
+    """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a
+    quality; all planes are padded and of 10 bits.
 
-    Also the mean squared differences (K, H/8, W/8) to the K neighbours along the motion of each cell, on the 8-bit scale; None where nothing was filtered.
+    Also the mean squared differences (K, H/8, W/8) to the K neighbours along the motion of each
+    cell, on the 8-bit scale; None where nothing was filtered.
     """
     sigma = 3 * (
         4 + 6 * math.log2(uniform_step(quality)) - 10

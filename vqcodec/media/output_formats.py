@@ -112,7 +112,8 @@ def choose_codec(
         if vcodec is None and suffix == ".mkv":
             return (
                 "ffv1",
-                f"pictures of {width}x{height} don't fit {name}, which needs even sizes: ffv1 is used",
+                f"pictures of {width}x{height} don't fit {name}, which needs even sizes: "
+                "ffv1 is used",
             )
         raise UsageError(
             f"{name} needs even sizes, the pictures are {width}x{height}",

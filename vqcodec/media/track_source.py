@@ -193,7 +193,8 @@ class TrackSource:
         )
         if len(data) > min(_LONGEST_PACKET, MAX_ATTACHED):
             self.lost.append(
-                f"{track} has {len(data)} bytes and is left out: at most {_LONGEST_PACKET} can be kept"
+                f"{track} has {len(data)} bytes and is left out: "
+                f"at most {_LONGEST_PACKET} can be kept"
             )
             return
         out.add(track)

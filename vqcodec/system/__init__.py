@@ -1,1 +1,2 @@
-"""The machine around us: files, standard streams, processes, progress, text for people. Knows no video."""
+"""The machine around us: files, standard streams, processes, progress, text for people. Knows no
+video."""

@@ -1,4 +1,5 @@
-"""Output files: checked before anything is loaded, written beside their final name, and renamed only when complete."""
+"""Output files: checked before anything is loaded, written beside their final name, and renamed
+only when complete."""
 
 from __future__ import annotations
 
@@ -105,7 +106,8 @@ def check_output(
 ) -> Path:
     """Refuse an output that cannot or must not be written; touches nothing.
 
-    UsageError when it is one of the inputs; OutputError when it exists and ``overwrite`` is false, when it is a folder
+    UsageError when it is one of the inputs; OutputError when it exists and ``overwrite`` is false,
+    when it is a folder
     or a device, or when its folder is missing or not writable.
     """
     p = Path(path)
@@ -133,7 +135,8 @@ def check_output(
 
 
 def output_target(path: str | os.PathLike[str]) -> Path:
-    """The file that is written: a link is followed, so that the file it points to is replaced and the link stays."""
+    """The file that is written: a link is followed, so that the file it points to is replaced and
+    the link stays."""
     p = Path(path)
     return p.resolve() if p.is_symlink() else p
 
@@ -199,11 +202,14 @@ def _sweep(folder: Path) -> None:
 def atomic_path(
     path: str | os.PathLike[str], overwrite: bool = False, temporary: Path | None = None
 ) -> Iterator[Path]:
-    """Give the path of an empty temporary file beside ``path`` with the same suffix; rename it over ``path`` on success.
+    """Give the path of an empty temporary file beside ``path`` with the same suffix; rename it over
+    ``path`` on success.
 
     A process that is killed leaves it behind; the next one that writes into the folder removes it.
-    A caller that nobody can disturb may say which file is the ``temporary`` one, to find it again after a kill.
-    The temporary file is removed on any exception. OSError becomes OutputError with the path; other errors of ours that name the temporary
+    A caller that nobody can disturb may say which file is the ``temporary`` one, to find it again
+    after a kill.
+    The temporary file is removed on any exception. OSError becomes OutputError with the path; other
+    errors of ours that name the temporary
     file name ``path`` instead.
     """
     target = check_output(path, overwrite=overwrite)
@@ -254,7 +260,8 @@ def atomic_path(
 
 
 class _Guarded:
-    """A file whose write errors are OutputErrors at once, so that they aren't mistaken for errors of the input."""
+    """A file whose write errors are OutputErrors at once, so that they aren't mistaken for errors
+    of the input."""
 
     def __init__(self, file: IO[bytes], path: str | os.PathLike[str]) -> None:
         self._file, self._path = file, path

@@ -1,4 +1,5 @@
-"""Ctrl-C in two steps: the first asks the work to end early and keep what it has, the second stops it at once."""
+"""Ctrl-C in two steps: the first asks the work to end early and keep what it has, the second stops
+it at once."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Any
 class Interrupt:
     """A context that takes SIGINT over in the main thread.
 
-    ``worth``: set by the work as soon as ending early leaves something worth having; before that ctrl-C stops at once. ``requested``: the work is
+    ``worth``: set by the work as soon as ending early leaves something worth having; before that
+    ctrl-C stops at once. ``requested``: the work is
     to end; ``say`` was called when it became true.
     """
 

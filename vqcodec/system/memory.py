@@ -17,12 +17,14 @@ from ..errors import LimitError
 # of torch's allocators, of the loader of shared libraries, of C++; of a library's static storage
 # for threads the loader says nearly the same, and that is another matter
 _TEXTS = re.compile(
-    r"(can't|cannot|unable to|failed to) allocate (?!memory in static)|failed to map segment|bad_alloc",
+    r"(can't|cannot|unable to|failed to) allocate (?!memory in static)|"
+    r"failed to map segment|bad_alloc",
     re.IGNORECASE,
 )
 # what else goes wrong where an allocation fails and nobody looks
 _SYMPTOMS = re.compile(
-    r"error return without exception set|pointer is null|could not create a primitive|can't start new thread",
+    r"error return without exception set|pointer is null|could not create a primitive|"
+    r"can't start new thread",
     re.IGNORECASE,
 )
 
@@ -70,5 +72,6 @@ def check_room() -> None:
     need = _OTHERS + sum(f.stat().st_size for f in libraries)
     if limit < need:
         raise LimitError(
-            f"not enough memory: the libraries take about {need >> 20} MiB of address space, and this process may have {limit >> 20} (ulimit -v)"
+            f"not enough memory: the libraries take about {need >> 20} MiB of address "
+            f"space, and this process may have {limit >> 20} (ulimit -v)"
         )

@@ -39,7 +39,8 @@ def processor(root: Path = Path("/")) -> Processor:
 
 
 def usable(root: Path = Path("/")) -> int:
-    """Their number, at least 1; parts of a processor count as one. ``root`` is where /proc and /sys are."""
+    """Their number, at least 1; parts of a processor count as one. ``root`` is where /proc and /sys
+    are."""
     if hasattr(
         os, "process_cpu_count"
     ):  # Python 3.13, which can be told otherwise (PYTHON_CPU_COUNT)
@@ -53,7 +54,8 @@ def usable(root: Path = Path("/")) -> int:
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """Folders of the control groups that this process is in, of both versions, and of those around them."""
+    """Folders of the control groups that this process is in, of both versions, and of those around
+    them."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,5 @@
-"""Progress of encoding and decoding: events for a callable, and the callable that shows them on stderr.
+"""Progress of encoding and decoding: events for a callable, and the callable that shows them on
+stderr.
 
 On a terminal it is one line that is drawn by tqdm, else a line in ten seconds, or JSON lines
 (docs/progress.schema.json), or nothing. The clock goes on while no frame ends.
@@ -74,7 +75,8 @@ class ProgressEvent:
     psnr: float | None = None  # of the frames done, weighted 6:1:1, in dB
     rate: float | None = None  # frames a second of the video, None where unknown
     stage: str | None = (
-        None  # which time the frames are gone through, where a target takes several: "probe 1", "pass 1"
+        # which time the frames are gone through, where a target takes several: "probe 1", "pass 1"
+        None
     )
 
     @property

@@ -1,7 +1,9 @@
 """Standard input and output in the place of files, for the name ``-``.
 
-What must be read twice or from the end (.vqv, and all video but y4m) is first copied to a temporary file, in the folder that
-TMPDIR names; y4m is read as it comes. Standard input is touched for ``-`` only. Named pipes are read in the same way.
+What must be read twice or from the end (.vqv, and all video but y4m) is first copied to a temporary
+file, in the folder that
+TMPDIR names; y4m is read as it comes. Standard input is touched for ``-`` only. Named pipes are
+read in the same way.
 """
 
 from __future__ import annotations
@@ -94,7 +96,8 @@ class ByteStream(Protocol):
 
 
 class CountedPipe:
-    """A readable stream that counts its bytes and remembers the first of them; FFmpeg takes it for one that can't seek."""
+    """A readable stream that counts its bytes and remembers the first of them; FFmpeg takes it for
+    one that can't seek."""
 
     def __init__(self, file: Any, head: bytes = b"") -> None:
         self._file, self._head = file, head  # ``head`` was read already
@@ -119,13 +122,15 @@ def _spooled() -> Iterator[None]:
     except OSError as exc:
         reason = exc.strerror or exc
         raise OutputError(
-            f"the input cannot be copied to a temporary file: {reason} (TMPDIR names the folder for it)"
+            f"the input cannot be copied to a temporary file: {reason} "
+            "(TMPDIR names the folder for it)"
         ) from exc
 
 
 def _spool(stack: ExitStack, name: str, stream: Any, head: bytes = b"") -> str:
     with _spooled():
-        # without a buffer, whose rest would be written once more, and fail, where the file is closed
+        # without a buffer, whose rest would be written once more, and fail, where the file is
+        # closed
         file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="vqcodec-", buffering=0))
     data = head
     while True:
@@ -148,7 +153,8 @@ def source_path(stack: ExitStack, name: str) -> str:
 def video_source(
     stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None
 ) -> tuple[str, CountedPipe | None]:
-    """A path, or the pipe when y4m that isn't read ``again`` comes from standard input, a named pipe
+    """A path, or the pipe when y4m that isn't read ``again`` comes from standard input, a named
+    pipe
     or the open ``stream``."""
     if stream is None:
         check_source(name)
@@ -168,7 +174,8 @@ class StdoutError(OutputError):
 
 @contextmanager
 def writing_stdout() -> Iterator[None]:
-    """Errors of standard output as StdoutError; a pipe that the reader closed stays a BrokenPipeError."""
+    """Errors of standard output as StdoutError; a pipe that the reader closed stays a
+    BrokenPipeError."""
     try:
         yield
     except BrokenPipeError:
@@ -179,7 +186,8 @@ def writing_stdout() -> Iterator[None]:
 
 
 class Stdout:
-    """Standard output for binary data. A pipe that the reader closed stays a BrokenPipeError, all else is a StdoutError."""
+    """Standard output for binary data. A pipe that the reader closed stays a BrokenPipeError, all
+    else is a StdoutError."""
 
     def __init__(self) -> None:
         self._file: BinaryIO = sys.stdout.buffer
@@ -235,15 +243,18 @@ def _keeping() -> Iterator[None]:
     except OSError as exc:
         reason = exc.strerror or exc
         raise OutputError(
-            f"the output cannot be kept in a temporary file: {reason} (TMPDIR names the folder for it)"
+            f"the output cannot be kept in a temporary file: {reason} "
+            "(TMPDIR names the folder for it)"
         ) from exc
 
 
 @contextmanager
 def target_file(name: str, overwrite: bool = False, whole: bool = False) -> Iterator[BinaryIO]:
-    """The output opened for writing: standard output, or a file that gets its name when it is complete.
+    """The output opened for writing: standard output, or a file that gets its name when it is
+    complete.
 
-    With ``whole`` standard output, too, gets nothing before all of it is there; until then it lies in a temporary file.
+    With ``whole`` standard output, too, gets nothing before all of it is there; until then it lies
+    in a temporary file.
     """
     if name != PIPE:
         with atomic_output(name, overwrite) as file:

@@ -1,4 +1,5 @@
-"""Text from outside on its way to people: names of files, tags, titles, what other libraries say."""
+"""Text from outside on its way to people: names of files, tags, titles, what other libraries
+say."""
 
 from __future__ import annotations
 

@@ -52,11 +52,13 @@ class Stepwise:
     def product_add(
         self, x: Tensor, layer: ExactLinear, q: int, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
-        """Add the requantised product of x (M, K) int8 to trunk (M, N) int16, and give the int8 copy under ``scale8``."""
+        """Add the requantised product of x (M, K) int8 to trunk (M, N) int16, and give the int8
+        copy under ``scale8``."""
         return self.add(self.mm(x, layer.w), *layer.row(q), trunk, scale8)
 
     def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
-        """Product with an activation of 15 bits, t (M, K) int16 times scale, as 128 * hi + lo -> (M, N) int16."""
+        """Product with an activation of 15 bits, t (M, K) int16 times scale, as 128 * hi + lo ->
+        (M, N) int16."""
         hi, lo = self.split(t, scale)
         return self.requant16(self.mm(hi, layer.w) * 128 + self.mm(lo, layer.w), *layer.row(q))
 

@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 
 
 def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
-    """WeightsError unless the layer is exact for the worst input: w (K, N) int8, bias (.., N) int32, scale (.., N) float32.
+    """WeightsError unless the layer is exact for the worst input: w (K, N) int8, bias (.., N)
+    int32, scale (.., N) float32.
 
-    With activations of -128..127 no partial sum leaves 128 * sum(abs(w)) + abs(bias), which must stay below EXACT. A wide product
-    (activations up to 16000 = 125 * 128) then stays below 125 * EXACT, and with its bias below 126 * EXACT < 2^31. What follows
-    is bounded by its clamps: 16-bit results, and trunks of 16 bits to which one is added (65534 at most before the clamp).
+    With activations of -128..127 no partial sum leaves 128 * sum(abs(w)) + abs(bias), which must
+    stay below EXACT. A wide product
+    (activations up to 16000 = 125 * 128) then stays below 125 * EXACT, and with its bias below 126
+    * EXACT < 2^31. What follows
+    is bounded by its clamps: 16-bit results, and trunks of 16 bits to which one is added (65534 at
+    most before the clamp).
     """
     n = w.shape[-1]
     if (
@@ -50,7 +54,8 @@ def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
 
 @dataclass
 class ExactLinear:
-    """int8 weights (K, N); bias (1 or 64, N) int32 and scale (1 or 64, N) float32, the rows chosen by the quality index."""
+    """int8 weights (K, N); bias (1 or 64, N) int32 and scale (1 or 64, N) float32, the rows chosen
+    by the quality index."""
 
     w: Tensor
     bias: Tensor
@@ -105,7 +110,8 @@ class ExactBlock:
     def __call__(
         self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor
     ) -> Tensor:
-        """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the copy under ``s_next``."""
+        """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the
+        copy under ``s_next``."""
         u = b.product8(x8, self.w1, True)
         u = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale).reshape(
             u.shape

@@ -1,10 +1,15 @@
-"""The exact product of int8 activations and weights, compiled for the processor that runs it, with what follows it done in its store.
+"""The exact product of int8 activations and weights, compiled for the processor that runs it, with
+what follows it done in its store.
 
-The inner loop is written once as LLVM vector operations. Words of 32 bits hold neighbouring activations of a row: a pair of 16 bits each, or where
-the processor adds four products of bytes at once (VNNI) four of 8 bits, the activations with 128 added. A pair of products is added before it meets the
-32-bit accumulator, and fits; four bytes' are added in 32 bits by the instruction's definition. So nothing saturates, and every result is exact.
+The inner loop is written once as LLVM vector operations. Words of 32 bits hold neighbouring
+activations of a row: a pair of 16 bits each, or where
+the processor adds four products of bytes at once (VNNI) four of 8 bits, the activations with 128
+added. A pair of products is added before it meets the
+32-bit accumulator, and fits; four bytes' are added in 32 bits by the instruction's definition. So
+nothing saturates, and every result is exact.
 
-A tile of rows is multiplied with all columns, and requantised while its accumulators are in the first-level cache.
+A tile of rows is multiplied with all columns, and requantised while its accumulators are in the
+first-level cache.
 """
 
 from __future__ import annotations
@@ -38,7 +43,8 @@ _TOP8, _TOP16, _WIDE_TOP, _SLOPE = (_F(v) for v in (TOP8, TOP16, WIDE, SLOPE))
 
 
 def _tile(quads: bool, vectors: int) -> Any:
-    """An intrinsic: acc (ROWS, vectors * LANES) int32 = rows of words (ROWS, words) * blocks of columns (vectors, words, LANES); addresses and strides in bytes."""
+    """An intrinsic: acc (ROWS, vectors * LANES) int32 = rows of words (ROWS, words) * blocks of
+    columns (vectors, words, LANES); addresses and strides in bytes."""
 
     @intrinsic
     def tile(typing_context, x, x_stride, w, w_stride, words, acc, acc_stride):  # type: ignore[no-untyped-def]
@@ -127,7 +133,8 @@ _quads1, _quads2, _quads3 = (_tile(True, vectors) for vectors in (1, 2, 3))
 
 @dataclass
 class Packed:
-    """Weights (K, N) as the kernels read them: (blocks of LANES columns, words of K, LANES) int32, in bytes where QUADS and in pairs for 16-bit activations."""
+    """Weights (K, N) as the kernels read them: (blocks of LANES columns, words of K, LANES) int32,
+    in bytes where QUADS and in pairs for 16-bit activations."""
 
     words: np.ndarray
     pairs: np.ndarray
@@ -235,7 +242,8 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "product")
 
 
-# --- products of rows begin to end of x (M, K); bias (.., N) as ExactLinear has it, less what 128 more adds ------------------------------
+# --- products of rows begin to end of x (M, K); bias (.., N) as ExactLinear has it, less what 128
+# more adds ------------------------------
 
 
 @njit
@@ -318,7 +326,8 @@ def product_add(
     scale8: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the next layer reads."""
+    """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the
+    next layer reads."""
     buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)

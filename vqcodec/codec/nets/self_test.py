@@ -30,7 +30,8 @@ def _clipped(values: np.ndarray, top: int) -> np.ndarray:
 
 
 def self_test(b: Backend) -> bool:
-    """True when the backend computes the worst-case and a few pseudo-random products exactly, and rounds as it must."""
+    """True when the backend computes the worst-case and a few pseudo-random products exactly, and
+    rounds as it must."""
     rng = np.random.default_rng(1)
     to = _sender(b)
     ext = np.array([-127, 127], np.int8)
@@ -116,7 +117,8 @@ def _layers(
 
 
 def _rounds(b: Backend, rng: np.random.Generator) -> bool:
-    """The element-wise operations on values half of which lie between two integers, and on some beyond the range."""
+    """The element-wise operations on values half of which lie between two integers, and on some
+    beyond the range."""
     to = _sender(b)
     acc, bias = (
         rng.integers(-1000, 1001, (33, 64)).astype(np.int32),

@@ -1,4 +1,5 @@
-"""Sizes of the nets of one frame type. Part of the model file: both sides build the nets from it."""
+"""Sizes of the nets of one frame type. Part of the model file: both sides build the nets from
+it."""
 
 from __future__ import annotations
 
@@ -72,11 +73,13 @@ INTRA = NetShape(
 
 # four times the arithmetic, for the frames that are inherited longest
 LARGE_INTRA = NetShape(
-    inter=False, enc8=160, enc16=384, enc_blocks=4, enc16_blocks=2, latent=384, hyper=48, hyper_up=96,
+    inter=False, enc8=160, enc16=384, enc_blocks=4, enc16_blocks=2, latent=384, hyper=48,
+    hyper_up=96,
     prior=224, prior_blocks=2, dec16=384, dec16_blocks=2, dec8=192, dec_blocks=6, steps=4,
 )  # fmt: skip
 LARGE_KEY = NetShape(
-    inter=True, enc8=160, enc16=320, enc_blocks=4, enc16_blocks=2, latent=256, hyper=48, hyper_up=96,
+    inter=True, enc8=160, enc16=320, enc_blocks=4, enc16_blocks=2, latent=256, hyper=48,
+    hyper_up=96,
     context=128, context_out=128, prior=224, prior_blocks=2, dec16=320, dec16_blocks=2, dec8=192,
     dec_blocks=6, steps=4,
 )  # fmt: skip

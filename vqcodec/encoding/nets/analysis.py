@@ -1,4 +1,5 @@
-"""Analysis: the encoder's own nets (float, never part of the format) from a frame to its latent and hyper-latent."""
+"""Analysis: the encoder's own nets (float, never part of the format) from a frame to its latent and
+hyper-latent."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from .layers import NO_TILES, Block, Linear, Tiles, anchor_weights
 
 
 class Analysis(nn.Module):
-    """Frame and prediction, packed (N, H/8, W/8, 96) in units of the full sample range, to the latent
+    """Frame and prediction, packed (N, H/8, W/8, 96) in units of the full sample range, to the
+    latent
     y (N, H/16, W/16, M) in quantisation steps and the hyper-latent z (N, H/64, W/64, Z)."""
 
     def __init__(self, s: NetShape):

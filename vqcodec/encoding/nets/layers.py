@@ -1,8 +1,12 @@
-"""Trainable layers, channels last, that can learn under the integer arithmetic of :mod:`vqcodec.codec.nets.exact_layers`.
+"""Trainable layers, channels last, that can learn under the integer arithmetic of
+:mod:`vqcodec.codec.nets.exact_layers`.
 
-Every activation that meets a matrix product passes an :class:`Act`, every matrix is a :class:`Linear`. Both
-work in three modes: ``float`` (plain), ``observe`` (plain, notes the range of each channel) and ``quant``
-(fake-quantised with a straight-through gradient: int8 weights per output channel, int8 activations per
+Every activation that meets a matrix product passes an :class:`Act`, every matrix is a
+:class:`Linear`. Both
+work in three modes: ``float`` (plain), ``observe`` (plain, notes the range of each channel) and
+``quant``
+(fake-quantised with a straight-through gradient: int8 weights per output channel, int8 activations
+per
 channel). Tensors are (N, H, W, C).
 """
 
@@ -20,7 +24,8 @@ NO_TILES: Tiles = (None, None, None)
 
 
 class _FakeQuantise(torch.autograd.Function):
-    """Round x (..., C) to multiples of scale (C,) within [-top, top] steps; the gradients of learned step size quantisation (Esser et al. 2020)."""
+    """Round x (..., C) to multiples of scale (C,) within [-top, top] steps; the gradients of
+    learned step size quantisation (Esser et al. 2020)."""
 
     @staticmethod
     def forward(ctx, x, scale, top):  # type: ignore[no-untyped-def]
@@ -37,7 +42,8 @@ class _FakeQuantise(torch.autograd.Function):
 
 
 def _ste(x: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
-    """Round x to multiples of scale within [lo, hi] steps; gradient one inside the range, zero outside."""
+    """Round x to multiples of scale within [lo, hi] steps; gradient one inside the range, zero
+    outside."""
     v = x / scale
     q = torch.clamp(v, lo, hi)
     return (q + (torch.round(q) - q).detach()) * scale
@@ -46,8 +52,10 @@ def _ste(x: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
 class Act(nn.Module):
     """An activation that the integer net holds in ``bits`` bits, with one scale per channel.
 
-    The scale begins at the ranges observed and is learned from there (learned step size, Esser et al. 2020): what is clipped and what is
-    rounded away are in balance only for the loss as a whole. ``share``: positions of an unshuffled input that have the same scales; 0: the scale is
+    The scale begins at the ranges observed and is learned from there (learned step size, Esser et
+    al. 2020): what is clipped and what is
+    rounded away are in balance only for the loss as a whole. ``share``: positions of an unshuffled
+    input that have the same scales; 0: the scale is
     given, not learned.
     """
 
@@ -98,9 +106,11 @@ class Act(nn.Module):
 
 
 class Linear(nn.Module):
-    """1x1 convolution. ``act`` is the :class:`Act` its input passed: its scales fold into the int8 weights.
+    """1x1 convolution. ``act`` is the :class:`Act` its input passed: its scales fold into the int8
+    weights.
 
-    With ``quality=True`` the output has a gain and a bias per channel that depend on the quality index q:
+    With ``quality=True`` the output has a gain and a bias per channel that depend on the quality
+    index q:
     ``(W x + b(q)) * g(q)``, both interpolated from :data:`ANCHORS` learned points.
     """
 
@@ -191,7 +201,8 @@ class Depthwise(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block: 1x1, leaky ReLU, depthwise 3x3, 1x1; then 1x1 to e*C, leaky ReLU, 1x1 back."""
+    """Residual block: 1x1, leaky ReLU, depthwise 3x3, 1x1; then 1x1 to e*C, leaky ReLU, 1x1
+    back."""
 
     def __init__(self, c: int, e: int = 2):
         super().__init__()
@@ -203,7 +214,8 @@ class Block(nn.Module):
         self.w4 = Linear(c * e, c, self.a5, std=0.02)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x (N, H, W, C); mask (N, H, W, 1): 0 where nothing is coded, where neighbours see zeros."""
+        """x (N, H, W, C); mask (N, H, W, 1): 0 where nothing is coded, where neighbours see
+        zeros."""
         u = self.a2(F.leaky_relu(self.w1(self.a1(x)), SLOPE))
         if mask is not None:
             u = u * mask
