@@ -220,7 +220,8 @@ def test_little_is_read_ahead(here: Path, threads: Any) -> None:
 
         cluster.count = counting  # type: ignore[method-assign]
         encode(str(film(here / "in.mkv", 60)), "a.vqv", EncodeOptions(gop=4), cluster=cluster)
-    assert max(most) == 3 and most[-1] == 0
+    assert 2 <= max(most) <= 3
+    assert most[-1] == 0
 
 
 def test_a_scheduler_that_is_lost(

@@ -98,7 +98,7 @@ def test_times_at_the_ends_of_the_range(tmp_path: Path, base: Fraction) -> None:
             joined(tmp_path, made, made),
             joined(tmp_path, made, made, made),
         }
-    assert codes == {0, 4, 6}
+    assert {0, 6} <= codes <= {0, 4, 6}
 
 
 def test_gops_that_overlap_are_not_joined(tmp_path: Path) -> None:

@@ -83,3 +83,25 @@ def test_threads_follow_a_quota_unless_the_user_says_how_many(
     monkeypatch.setattr(os, "cpu_count", lambda: 2)  # torch finds the right number by itself
     processes.no_more_threads_than_processors()
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_the_first_worker_too_is_born_with_ctrl_c_blocked(tmp_path: Path) -> None:
+    """Python's tracker of resources, which starts with the first worker, unblocked it again."""
+    code = """
+import signal, sys
+from vqcodec.system.processes import spawn
+
+def told(pipe):
+    pipe.send(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set()))
+
+if __name__ == "__main__":
+    process, pipe = spawn(told, "a", daemon=True)
+    print(pipe.recv())
+    process.join()
+"""
+    (tmp_path / "first.py").write_text(code)
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = [sys.executable, str(tmp_path / "first.py")]
+    told = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert told.stdout == "True\n", told

@@ -421,8 +421,8 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
         at = [60.0, 3.0]
 
         def batch(self, n: int) -> Any:
-            x, pred, q = super().batch(n)
-            return x, pred, torch.full_like(q, self.at.pop())
+            batch = super().batch(n)
+            return batch._replace(quality=torch.full_like(batch.quality, self.at.pop()))
 
     m = copy.deepcopy(tiny_models["intra"])
     prior = Prior(exact_tensors(m), m.s, choose_backend("cpu"))
@@ -553,7 +553,7 @@ def test_residuals_are_what_was_quantised(
     latent[0, 0] = 900.0
     blocks = np.zeros(latent.shape[:2], np.uint8)
     blocks[1, 2] = 1
-    n = trials.quantise(Latents(latent, z), 40, blocks)
+    n = trials.quantise(Latents(latent, z), 40, trials.plain(blocks))
     assert is_escape(n.symbols).any()
     cls, r = refit_codebooks.residuals(latent, n, blocks, motion.tables.books)
     masks = [m[0].numpy() > 0 for m in step_masks(*latent.shape, len(means))]
