@@ -24,12 +24,12 @@ def test_maps_come_back(share: float) -> None:
     merged = (rng.random((24, 40)) < 0.5).astype(np.uint8)
     coder = Encoder.start(9999, new_contexts(CONTEXTS))
     for m in maps:
-        direct_map.encode_map(coder, m, merged)
+        direct_map.code_map(coder, m, merged)
     data = coder.finished()
     decoder = Decoder.start(data, new_contexts(CONTEXTS))
     for m in maps:
         got = np.zeros((12, 20), np.uint8)
-        direct_map.decode_map(decoder, got, merged)
+        direct_map.code_map(decoder, got, merged)
         assert np.array_equal(got, m)
     assert decoder.left <= 0
     assert np.array_equal(coder.contexts, decoder.contexts)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compiled import njit
 from .contexts import DIRECT, NEIGHBOURS
-from .range_coder import Decoder, Encoder, decode_bit, encode_bit
+from .two_way import Coder, code_bit
 
 # what a map of blocks (H/16, W/16) uint8 holds: coded by the nets, shown as predicted, painted (see
 # vqcodec/codec/painted_blocks.py). No other kind than the first has a latent.
@@ -27,34 +27,24 @@ def _context(blocks: np.ndarray, merged: np.ndarray, r: int, c: int) -> int:
 
 
 @njit
-def encode_map(coder: Encoder, blocks: np.ndarray, merged: np.ndarray) -> None:
+def code_map(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> None:
     """Which of the blocks are direct; one flag where none is.
 
-    blocks (H/16, W/16) uint8: their kinds; merged (H/8, W/8) uint8: of the motion grid.
+    blocks (H/16, W/16) uint8: their kinds; a decoder gives coded blocks and those outside of the
+    picture, and gets the direct ones added. merged (H/8, W/8) uint8: of the motion grid.
     """
     some = 0
     for r in range(blocks.shape[0]):
         for c in range(blocks.shape[1]):
             some |= blocks[r, c] == DIRECT_BLOCK
-    encode_bit(coder, DIRECT + FRAME, some)
-    if not some:
+    if not code_bit(coder, DIRECT + FRAME, some):
         return
     for r in range(blocks.shape[0]):
         for c in range(blocks.shape[1]):
             if blocks[r, c] == OUTSIDE_BLOCK:
                 continue
             direct = 1 if blocks[r, c] == DIRECT_BLOCK else 0
-            encode_bit(coder, _context(blocks, merged, r, c), direct)
-
-
-@njit
-def decode_map(coder: Decoder, blocks: np.ndarray, merged: np.ndarray) -> None:
-    """The inverse of :func:`encode_map`; ``blocks`` are coded or outside of the picture before."""
-    if not decode_bit(coder, DIRECT + FRAME):
-        return
-    for r in range(blocks.shape[0]):
-        for c in range(blocks.shape[1]):
-            if blocks[r, c] == CODED_BLOCK and decode_bit(coder, _context(blocks, merged, r, c)):
+            if code_bit(coder, _context(blocks, merged, r, c), direct):
                 blocks[r, c] = DIRECT_BLOCK
 
 
@@ -74,6 +64,13 @@ def blocks(cells: np.ndarray) -> np.ndarray:
     """Sums over the 2x2 cells of 8x8 luma of each block: (H/8, W/8) -> (H/16, W/16)."""
     h, w = cells.shape
     return cells.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
+
+
+def in_blocks(plane: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Samples (H, W) of a plane by the blocks of a map of this shape, as an array of four axes:
+    rows of blocks, height of a block, columns of blocks, width of a block."""
+    rows, columns = shape
+    return plane.reshape(rows, plane.shape[0] // rows, columns, plane.shape[1] // columns)
 
 
 def idle(blocks: np.ndarray) -> np.ndarray:

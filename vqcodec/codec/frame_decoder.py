@@ -341,7 +341,7 @@ class Decoding:
             raise DamageError(f"frame {number}: quality {self.q} outside 0..63")
         self.mark()
         if not self.intra:
-            direct_map.decode_map(self.coder, self.direct, self.field.merged)
+            direct_map.code_map(self.coder, self.direct, self.field.merged)
         self.mark()
         self._paint(c)
         self.mark()

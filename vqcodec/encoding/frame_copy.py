@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codec.bit_statistics import ELEMENTS, element_bits, shares
 from ..codec.contexts import COPY
-from ..codec.direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK
+from ..codec.direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, in_blocks
 from ..codec.frame_decoder import FrameCoder, Planes, copy_field
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
@@ -30,13 +30,10 @@ def error_bits(
 ) -> float:
     """Bits that the squared error of some planes is worth, but for blocks outside of the
     picture."""
-    rows, columns = task.source[0].shape[0] // 16, task.source[0].shape[1] // 16
-    error = np.zeros((rows, columns))
+    error = np.zeros(no_blocks.shape)
     for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
-        height, width = source.shape
-        error += weight * np.square(source.astype(np.float32) - plane).reshape(
-            rows, height // rows, columns, width // columns
-        ).sum((1, 3))
+        squares = np.square(source.astype(np.float32) - plane)
+        error += weight * in_blocks(squares, error.shape).sum((1, 3))
     worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     return rate.detail(task.aim)[1] * float((error * worths).sum())
 

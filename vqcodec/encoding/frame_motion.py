@@ -32,6 +32,12 @@ class Prediction(NamedTuple):
     packed: torch.Tensor  # (1, H/8, W/8, 96) int16
     packed8: torch.Tensor  # (1, H/8, W/8, 96) int8, as the nets take it
 
+    @classmethod
+    def of(cls, frames: FrameCoder, planes: Planes) -> Prediction:
+        """These planes, packed for the nets of a coder."""
+        packed = frames._packed(planes)
+        return cls(planes, packed, frames._pred8(packed))
+
 
 @dataclass
 class FrameMotion:
@@ -112,8 +118,7 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
         leaves,
     )
     planes = frames._compensate(field, leaves[:count], references)
-    packed = frames._packed(planes)
-    prediction = Prediction(planes, packed, frames._pred8(packed))
+    prediction = Prediction.of(frames, planes)
     costs = context_costs(coder.contexts)
     return FrameMotion(coder, marks, costs, tables, nets, field, int(count), prediction)
 

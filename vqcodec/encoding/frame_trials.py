@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from . import detail_choice, latent_search
 from .frame_copy import error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
-from .painted_choice import Painted
+from .painted_choice import Painted, whole_blocks
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
 
 if TYPE_CHECKING:
@@ -121,6 +122,11 @@ class FrameTrials:
         self.no_blocks = frames.no_blocks  # a map with no block past the nets
         self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
 
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """(H/16, W/16) bool: blocks whose source has samples of 8 bits."""
+        return whole_blocks(self.task.source, self.no_blocks.shape)
+
     def seen(self, layout: Layout) -> Prediction | None:
         """The prediction as the nets see it: those of I frames see none."""
         return layout.prediction if self.nets.shape.inter else None
@@ -139,8 +145,7 @@ class FrameTrials:
         """A frame with painted blocks: they are part of its prediction."""
         if not (painted.blocks == direct_map.PAINTED_BLOCK).any():
             return self.plain(painted.blocks)
-        packed = self.frames._packed(painted.planes)
-        prediction = Prediction(painted.planes, packed, self.frames._pred8(packed))
+        prediction = Prediction.of(self.frames, painted.planes)
         return Layout(painted.blocks, painted.painting, prediction)
 
     def analyse(self, quality: int, layout: Layout | None = None) -> Latents:
@@ -236,7 +241,7 @@ class FrameTrials:
         encode_quality_difference(coder, quality - self.task.quality)
         marks.append(bits_given(coder))
         if motion.prediction is not None:
-            direct_map.encode_map(coder, blocks, motion.field.merged)
+            direct_map.code_map(coder, blocks, motion.field.merged)
         marks.append(bits_given(coder))
         self._paint(coder, layout)
         marks.append(bits_given(coder))

@@ -21,6 +21,7 @@ from ..codec.gop_structure import (
     MINI_GOP,
     MiniGopShape,
     Slot,
+    by_level,
     mini_gop,
 )
 from ..metrics import squared_error
@@ -172,8 +173,7 @@ class GopEncoder:
         key = slots[0].frame
         uses = Counter(reference for slot in slots for reference in slot.refs)
         many = max(1, min(torch.get_num_threads(), SIDE_BY_SIDE // (self.width * self.height)))
-        for level in sorted({slot.level for slot in slots}):
-            same = [slot for slot in slots if slot.level == level]
+        for same in by_level(slots):
             for some in (same[i : i + many] for i in range(0, len(same), many)):
                 tasks = [self._task(slot, pictures, opening, key) for slot in some]
                 for slot, coded in zip(some, self._side_by_side(tasks), strict=True):

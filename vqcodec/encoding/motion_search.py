@@ -189,6 +189,14 @@ def _mvd(table, dy, dx):
 
 
 @njit
+def _sad(ph, cur, y, x, my, mx, n, limit, pair, chosen):
+    """SAD of a block under a set of weights, pair (2,): its gain and offset; set 0 has none."""
+    if chosen:
+        return sad_weighted(ph, cur, y, x, my, mx, n, limit, pair)
+    return sad(ph, cur, y, x, my, mx, n, limit)
+
+
+@njit
 def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, pair, chosen):
     """Pattern search around mv (its J is ``start``) with steps first, ..., 4 (one sample), 2, 1
     quarter samples; returns the best J."""
@@ -211,10 +219,7 @@ def _refine(ph, cur, y, x, n, pv, start, lam, table, h, w, first, mv, pair, chos
                 if rb >= best:
                     continue
                 limit = nb.int32(best - rb) + 1
-                if chosen:
-                    j = sad_weighted(ph, cur, y, x, my, mx, n, limit, pair) + rb
-                else:
-                    j = sad(ph, cur, y, x, my, mx, n, limit) + rb
+                j = _sad(ph, cur, y, x, my, mx, n, limit, pair, chosen) + rb
                 if j < best:
                     best = j
                     mv[0], mv[1] = my, mx
@@ -249,6 +254,26 @@ def _legal(search, block, vector):
 @njit
 def _vector_bits(search, vector, predicted):
     return _mvd(search.costs.vector, vector[0] - predicted[0], vector[1] - predicted[1])
+
+
+@njit
+def _bits_of_both(search, vectors, predicted):
+    return _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
+        search, vectors[1], predicted[1]
+    )
+
+
+@njit
+def _sad_both(search, block, predicted, vectors, chosen):
+    """SAD of a block from both lists under a set of weights, with the bits of its vectors."""
+    one, two = search.references
+    y, x, size = block.row * 8, block.column * 8, block.cells * 8
+    if chosen:
+        pairs, blend = search.lines.pairs[chosen], search.lines.blends[chosen]
+        error = sad_blended(one, two, search.luma, y, x, vectors, size, pairs, blend)
+    else:
+        error = sad_bi(one, two, search.luma, y, x, vectors, size)
+    return error + search.weighing.sad * _bits_of_both(search, vectors, predicted)
 
 
 @njit
@@ -310,10 +335,7 @@ def _best_start(search, block, merges, l, predicted, parent, chosen, found):
         if rate >= best:
             continue
         limit = nb.int32(min(best - rate, 1e9)) + 1
-        if chosen:
-            j = sad_weighted(phases, search.luma, y, x, my, mx, size, limit, pair) + rate
-        else:
-            j = sad(phases, search.luma, y, x, my, mx, size, limit) + rate
+        j = _sad(phases, search.luma, y, x, my, mx, size, limit, pair, chosen) + rate
         if j < best:
             best = j
             found[0], found[1] = my, mx
@@ -338,16 +360,7 @@ def _best_vector(search, block, l, predicted, start, chosen, found):
 @njit
 def _refine_both(search, block, predicted, vectors, first, chosen):
     """Refine each vector with the other held, list ``first`` first, by steps of 2 and 1."""
-    one, two = search.references
-    y, x, size = block.row * 8, block.column * 8, block.cells * 8
-    luma, weight = search.luma, search.weighing.sad
-    pairs, blend = search.lines.pairs[chosen], search.lines.blends[chosen]
-    rate = _vector_bits(search, vectors[0], predicted[0])
-    rate += _vector_bits(search, vectors[1], predicted[1])
-    if chosen:
-        best = sad_blended(one, two, luma, y, x, vectors, size, pairs, blend) + weight * rate
-    else:
-        best = sad_bi(one, two, luma, y, x, vectors, size) + weight * rate
+    best = _sad_both(search, block, predicted, vectors, chosen)
     for turn in range(2):
         l = 1 - turn if first == 1 else turn
         for step in (2, 1):
@@ -358,14 +371,7 @@ def _refine_both(search, block, predicted, vectors, first, chosen):
                 vectors[l, 1] = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * step
                 if not _legal(search, block, vectors[l]):
                     continue
-                rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
-                    search, vectors[1], predicted[1]
-                )
-                if chosen:
-                    j = sad_blended(one, two, luma, y, x, vectors, size, pairs, blend)
-                else:
-                    j = sad_bi(one, two, luma, y, x, vectors, size)
-                j += weight * rate
+                j = _sad_both(search, block, predicted, vectors, chosen)
                 if j < best:
                     best = j
                     by, bx = vectors[l, 0], vectors[l, 1]
@@ -400,9 +406,7 @@ def _best_of_both(search, block, head, predicted, found, single, rates, chosen, 
         vectors = found.copy()
         first = 1 if single[0] < single[1] else 0
         _refine_both(search, block, predicted, vectors, first, chosen)
-        rate = _vector_bits(search, vectors[0], predicted[0]) + _vector_bits(
-            search, vectors[1], predicted[1]
-        )
+        rate = _bits_of_both(search, vectors, predicted)
         j = _cost(search, block, vectors, BI, chosen) + head + rate
         if j < best:
             best = j

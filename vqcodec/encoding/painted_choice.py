@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK
+from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, in_blocks
 from ..codec.painted_blocks import Painting, code_painted, code_painting
 from ..codec.two_way import Meter
 from .still_parts import still_blocks
@@ -34,7 +34,7 @@ def measure(trials: FrameTrials, blocks: np.ndarray) -> Painted:
     """What painting these blocks would cost, by their neighbours or by their prediction too."""
     source, prediction = trials.task.source, trials.motion.prediction
     base = trials.base_planes()
-    whole = _whole(source, blocks.shape)[blocks == PAINTED_BLOCK].all()
+    whole = trials.whole[blocks == PAINTED_BLOCK].all()
     results = []
     for follow in range(1 if prediction is None else 2):
         painting = Painting(follow, 2 if whole else 0)
@@ -65,7 +65,7 @@ def choose(
     )
     if not candidates.any():
         return None
-    whole = _whole(source, blocks.shape)
+    whole = trials.whole
     if whole[candidates].mean() > 0.5:  # of a picture of 8 bits the temporal filter left some
         candidates &= whole
     kept = blocks == PAINTED_BLOCK
@@ -93,7 +93,8 @@ def certain(trials: FrameTrials) -> Painted | None:
     inside = blocks == CODED_BLOCK
     even = inside.copy()
     for plane in source:
-        even &= _largest(_in_blocks(plane, blocks.shape)) == _least(_in_blocks(plane, blocks.shape))
+        samples = in_blocks(plane, blocks.shape)
+        even &= _largest(samples) == _least(samples)
     if prediction is not None:
         same = inside & still_blocks(source, prediction.planes)
         blocks[same] = DIRECT_BLOCK
@@ -115,7 +116,7 @@ def novel(luma: np.ndarray) -> np.ndarray:
     """(H/16, W/16): how many samples of each block differ from their left and upper neighbours."""
     new = np.zeros(luma.shape, bool)
     new[1:, 1:] = (luma[1:, 1:] != luma[1:, :-1]) & (luma[1:, 1:] != luma[:-1, 1:])
-    blocks = _in_blocks(new, (luma.shape[0] // 16, luma.shape[1] // 16))
+    blocks = in_blocks(new, (luma.shape[0] // 16, luma.shape[1] // 16))
     return np.asarray(blocks.sum((1, 3)))
 
 
@@ -124,24 +125,18 @@ def drawn(luma: np.ndarray) -> np.ndarray:
     shape = (luma.shape[0] // 16, luma.shape[1] // 16)
     even = np.zeros(luma.shape, bool)
     even[:, 1:] = luma[:, 1:] == luma[:, :-1]
-    blocks = _in_blocks(luma, shape)
+    blocks = in_blocks(luma, shape)
     span = _largest(blocks).astype(np.int32) - _least(blocks)
-    share = _in_blocks(even, shape).mean((1, 3))
+    share = in_blocks(even, shape).mean((1, 3))
     return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span == 0)))
 
 
-def _whole(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
+def whole_blocks(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
     """(H/16, W/16) bool: blocks of samples of 8 bits, as samples of 10 bits."""
     whole = np.ones(shape, bool)
     for plane in planes:
-        whole &= _largest(_in_blocks(plane & 3, shape)) == 0
+        whole &= _largest(in_blocks(plane & 3, shape)) == 0
     return whole
-
-
-def _in_blocks(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(rows, block height, columns, block width)."""
-    rows, columns = shape
-    return plane.reshape(rows, plane.shape[0] // rows, columns, plane.shape[1] // columns)
 
 
 def _largest(blocks: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..codec.direct_map import in_blocks
 from ..codec.frame_decoder import Coded, Planes
 
 BLOCK = 16  # luma samples
@@ -17,11 +18,10 @@ BLOCK = 16  # luma samples
 
 def still_blocks(source: Planes, other: Planes) -> np.ndarray:
     """(H/16, W/16) bool: blocks of padded planes in which two pictures are the same."""
-    rows, columns = source[0].shape[0] // BLOCK, source[0].shape[1] // BLOCK
-    same = np.ones((rows, columns), bool)
+    shape = source[0].shape[0] // BLOCK, source[0].shape[1] // BLOCK
+    same = np.ones(shape, bool)
     for a, b in zip(source, other, strict=True):
-        size = a.shape[0] // rows
-        same &= (a == b).reshape(rows, size, columns, size).all((1, 3))
+        same &= in_blocks(a == b, shape).all((1, 3))
     return same
 
 
