@@ -12,7 +12,7 @@ from ..parsing import parse_count
 from ..system.progress import MODES
 from . import messages, typed
 from .command import rare
-from .groups import fields, group, options
+from .groups import Decorator, fields, group, options
 
 
 def _told_in_json(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -166,49 +166,32 @@ STRICT = fields(
     rare("--strict", is_flag=True, help="Write nothing when the input is damaged."),
     names="strict",
 )
+
+
+def _limit(name: str, default: int, metavar: str, about: str) -> Decorator:
+    """An option of :class:`Limits`; ``about`` says its default as people write it."""
+    return rare(
+        f"--max-{name}", type=parse_count, default=str(default), metavar=metavar, help=about
+    )
+
+
 LIMITS = group(
     typed.limits,
-    rare(
-        "--max-pixels",
-        type=parse_count,
-        default=str(Limits.pixels),
-        metavar="N",
-        help="Largest picture.  [default: 64Mi]",
+    _limit("pixels", Limits.pixels, "N", "Largest picture.  [default: 64Mi]"),
+    _limit("packet", Limits.packet, "BYTES", "Largest packet.  [default: 64Mi]"),
+    _limit("metadata", Limits.metadata, "BYTES", "Largest header.  [default: 1Mi]"),
+    _limit(
+        "memory",
+        Limits.memory,
+        "BYTES",
+        "Most memory to be taken, as estimated beforehand.  [default: 2Gi]",
     ),
-    rare(
-        "--max-packet",
-        type=parse_count,
-        default=str(Limits.packet),
-        metavar="BYTES",
-        help="Largest packet.  [default: 64Mi]",
-    ),
-    rare(
-        "--max-metadata",
-        type=parse_count,
-        default=str(Limits.metadata),
-        metavar="BYTES",
-        help="Largest header.  [default: 1Mi]",
-    ),
-    rare(
-        "--max-memory",
-        type=parse_count,
-        default=str(Limits.memory),
-        metavar="BYTES",
-        help="Most memory to be taken, as estimated beforehand.  [default: 2Gi]",
-    ),
-    rare(
-        "--max-frames",
-        type=parse_count,
-        default=str(Limits.frames),
-        metavar="N",
-        help="Most frames of a file.  [default: 16Mi]",
-    ),
-    rare(
-        "--max-concealed",
-        type=parse_count,
-        default=str(Limits.concealed),
-        metavar="N",
-        help="Most lost frames to be filled in.  [default: 256Ki]",
+    _limit("frames", Limits.frames, "N", "Most frames of a file.  [default: 16Mi]"),
+    _limit(
+        "concealed",
+        Limits.concealed,
+        "N",
+        "Most lost frames to be filled in.  [default: 256Ki]",
     ),
     into="limits",
 )

@@ -25,7 +25,7 @@ from .output_description import Fitting, fill
 from .picture_packets import PicturePackets
 from .tags import mp4_flags
 from .track_muxer import TrackFeed, TrackMuxer
-from .trial import FAILED, cannot_write
+from .trial import cannot_write
 
 
 class CodedOutput:
@@ -173,7 +173,7 @@ class CodedOutput:
             self._clock.begin(pts, self._stream.time_base)
             if self._feed is not None and self._clock.delay:
                 self._feed.delay = self._clock.delay * header.time_base
-        try:
+        with self.output.told(f"frame {self.frames} cannot be written"):
             if self._feed is not None:
                 self._feed.until((pts + self._clock.delay) * header.time_base)
             frame = to_frame(picture, self.output.pixel_format, header)
@@ -181,10 +181,6 @@ class CodedOutput:
             if lasts := self._clock.duration(duration):
                 frame.duration = lasts
             self._packets.encode(pts, self._filters.told(frame))
-        except BrokenPipeError:
-            raise
-        except FAILED as exc:
-            raise self.output.failed(exc, f"frame {self.frames} cannot be written") from exc
         self.frames += 1
 
     def close(self, end: int | None = None) -> None:
@@ -196,18 +192,15 @@ class CodedOutput:
         if container is None:
             return
         try:
-            if self._feed is not None and end is None:
-                self._feed.until(None)
-            elif self._feed is not None and end is not None:
-                self._feed.finish((end + self._clock.delay) * self.output.header.time_base)
-            self._packets.flush()
-            container.close()
-            if self._muxer is not None:
-                self._muxer.finish(self.output.path)
-        except BrokenPipeError:
-            raise
-        except FAILED as exc:
-            raise self.output.failed(exc, "cannot be completed") from exc
+            with self.output.told("cannot be completed"):
+                if self._feed is not None and end is None:
+                    self._feed.until(None)
+                elif self._feed is not None and end is not None:
+                    self._feed.finish((end + self._clock.delay) * self.output.header.time_base)
+                self._packets.flush()
+                container.close()
+                if self._muxer is not None:
+                    self._muxer.finish(self.output.path)
         finally:
             if self._muxer is not None:
                 self._muxer.close()

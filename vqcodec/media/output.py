@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -23,7 +25,7 @@ from .output_formats import (
     muxer_of,
 )
 from .ticks import encoder_base
-from .trial import cannot_write
+from .trial import FAILED, cannot_write
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,19 @@ class Output:
         if picture.ten_bit != self.ten_bit or picture.y.shape != (h.height, h.width):
             size = f"{picture.y.shape} {picture.y.dtype}"
             raise ValueError(f"picture of {size} doesn't fit the output")
+
+    @contextmanager
+    def told(self, what: str) -> Iterator[None]:
+        """Failures of FFmpeg or the disk become the error that the output ``what``.
+
+        A BrokenPipeError stays one: the reader of a pipe has seen enough.
+        """
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except FAILED as exc:
+            raise self.failed(exc, what) from exc
 
     def failed(self, exc: BaseException, what: str) -> OutputError:
         """The error for what FFmpeg or the disk raised while the output ``what``."""

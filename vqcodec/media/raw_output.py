@@ -14,7 +14,6 @@ from .output import Extras, Output
 from .output_description import left_out, several, tags_named, turn
 from .tags import file_tags
 from .track_choice import chosen
-from .trial import FAILED
 from .y4m import FRAME, first_line, write_planes
 
 _UNEVEN = Fraction(1, 2)  # of the distance of frames, beyond which times are uneven
@@ -71,24 +70,16 @@ class RawOutput:
         if h.rate is not None:
             at = (pts - self._first) * h.time_base * h.rate
             self._uneven |= abs(at - self.frames) > _UNEVEN
-        try:
+        with self.output.told(f"frame {self.frames} cannot be written"):
             if self.output.suffix == ".y4m":
                 self._file.write(FRAME)
             write_planes(self._file, picture, self.output.pixel_format, h)
-        except BrokenPipeError:
-            raise
-        except FAILED as exc:
-            raise self.output.failed(exc, f"frame {self.frames} cannot be written") from exc
         self.frames += 1
 
     def close(self, end: int | None = None) -> None:
         """Complete the file; repeated calls do nothing."""
-        try:
+        with self.output.told("cannot be completed"):
             self._file.close()
-        except BrokenPipeError:
-            raise
-        except FAILED as exc:
-            raise self.output.failed(exc, "cannot be completed") from exc
 
     def abort(self) -> None:
         """Close without completing; errors are of no interest any more."""

@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -116,15 +116,17 @@ class CountedPipe:
 
 
 @contextmanager
-def _spooled() -> Iterator[None]:
+def _temporary(what: str) -> Iterator[None]:
+    """A failing temporary file becomes the error that ``what``."""
     try:
         yield
     except OSError as exc:
         reason = exc.strerror or exc
-        raise OutputError(
-            f"the input cannot be copied to a temporary file: {reason} "
-            "(TMPDIR names the folder for it)"
-        ) from exc
+        raise OutputError(f"{what}: {reason} (TMPDIR names the folder for it)") from exc
+
+
+def _spooled() -> AbstractContextManager[None]:
+    return _temporary("the input cannot be copied to a temporary file")
 
 
 def _spool(stack: ExitStack, name: str, stream: Any, head: bytes = b"") -> str:
@@ -236,16 +238,8 @@ class _Kept:
         self._file.close()
 
 
-@contextmanager
-def _keeping() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        reason = exc.strerror or exc
-        raise OutputError(
-            f"the output cannot be kept in a temporary file: {reason} "
-            "(TMPDIR names the folder for it)"
-        ) from exc
+def _keeping() -> AbstractContextManager[None]:
+    return _temporary("the output cannot be kept in a temporary file")
 
 
 @contextmanager
