@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.clips import header, picture, write
+from support.clips import coded_file, header, picture, write
 from support.clock import PATIENCE, Stopwatch, children_time, quickest
 from support.paths import PYTHONPATH, ROOT
 
 from vqcodec.cli import main
-from vqcodec.container import packets, writer
+from vqcodec.container import packets
 from vqcodec.errors import UsageError
 from vqcodec.system.progress import Progress
 
@@ -41,13 +41,7 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def coded(tmp_path: Path) -> Path:
-    f = io.BytesIO()
-    w = writer.ContainerWriter(f, header(8, 8))
-    w.gop(packets.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
-    w.finish()
-    path = tmp_path / "a.vqv"
-    path.write_bytes(f.getvalue())
-    return path
+    return coded_file(tmp_path / "a.vqv")
 
 
 @pytest.mark.parametrize(

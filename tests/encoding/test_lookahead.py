@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.clips import moving
+from support.clips import grainy, moving
 
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.encoding.frame_encoder import FrameEncoder
-from vqcodec.encoding.frame_task import FrameTask
+from vqcodec.encoding.frame_task import CodedFrame, FrameTask
 from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.encoding.lookahead import worths
 from vqcodec.encoding.rate_distortion import RateParameters
-from vqcodec.picture import Picture
 
 
 def test_what_neighbours_show_is_worth_more() -> None:
@@ -42,19 +41,26 @@ def test_padding_has_no_part_in_the_mean() -> None:
     assert shown.std() > 0 and float(np.log2(shown).mean()) == pytest.approx(0, abs=1e-6)
 
 
+def watched(encoder: GopEncoder, monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
+    """What error in the blocks of each frame is worth to an encoder, by the frame's number."""
+    given: dict[int, Any] = {}
+    encode = encoder.coder.encode
+
+    def watching(task: FrameTask) -> CodedFrame:
+        given[task.number] = task.worths
+        return encode(task)
+
+    monkeypatch.setattr(encoder.coder, "encode", watching)
+    return given
+
+
 def test_a_key_frame_that_nothing_refers_to_is_not_weighed(
     tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last mini-GOP of a GOP may be its key frame alone."""
     clip = moving(128, 64, 18)
     encoder = GopEncoder(tiny_codec, 128, 64, 30)
-    given: dict[int, Any] = {}
-    encode = encoder.coder.encode
-    monkeypatch.setattr(
-        encoder.coder,
-        "encode",
-        lambda task: (given.__setitem__(task.number, task.worths), encode(task))[1],
-    )
+    given = watched(encoder, monkeypatch)
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         encoder.add(pictures)
     encoder.finish()
@@ -81,24 +87,9 @@ def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:
 def test_i_and_key_frames_are_weighed_and_decode_as_they_were_coded(
     tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rng = np.random.default_rng(6)
-    clip = [
-        Picture(
-            *(
-                np.clip(p.astype(int) + rng.integers(-9, 10, p.shape), 0, 255).astype(np.uint8)
-                for p in pic
-            )
-        )
-        for pic in moving(128, 64, 20)
-    ]
+    clip = grainy(moving(128, 64, 20), 6)
     encoder = GopEncoder(tiny_codec, 128, 64, 30)
-    given: dict[int, Any] = {}
-    encode = encoder.coder.encode
-    monkeypatch.setattr(
-        encoder.coder,
-        "encode",
-        lambda task: (given.__setitem__(task.number, task.worths), encode(task))[1],
-    )
+    given = watched(encoder, monkeypatch)
     for pictures in (clip[:1], clip[1:17], clip[17:]):
         encoder.add(pictures)
     result = encoder.finish()

@@ -215,16 +215,8 @@ class Sized(fakes.GopEncoder):
     """A body whose size falls with the crf, and an error that grows: more of both where the picture
     has more contrast."""
 
-    def __init__(
-        self,
-        codec: Any,
-        width: int,
-        height: int,
-        crf: float,
-        preset: Any = None,
-        stats: bool = True,
-    ) -> None:
-        super().__init__(codec, width, height, crf)
+    def __init__(self, codec: Any, width: int, height: int, crf: float, *rest: Any) -> None:
+        super().__init__(codec, width, height, crf, *rest)
         self._x, self._sizes, self._error = key_quality(crf), [], 0.0  # type: ignore[var-annotated]
 
     def add(self, pictures: list[Picture]) -> None:

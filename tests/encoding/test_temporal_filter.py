@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.clips import moving
+from support.clips import grainy, moving
 
 from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_body import checksum_update
@@ -12,7 +12,6 @@ from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.temporal_filter import REACH, filtered
-from vqcodec.picture import Picture
 
 QUALITY, STRENGTH = 40, RateParameters().filter_strength
 
@@ -82,16 +81,7 @@ def test_nothing_to_filter_with_or_nothing_to_hide() -> None:
 def test_only_i_and_key_frames_are_filtered_and_errors_are_those_against_the_source(
     tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rng = np.random.default_rng(4)
-    clip = [
-        Picture(
-            *(
-                np.clip(p.astype(int) + rng.integers(-9, 10, p.shape), 0, 255).astype(np.uint8)
-                for p in pic
-            )
-        )
-        for pic in moving(64, 64, 20)
-    ]
+    clip = grainy(moving(64, 64, 20), 4)
     seen: dict[int, Planes] = {}
     encoder = GopEncoder(tiny_codec, 64, 64, 34)
     encode = encoder.coder.encode

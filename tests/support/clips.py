@@ -12,6 +12,7 @@ import numpy as np
 
 from vqcodec.container.packets import GopPayload, StreamHeader
 from vqcodec.container.reader import ContainerReader
+from vqcodec.container.writer import ContainerWriter
 from vqcodec.errors import DamageError
 from vqcodec.media.sink import OutputChoice, open_sink
 from vqcodec.picture import Picture
@@ -128,3 +129,23 @@ def letters(width: int, height: int, n: int, seed: int = 0) -> list[Picture]:
         planes = (y, 128 + half / 8, 128 - half / 16)
         out.append(Picture(*(np.rint(plane).astype(np.uint8) for plane in planes)))
     return out
+
+
+def grainy(clip: list[Picture], seed: int) -> list[Picture]:
+    """8-bit pictures with noise of up to 9 either way."""
+    rng = np.random.default_rng(seed)
+
+    def changed(plane: np.ndarray) -> np.ndarray:
+        noise = rng.integers(-9, 10, plane.shape)
+        return np.clip(plane.astype(int) + noise, 0, 255).astype(np.uint8)
+
+    return [Picture(*map(changed, picture)) for picture in clip]
+
+
+def coded_file(path: Path) -> Path:
+    """A .vqv file of one GOP of two frames of 8x8, whose body nobody can decode."""
+    with path.open("wb") as file:
+        out = ContainerWriter(file, header(8, 8))
+        out.gop(GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
+        out.finish()
+    return path

@@ -16,16 +16,8 @@ from vqcodec.picture import Picture
 class Lossy(fakes.GopEncoder):
     """Keeps samples in steps of 8 (2 of the 8-bit scale) and more."""
 
-    def __init__(
-        self,
-        codec: Any,
-        width: int,
-        height: int,
-        crf: float,
-        preset: Any = None,
-        stats: bool = True,
-    ) -> None:
-        super().__init__(codec, width, height, crf, preset)
+    def __init__(self, codec: Any, width: int, height: int, crf: float, *rest: Any) -> None:
+        super().__init__(codec, width, height, crf, *rest)
         self._step = 8 + round(2 * crf)
 
     def add(self, pictures: list[Picture]) -> None:

@@ -11,13 +11,12 @@ import types
 from pathlib import Path
 
 import pytest
-from support.clips import header, picture, write
+from support.clips import coded_file, header, picture, write
 from support.clock import PATIENCE
 from support.paths import ROOT
 
 from vqcodec.cli import _failed
 from vqcodec.codec import weights
-from vqcodec.container import packets, writer
 from vqcodec.errors import InputError, OutputError, WeightsError
 from vqcodec.system import stdio
 from vqcodec.system.memory import ran_out
@@ -38,13 +37,7 @@ def shell(command: str, folder: Path, **more: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def coded(tmp_path: Path) -> Path:
-    f = io.BytesIO()
-    w = writer.ContainerWriter(f, header(8, 8))
-    w.gop(packets.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
-    w.finish()
-    path = tmp_path / "a.vqv"
-    path.write_bytes(f.getvalue())
-    return path
+    return coded_file(tmp_path / "a.vqv")
 
 
 @pytest.mark.parametrize("closed", CLOSED)
