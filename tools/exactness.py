@@ -59,7 +59,7 @@ def make_clip(path: Path, width: int, height: int, frames: int) -> None:
 def ways(large: bool) -> list[tuple[dict[str, str], list[str]]]:
     """Environment and options of each way to decode; few for large pictures."""
     out = []
-    for threads, batch, backend in product((1, 2, 4), (1, 2, 7), ("fused", "int8", "float32")):
+    for threads, batch, backend in product((1, 2, 4), (1, 2, 7), ("fused", "float32")):
         if not large or (batch == 2 and threads != 4):
             out.append(
                 ({"VQCODEC_BACKEND": backend}, ["-threads", str(threads), "--batch", str(batch)])

@@ -18,8 +18,7 @@ from vqcodec.codec import weights
 from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets import arithmetic, backend_choice
-from vqcodec.codec.nets.backends import Int8Backend
-from vqcodec.codec.nets.self_test import self_test
+from vqcodec.codec.packed_samples import pack
 from vqcodec.codec.weights import default_path
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_motion import intra_motion
@@ -65,17 +64,6 @@ def test_floats_are_those_that_are_fast(
         assert [arithmetic.float_choice(name, "cpu") for name in FLOATS] == FLOATS
     finally:
         arithmetic._fast_float.cache_clear()
-
-
-@pytest.mark.filterwarnings("ignore:TF32")
-def test_exact_products_are_those_that_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain loop in the place of torch's int8 product, as where the instructions are missing, is
-    right, and still not taken."""
-    monkeypatch.delenv("VQCODEC_BACKEND", raising=False)
-    monkeypatch.setattr(backend_choice, "_times", {})
-    with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
-        assert self_test(Int8Backend())
-        assert backend_choice.choose_backend("cpu").name != "int8"
 
 
 def test_candidates_are_timed_in_turn_and_hopeless_ones_a_few_times(
@@ -128,7 +116,7 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
     coder, source = FrameEncoder(codec, 128, 64), pad(moving(128, 64, 1)[0], 128, 64)
     trials = intra_trials(coder, source)
     y, z = latents = trials.analyse(30)
-    x = coder._packed(source).float() / 1020 - 0.5
+    x = torch.from_numpy(pack(source)[None]).float() / 1020 - 0.5
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
         want = codec.intra_analysis(x, None, torch.tensor([30.0]))
     assert np.array_equal(y, want[0][0].float().numpy()) and np.array_equal(
@@ -159,7 +147,8 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
     for rows in (1 << 20, 7):
         monkeypatch.setattr(relaxed_synthesis, "_ROWS", rows)
         y = start.clone().requires_grad_(True)
-        out = smooth_synthesis(codec.intra.synthesis, arithmetic.FLOATS[name])(y, None, 30)
+        twin = smooth_synthesis(codec.intra.synthesis, arithmetic.FLOATS[name])
+        out = twin.layers(y, None, 30)
         out.square().sum().backward()
         found.append((out.detach(), y.grad))
     for a, b in zip(*found, strict=True):

@@ -38,8 +38,9 @@ from vqcodec.codec.frame_decoder import FrameCoder
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.gop_structure import gop_order
 from vqcodec.codec.nets import exact_layers
-from vqcodec.codec.nets.backends import Float32Backend, FusedBackend, Int8Backend
-from vqcodec.codec.nets.exact_layers import ExactBlock, check_exact
+from vqcodec.codec.nets.exact_layers import ExactBlock, ExactLinear, check_exact
+from vqcodec.codec.nets.float32_backend import Float32Backend
+from vqcodec.codec.nets.fused_backend import FusedBackend
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.ranges import EXACT
 from vqcodec.codec.nets.synthesis import Synthesis
@@ -53,7 +54,7 @@ from vqcodec.options import DecodeOptions, Time
 from vqcodec.picture import Picture
 from vqcodec.reading.chosen_frames import frames
 from vqcodec.reading.decode_report import DecodeReport
-from vqcodec.training.export import exact_tensors
+from vqcodec.training.export import exact_arrays
 
 # --- the ways to decode a file
 
@@ -90,7 +91,7 @@ def test_matrix_of_threads_batches_backends_and_switches(
     tiny_weights: Path, tiny_codec: Any, monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> None:
     r = encoded(tiny_codec, moving(40, 70, 12), 20)
-    for backend in ("fused", "int8", "float32"):
+    for backend in ("fused", "float32"):
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
         codec = load_model(tiny_weights, "cpu", 1)
         assert codec.backend.name == backend
@@ -116,9 +117,8 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
     rng = np.random.default_rng(0)
 
     def make(n, h, w, c, top):
-        return torch.from_numpy(
-            rng.integers(-top, top + 1, (n, h, w, c)).astype(np.int8 if top < 128 else np.int16)
-        )
+        values = rng.integers(-top, top + 1, (n, h, w, c))
+        return values.astype(np.int8 if top < 128 else np.int16)
 
     z, y, pred8 = (
         make(2, 1, 2, m.s.hyper, 300),
@@ -127,26 +127,27 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
     )
 
     def first(t):
-        return None if t is None else t.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+        return None if t is None else np.moveaxis(np.moveaxis(t, 3, 1).copy(), 1, 3)
 
     columns = {
-        k: v.T.contiguous().T if k.endswith(".w") and ".dw." not in k else v
-        for k, v in exact_tensors(m).items()
+        k: v.T.copy().T if k.endswith(".w") and ".dw." not in k else v
+        for k, v in exact_arrays(m).items()
     }
     results = []
     for b, d, layout in product(
-        (Int8Backend(), Float32Backend(), FusedBackend()),
-        (exact_tensors(m), columns),
+        (Float32Backend(), FusedBackend()),
+        (exact_arrays(m), columns),
         (lambda t: t, first),
     ):
         prior, synthesis = Prior(d, m.s, b), Synthesis(d, m.s, b)
         contexts = prior.context(layout(z), layout(pred8))
-        steps = (prior.step(k, layout(h), layout(y), 20) for k, h in enumerate(contexts))
+        contexts = [b.array(layout(b.host(h))) for h in contexts]
+        steps = (prior.step(k, h, layout(y), 20) for k, h in enumerate(contexts))
         shown = synthesis(layout(y), layout(pred8), 20)
         results.append((*(t for step in steps for t in step), shown))
-    assert len(results) == 12 and not first(y).is_contiguous()
+    assert len(results) == 8 and not first(y).flags.c_contiguous
     for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+        assert all(map(np.array_equal, results[0], other))
 
 
 CHILD = """
@@ -519,57 +520,58 @@ def test_the_worst_input_of_every_layer_is_exact(model_path: Path) -> None:
             v = (16000 * sign * np.sign(w64.T)).astype(np.int16)
             wide = v.astype(np.float64) @ w64
             assert int((np.abs(wide) + top_bias).max()) < 1 << 31, name
-            for b in (Int8Backend(), Float32Backend(), FusedBackend()):
-                assert np.array_equal(
-                    b.mm(torch.from_numpy(x), torch.from_numpy(w)).numpy(), want
-                ), name
-                hi, lo = b.split(torch.from_numpy(v), torch.ones(v.shape[1]))
-                got = (b.mm(hi, torch.from_numpy(w)) << 7) + b.mm(lo, torch.from_numpy(w))
-                assert np.array_equal(got.numpy(), wide), name
+            for b, off in product((Float32Backend(), FusedBackend()), (0, 1)):
+                # row n is the worst input of output n: less what it must give, one more or less
+                # shows
+                narrow, tall = (_less(b, w, np.diag(a), off) for a in (want, wide))
+                found = b.host(b.product16(b.array(x), narrow, 0))
+                assert (np.diag(found) == off).all(), name
+                ones = np.ones(v.shape[1], np.float32)
+                found = b.host(b.wide16(b.array(v), b.array(ones), tall, 0))
+                assert (np.diag(found) == off).all(), name
+
+
+def _less(b: Any, w: np.ndarray, given: np.ndarray, off: int) -> ExactLinear[Any]:
+    """A layer that gives its products less some numbers."""
+    bias = (off - given).astype(np.int32)[None]
+    return ExactLinear(b.array(w), b.array(bias), b.array(np.ones(bias.shape, np.float32)))
 
 
 def test_trunks_saturate_and_never_wrap() -> None:
     """The largest and smallest trunk, to which the largest and smallest 16-bit result is added."""
-    for b, sign in product((Int8Backend(), Float32Backend(), FusedBackend()), (1, -1)):
-        trunk = torch.full((3, 8), sign * 32767, dtype=torch.int16)
-        acc = torch.full((3, 8), sign * ((1 << 31) - EXACT - 1), dtype=torch.int32)
-        b.add(
-            acc,
-            torch.full((8,), sign * (EXACT - 1), dtype=torch.int32),
-            torch.ones(8),
-            trunk,
-            torch.full((8,), 1 / 512),
-        )
-        assert (trunk == sign * 32767).all()
-        b.add(-acc, torch.zeros(8, dtype=torch.int32), torch.ones(8), trunk, torch.ones(8))
-        assert (trunk == 0).all()
+    x, w, most = np.full((3, 1), 127, np.int8), np.full((1, 8), 127, np.int8), EXACT - (1 << 15)
+    for b, sign in product((Float32Backend(), FusedBackend()), (1, -1)):
+        trunk = b.array(np.full((3, 8), sign * 32767, np.int16))
+        up, down = (_less(b, s * w, np.full(8, -s * most), 0) for s in (sign, -sign))
+        b.product_add(b.array(x), up, 0, trunk, b.array(np.full(8, 1 / 512, np.float32)))
+        assert (b.host(trunk) == sign * 32767).all()
+        b.product_add(b.array(x), down, 0, trunk, b.array(np.ones(8, np.float32)))
+        assert (b.host(trunk) == 0).all()
 
 
 def test_the_lowest_depthwise_bias_is_refused(tiny_models: dict[str, Any]) -> None:
     """Its absolute value is no 32-bit integer: the bound was once computed in 32 bits, and this
     bias passed."""
-    d = exact_tensors(tiny_models["inter"])
-    d["synthesis.blocks16.0.dw.bias"] = torch.full_like(
-        d["synthesis.blocks16.0.dw.bias"], -(1 << 31)
-    )
+    d = exact_arrays(tiny_models["inter"])
+    d["synthesis.blocks16.0.dw.bias"] = np.full_like(d["synthesis.blocks16.0.dw.bias"], -(1 << 31))
     with pytest.raises(WeightsError, match="synthesis.blocks16.0.dw"):
-        ExactBlock(d, "synthesis.blocks16.0", Int8Backend.device)
+        ExactBlock(d, "synthesis.blocks16.0", FusedBackend())
 
 
 def test_layers_whose_tensors_do_not_fit_are_refused() -> None:
     w, bias, scale = (
-        torch.zeros(16, 8, dtype=torch.int8),
-        torch.zeros(1, 8, dtype=torch.int32),
-        torch.ones(1, 8),
+        np.zeros((16, 8), np.int8),
+        np.zeros((1, 8), np.int32),
+        np.ones((1, 8), np.float32),
     )
     check_exact("good", w, bias, scale)
-    narrow, double = (w, bias[:, :1], scale[:, :1]), (w, bias, scale.double())
+    narrow, double = (w, bias[:, :1], scale[:, :1]), (w, bias, scale.astype(np.float64))
     for wrong in (
         narrow,
         double,
-        (w, bias, scale.repeat(64, 1)),
-        (w.short(), bias, scale),
-        (w, bias.float(), scale),
+        (w, bias, scale.repeat(64, 0)),
+        (w.astype(np.int16), bias, scale),
+        (w, bias.astype(np.float32), scale),
         (w[0], bias, scale),
     ):
         with pytest.raises(WeightsError, match="don't fit"):

@@ -45,7 +45,7 @@ def test_one_golden_file_goes_through_the_nets(
 
 
 @every_file
-@pytest.mark.parametrize("backend", ["fused", "int8", "float32"])
+@pytest.mark.parametrize("backend", ["fused", "float32"])
 def test_pixels_of_golden_files(
     folder: Path,
     name: str,

@@ -98,7 +98,7 @@ def test_wrong_pixels_do_not_pass(
     coded: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vqcodec.codec.nets import backend_choice
-    from vqcodec.codec.nets.backends import Backend
+    from vqcodec.codec.nets.backend import Backend
 
     def wrong(device: str) -> Backend:
         """A processor that computes wrongly and was not found out, whichever arithmetic is the

@@ -415,7 +415,7 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
 ) -> None:
     from vqcodec.codec.nets.backend_choice import choose_backend
     from vqcodec.codec.nets.prior import Prior
-    from vqcodec.training.export import exact_tensors
+    from vqcodec.training.export import exact_arrays
 
     class Fixed(Crops):
         at = [60.0, 3.0]
@@ -425,7 +425,7 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
             return batch._replace(quality=torch.full_like(batch.quality, self.at.pop()))
 
     m = copy.deepcopy(tiny_models["intra"])
-    prior = Prior(exact_tensors(m), m.s, choose_backend("cpu"))
+    prior = Prior(exact_arrays(m), m.s, choose_backend("cpu"))
     data = Fixed(128, 3)
     data.items = crops("intra").items
     samples, z = codebooks.collect(m, prior, data, 2)

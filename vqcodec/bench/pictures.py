@@ -18,11 +18,10 @@ LARGEST = (1280, 720)  # width and height; of larger frames the middle is shown
 def to_bgr(picture: Picture, reference: Reference) -> np.ndarray:
     """A frame, or its middle, as (H, W, 3) of uint8, blue first; in the colours of
     :mod:`vqcodec.reading.tensors`, also where the clip doesn't tell its matrix."""
-    import torch
 
     from ..reading.tensors import ToRgb
 
-    r, cpu = reference, torch.device("cpu")
+    r, cpu = reference, "cpu"
     header = StreamHeader(
         r.width,
         r.height,

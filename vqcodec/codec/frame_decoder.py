@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from ..errors import DamageError
-from ..picture import ALIGN, MAX_SAMPLE, Picture, padded_size
+from ..picture import ALIGN, Picture, padded_size
 from . import detail_syntax, direct_map, latent_syntax, painted_blocks
 from .bit_statistics import ELEMENTS, element_bits, shares
 from .codebooks import Tables
@@ -24,7 +23,7 @@ from .motion_compensation import L0, L1, compensate
 from .motion_field import Field
 from .motion_syntax import decode_motion
 from .nets.shape import CLASSES, HYPER_BUCKETS
-from .nets.synthesis import pack, unpack
+from .packed_samples import pack8, reconstruct
 from .range_coder import Decoder, decode_bit, decode_raw, new_contexts, taken
 from .weighting import Weights, decode_weights
 
@@ -131,29 +130,9 @@ class FrameCoder:
         compensate(leaves, field, refs[0].planes, refs[-1].planes, out)
         return out
 
-    def _packed(self, planes: Planes) -> torch.Tensor:
-        """(1, H/8, W/8, 96) int16 on the device."""
-        return pack(tuple(torch.from_numpy(p.view(np.int16)) for p in planes)).to(self.b.device)  # type: ignore[arg-type]
-
-    def _pred8(self, packed: torch.Tensor) -> torch.Tensor:
-        return ((packed - 512) >> 2).to(torch.int8)
-
-    def _reconstruct(
-        self, residual: torch.Tensor, pred: torch.Tensor | None, blocks: np.ndarray
-    ) -> Planes:
-        """residual and prediction (1, H/8, W/8, 96), kinds of blocks (H/16, W/16)."""
-        base = pred.to(torch.int32) if pred is not None else NEUTRAL
-        r = residual.to(torch.int32)
-        if blocks.any():
-            kept = (
-                torch.from_numpy((blocks == direct_map.CODED_BLOCK).astype(np.uint8))
-                .to(r.device)
-                .repeat_interleave(2, 0)
-                .repeat_interleave(2, 1)
-            )
-            r = r * kept[None, :, :, None]
-        x = (r + base).clamp(0, MAX_SAMPLE).to(torch.int16).cpu()
-        return tuple(p.numpy().view(np.uint16) for p in unpack(x))  # type: ignore[return-value]
+    def _reconstruct(self, residual: np.ndarray, base: Planes | None, blocks: np.ndarray) -> Planes:
+        """residual (H/8, W/8, 96) int16, prediction, kinds of blocks (H/16, W/16)."""
+        return reconstruct(residual, blocks, base or self.neutral())
 
     def neutral(self) -> Planes:
         """The prediction of a frame without references."""
@@ -169,9 +148,6 @@ class FrameCoder:
                 height, width = (height + 1) // 2, (width + 1) // 2
             plane[:, width:] = plane[:, width - 1 : width]
             plane[height:] = plane[height - 1 : height]
-
-    def _tensor(self, a: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(a)[None].to(self.b.device)
 
     def _coded(
         self,
@@ -208,9 +184,9 @@ class FrameCoder:
             for r in runs:
                 r.expect_symbols(self.h, self.w)
         for same in _by_quality([r for r in runs if r.copied is None]):
-            y, pred, pred8 = self._decode_latents(same)
+            y, pred8 = self._decode_latents(same)
             if pixels:
-                self._synthesise(same, y, pred, pred8)
+                self._synthesise(same, y, pred8)
         return runs
 
     def finish(self, r: Decoding, stats: list[dict[str, Any]] | None = None) -> Coded:
@@ -230,18 +206,13 @@ class FrameCoder:
             stats.append(row | ({} if r.intra else shares(r.field, r.direct, r.leaves)))
         return self._coded(r.number, r.level, r.planes, r.field, r.coder.contexts, r.tables, r.refs)
 
-    def _decode_latents(
-        self, runs: list[Decoding]
-    ) -> tuple[np.ndarray, torch.Tensor | None, torch.Tensor | None]:
-        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their packed
-        predictions in 10 and in 8 bits."""
-        nets, q, b = runs[0].nets, runs[0].q, self.b
+    def _decode_latents(self, runs: list[Decoding]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their predictions as
+        the nets see them."""
+        nets, q = runs[0].nets, runs[0].q
         books, s = runs[0].tables.books, nets.shape
         hz, wz, hy, wy = self.h // ALIGN, self.w // ALIGN, self.h // 16, self.w // 16
-        pred = pred8 = None
-        if s.inter:
-            pred = torch.cat([self._packed(r.pred) for r in runs])
-            pred8 = self._pred8(pred)
+        pred8 = np.stack([pack8(r.pred) for r in runs]) if s.inter else None
         z = np.zeros((len(runs), hz, wz, s.hyper), np.int16)
         for i, r in enumerate(runs):
             latent_syntax.decode_hyper(
@@ -257,47 +228,32 @@ class FrameCoder:
             )
             r.mark()
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
-        with torch.inference_mode():
-            contexts = nets.prior.context(torch.from_numpy(z).to(b.device), pred8)
-            for k, context in enumerate(contexts):
-                mean, cls = nets.prior.step(k, context, torch.from_numpy(y).to(b.device), q)
-                mean, cls = mean.cpu().numpy(), cls.cpu().numpy()
-                for i, r in enumerate(runs):
-                    t = r.tables
-                    latent_syntax.decode_step(
-                        r.coder, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes,
-                        books.words,
-                        t.cdf, t.seen, y[i], r.symbols, r.classes,
-                    )  # fmt: skip
+        contexts = nets.prior.context(z, pred8)
+        for k, context in enumerate(contexts):
+            mean, cls = nets.prior.step(k, context, y, q)
+            for i, r in enumerate(runs):
+                t = r.tables
+                latent_syntax.decode_step(
+                    r.coder, mean[i], cls[i], r.direct, k, s.steps, books.dims, books.sizes,
+                    books.words, t.cdf, t.seen, y[i], r.symbols, r.classes,
+                )  # fmt: skip
         for r in runs:
             r.mark()
-        return y, pred, pred8
+        return y, pred8
 
-    def _synthesise(
-        self,
-        runs: list[Decoding],
-        y: np.ndarray,
-        pred: torch.Tensor | None,
-        pred8: torch.Tensor | None,
-    ) -> None:
-        nets, q = runs[0].nets, runs[0].q
-        with torch.inference_mode():
-            residual = nets.synthesis(torch.from_numpy(y).to(self.b.device), pred8, q)
-            for i, r in enumerate(runs):
-                if pred is not None:
-                    base = pred[i : i + 1]
-                else:
-                    base = self._packed(r.pred) if r.pred else None
-                r.planes = self._reconstruct(residual[i : i + 1], base, r.direct)
-                detail_syntax.decode_detail(
-                    r.coder,
-                    detail_syntax.STEP_TABLE,
-                    r.direct,
-                    np.empty((self.h // 8, self.w // 8), np.int8),
-                    r.planes,
-                )
-                self._extend(r.planes)
-                r.mark()
+    def _synthesise(self, runs: list[Decoding], y: np.ndarray, pred8: np.ndarray | None) -> None:
+        residual = runs[0].nets.synthesis(y, pred8, runs[0].q)
+        for i, r in enumerate(runs):
+            r.planes = self._reconstruct(residual[i], r.pred or None, r.direct)
+            detail_syntax.decode_detail(
+                r.coder,
+                detail_syntax.STEP_TABLE,
+                r.direct,
+                np.empty((self.h // 8, self.w // 8), np.int8),
+                r.planes,
+            )
+            self._extend(r.planes)
+            r.mark()
 
 
 class Decoding:

@@ -18,16 +18,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
-from ..system.surroundings import set_threads
+from ..system.threads import set_threads
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .codebooks import Codebooks
-    from .nets.backends import Backend
+    from .nets.backend import Backend
     from .nets.prior import Prior
     from .nets.shape import NetShape
     from .nets.synthesis import Synthesis
@@ -217,8 +217,8 @@ class FrameNets:
     """All that decodes frames of one type."""
 
     shape: NetShape
-    prior: Prior
-    synthesis: Synthesis
+    prior: Prior[Any]  # of arrays of the backend
+    synthesis: Synthesis[Any]
     books: Codebooks
 
 
@@ -228,12 +228,14 @@ class Codec:
 
     intra: FrameNets
     inter: FrameNets
-    backend: Backend
+    backend: Backend[Any]
     model_id: bytes
 
 
 def load_codec(path: StrPath | None = None, device: str = "auto", threads: int = 0) -> Codec:
-    """Load what decodes. ``device``: auto, cpu, cuda[:n], mps; ``threads``: 0 leaves torch's own.
+    """Load what decodes.
+
+    ``device``: auto, cpu, cuda[:n], mps; ``threads``: 0 for as many as torch or the machine has.
 
     Raises WeightsError for a missing, foreign or damaged file.
     """
@@ -273,9 +275,7 @@ def frame_shape(file: WeightsFile, kind: str) -> NetShape:
     return NetShape.from_dict(json.loads(file.metadata[kind]))
 
 
-def _frame_nets(file: WeightsFile, kind: str, backend: Backend) -> FrameNets:
-    import torch
-
+def _frame_nets(file: WeightsFile, kind: str, backend: Backend[Any]) -> FrameNets:
     from .codebooks import Codebooks
     from .nets.prior import Prior
     from .nets.synthesis import Synthesis
@@ -288,7 +288,4 @@ def _frame_nets(file: WeightsFile, kind: str, backend: Backend) -> FrameNets:
         *(arrays[f"books.{part}"] for part in ("dims", "sizes", "words", "counts"))
     )
     check_books(books, shape)
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return FrameNets(
-        shape, Prior(tensors, shape, backend), Synthesis(tensors, shape, backend), books
-    )
+    return FrameNets(shape, Prior(arrays, shape, backend), Synthesis(arrays, shape, backend), books)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from ..codec.codebooks import Tables
 from ..codec.contexts import COPY
 from ..codec.frame_decoder import Coded, FrameCoder, Planes, intra_context
 from ..codec.motion_field import Field
+from ..codec.packed_samples import pack, pack8
 from ..codec.range_coder import Encoder, bit_costs, encode_bit, given
 from ..codec.weighting import encode_weights
 from ..picture import plane8
@@ -29,14 +29,13 @@ class Prediction(NamedTuple):
     """What the references show of a frame."""
 
     planes: Planes
-    packed: torch.Tensor  # (1, H/8, W/8, 96) int16
-    packed8: torch.Tensor  # (1, H/8, W/8, 96) int8, as the nets take it
+    packed: np.ndarray  # (1, H/8, W/8, 96) int16
+    packed8: np.ndarray  # (1, H/8, W/8, 96) int8, as the nets take it
 
     @classmethod
-    def of(cls, frames: FrameCoder, planes: Planes) -> Prediction:
-        """These planes, packed for the nets of a coder."""
-        packed = frames._packed(planes)
-        return cls(planes, packed, frames._pred8(packed))
+    def of(cls, planes: Planes) -> Prediction:
+        """These planes, packed for the nets."""
+        return cls(planes, pack(planes)[None], pack8(planes)[None])
 
 
 @dataclass
@@ -53,12 +52,12 @@ class FrameMotion:
     prediction: Prediction | None  # None in I frames
 
     @property
-    def packed(self) -> torch.Tensor | None:
+    def packed(self) -> np.ndarray | None:
         """The packed prediction of 10 bits, if there is one."""
         return self.prediction.packed if self.prediction else None
 
     @property
-    def packed8(self) -> torch.Tensor | None:
+    def packed8(self) -> np.ndarray | None:
         """The packed prediction of 8 bits, if there is one."""
         return self.prediction.packed8 if self.prediction else None
 
@@ -118,7 +117,7 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
         leaves,
     )
     planes = frames._compensate(field, leaves[:count], references)
-    prediction = Prediction.of(frames, planes)
+    prediction = Prediction.of(planes)
     costs = context_costs(coder.contexts)
     return FrameMotion(coder, marks, costs, tables, nets, field, int(count), prediction)
 

@@ -14,6 +14,7 @@ from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
 from ..codec.frame_decoder import MAX_QDELTA, Planes, hyper_tables
 from ..codec.nets.arithmetic import floats, one_thread
+from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder, encode_bit
 from . import detail_choice, latent_search
@@ -145,7 +146,7 @@ class FrameTrials:
         """A frame with painted blocks: they are part of its prediction."""
         if not (painted.blocks == direct_map.PAINTED_BLOCK).any():
             return self.plain(painted.blocks)
-        prediction = Prediction.of(self.frames, painted.planes)
+        prediction = Prediction.of(painted.planes)
         return Layout(painted.blocks, painted.painting, prediction)
 
     def analyse(self, quality: int, layout: Layout | None = None) -> Latents:
@@ -154,8 +155,8 @@ class FrameTrials:
         seen = self.seen(layout or self.plain(self.no_blocks))
         packed = seen.packed if seen else None
         device = frames.b.device
-        picture = frames._packed(self.task.source).to(torch.float32) / 1020 - 0.5
-        prediction = packed.to(torch.float32) / 1020 - 0.5 if packed is not None else None
+        picture = _centred(pack(self.task.source)[None], device)
+        prediction = _centred(packed, device) if packed is not None else None
         with torch.inference_mode(), one_thread(), floats(frames.codec.arithmetic, device):
             at = torch.tensor([float(quality)], dtype=torch.float32, device=device)
             y, z = frames.codec.analysis(packed is not None)(picture, prediction, at)
@@ -165,7 +166,7 @@ class FrameTrials:
         """Entropy-constrained search of codewords, the hyper-latent's and then of all steps."""
         tables, books, blocks = self.motion.tables, self.motion.tables.books, layout.blocks
         seen = self.seen(layout)
-        worth, prior, frames = self.rate.vq_lambda, self.nets.prior, self.frames
+        worth, prior = self.rate.vq_lambda, self.nets.prior
         worths = np.float32(worth) / self.worths
         costs = tables.costs()
         first_table = hyper_tables(quality, latents.z.shape[2])
@@ -175,18 +176,14 @@ class FrameTrials:
             out.z_symbols, out.z,
         )  # fmt: skip
         target = latents.y * np.float32(codebooks.UNIT)
-        with torch.inference_mode():
-            contexts = prior.context(frames._tensor(out.z), seen.packed8 if seen else None)
-            for k, context in enumerate(contexts):
-                mean, classes = (
-                    t[0].cpu().numpy()
-                    for t in prior.step(k, context, frames._tensor(out.y), quality)
-                )
-                latent_search.search_step(
-                    target, mean, classes, blocks, k, len(contexts), books.dims, books.sizes,
-                    books.words, costs, worths, out.symbols, out.y, out.bits,
-                )  # fmt: skip
-                out.classes.append(classes)
+        contexts = prior.context(out.z[None], seen.packed8 if seen else None)
+        for k, context in enumerate(contexts):
+            mean, classes = (a[0] for a in prior.step(k, context, out.y[None], quality))
+            latent_search.search_step(
+                target, mean, classes, blocks, k, len(contexts), books.dims, books.sizes,
+                books.words, costs, worths, out.symbols, out.y, out.bits,
+            )  # fmt: skip
+            out.classes.append(classes)
         return out
 
     def choose_detail(self, planes: Planes, blocks: np.ndarray) -> Detail:
@@ -231,10 +228,9 @@ class FrameTrials:
         frames, motion, blocks = self.frames, self.motion, layout.blocks
         quantised = self.quantise(latents, quality, layout)
         seen, base = self.seen(layout), layout.prediction
-        with torch.inference_mode():
-            y, packed8 = frames._tensor(quantised.y), seen.packed8 if seen else None
-            residual = self.nets.synthesis(y, packed8, quality)
-            planes = frames._reconstruct(residual, base.packed if base else None, blocks)
+        packed8 = seen.packed8 if seen else None
+        residual = self.nets.synthesis(quantised.y[None], packed8, quality)[0]
+        planes = frames._reconstruct(residual, base.planes if base else None, blocks)
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
         marks = [*motion.marks, bits_given(coder)]
@@ -270,6 +266,11 @@ class FrameTrials:
     def error_bits(self, planes: Planes) -> float:
         """Bits that the squared error of some planes is worth."""
         return error_bits(self.task, planes, self.rate, self.no_blocks)
+
+
+def _centred(packed: np.ndarray, device: str) -> torch.Tensor:
+    """Samples as the analysis takes them: from -0.5 to 0.5."""
+    return torch.from_numpy(packed).to(device, torch.float32) / 1020 - 0.5
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

@@ -14,6 +14,7 @@ from ..codec import codebooks
 from ..codec.direct_map import CODED_BLOCK
 from ..codec.frame_decoder import NEUTRAL
 from ..codec.nets.arithmetic import FLOATS, floats, one_thread
+from ..codec.packed_samples import pack
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials, Latents, Layout
 from .nets.relaxed_synthesis import smooth_synthesis
@@ -48,16 +49,16 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
             motion.nets.synthesis, FLOATS[frames.codec.arithmetic], pool if threads > 1 else None
         )
         weights = _sample_weights(trials.worths * (layout.blocks == CODED_BLOCK), device)
-        source = frames._packed(trials.task.source).float()
+        source = _tensor(pack(trials.task.source)[None], device).float()
         base = torch.full_like(source, NEUTRAL)
         if seen is not None:
-            base = seen.packed.clone().float()
-        packed8 = seen.packed8.clone() if seen is not None else None
+            base = _tensor(seen.packed, device).float()
+        packed8 = _tensor(seen.packed8, device) if seen is not None else None
         for step in range(rate.refine_steps + 1):
             quantised = trials.quantise(latents._replace(y=y), quality, layout)
-            aimed = torch.from_numpy(quantised.y.astype(np.float32))[None].to(device)
+            aimed = _tensor(quantised.y[None], device).float()
             aimed.requires_grad_(True)
-            shown = (synthesis(aimed, packed8, quality) + base).clamp(0, MAX_SAMPLE)
+            shown = (synthesis.layers(aimed, packed8, quality) + base).clamp(0, MAX_SAMPLE)
             error = worth * ((shown - source).square() * weights).sum()
             cost = float(error.detach()) + float(quantised.bits.sum())
             if cost < best:
@@ -72,7 +73,11 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
     return latents._replace(y=best_y)
 
 
-def _sample_weights(worths: np.ndarray, device: torch.device) -> torch.Tensor:
+def _tensor(array: np.ndarray, device: str) -> torch.Tensor:
+    return torch.from_numpy(array).to(device)
+
+
+def _sample_weights(worths: np.ndarray, device: str) -> torch.Tensor:
     """(1, H/8, W/8, 96) weights of the squared errors of packed samples, by plane and by block."""
     y, u, v = PLANE_WEIGHTS
     planes = torch.tensor([y] * 64 + [u] * 16 + [v] * 16, dtype=torch.float32, device=device)

@@ -62,7 +62,7 @@ def load_model(
     )
 
 
-def _analysis(file: WeightsFile, kind: str, device: torch.device) -> Analysis:
+def _analysis(file: WeightsFile, kind: str, device: str) -> Analysis:
     shape = frame_shape(file, kind)
     start = "analysis."
     arrays = {

@@ -58,13 +58,12 @@ class PictureFiles:
     """
 
     def __init__(self, path: str, header: StreamHeader, overwrite: bool) -> None:
-        import torch
 
         from ..reading.tensors import ToRgb
 
         self._folder, self._name, self._header = output_folder(path), Path(path).name, header
         self._overwrite = overwrite
-        self._rgb = ToRgb(header, torch.device("cpu"))
+        self._rgb = ToRgb(header, "cpu")
         self._deep = header.bit_depth > 8
         self._coder = self._open(header)
         self.frames = 0

@@ -46,7 +46,7 @@ class Planes(NamedTuple):
     v: Tensor
 
 
-def planes(picture: Picture, ten_bit: bool, device: torch.device) -> Planes:
+def planes(picture: Picture, ten_bit: bool, device: str) -> Planes:
     """The planes of a 10-bit picture; those of 8 bits are what ``decode`` writes."""
     shown = picture if ten_bit else picture.to8()
     return Planes(
@@ -68,7 +68,7 @@ class ToRgb:
     primaries are left as they are.
     """
 
-    def __init__(self, header: StreamHeader, device: torch.device) -> None:
+    def __init__(self, header: StreamHeader, device: str) -> None:
         matrix = header.matrix
         if matrix in _UNKNOWN:
             matrix = 1 if header.width >= 1280 or header.height > 576 else 6
@@ -148,7 +148,7 @@ class ToTensors:
     Planes.
     """
 
-    def __init__(self, header: StreamHeader, output: Output, device: torch.device) -> None:
+    def __init__(self, header: StreamHeader, output: Output, device: str) -> None:
         self._header, self._float, self._device = header, output == "float", device
         self._rgb = None if output == "yuv" else ToRgb(header, device)
 

@@ -60,8 +60,6 @@ def undisturbed() -> Iterator[None]:
         yield
 
 
-def set_threads(n: int) -> None:
-    """Let torch use so many threads; a process that was forked has but one."""
-    import torch
-
-    torch.set_num_threads(1 if _forked else n)
+def forked_from_torch() -> bool:
+    """Whether this process was forked from one with torch, whose threads it does not have."""
+    return _forked

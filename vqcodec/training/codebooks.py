@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class Codewords(NamedTuple):
 
 
 @torch.no_grad()
-def collect(m: FrameModel, prior: Prior, data: Crops, batches: int, seed: int = 5) -> Latents:
+def collect(m: FrameModel, prior: Prior[Any], data: Crops, batches: int, seed: int = 5) -> Latents:
     """Latents of random crops, by the exact prior.
 
     A quality range that no crop fell into gets the hyper-latents of the nearest one.
@@ -84,24 +84,26 @@ class _Coded(NamedTuple):
     steps: int
 
 
-def _collect_classes(prior: Prior, coded: _Coded, into: list[list[np.ndarray]]) -> None:
+def _collect_classes(prior: Prior[Any], coded: _Coded, into: list[list[np.ndarray]]) -> None:
     """Code a latent step by step; its residuals, by class, are added."""
     prediction = coded.batch.prediction
     prediction8 = None
     if prediction is not None:
         tens = torch.round((prediction + 0.5) * 1020).int()
         prediction8 = ((tens - 512) >> 2).to(torch.int8)
-    contexts = prior.context((coded.z.round() * UNIT).to(torch.int16), prediction8)
+    z = (coded.z.round() * UNIT).to(torch.int16)
+    contexts = prior.context(z.numpy(), None if prediction8 is None else prediction8.numpy())
     decoded = torch.zeros_like(coded.y)
     _, height, width, channels = coded.y.shape
     for k, mask in enumerate(step_masks(height, width, channels, coded.steps)):
         known = (decoded * UNIT).to(torch.int16)
-        mean, numbers = prior.step(k, contexts[k], known, coded.quality)
-        residual = coded.y - mean.float() / UNIT
-        decoded = decoded + (mean.float() / UNIT + residual.round()) * mask
+        found, numbers = prior.step(k, contexts[k], known.numpy(), coded.quality)
+        mean = torch.from_numpy(found).float() / UNIT
+        residual = coded.y - mean
+        decoded = decoded + (mean + residual.round()) * mask
         rows = residual.reshape(-1, GROUP).numpy()
         active = mask.expand_as(coded.y).reshape(-1, GROUP)[:, 0].numpy() > 0
-        flat = numbers.reshape(-1).numpy()
+        flat = numbers.reshape(-1)
         for number in np.unique(flat):
             into[number].append(rows[active & (flat == number)])
 

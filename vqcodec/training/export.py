@@ -1,10 +1,11 @@
 """From trained nets to the integers of the format: int8 weights, int32 biases, float32 scales.
 
-All as a flat dict of tensors.
+All as a flat dict of arrays.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,7 +98,7 @@ def _shared(tensors: Tensors, name: str, layer: Linear, units: list[Tensor]) -> 
 
 
 @torch.no_grad()
-def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
+def exact_arrays(m: FrameModel) -> dict[str, np.ndarray]:
     """Integer prior and synthesis of a calibrated model.
 
     Named as :mod:`vqcodec.codec.nets.prior` and ``synthesis`` read them.
@@ -131,7 +132,7 @@ def exact_tensors(m: FrameModel) -> dict[str, Tensor]:
     blocks(d, "synthesis.blocks8", y.blocks8)
     d["synthesis.s_last"] = _to8(y.a_last)
     linear(d, "synthesis.last", y.last, 8 / 1020)
-    return d
+    return {name: tensor.numpy() for name, tensor in d.items()}
 
 
 @torch.no_grad()

@@ -110,7 +110,7 @@ class Prior(nn.Module):
 
     def context(self, z: Tensor, pred: Tensor | None, m8: Tensor | None = None) -> Tensor:
         """(N, H/16, W/16, C) of a hyper-latent (N, H/64, W/64, Z) and a packed prediction."""
-        h = shuffle(self.up(self.a_z(z)), 4)
+        h: Tensor = shuffle(self.up(self.a_z(z)), 4)
         if self.s.inter:
             assert pred is not None
             c = self.cx_block(self.cx_first(self.a_pred(pred)), m8)

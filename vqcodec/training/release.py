@@ -23,7 +23,7 @@ from ..encoding.nets.layers import Act
 from ..errors import UsageError
 from .codebooks import collect, fit
 from .crops import Batch, Batches, Crops
-from .export import calibrated, exact_tensors
+from .export import calibrated, exact_arrays
 from .model import FrameModel
 from .objective import cost_of
 
@@ -103,10 +103,9 @@ def kind_tensors(
     m: FrameModel, data: Crops, lam: float, batches: int, log: Log = print
 ) -> dict[str, np.ndarray]:
     """Everything the weights file holds about one frame type."""
-    d = exact_tensors(m)
-    prior = Prior(d, m.s, choose_backend("cpu"))
+    out = exact_arrays(m)
+    prior = Prior(out, m.s, choose_backend("cpu"))
     books = fit(collect(m, prior, data, batches), lam, log)
-    out = {k: v.numpy() for k, v in d.items()}
     out |= {f"books.{k}": v for k, v in books.packed().items()}
     return out | analysis_tensors(m.analysis)
 

@@ -1,101 +1,86 @@
-"""Which backend computes the exact layers here: the fastest of those that compute exactly.
-
-Where a processor has no instructions for it, torch._int_mm is a plain loop: so all are timed.
-"""
+"""Which backend computes the exact layers here: compiled on the CPU, torch on other devices."""
 
 from __future__ import annotations
 
+import ctypes
 import os
-from functools import partial
-
-import torch
+from importlib.util import find_spec
+from typing import Any
 
 from ...errors import UsageError, VqvError
-from .arithmetic import best_times
-from .backends import Backend, Float32Backend, FusedBackend, Int8Backend
-from .exact_layers import ExactLinear
+from .backend import Backend
+from .fused_backend import FusedBackend
 from .self_test import self_test
 
-_times: dict[str, float] = {}  # of the CPU's backends, once they are known
-
-
-def _by_speed(backends: list[Backend]) -> list[Backend]:
-    """The fastest first, at layers of each kind, of the size that a small picture's nets have."""
-    m, n = 480, 112
-    x, trunk, ones = (
-        torch.ones((m, n), dtype=torch.int8),
-        torch.zeros((m, n), dtype=torch.int16),
-        torch.ones(n),
-    )
-    layer = ExactLinear(
-        torch.ones((n, n), dtype=torch.int8),
-        torch.zeros((1, n), dtype=torch.int32),
-        torch.full((1, n), 0.5),
-    )
-
-    def layers(b: Backend) -> None:
-        b.product_add(b.product8(x, layer, True), layer, 0, trunk, ones)
-        b.wide16(trunk, ones, layer, 0)
-
-    if any(b.name not in _times for b in backends):
-        with torch.inference_mode():
-            _times.update(best_times({b.name: partial(layers, b) for b in backends}))
-    return sorted(backends, key=lambda b: _times[b.name])
-
-
-BACKENDS = (FusedBackend.name, Int8Backend.name, Float32Backend.name)
+FUSED, FLOAT32 = BACKENDS = ("fused", "float32")
 
 
 def _forced() -> str:
     forced = os.environ.get("VQCODEC_BACKEND", "")
     if forced not in ("", *BACKENDS):
-        raise UsageError(
-            f"VQCODEC_BACKEND={forced!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
-        )
+        raise UsageError(f"VQCODEC_BACKEND={forced!r}: use {' or '.join(BACKENDS)}")
     return forced
 
 
 def chosen_device(device: str = "auto") -> str:
     """The device that ``auto`` stands for."""
-    return (
-        device
-        if device != "auto"
-        else "cuda"
-        if torch.cuda.is_available() and _forced() in ("", Float32Backend.name)
-        else "cpu"
-    )
+    if device != "auto":
+        return device
+    return "cuda" if _forced() in ("", FLOAT32) and _gpu() else "cpu"
 
 
-def choose_backend(device: str = "auto") -> Backend:
+def _gpu() -> bool:
+    """Whether torch can use a GPU; it is loaded only where a driver is there."""
+    if find_spec("torch") is None or not _driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _driver() -> bool:
+    """Whether there is a driver of NVIDIA, or of AMD, which torch calls cuda too."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return os.path.exists("/dev/kfd")
+    return True
+
+
+def choose_backend(device: str = "auto") -> Backend[Any]:
     """The backend for ``auto``, ``cpu``, ``cuda[:n]`` or ``mps``; it has passed its self-test.
 
-    VQCODEC_BACKEND=fused|int8|float32 forces one.
+    VQCODEC_BACKEND=fused|float32 forces one.
     """
     forced, device = _forced(), chosen_device(device)
-    if forced and forced != Float32Backend.name and device != "cpu":
+    if forced == FUSED and device != "cpu":
         raise UsageError(f"VQCODEC_BACKEND={forced} runs on the CPU only, not on device {device}")
-    options: list[Backend] = (
-        [Float32Backend(device)]
-        if device != "cpu"
-        else [FusedBackend(), Int8Backend(), Float32Backend()]
-    )
-    options = [b for b in options if forced in ("", b.name)]
-    if len(options) > 1:
-        options = _by_speed(options)
-    for b in options:
-        try:
-            if self_test(b):
-                return b
-        except (
-            RuntimeError,
-            AssertionError,
-            NotImplementedError,
-        ) as exc:  # what torch raises for a device that isn't there
-            raise UsageError(
-                f"{device} can't be used: {str(exc).splitlines()[0]}", option="device"
-            ) from exc
+    names = [FUSED, FLOAT32] if device == "cpu" else [FLOAT32]
+    names = [name for name in names if forced in ("", name)]
+    for name in names:
+        backend = FusedBackend() if name == FUSED else _on_torch(device)
+        if backend is not None and _exact(backend):
+            return backend
     raise VqvError(
-        f"no exact arithmetic on device {device}: "
-        f"{' and '.join(b.name for b in options)} failed the self-test",
+        f"no exact arithmetic on device {device}: {' and '.join(names)} failed the self-test",
         advice="use another `device`, and report it",
     )
+
+
+def _on_torch(device: str) -> Backend[Any]:
+    from .float32_backend import Float32Backend
+
+    return Float32Backend(device)
+
+
+def _exact(backend: Backend[Any]) -> bool:
+    try:
+        return self_test(backend)
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+    ) as exc:  # what torch raises for a device that isn't there
+        raise UsageError(
+            f"{backend.device} can't be used: {str(exc).splitlines()[0]}", option="device"
+        ) from exc

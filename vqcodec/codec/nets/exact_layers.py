@@ -10,23 +10,20 @@ are exact too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Generic
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...errors import WeightsError
+from .backend import Array, Backend
 from .product import Packed
 from .ranges import EXACT
 
-if TYPE_CHECKING:
-    from .backends import Backend
 
-
-def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
+def check_exact(name: str, w: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> None:
     """WeightsError unless the layer is exact for the worst input: w (K, N) int8, bias (.., N)
     int32, scale (.., N) float32.
 
@@ -39,13 +36,14 @@ def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
     """
     n = w.shape[-1]
     if (
-        (w.dtype, bias.dtype, scale.dtype) != (torch.int8, torch.int32, torch.float32)
+        [a.dtype.str[1:] for a in (w, bias, scale)] != ["i1", "i4", "f4"]
         or w.ndim != 2
         or bias.shape[-1] != n
         or scale.shape != bias.shape
     ):
         raise WeightsError(f"layer {name}: tensors of types or shapes that don't fit")
-    worst = int((w.to(torch.int64).abs().sum(0) * 128 + bias.to(torch.int64).abs()).max())
+    total = np.abs(w, dtype=np.int16).sum(0, dtype=np.int64)
+    worst = int((total * 128 + np.abs(bias.astype(np.int64))).max())
     if worst >= EXACT:
         raise WeightsError(
             f"layer {name}: an accumulator can reach {worst}, above the exact limit {EXACT}"
@@ -53,82 +51,83 @@ def check_exact(name: str, w: Tensor, bias: Tensor, scale: Tensor) -> None:
 
 
 @dataclass
-class ExactLinear:
+class ExactLinear(Generic[Array]):
     """int8 weights (K, N); bias (1 or 64, N) int32 and scale (1 or 64, N) float32, the rows chosen
     by the quality index."""
 
-    w: Tensor
-    bias: Tensor
-    scale: Tensor
+    w: Array
+    bias: Array
+    scale: Array
 
     @classmethod
-    def load(cls, d: dict[str, Tensor], name: str, device: torch.device) -> ExactLinear:
+    def load(
+        cls, d: Mapping[str, np.ndarray], name: str, backend: Backend[Array]
+    ) -> ExactLinear[Array]:
         w, bias, scale = d[name + ".w"], d[name + ".bias"], d[name + ".scale"]
         check_exact(name, w, bias, scale)
-        return cls(w.to(device), bias.to(device), scale.to(device))
+        return cls(backend.array(w), backend.array(bias), backend.array(scale))
 
     @property
     def rows(self) -> int:
         return max(self.bias.shape[0], self.scale.shape[0])
 
-    def row(self, q: int) -> tuple[Tensor, Tensor]:
+    def row(self, q: int) -> tuple[Array, Array]:
         k = q if self.bias.shape[0] > 1 else 0
         return self.bias[k], self.scale[q if self.scale.shape[0] > 1 else 0]
 
     @cached_property
     def packed(self) -> Packed:
         """The weights as the fused products read them."""
-        return Packed.of(self.w.numpy())
+        return Packed.of(np.asarray(self.w))
 
     @cached_property
     def lessened(self) -> np.ndarray:
         """The bias of those products."""
-        bias: np.ndarray = np.subtract(self.bias.numpy(), self.packed.less)
+        bias: np.ndarray = np.asarray(self.bias) - self.packed.less
         return bias
 
-    def arrays(self, q: int) -> tuple[np.ndarray, np.ndarray]:
+    def lessened_row(self, q: int) -> tuple[np.ndarray, np.ndarray]:
         """The row of ``lessened`` and of the scale."""
-        return self.lessened[q if len(self.lessened) > 1 else 0], self.row(q)[1].numpy()
+        return self.lessened[q if len(self.lessened) > 1 else 0], np.asarray(self.row(q)[1])
 
 
-class ExactBlock:
+class ExactBlock(Generic[Array]):
     """Integer form of :class:`vqcodec.encoding.nets.layers.Block`."""
 
-    def __init__(self, d: dict[str, Tensor], name: str, device: torch.device):
+    def __init__(self, d: Mapping[str, np.ndarray], name: str, backend: Backend[Array]):
         self.w1, self.w2, self.w3, self.w4 = (
-            ExactLinear.load(d, f"{name}.w{i}", device) for i in range(1, 5)
+            ExactLinear.load(d, f"{name}.w{i}", backend) for i in range(1, 5)
         )
         dw, dw_bias, dw_scale = (d[f"{name}.dw.{k}"] for k in ("w", "bias", "scale"))
         check_exact(f"{name}.dw", dw, dw_bias, dw_scale)
-        self.dw, self.dw_bias, self.dw_scale = (
-            dw.to(device),
-            dw_bias.to(device),
-            dw_scale.to(device),
-        )
-        self.s_in, self.s_mid = d[name + ".s_in"].to(device), d[name + ".s_mid"].to(device)
+        self.dw, self.dw_bias, self.dw_scale = (backend.array(a) for a in (dw, dw_bias, dw_scale))
+        self.s_in, self.s_mid = (backend.array(d[f"{name}.{k}"]) for k in ("s_in", "s_mid"))
 
     def __call__(
-        self, b: Backend, trunk: Tensor, x8: Tensor, shape: tuple[int, int, int], s_next: Tensor
-    ) -> Tensor:
+        self,
+        b: Backend[Array],
+        trunk: Array,
+        x8: Array,
+        shape: tuple[int, int, int],
+        s_next: Array,
+    ) -> Array:
         """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the
         copy under ``s_next``."""
         u = b.product8(x8, self.w1, True)
-        u = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale).reshape(
-            u.shape
-        )
-        x8 = b.product_add(u, self.w2, 0, trunk, self.s_mid)
+        v = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale)
+        x8 = b.product_add(v.reshape(*u.shape), self.w2, 0, trunk, self.s_mid)
         u = b.product8(x8, self.w3, True)
         return b.product_add(u, self.w4, 0, trunk, s_next)
 
 
 def run_blocks(
-    b: Backend,
-    blocks: list[ExactBlock],
-    trunk: Tensor,
-    x8: Tensor,
+    b: Backend[Array],
+    blocks: list[ExactBlock[Array]],
+    trunk: Array,
+    x8: Array,
     shape: tuple[int, int, int],
-    s_end: Tensor,
-) -> Tensor:
+    s_end: Array,
+) -> Array:
     """Blocks one after the other; returns the int8 copy of the trunk under ``s_end``."""
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         x8 = block(b, trunk, x8, shape, following.s_in if following else s_end)

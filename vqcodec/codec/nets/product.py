@@ -21,13 +21,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from llvmlite import ir
 from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from ...compiled import njit
+from ...system.threads import thread_count
 from .ranges import SLOPE, TOP8, TOP16, WIDE
 
 _FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
@@ -224,8 +224,8 @@ def _buffers(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shared(kernel: Any, x: np.ndarray, *rest: object) -> None:
-    """Run a kernel on x, its rows shared by as many threads as torch has."""
-    count, threads = len(x), torch.get_num_threads()
+    """Run a kernel on x, its rows shared by as many threads as there are to be."""
+    count, threads = len(x), thread_count()
     if threads == 1 or count < _ALONE:
         kernel(x, 0, count, *rest)
         return
@@ -244,21 +244,6 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 # --- products of rows begin to end of x (M, K); bias (.., N) as ExactLinear has it, less what 128
 # more adds ------------------------------
-
-
-@njit
-def product(
-    x: np.ndarray, begin: int, end: int, w: np.ndarray, less: np.ndarray, out: np.ndarray
-) -> None:
-    """out (M, N) int32."""
-    buffer, acc = _buffers(w)
-    for i in range(begin, end, ROWS):
-        n = min(ROWS, end - i)
-        _multiply8(x, i, n, w, buffer, acc)
-        for r in range(n):
-            a, o = acc[r], out[i + r]
-            for c in range(o.shape[0]):
-                o[c] = np.int32(a[c] - less[c])
 
 
 @njit

@@ -5,153 +5,113 @@ Some processors and libraries saturate in int8 products.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from .backends import Backend
+from .backend import Array, Backend
 from .exact_layers import ExactLinear
 from .ranges import SLOPE, TOP8, TOP16, WIDE
-
-
-def _sender(b: Backend) -> Callable[[np.ndarray], Tensor]:
-    """A function that puts arrays on the backend's device."""
-
-    def to(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(b.device)
-
-    return to
 
 
 def _clipped(values: np.ndarray, top: int) -> np.ndarray:
     return np.asarray(np.rint(np.clip(values, -top, top)))
 
 
-def self_test(b: Backend) -> bool:
-    """True when the backend computes the worst-case and a few pseudo-random products exactly, and
-    rounds as it must."""
-    rng = np.random.default_rng(1)
-    to = _sender(b)
-    ext = np.array([-127, 127], np.int8)
-    cases = [
-        (ext[rng.integers(0, 2, (33, 256))], ext[rng.integers(0, 2, (256, 64))]),
-        (np.full((17, 512), 127, np.int8), np.full((512, 64), 127, np.int8)),
-    ]
-    cases.append(
-        (
-            rng.integers(-127, 128, (40, 96)).astype(np.int8),
-            rng.integers(-127, 128, (96, 112)).astype(np.int8),
-        )
-    )
-    for x, w in cases:
-        want = x.astype(np.int64) @ w.astype(np.int64)
-        got = b.mm(torch.from_numpy(x).to(b.device), torch.from_numpy(w).to(b.device)).cpu().numpy()
-        if not np.array_equal(want, got):
-            return False
-        n = w.shape[1]
-        bias, scale = (
-            rng.integers(-9999, 9999, n).astype(np.int32),
-            (rng.random(n) * 1e-4 + 1e-5).astype(np.float32),
-        )
-        v = (want.astype(np.int32) + bias).astype(np.float32) * scale
-        v = np.where(v >= 0, v, v * np.float32(SLOPE))
-        ref = np.rint(np.clip(v, -TOP8, TOP8)).astype(np.int8)
-        if not np.array_equal(
-            ref, b.requant8(to(want.astype(np.int32)), to(bias), to(scale), True).cpu().numpy()
-        ):
-            return False
-        if not _layers(b, rng, x, w, bias, scale):
-            return False
-    return _rounds(b, rng)
+class _Layer(NamedTuple):
+    """A layer of two rows, and what it is given."""
 
+    x: np.ndarray  # (M, K) int8
+    w: np.ndarray  # (K, N) int8
+    bias: np.ndarray  # (2, N) int32
+    scale: np.ndarray  # (2, N) float32
+    scale8: np.ndarray  # (N,) float32
 
-def _layers(
-    b: Backend,
-    rng: np.random.Generator,
-    x: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-) -> bool:
-    """Whole layers: a product with what follows it."""
-    to = _sender(b)
-    layer = ExactLinear(to(w), to(np.stack([bias, -bias])), to(np.stack([scale, scale * 3])))
-    k, n = w.shape
-    trunk, s8, given = (
-        rng.integers(-32767, 32768, (len(x), n)).astype(np.int16),
-        np.full(n, 1 / 256, np.float32),
-        np.full(k, 1 / 4, np.float32),
-    )
-    wide = rng.choice(np.array([-32767, 32767, 999], np.int16), (len(x), k))
-    acc = x.astype(np.int64) @ w
-
-    def scaled(q: int, acc: np.ndarray) -> np.ndarray:
-        shifted = (acc + (-bias if q else bias)).astype(np.float32)
-        result: np.ndarray = np.multiply(shifted, scale * np.float32(3 if q else 1))
+    def scaled(self, acc: np.ndarray, q: int) -> np.ndarray:
+        """Its product, before it is rounded."""
+        result: np.ndarray = (acc + self.bias[q]).astype(np.float32) * self.scale[q]
         return result
 
-    v0 = scaled(0, acc)
-    total = np.clip(trunk + _clipped(scaled(1, acc), TOP16), -TOP16, TOP16)
-    summed = to(trunk.copy())
-    both = b.product8_each(to(x), layer)
+
+def self_test(b: Backend[Array]) -> bool:
+    """True when the backend computes worst-case and a few pseudo-random layers exactly, and rounds
+    as it must."""
+    rng = np.random.default_rng(1)
+    ext = np.array([-127, 127], np.int8)
+    worst = [
+        (ext[rng.integers(0, 2, (33, 256))], ext[rng.integers(0, 2, (256, 64))]),
+        (np.full((17, 512), 127, np.int8), np.full((512, 64), 127, np.int8)),
+        (_bytes(rng, 40, 96), _bytes(rng, 96, 112)),
+    ]
+    return (
+        all(_same(b, rng, _random(rng, x, w)) for x, w in worst)
+        and _same(b, rng, _halves(rng))
+        and _convolves(b, rng)
+    )
+
+
+def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.integers(-127, 128, shape).astype(np.int8)
+
+
+def _random(rng: np.random.Generator, x: np.ndarray, w: np.ndarray) -> _Layer:
+    n = w.shape[1]
+    bias = rng.integers(-9999, 9999, n).astype(np.int32)
+    scale = np.asarray(rng.random(n) * 1e-4 + 1e-5, np.float32)
+    rows = np.stack([bias, -bias]), np.stack([scale, scale * np.float32(3)])
+    return _Layer(x, w, *rows, np.full(n, 1 / 256, np.float32))
+
+
+def _halves(rng: np.random.Generator) -> _Layer:
+    """Powers of two as scales: half of all results lie between two integers, some beyond the
+    range."""
+    scale = (2.0 ** rng.integers(-3, 8, (2, 64))).astype(np.float32)
+    bias = rng.integers(-99, 100, (2, 64)).astype(np.int32)
+    x, w = rng.integers(-15, 16, (33, 8)), rng.integers(-15, 16, (8, 64))
+    scale8 = (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32)
+    return _Layer(x.astype(np.int8), w.astype(np.int8), bias, scale, scale8)
+
+
+def _same(b: Backend[Array], rng: np.random.Generator, given: _Layer) -> bool:
+    """Whether each kind of layer gives what it must."""
+    x, w, _, _, scale8 = given
+    (m, k), n = x.shape, w.shape[1]
+    layer = ExactLinear(*(b.array(a) for a in (w, given.bias, given.scale)))
+    trunk = rng.integers(-TOP16, TOP16 + 1, (m, n)).astype(np.int16)
+    wide = rng.choice(np.array([-TOP16, TOP16, 999, 998], np.int16), (m, k))
+    by = np.full(k, 1 / 4, np.float32)
+    acc = x.astype(np.int64) @ w.astype(np.int64)
+    plain, other = (given.scaled(acc, q) for q in (0, 1))
+    leaky = np.where(plain >= 0, plain, plain * np.float32(SLOPE))
+    total = np.clip(trunk + _clipped(other, TOP16), -TOP16, TOP16)
+    eights = total.astype(np.float32) * scale8
+    products = _clipped(wide * by, WIDE).astype(np.int64) @ w
+    xs, summed = b.array(x), b.array(trunk.copy())
+    both = b.product8_each(xs, layer)
     pairs = [
-        (
-            b.product8(to(x), layer, True),
-            _clipped(np.where(v0 >= 0, v0, v0 * np.float32(SLOPE)), TOP8),
-        ),
-        *((both[q], _clipped(scaled(q, acc), TOP8)) for q in (0, 1)),
-        (b.product16(to(x), layer, 1), _clipped(scaled(1, acc), TOP16)),
-        (
-            b.product_add(to(x), layer, 1, summed, to(s8)),
-            _clipped(total.astype(np.float32) * s8, TOP8),
-        ),
+        (b.product8(xs, layer, True), _clipped(leaky, TOP8)),
+        (b.product8(xs, layer, False), _clipped(plain, TOP8)),
+        (both[0], _clipped(plain, TOP8)),
+        (both[1], _clipped(other, TOP8)),
+        (b.product16(xs, layer, 1), _clipped(other, TOP16)),
+        (b.product_add(xs, layer, 1, summed, b.array(scale8)), _clipped(eights, TOP8)),
         (summed, total),
+        (b.quant8(summed, b.array(scale8)), _clipped(eights, TOP8)),
         (
-            b.wide16(to(wide), to(given), layer, 0),
-            _clipped(scaled(0, _clipped(wide * given, WIDE).astype(np.int64) @ w), TOP16),
+            b.wide16(b.array(wide), b.array(by), layer, 0),
+            _clipped(given.scaled(products, 0), TOP16),
         ),
     ]
-    return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
+    return all(np.array_equal(b.host(got), want) for got, want in pairs)
 
 
-def _rounds(b: Backend, rng: np.random.Generator) -> bool:
-    """The element-wise operations on values half of which lie between two integers, and on some
-    beyond the range."""
-    to = _sender(b)
-    acc, bias = (
-        rng.integers(-1000, 1001, (33, 64)).astype(np.int32),
-        rng.integers(-99, 100, 64).astype(np.int32),
-    )
-    trunk = rng.integers(-32767, 32768, (33, 64)).astype(np.int16)
-    s, s8 = (
-        (2.0 ** rng.integers(-3, 8, 64)).astype(np.float32),
-        (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32),
-    )
-    v = (acc + bias).astype(np.float32) * s
-    total = np.clip(trunk + _clipped(v, TOP16), -TOP16, TOP16)
-    given = to(trunk.copy())
-    hi, lo = b.split(to(trunk), to(s8 * 64))
-    image, taps = (
-        rng.integers(-127, 128, (1, 5, 6, 64)).astype(np.int8),
-        rng.integers(-127, 128, (9, 64)).astype(np.int8),
-    )
+def _convolves(b: Backend[Array], rng: np.random.Generator) -> bool:
+    """The depthwise convolution, half of whose results lie between two integers."""
+    image, taps = _bytes(rng, 1, 5, 6, 64), _bytes(rng, 9, 64)
+    bias = rng.integers(-99, 100, 64).astype(np.int32)
+    scale = (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32)
     around = np.pad(image.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
-    conv = sum(around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] * taps[k] for k in range(9)) + bias
-    pairs = [
-        (b.requant8(to(acc), to(bias), to(s), False), _clipped(v, TOP8)),
-        (b.requant16(to(acc), to(bias), to(s)), _clipped(v, TOP16)),
-        (
-            b.add(to(acc), to(bias), to(s), given, to(s8)),
-            _clipped(total.astype(np.float32) * s8, TOP8),
-        ),
-        (given, total),
-        (b.quant8(to(trunk), to(s8)), _clipped(trunk * s8, TOP8)),
-        (128 * hi.to(torch.int32) + lo.to(torch.int32), _clipped(trunk * (s8 * 64), WIDE)),
-        (
-            b.depthwise(to(image), to(taps), to(bias), to(s8)),
-            _clipped(conv.astype(np.float32) * s8, TOP8),
-        ),
-    ]
-    return all(np.array_equal(got.cpu().numpy(), want) for got, want in pairs)
+    shifted = (around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] for k in range(9))
+    total = np.sum([a * tap for a, tap in zip(shifted, taps, strict=True)], axis=0)
+    got = b.depthwise(b.array(image), b.array(taps), b.array(bias), b.array(scale))
+    return np.array_equal(b.host(got), _clipped((total + bias).astype(np.float32) * scale, TOP8))

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...codec.nets.backends import Stepwise
 from ...codec.nets.exact_layers import ExactLinear
-from ...codec.nets.ranges import SLOPE, TOP8, TOP16
+from ...codec.nets.float32_backend import Stepwise
+from ...codec.nets.ranges import SLOPE, TOP8, TOP16, WIDE
 from ...codec.nets.synthesis import Synthesis
 
 # rows of a product that are multiplied at once, whatever the threads: libraries sum in another
 # order for another number of rows
 _ROWS = 1024
+Held = Tensor | np.ndarray  # by a layer
 Multiply = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -36,26 +38,30 @@ class _Product(torch.autograd.Function):
 
 
 class SmoothBackend(Stepwise):
-    """The operations of :mod:`vqcodec.codec.nets.backends` on floats.
+    """The operations of :class:`vqcodec.codec.nets.backend.Backend` on floats.
 
     Scales are the same and limits nearly so; nothing is rounded to integers.
     """
 
     name = "smooth"
 
-    def __init__(self, device: torch.device, dtype: torch.dtype, pool: Executor | None = None):
+    def __init__(self, device: str, dtype: torch.dtype, pool: Executor | None = None):
         self.device, self.dtype, self._pool = device, dtype, pool  # dtype: of the products
         self._weights: dict[int, Tensor] = {}
 
-    def mm(self, x: Tensor, w: Tensor) -> Tensor:
+    def _tensors(self, *arrays: Held) -> Iterator[Tensor]:
+        """What the layers hold, which the CPU's exact backend keeps as numpy arrays."""
+        return (torch.as_tensor(array, device=self.device) for array in arrays)
+
+    def mm(self, x: Tensor, w: Held) -> Tensor:
         if id(w) not in self._weights:  # the layers live as long as the nets
-            self._weights[id(w)] = w.to(self.dtype)
+            self._weights[id(w)] = torch.as_tensor(w, dtype=self.dtype, device=self.device)
         weights = self._weights[id(w)]
         product: Tensor = _Product.apply(x, weights, self._multiply)  # type: ignore[no-untyped-call]
         return product
 
     def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
-        if self.device.type != "cpu":
+        if self.device != "cpu":
             return (x.to(self.dtype) @ w).float()
         x, out = x.to(self.dtype), torch.empty((x.shape[0], w.shape[1]), dtype=torch.float32)
 
@@ -71,38 +77,45 @@ class SmoothBackend(Stepwise):
             pass
         return out
 
-    def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
-        v = (acc + bias) * scale
+    def requant8(self, acc: Tensor, bias: Held, scale: Held, leaky: bool) -> Tensor:
+        v = self._scaled(acc, bias, scale)
         return (F.leaky_relu(v, SLOPE) if leaky else v).clamp(-TOP8, TOP8)
 
-    def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
-        return ((acc + bias) * scale).clamp(-TOP16, TOP16)
+    def requant16(self, acc: Tensor, bias: Held, scale: Held) -> Tensor:
+        return self._scaled(acc, bias, scale).clamp(-TOP16, TOP16)
 
-    def add(
-        self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
-    ) -> Tensor:
-        trunk += (acc + bias) * scale
-        return (trunk * scale8).clamp(-TOP8, TOP8)
+    def _scaled(self, acc: Tensor, bias: Held, scale: Held) -> Tensor:
+        less, by = self._tensors(bias, scale)
+        return (acc + less) * by
 
-    def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
-        return (t.float() * scale).clamp(-TOP8, TOP8)
+    def add(self, acc: Tensor, bias: Held, scale: Held, trunk: Tensor, scale8: Held) -> Tensor:
+        trunk += self._scaled(acc, bias, scale)
+        return self.quant8(trunk, scale8)
 
-    def wide16(self, t: Tensor, scale: Tensor, layer: ExactLinear, q: int) -> Tensor:
-        return self.requant16(self.mm((t * scale).clamp(-16000, 16000), layer.w), *layer.row(q))
+    def quant8(self, t: Tensor, scale: Held) -> Tensor:
+        (by,) = self._tensors(scale)
+        return (t.float() * by).clamp(-TOP8, TOP8)
 
-    def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+    def wide16(self, t: Tensor, scale: Held, layer: ExactLinear[Any], q: int) -> Tensor:
+        (by,) = self._tensors(scale)
+        return self.requant16(self.mm((t * by).clamp(-WIDE, WIDE), layer.w), *layer.row(q))
+
+    def depthwise(self, x: Tensor, w: Held, bias: Held, scale: Held) -> Tensor:
         c = x.shape[-1]
-        k = w.float().T.reshape(c, 1, 3, 3)
-        y = F.conv2d(x.permute(0, 3, 1, 2), k, bias.float(), padding=1, groups=c)
-        return (y.permute(0, 2, 3, 1) * scale).clamp(-TOP8, TOP8)
+        taps, less, by = self._tensors(w, bias, scale)
+        k = taps.float().T.reshape(c, 1, 3, 3)
+        y = F.conv2d(x.permute(0, 3, 1, 2), k, less.float(), padding=1, groups=c)
+        return (y.permute(0, 2, 3, 1) * by).clamp(-TOP8, TOP8)
 
 
-def smooth_synthesis(net: Synthesis, dtype: torch.dtype, pool: Executor | None = None) -> Synthesis:
+def smooth_synthesis(
+    net: Synthesis[Any], dtype: torch.dtype, pool: Executor | None = None
+) -> Synthesis[Tensor]:
     """A synthesis over the same layers, through which gradients pass to the latent.
 
     Products are in floats of ``dtype``. The threads of a ``pool`` share them and change nothing of
-    them, as long as torch itself has one thread.
+    them, as long as torch itself has one thread. Its ``layers`` are to be called.
     """
     twin = copy.copy(net)
-    twin.backend = SmoothBackend(net.backend.device, dtype, pool)  # type: ignore[assignment]
+    twin.backend = SmoothBackend(net.backend.device, dtype, pool)
     return twin

@@ -1,0 +1,70 @@
+"""What the exact nets need of arrays: the few operations that a backend owns.
+
+Nets are written once. ``fused`` computes on numpy arrays with compiled kernels, on the CPU
+(:mod:`vqcodec.codec.nets.fused_backend`), and needs no torch. ``float32`` computes on tensors, on
+any device that torch has (:mod:`vqcodec.codec.nets.float32_backend`). Both give the same integers;
+:mod:`vqcodec.codec.nets.backend_choice` takes one that has passed its test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .exact_layers import ExactLinear
+
+
+class ArrayLike(Protocol):
+    """What numpy's arrays and torch's tensors have in common, as far as nets use it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def reshape(self, first: int, /, *others: int) -> Self: ...
+    def swapaxes(self, a: int, b: int, /) -> Self: ...
+    def __getitem__(self, key: Any, /) -> Self: ...
+
+
+Array = TypeVar("Array", bound=ArrayLike)  # what a backend computes on
+
+
+class Backend(Protocol[Array]):
+    """Layers of exact nets; M are positions, K channels before a layer and N behind it."""
+
+    name: str
+    device: str  # where the arrays are, as torch names it
+
+    def array(self, a: np.ndarray) -> Array:
+        """An array of the CPU as the backend holds it; it may share its memory."""
+
+    def host(self, a: Array) -> np.ndarray:
+        """The inverse of :meth:`array`."""
+
+    def cat(self, parts: list[Array]) -> Array:
+        """Arrays of the same positions as one, channels behind channels."""
+
+    def product8(self, x: Array, layer: ExactLinear[Array], leaky: bool) -> Array:
+        """x (M, K) int8 -> (M, N) int8."""
+
+    def product8_each(self, x: Array, layer: ExactLinear[Array]) -> list[Array]:
+        """One product, requantised by each row of the layer."""
+
+    def product16(self, x: Array, layer: ExactLinear[Array], q: int) -> Array:
+        """x (M, K) int8 -> (M, N) int16."""
+
+    def product_add(
+        self, x: Array, layer: ExactLinear[Array], q: int, trunk: Array, scale8: Array
+    ) -> Array:
+        """Add the requantised product of x (M, K) int8 to trunk (M, N) int16, and give the int8
+        copy under ``scale8``."""
+
+    def wide16(self, t: Array, scale: Array, layer: ExactLinear[Array], q: int) -> Array:
+        """Product with an activation of 15 bits, t (M, K) int16 times scale -> (M, N) int16."""
+
+    def quant8(self, t: Array, scale: Array) -> Array:
+        """t (M, C) int16 times scale (C,) -> (M, C) int8."""
+
+    def depthwise(self, x: Array, w: Array, bias: Array, scale: Array) -> Array:
+        """Convolution of each channel by itself, with zeros around: x (N, H, W, C) int8,
+        w (9, C) int8 -> (N, H, W, C) int8."""

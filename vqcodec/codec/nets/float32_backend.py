@@ -1,0 +1,116 @@
+"""Exact layers on any device of torch: integers carried in float32, by plain operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .ranges import SLOPE, TOP8, TOP16, WIDE
+
+if TYPE_CHECKING:
+    from .exact_layers import ExactLinear
+
+    Linear = ExactLinear[Tensor]
+
+
+class Stepwise:
+    """Layers as a product and what follows it, one after the other, each a pass over memory."""
+
+    device: str
+
+    if TYPE_CHECKING:
+
+        def mm(self, x: Tensor, w: Tensor) -> Tensor: ...
+        def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor: ...
+        def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor: ...
+        def add(
+            self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
+        ) -> Tensor: ...
+        def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def product8(self, x: Tensor, layer: Linear, leaky: bool) -> Tensor:
+        return self.requant8(self.mm(x, layer.w), *layer.row(0), leaky)
+
+    def product8_each(self, x: Tensor, layer: Linear) -> list[Tensor]:
+        acc = self.mm(x, layer.w)
+        return [self.requant8(acc, *layer.row(k), False) for k in range(layer.rows)]
+
+    def product16(self, x: Tensor, layer: Linear, q: int) -> Tensor:
+        return self.requant16(self.mm(x, layer.w), *layer.row(q))
+
+    def product_add(
+        self, x: Tensor, layer: Linear, q: int, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
+        return self.add(self.mm(x, layer.w), *layer.row(q), trunk, scale8)
+
+    def wide16(self, t: Tensor, scale: Tensor, layer: Linear, q: int) -> Tensor:
+        """The activation is multiplied as 128 * hi + lo."""
+        hi, lo = self.split(t, scale)
+        return self.requant16(self.mm(hi, layer.w) * 128 + self.mm(lo, layer.w), *layer.row(q))
+
+    def cat(self, parts: list[Tensor]) -> Tensor:
+        return torch.cat(parts, -1)
+
+    def array(self, a: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(a)).to(self.device)
+
+    def host(self, a: Tensor) -> np.ndarray:
+        array: np.ndarray = a.cpu().numpy()
+        return array
+
+
+class Float32Backend(Stepwise):
+    """The operations of :class:`vqcodec.codec.nets.backend.Backend` on tensors; integers below
+    2^24 are exact in float32."""
+
+    name = "float32"
+
+    def __init__(self, device: str = "cpu"):
+        self.device = device
+        self._kind = torch.device(device).type
+
+    def mm(self, x: Tensor, w: Tensor) -> Tensor:
+        with torch.autocast(
+            self._kind, enabled=False
+        ):  # a caller's autocast would round the sums to 8 bits
+            return (x.float() @ w.float()).to(torch.int32)
+
+    @staticmethod
+    def _scaled(acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        return (acc + bias).to(torch.float32) * scale
+
+    def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
+        v = self._scaled(acc, bias, scale)
+        if leaky:
+            v = torch.where(v >= 0, v, v * SLOPE)
+        return torch.round(v.clamp(-TOP8, TOP8)).to(torch.int8)
+
+    def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        return torch.round(self._scaled(acc, bias, scale).clamp(-TOP16, TOP16)).to(torch.int16)
+
+    def add(
+        self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
+    ) -> Tensor:
+        s = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
+        trunk.copy_(s.clamp(-TOP16, TOP16))
+        return self.quant8(trunk, scale8)
+
+    def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
+        return torch.round((t.to(torch.float32) * scale).clamp(-TOP8, TOP8)).to(torch.int8)
+
+    def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        v = torch.round((t.to(torch.float32) * scale).clamp(-WIDE, WIDE)).to(torch.int32)
+        hi = (v + 64) >> 7
+        return hi.to(torch.int8), (v - (hi << 7)).to(torch.int8)
+
+    def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        n, h, ww, c = x.shape
+        p = torch.nn.functional.pad(x.to(torch.int32), (0, 0, 1, 1, 1, 1))
+        acc = torch.zeros((n, h, ww, c), dtype=torch.int32, device=x.device)
+        k = w.to(torch.int32)
+        for t in range(9):
+            acc += p[:, t // 3 : t // 3 + h, t % 3 : t % 3 + ww] * k[t]
+        return self.requant8(acc, bias, scale, False)
