@@ -21,6 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import Unpack
 
+import numpy as np
+
 from vqcodec.container.packets import VERSION
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.options import DecodeOptions, EncodeOptions, changed
@@ -51,6 +53,15 @@ def flashes_and_repeats() -> list[Picture]:
     return pictures
 
 
+def page_beside_picture() -> list[Picture]:
+    """Letters on the right of something that moves: painted blocks and latents in one frame."""
+    pairs = zip(moving(64, 64, 6, seed=2, speed=(1.25, -2.5)), letters(64, 64, 6), strict=True)
+    return [
+        Picture(*(np.concatenate(planes, 1) for planes in zip(*pair, strict=True)))
+        for pair in pairs
+    ]
+
+
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
     """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a
     scene cut, a fade, 10 bits, detail, escapes, letters."""
@@ -78,6 +89,10 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
         "latents": (moving(96, 70, 18, seed=6), options(crf=26, preset=THROUGH_NETS)),
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
+        "page-beside-picture": (
+            page_beside_picture(),
+            options(crf=24, preset=RateParameters(detail_share=1.0, direct_gain=9000.0)),
+        ),
         "letters": (letters(75, 57, 6), options(crf=20)),
         "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),
         "flashes-and-repeats": (flashes_and_repeats(), options(crf=24)),

@@ -12,7 +12,8 @@ from support.clips import header, moving, picture, write
 
 import vqcodec
 from vqcodec.codec import latent_syntax
-from vqcodec.codec.frame_decoder import FrameCoder, hyper_tables
+from vqcodec.codec.frame_decoder import FrameCoder
+from vqcodec.codec.frame_head import hyper_tables
 from vqcodec.codec.nets.synthesis import Synthesis
 from vqcodec.codec.range_coder import Decoder
 from vqcodec.codec.tokens import frame_tokens
@@ -138,7 +139,7 @@ def test_indices_are_those_of_the_latents(
         groups = t.classes.shape[2]
         active = np.zeros((len(steps), Y, X, groups), bool)
         for k, i, j, g in np.ndindex(active.shape):
-            active[k, i, j, g] = latent_syntax.active(run.direct, i, j, g, groups, k, len(steps))
+            active[k, i, j, g] = latent_syntax.active(run.blocks, i, j, g, groups, k, len(steps))
         mean = np.select(list(np.repeat(active, 4, 3)), [mean for mean, _ in steps], 0)
         residuals[t.frame] = np.where(np.repeat(active.any(0), 4, 2), steps[-1][1] - mean, 0)
         return t

@@ -161,11 +161,12 @@ def decode_frame(
     rule = painted_blocks(s, direct | outside, bool(references))
     passed = direct | outside
     if rule is not None:
-        prediction = paint(s, rule, direct, prediction)
         passed |= rule[0]
+    z = hyper(s, tables, kind.books, q, passed, kind.sizes["hyper"])
+    if rule is not None:
+        prediction = paint(s, rule, direct, prediction)
     p8 = (pack(prediction) - 512) >> 2 if references else None
 
-    z = hyper(s, tables, kind.books, q, passed, kind.sizes["hyper"])
     y = np.zeros((h // 16, w // 16, kind.sizes["latent"]), np.int64)
     prior = Prior(kind, q, z, p8)
     steps = kind.sizes["steps"]

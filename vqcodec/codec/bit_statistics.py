@@ -19,13 +19,16 @@ ELEMENTS = (
     "latent",
     "detail",
 )  # of syntax, as statistics count their bits
+MARKS = 10  # positions before the first element and behind each: element_bits
 
 
 def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str, float]:
     """Bits of the elements of a stream of ``size`` bytes: ``marks`` are the positions between
-    weights, motion and each element behind it; ``end`` is what is left."""
-    weights, motion, *behind = np.diff(marks)
-    parts = [weights, motion - vector_bits, vector_bits, *behind]
+    weights, motion, quality, direct blocks, map of painted blocks, hyper-latent, painted samples,
+    latent, detail; ``end`` is what is left."""
+    weights, motion, quality, direct, painted, hyper, samples, *behind = np.diff(marks)
+    modes = motion - vector_bits
+    parts = [weights, modes, vector_bits, quality, direct, painted + samples, hyper, *behind]
     bits = {name: round(float(n), 1) for name, n in zip(ELEMENTS, parts, strict=True)}
     return bits | {"end": round(8 * size - sum(bits.values()), 1)}
 

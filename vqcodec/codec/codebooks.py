@@ -10,6 +10,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..compiled import njit
+from .nets.shape import CLASSES, GROUP, HYPER_BUCKETS
 from .range_coder import TOTAL_BITS, build_cdf
 
 MAX_SYMBOLS = 4096  # of a table
@@ -54,6 +55,11 @@ class Codebooks:
     sizes: np.ndarray
     words: np.ndarray
     counts: np.ndarray
+
+    @property
+    def hyper_channels(self) -> int:
+        """Channels of the hyper-latent that there are tables for."""
+        return (len(self.sizes) - CLASSES) // HYPER_BUCKETS * GROUP
 
     def packed(self) -> dict[str, np.ndarray]:
         """Arrays for a weights file: words and counts one table after the other, without what lies

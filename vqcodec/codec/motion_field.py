@@ -30,6 +30,11 @@ class Field(NamedTuple):
     sets: np.ndarray  # of weights, and their blends: see weighting.Weights
     blends: np.ndarray
 
+    @property
+    def predicted(self) -> bool:
+        """Whether it is that of a frame coded from references, once it is filled in."""
+        return bool(self.direction[0, 0])
+
     @classmethod
     def empty(cls, h: int, w: int, d0: int, d1: int, weights: Weights | None = None) -> Field:
         """For a picture of h x w luma samples (multiples of 64)."""

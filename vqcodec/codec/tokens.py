@@ -93,15 +93,15 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
         pts_seconds=pts_seconds,
         kind="I" if run.intra else "P" if run.level == 1 else "B",
         level=run.level,
-        quality=run.q,
+        quality=run.quality,
         references=() if run.intra else tuple(first + r.number for r in run.refs),
         latent=latent.astype(np.int16),
         classes=run.classes,
         escapes=np.stack([rows, columns, channels, values], 1).astype(np.int32),
         hyper=run.hyper.astype(np.int16),
-        direct=run.direct == DIRECT_BLOCK,
-        painted=run.direct == PAINTED_BLOCK,
-        outside=run.direct == OUTSIDE_BLOCK,
+        direct=run.blocks == DIRECT_BLOCK,
+        painted=run.blocks == PAINTED_BLOCK,
+        outside=run.blocks == OUTSIDE_BLOCK,
         direction=f.direction.copy(),  # the decoder goes on with its own
         vectors=f.mv.copy(),
         depth=f.depth.copy(),
@@ -133,7 +133,7 @@ class Vocabulary:
     SPECIAL = ("I", "P", "B")
 
     def __init__(self, codec: Codec) -> None:
-        from .frame_decoder import hyper_tables
+        from .frame_head import hyper_tables
 
         self._hyper_tables = hyper_tables
         # number of the first codeword of each table, of the intra (True) and the inter codebooks

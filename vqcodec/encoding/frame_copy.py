@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codec.bit_statistics import ELEMENTS, element_bits, shares
+from ..codec.bit_statistics import MARKS, element_bits, shares
 from ..codec.contexts import COPY
 from ..codec.direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, in_blocks
-from ..codec.frame_decoder import FrameCoder, Planes, copy_field
+from ..codec.frame_decoder import FrameCoder, Planes
+from ..codec.frame_head import copy_field, start_contexts
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
@@ -52,23 +53,23 @@ def best_copy(task: FrameTask, rate: RateParameters, no_blocks: np.ndarray) -> C
 def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame:
     """Code a frame as a copy."""
     references = task.references
-    field, _, tables, _ = frames._start(task.number, references, False)
-    coder = Encoder.start(64, frames._contexts(references))
+    start = frames.heads.start(task.number, references, False)
+    coder = Encoder.start(64, start_contexts(references))
     encode_bit(coder, COPY, 1)
     if len(references) > 1:
         encode_raw(coder, reference, 1)
     behind = max(0.0, float(given(coder)))
     data = coder.finished()
-    copy_field(field, L1 if reference else L0)
+    copy_field(start.field, L1 if reference else L0)
     planes = references[reference].planes
     coded = frames._coded(
-        task.number, task.level, planes, field, coder.contexts, tables, references
+        task.number, task.level, planes, start.field, coder.contexts, start.tables, references
     )
     stats = FrameStatistics(
-        q=task.quality, bits=element_bits([0.0] + [behind] * (len(ELEMENTS) - 1), 0.0, len(data))
+        q=task.quality, bits=element_bits([0.0] + [behind] * (MARKS - 1), 0.0, len(data))
     )
     stats["lambda"] = lagrangian(task.quality)
     inside = frames.no_blocks != OUTSIDE_BLOCK
     everywhere = np.where(inside, np.uint8(DIRECT_BLOCK), frames.no_blocks)
-    stats.update(shares(field, everywhere, 0))  # type: ignore[typeddict-item]
+    stats.update(shares(start.field, everywhere, 0))  # type: ignore[typeddict-item]
     return CodedFrame(coded, data, stats)

@@ -9,10 +9,8 @@ import numpy as np
 
 from ..codec import direct_map
 from ..codec.bit_statistics import element_bits, shares
-from ..codec.frame_decoder import Coded, FrameCoder, decode_copy, intra_context
-from ..codec.motion_syntax import decode_motion
-from ..codec.range_coder import Decoder, decode_bit
-from ..codec.weighting import decode_weights
+from ..codec.frame_decoder import Coded, FrameCoder
+from ..codec.frame_head import FrameHead
 from . import direct_choice, intra_choice, latent_refinement, painted_choice
 from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
@@ -192,15 +190,7 @@ class FrameEncoder(FrameCoder):
         return stats
 
     def _vector_bits(self, task: FrameTask, data: bytes) -> float:
-        """Bits of motion vectors in a stream, found by reading its motion back."""
-        coder = Decoder.start(data, self._contexts(task.references))
-        if not task.references:
-            return 0.0
-        decode_copy(coder, task.references)
-        if decode_bit(coder, intra_context(task.level)):
-            return 0.0
-        weights = decode_weights(coder, len(task.references))
-        field, collocated, _, _ = self._start(task.number, task.references, False, weights)
-        leaves, spent = np.empty((self.h * self.w // 64, 3), np.int32), np.zeros(1)
-        decode_motion(coder, field, collocated, leaves, spent)
-        return float(spent[0])
+        """Bits of motion vectors in a stream, found by reading its head back."""
+        stream = memoryview(data)
+        head = FrameHead(self.heads, stream, task.number, task.level, task.quality, task.references)
+        return head.vector_bits

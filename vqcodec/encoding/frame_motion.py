@@ -9,7 +9,8 @@ import numpy as np
 
 from ..codec.codebooks import Tables
 from ..codec.contexts import COPY
-from ..codec.frame_decoder import Coded, FrameCoder, Planes, intra_context
+from ..codec.frame_decoder import Coded, FrameCoder, Planes
+from ..codec.frame_head import intra_context, start_contexts
 from ..codec.motion_field import Field
 from ..codec.packed_samples import pack, pack8
 from ..codec.range_coder import Encoder, bit_costs, encode_bit, given
@@ -85,9 +86,10 @@ def intra_motion(frames: FrameCoder, task: FrameTask) -> FrameMotion:
     coder = _started(frames, task)
     if task.references:
         encode_bit(coder, intra_context(task.level), 1)
-    field, _, tables, nets = frames._start(task.number, task.references, True)
+    start = frames.heads.start(task.number, task.references, True)
     costs = context_costs(coder.contexts)
-    return FrameMotion(coder, [0.0, bits_given(coder)], costs, tables, nets, field, 0, None)
+    marks, nets = [0.0, bits_given(coder)], frames._nets(True)
+    return FrameMotion(coder, marks, costs, start.tables, nets, start.field, 0, None)
 
 
 def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> FrameMotion:
@@ -105,27 +107,28 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     encode_bit(coder, intra_context(task.level), 0)
     encode_weights(coder, weights, len(references))
     marks = [0.0, bits_given(coder)]
-    field, collocated, tables, nets = frames._start(task.number, references, False, weights)
+    start = frames.heads.start(task.number, references, False, weights)
     count = search(
         coder,
-        field,
-        collocated,
+        start.field,
+        start.collocated,
         luma8,
         References(first, second),
         vectors,
         weighing,
         leaves,
     )
-    planes = frames._compensate(field, leaves[:count], references)
+    planes = frames._compensate(start.field, leaves[:count], references)
     prediction = Prediction.of(planes)
     costs = context_costs(coder.contexts)
-    return FrameMotion(coder, marks, costs, tables, nets, field, int(count), prediction)
+    nets = frames._nets(False)
+    return FrameMotion(coder, marks, costs, start.tables, nets, start.field, int(count), prediction)
 
 
 def _started(frames: FrameCoder, task: FrameTask) -> Encoder:
     """A coder that has said that the frame is no copy."""
     room = frames.h * frames.w * 8 + 4096
-    coder = Encoder.start(room, frames._contexts(task.references))
+    coder = Encoder.start(room, start_contexts(task.references))
     if task.references:
         encode_bit(coder, COPY, 0)
     return coder

@@ -12,7 +12,8 @@ import torch
 from ..codec import codebooks, detail_syntax, direct_map, latent_syntax, painted_blocks
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
-from ..codec.frame_decoder import MAX_QDELTA, Planes, hyper_tables
+from ..codec.frame_decoder import Planes
+from ..codec.frame_head import MAX_QDELTA, hyper_tables
 from ..codec.nets.arithmetic import floats, one_thread
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
@@ -239,9 +240,15 @@ class FrameTrials:
         if motion.prediction is not None:
             direct_map.code_map(coder, blocks, motion.field.merged)
         marks.append(bits_given(coder))
+        predicted, painting = motion.prediction is not None, layout.painting or Painting()
+        painted_blocks.code_painting(coder, blocks, painting, predicted)
+        marks.append(bits_given(coder))
+        _encode_hyper(coder, quantised, tables)
+        marks.append(bits_given(coder))
         self._paint(coder, layout)
         marks.append(bits_given(coder))
-        _encode_latents(coder, quantised, blocks, tables, marks)
+        _encode_latents(coder, quantised, blocks, tables)
+        marks.append(bits_given(coder))
         _encode_detail(coder, detail, blocks, planes)
         frames._extend(planes)
         marks.append(bits_given(coder))
@@ -253,14 +260,11 @@ class FrameTrials:
         )  # fmt: skip
 
     def _paint(self, coder: Encoder, layout: Layout) -> None:
-        """Code the painted blocks."""
-        predicted = self.motion.prediction is not None
-        painting = layout.painting or painted_blocks.Painting()
-        painted_blocks.code_painting(coder, layout.blocks, painting, predicted)
+        """Code the samples of the painted blocks."""
         if layout.painting is not None and layout.prediction is not None:
             y, u, v = (plane.copy() for plane in self.base_planes())
             painted_blocks.code_painted(
-                coder, layout.blocks, painting, (y, u, v), layout.prediction.planes
+                coder, layout.blocks, layout.painting, (y, u, v), layout.prediction.planes
             )
 
     def error_bits(self, planes: Planes) -> float:
@@ -283,25 +287,21 @@ def encode_quality_difference(coder: Encoder, difference: int) -> None:
             encode_bit(coder, QDELTA + 2 + min(i, 5), 1 if i < magnitude else 0)
 
 
-def _encode_latents(
-    coder: Encoder,
-    quantised: QuantisedLatents,
-    blocks: np.ndarray,
-    tables: Tables,
-    marks: list[float],
-) -> None:
-    """The hyper-latent and the latent; a mark behind each."""
-    books, steps = tables.books, len(quantised.classes)
+def _encode_hyper(coder: Encoder, quantised: QuantisedLatents, tables: Tables) -> None:
     latent_syntax.encode_hyper(
         coder, quantised.idle, quantised.first_table, quantised.z_symbols, tables.cdf, tables.seen
     )
-    marks.append(bits_given(coder))
+
+
+def _encode_latents(
+    coder: Encoder, quantised: QuantisedLatents, blocks: np.ndarray, tables: Tables
+) -> None:
+    books, steps = tables.books, len(quantised.classes)
     for k, classes in enumerate(quantised.classes):
         latent_syntax.encode_step(
             coder, classes, blocks, k, steps, books.dims, books.sizes, quantised.symbols,
             tables.cdf, tables.seen,
         )  # fmt: skip
-    marks.append(bits_given(coder))
 
 
 def _encode_detail(coder: Encoder, detail: Detail, blocks: np.ndarray, planes: Planes) -> None:

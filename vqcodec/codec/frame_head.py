@@ -1,0 +1,219 @@
+"""The head of a frame: all that lies before its samples, and needs neither nets nor pictures.
+
+Order inside a frame's stream: whether the frame is a copy, whether it is predicted, weights and
+motion (P and B), quality difference, direct blocks (P and B), which blocks are painted, the
+hyper-latent. Contexts and counts of these elements adapt by nothing else, so that heads are read
+alone as well: they need those of the frame's ancestors, and no sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import DamageError
+from ..picture import ALIGN, padded_size
+from . import direct_map, latent_syntax, painted_blocks
+from .codebooks import Codebooks, Tables
+from .contexts import CONTEXTS, COPY, INTRA, QDELTA
+from .motion_compensation import L0, L1
+from .motion_field import Field
+from .motion_syntax import decode_motion
+from .nets.shape import CLASSES, HYPER_BUCKETS
+from .range_coder import Decoder, decode_bit, decode_raw, new_contexts, taken
+from .weighting import Weights, decode_weights
+
+MAX_QDELTA = 63
+
+
+@dataclass
+class State:
+    """What frames that refer to one need of it to be read: its place, its motion grid, and the
+    adaptive state after it."""
+
+    number: int
+    level: int
+    field: Field
+    contexts: np.ndarray
+    counts: np.ndarray | None  # of the inter tables; None after an I frame: the trained ones
+
+    @property
+    def predicted(self) -> bool:
+        """Whether it was coded from references: a P or B frame."""
+        return self.field.predicted
+
+
+class Start(NamedTuple):
+    """What the reading or writing of a frame starts from."""
+
+    field: Field  # empty motion grid
+    collocated: Field  # the grid that temporal vectors come from
+    tables: Tables
+
+
+def _parent(refs: Sequence[State]) -> State:
+    """The reference whose adaptive state a frame starts from: that of the deeper level, else the
+    first."""
+    return refs[1] if len(refs) > 1 and refs[1].level > refs[0].level else refs[0]
+
+
+def start_contexts(refs: Sequence[State]) -> np.ndarray:
+    """The binary contexts that a frame starts from, for it to adapt."""
+    return _parent(refs).contexts.copy() if refs else new_contexts(CONTEXTS)
+
+
+def counts_after(field: Field, tables: Tables, refs: Sequence[State]) -> np.ndarray | None:
+    """Counts of the inter tables after a frame with this motion grid and its tables."""
+    if field.predicted:
+        return tables.adapted()
+    return _parent(refs).counts if refs else None
+
+
+class HeadReader:
+    """Reads heads of frames of one size with the codebooks of one model.
+
+    Books that have no tables but those of the hyper-latent do: see Codebooks.hyper_alone.
+    """
+
+    def __init__(self, intra: Codebooks, inter: Codebooks, width: int, height: int):
+        self.books = {True: intra, False: inter}
+        self.h, self.w = padded_size(width, height)
+        self.no_blocks = direct_map.outside(height, width)  # a map with no block past the nets
+
+    def start(
+        self,
+        number: int,
+        refs: Sequence[State],
+        intra: bool,
+        weights: Weights | None = None,
+    ) -> Start:
+        """Empty motion grid, the grid that temporal vectors come from, symbol tables.
+
+        intra: whether the frame is coded without prediction from its references.
+        """
+        if intra:
+            none = Field.empty(self.h, self.w, 0, 0)
+            return Start(none, none, Tables(self.books[True]))
+        d = [r.number - number for r in refs] + [0]
+        past = (
+            len(refs) > 1 and refs[1].number < refs[0].number
+        )  # of two key frames the nearer one is the first
+        col = refs[-1] if refs[-1].predicted and not past else refs[0]
+        return Start(
+            Field.empty(self.h, self.w, d[0], d[1], weights),
+            col.field,
+            Tables(self.books[False], _parent(refs).counts),
+        )
+
+
+class FrameHead:
+    """The head of a frame, read from the start of its stream.
+
+    Attributes:
+        copied: which of the references the frame is a copy of; None where it is none.
+        marks: bits taken before the weights and behind each element.
+    """
+
+    def __init__(
+        self,
+        reader: HeadReader,
+        data: memoryview,
+        number: int,
+        level: int,
+        quality: int,
+        refs: Sequence[State],
+    ):
+        self.number, self.level, self.quality = number, level, quality
+        self.coder = Decoder.start(data, start_contexts(refs))
+        self.marks = [0.0]
+        self.copied = decode_copy(self.coder, len(refs))
+        self.intra, weights = not refs, None
+        if refs and self.copied is None:
+            self.intra = bool(decode_bit(self.coder, intra_context(level)))
+            weights = None if self.intra else decode_weights(self.coder, len(refs))
+        self.mark()
+        start = reader.start(number, refs, self.intra, weights)
+        self.field, self.tables = start.field, start.tables
+        self.leaves, self.vector_bits = np.empty((0, 3), np.int32), 0.0
+        self.blocks = reader.no_blocks.copy()  # kinds of blocks
+        self.painting: painted_blocks.Painting | None = None
+        channels = self.tables.books.hyper_channels
+        places = reader.h // ALIGN, reader.w // ALIGN
+        self.z = np.zeros((*places, channels), np.int16)
+        self.hyper = np.full((*places, channels // 4), -1, np.int32)  # symbols of z
+        if self.copied is None:
+            self._read(start.collocated)
+            return
+        self.blocks[self.blocks == direct_map.CODED_BLOCK] = direct_map.DIRECT_BLOCK
+        copy_field(self.field, L1 if self.copied else L0)
+        self.marks += [self.marks[-1]] * 5
+
+    def _read(self, collocated: Field) -> None:
+        """What follows on the weights of a frame that is no copy."""
+        if not self.intra:
+            spent = np.zeros(1)
+            leaves = np.empty((self.field.direction.size, 3), np.int32)
+            count = int(decode_motion(self.coder, self.field, collocated, leaves, spent))
+            self.leaves, self.vector_bits = leaves[:count], float(spent[0])
+        self.mark()
+        self.quality += _decode_qdelta(self.coder)
+        if not 0 <= self.quality <= 63:
+            raise DamageError(f"frame {self.number}: quality {self.quality} outside 0..63")
+        self.mark()
+        if not self.intra:
+            direct_map.code_map(self.coder, self.blocks, self.field.merged)
+        self.mark()
+        self.painting = painted_blocks.code_painting(
+            self.coder, self.blocks, painted_blocks.Painting(), not self.intra
+        )
+        self.mark()
+        tables, channels = self.tables, self.z.shape[2]
+        latent_syntax.decode_hyper(
+            self.coder, direct_map.idle(self.blocks), hyper_tables(self.quality, channels),
+            tables.books.sizes, tables.books.words, tables.cdf, tables.seen, self.z, self.hyper,
+        )  # fmt: skip
+        self.mark()
+
+    def mark(self) -> None:
+        """Note how many bits were taken so far."""
+        self.marks.append(max(0.0, float(taken(self.coder))))
+
+    def state(self, refs: Sequence[State]) -> State:
+        """What frames that refer to this one need of it, once all of it is read that shall be."""
+        counts = counts_after(self.field, self.tables, refs)
+        return State(self.number, self.level, self.field, self.coder.contexts, counts)
+
+
+def intra_context(level: int) -> int:
+    """Context of the flag that a frame with references is coded without them."""
+    return INTRA if level == 1 else INTRA + 1
+
+
+def hyper_tables(q: int, channels: int) -> int:
+    """First table of the hyper-latent at quality q."""
+    return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
+
+
+def decode_copy(coder: Decoder, references: int) -> int | None:
+    """Which of its references a P or B frame is a copy of; None where it is none."""
+    if not references or not decode_bit(coder, COPY):
+        return None
+    return int(decode_raw(coder, 1)) if references > 1 else 0
+
+
+def copy_field(field: Field, direction: int) -> None:
+    """Make the motion grid of a frame that is a copy: no motion, from one list."""
+    field.direction[:], field.merged[:] = direction, 1
+
+
+def _decode_qdelta(coder: Decoder) -> int:
+    if not decode_bit(coder, QDELTA):
+        return 0
+    sign = decode_bit(coder, QDELTA + 1)
+    n = 1
+    while n < MAX_QDELTA and decode_bit(coder, QDELTA + 2 + min(n, 5)):
+        n += 1
+    return -n if sign else n
