@@ -18,6 +18,7 @@ from vqcodec.codec import (
     contexts,
     detail_syntax,
     frame_decoder,
+    frame_head,
     gop_structure,
     motion_compensation,
     motion_field,
@@ -64,7 +65,7 @@ def number(text: str) -> float:
 
 # where the code has the constants of each section
 OWNERS: dict[str, tuple[ModuleType, ...]] = {
-    "GOP body": (picture, gop_structure, frame_decoder),
+    "GOP body": (picture, gop_structure, frame_head, frame_decoder),
     "Entropy coding": (range_coder, codebooks),
     "Motion": (motion_field, motion_syntax),
     "Weighted prediction": (weighting,),

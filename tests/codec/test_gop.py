@@ -9,7 +9,7 @@ import torch
 from support.clips import moving, picture, same
 from support.gops import LATENT, body, crc, encoded, md5, parts  # noqa: F401
 
-from vqcodec.codec import bit_statistics, frame_decoder
+from vqcodec.codec import bit_statistics, frame_head
 from vqcodec.codec.codebooks import is_escape
 from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
@@ -250,7 +250,7 @@ def test_quality_differences_come_back(d: int) -> None:
     frame_trials.encode_quality_difference(coder, d)
     frame_trials.encode_quality_difference(coder, -d)
     decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
-    assert [frame_decoder._decode_qdelta(decoder) for _ in range(2)] == [d, -d]
+    assert [frame_head._decode_qdelta(decoder) for _ in range(2)] == [d, -d]
     assert np.array_equal(coder.contexts, decoder.contexts)
 
 
