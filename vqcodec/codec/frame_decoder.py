@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..picture import Picture, padded_size
-from . import detail_syntax, direct_map, latent_syntax, painted_blocks
+from . import detail_syntax, latent_syntax, painted_blocks
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
