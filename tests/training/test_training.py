@@ -39,7 +39,7 @@ from vqcodec.training.crops import Crops
 from vqcodec.training.loop import Hooks, Run, RunOptions
 from vqcodec.training.model import FrameModel, step_masks
 from vqcodec.training.pictures import pack, read_clip, unpack
-from vqcodec.training.real_encodes import encode_stretches
+from vqcodec.training.real_encodes import encode_frames, encode_stretches
 from vqcodec.training.recipe import Recipe
 from vqcodec.training.states import load_state
 from vqcodec.training.transform_start import transform_start
@@ -602,6 +602,22 @@ def test_a_chain_predicts_the_second_frame_from_the_first(
     assert alone.any()
     left = c.predicted(torch.zeros_like(c.decoded))[alone].abs().mean()
     assert float(left) < 0.1 * float(prediction[alone].abs().mean())
+
+
+def test_a_chain_never_begins_at_a_copied_frame(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key frame that repeats the I frame is a copy of it; others are predicted from that copy."""
+    codec = load_model(tiny_weights, "cpu", 1)
+    pictures = list(moving(128, 64, 17, seed=1))
+    pictures[16] = pictures[0]
+    notes = encode_frames(codec, pictures, 20.0, pairs.Notes())
+    assert 16 not in notes.noted
+    assert 16 in {reference.number for reference in notes.noted[8].references}
+    assert not notes.noted[8].coded.field.blends.size
+    monkeypatch.setattr(pairs, "KEEP", (1.0,) * 7)
+    monkeypatch.setattr(pairs, "encode_stretches", lambda *_: [(notes, pictures)])
+    assert pairs.make_pairs(codec, [], pairs.PairRun(tmp_path / "pairs", 1.0), silent) == 15
 
 
 def test_unpack_is_the_inverse_of_pack() -> None:

@@ -64,13 +64,14 @@ def training_pair(picture: Picture, noted: Noted) -> Pair:
 def _chain(frames: list[Picture], noted: dict[int, Noted], number: int) -> FrameChain | None:
     """Chain of the deepest of a frame's references and the frame itself.
 
-    None where that is an I frame, or where the frame has weights, which the chain's motion knows
-    nothing of.
+    None where that is an I frame or a copy, or where the frame has weights, which the chain's
+    motion knows nothing of.
     """
     note = noted[number]
     used = max(range(len(note.references)), key=lambda k: note.references[k].level)
     reference = note.references[used]
-    if not reference.predicted or note.coded.field.blends.size:
+    first = noted.get(reference.number)
+    if first is None or note.coded.field.blends.size:
         return None
     shares = {BI: 0.5, L0: 1.0}
     if len(note.references) > 1:
@@ -82,7 +83,7 @@ def _chain(frames: list[Picture], noted: dict[int, Noted], number: int) -> Frame
     for direction, value in shares.items():
         share[field.direction == direction] = value
     return FrameChain(
-        first=training_pair(frames[reference.number], noted[reference.number]),
+        first=training_pair(frames[reference.number], first),
         decoded=cut(Picture(*reference.planes), height, width),
         second=training_pair(picture, note),
         share=share[cells],
