@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from .pipeline.writer import Writer
     from .reading.decode_report import DecodeReport
     from .reading.file_info import FileInfo
-    from .reading.frames import Frame, FrameBatch, VideoMetadata
+    from .reading.frames import Frame, FrameBatch, Planes, VideoMetadata
     from .reading.info import info
     from .reading.open_video import open
-    from .reading.tensors import Planes
     from .reading.verify import VerifyReport, verify
     from .reading.video_reader import VideoReader
 
@@ -60,12 +59,12 @@ _LATER = {
     "reading.frames": (
         "Frame",
         "FrameBatch",
+        "Planes",
         "VideoMetadata",
     ),
     "reading.info": ("info",),
     "reading.decode_report": ("DecodeReport",),
     "reading.open_video": ("open",),
-    "reading.tensors": ("Planes",),
     "reading.verify": (
         "VerifyReport",
         "verify",

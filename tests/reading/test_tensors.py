@@ -3,16 +3,17 @@ between its samples against straight lines."""
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
-import torch
 from support.clips import header, picture
 
 from vqcodec.errors import UsageError
 from vqcodec.picture import Picture
-from vqcodec.reading.tensors import ToRgb, ToTensors, planes
+from vqcodec.reading.outputs import OUTPUTS, outputs
+from vqcodec.reading.rgb import ToRgb
 
-CPU = torch.device("cpu")
 KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
 
@@ -25,7 +26,7 @@ def flat(y: int, u: int, v: int) -> Picture:
 @pytest.mark.parametrize("matrix", KR_KB)
 def test_matrices_and_ranges(matrix: int, full: bool, depth: int) -> None:
     kr, kb = KR_KB[matrix]
-    to_rgb = ToRgb(header(7, 5, matrix=matrix, range=2 if full else 1, bit_depth=depth), CPU)
+    to_rgb = ToRgb(header(7, 5, matrix=matrix, range=2 if full else 1, bit_depth=depth))
     rng = np.random.default_rng(matrix)
     top = 1023 if depth == 10 else 1020
     for y, u, v in [
@@ -43,29 +44,25 @@ def test_matrices_and_ranges(matrix: int, full: bool, depth: int) -> None:
         r, b = ey + 2 * (1 - kr) * ev, ey + 2 * (1 - kb) * eu
         want = np.clip([r, (ey - kr * r - kb * b) / (1 - kr - kb), b], 0, 1)
         got = to_rgb(flat(y, u, v))
-        assert got.shape == (3, 5, 7) and got.dtype == torch.uint8 and (got == got[:, :1, :1]).all()
-        assert np.abs(got[:, 0, 0].numpy() - 255 * want).max() < 0.52
-        assert np.abs(to_rgb(flat(y, u, v), as_float=True)[:, 2, 3].numpy() - want).max() < 2e-3 / 3
+        assert got.shape == (3, 5, 7) and got.dtype == np.uint8 and (got == got[:, :1, :1]).all()
+        assert np.abs(got[:, 0, 0] - 255 * want).max() < 0.52
+        assert np.abs(to_rgb(flat(y, u, v), as_float=True)[:, 2, 3] - want).max() < 2e-3 / 3
 
 
 def test_what_is_not_told() -> None:
     """White stays white, small pictures are BT.601 and large ones BT.709; limited range."""
     p = flat(500, 600, 400)
-    assert torch.equal(ToRgb(header(7, 5), CPU)(p), ToRgb(header(7, 5, matrix=6, range=1), CPU)(p))
-    assert torch.equal(
-        ToRgb(header(1280, 720), CPU)(p), ToRgb(header(7, 5, matrix=1, range=1), CPU)(p)
-    )
-    assert not torch.equal(
-        ToRgb(header(7, 5, matrix=1), CPU)(p), ToRgb(header(7, 5, matrix=6), CPU)(p)
-    )
-    assert (ToRgb(header(7, 5), CPU)(flat(940, 512, 512)) == 255).all() and (
-        ToRgb(header(7, 5, range=2), CPU)(flat(1020, 512, 512)) == 255
+    assert np.array_equal(ToRgb(header(7, 5))(p), ToRgb(header(7, 5, matrix=6, range=1))(p))
+    assert np.array_equal(ToRgb(header(1280, 720))(p), ToRgb(header(7, 5, matrix=1, range=1))(p))
+    assert not np.array_equal(ToRgb(header(7, 5, matrix=1))(p), ToRgb(header(7, 5, matrix=6))(p))
+    assert (ToRgb(header(7, 5))(flat(940, 512, 512)) == 255).all() and (
+        ToRgb(header(7, 5, range=2))(flat(1020, 512, 512)) == 255
     ).all()
     with pytest.raises(
         UsageError, match="matrix 14 .* have no linear way to RGB: open the file with output='yuv'"
     ):
-        ToTensors(header(matrix=14), "rgb", CPU)
-    assert ToTensors(header(matrix=14), "yuv", CPU)(flat(1, 2, 3)).y.dtype == torch.uint8
+        outputs(header(matrix=14), "rgb", "cpu")
+    assert outputs(header(matrix=14), "numpy-yuv", "cpu")(flat(1, 2, 3)).y.dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -77,26 +74,38 @@ def test_chroma_lies_where_its_location_says(location: int, dx: float, dy: float
     samples."""
     h, w = 21, 30
     rows, columns = 2 * np.arange((h + 1) // 2) + dy, 2 * np.arange(w // 2) + dx
-    samples = torch.from_numpy((100 + 8 * rows[:, None] + 4 * columns[None]).astype(np.int32))
-    got = ToRgb(header(w, h, chroma_location=location), CPU)._whole(samples, h, w)
+    samples = (100 + 8 * rows[:, None] + 4 * columns[None]).astype(np.uint16)
+    got = ToRgb(header(w, h, chroma_location=location)).whole(samples, h, w)
     want = 16 * (100 + 8 * np.arange(h)[:, None] + 4 * np.arange(w)[None])
-    assert got.shape == (h, w) and np.array_equal(got[2:-2, 2:-2].numpy(), want[2:-2, 2:-2])
+    assert got.shape == (h, w) and np.array_equal(got[2:-2, 2:-2], want[2:-2, 2:-2])
 
 
 def test_sizes_and_planes() -> None:
     for w, h in ((1, 1), (1, 4), (2, 3), (9, 1)):
         p = picture(w, h, 3, ten_bit=True)
-        assert ToRgb(header(w, h), CPU)(p).shape == (3, h, w)
-        eight, ten = planes(p, False, CPU), planes(p, True, CPU)
-        assert (
-            np.array_equal(eight.y, p.to8().y)
-            and np.array_equal(ten.v, p.v)
-            and ten.u.dtype == torch.int16
+        assert ToRgb(header(w, h))(p).shape == (3, h, w)
+        for output, depth in itertools.product(OUTPUTS, (8, 10)):
+            made = outputs(header(w, h, bit_depth=depth), output, "cpu")
+            one, room = made(p), made.empty(2)
+            pairs = zip(one, room, strict=True) if isinstance(one, tuple) else [(one, room)]
+            for part, place in pairs:
+                assert part.shape == place.shape[1:] and part.dtype == place.dtype
+
+
+def test_arrays_hold_what_tensors_hold() -> None:
+    p = picture(6, 4, 3, ten_bit=True)
+    for depth, name in itertools.product((8, 10), ("rgb", "float", "yuv")):
+        tensors, arrays = (
+            outputs(header(6, 4, bit_depth=depth), output, "cpu")(p)
+            for output in (name, f"numpy-{name}".removesuffix("-rgb"))
         )
-        for output in ("rgb", "float"):
-            made = ToTensors(header(w, h), output, CPU)  # type: ignore[arg-type]
-            assert made(p).shape == made.empty(2)[0].shape and made(p).dtype == made.empty(2).dtype
-    p = picture(4, 4, ten_bit=True)
-    made = planes(p, True, CPU)
-    made.y.zero_()
-    assert p.y.any()  # tensors are the caller's own
+        if name == "yuv":
+            assert arrays.y.dtype == (np.uint8 if depth == 8 else np.uint16)
+            assert str(tensors.y.dtype) == ("torch.uint8" if depth == 8 else "torch.int16")
+            assert np.array_equal(arrays.y, (p if depth == 10 else p.to8()).y)
+            assert all(map(np.array_equal, tensors, arrays))
+            tensors.y.zero_()
+            arrays.y[:] = 0
+            assert p.y.any()  # they are the caller's own
+        else:
+            assert np.array_equal(tensors.numpy(), arrays) and arrays.shape == (3, 4, 6)

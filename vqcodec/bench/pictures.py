@@ -17,11 +17,11 @@ LARGEST = (1280, 720)  # width and height; of larger frames the middle is shown
 
 def to_bgr(picture: Picture, reference: Reference) -> np.ndarray:
     """A frame, or its middle, as (H, W, 3) of uint8, blue first; in the colours of
-    :mod:`vqcodec.reading.tensors`, also where the clip doesn't tell its matrix."""
+    :mod:`vqcodec.reading.rgb`, also where the clip doesn't tell its matrix."""
 
-    from ..reading.tensors import ToRgb
+    from ..reading.rgb import ToRgb
 
-    r, cpu = reference, "cpu"
+    r = reference
     header = StreamHeader(
         r.width,
         r.height,
@@ -31,10 +31,10 @@ def to_bgr(picture: Picture, reference: Reference) -> np.ndarray:
         bit_depth=10 if r.ten_bit else 8,
     )
     try:
-        to_rgb = ToRgb(header, cpu)
+        to_rgb = ToRgb(header)
     except UsageError:  # ICtCp and its like: the same for all that are compared
-        to_rgb = ToRgb(replace(header, matrix=2), cpu)
-    shown = to_rgb(picture.to10()).numpy()[::-1].transpose(1, 2, 0)
+        to_rgb = ToRgb(replace(header, matrix=2))
+    shown = to_rgb(picture.to10())[::-1].transpose(1, 2, 0)
     h, w = shown.shape[:2]
     cw, ch = min(w, LARGEST[0]), min(h, LARGEST[1])
     top, left = (h - ch) // 2, (w - cw) // 2

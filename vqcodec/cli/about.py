@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ..container.packets import VERSION
 from ..system.processors import processor, usable
+from ..system.torch_needed import torch_installed
 from ..version import __version__
 
 # instructions that decide what is fast (docs/benchmarks.md)
@@ -73,6 +74,8 @@ def _processor() -> str:
 
 
 def _torch() -> str:
+    if not torch_installed():
+        return "not installed: decoding on the CPU does without"
     import torch
 
     capability = torch.backends.cpu.get_cpu_capability()
@@ -80,9 +83,11 @@ def _torch() -> str:
 
 
 def _devices() -> str:
+    found = ["cpu"]
+    if not torch_installed():
+        return found[0]
     import torch
 
-    found = ["cpu"]
     if torch.cuda.is_available():
         count = torch.cuda.device_count()
         found += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count)]
@@ -92,12 +97,15 @@ def _devices() -> str:
 
 
 def _arithmetic() -> str:
-    from ..codec.nets.arithmetic import float_choice
     from ..codec.nets.backend_choice import choose_backend, chosen_device
 
     device = chosen_device("auto")
-    floats = float_choice("auto", device)
-    return f"{choose_backend(device).name} (exact nets), {floats} (the encoder's), on {device}"
+    exact = f"{choose_backend(device).name} (exact nets)"
+    if not torch_installed():
+        return f"{exact}, on {device}"
+    from ..encoding.nets.arithmetic import float_choice
+
+    return f"{exact}, {float_choice('auto', device)} (the encoder's), on {device}"
 
 
 _PARTS: dict[str, Callable[[], str]] = {

@@ -6,6 +6,7 @@ import click
 
 from ..errors import UsageError
 from ..system.files import check_input
+from ..system.torch_needed import need_torch
 from .command import command
 from .options import LOG, VERBOSE
 
@@ -32,6 +33,7 @@ def train(config: str, resume: bool, restart: bool, dry_run: bool, overwrite: bo
     if resume and restart:
         raise UsageError("--resume and --restart exclude each other")
     check_input(config)
+    need_torch("train")
     from ..training.recipe import main as run
 
     run(config, resume, restart, overwrite, dry_run)

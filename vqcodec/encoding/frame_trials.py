@@ -14,7 +14,6 @@ from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
 from ..codec.frame_decoder import Planes
 from ..codec.frame_head import MAX_QDELTA, hyper_tables
-from ..codec.nets.arithmetic import floats, one_thread
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder, encode_bit
@@ -22,6 +21,7 @@ from . import detail_choice, latent_search
 from .frame_copy import error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
+from .nets.arithmetic import floats, one_thread
 from .painted_choice import Painted, whole_blocks
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
 

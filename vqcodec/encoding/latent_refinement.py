@@ -13,10 +13,10 @@ import torch
 from ..codec import codebooks
 from ..codec.direct_map import CODED_BLOCK
 from ..codec.frame_decoder import NEUTRAL
-from ..codec.nets.arithmetic import FLOATS, floats, one_thread
 from ..codec.packed_samples import pack
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials, Latents, Layout
+from .nets.arithmetic import FLOATS, floats, one_thread
 from .nets.relaxed_synthesis import smooth_synthesis
 from .rate_distortion import PLANE_WEIGHTS
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..codec.nets.arithmetic import float_choice
 from ..codec.weights import Codec, StrPath, build_codec, complete, frame_shape, read_weights
 from .nets.analysis import Analysis
+from .nets.arithmetic import float_choice
 from .nets.layout import analysis_layout
 
 if TYPE_CHECKING:

@@ -1,18 +1,28 @@
-"""All kernels compiled ahead, by an encode and a decode of a made clip."""
+"""All kernels compiled ahead: by an encode and a decode of a made clip.
+
+Without torch, which an encode needs, those of decoding alone, by frames made of random bytes.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
+from ..system.torch_needed import torch_installed
+
 _FRAMES = 20  # an I frame, a whole mini-GOP, and one that is shorter
+
+_SIZE = 128, 96
+_BYTES = 2000  # of a frame that means nothing
+_ROUNDS = 8  # in which each syntax element comes up
 
 
 def _clip(path: Path, bits: int) -> None:
     """Pictures that slide, flicker and stand still, so that every part of the coder has work."""
     import numpy as np
 
-    width, height = 128, 96
+    width, height = _SIZE
     rng = np.random.default_rng(bits)
     kind, top = ("u1", 255) if bits == 8 else ("<u2", 1023)
     rough = rng.random((height, 2 * width))
@@ -31,6 +41,49 @@ def _clip(path: Path, bits: int) -> None:
 
 def compile_all(weights: str | None = None) -> None:
     """Compile what encoding, decoding and reading need, as far as the disk doesn't have it."""
+    if torch_installed():
+        _code(weights)
+    else:
+        _decode_anything(weights)
+
+
+def _decode_anything(weights: str | None) -> None:
+    """Decode random bytes as frames of each kind, in all forms of output."""
+    import numpy as np
+
+    from ..codec.frame_decoder import Coded, FrameCoder, FrameJob
+    from ..codec.gop_decoder import crop
+    from ..codec.range_coder import POSITION
+    from ..codec.tokens import frame_tokens
+    from ..codec.weights import load_codec
+    from ..container.packets import StreamHeader
+    from ..errors import DamageError
+    from ..reading.rgb import ToRgb
+
+    coder = FrameCoder(load_codec(weights, "cpu"), *_SIZE)
+    rng = np.random.default_rng(0)
+
+    def decoded(number: int, level: int, references: list[Coded]) -> Coded:
+        """A frame of bytes that mean something by chance."""
+        job = FrameJob(memoryview(rng.bytes(_BYTES)), number, level, 40, references)
+        try:
+            (run,) = coder.parse([job], symbols=True)
+        except DamageError:  # by chance, too
+            return decoded(number, level, references)
+        frame_tokens(run, 0, 0.0)
+        run.coder.state[POSITION] = run.coder.data.size  # what is left of them is no damage
+        return coder.finish(run)
+
+    for _ in range(_ROUNDS):
+        first = decoded(0, 0, [])
+        key = decoded(8, 1, [first])
+        decoded(16, 1, [key, first])
+        picture = crop(decoded(4, 2, [first, key]), *_SIZE)
+    to_rgb = ToRgb(StreamHeader(*_SIZE, Fraction(1)))
+    to_rgb(picture), to_rgb(picture, as_float=True)
+
+
+def _code(weights: str | None) -> None:
     from ..reading.info import describe
     from ..reading.open_video import open as open_video
     from .decode import decode
@@ -45,3 +98,5 @@ def compile_all(weights: str | None = None) -> None:
             describe(str(coded), bits=True, weights=weights)
             with open_video(coded, weights=weights) as video:
                 video[1], video.tokens(0, 2)
+            with open_video(coded, output="numpy-float", weights=weights) as video:
+                video[0]

@@ -26,6 +26,7 @@ from ..system.processors import usable
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.stdio import ByteStream
 from ..system.surroundings import undisturbed
+from ..system.torch_needed import need_torch
 from ..values import EncodeChanges
 from ..version import __version__
 from .coding_pass import GopWork
@@ -122,6 +123,7 @@ def encode_plan(
 ) -> EncodeReport:
     """Do what is planned; arguments, report and errors as those of :func:`encode`."""
     begin, report = time.monotonic(), EncodeReport()
+    need_torch("encode")
     with ExitStack() as stack:
         source = EncodeSource.open(stack, plan)
         report.width, report.height = source.video.width, source.video.height
@@ -153,8 +155,8 @@ def chosen_arithmetic(options: EncodeOptions) -> str:
     codes it."""
     if options.arithmetic != "auto":
         return options.arithmetic
-    from ..codec.nets.arithmetic import float_choice
     from ..codec.nets.backend_choice import chosen_device
+    from ..encoding.nets.arithmetic import float_choice
 
     return float_choice("auto", chosen_device(options.device))
 

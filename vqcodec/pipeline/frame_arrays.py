@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import av
 import numpy as np
@@ -15,10 +15,10 @@ from ..picture import Picture, chroma_size
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..reading.tensors import Planes
+    from ..reading.frames import Planes
 
     Plane = Tensor | np.ndarray[Any, Any]
-    Frames = Plane | Planes | Sequence[Plane]
+    Frames: TypeAlias = Plane | Planes[Tensor] | Planes[np.ndarray] | Sequence[Plane]
 
 _TOP10 = 1023
 

@@ -59,11 +59,11 @@ class PictureFiles:
 
     def __init__(self, path: str, header: StreamHeader, overwrite: bool) -> None:
 
-        from ..reading.tensors import ToRgb
+        from ..reading.rgb import ToRgb
 
         self._folder, self._name, self._header = output_folder(path), Path(path).name, header
         self._overwrite = overwrite
-        self._rgb = ToRgb(header, "cpu")
+        self._rgb = ToRgb(header)
         self._deep = header.bit_depth > 8
         self._coder = self._open(header)
         self.frames = 0
@@ -100,10 +100,10 @@ class PictureFiles:
         """Append a picture of 10 bits."""
         rgb: np.ndarray
         if self._deep:
-            scaled = self._rgb(picture, as_float=True).permute(1, 2, 0).numpy() * 65535 + 0.5
-            rgb = scaled.astype(np.uint16)
+            scaled = self._rgb(picture, as_float=True).transpose(1, 2, 0) * np.float32(65535)
+            rgb = (scaled + np.float32(0.5)).astype(np.uint16)
         else:
-            rgb = self._rgb(picture).permute(1, 2, 0).numpy()
+            rgb = self._rgb(picture).transpose(1, 2, 0)
         rgb = np.ascontiguousarray(np.rot90(rgb, -(self._header.rotation // 90)))
         frame = av.VideoFrame.from_ndarray(rgb, "rgb48be" if self._deep else "rgb24")
         frame.pts, frame.color_range = self.frames, 2

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
 
 from .. import values
 from ..errors import RangeError
@@ -13,7 +15,20 @@ from ..errors import RangeError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Data = TypeVar("Data")  # Tensor or Planes
+Data = TypeVar("Data")  # Tensor, ndarray, or Planes of one of them
+Plane = TypeVar("Plane")
+
+
+class Planes(NamedTuple, Generic[Plane]):
+    """Luma and the two chroma planes: (H, W), (ceil(H/2), ceil(W/2)) twice, of a batch with N
+    before them.
+
+    uint8, or values of 10 bits: tensors of int16, arrays of uint16.
+    """
+
+    y: Plane
+    u: Plane
+    v: Plane
 
 
 @dataclass(frozen=True)
@@ -101,11 +116,11 @@ class FrameBatch(Generic[Data]):
 
     data: Data
     """The pictures: (N, 3, H, W), or Planes with N before their dimensions."""
-    pts_seconds: Tensor
+    pts_seconds: Tensor | np.ndarray
     """When they begin: (N,) float64, on the CPU."""
-    duration_seconds: Tensor
+    duration_seconds: Tensor | np.ndarray
     """For how long they are shown: (N,) float64, on the CPU."""
-    concealed: Tensor
+    concealed: Tensor | np.ndarray
     """Which were made up in the place of lost ones: (N,) bool, on the CPU."""
 
     def __len__(self) -> int:

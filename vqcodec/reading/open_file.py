@@ -18,14 +18,14 @@ from .opening import check_model
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    from .tensors import Output
+    from .outputs import Output
 
 CONCEAL = "on_damage='conceal' fills in what is lost"
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a file is read: into what tensors, and whether lost frames are concealed."""
+    """How a file is read: into what tensors or arrays, and whether lost frames are concealed."""
 
     options: DecodeOptions
     output: Output

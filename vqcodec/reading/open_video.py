@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
+import numpy as np
+
 from .. import values
 from ..container.byte_source import Source
 from ..errors import UsageError
 from ..options import DecodeOptions, Limits
+from ..system.torch_needed import need_torch
+from .frames import Planes
 from .open_file import Manner
+from .outputs import OUTPUTS, Output, of_numpy
 from .video_reader import VideoReader
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .tensors import Output, Planes
 
 CACHE_BYTES = 256 << 20
 
@@ -48,7 +51,31 @@ def open(
     batch: int = ...,
     weights: str | os.PathLike[str] | None = ...,
     limits: Limits | None = ...,
-) -> VideoReader[Planes]: ...
+) -> VideoReader[Planes[Tensor]]: ...
+@overload
+def open(
+    source: Source,
+    device: str = ...,
+    *,
+    output: Literal["numpy", "numpy-float"],
+    on_damage: Literal["raise", "conceal"] = ...,
+    cache_bytes: int = ...,
+    batch: int = ...,
+    weights: str | os.PathLike[str] | None = ...,
+    limits: Limits | None = ...,
+) -> VideoReader[np.ndarray]: ...
+@overload
+def open(
+    source: Source,
+    device: str = ...,
+    *,
+    output: Literal["numpy-yuv"],
+    on_damage: Literal["raise", "conceal"] = ...,
+    cache_bytes: int = ...,
+    batch: int = ...,
+    weights: str | os.PathLike[str] | None = ...,
+    limits: Limits | None = ...,
+) -> VideoReader[Planes[np.ndarray]]: ...
 @values.taking(
     device=_device,
     output=values.text,
@@ -78,8 +105,9 @@ def open(
             stays open, and nobody else may use it meanwhile.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, where the nets run and the
             tensors are.
-        output: ``rgb`` (3, H, W) uint8; ``float`` the same as float32 from 0 to 1, not rounded to
-            8 bits; ``yuv`` the planes as :class:`Planes`.
+        output: Tensors: ``rgb`` (3, H, W) uint8; ``float`` the same as float32 from 0 to 1, not
+            rounded to 8 bits; ``yuv`` the planes as :class:`Planes`. The same as arrays of numpy,
+            for which torch is not loaded: ``numpy``, ``numpy-float`` and ``numpy-yuv``.
         on_damage: ``raise`` DamageError, at once where the file is not whole and else when a
             damaged frame is asked for; or ``conceal`` as ``decode`` does: what is lost is blended
             from the pictures around it and marked, and ``damage`` tells of it. For that the whole
@@ -91,14 +119,14 @@ def open(
         limits: What is refused.
 
     Raises:
-        UsageError: An argument makes no sense.
+        UsageError: An argument makes no sense, or torch is needed and not installed.
         InputError: No .vqv file, or it cannot be read.
         DamageError: The header is lost, or the file is not whole where that is to be raised.
         LimitError: Something is larger than ``limits`` allow.
         WeightsError: The weights are missing, damaged, or of another model.
     """
     for option, value, allowed in (
-        ("output", output, ("rgb", "float", "yuv")),
+        ("output", output, OUTPUTS),
         ("on_damage", on_damage, ("raise", "conceal")),
     ):
         if value not in allowed:
@@ -109,6 +137,8 @@ def open(
         raise UsageError(
             f"{cache_bytes} is out of range, allowed are numbers from 0", option="cache_bytes"
         )
+    if not of_numpy(output):
+        need_torch(f"output={output!r}")
     options = DecodeOptions(device=device, batch=batch, limits=limits or Limits())
     manner = Manner(
         options,

@@ -18,13 +18,13 @@ from .open_file import CONCEAL, Manner, OpenFile, open_file
 
 if TYPE_CHECKING:
     from ..codec.tokens import FrameTokens, Vocabulary
+    from .outputs import Outputs
     from .random_access import RandomAccess
-    from .tensors import ToTensors
 
 
 class VideoReader(Generic[Data]):
-    """Frames of a .vqv file by number and by time, as tensors, and the tokens that they are coded
-    as; made by :func:`open`.
+    """Frames of a .vqv file by number and by time, as tensors or arrays, and the tokens that
+    they are coded as; made by :func:`open`.
 
     ``metadata``: VideoMetadata. ``damage``: sentences on what was found wrong. A reader may be used
     by several threads, whose calls wait for each other; for work side by side each thread or
@@ -38,7 +38,7 @@ class VideoReader(Generic[Data]):
         self._lock = ForkLock(self._forget)
         self._closed = False
         self._made: RandomAccess | None = None
-        self._shape: ToTensors | None = None
+        self._shape: Outputs | None = None
         self._next = 0  # the frame that comes behind the one given last
         # a reader that nobody closes does it when it is gone
         self._close_file = weakref.finalize(self, close)
@@ -113,7 +113,7 @@ class VideoReader(Generic[Data]):
         with self._open():
             (_, picture, concealed), *_ = self._access.pictures([i], ahead=i == self._next)
             self._next = i + 1
-            return Frame(self._tensors(picture), *self._times(i), concealed)
+            return Frame(self._outputs(picture), *self._times(i), concealed)
 
     def get_frames_at(self, indices: Iterable[int]) -> FrameBatch[Data]:
         """The frames with these numbers, in the order of the numbers, which may repeat. No frame is
@@ -227,11 +227,11 @@ class VideoReader(Generic[Data]):
         return self._made
 
     @property
-    def _tensors(self) -> ToTensors:
+    def _outputs(self) -> Outputs:
         if self._shape is None:
-            from .tensors import ToTensors
+            from .outputs import outputs
 
-            self._shape = ToTensors(
+            self._shape = outputs(
                 self._container.header, self._manner.output, self._access.codec.backend.device
             )
         return self._shape
@@ -282,23 +282,22 @@ class VideoReader(Generic[Data]):
 
     def _batch(self, numbers: Sequence[int]) -> FrameBatch[Data]:
         with self._open():
-            import torch
-
             places: dict[int, list[int]] = {}
             for at, n in enumerate(numbers):
                 places.setdefault(n, []).append(at)
-            data = self._tensors.empty(len(numbers))
-            hidden = torch.zeros(len(numbers), dtype=torch.bool)
+            data = self._outputs.empty(len(numbers))
+            hidden = [False] * len(numbers)
             for n, picture, concealed in self._access.pictures(places):
-                one = self._tensors(picture)
+                one = self._outputs(picture)
                 for whole, part in (
                     zip(data, one, strict=True) if isinstance(data, tuple) else [(data, one)]
                 ):
                     whole[places[n]] = part
-                hidden[places[n]] = concealed
+                for at in places[n]:
+                    hidden[at] = concealed
             if len(numbers):
                 self._next = numbers[-1] + 1
-            times = torch.tensor([self._times(n) for n in numbers], dtype=torch.float64).reshape(
-                -1, 2
-            )
-            return FrameBatch(data, times[:, 0], times[:, 1], hidden)
+            times = [self._times(n) for n in numbers]
+            column = self._outputs.column
+            begins, lengths = (column([t[k] for t in times], float) for k in (0, 1))
+            return FrameBatch(data, begins, lengths, column(hidden, bool))

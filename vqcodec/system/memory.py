@@ -59,19 +59,26 @@ def ran_out(exc: BaseException) -> bool:
 _OTHERS = 512 << 20  # address space that Python, PyAV, numba and OpenCV take, measured
 
 
-def check_room() -> None:
-    """LimitError where the limit of address space leaves no room for torch.
+def check_room(with_torch: bool = False) -> None:
+    """LimitError where the limit of address space leaves no room for the libraries.
 
-    Its constructors end the process where they get no memory, and nothing can be told any more.
+    The constructors of torch end the process where they get no memory, and nothing can be told any
+    more.
     """
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    spec = find_spec("torch") if limit != resource.RLIM_INFINITY else None
-    if spec is None or spec.origin is None:
+    if limit == resource.RLIM_INFINITY:
         return
-    libraries = (Path(spec.origin).parent / "lib").glob("*.so*")
-    need = _OTHERS + sum(f.stat().st_size for f in libraries)
+    need = _OTHERS + (_torch_size() if with_torch else 0)
     if limit < need:
         raise LimitError(
             f"not enough memory: the libraries take about {need >> 20} MiB of address "
             f"space, and this process may have {limit >> 20} (ulimit -v)"
         )
+
+
+def _torch_size() -> int:
+    """Bytes of torch's libraries; 0 where it is not installed."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return 0
+    return sum(f.stat().st_size for f in (Path(spec.origin).parent / "lib").glob("*.so*"))

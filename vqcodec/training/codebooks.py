@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ..codec.codebooks import UNIT, Codebooks
-from ..codec.nets.arithmetic import float_choice, floats
 from ..codec.nets.prior import Prior
 from ..codec.nets.shape import CLASS_ZERO, CLASSES, GROUP, HYPER_BUCKETS
 from ..compiled import njit
+from ..encoding.nets.arithmetic import float_choice, floats
 from .crops import Batch, Crops
 from .model import FrameModel, step_masks
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..codec.nets.arithmetic import float_choice, floats
+from ..encoding.nets.arithmetic import float_choice, floats
 from .crops import Batch
 from .model import FrameModel
 from .objective import PEAK2, cost_of

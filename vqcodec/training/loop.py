@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..codec.nets.arithmetic import float_choice, floats
+from ..encoding.nets.arithmetic import float_choice, floats
 from .chains import Chains
 from .crops import Batches
 from .fused import eager, fused_layers

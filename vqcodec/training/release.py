@@ -14,11 +14,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from ..codec import weights
-from ..codec.nets.arithmetic import float_choice, floats
 from ..codec.nets.backend_choice import choose_backend
 from ..codec.nets.prior import Prior
 from ..codec.nets.shape import NetShape
 from ..encoding.nets.analysis import Analysis
+from ..encoding.nets.arithmetic import float_choice, floats
 from ..encoding.nets.layers import Act
 from ..errors import UsageError
 from .codebooks import collect, fit

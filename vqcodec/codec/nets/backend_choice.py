@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from importlib.util import find_spec
 from typing import Any
 
 from ...errors import UsageError, VqvError
+from ...system.torch_needed import need_torch
 from .backend import Backend
 from .fused_backend import FusedBackend
 from .self_test import self_test
@@ -31,10 +31,12 @@ def chosen_device(device: str = "auto") -> str:
 
 def _gpu() -> bool:
     """Whether torch can use a GPU; it is loaded only where a driver is there."""
-    if find_spec("torch") is None or not _driver():
+    if not _driver():
         return False
-    import torch
-
+    try:
+        import torch
+    except ImportError:  # without it a GPU is of no use
+        return False
     return torch.cuda.is_available()
 
 
@@ -68,6 +70,7 @@ def choose_backend(device: str = "auto") -> Backend[Any]:
 
 
 def _on_torch(device: str) -> Backend[Any]:
+    need_torch(f"device {device}" if device != "cpu" else f"VQCODEC_BACKEND={FLOAT32}")
     from .float32_backend import Float32Backend
 
     return Float32Backend(device)

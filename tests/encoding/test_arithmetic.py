@@ -17,7 +17,7 @@ from vqcodec.cli import main
 from vqcodec.codec import weights
 from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_decoder import decode_gop
-from vqcodec.codec.nets import arithmetic, backend_choice
+from vqcodec.codec.nets import backend_choice
 from vqcodec.codec.packed_samples import pack
 from vqcodec.codec.weights import default_path
 from vqcodec.encoding.frame_encoder import FrameEncoder
@@ -26,6 +26,7 @@ from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.latent_refinement import refine
 from vqcodec.encoding.model import load_model
+from vqcodec.encoding.nets import arithmetic
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
 from vqcodec.errors import UsageError
 from vqcodec.options import EncodeOptions
