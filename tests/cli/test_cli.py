@@ -261,13 +261,21 @@ def test_version_tells_what_a_report_of_a_fault_needs(
 
     # of a broken installation it tells what is broken
     monkeypatch.setenv("VQCODEC_WEIGHTS", "/nowhere/model.safetensors")
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(torch, "get_num_threads", None)
+    monkeypatch.setattr(torch.cuda, "is_available", None)
     assert main(["--version"]) == 0
     out = capsys.readouterr().out
     told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
     assert "/nowhere/model.safetensors" in told["model"] and "ffmpeg" in told
     for name in ("torch", "devices"):
-        assert told[name].startswith("not usable: ") and "torch" in told[name]
+        assert told[name].startswith("not usable: TypeError: ")
+
+    # torch may be left out
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["--version"]) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
+    assert told["torch"].startswith("not installed") and told["devices"] == "cpu"
+    assert told["arithmetic"] == "fused (exact nets), on cpu"
 
 
 def test_waiting_threads_sleep() -> None:
