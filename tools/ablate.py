@@ -63,6 +63,7 @@ def encode(
 
 
 def main() -> None:
+    """Encode the clips with and without one part, and print the difference in bits and PSNR."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

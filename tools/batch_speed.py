@@ -67,6 +67,7 @@ def coded(out: Path) -> dict[str, bytes]:
 
 
 def main() -> None:
+    """Run the same batch with one worker and with two, in turn, and print the times."""
     files = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     elapsed: dict[int, list[float]] = {1: [], 2: []}
     processor: dict[int, list[float]] = {1: [], 2: []}

@@ -64,6 +64,8 @@ def nearest(source: Path, frames: int, wanted: int, target: Path) -> tuple[float
 
 
 def frame(path: Path, number: int) -> np.ndarray:
+    """Frame ``number`` of a video as (height, width, 3) BGR samples; SystemExit where there is
+    none."""
     with av.open(str(path)) as container:
         for i, f in enumerate(container.decode(video=0)):
             if i == number:
@@ -72,6 +74,7 @@ def frame(path: Path, number: int) -> np.ndarray:
 
 
 def main() -> None:
+    """Code a clip with both codecs, and write the picture that shows them side by side."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -74,6 +74,7 @@ def picture(path: Path, number: int) -> np.ndarray:
 
 
 def labelled(image: np.ndarray, text: str) -> np.ndarray:
+    """A picture with its name on a dark strip above it; (height, width, 3) samples of 8 bits."""
     strip = np.full((26, image.shape[1], 3), 32, np.uint8)
     cv2.putText(
         strip, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (240, 240, 240), 1, cv2.LINE_AA
@@ -82,6 +83,7 @@ def labelled(image: np.ndarray, text: str) -> np.ndarray:
 
 
 def main() -> None:
+    """Code the clip, read it back, and print sizes, times and PSNR."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "input",

@@ -42,7 +42,7 @@ FEWER_INSTRUCTIONS = (
 
 def make_clip(path: Path, width: int, height: int, frames: int) -> None:
     """The first frames of the bundled clip, scaled, as y4m."""
-    with av.open(str(ROOT / "tests/data/flower.mp4")) as c, open(path, "wb") as o:
+    with av.open(str(ROOT / "tests/data/flower.mp4")) as c, path.open("wb") as o:
         o.write(f"YUV4MPEG2 W{width} H{height} F25:1 Ip A1:1 C420jpeg\n".encode())
         for i, f in enumerate(c.decode(video=0)):
             if i == frames:
@@ -68,6 +68,7 @@ def ways(large: bool) -> list[tuple[dict[str, str], list[str]]]:
 
 
 def main() -> None:
+    """Decode one file in every way that must give the same pixels, and print what each gave."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -100,6 +100,7 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
 
 
 def main() -> None:
+    """Write the golden files of this version, unless they are there already."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -76,6 +76,7 @@ def clock(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Measure the ways of reading a file, and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--clip", type=Path, default=ROOT / "tests/data/flower.mp4")
     parser.add_argument("--size", default="320x180")

@@ -40,6 +40,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def main() -> None:
+    """Print size and speed of packing, for each of the given videos."""
     for path in sys.argv[1:]:
         for size in (None, (1920, 1080)):
             found = pictures(path, size)

@@ -19,10 +19,12 @@ NAMES = ("x264-medium", "x265-medium", "svtav1-p6")
 
 
 def cell(v: float | None) -> str:
+    """A difference in percent for a cell of the table."""
     return "undefined" if v is None else f"{v:+.1f}"
 
 
 def main() -> None:
+    """Read the results, print the tables, and draw the plot where one is asked for."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

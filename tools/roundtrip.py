@@ -113,6 +113,7 @@ def compare(source: Path, folder: Path) -> list[str]:
 
 
 def main() -> None:
+    """Take each file through the codec, and write the page of what came back."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -133,6 +133,7 @@ def verdicts(pictures: Scene) -> list[Verdict]:
 
 
 def main() -> None:
+    """Join parts of films at random places, look for the cuts, and print how many were found."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -67,6 +67,7 @@ def staged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def wrap(owner: Any, stage: str, *names: str) -> None:
+    """Replace functions or methods of ``owner`` by ones whose time counts for ``stage``."""
     for name in names:
         setattr(owner, name, staged(stage, getattr(owner, name)))
 
@@ -92,6 +93,7 @@ def instrument() -> None:
 
 
 def report(what: str, frames: int, whole: float) -> None:
+    """Print the table of stages for ``frames`` frames that took ``whole`` seconds."""
     print(
         f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n"  # noqa: E501
     )
@@ -103,6 +105,7 @@ def report(what: str, frames: int, whole: float) -> None:
 
 
 def main() -> None:
+    """Encode and decode the clip, and print where the time went."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -46,6 +46,7 @@ def film(clips: list[str], path: Path, width: int, height: int, frames: int) -> 
 
 
 def main() -> None:
+    """Encode the films for several sizes, and print how far each result is from its target."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

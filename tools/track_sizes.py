@@ -68,6 +68,7 @@ class Made:
 
 
 def sentences(seed: int) -> Iterator[str]:
+    """Endless lines of subtitles, of 3 to 12 words each; the same for the same ``seed``."""
     words, rng = " ".join(topics.values()).split(), random.Random(seed)
     while True:
         at = rng.randrange(len(words) - 12)
@@ -85,6 +86,7 @@ def dialogue(seconds: int, seed: int) -> list[Text]:
 
 
 def episode() -> Made:
+    """An episode of 24 minutes: a track of ASS subtitles with signs and karaoke."""
     rng, seconds = random.Random(1), 24 * 60
     events = [(t, d, f"0,Sign 1,,0,0,0,,{text}") for t, d, text in dialogue(seconds, 1)]
     for song in (60, 20 * 60):  # songs: each syllable lights up for itself
@@ -106,6 +108,7 @@ def episode() -> Made:
 
 
 def film() -> Made:
+    """A film of two hours with three tracks of plain subtitles, and chapters."""
     seconds = 2 * 3600
     return Made(seconds, [("subrip", dialogue(seconds, seed)) for seed in (2, 3, 4)], chapters=60)
 
@@ -189,6 +192,7 @@ def write(path: Path, made: Made) -> None:
 
 
 def timed(content: bytes, stream: Any, at: float, length: float) -> Any:
+    """A packet of ``content`` for ``stream``; ``at`` and ``length`` in seconds."""
     packet = av.Packet(content)
     packet.stream, packet.time_base = stream, Fraction(1, 1000)
     packet.pts = packet.dts = round(at * 1000)
@@ -250,6 +254,7 @@ def held(data: bytes) -> Any:
 
 
 def main() -> None:
+    """Make the files, code them with and without compressed tracks, and print the tables."""
     files: list[tuple[str, Callable[[], Made]]] = [
         ("episode.mkv", episode),
         ("film.mkv", film),

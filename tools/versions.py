@@ -54,6 +54,7 @@ def environment(which: str, folder: Path, index: str) -> Path:
 
 
 def main() -> int:
+    """Install each set of versions, run the tests with it, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--only", choices=SETS, help="one of the two sets")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="-SET is put behind it")

@@ -68,15 +68,19 @@ class Reader:
         return int.from_bytes(self.take(n), "little")
 
     def u8(self) -> int:
+        """One byte as an unsigned number."""
         return self._uint(1)
 
     def u16(self) -> int:
+        """Two bytes as an unsigned number."""
         return self._uint(2)
 
     def u32(self) -> int:
+        """Four bytes as an unsigned number."""
         return self._uint(4)
 
     def u64(self) -> int:
+        """Eight bytes as an unsigned number."""
         return self._uint(8)
 
     def varint(self, maximum: int = _U64 - 1) -> int:
@@ -116,9 +120,11 @@ class Writer:
         return len(self._data)
 
     def getvalue(self) -> bytes:
+        """All bytes written yet."""
         return bytes(self._data)
 
     def raw(self, data: bytes | bytearray | memoryview) -> Writer:
+        """Append bytes as they are."""
         self._data += data
         return self
 
@@ -128,18 +134,23 @@ class Writer:
         return self.raw(value.to_bytes(n, "little"))
 
     def u8(self, value: int) -> Writer:
+        """Append one byte."""
         return self._uint(value, 1)
 
     def u16(self, value: int) -> Writer:
+        """Append an unsigned number as two bytes."""
         return self._uint(value, 2)
 
     def u32(self, value: int) -> Writer:
+        """Append an unsigned number as four bytes."""
         return self._uint(value, 4)
 
     def u64(self, value: int) -> Writer:
+        """Append an unsigned number as eight bytes."""
         return self._uint(value, 8)
 
     def varint(self, value: int) -> Writer:
+        """Append an unsigned LEB128 number below 2^64, in its shortest form."""
         if not 0 <= value < _U64:
             raise ValueError(f"{value} doesn't fit in a varint")
         while value >= 0x80:
@@ -149,6 +160,7 @@ class Writer:
         return self
 
     def svarint(self, value: int) -> Writer:
+        """Append a signed number of 64 bits in zigzag order, as a varint."""
         if not -(1 << 63) <= value < 1 << 63:
             raise ValueError(f"{value} doesn't fit in a signed varint")
         return self.varint(value << 1 if value >= 0 else (-value << 1) - 1)

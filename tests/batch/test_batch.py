@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support import fakes
 from support.clips import header, picture, write
-from support.paths import PYTHONPATH
+from support.paths import PYTHONPATH, files_in
 
 from vqcodec.batch import runners
 from vqcodec.batch.log import open_log
@@ -78,9 +78,9 @@ def test_trees_are_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "else/d.y4m",
         "odd",
     )
-    os.symlink("../in", "else/loop")
-    os.symlink("../in/a.mp4", "else/link.mkv")
-    os.symlink("nowhere", "else/broken.mp4")
+    Path("else/loop").symlink_to("../in")
+    Path("else/link.mkv").symlink_to("../in/a.mp4")
+    Path("else/broken.mp4").symlink_to("nowhere")
     got = plan(["in", "else", "odd"])
     assert pairs(got) == [
         ("in/a.mp4", "a.vqv"),
@@ -183,7 +183,7 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     for i, name in enumerate(names):
         clip(here / "in" / name, frames=3 + i, seed=i)
     (here / "in/broken.mp4").write_bytes(b"no video")
-    os.symlink("gone", here / "in/missing.mp4")
+    (here / "in/missing.mp4").symlink_to("gone")
     command = ["batch", "in", "--out", "out", "-crf", "30", "--workers", "2"]
     assert main(command) == 3
     told = capsys.readouterr()
@@ -193,7 +193,7 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
         output = (Path("out") / name).with_suffix(".vqv")
         assert main(["encode", "-q", "-crf", "30", f"in/{name}", "want.vqv", "-y"]) == 0
         assert output.read_bytes() == Path("want.vqv").read_bytes(), name
-    assert sorted(os.listdir("out")) == ["a.vqv", LOG, "sub"] and len(os.listdir("out/sub")) == 2
+    assert files_in("out") == ["a.vqv", LOG, "sub"] and len(files_in("out/sub")) == 2
     ended = {e["file"]: e for e in lines() if e["state"] != "begun"}
     assert len(ended) == 5 and len(lines()) == 10
     a = ended["in/a.mkv"]
@@ -201,7 +201,7 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
         "done",
         0,
         3,
-        os.path.getsize("out/a.vqv"),
+        Path("out/a.vqv").stat().st_size,
     )
     assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256) and a["psnr"] > 20 and a["fps"] > 0
     assert (
@@ -211,7 +211,7 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
 
     before = coded()
     for name in ("broken.mp4", "missing.mp4"):
-        os.unlink(f"in/{name}")
+        Path(f"in/{name}").unlink()
     assert main(command) == 0 and coded() == before and len(lines()) == 10
     assert "3 done before" in capsys.readouterr().err
 
@@ -336,7 +336,7 @@ def test_a_worker_that_is_killed(here: Path) -> None:
         Path("out/bad.vqv").read_bytes() == Path("want.vqv").read_bytes()
         and Path("killed").exists()
     )
-    assert sorted(os.listdir("out")) == ["bad.vqv", LOG, "good.vqv"]
+    assert files_in("out") == ["bad.vqv", LOG, "good.vqv"]
     assert [e["state"] for e in lines()].count("begun") == 2
     assert sum(coded()) == 9 + 1 + 16 + 3  # the first GOP of the file was kept
 
@@ -407,7 +407,7 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
     assert sum(coded()) <= 40 - 5
     assert main(["encode", "-q", "in/slow.mkv", "want.vqv", "-g", "5"]) == 0
     assert Path("out/slow.vqv").read_bytes() == Path("want.vqv").read_bytes() and sorted(
-        os.listdir("out")
+        files_in("out")
     ) == ["a.vqv", LOG, "slow.vqv"]
 
 
@@ -419,7 +419,7 @@ def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         main(["batch", "--list", "list", "-0", "-o", "out", "-q", "--log", "elsewhere.jsonl"]) == 0
     )
     assert (
-        sorted(os.listdir("out/in")) == ["a\nb.vqv", "c.vqv"]
+        files_in("out/in") == ["a\nb.vqv", "c.vqv"]
         and Path("elsewhere.jsonl").exists()
         and not Path("out", LOG).exists()
     )
@@ -430,7 +430,7 @@ def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         input=b"in/c.y4m\n",
         env=env,
     )
-    assert done.returncode == 0 and os.listdir("out2/in") == ["c.vqv"]
+    assert done.returncode == 0 and files_in("out2/in") == ["c.vqv"]
 
 
 def test_refusals(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -480,7 +480,7 @@ def test_only_errors_of_files_stop_a_file(here: Path, monkeypatch: pytest.Monkey
 def test_outputs_are_whole(here: Path) -> None:
     source = clip(here / "a.mkv", frames=20)
     assert main(["batch", str(source), "-o", "out", "-q", "-g", "9", "-ss", "2f", "-t", "11f"]) == 0
-    with open("out/a.vqv", "rb") as file:
+    with Path("out/a.vqv").open("rb") as file:
         reader = ContainerReader.open(file)
         assert reader.complete and reader.frames == 11 and [g.count for g in reader.gops] == [9, 2]
 

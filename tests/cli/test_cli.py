@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.clips import coded_file, header, picture, write
 from support.clock import PATIENCE, Stopwatch, children_time, quickest
-from support.paths import PYTHONPATH, ROOT
+from support.paths import PYTHONPATH, ROOT, files_in
 
 from vqcodec.cli import main
 from vqcodec.container import packets
@@ -112,7 +112,7 @@ def test_refusals(tmp_path: Path, clip: Path, coded: Path) -> None:
             assert (
                 err.getvalue().startswith("vqcodec: error: ") and err.getvalue().count("\n") == 1
             ), err.getvalue()
-    assert sorted(os.listdir(tmp_path)) == ["a.vqv", "empty.vqv", "in.y4m", "text.vqv"]
+    assert files_in(tmp_path) == ["a.vqv", "empty.vqv", "in.y4m", "text.vqv"]
 
 
 def test_refusals_load_nothing_heavy(clip: Path, coded: Path) -> None:
@@ -202,7 +202,7 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
             process.send_signal(signum)
             took, code = watch.until_end(process)
             assert code == want
-        assert os.listdir(out) == []
+        assert files_in(out) == []
         return took
 
     quickest(lambda: attempt(signal.SIGTERM, 143), 2)

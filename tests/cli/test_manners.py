@@ -18,7 +18,7 @@ import pytest
 from support import fakes
 from support.clips import header, picture, write
 from support.clock import PATIENCE
-from support.paths import ROOT
+from support.paths import ROOT, files_in
 
 from vqcodec.cli import cli, main
 from vqcodec.cli.command import Command, Rare
@@ -271,11 +271,11 @@ def test_log_file_is_no_file_of_the_command(
         )
         == 5
     )
-    assert clip.read_bytes() == before and os.listdir(tmp_path) == ["in.y4m"]
+    assert clip.read_bytes() == before and files_in(tmp_path) == ["in.y4m"]
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_log_that_cannot_be_written_is_told_once(
     tmp_path: Path, clip: Path, network: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,13 +319,13 @@ def test_colours_are_for_terminals(program: dict[str, str], tmp_path: Path) -> N
 # -- standard output
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("args", [["info"], ["info", "--json"], ["verify", "--fast"]])
 def test_full_disk_behind_standard_output(
     args: list[str], program: dict[str, str], tmp_path: Path, clip: Path, network: Any
 ) -> None:
     assert main(["encode", "-q", str(clip), str(tmp_path / "a.vqv")]) == 0
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             ["vqcodec", *args, str(tmp_path / "a.vqv")],
             stdout=full,
@@ -401,8 +401,9 @@ def test_progress_json(
             and (last["result"] or {}).get("command") == made
         )
         if made == "encode":
-            assert last["result"]["frames"] == 3 and last["result"]["bytes"] == os.path.getsize(
-                coded
+            assert (
+                last["result"]["frames"] == 3
+                and last["result"]["bytes"] == Path(coded).stat().st_size
             )
     with pytest.raises(Exception, match="done"):
         schema.validate({"frames": 1})
@@ -650,7 +651,7 @@ def test_figures_of_pictures_stand_apart_from_those_of_sound(
     for key in ("picture_bytes", "track_bytes"):
         assert made[key] == told[key] > 0
     parts = (told["picture_bytes"], told["track_bytes"], told["container_bytes"])
-    assert sum(parts) == told["bytes"] == os.path.getsize(coded) and parts[2] > 0
+    assert sum(parts) == told["bytes"] == Path(coded).stat().st_size and parts[2] > 0
     for key, whole in (("picture_kbps", "kbps"), ("picture_bpp", "bpp")):
         share = told["picture_bytes"] / told["bytes"]
         assert told[key] == pytest.approx(told[whole] * share, rel=1e-3)

@@ -14,7 +14,7 @@ import pytest
 from support.clips import header, picture, same, write
 from support.clock import PATIENCE
 from support.media import Sound, listing, make, make_named
-from support.paths import PYTHONPATH, SUPPORT
+from support.paths import PYTHONPATH, SUPPORT, files_in
 from support.shells import codes, needs_ffmpeg, pictures, shell
 
 from vqcodec.cli import main
@@ -92,7 +92,7 @@ def test_other_files_through_standard_input(tmp_path: Path) -> None:
             TMPDIR=str(tmp_path / "tmp"),
         )
     ) == [0, 0, 0]
-    assert os.listdir(tmp_path / "tmp") == []
+    assert files_in(tmp_path / "tmp") == []
     want, got = listing(source), listing(tmp_path / "out.mp4")
     assert (
         got["tracks"] == want["tracks"]
@@ -191,7 +191,7 @@ def test_a_y4m_cut_in_its_last_frame_is_noticed(tmp_path: Path, fmt: str, pipe: 
     for cut in (0, 1, 7, size - 1, size, size + 5, size + 6):
         (tmp_path / "in.y4m").write_bytes(whole[: len(whole) - cut])
         with (
-            open(tmp_path / "in.y4m", "rb") as f,
+            (tmp_path / "in.y4m").open("rb") as f,
             VideoSource(tmp_path / "in.y4m", pipe=CountedPipe(f) if pipe else None) as source,
         ):
             assert len(list(source)) == (4 if cut else 5)
@@ -247,7 +247,7 @@ def test_no_binary_data_to_or_from_a_terminal(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_behind_standard_output(tmp_path: Path) -> None:
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     write(tmp_path / "in.y4m", header(64, 64), [picture(64, 64, i) for i in range(20)])
     result = shell(
@@ -400,7 +400,7 @@ def test_counted_pipe() -> None:
 def test_start_of_a_pipe_is_not_sought(tmp_path: Path) -> None:
     path = write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16, i) for i in range(30)])
     with (
-        open(path, "rb") as f,
+        path.open("rb") as f,
         VideoSource("-", Time(seconds=Fraction(1)), pipe=CountedPipe(f)) as source,
     ):
         assert len(list(source)) == 5 and source.corrupt == 0

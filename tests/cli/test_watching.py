@@ -129,7 +129,7 @@ def test_a_pipe_closed_at_any_place(
 
 
 def test_a_full_disk_behind_matroska(rich: Path, tmp_path: Path) -> None:
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     run = shell(
         "vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv -f matroska - > /dev/full",
@@ -173,7 +173,7 @@ def test_play(coded: Path, tmp_path: Path, tiny_weights: Path) -> None:
     bin_.mkdir()
     # /bin may hold a real ffplay; a path without any player
     for tool in ("cat", "echo", "head"):
-        os.symlink(f"/bin/{tool}", bin_ / tool)
+        (bin_ / tool).symlink_to(f"/bin/{tool}")
     empty = at | {"path": tmp_path / "none"}
     env_free = find_without_players(tmp_path, coded, tiny_weights)
     assert env_free.returncode == 2 and "install mpv or FFmpeg's ffplay" in env_free.stderr

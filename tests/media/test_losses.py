@@ -198,7 +198,7 @@ def test_the_last_line_of_decode_says_what_is_lost(
     out = tmp_path / f"b{suffix}"
     assert main(["decode", coded, str(out)]) == 0
     last = capsys.readouterr().err.splitlines()[-1]
-    assert f"{os.path.getsize(out)} bytes" in last
+    assert f"{Path(out).stat().st_size} bytes" in last
     lossy = "libx264 crf 12 (lossy: --vcodec ffv1 keeps the pixels)"
     assert ("raw pictures" if suffix == ".y4m" else lossy) in last
     if suffix == ".mkv":

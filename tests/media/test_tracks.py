@@ -340,7 +340,7 @@ def test_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         given = [word for text in maps for word in ("-map", text)]
         assert main(["encode", str(source), coded, *given]) == 2
         err = capsys.readouterr().err
-        assert err.count("there is no such track") == 1 and not os.path.exists(coded), err
+        assert err.count("there is no such track") == 1 and not Path(coded).exists(), err
     assert main(["encode", str(source), coded, "-map", "v", "-map", "s?", "-map", "-d:3"]) == 0
     assert capsys.readouterr().err.count("-map -d:3: there is no such track") == 1
     assert not stored(tmp_path / "a.vqv").tracks

@@ -169,7 +169,7 @@ def test_a_batch_on_a_cluster(here: Path, threads: Any, capsys: pytest.CaptureFi
     for i in range(3):
         assert main(["encode", "-q", "-g", "9", f"in/sub/{i}.mkv", "want.vqv", "-y"]) == 0
         assert Path(f"out/sub/{i}.vqv").read_bytes() == Path("want.vqv").read_bytes()
-    os.unlink("in/broken.mp4")
+    Path("in/broken.mp4").unlink()
     n = len(Path("log").read_text().splitlines())
     assert (
         main(command) == 0

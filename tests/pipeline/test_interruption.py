@@ -18,7 +18,7 @@ from support import child
 from support.child import advance, wait_for
 from support.clips import header, moving, picture, same, write
 from support.clock import PATIENCE, Stopwatch, quickest
-from support.paths import ROOT
+from support.paths import ROOT, files_in
 
 from vqcodec.cli import main
 from vqcodec.container.reader import ContainerReader
@@ -93,7 +93,7 @@ def test_ctrl_c_closes_the_file(
         wait_for(process, "ctrl-C once more")
         code, err = end(process)
     assert code == 130 and f"holds the first {frames} frames of about 90" in err, err
-    assert os.listdir(out.parent) == ["a.vqv"]
+    assert files_in(out.parent) == ["a.vqv"]
     check_part(out, clip, frames, tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_ctrl_c_twice_stops_at_once(clip: Path, out: Path) -> None:
             wait_for(process, "ctrl-C once more")
             answer = watch.seconds()
             took, code = ends_at_once(process, signal.SIGINT)
-        assert code == 130 and os.listdir(out.parent) == ["a.vqv"] and out.read_bytes() == b"old"
+        assert code == 130 and files_in(out.parent) == ["a.vqv"] and out.read_bytes() == b"old"
         return max(answer, took)
 
     quickest(attempt, AT_ONCE)
@@ -179,7 +179,7 @@ def test_terminated_at_the_start_leaves_nothing(clip: Path, out: Path, delay: fl
         with child.start(None, "encode", str(clip), str(out)) as process:
             time.sleep(delay)
             took, code = ends_at_once(process, signal.SIGTERM)
-        assert code in (143, -signal.SIGTERM) and os.listdir(out.parent) == []
+        assert code in (143, -signal.SIGTERM) and files_in(out.parent) == []
         return took
 
     quickest(attempt, AT_ONCE)
@@ -189,9 +189,9 @@ def test_sigterm_in_the_middle_leaves_nothing(clip: Path, out: Path) -> None:
     def attempt() -> float:
         with child.start(None, "encode", str(clip), str(out), "-g", "5") as process:
             advance(process, 5)
-            assert len(os.listdir(out.parent)) == 1 and not out.exists()
+            assert len(files_in(out.parent)) == 1 and not out.exists()
             took, code = ends_at_once(process, signal.SIGTERM)
-        assert code == 143 and os.listdir(out.parent) == []
+        assert code == 143 and files_in(out.parent) == []
         return took
 
     quickest(attempt, AT_ONCE)
@@ -287,7 +287,7 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
         pytest.skip("the machine was too quick")
     assert status == 130 and "holds the first" in err, err
     frames = ContainerReader.open(io.BytesIO(out.read_bytes())).frames
-    assert 0 < frames < 480 and os.listdir(out.parent) == ["a.vqv"]
+    assert 0 < frames < 480 and files_in(out.parent) == ["a.vqv"]
     assert main(["verify", "-q", "--weights", str(tiny_weights), str(out)]) == 0
     with pytest.raises(ProcessLookupError):
         for _ in range(

@@ -20,7 +20,7 @@ from support.clips import header, moving, write
 from support.clock import PATIENCE
 from support.jobs import COUNTS, FRAMES, OPTIONS, Act, reader
 from support.media import make_named
-from support.paths import ROOT
+from support.paths import ROOT, files_in
 
 from vqcodec.cli import main
 from vqcodec.container.packets import StreamHeader
@@ -161,7 +161,7 @@ def test_killed_with_workers_and_gone_on_with(
         )
         assert (
             out.read_bytes() == gop_want
-            and os.listdir(tmp_path) == ["a.vqv"]
+            and files_in(tmp_path) == ["a.vqv"]
             and seen - 2 * 9 <= report.resumed
         )
         out.unlink()
@@ -200,7 +200,7 @@ def test_errors_of_workers_are_those_of_the_program(
             replace(OPTIONS, jobs=2, duration=Time(frames=5)),
             weights=str(tmp_path / "bad.safetensors"),
         )
-    assert os.listdir(tmp_path) == ["bad.safetensors"] and not children()
+    assert files_in(tmp_path) == ["bad.safetensors"] and not children()
 
 
 class Broken:
@@ -233,7 +233,7 @@ def test_a_gop_that_kills_its_workers_is_given_up(
             replace(OPTIONS, jobs=1 + 1, duration=Time(frames=5)),
             weights=str(tiny_weights),
         )
-    assert Broken.starts == 3 and os.listdir(tmp_path) == []
+    assert Broken.starts == 3 and files_in(tmp_path) == []
 
 
 # Joining. The stand-ins for the networks do: bodies are not looked into.

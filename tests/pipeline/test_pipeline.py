@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from support import media
 from support.clips import header, picture, same, write
 from support.coded_clips import flip, frames, reader, scene
+from support.paths import files_in
 
 from vqcodec.cli import main
 from vqcodec.cli.info_text import as_text, curve
@@ -356,7 +356,7 @@ def test_other_weights(tmp_path: Path, scene_coded: Path) -> None:
 def test_failure_leaves_nothing(tmp_path: Path, scene_clip: Path, fake_network) -> None:
     old = tmp_path / "old.vqv"
     old.write_bytes(b"old")
-    before = sorted(os.listdir(tmp_path))
+    before = files_in(tmp_path)
     fake_network.fail_after = 30
     with pytest.raises(RuntimeError):
         encode(
@@ -365,7 +365,7 @@ def test_failure_leaves_nothing(tmp_path: Path, scene_clip: Path, fake_network) 
             EncodeOptions(stats=str(tmp_path / "stats.json")),
             overwrite=True,
         )
-    assert old.read_bytes() == b"old" and sorted(os.listdir(tmp_path)) == before
+    assert old.read_bytes() == b"old" and files_in(tmp_path) == before
     with pytest.raises(OutputError):
         encode(str(scene_clip), str(old))
 
@@ -393,7 +393,7 @@ def check_budget(info: FileInfo) -> None:
         frames + b["gop_headers"] + b["tracks"] + b["file"]
         == b["total"]
         == d["bytes"]
-        == os.path.getsize(d["file"])
+        == Path(d["file"]).stat().st_size
     )
     assert (
         frames == sum(p["bytes"] for g in d["gops"] for p in g["pictures"])

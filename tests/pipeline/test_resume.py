@@ -17,6 +17,7 @@ from support import child
 from support.clips import header, picture, write
 from support.clock import PATIENCE
 from support.media import Sound, make
+from support.paths import files_in
 from support.resuming import FRAMES, GOP, OPTIONS, Killed, cut_off
 
 from vqcodec.cli import main
@@ -75,11 +76,11 @@ def test_killed_at_any_moment(
             lines += process.stdout.read().splitlines()
             assert process.wait() == -signal.SIGKILL
         begun = int(lines[-1].split()[0])  # the last one of them is not finished
-        names = os.listdir(out.parent)
+        names = files_in(out.parent)
         assert len(names) == 1 and names[0].startswith(".a.vqv.") and names[0].endswith(".part")
         fake_network.log.clear()
         report = encode(str(clip), str(out), OPTIONS)
-        assert out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]
+        assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
         total = -(-FRAMES // GOP)
         kept = total - len(fake_network.log)
         assert (
@@ -103,9 +104,8 @@ def test_cut_at_any_byte(tmp_path: Path, out: Path, step: int) -> None:
         for tail in (b"", bytes(40)):  # a file system may give zeros for what it has not written
             path.write_bytes(data[:length] + tail)
             report = encode(str(short), str(out), options)
-            assert out.read_bytes() == (tmp_path / "short.vqv").read_bytes() and os.listdir(
-                out.parent
-            ) == ["a.vqv"], length
+            assert out.read_bytes() == (tmp_path / "short.vqv").read_bytes(), length
+            assert files_in(out.parent) == ["a.vqv"], length
             kept.add(report.resumed)
             out.unlink()
     assert kept == {0, 3, 6, 9}
@@ -135,7 +135,7 @@ def test_killed_while_the_output_is_put_together(
         patch.setattr(Path, "unlink", lambda *args, **options: None)
         with pytest.raises(Killed):
             encode(str(clip), str(out), OPTIONS)
-    assert len(os.listdir(out.parent)) == 2 and not out.exists()
+    assert len(files_in(out.parent)) == 2 and not out.exists()
     # the same encode uses the work, and another one that throws it away cleans up as well
     encode(
         str(clip),
@@ -143,7 +143,7 @@ def test_killed_while_the_output_is_put_together(
         replace(OPTIONS, crf=5, resume=False) if overwrite else OPTIONS,
         overwrite=overwrite,
     )
-    assert os.listdir(out.parent) == ["a.vqv"] and (overwrite or out.read_bytes() == want)
+    assert files_in(out.parent) == ["a.vqv"] and (overwrite or out.read_bytes() == want)
 
 
 def test_killed_again_and_again(clip: Path, out: Path, want: bytes) -> None:
@@ -155,7 +155,7 @@ def test_killed_again_and_again(clip: Path, out: Path, want: bytes) -> None:
 
 def test_nothing_there_begins_at_the_beginning(clip: Path, out: Path, want: bytes) -> None:
     assert main(["encode", "-q", "--resume", "-g", str(GOP), str(clip), str(out)]) == 0
-    assert out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]
+    assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
 
 
 def test_without_resume_earlier_work_is_neither_used_nor_lost(
@@ -172,7 +172,7 @@ def test_without_resume_earlier_work_is_neither_used_nor_lost(
 def test_a_journal_without_a_gop_is_no_obstacle(clip: Path, out: Path, want: bytes) -> None:
     cut_off(clip, out, 0)
     encode(str(clip), str(out), replace(OPTIONS, resume=False))
-    assert out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]
+    assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
         encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights)
     assert path.exists() and not out.exists()
     encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights, overwrite=True)
-    assert os.listdir(out.parent) == ["a.vqv"]
+    assert files_in(out.parent) == ["a.vqv"]
 
 
 @pytest.mark.parametrize("change", [{"threads": 1}, {"batch": 2}, {"strict": True}])
@@ -283,7 +283,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
                 match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",  # noqa: E501
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
-            assert len(journal.journals(out)) == 1 and os.listdir(out.parent) == [
+            assert len(journal.journals(out)) == 1 and files_in(out.parent) == [
                 next(iter(journal.journals(out).values())).name
             ]
     encode(str(source), str(tmp_path / "want.vqv"), replace(options, resume=False))
@@ -291,7 +291,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
     assert (
         report.resumed == (8 if told is None else 0)
         and out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
-        and os.listdir(out.parent) == ["a.vqv"]
+        and files_in(out.parent) == ["a.vqv"]
     )
 
 
@@ -303,7 +303,7 @@ def test_two_encodes_at_once_are_refused(clip: Path, out: Path) -> None:
                 encode(str(clip), str(out), options, overwrite=True)
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
-    assert os.listdir(out.parent) == ["a.vqv"]
+    assert files_in(out.parent) == ["a.vqv"]
 
 
 def test_failure_keeps_the_work_with_resume(
@@ -316,7 +316,7 @@ def test_failure_keeps_the_work_with_resume(
     fake_network.fail_after = 30
     with pytest.raises(RuntimeError):
         encode(str(clip), str(out), OPTIONS)
-    assert len(os.listdir(out.parent)) == 1 and not out.exists()
+    assert len(files_in(out.parent)) == 1 and not out.exists()
     fake_network.fail_after = None
     assert encode(str(clip), str(out), OPTIONS).resumed == 4 * GOP
     assert out.read_bytes() == want
@@ -339,18 +339,15 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
             encode(str(clip), str(out), OPTIONS)
     assert len(journal.journals(out)) == 1
     report = encode(str(clip), str(out), OPTIONS, overwrite=True)
-    assert (
-        out.read_bytes() == want
-        and report.resumed >= 3 * GOP
-        and os.listdir(out.parent) == ["a.vqv"]
-    )
+    assert out.read_bytes() == want and report.resumed >= 3 * GOP
+    assert files_in(out.parent) == ["a.vqv"]
 
 
 def test_strict_keeps_nothing_of_a_damaged_source(tmp_path: Path, clip: Path, out: Path) -> None:
     clip.write_bytes(clip.read_bytes()[:-100])
     with pytest.raises(DamageError):
         encode(str(clip), str(out), replace(OPTIONS, strict=True))
-    assert os.listdir(out.parent) == []
+    assert files_in(out.parent) == []
 
 
 def test_stats_are_refused(clip: Path, out: Path, tmp_path: Path) -> None:
@@ -367,7 +364,7 @@ def test_long_and_odd_names(tmp_path: Path, clip: Path, out: Path, name: str) ->
     cut_off(clip, target, 2)
     assert not journal.journals(out.with_name("a")) and not journal.journals(out.with_name("a.b"))
     assert encode(str(clip), str(target), OPTIONS).resumed == 2 * GOP
-    assert os.listdir(out.parent) == [name]
+    assert files_in(out.parent) == [name]
 
 
 def test_a_link_is_followed(tmp_path: Path, clip: Path, out: Path, want: bytes) -> None:
@@ -378,4 +375,4 @@ def test_a_link_is_followed(tmp_path: Path, clip: Path, out: Path, want: bytes) 
         link
     ) == journal.journals(out)
     assert encode(str(clip), str(link), OPTIONS, overwrite=True).resumed == 2 * GOP
-    assert link.is_symlink() and out.read_bytes() == want and os.listdir(out.parent) == ["a.vqv"]
+    assert link.is_symlink() and out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]

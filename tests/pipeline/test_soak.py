@@ -32,7 +32,7 @@ print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1
 """  # noqa: E501
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, count: int) -> None:
     """From a fifth of the video on memory grows by at most 5 percent, and the number of open files

@@ -16,7 +16,7 @@ from support.paths import PYTHONPATH, SUPPORT
 from support.peak_memory import peak
 
 pytestmark = [
-    pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no /proc"),
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc"),
     pytest.mark.slow,
 ]
 ENVIRONMENT = os.environ | {"PYTHONPATH": PYTHONPATH}

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from support.clips import header, moving, write
+from support.paths import files_in
 
 import vqcodec
 from vqcodec.codec.frame_decoder import FrameCoder
@@ -288,11 +289,11 @@ def test_closed(video: Any) -> None:
 
 def test_readers_that_nobody_closes_close_their_files(coded: Path, tiny_weights: Path) -> None:
     gc.collect()
-    before = len(os.listdir("/dev/fd"))
+    before = len(files_in("/dev/fd"))
     for _ in range(3):
         vqcodec.open(coded, weights=tiny_weights)
     gc.collect()
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(files_in("/dev/fd")) == before
 
 
 def test_refusals(coded: Path, tiny_weights: Path, tmp_path: Path) -> None:
@@ -464,7 +465,6 @@ def test_ten_bits(tiny_weights: Path, tmp_path: Path) -> None:
 def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
     """The position in the file belongs to the process, though the open file is shared after a
     fork."""
-    import os
 
     from vqcodec.container.byte_source import PathFile
 

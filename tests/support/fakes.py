@@ -27,7 +27,7 @@ def note_peak(who: str) -> None:
     if "PEAKS" in os.environ:
         # the figure that the system gives to a parent begins with the parent's own size
         peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
-        with open(os.environ["PEAKS"], "a") as file:
+        with Path(os.environ["PEAKS"]).open("a") as file:
             file.write(f"{who} {peak}\n")
 
 
@@ -189,7 +189,7 @@ class Marked(GopEncoder):
     """
 
     def add(self, pictures: list[Picture]) -> None:
-        with open("log", "a") as file:
+        with Path("log").open("a") as file:
             file.write(f"{os.getpid()} {len(pictures)}\n")
         super().add(pictures)
         mark = pictures[0].y[0, 0]

@@ -12,3 +12,8 @@ GOLDEN = TESTS / "golden"
 SUPPORT = TESTS / "support"
 # what a process needs to find this package and the tests' own modules
 PYTHONPATH = os.pathsep.join((str(ROOT), str(TESTS)))
+
+
+def files_in(folder: str | os.PathLike[str]) -> list[str]:
+    """Names of all that lies in a folder, hidden files too, in order."""
+    return sorted(path.name for path in Path(folder).iterdir())

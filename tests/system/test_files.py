@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 from support.clips import header, picture, write
-from support.paths import ROOT
+from support.paths import ROOT, files_in
 
 from vqcodec.cli import main
 from vqcodec.errors import InputError, OutputError, UsageError
@@ -27,7 +27,7 @@ def test_write(tmp_path: Path) -> None:
     with atomic_output(target) as f:
         f.write(b"new")
         assert not target.exists()
-    assert target.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.vqv"]
+    assert target.read_bytes() == b"new" and files_in(tmp_path) == ["a.vqv"]
 
 
 def test_old_content_stays_on_failure(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_old_content_stays_on_failure(tmp_path: Path) -> None:
         with pytest.raises(error), atomic_output(target, overwrite=True) as f:
             f.write(b"half")
             raise error
-    assert target.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.vqv"]
+    assert target.read_bytes() == b"old" and files_in(tmp_path) == ["a.vqv"]
     with atomic_output(target, overwrite=True) as f:
         f.write(b"new")
     assert target.read_bytes() == b"new"
@@ -81,7 +81,7 @@ def test_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"), atomic_output(target) as f:
         f.write(b"mine")
         target.write_bytes(b"theirs")
-    assert target.read_bytes() == b"theirs" and os.listdir(tmp_path) == ["a.vqv"]
+    assert target.read_bytes() == b"theirs" and files_in(tmp_path) == ["a.vqv"]
 
 
 def test_link_is_kept(tmp_path: Path) -> None:
@@ -97,10 +97,10 @@ def test_full_disk(tmp_path: Path) -> None:
     target = tmp_path / "a.vqv"
     with pytest.raises(OutputError, match="a.vqv.*No space") as info, atomic_output(target):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert isinstance(info.value.__cause__, OSError) and os.listdir(tmp_path) == []
-    if os.path.exists("/dev/full"):
+    assert isinstance(info.value.__cause__, OSError) and files_in(tmp_path) == []
+    if Path("/dev/full").exists():
         with (
-            open("/dev/full", "wb", buffering=0) as full,
+            Path("/dev/full").open("wb", buffering=0) as full,
             pytest.raises(OutputError),
             atomic_output(target) as f,
         ):
@@ -173,7 +173,7 @@ def test_read_only_folder(tmp_path: Path, command: str) -> None:
         result.returncode == 5
         and result.stderr == f"vqcodec: error: {old}: the folder {folder} is not writable\n"
     ), result.stderr
-    assert old.read_bytes() == b"old" and os.listdir(folder) == ["old.vqv"]
+    assert old.read_bytes() == b"old" and files_in(folder) == ["old.vqv"]
 
 
 def test_check_input(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_an_error_at_any_write(
             and ".part" not in err
             and ".vqcodec" not in err
         ), err
-        left = [name for name in os.listdir(old.parent) if name != old.name]
+        left = [name for name in files_in(old.parent) if name != old.name]
         assert (
             old.read_bytes() == b"old"
             and len(left) <= resume
@@ -290,7 +290,7 @@ def test_an_error_at_any_write(
             else {"write": 13, "flush": 6, "fsync": 2}
         )[operation]
     )
-    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes() and os.listdir(old.parent) == [
+    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes() and files_in(old.parent) == [
         old.name
     ]
 
@@ -344,7 +344,7 @@ def test_a_disk_that_fills_up(
             refused(capsys, [*arguments, str(target), "-y"], target)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert target.read_bytes() == b"old" and os.listdir(old.parent) == [target.name], limit
+        assert target.read_bytes() == b"old" and files_in(old.parent) == [target.name], limit
 
 
 def test_output_is_a_folder_or_its_folder_takes_no_files(
@@ -367,14 +367,14 @@ def test_an_error_of_the_renaming(
     if fails == "link":  # then it is renamed: there are file systems without links
         with atomic_output(old.parent / "new.vqv") as f:
             f.write(b"new")
-        assert sorted(os.listdir(old.parent)) == [old.name, "new.vqv"]
+        assert files_in(old.parent) == [old.name, "new.vqv"]
         return
     with (
         pytest.raises(OutputError, match="my film.vqv: cannot be written"),
         atomic_output(old, overwrite=True) as f,
     ):
         f.write(b"new")
-    assert old.read_bytes() == b"old" and os.listdir(old.parent) == [old.name]
+    assert old.read_bytes() == b"old" and files_in(old.parent) == [old.name]
 
 
 def test_errors_name_the_output_and_not_the_temporary_file(tmp_path: Path) -> None:
@@ -428,7 +428,7 @@ def test_unknown_codec_options_are_refused(
 
 def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
     """It was an internal error."""
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     encode(str(clip), str(tmp_path / "a.vqv"))
     for args in (
@@ -438,7 +438,7 @@ def test_a_full_standard_output(tmp_path: Path, clip: Path) -> None:
         ["--help"],
         ["--version"],
     ):
-        with open("/dev/full", "wb") as full:
+        with Path("/dev/full").open("wb") as full:
             result = subprocess.run(
                 [sys.executable, "-m", "vqcodec", *args],
                 stdout=full,

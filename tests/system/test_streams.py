@@ -66,7 +66,7 @@ def test_an_output_never_gets_the_number_of_a_stream(tmp_path: Path) -> None:
 
 def test_a_failing_disk_is_named(coded: Path, tmp_path: Path) -> None:
     """/proc/self/mem gives EIO where it is read, as a broken disk does."""
-    if not os.path.exists("/proc/self/mem"):
+    if not Path("/proc/self/mem").exists():
         pytest.skip("no /proc/self/mem")
     for read in (weights.read_metadata, weights.load_codec):
         with pytest.raises(WeightsError, match=r"/proc/self/mem: cannot be read: Input/output"):
@@ -79,7 +79,7 @@ def test_a_failing_disk_is_named(coded: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", ["info a.vqv", "-h", "encode --help-all", "completions bash"])
 def test_a_full_standard_output(command: str, unbuffered: str, coded: Path, tmp_path: Path) -> None:
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     result = shell(f'"$VQ" {command} > /dev/full', tmp_path, PYTHONUNBUFFERED=unbuffered)
     said = "vqcodec: error: standard output cannot be written: No space left on device\n"
@@ -106,7 +106,7 @@ def test_a_full_folder_of_temporary_files(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_full_disk_for_temporary_files_is_told_once() -> None:
     """No buffer is left that would be written once more where the file is closed."""
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     asked = {}
 
@@ -114,7 +114,7 @@ def test_a_full_disk_for_temporary_files_is_told_once() -> None:
         @staticmethod
         def NamedTemporaryFile(prefix: str, buffering: int) -> object:
             asked["buffering"] = buffering
-            return open("/dev/full", "wb", buffering=buffering)
+            return Path("/dev/full").open("wb", buffering=buffering)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stdio, "tempfile", Tempfile)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, UsageError
+from ..system.lookup import look_up
 
 DONE, BEGUN, FAILED = "done", "begun", "failed"
 
@@ -20,11 +21,8 @@ DONE, BEGUN, FAILED = "done", "begun", "failed"
 def stamp(path: str | os.PathLike[str]) -> list[int] | None:
     """Size and time of change of a file in ns, by which it is known again; None where there is
     none."""
-    try:
-        info = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return [info.st_size, info.st_mtime_ns]
+    info = look_up(path)
+    return None if info is None else [info.st_size, info.st_mtime_ns]
 
 
 class BatchLog:

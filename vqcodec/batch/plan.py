@@ -7,9 +7,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from ..errors import InputError, UsageError
+from ..system.lookup import is_folder, look_up, same_file
 from ..system.suffixes import CODED, VIDEO
 
 
@@ -39,7 +40,7 @@ def _tree(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and PurePath(name).suffix.lower() in suffixes:
-                yield os.path.relpath(os.path.join(here, name), folder)
+                yield str((Path(here) / name).relative_to(folder))
 
 
 def _sources(
@@ -54,17 +55,17 @@ def _sources(
                 advice="`list=-` reads their names from there",
             )
     for name in names:
-        if os.path.isdir(name):
-            yield from ((os.path.join(name, inner), inner) for inner in _tree(name, suffixes))
+        if is_folder(name):
+            yield from ((str(Path(name) / inner), inner) for inner in _tree(name, suffixes))
         else:
-            yield name, os.path.basename(name)
+            yield name, PurePath(name).name
     for name in listed:
         place = os.path.normpath(name)
-        if os.path.isabs(place) or place.startswith(".."):
-            place = os.path.basename(place)
-        if os.path.isdir(name):
+        if PurePath(place).is_absolute() or place.startswith(".."):
+            place = PurePath(place).name
+        if is_folder(name):
             yield from (
-                (os.path.join(name, inner), os.path.normpath(os.path.join(place, inner)))
+                (str(Path(name) / inner), str(PurePath(place) / inner))
                 for inner in _tree(name, suffixes)
             )
         else:
@@ -95,10 +96,11 @@ def plan(
     suffixes = VIDEO if decode is None else frozenset([CODED])
     places: dict[str, str] = {}
     for source, place in _sources(names, listed, suffixes):
-        if not _same(other := places.setdefault(place, source), source):
+        other = places.setdefault(place, source)
+        if other != source and not same_file(other, source):
             raise _collision(other, source, place)
     short = {
-        place: os.path.splitext(place)[0] + CODED
+        place: place.removesuffix(PurePath(place).suffix) + CODED
         if decode is None
         else _decoded(place, decode, known)
         for place in places
@@ -122,15 +124,6 @@ def _collision(a: str, b: str, output: str) -> UsageError:
     )
 
 
-def _same(a: str, b: str) -> bool:
-    try:
-        return a == b or os.path.samefile(a, b)
-    except (OSError, ValueError):
-        return False
-
-
 def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except (OSError, ValueError):
-        return 0
+    found = look_up(path)
+    return 0 if found is None else found.st_size

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError, UsageError
@@ -113,7 +114,7 @@ class Task:
 def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     """Whether the output is to be overwritten; None where there is nothing to do, and the entry
     says why."""
-    there = stamp(target := os.path.join(task.out, entry.job.output))
+    there = stamp(target := str(Path(task.out) / entry.job.output))
     if there is None and not os.path.lexists(target):
         return False
     last, done = log.last(entry.job.output), log.done(entry.job.output)
@@ -164,15 +165,17 @@ def batch(
     entries = [Entry(job) for job in jobs]
     report = BatchReport(entries)
     digest = task.digest()
+    if not task.out:
+        raise OutputError("'': no name for a folder")
     try:
-        os.makedirs(task.out, exist_ok=True)
+        Path(task.out).mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(
             f"the folder cannot be made: {exc.strerror or exc}", file=task.out
         ) from exc
     begin = time.monotonic()
     try:
-        with open_log(task.log or os.path.join(task.out, LOG)) as log:
+        with open_log(task.log or Path(task.out) / LOG) as log:
             work: dict[Order, Entry] = {}
             todo = {
                 id(e): overwrite
@@ -216,20 +219,21 @@ def _runner(task: Task, files: int) -> tuple[Processes | Threads, EncodeOptions 
 def _order(
     entry: Entry, task: Task, options: EncodeOptions | DecodeOptions, overwrite: bool
 ) -> Order | None:
-    target = os.path.join(task.out, entry.job.output)
+    target = Path(task.out) / entry.job.output
     try:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         entry.state, entry.outcome = (
             FAILED,
             Outcome(
                 OutputError.exit_code,
                 f"the folder cannot be made: {exc.strerror or exc}",
-                at_fault=os.path.dirname(target),
+                at_fault=str(target.parent),
             ),
         )
         return None
-    return Order(entry.job.source, target, options, task.weights, overwrite or bool(task.overwrite))
+    overwrite = overwrite or bool(task.overwrite)
+    return Order(entry.job.source, str(target), options, task.weights, overwrite)
 
 
 def _run(

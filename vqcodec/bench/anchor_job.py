@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -66,7 +67,7 @@ def encode(
 def decode(source: str, target: str, header: str, threads: int) -> dict[str, float]:
     """Decode a video to a y4m file that begins with ``header``: seconds."""
     begin = time.perf_counter()
-    with open(target, "wb", buffering=1 << 20) as file:
+    with Path(target).open("wb", buffering=1 << 20) as file:
         file.write(header.encode())
         for planes in _frames(source, threads):
             file.write(b"FRAME\n")

@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -222,7 +223,7 @@ def _occupy() -> None:
             opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
             os.set_inheritable(opened, True)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def run() -> None:

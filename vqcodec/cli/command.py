@@ -39,6 +39,7 @@ class Rare(click.Option):
     """An option that the short help leaves out."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Nothing in the short help; in the long one what every option has."""
         return super().get_help_record(ctx) if ctx.meta.get(_ALL) else None
 
 
@@ -134,6 +135,7 @@ class Command(_Helpful):
     """A command; its option ``--log-file``, if it has one, is dealt with here."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Set up what is said and how, open the log, then run the command."""
         talk = messages.current()
         talk.quiet = bool(ctx.params.get("quiet"))
         path = ctx.params.pop("log_file", None)
@@ -157,11 +159,14 @@ class Group(_Helpful, click.Group):
     """The program; its commands are listed in the order in which they were added."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Arguments in which ``help COMMAND`` has become ``COMMAND -h``."""
         if args[:1] == ["help"]:  # git's word for it
             args = [*args[1:2], "-h"]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order in which they are shown: that of their definition, not of the
+        alphabet."""
         return list(self.commands)
 
 

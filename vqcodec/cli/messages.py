@@ -22,6 +22,7 @@ import click
 
 from ..errors import OutputError, UsageError
 from ..system import kernels as kernels_module
+from ..system.lookup import same_file
 from ..system.progress import Progress
 from ..system.stdio import writing_stdout
 from ..system.text import printable, quoted
@@ -50,16 +51,19 @@ class Lines(logging.Formatter):
     for a record."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The lines of a record, without what another formatter has kept in it."""
         record.exc_text = None  # formatters keep it there for each other
         text = super().format(record)
         record.exc_text = None
         return text
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line itself, with unprintable characters escaped."""
         record.message = printable(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
+        """The traceback, each line marked as a quotation."""
         return quoted(super().formatException(ei))
 
 
@@ -132,7 +136,7 @@ class Talk:
         """Append all that is said from now on to ``path``; UsageError where that is one of the
         ``others`` or no text, OutputError where it can't be written."""
         if any(
-            os.path.realpath(path) == os.path.realpath(name) or _same_file(path, name)
+            os.path.realpath(path) == os.path.realpath(name) or same_file(path, name)
             for name in others
         ):
             raise UsageError(
@@ -174,13 +178,6 @@ def coloured(stream: Any) -> bool:
         and stream is not None
         and stream.isatty()
     )
-
-
-def _same_file(path: str, other: str) -> bool:
-    try:
-        return Path(path).samefile(other)
-    except (OSError, ValueError):
-        return False
 
 
 _talk = Talk()

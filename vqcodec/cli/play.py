@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import PurePath
 
 import click
 
@@ -40,7 +40,7 @@ def find_player(wanted: str | None) -> list[str]:
     for name in names:
         path = shutil.which(name)
         if path is not None:
-            return [path, *_PLAYERS.get(os.path.basename(name), ("-",))]
+            return [path, *_PLAYERS.get(PurePath(name).name, ("-",))]
     if wanted is not None:
         raise UsageError(f"--player: there is no program {wanted!r}")
     raise UsageError(
@@ -77,7 +77,7 @@ def play(ctx: click.Context, /, file: str, player: str | None, **given: object) 
     """
     check_source(file)
     watch = find_player(player)
-    title = "standard input" if file == "-" else os.path.basename(file)
+    title = "standard input" if file == "-" else PurePath(file).name
     # the options of decode as they were typed, for a process of its own
     source = [
         sys.executable,

@@ -16,8 +16,11 @@ from ..system.files import check_input
 class Readable(Protocol):
     """A file object opened for reading bytes; it must be able to seek."""
 
-    def read(self, n: int, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+    def read(self, n: int, /) -> bytes:
+        """At most ``n`` bytes from the position on; none at the end."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Move the position, and return it; ``whence`` as in :mod:`os`."""
 
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable
@@ -31,10 +34,12 @@ class PathFile:
         self._fd, self._at = fd, 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position to a place from the start (``SEEK_SET``) or the end (``SEEK_END``)."""
         self._at = offset + (os.fstat(self._fd).st_size if whence == os.SEEK_END else 0)
         return self._at
 
     def read(self, n: int) -> bytes:
+        """At most ``n`` bytes from the position on; fewer at the end."""
         data = os.pread(self._fd, n, self._at)
         self._at += len(data)
         return data
@@ -52,12 +57,15 @@ class BorrowedFile:
         )
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position; InputError where the caller's file object fails."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError) as exc:
             raise self._failed(exc) from exc
 
     def read(self, n: int) -> bytes:
+        """The next ``n`` bytes, fewer at the end only; InputError where the caller's file object
+        fails."""
         parts: list[bytes] = []
         try:
             while n > 0 and (part := self._file.read(n)):

@@ -44,11 +44,14 @@ Tags = dict[str, str]
 
 
 def put_text(w: Writer, text: str) -> None:
+    """Write a text: its length in bytes as a varint, then UTF-8. What UTF-8 cannot hold becomes
+    ``?``."""
     data = text.encode("utf-8", "replace")
     w.varint(len(data)).raw(data)
 
 
 def get_text(r: Reader) -> str:
+    """Read a text; DamageError where it is too long for what is left, or no UTF-8."""
     data = bytes(r.take(r.varint(r.remaining)))
     try:
         return data.decode("utf-8")
@@ -64,16 +67,23 @@ def _tag(key: str, value: str) -> bytes:
 
 
 def put_tags(w: Writer, tags: Tags) -> None:
+    """Write tags: their number, then each key and value as texts."""
     w.varint(len(tags))
     for key, value in tags.items():
         w.raw(_tag(key, value))
 
 
 def get_tags(r: Reader) -> Tags:
+    """Read tags; the last of equal keys counts. DamageError as of :func:`get_text`."""
     return {get_text(r): get_text(r) for _ in range(r.varint(r.remaining // 2))}
 
 
 def get_base(r: Reader) -> Fraction:
+    """Read a time base: seconds a tick as two varints from 1 to MAX_FRACTION.
+
+    Raises:
+        DamageError: one of them is 0 or out of range.
+    """
     num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
     if not num or not den:
         raise r.error(f"time base {num}/{den}")
@@ -81,6 +91,11 @@ def get_base(r: Reader) -> Fraction:
 
 
 def get_time(r: Reader, base: int = 0) -> int:
+    """Read a time as the difference to ``base``, both in ticks.
+
+    Raises:
+        DamageError: the time is outside of -MAX_PTS to MAX_PTS.
+    """
     value = base + r.svarint()
     if abs(value) > MAX_PTS:
         raise r.error(f"time {value} out of range")
@@ -133,6 +148,7 @@ class Description:
         return self != Description()
 
     def to_bytes(self) -> bytes:
+        """The bytes of a description, as docs/format.md has them."""
         w = Writer()
         put_tags(w, self.tags)
         put_tags(w, self.video_tags)

@@ -65,6 +65,7 @@ class Parameters:
     packet: bytes = b""
 
     def to_bytes(self) -> bytes:
+        """The bytes of the parameters, as docs/format.md has them."""
         w = Writer().varint(self.sample_rate)
         put_text(w, self.layout)
         w.varint(self.width).varint(self.height)
@@ -101,6 +102,7 @@ class Track:
     sample: bytes = b""
 
     def to_bytes(self) -> bytes:
+        """The bytes of a track's description, as docs/format.md has them."""
         w = Writer().varint(self.number).u8(KINDS.index(self.kind))
         put_text(w, self.codec)
         w.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(

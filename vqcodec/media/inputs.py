@@ -12,6 +12,7 @@ import io
 import os
 import re
 from functools import cache
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import cast
 
@@ -22,6 +23,7 @@ from av.container import InputContainer
 from av.format import Flags
 
 from ..errors import InputError
+from ..system.lookup import look_up
 from ..system.stdio import CountedPipe
 
 # kinds of files that may hold the sample of a track, the one tried first that keeps more than
@@ -112,7 +114,7 @@ class _File:
     """What FFmpeg sees of a file: its bytes, and its name, whose suffix tells some kinds apart."""
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115
         self.name = path
         self.read, self.seek, self.tell = self._file.read, self._file.seek, self._file.tell
         self.seekable = self._file.seekable
@@ -188,7 +190,7 @@ def _of_named(path: str | os.PathLike[str], said: list[str]) -> str | None:
         if found := _OPENING.search(text):
             opened = found[1].removeprefix("file:")
             opened = opened.removeprefix("//") if opened.startswith("///") else opened
-    if opened and opened != os.fspath(path) and not os.path.exists(opened):
+    if opened and opened != os.fspath(path) and look_up(opened) is None:
         return f"it names {opened}, and there is no such file"
     return None
 
@@ -218,7 +220,7 @@ def _self_contained() -> str:
 
 def playlist_refused(path: str | os.PathLike[str]) -> str | None:
     """Why a file is not read, if it is one that names others; what helps is in the sentence."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(4096)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(_SESSION):
@@ -228,7 +230,7 @@ def playlist_refused(path: str | os.PathLike[str]) -> str | None:
     what = next(begins, None) or next(within, None)
     if what is not None:
         return f"it is {what}, which names other files: `playlists` reads those of this machine"
-    named = os.path.splitext(path)[1].lower() in _PLAYERS_SUFFIXES and b"\0" not in start
+    named = PurePath(path).suffix.lower() in _PLAYERS_SUFFIXES and b"\0" not in start
     if named or any(sign in text[:1024] for sign in _OF_PLAYERS):
         return (
             "it is a playlist of players, which names other files and is never read: "

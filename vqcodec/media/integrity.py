@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO, overload
 
 import numpy as np
@@ -246,7 +247,7 @@ def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
         return []
     found: list[int] = []
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             for offset in walk(_Bytes(file), size) if size else ():
                 found.append(offset)

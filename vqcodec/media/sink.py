@@ -22,20 +22,27 @@ __all__ = ["Extras", "OutputChoice", "VideoSink", "open_sink"]
 class VideoSink(Protocol):
     """Writes pictures with their times.
 
-    Attributes: ``frames`` written, ``notes`` (what was chosen or converted), ``warnings`` (what the
-    kind of the output cannot hold), ``lost`` (what it took a part of only): sentences, all of which
-    are there after :meth:`close`; ``quality`` (what the pictures are written with).
+    ``notes``, ``warnings`` and ``lost`` are complete after :meth:`close`.
+
+    Attributes:
+        frames: pictures written yet.
+        quality: what the pictures are written with, for people to read.
     """
 
     frames: int
     quality: str
 
     @property
-    def notes(self) -> Sequence[str]: ...
+    def notes(self) -> Sequence[str]:
+        """What was chosen or converted, a sentence each."""
+
     @property
-    def warnings(self) -> Sequence[str]: ...
+    def warnings(self) -> Sequence[str]:
+        """What the kind of the output cannot hold, a sentence each."""
+
     @property
-    def lost(self) -> Sequence[str]: ...
+    def lost(self) -> Sequence[str]:
+        """What the output took a part of only, a sentence each."""
 
     def write(self, pts: int, picture: Picture, duration: int = 0) -> None:
         """Append a picture; ``pts`` and ``duration`` in ticks, 0 where that is unknown."""

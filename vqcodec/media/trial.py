@@ -6,15 +6,17 @@ Refused later, it would cost the whole output.
 from __future__ import annotations
 
 import io
-import os
 import shutil
 from collections.abc import Callable
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS
+from pathlib import Path
 
 import av
 import av.error
 from av.container import OutputContainer
 from av.video.stream import VideoStream
+
+from ..system.lookup import is_regular
 
 # what PyAV raises where it cannot read, or its muxers cannot hold, what a file says
 FAILED = (
@@ -38,10 +40,10 @@ def cannot_write(exc: BaseException, path: str) -> bool:
     """Whether nothing can be written to an output, whatever it is."""
     if not isinstance(exc, OSError) or exc.errno not in _CANNOT_WRITE:
         return False
-    if exc.errno != ENOSPC or not os.path.isfile(path):
+    if exc.errno != ENOSPC or not is_regular(path):
         return True
     # Matroska's muxer says the same where it left no room for what a packet brings
-    return shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free < _ROOM
+    return shutil.disk_usage(Path(path).absolute().parent).free < _ROOM
 
 
 def trial(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from .. import values
@@ -225,7 +226,7 @@ def _open_journal(source: EncodeSource, longest: int, arithmetic: str) -> Journa
     output = plan.destination.name
     if plan.destination.piped:  # finished GOPs are kept apart until all is coded here too
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vqcodec-"))
-        output = os.path.join(folder, "standard-output.vqv")
+        output = str(Path(folder) / "standard-output.vqv")
     model = read_metadata(plan.weights)
     mine = tag(
         os.devnull if source.pipe else source.path,

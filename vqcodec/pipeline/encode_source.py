@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..container.packets import StreamHeader
@@ -53,7 +53,7 @@ class EncodeSource:
         """Size of the source's file; None where a stretch of it or a pipe is coded."""
         options = self.plan.options
         whole = self.pipe is None and options.start is None and options.duration is None
-        return os.path.getsize(self.path) if whole else None
+        return Path(self.path).stat().st_size if whole else None
 
     def again(self) -> EncodeSource:
         """The source with its video opened once more, at its beginning."""

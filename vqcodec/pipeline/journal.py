@@ -91,10 +91,10 @@ def journals(output: str | os.PathLike[str]) -> dict[str, Path]:
     target = output_target(output)
     prefix = _prefix(target)
     found = {}
-    folder = output_folder(output)
-    for name in os.listdir(folder):
+    for path in output_folder(output).iterdir():
+        name = path.name
         if name.startswith(prefix) and (match := _TAG.fullmatch(name[len(prefix) :])):
-            found["-".join(match.groups())] = folder / name
+            found["-".join(match.groups())] = path
     return found
 
 
@@ -344,7 +344,7 @@ def open_journal(
         raise OutputError(f"cannot be written: {exc.strerror or exc}", file=output) from exc
     with file:
         try:
-            same = os.path.samestat(os.fstat(fd), os.stat(path))
+            same = os.path.samestat(os.fstat(fd), path.stat())
         except OSError:
             same = False
         if not _lock(file) or not same:

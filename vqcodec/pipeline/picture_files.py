@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -124,7 +123,7 @@ class PictureFiles:
             check_output(target, (), self._overwrite)
         try:
             for number, target in targets.items():
-                os.replace(self._temporary / str(number), target)
+                (self._temporary / str(number)).replace(target)
         except OSError as exc:
             raise OutputError(f"cannot be written: {exc.strerror or exc}", file=target) from exc
         self.abort()

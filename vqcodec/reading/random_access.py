@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..codec.gop_structure import MINI_GOP, automatic_batch
@@ -73,7 +74,7 @@ class RandomAccess:
         )
         file = os.path.realpath(weights or default_path())
         process = None if options.device == "cpu" else os.getpid()
-        self.codec = _codec(file, os.stat(file).st_mtime_ns, options.device, process)
+        self.codec = _codec(file, Path(file).stat().st_mtime_ns, options.device, process)
         check_model(reader, self.codec.model_id)
         frame_bytes = math.prod(padded_size(h.width, h.height)) * 3 + (1 << 19)
         self._holds_mini_gop = self._batch > 1 and self.cache.limit >= (MINI_GOP + 2) * frame_bytes

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from ..errors import InputError, OutputError, UsageError, VqvError
+from .lookup import look_up, same_file
 
 _TEMPORARY = ".vqcodec-"
 _umask = threading.Lock()  # it can be read only by setting it, for all threads
@@ -33,7 +34,7 @@ _PATTERN = re.compile(r"%0?\d*d|\*\.")
 def local(path: str) -> str:
     """The path of a file that is named as FFmpeg names it: ``file:in.mp4``."""
     plain = path.removeprefix("file:")
-    return path if os.path.exists(path) or not os.path.exists(plain) else plain
+    return path if look_up(path) or not look_up(plain) else plain
 
 
 def _nameless(path: str | os.PathLike[str]) -> bool:
@@ -116,7 +117,7 @@ def check_output(
     try:
         exists = p.exists()
         for source in inputs:
-            if exists and os.path.exists(source) and os.path.samefile(p, source):
+            if same_file(p, source):
                 raise UsageError("input and output are the same file", file=p)
         if p.is_dir():
             raise OutputError("is a directory: name a file in it", file=p)
@@ -229,7 +230,7 @@ def atomic_path(
         with _umask:
             umask = os.umask(0)
             os.umask(umask)
-        os.chmod(temp, final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~umask)
+        temp.chmod(final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~umask)
         with temp.open("rb") as f:
             os.fsync(f.fileno())
         if not overwrite:
@@ -241,9 +242,9 @@ def atomic_path(
                     "exists already", file=target, advice="`overwrite=True` overwrites it"
                 ) from exc
             except OSError:  # a file system without hard links
-                os.replace(temp, final)
+                temp.replace(final)
         else:
-            os.replace(temp, final)
+            temp.replace(final)
         _sync(final.parent)
     except VqvError as exc:
         if temp is not None and exc.place.file == str(temp):  # the caller's name is the other

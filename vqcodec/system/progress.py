@@ -238,6 +238,7 @@ class Progress(Meter):
             threading.Thread(target=self._tick, name="progress", daemon=True).start()
 
     def begin(self, stage: str) -> None:
+        """Begin a stage; what is shown of the one before counts no more."""
         with self._lock:
             super().begin(stage)
             self._event = None

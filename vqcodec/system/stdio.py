@@ -9,16 +9,16 @@ read in the same way.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol
 
 from ..errors import InputError, OutputError, UsageError
 from .files import atomic_output, check_input, check_output
+from .lookup import is_fifo
 
 PIPE = "-"
 _Y4M = b"YUV4MPEG2 "
@@ -26,10 +26,7 @@ _Y4M = b"YUV4MPEG2 "
 
 def is_stream(name: str) -> bool:
     """Whether a name is standard input or a named pipe, which can be read once only."""
-    try:
-        return name == PIPE or stat.S_ISFIFO(os.stat(name).st_mode)
-    except (OSError, ValueError):
-        return False
+    return name == PIPE or is_fifo(name)
 
 
 @contextmanager
@@ -47,7 +44,7 @@ def _stream(name: str) -> Iterator[Any]:
         yield sys.stdin.buffer
         return
     try:
-        file = open(name, "rb")
+        file = Path(name).open("rb")
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror or exc}", file=name) from exc
     with file:
@@ -60,10 +57,12 @@ def check_coded(name: str, source: str) -> None:
     No player could make anything of it, and with ``-y`` it would take the place of a real one."""
     from .suffixes import CODED, VIDEO
 
-    base, suffix = os.path.splitext(name)
+    suffix = PurePath(name).suffix
     if suffix.lower() in VIDEO and not same_output(name, source):  # which is another fault
         raise UsageError(
-            f"what is written is no {suffix} but {CODED}: name it {base}{CODED}", file=name
+            f"what is written is no {suffix} but {CODED}: "
+            f"name it {name.removesuffix(suffix)}{CODED}",
+            file=name,
         )
 
 
@@ -91,8 +90,11 @@ def check_target(name: str, inputs: Sequence[str] = (), overwrite: bool = False)
 class ByteStream(Protocol):
     """What a stream of bytes can do; ``read1`` gives what is there, nothing at the end only."""
 
-    def read(self, n: int = ..., /) -> bytes: ...
-    def read1(self, n: int = ..., /) -> bytes: ...
+    def read(self, n: int = ..., /) -> bytes:
+        """At most ``n`` bytes, all by default; fewer at the end only."""
+
+    def read1(self, n: int = ..., /) -> bytes:
+        """What is there, at most ``n`` bytes; it waits only where nothing is."""
 
 
 class CountedPipe:
@@ -195,6 +197,7 @@ class Stdout:
         self._file: BinaryIO = sys.stdout.buffer
 
     def write(self, data: bytes | memoryview) -> int:
+        """Write bytes, and return their number; errors as of :func:`writing_stdout`."""
         with writing_stdout():
             return self._file.write(data)
 
