@@ -23,8 +23,9 @@ from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.read_ahead import read_ahead
 from vqcodec.reading.bit_budget import Budget, as_lines, by_level, frame_line
 from vqcodec.reading.file_info import FileInfo
+from vqcodec.reading.gop_times import lost_times
 from vqcodec.reading.info import describe
-from vqcodec.reading.lost_frames import blend, lost_times
+from vqcodec.reading.lost_frames import blend
 from vqcodec.reading.verify import verify
 
 pytestmark = pytest.mark.usefixtures("fake_network")

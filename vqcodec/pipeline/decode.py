@@ -23,8 +23,8 @@ from ..options import DecodeOptions, changed
 from ..picture import Picture
 from ..reading.chosen_frames import chosen_stretch, frames
 from ..reading.decode_report import DecodeReport
+from ..reading.gop_times import frame_step
 from ..reading.opening import check_memory, check_model, open_reader
-from ..reading.sequence import frame_step
 from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter

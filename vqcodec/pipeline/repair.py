@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from ..container.packets import IndexEntry
 from ..container.reader import ContainerReader
 from ..container.writer import ContainerWriter
-from ..errors import DamageError, DamageLog, LimitError
+from ..errors import DamageError, DamageLog
 from ..options import Limits
-from ..reading.lost_frames import lost_gop_times
+from ..reading.gop_times import timed_gops
 from ..reading.opening import open_reader
-from ..reading.sequence import frame_step
 from ..system.stdio import check_source, check_target, target_file
 
 
@@ -40,53 +39,11 @@ def _undamaged(reader: ContainerReader, report: RepairReport) -> list[IndexEntry
     """The entries, those that can't be read with offset -1, each with the time of its first
     frame."""
     entries: list[IndexEntry] = []
-    lost: list[IndexEntry] = []
-    last: int | None = None
-    step = frame_step(reader)
-
-    def fill(pts: int | None) -> None:
-        """Times of lost entries, now that the time behind them is known; the decoder chooses the
-        same."""
-        nonlocal last
-        behind: list[tuple[int, int | None]] = (
-            [(lost[-1].first_frame + lost[-1].count, pts)] if lost else []
-        )
-        for e in reversed(lost[1:]):
-            behind.append((e.first_frame, e.first_pts) if e.first_pts is not None else behind[-1])
-        following: int | None = None
-        for e, (number, before) in zip(lost, reversed(behind), strict=True):
-            start = following if e.first_pts is None else e.first_pts
-            times, following = lost_gop_times(
-                e.count, start, last, before, step, number - e.first_frame
-            )
-            entries.append(IndexEntry(-1, e.first_frame, e.count, times[0]))
-            last = times[-1]
-        lost.clear()
-
-    for i, e in enumerate(reader.gops):
-        try:
-            gop = reader.read_gop(i, last)
-            fill(gop.pts[0])
-            if last is not None and gop.pts[0] <= last:
-                raise DamageError(
-                    f"time {gop.pts[0]} after {last}",
-                    part="packet",
-                    byte=e.offset,
-                    frames=e.frames,
-                )
-        except DamageError as exc:
-            report.damage.note(exc)
-            report.lost += e.count
-            if report.lost > reader.limits.concealed:  # before a list of as many times is made
-                raise LimitError(
-                    f"{report.lost} frames are lost, over the limit of {reader.limits.concealed}",
-                    option="concealed",
-                ) from exc
-            lost.append(IndexEntry(-1, e.first_frame, e.count, e.first_pts))
-            continue
-        entries.append(IndexEntry(e.offset, e.first_frame, e.count, gop.pts[0]))
-        last = gop.pts[-1]
-    fill(None)
+    for gop in timed_gops(reader, report.damage):
+        entry = gop.entry
+        report.lost += entry.count if gop.lost else 0
+        offset = -1 if gop.lost else entry.offset
+        entries.append(IndexEntry(offset, entry.first_frame, entry.count, gop.pts[0]))
     return entries
 
 

@@ -12,7 +12,8 @@ from ..options import DecodeOptions
 from ..picture import Picture
 from ..span import Span, Time
 from .decode_report import DecodeReport
-from .sequence import GopDecoder, frame_step
+from .gop_times import frame_step
+from .sequence import GopDecoder
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec

@@ -19,8 +19,8 @@ from ..options import Limits
 from ..system.surroundings import undisturbed
 from .bit_budget import budget, packet_bytes
 from .file_info import ChapterInfo, FileInfo, GopInfo, TrackInfo, rounded
+from .gop_times import frame_step
 from .opening import check_model, open_reader
-from .sequence import frame_step
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec

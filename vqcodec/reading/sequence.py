@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..container.packets import GopPayload
@@ -13,16 +12,11 @@ from ..errors import DamageError, LimitError, Place
 from ..options import DecodeOptions
 from ..picture import Picture
 from .decode_report import DecodeReport
-from .lost_frames import Gap, lost_gop_times
+from .gop_times import LostTimes, frame_step
+from .lost_frames import Gap
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec
-
-
-def frame_step(reader: ContainerReader) -> int:
-    """Ticks from frame to frame at the nominal rate, at least 1."""
-    h = reader.header
-    return max(1, round(1 / ((h.rate or Fraction(25)) * h.time_base)))
 
 
 class GopDecoder:
@@ -40,15 +34,9 @@ class GopDecoder:
         self._held: Picture | None = None
         self._last_pts: int | None = None
         self._gap = Gap(0, 0, None, None)
-        self._next: tuple[int, int | None] = (
-            0,
-            None,
-        )  # number and time of the first frame of a lost GOP that follows on another
         self._begin: int | None = None  # index of the first GOP that was asked for
-        self._timed = (
-            0  # index of the next GOP whose first time is known, from where it was last looked for
-        )
         self.step = frame_step(reader)
+        self._lost_times = LostTimes(reader.gops, self.step)
 
     def _lost(self, error: DamageError) -> None:
         if self._options.strict:
@@ -109,35 +97,10 @@ class GopDecoder:
                 continue
             self._held, self._last_pts = picture, gop.pts[-1]
             for k in range(j + 1, i):
-                self._last_pts = self._lost_times(k)[-1]
+                self._last_pts = self._lost_times.of(k, self._last_pts)[-1]
             number, behind = self._behind(i)
             self._gap = Gap(gops[j + 1].first_frame, number, picture, behind)
             return
-
-    def _time_behind(self, i: int) -> tuple[int, int | None]:
-        """Number and time of the first frame behind the i-th GOP that has a known time."""
-        gops = self._reader.gops
-        self._timed = max(self._timed, i + 1)
-        while self._timed < len(gops) and gops[self._timed].first_pts is None:
-            self._timed += 1
-        if self._timed < len(gops):
-            return gops[self._timed].first_frame, gops[self._timed].first_pts
-        return gops[i].first_frame + gops[i].count, None
-
-    def _lost_times(self, i: int) -> list[int]:
-        """Times of the i-th GOP, whose own are lost."""
-        entry = self._reader.gops[i]
-        start = (
-            self._next[1]
-            if entry.first_pts is None and self._next[0] == entry.first_frame
-            else entry.first_pts
-        )
-        number, before = self._time_behind(i)
-        times, following = lost_gop_times(
-            entry.count, start, self._last_pts, before, self.step, number - entry.first_frame
-        )
-        self._next = entry.first_frame + entry.count, following
-        return times
 
     def _concealed(
         self, i: int, first: int, times: list[int] | None
@@ -161,7 +124,7 @@ class GopDecoder:
             number, picture = self._behind(i)
             self._gap = Gap(first, number, self._held, picture)
         if times is None:
-            times = self._lost_times(i)
+            times = self._lost_times.of(i, self._last_pts)
         for frame in range(first, end):
             self._report.concealed += 1
             yield times[frame - first], self._gap.picture(frame, header.width, header.height)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
-from ..container.packets import GopPayload
 from ..container.reader import ContainerReader
-from ..errors import DamageError, DamageLog, LimitError
-from .lost_frames import lost_gop_times
-from .sequence import frame_step
+from ..errors import DamageError, DamageLog
+from .gop_times import frame_step, timed_gops
 
 
 class GopTimes(NamedTuple):
@@ -39,56 +37,26 @@ class Timeline:
         """Times of the i-th GOP; DamageError where it cannot be read."""
         known = self._known.get(i)
         if known is None:
-            known = self._known[i] = self._times(i, self._reader.read_gop(i))
+            gop = self._reader.read_gop(i)
+            known = self._known[i] = self._times(i, gop.pts, gop.duration)
         return known
 
-    def _times(self, i: int, gop: GopPayload) -> GopTimes:
+    def _times(self, i: int, pts: tuple[int, ...], duration: int) -> GopTimes:
         entries = self._reader.gops
         behind = entries[i + 1].first_pts if i + 1 < len(entries) else None
-        if behind is not None and behind <= gop.pts[-1]:
-            behind = None
-        return GopTimes(
-            gop.pts,
-            gop.pts[-1] + gop.duration
-            if gop.duration
-            else gop.pts[-1] + self._step
-            if behind is None
-            else behind,
-        )
+        if duration:
+            return GopTimes(pts, pts[-1] + duration)
+        if behind is not None and behind > pts[-1]:
+            return GopTimes(pts, behind)
+        return GopTimes(pts, pts[-1] + self._step)
 
     def _read_all(self, damage: DamageLog) -> None:
-        entries, limit = self._reader.gops, self._reader.limits.concealed
-        known: list[
-            tuple[int, int | None]
-        ] = []  # number and time of the first frame behind each GOP that has a known time
-        after: tuple[int, int] | None = None
-        for e in reversed(entries):
-            known.append(after or (e.first_frame + e.count, None))
-            after = after if e.first_pts is None else (e.first_frame, e.first_pts)
-        known.reverse()
-        last: int | None = None
-        following: int | None = None  # where the lost GOP before says that this one begins
-        concealed = 0
-        for i, e in enumerate(entries):
-            try:
-                gop = self._reader.read_gop(i, last)
-                self._known[i], following = self._times(i, gop), None
-            except DamageError as exc:
-                damage.note(exc)
-                self.lost.add(i)
-                concealed += e.count
-                if concealed > limit:
-                    raise LimitError(
-                        f"{concealed} frames are lost, over the limit of {limit}",
-                        option="concealed",
-                    ) from exc
-                number, pts = known[i]
-                start = following if e.first_pts is None else e.first_pts
-                times, following = lost_gop_times(
-                    e.count, start, last, pts, self._step, number - e.first_frame
-                )
-                self._known[i] = GopTimes(tuple(times), times[-1] + self._step)
-            last = self._known[i].pts[-1]
+        for gop in timed_gops(self._reader, damage):
+            if gop.lost:
+                self.lost.add(gop.number)
+                self._known[gop.number] = GopTimes(gop.pts, gop.pts[-1] + self._step)
+            else:
+                self._known[gop.number] = self._times(gop.number, gop.pts, gop.duration)
 
     @property
     def starts(self) -> list[int]:
