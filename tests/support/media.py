@@ -67,92 +67,98 @@ def make(
     with av.open(str(path), "w", options=format_options or {}) as out:
         out.metadata.update(tags or {})
         if chapters:
-            out.set_chapters(
-                [
-                    {
-                        "id": i + 1,
-                        "start": a,
-                        "end": b,
-                        "time_base": Fraction(1, 1000),
-                        "metadata": {"title": t},
-                    }
-                    for i, (a, b, t) in enumerate(CHAPTERS)
-                ]
-            )
-        v: Any = out.add_stream(codec, rate=rate, options=options or {})
-        v.width, v.height, v.pix_fmt = *size, fmt
+            out.set_chapters(_chapters())
+        video: Any = out.add_stream(codec, rate=rate, options=options or {})
+        video.width, video.height, video.pix_fmt = *size, fmt
         if base:
-            v.codec_context.time_base = v.time_base = base
+            video.codec_context.time_base = video.time_base = base
         if sar:
-            v.codec_context.sample_aspect_ratio = sar
+            video.codec_context.sample_aspect_ratio = sar
         if colour:
-            c = v.codec_context
-            c.color_primaries, c.color_trc, c.colorspace, c.color_range = colour
+            _colour(video.codec_context, colour)
         if matrix:
-            v.set_display_matrix(matrix)
+            video.set_display_matrix(matrix)
         elif rotation:
-            v.set_display_rotation(-rotation % 360)
-        v.metadata.update(video_tags or {})
-        streams = []
-        for s in sounds:
-            a: Any = out.add_stream(s.codec, rate=s.rate)
-            a.codec_context.layout = s.layout
-            if s.codec.startswith("wma"):
-                a.codec_context.bit_rate = 128_000  # FFmpeg's encoder has none of its own
-            a.metadata.update(s.tags)
-            a.disposition = s.disposition
-            streams.append(a)
-        texts = []
-        for name, meta in subtitles:
-            t: Any
-            if name in ("ass", "mov_text"):
-                t = out.add_stream(name)
-                t.codec_context.subtitle_header = ASS
-            else:
-                t = out.add_mux_stream(name)
-            t.time_base = Fraction(1, 1000)
-            t.metadata.update(meta)
-            texts.append((name, t))
+            video.set_display_rotation(-rotation % 360)
+        video.metadata.update(video_tags or {})
+        voices = [_sound_stream(out, sound) for sound in sounds]
+        texts = [(name, _text_stream(out, name, meta)) for name, meta in subtitles]
         for name, mime, content in attachments:
             out.add_attachment(name, mime, content)
-        extra = None
-        if data:
-            extra = out.add_data_stream(data)
-            extra.time_base = Fraction(1, 90000)
-        if cover:
-            image = _cover(out)
-        packets: list[Any] = []
+        extra = _data_stream(out, data) if data else None
+        packets: list[Any] = [_cover(out)] if cover else []
         step = round(1 / (rate * base)) if base else 1
         for i in range(frames):
             frame = picture(*size, i, fmt)
             frame.pts, frame.time_base = times[i] if times else i * step, base or Fraction(1, rate)
             if colour:
-                frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = colour
-            packets += v.encode(frame)
-        packets += v.encode(None)
+                _colour(frame, colour)
+            packets += video.encode(frame)
+        packets += video.encode(None)
         length = (times[frames - 1] * float(base or 0) if times else frames / rate) + 0.04
-        for number, (s, a) in enumerate(zip(sounds, streams, strict=True)):
-            packets += _sound(s, a, length, number)
-        for name, t in texts:
-            packets += [_text(name, t, i) for i in range(3)]
-        if extra is not None:
-            for i in range(4):
-                p = av.Packet(b"ID3\x04\0\0\0\0\0\x0aTXXX%06d" % i)
-                p.stream, p.time_base, p.pts, p.dts, p.duration = (
-                    extra,
-                    Fraction(1, 90000),
-                    22500 * i,
-                    22500 * i,
-                    22500,
-                )
-                packets.append(p)
-        if cover:
-            packets.insert(0, image)
+        for number, (sound, voice) in enumerate(zip(sounds, voices, strict=True)):
+            packets += _sound(sound, voice, length, number)
+        packets += [_text(name, stream, i) for name, stream in texts for i in range(3)]
+        packets += [_datum(extra, i) for i in range(4) if extra is not None]
         # the first packets of all tracks in the order of their times, as muxers like it
         packets.sort(key=lambda p: (p.dts if p.dts is not None else p.pts or 0) * p.time_base)
-        for p in packets:
-            out.mux(p)
+        for packet in packets:
+            out.mux(packet)
     return path
+
+
+def _chapters() -> list[Any]:
+    return [
+        {
+            "id": number,
+            "start": start,
+            "end": end,
+            "time_base": Fraction(1, 1000),
+            "metadata": {"title": title},
+        }
+        for number, (start, end, title) in enumerate(CHAPTERS, 1)
+    ]
+
+
+def _colour(target: Any, colour: tuple[int, int, int, int]) -> None:
+    """Name the colours of a coder or a frame: primaries, transfer, matrix, range."""
+    target.color_primaries, target.color_trc, target.colorspace, target.color_range = colour
+
+
+def _sound_stream(out: Any, sound: Sound) -> Any:
+    stream = out.add_stream(sound.codec, rate=sound.rate)
+    stream.codec_context.layout = sound.layout
+    if sound.codec.startswith("wma"):
+        stream.codec_context.bit_rate = 128_000  # FFmpeg's encoder has none of its own
+    stream.metadata.update(sound.tags)
+    stream.disposition = sound.disposition
+    return stream
+
+
+def _text_stream(out: Any, name: str, meta: dict[str, str]) -> Any:
+    if name in ("ass", "mov_text"):
+        stream = out.add_stream(name)
+        stream.codec_context.subtitle_header = ASS
+    else:
+        stream = out.add_mux_stream(name)
+    stream.time_base = Fraction(1, 1000)
+    stream.metadata.update(meta)
+    return stream
+
+
+def _data_stream(out: Any, name: str) -> Any:
+    stream = out.add_data_stream(name)
+    stream.time_base = Fraction(1, 90000)
+    return stream
+
+
+def _datum(stream: Any, i: int) -> Any:
+    """A tag of ID3, four a second."""
+    packet = av.Packet(b"ID3\x04\0\0\0\0\0\x0aTXXX%06d" % i)
+    packet.stream, packet.time_base = stream, Fraction(1, 90000)
+    packet.pts = packet.dts = 22500 * i
+    packet.duration = 22500
+    return packet
 
 
 def _cover(out: Any) -> Any:

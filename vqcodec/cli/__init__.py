@@ -117,22 +117,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(args: list[str]) -> tuple[int, str | None]:
-    """Exit code, and the sentence of an error."""
+def _prepare() -> None:
+    """Set up what is heard of other libraries, what is done about letters that standard output
+    lacks, and signals."""
     others = logging.StreamHandler()  # what other libraries have to say
     others.setFormatter(messages.Lines("vqcodec: %(message)s"))
     logging.basicConfig(handlers=[others])
     messages.hear_notes()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # a tag that the terminal has no letters for is no fault
+        # a tag that the terminal has no letters for is no fault
+        sys.stdout.reconfigure(errors="replace")
     try:
         signal.signal(signal.SIGTERM, _terminate)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup stays nohup
             signal.signal(signal.SIGHUP, _terminate)
     except ValueError:
         pass  # not in the main thread
+
+
+def _run(args: list[str]) -> tuple[int, str | None]:
+    """Exit code, and the sentence of an error."""
+    _prepare()
     stdout = sys.stdout
     try:
         result = cli.main(args=args, prog_name="vqcodec", standalone_mode=False)
@@ -147,21 +152,25 @@ def _run(args: list[str]) -> tuple[int, str | None]:
         if exc.code == 1 and sys.stdout is not stdout:  # click's own answer to any closed pipe
             return _failed(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
         raise
-    except click.exceptions.NoArgsIsHelpError as exc:
-        click.echo(exc.format_message(), err=True)
-        return UsageError.exit_code, None
-    except click.UsageError as exc:
-        command = exc.ctx.command_path if exc.ctx is not None else "vqcodec"
-        return _fail(f"{exc.format_message()} ({command} -h shows how)", UsageError.exit_code)
     except click.ClickException as exc:
-        return _fail(exc.format_message(), UsageError.exit_code)
-    except StdoutError as exc:
-        _abandon_stdout()
-        return _fail(sentence(exc), exc.exit_code)
+        return _misused(exc)
     except VqvError as exc:
+        if isinstance(exc, StdoutError):
+            _abandon_stdout()
         return _fail(sentence(exc), exc.exit_code)
     except BaseException as exc:  # libraries in Rust panic past Exception
         return _failed(exc)
+
+
+def _misused(exc: click.ClickException) -> tuple[int, str | None]:
+    """What click refuses on the command line."""
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        click.echo(exc.format_message(), err=True)
+        return UsageError.exit_code, None
+    if isinstance(exc, click.UsageError):
+        command = exc.ctx.command_path if exc.ctx is not None else "vqcodec"
+        return _fail(f"{exc.format_message()} ({command} -h shows how)", UsageError.exit_code)
+    return _fail(exc.format_message(), UsageError.exit_code)
 
 
 def _failed(exc: BaseException) -> tuple[int, str | None]:

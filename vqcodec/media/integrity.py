@@ -107,60 +107,72 @@ def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
     return crc != int.from_bytes(data[first[1] : first[2]], "little")
 
 
-def _matroska(data: _Bytes, size: int) -> Iterator[int]:
+def _segment(data: _Bytes, size: int) -> tuple[int, int] | None:
+    """Where the content of a file's segment begins and ends, as its head says; None where the file
+    does not begin as one of Matroska's."""
     head = ebml(data, 0, size)
-    segment = (
-        ebml(data, head[2], size)
-        if head is not None and head[2] is not None and head[0] == _EBML
-        else None
-    )
+    if head is None or head[0] != _EBML or head[2] is None:
+        return None
+    segment = ebml(data, head[2], size)
     if segment is None or segment[0] != _SEGMENT:
+        return None
+    return segment[1], size if segment[2] is None else segment[2]
+
+
+def _in_cluster(data: _Bytes, begin: int, stop: int | None, end: int) -> tuple[int, bool]:
+    """Where the blocks of a cluster end, and whether they are whole.
+
+    ``stop`` is where the cluster ends by its size; one without a size ends where another element
+    of the segment begins, or at ``end``.
+    """
+    at, limit = begin, end if stop is None else min(end, stop)
+    while at < limit:
+        child = ebml(data, at, limit)
+        if stop is None and child is not None and child[0] in _TOP:
+            break
+        if child is None or child[0] not in _IN_CLUSTER or child[2] is None or child[2] > limit:
+            return at, False
+        at = child[2]
+    return at, True
+
+
+def _next_cluster(data: _Bytes, at: int, end: int) -> int:
+    """Where the next cluster begins behind ``at``; ``end`` where there is none."""
+    found = data.find(_CLUSTER.to_bytes(4, "big"), at + 1, end)
+    return found if found >= 0 else end
+
+
+def _matroska(data: _Bytes, size: int) -> Iterator[int]:
+    segment = _segment(data, size)
+    if segment is None:
         yield 0
         return
-    pos, end = segment[1], segment[2] if segment[2] is not None else size
+    pos, end = segment
     if end > size:
         yield size
         end = size
     while pos < end:
-        element = ebml(data, pos, end)
-        if (
-            element is None
-            or element[0] not in _TOP | _ANYWHERE
-            or (element[2] is None and element[0] != _CLUSTER)
-        ):
-            if element is not None and element[0] == _EBML:
-                return  # another file behind the first
-            yield pos
-            at = data.find(_CLUSTER.to_bytes(4, "big"), pos + 1, end)
-            if at < 0:
-                return
-            pos = at
-            continue
-        number, begin, stop = element
-        if number != _CLUSTER:
-            if stop is None or stop > end:
+        number, begin, stop = ebml(data, pos, end) or (None, pos, None)
+        if number == _CLUSTER:
+            at, whole = _in_cluster(data, begin, stop, end)
+            if not whole:
+                yield at
+                at = _next_cluster(data, at, end)
+            elif stop == at and _fails_its_checksum(data, begin, stop):
                 yield pos
-                return
+            pos = at
+        elif number == _EBML:
+            return  # another file behind the first
+        elif number not in _TOP | _ANYWHERE or stop is None:
+            yield pos
+            pos = _next_cluster(data, pos, end)
+        elif stop > end:
+            yield pos
+            return
+        else:
             if number not in _ANYWHERE and _fails_its_checksum(data, begin, stop):
                 yield pos
             pos = stop
-            continue
-        whole = True
-        at, limit = begin, min(end, stop) if stop is not None else end
-        while at < limit:
-            child = ebml(data, at, limit)
-            if stop is None and child is not None and child[0] in _TOP:
-                break
-            if child is None or child[0] not in _IN_CLUSTER or child[2] is None or child[2] > limit:
-                yield at
-                whole = False
-                following = data.find(_CLUSTER.to_bytes(4, "big"), at + 1, end)
-                at = following if following >= 0 else end
-                break
-            at = child[2]
-        if whole and stop == at and _fails_its_checksum(data, begin, stop):
-            yield pos
-        pos = at
 
 
 def _mpegts(data: _Bytes, size: int) -> Iterator[int]:

@@ -90,12 +90,8 @@ class TrackMuxer:
 
     def _add(self, track: Track) -> str | None:
         """None, or why not. Whatever is wrong with a track costs that track and no more."""
-        cannot = f"{self._suffix} cannot hold it"
         if track.kind == "attachment":
-            try:
-                return self._attach(track, track.sample, "attachment", "application/octet-stream")
-            except FAILED:
-                return cannot
+            return self._attach(track, track.sample, "attachment", "application/octet-stream")
         if track.format not in (*SAMPLE_FORMATS, PARAMETERS):
             return "its parameters are of an unknown kind"
         try:
@@ -105,26 +101,37 @@ class TrackMuxer:
         except (DamageError, *FAILED):
             return "its parameters are damaged"
         if self._suffix == ".mkv" and track.kind == "video" and _is_cover(track):
-            try:
-                return self._attach(track, data, *_COVERS.get(track.codec, _COVERS["mjpeg"]))
-            except FAILED:
-                return cannot
-        for add, wave in ways:
-            try:  # what a muxer refuses only when it writes the header would cost the whole file
-                if self._holds(track, add, data, wave):
-                    stream = add(self._container)
-                    break
-            except FAILED:
-                continue
-        else:
-            return cannot
-        if wave:
-            self._waves.append(wave)
+            return self._attach(track, data, *_COVERS.get(track.codec, _COVERS["mjpeg"]))
+        stream = self._stream(track, ways, data)
+        if stream is None:
+            return self._cannot
         stream.time_base = track.time_base
         stream.disposition = Disposition(track.disposition)
         stream.metadata.clear()
         stream.metadata.update(track_tags(track.tags))
         self._streams[track.number] = (stream, track)
+        return None
+
+    @property
+    def _cannot(self) -> str:
+        return f"{self._suffix} cannot hold it"
+
+    def _stream(self, track: Track, ways: list[tuple[Add, bytes]], data: bytes) -> Stream | None:
+        """The track's stream in the output by the first of the ways that its kind of files takes.
+
+        What a muxer refuses only when it writes the header would cost the whole file, so each is
+        tried on a file of its own first.
+        """
+        for add, wave in ways:
+            try:
+                if not self._holds(track, add, data, wave):
+                    continue
+                stream = add(self._container)
+            except FAILED:
+                continue
+            if wave:
+                self._waves.append(wave)
+            return stream
         return None
 
     def _ways(self, track: Track) -> tuple[list[tuple[Add, bytes]], bytes]:
@@ -196,9 +203,12 @@ class TrackMuxer:
             stream.metadata.setdefault("filename", name)
             stream.metadata.setdefault("mimetype", mime)
 
-        if trial(self._container.format.name, lambda container, _: attach(container, b"x")) is None:
-            return f"{self._suffix} cannot hold it"
-        attach(self._container, data)
+        try:
+            if trial(self._container.format.name, lambda out, _: attach(out, b"x")) is None:
+                return self._cannot
+            attach(self._container, data)
+        except FAILED:
+            return self._cannot
         return None
 
     def write(self, packet: TrackPacket, start: Fraction, delay: Fraction = Fraction(0)) -> None:
