@@ -1,4 +1,4 @@
-"""The examples of docs/library.md, run as they stand one after the other."""
+"""What the pages promise: their examples run, and the tests that they name are there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from support.paths import ROOT
 
 
 def test_the_examples_of_the_library(tiny_weights: Path, tmp_path: Path) -> None:
+    """As they stand, one after the other."""
     blocks = re.findall(
         r"^```python\n(.*?)^```", (ROOT / "docs" / "library.md").read_text(), re.M | re.S
     )
@@ -37,3 +38,35 @@ def test_the_examples_of_the_library(tiny_weights: Path, tmp_path: Path) -> None
         and "checksum mismatch" in done.stdout
         and "indices" in done.stdout
     )
+
+
+def test_tests_that_the_pages_name_are_there() -> None:
+    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    names = {n for text in files.values() for n in re.findall(r"^def (test_\w+)", text, re.M)}
+    missing = set()
+    for page in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")):
+        text = page.read_text()
+        for file, name in re.findall(r"`(?:[\w/]*/)?(test_\w+\.py)(?:::(test_\w+))?", text):
+            if file not in files or (name and f"def {name}(" not in files[file]):
+                missing.add(f"{page.name}: {file} {name}")
+        missing |= {
+            f"{page.name}: {name}"
+            for name in re.findall(r"`(test_\w+)`", text)
+            if name not in names
+        }
+    assert missing == set()
+
+
+def test_files_that_the_pages_name_are_there() -> None:
+    files = [
+        path.as_posix()
+        for folder in ("vqcodec", "tests", "tools", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    missing = {
+        f"{page.name}: {name}"
+        for page in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"))
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text())
+        if not any(file.endswith(f"/{name}") for file in files)
+    }
+    assert missing == set()
