@@ -56,12 +56,15 @@ class ToArrays:
             self._rgb = ToRgb(header)
 
     def __call__(self, picture: Picture) -> Any:
+        """The output of a 10-bit picture: (3, H, W) RGB, uint8 or float32 from 0 to 1; or planes of
+        8 bits, uint16 where the stream has 10."""
         if self._rgb is None:
             shown = picture if self._header.bit_depth > 8 else picture.to8()
             return Planes(*(plane.copy() for plane in shown))
         return self._rgb(picture, self._float)
 
     def empty(self, n: int) -> Any:
+        """Arrays for n pictures, their values not set: (n, 3, H, W), or planes with n in front."""
         h = self._header
         if self._rgb is None:
             cw, ch = chroma_size(h.width, h.height)
@@ -71,4 +74,5 @@ class ToArrays:
         return np.empty((n, 3, h.height, h.width), np.float32 if self._float else np.uint8)
 
     def column(self, values: Sequence[float] | Sequence[bool], dtype: type) -> Any:
+        """An array of one value for each picture."""
         return np.array(values, dtype)

@@ -23,12 +23,16 @@ class ToTensors:
         self._arrays, self._device = ToArrays(header, output), device
 
     def __call__(self, picture: Picture) -> Any:
+        """The output of a 10-bit picture, on the device."""
         return self._there(self._arrays(picture))
 
     def empty(self, n: int) -> Any:
+        """Tensors for n pictures on the device, their values not set, with n before their
+        dimensions."""
         return self._there(self._arrays.empty(n))
 
     def column(self, values: Sequence[float] | Sequence[bool], dtype: type) -> Any:
+        """A tensor of one value for each picture, on the CPU."""
         return torch.from_numpy(self._arrays.column(values, dtype))
 
     def _there(self, made: np.ndarray | Planes[np.ndarray]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, VqvError
@@ -45,7 +46,7 @@ def _driver() -> bool:
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return os.path.exists("/dev/kfd")
+        return Path("/dev/kfd").exists()
     return True
 
 
