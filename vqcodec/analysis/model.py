@@ -1,0 +1,162 @@
+"""A small recurrent net over the numbers of :mod:`vqcodec.analysis.features`.
+
+Two LSTMs (Hochreiter and Schmidhuber 1997), one in each direction, say of each frame whether a shot
+changes there and how, how much moves and what the camera does. A third one, which goes forward
+alone, guesses the next frame; how wrong it was is its surprise. All is float32, in a fixed order of
+sums, so that the same file gives the same answer for every number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from ..codec.weights import released
+from ..compiled import njit
+from ..errors import WeightsError
+from .features import PLACES
+
+CHANGES = ("none", "cut", "dissolve", "fade", "wipe")  # what a frame may be part of
+CAMERAS = ("still", "pan", "zoom", "shaky")
+HIDDEN = 48  # of an LSTM
+EMBEDDING = 64
+_GATES = 4
+NAME = "shots.safetensors"
+
+
+class Reading(NamedTuple):
+    """What the net makes of the frames of a file."""
+
+    change: np.ndarray
+    """(n, 5) float32: probabilities of CHANGES, which sum to 1."""
+    activity: np.ndarray
+    """(n,) float32: change of luma from the frame before, as a mean of 0 to 255."""
+    camera: np.ndarray
+    """(n, 4) float32: probabilities of CAMERAS."""
+    surprise: np.ndarray
+    """(n,) float32: bits by which a frame is less expected than the file's middle one."""
+    traits: np.ndarray
+    """(n, 64) float32: what embeddings are the means of."""
+
+
+class ShotModel:
+    """The net with its weights."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        """weights: those that :func:`vqcodec.training.shot_net.exported` names."""
+        self._w = {name: np.ascontiguousarray(a, np.float32) for name, a in weights.items()}
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> ShotModel:
+        """The net of a weights file, without one that of this program; WeightsError where it cannot
+        be read.
+        """
+        return _loaded(path or released(NAME))
+
+    def __call__(self, rows: np.ndarray) -> Reading:
+        """What the frames with these rows, (n, numbers) float32, are."""
+        w = self._w
+        seen = np.maximum(_dense(rows, w["in.weight"], w["in.bias"]), 0)
+        hidden = np.concatenate(
+            [self._recurrent("forward", seen), self._recurrent("backward", seen[::-1])[::-1]], 1
+        )
+        out = {
+            name: _dense(hidden, w[f"{name}.weight"], w[f"{name}.bias"])
+            for name in ("change", "activity", "camera", "traits")
+        }
+        return Reading(
+            _softmax(out["change"]),
+            np.maximum(np.exp2(out["activity"][:, 0]) - 1, 0),
+            _softmax(out["camera"]),
+            self._surprise(rows),
+            out["traits"],
+        )
+
+    def _recurrent(self, name: str, seen: np.ndarray) -> np.ndarray:
+        w = self._w
+        gates = _dense(np.ascontiguousarray(seen), w[f"{name}.input"], w[f"{name}.bias"])
+        return np.asarray(_lstm(gates, w[f"{name}.hidden"]))
+
+    def _surprise(self, rows: np.ndarray) -> np.ndarray:
+        if len(rows) < 2:
+            return np.zeros(len(rows), np.float32)
+        w = self._w
+        # where the next frame stands in its GOP is no news
+        known = np.concatenate([rows[:-1], rows[1:, :PLACES]], 1)
+        seen = np.maximum(_dense(known, w["next.in.weight"], w["next.in.bias"]), 0)
+        guess = _dense(self._recurrent("next", seen), w["guess.weight"], w["guess.bias"])
+        told = rows.shape[1] - PLACES
+        scale = np.clip(guess[:, told:], -5, 5)
+        off = np.abs(rows[1:, PLACES:] - guess[:, :told]) * np.exp(-scale)
+        bits = (off + scale).sum(1) / np.float32(np.log(2))
+        bits = np.concatenate([bits[:1], bits])
+        return np.asarray(bits - np.median(bits), np.float32)
+
+
+def embedding(reading: Reading, start: int = 0, stop: int | None = None) -> np.ndarray:
+    """(64,) float32 of length 1: what frames ``start`` to ``stop`` - 1 are like. The scalar product
+    of two of them is 1 for equal ones; zeros where there is no frame.
+    """
+    traits = reading.traits[start:stop]
+    if not len(traits):
+        return np.zeros(EMBEDDING, np.float32)
+    mean = traits.mean(0, dtype=np.float64)
+    return np.asarray(mean / max(1e-12, float(np.linalg.norm(mean))), np.float32)
+
+
+@cache
+def _loaded(path: Path) -> ShotModel:
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as exc:
+        raise WeightsError(f"{path.name} cannot be read: {exc}") from exc
+    return ShotModel(weights)
+
+
+def _softmax(a: np.ndarray) -> np.ndarray:
+    powers = np.exp(a - a.max(1, keepdims=True)) if len(a) else a
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+@njit
+def _dense(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """x (n, inputs), weight (inputs, outputs), bias (outputs,)."""
+    out = np.empty((x.shape[0], bias.size), np.float32)
+    for t in range(x.shape[0]):
+        row = out[t]
+        row[:] = bias
+        for k in range(weight.shape[0]):
+            value = x[t, k]
+            for j in range(bias.size):
+                row[j] += value * weight[k, j]
+    return out
+
+
+@njit
+def _lstm(gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Hidden states (n, H) of an LSTM whose gates (n, 4 H: input, forget, cell, output) hold what
+    the inputs give; weight (H, 4 H)."""
+    size = weight.shape[0]
+    out = np.empty((gates.shape[0], size), np.float32)
+    cell, hidden = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    one = np.float32(1)
+    for t in range(gates.shape[0]):
+        row = gates[t].copy()
+        for k in range(size):
+            value = hidden[k]
+            for j in range(row.size):
+                row[j] += value * weight[k, j]
+        for k in range(size):
+            enter = one / (one + np.exp(-row[k]))
+            keep = one / (one + np.exp(-row[size + k]))
+            show = one / (one + np.exp(-row[3 * size + k]))
+            cell[k] = keep * cell[k] + enter * np.tanh(row[2 * size + k])
+            hidden[k] = show * np.tanh(cell[k])
+            out[t, k] = hidden[k]
+    return out

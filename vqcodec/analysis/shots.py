@@ -1,0 +1,118 @@
+"""Where shots begin, from what the net says of each frame."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from .model import CHANGES, Reading
+
+Change = Literal["start", "cut", "dissolve", "fade", "wipe"]
+_CUT = CHANGES.index("cut")
+_NEAR = 2  # frames that a cut may be told beside its place
+_GAP = 2  # frames without a sign that a gradual change may have
+_SHORTEST = 3  # frames of a gradual change
+_EDGE = 0.5  # of the threshold: a change goes on as far as this
+
+
+class Shot(NamedTuple):
+    """Frames ``start`` to ``end`` - 1, and how they begin.
+
+    ``transition``: "start" for the first of the video. A gradual one belongs to the shot that it
+    brings in, from its first changed frame; ``settled`` is the first frame that shows the new shot
+    alone. ``confidence``: 0 to 1.
+    """
+
+    start: int
+    end: int
+    transition: Change
+    confidence: float
+    settled: int
+
+
+class _Found(NamedTuple):
+    start: int
+    end: int  # the first frame that shows the new shot alone
+    kind: Change
+    confidence: float
+
+
+def find_shots(reading: Reading, threshold: float = 0.5, shortest: int = 1) -> list[Shot]:
+    """The shots of a video without frames in between; none where there are no frames.
+
+    threshold: 0 to 1, what a change must be believed with. shortest: frames of a shot; of two
+    changes that are nearer the less certain one is left out.
+    """
+    frames = len(reading.change)
+    if frames == 0:
+        return []
+    changes = _apart(_gradual(reading.change, threshold), _cuts(reading.change, threshold))
+    changes = [c for c in changes if c.start > 0 and c.end < frames]
+    changes = _spaced(changes, frames, shortest)
+    first = _Found(0, 0, "start", 1.0)
+    ends = [*(c.start for c in changes), frames]
+    return [
+        Shot(c.start, end, c.kind, round(c.confidence, 4), max(c.start, min(c.end, end)))
+        for c, end in zip([first, *changes], ends, strict=True)
+    ]
+
+
+def _cuts(change: np.ndarray, threshold: float) -> list[_Found]:
+    """Peaks of the probability of a cut, that of the frames beside counted in."""
+    alone = change[:, _CUT]
+    wide = np.convolve(alone, np.ones(3))[1:-1] if len(alone) > 2 else alone
+    found: list[_Found] = []
+    for at in np.flatnonzero(wide >= threshold).tolist():
+        around = wide[max(0, at - _NEAR) : at + _NEAR + 1]
+        if wide[at] < around.max() or (found and at - found[-1].start <= _NEAR):
+            continue
+        low = max(0, at - 1)
+        place = low + int(alone[low : at + 2].argmax())
+        found.append(_Found(place, place, "cut", min(1.0, float(wide[at]))))
+    return found
+
+
+def _gradual(change: np.ndarray, threshold: float) -> list[_Found]:
+    """Runs of frames that are part of a dissolve, fade or wipe; each run is of one kind."""
+    kinds = change[:, _CUT + 1 :]
+    sums = kinds.sum(1)
+    edge = sums >= _EDGE * threshold
+    found: list[_Found] = []
+    at, frames = 0, len(sums)
+    while at < frames:
+        if not edge[at]:
+            at += 1
+            continue
+        end = at
+        while end < frames and edge[end : end + _GAP + 1].any():
+            end += 1
+        while not edge[end - 1]:
+            end -= 1
+        top = float(np.sort(sums[at:end])[-min(_SHORTEST, end - at) :].mean())
+        if end - at >= _SHORTEST and top >= threshold:
+            which = int(kinds[at:end].sum(0).argmax())
+            name: Change = ("dissolve", "fade", "wipe")[which]
+            found.append(_Found(at, end, name, min(1.0, top)))
+        at = end
+    return found
+
+
+def _apart(gradual: list[_Found], cuts: list[_Found]) -> list[_Found]:
+    """All changes in their order; a cut within a gradual one is part of it."""
+    alone = [
+        c for c in cuts if not any(g.start - _NEAR <= c.start <= g.end + _NEAR for g in gradual)
+    ]
+    return sorted(gradual + alone)
+
+
+def _spaced(changes: list[_Found], frames: int, shortest: int) -> list[_Found]:
+    """Those between which shots have so many frames."""
+    kept = list(changes)
+    while True:
+        places = [0, *(c.start for c in kept), frames]
+        short = [i for i in range(len(kept) + 1) if places[i + 1] - places[i] < shortest]
+        if not short or not kept:
+            return kept
+        beside = [i for i in (short[0] - 1, short[0]) if 0 <= i < len(kept)]
+        del kept[min(beside, key=[c.confidence for c in kept].__getitem__)]

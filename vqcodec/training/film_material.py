@@ -1,0 +1,169 @@
+"""Made films encoded by this encoder over its settings, with the truth beside each file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..container.packets import StreamHeader
+from ..media.sink import OutputChoice, open_sink
+from ..options import EncodeOptions
+from ..pipeline.encode import encode
+from .film_cameras import Material
+from .film_edits import Editor, Film
+from .synthetic import RATE, to_picture
+
+TRANSITIONS = 14  # of a film
+FOLDS = 4  # films of one show nothing that those of another show
+_SIZES = ((128, 64), (192, 108), (192, 128))
+_SIZE_SHARES = (0.7, 0.22, 0.08)
+_CRFS = (22, 28, 34, 40, 46)
+_GOPS = (128, 96, 64, 48, 25, 16, 8)
+_GOP_SHARES = (0.5, 0.08, 0.14, 0.1, 0.08, 0.06, 0.04)
+_AGAIN = 5  # each film of this number is the one before it, encoded in another way
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a film is encoded."""
+
+    width: int
+    height: int
+    crf: int
+    preset: str
+    gop: int
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Settings:
+        """Any that occur."""
+        width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_SHARES)]
+        preset = "medium" if rng.random() < 0.25 else "fast"
+        gop = int(rng.choice(_GOPS, p=_GOP_SHARES))
+        return cls(width, height, int(rng.choice(_CRFS)), preset, gop)
+
+
+def encode_film(
+    editor: Editor,
+    settings: Settings,
+    transitions: int,
+    story: int,
+    out: Path,
+    keep: Path | None = None,
+) -> Film:
+    """Draw a film, encode it to ``out``, and write what is true of it to a .npz file beside it.
+
+    story: its number, the same for films that show the same. keep: where the film itself is kept,
+    lossless.
+    """
+    clip = keep or out.with_suffix(".film.mkv")
+    header = StreamHeader(settings.width, settings.height, Fraction(1, RATE), rate=Fraction(RATE))
+    sink = open_sink(clip, header, choice=OutputChoice(vcodec="ffv1"))
+    size = (settings.width, settings.height)
+    for time, rgb in enumerate(editor.frames(transitions)):
+        if rgb.shape[1::-1] != size:
+            rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+        sink.write(time, to_picture(rgb))
+    sink.close()
+    options = EncodeOptions(
+        crf=settings.crf, preset=settings.preset, gop=settings.gop, threads=1, device="cpu"
+    )
+    coded = out.with_suffix(".part.vqv")
+    coded.unlink(missing_ok=True)
+    encode(clip, coded, options)
+    if keep is None:
+        clip.unlink()
+    film = editor.film
+    np.savez_compressed(
+        out.with_suffix(".npz"),
+        labels=np.array(film.labels, np.uint8),
+        cameras=np.array(film.cameras, np.int8),
+        shots=np.array(film.shots, np.int16),
+        change=np.array(film.change, np.float32),
+        story=story,
+        transitions=json.dumps([t._asdict() for t in film.transitions]),
+        settings=json.dumps(asdict(settings)),
+    )
+    coded.replace(out)
+    return film
+
+
+def fold_of(story: int) -> int:
+    """Which fold a film belongs to, by its story."""
+    return story % FOLDS
+
+
+def make_films(
+    folder: Path,
+    clips: list[Path],
+    photos: list[Path],
+    count: int,
+    seed: int,
+    log: Callable[[str], object],
+) -> None:
+    """Make those of ``count`` films that the folder does not have yet.
+
+    Each fifth is the one before it, encoded in another way. Recordings and photographs are shared
+    out among FOLDS, so that nets can be tried on films of which they have seen nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stories = Stories(clips, photos, seed)
+    for number in range(count):
+        out = folder / f"film-{number:03d}.vqv"
+        if out.exists():
+            continue
+        again = number % _AGAIN == _AGAIN - 1
+        story = number - 1 if again else number
+        editor, drawn = stories.begin(story)
+        if again:
+            drawn = _same_shape(drawn, np.random.default_rng([seed, number, 1]))
+        film = encode_film(editor, drawn, TRANSITIONS, story, out)
+        log(f"film {number}: {len(film.labels)} frames, {drawn}")
+
+
+class Stories:
+    """The films that are made of some material, each always the same for its number."""
+
+    def __init__(self, clips: list[Path], photos: list[Path], seed: int) -> None:
+        self._clips, self._photos, self._seed = _shared_out(clips), photos, seed
+
+    def begin(self, story: int) -> tuple[Editor, Settings]:
+        """What draws a film, and how it is encoded."""
+        rng = np.random.default_rng([self._seed, story])
+        fold = fold_of(story)
+        drawn = Settings.drawn(rng)
+        material = Material(self._clips[fold], self._photos[fold::FOLDS], drawn.width)
+        return Editor(material, rng, (drawn.width, drawn.height)), drawn
+
+
+def _shared_out(clips: list[Path]) -> list[list[Path]]:
+    """Clips of FOLDS, those of one source, the first word of their names, in one of them."""
+    sources: dict[str, list[Path]] = {}
+    for clip in clips:
+        sources.setdefault(clip.stem.split("-")[0], []).append(clip)
+    folds: list[list[Path]] = [[] for _ in range(FOLDS)]
+    for own in sorted(sources.values(), key=len, reverse=True):
+        min(folds, key=len).extend(own)
+    return folds
+
+
+def _same_shape(before: Settings, rng: np.random.Generator) -> Settings:
+    """Other settings for the same film, upright or not as it was."""
+    drawn = Settings.drawn(rng)
+    while (drawn.width > drawn.height) != (before.width > before.height):
+        drawn = Settings.drawn(rng)
+    return drawn
+
+
+def films(folder: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+    """All films of a folder with what is true of them."""
+    for path in sorted(folder.glob("film-*.vqv")):
+        truth = path.with_suffix(".npz")
+        if truth.exists():
+            with np.load(truth) as found:
+                yield path, dict(found)
