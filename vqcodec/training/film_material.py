@@ -22,7 +22,7 @@ from .synthetic import RATE, to_picture
 TRANSITIONS = 14  # of a film
 FOLDS = 4  # films of one show nothing that those of another show
 _SIZES = ((128, 64), (192, 108), (192, 128))
-_SIZE_SHARES = (0.7, 0.22, 0.08)
+_SIZE_SHARES = (0.88, 0.09, 0.03)
 _CRFS = (22, 28, 34, 40, 46)
 _GOPS = (128, 96, 64, 48, 25, 16, 8)
 _GOP_SHARES = (0.5, 0.08, 0.14, 0.1, 0.08, 0.06, 0.04)
@@ -43,7 +43,7 @@ class Settings:
     def drawn(cls, rng: np.random.Generator) -> Settings:
         """Any that occur."""
         width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_SHARES)]
-        preset = "medium" if rng.random() < 0.25 else "fast"
+        preset = "medium" if rng.random() < 0.15 else "fast"
         gop = int(rng.choice(_GOPS, p=_GOP_SHARES))
         return cls(width, height, int(rng.choice(_CRFS)), preset, gop)
 

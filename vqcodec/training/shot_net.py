@@ -134,7 +134,7 @@ def _varied(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Other encoders' habits: some numbers missing, others a little off."""
     out = rows * rng.normal(1, 0.05, rows.shape[1]) + rng.normal(0, _NOISE, rows.shape)
     out[:, PLACES:] += rng.normal(0, 0.05, rows.shape[1] - PLACES)
-    dropped = rng.random(rows.shape[1]) < _DROPPED
+    dropped = np.less(rng.random(rows.shape[1]), _DROPPED)
     dropped[:PLACES] = False
     out[:, dropped] = 0
     return out.astype(np.float32)
