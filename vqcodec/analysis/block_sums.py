@@ -128,7 +128,8 @@ def weights_of(field: Field, tall: int, wide: int, out: np.ndarray) -> None:
 def _off(found: np.ndarray, speed: np.ndarray, down: float, right: float) -> float:
     """How far a cell so far from the middle moves from what the camera's motion says."""
     off = abs(found[0] + found[2] * down + found[3] * right - speed[0])
-    return off + abs(found[1] + found[2] * right - found[3] * down - speed[1])
+    off += abs(found[1] + found[2] * right - found[3] * down - speed[1])
+    return float(off)
 
 
 @njit
