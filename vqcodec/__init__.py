@@ -21,7 +21,8 @@ from .system.progress import ProgressEvent
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .codec.tokens import FrameTokens, TokenSequence, Vocabulary
+    from .codec.motion import Motion
+    from .codec.tokens import FrameTokens, ShallowTokens, TokenSequence, Vocabulary
     from .pipeline.decode import decode
     from .pipeline.encode import encode
     from .pipeline.estimate import Estimate, estimate
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
 _LATER = {
+    "codec.motion": ("Motion",),
     "codec.tokens": (
         "FrameTokens",
+        "ShallowTokens",
         "TokenSequence",
         "Vocabulary",
     ),
@@ -89,10 +92,12 @@ __all__ = [
     "JoinReport",
     "LimitError",
     "Limits",
+    "Motion",
     "OutputError",
     "Planes",
     "ProgressEvent",
     "RangeError",
+    "ShallowTokens",
     "Time",
     "TokenSequence",
     "UsageError",

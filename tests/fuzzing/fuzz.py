@@ -41,6 +41,7 @@ from support.grammar import (
     mutate_fields,
     mutate_packets,
 )
+from support.heads import differing
 from support.media import Sound, make
 from support.paths import ROOT
 
@@ -390,6 +391,13 @@ class Fuzzer:
             out.unlink()
         return str(code)
 
+    def _heads(self, video: Any, chosen: list[int]) -> tuple[dict[int, Any], str]:
+        """Heads of frames read alone, and why one could not be: then the frame cannot either."""
+        try:
+            return {t.frame: t for i in chosen for t in video.tokens(i, i + 1, shallow=True)}, ""
+        except DamageError as exc:
+            return {}, str(exc)
+
     def open(self, data: bytes) -> str:
         """The library's reader: frames by number, in order and by time, and tokens."""
         conceal = len(data) % 4 > 0
@@ -401,10 +409,13 @@ class Fuzzer:
         ) as video:
             n = len(video)
             chosen = sorted({0, n // 2, n - 1}) if n else []
+            heads, refused = self._heads(video, chosen)
             batch, tokens = (
                 video.get_frames_at(chosen),
                 [t for i in chosen for t in video.tokens(i, i + 1)],
             )
+            if refused or any(differing(heads[t.frame], t) for t in tokens):
+                raise Finding(f"heads of frames differ from what the decoder reads: {refused}")
             hidden = int(batch.concealed.sum())
             if (
                 len(batch) != len(chosen)
@@ -516,8 +527,11 @@ class Fuzzer:
 def stand_in(monkeypatch: pytest.MonkeyPatch, codec: Any) -> None:
     """Let decode use the tiny codec without loading it every time."""
     import vqcodec.codec.weights as weights
+    import vqcodec.reading.file_heads as file_heads
     import vqcodec.reading.random_access as random_access
 
+    books = codec.intra.books.hyper_alone(), codec.inter.books.hyper_alone()
+    monkeypatch.setattr(file_heads, "_books", lambda *a: books)
     monkeypatch.setattr(random_access, "_codec", lambda *a: codec)
     monkeypatch.setattr(weights, "load_codec", lambda *a: codec)
     monkeypatch.setattr(weights, "read_model_id", lambda path=None: codec.model_id)

@@ -33,6 +33,13 @@ def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str,
     return bits | {"end": round(8 * size - sum(bits.values()), 1)}
 
 
+def head_bits(marks: list[float], vector_bits: float) -> dict[str, float]:
+    """Bits of the elements of a frame's head by name, of which ``painted`` is the map alone."""
+    weights, motion, *behind = np.diff(marks[:7])
+    parts = [weights, motion - vector_bits, vector_bits, *behind]
+    return {name: round(float(n), 1) for name, n in zip(ELEMENTS[:7], parts, strict=True)}
+
+
 def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
     """Shares of the area of a frame that is shown, and the leaves of its quadtree.
 

@@ -61,6 +61,22 @@ class Codebooks:
         """Channels of the hyper-latent that there are tables for."""
         return (len(self.sizes) - CLASSES) // HYPER_BUCKETS * GROUP
 
+    def hyper_alone(self) -> Codebooks:
+        """The same with the hyper-latent's tables only: the others have no symbols."""
+        sizes = self.sizes.copy()
+        sizes[:CLASSES] = 0
+        longest = int(sizes.max(initial=1))
+        words, counts = self.words[:, :longest].copy(), self.counts[:, :longest].copy()
+        counts[:CLASSES] = 0
+        return Codebooks(self.dims, sizes, words, counts)
+
+    @classmethod
+    def none(cls) -> Codebooks:
+        """No symbols at all, and no hyper-latent: of a model that isn't there."""
+        tables = np.zeros(CLASSES, np.int64)
+        words, counts = np.zeros((CLASSES, 1, 4), np.int16), np.zeros((CLASSES, 1), np.uint32)
+        return cls(tables, tables, words, counts)
+
     def packed(self) -> dict[str, np.ndarray]:
         """Arrays for a weights file: words and counts one table after the other, without what lies
         beyond a table's size and dimension."""

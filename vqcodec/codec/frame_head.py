@@ -75,7 +75,8 @@ def counts_after(field: Field, tables: Tables, refs: Sequence[State]) -> np.ndar
 class HeadReader:
     """Reads heads of frames of one size with the codebooks of one model.
 
-    Books that have no tables but those of the hyper-latent do: see Codebooks.hyper_alone.
+    Books that have no other tables than those of the hyper-latent do (Codebooks.hyper_alone); with
+    none at all hyper-latents have no channels (Codebooks.none).
     """
 
     def __init__(self, intra: Codebooks, inter: Codebooks, width: int, height: int):

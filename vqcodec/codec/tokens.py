@@ -5,31 +5,31 @@ The arrays hold codebook indices of its latents, rate classes, motion and kinds 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..errors import UsageError
+from .bit_statistics import head_bits
 from .codebooks import UNIT, escaped_number, is_escape
 from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
 
 if TYPE_CHECKING:
     from .frame_decoder import Decoding
+    from .frame_head import FrameHead
     from .weights import Codec, FrameNets
 
 _SLOTS = 4  # channels of a group, and so codewords of it at most
 
 
-@dataclass(frozen=True)
-class FrameTokens:
-    """A frame as it is coded.
+@dataclass(frozen=True, kw_only=True)
+class ShallowTokens:
+    """What the head of a frame says: all that is read without nets and without pictures.
 
     H and W are the picture's height and width, rounded up to a multiple of 64. All arrays begin at
-    the top left. -1 stands where nothing is coded.
-
-    A block is a position of the latent, 16x16 luma samples. G groups of four latent channels lie
-    there, each quantised by the codebook of its class.
+    the top left. -1 stands where nothing is coded. A block is 16x16 luma samples, a cell 8x8.
     """
 
     frame: int  # number in the file
@@ -40,17 +40,14 @@ class FrameTokens:
     references: tuple[
         int, ...
     ]  # numbers in the file of the frames it is predicted from: none, one or two
-    latent: np.ndarray
-    """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of
-    dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
-    classes: np.ndarray
-    """(H/16, W/16, G) int8: rate class of each group, 0 to 39; -1 where a block has no latent."""
-    escapes: np.ndarray
-    """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its
-    codebook was near enough to. The index there is the codebook's last."""
+    copied: int | None  # number in the file of the frame that it is a copy of
+    bytes: int  # of its stream
+    bits: dict[str, float]
+    """Of the elements of the head: weights, modes, vectors, quality, direct, painted (which blocks
+    are), hyper. What is left of the bytes are painted samples, latent and detail."""
     hyper: np.ndarray
     """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where none of the 16 blocks
-    has a latent."""
+    has a latent. Z is 0 where the model of the file isn't known."""
     direct: np.ndarray
     """(H/16, W/16) bool: blocks that show their prediction as it is."""
     painted: np.ndarray
@@ -76,6 +73,58 @@ class FrameTokens:
     """(N,) int32: share of the second reference where a block of the set uses both, in 16ths."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrameTokens(ShallowTokens):
+    """A frame as it is coded: its head, and the latent.
+
+    G groups of four latent channels lie at a block, each quantised by the codebook of its class.
+    """
+
+    latent: np.ndarray
+    """(H/16, W/16, G, 4) int16: codebook indices. A class of dimension 4 has one, in slot 0; of
+    dimension 2 two, in slots 0 and 2; of dimension 1 four; of dimension 0 none."""
+    classes: np.ndarray
+    """(H/16, W/16, G) int8: rate class of each group, 0 to 39; -1 where a block has no latent."""
+    escapes: np.ndarray
+    """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its
+    codebook was near enough to. The index there is the codebook's last."""
+
+
+def shallow_tokens(
+    head: FrameHead, refs: Sequence[int], first: int, pts_seconds: float
+) -> ShallowTokens:
+    """Tokens of the head of a frame of the GOP that begins with frame ``first``, with ``refs``."""
+    return ShallowTokens(**_shallow(head, refs, first, pts_seconds))
+
+
+def _shallow(
+    head: FrameHead, refs: Sequence[int], first: int, pts_seconds: float
+) -> dict[str, Any]:
+    f = head.field
+    return dict(
+        frame=first + head.number,
+        pts_seconds=pts_seconds,
+        kind="I" if head.intra else "P" if head.level == 1 else "B",
+        level=head.level,
+        quality=head.quality,
+        references=() if head.intra else tuple(first + r for r in refs),
+        copied=None if head.copied is None else first + refs[head.copied],
+        bytes=head.coder.data.size,
+        bits=head_bits(head.marks, head.vector_bits),
+        hyper=head.hyper.astype(np.int16),
+        direct=head.blocks == DIRECT_BLOCK,
+        painted=head.blocks == PAINTED_BLOCK,
+        outside=head.blocks == OUTSIDE_BLOCK,
+        direction=f.direction.copy(),  # the decoder goes on with its own
+        vectors=f.mv.copy(),
+        depth=f.depth.copy(),
+        merged=f.merged.astype(bool),
+        weighting=f.chosen.copy(),
+        weights=f.sets.copy(),
+        blends=f.blends.copy(),
+    )
+
+
 def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     """Tokens of a parsed frame of the GOP that begins with frame ``first``."""
     symbols, sizes = run.symbols, run.tables.books.sizes
@@ -87,28 +136,11 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     tables, slots = run.classes[rows, columns, channels // _SLOTS], channels % _SLOTS
     leads = slots % np.maximum(run.tables.books.dims[tables], 1) == 0
     latent[rows, columns, channels // _SLOTS, slots] = np.where(leads, sizes[tables] - 1, -1)
-    f = run.field
     return FrameTokens(
-        frame=first + run.number,
-        pts_seconds=pts_seconds,
-        kind="I" if run.intra else "P" if run.level == 1 else "B",
-        level=run.level,
-        quality=run.quality,
-        references=() if run.intra else tuple(first + r.number for r in run.refs),
+        **_shallow(run, [r.number for r in run.refs], first, pts_seconds),
         latent=latent.astype(np.int16),
         classes=run.classes,
         escapes=np.stack([rows, columns, channels, values], 1).astype(np.int32),
-        hyper=run.hyper.astype(np.int16),
-        direct=run.blocks == DIRECT_BLOCK,
-        painted=run.blocks == PAINTED_BLOCK,
-        outside=run.blocks == OUTSIDE_BLOCK,
-        direction=f.direction.copy(),  # the decoder goes on with its own
-        vectors=f.mv.copy(),
-        depth=f.depth.copy(),
-        merged=f.merged.astype(bool),
-        weighting=f.chosen.copy(),
-        weights=f.sets.copy(),
-        blends=f.blends.copy(),
     )
 
 

@@ -275,17 +275,36 @@ def frame_shape(file: WeightsFile, kind: str) -> NetShape:
     return NetShape.from_dict(json.loads(file.metadata[kind]))
 
 
-def _frame_nets(file: WeightsFile, kind: str, backend: Backend[Any]) -> FrameNets:
+def load_books(path: StrPath | None = None) -> tuple[Codebooks, Codebooks]:
+    """The codebooks of the intra and the inter nets alone, for what needs no nets.
+
+    Raises WeightsError for a missing, foreign or damaged file.
+    """
+    file = read_weights(path)
+    with complete(file):
+        intra, inter = (_books(file, kind) for kind in KINDS)
+    return intra, inter
+
+
+def _books(file: WeightsFile, kind: str) -> Codebooks:
     from .codebooks import Codebooks
+    from .weights_check import check_books
+
+    arrays = file.kind(kind)
+    books = Codebooks.unpacked(
+        *(arrays[f"books.{part}"] for part in ("dims", "sizes", "words", "counts"))
+    )
+    check_books(books, frame_shape(file, kind))
+    return books
+
+
+def _frame_nets(file: WeightsFile, kind: str, backend: Backend[Any]) -> FrameNets:
     from .nets.prior import Prior
     from .nets.synthesis import Synthesis
-    from .weights_check import check_books, check_layout
+    from .weights_check import check_layout
 
     shape = frame_shape(file, kind)
     arrays = {k: v for k, v in file.kind(kind).items() if not f".{k}".startswith(_ANALYSIS)}
     check_layout(kind, arrays, shape)
-    books = Codebooks.unpacked(
-        *(arrays[f"books.{part}"] for part in ("dims", "sizes", "words", "counts"))
-    )
-    check_books(books, shape)
-    return FrameNets(shape, Prior(arrays, shape, backend), Synthesis(arrays, shape, backend), books)
+    nets = Prior(arrays, shape, backend), Synthesis(arrays, shape, backend)
+    return FrameNets(shape, *nets, _books(file, kind))

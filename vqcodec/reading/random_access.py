@@ -17,7 +17,7 @@ from ..codec.gop_structure import MINI_GOP, automatic_batch
 from ..codec.tokens import FrameTokens, frame_tokens
 from ..codec.weights import default_path
 from ..container.reader import ContainerReader
-from ..errors import DamageError, DamageLog, Place
+from ..errors import DamageError, DamageLog
 from ..options import DecodeOptions
 from ..picture import Picture, padded_size
 from .gop_cache import FrameCache, GopAccess
@@ -96,7 +96,7 @@ class RandomAccess:
                 for f, run in access.parsed(wanted):
                     yield frame_tokens(run, first, float(self._timeline[g].pts[f] * base))
             except DamageError as exc:
-                self._lose(g, exc)
+                self._timeline.lose(g, exc, self._damage)
 
     def _access(self, g: int) -> GopAccess:
         access = self._gops.get(g)
@@ -109,15 +109,6 @@ class RandomAccess:
                 self._gops.popitem(last=False)
         self._gops.move_to_end(g)
         return access
-
-    def _lose(self, g: int, exc: DamageError) -> None:
-        """Note that a GOP cannot be decoded; raises where that is not to be concealed."""
-        if self._damage is None:
-            raise exc
-        e = self._reader.gops[g]
-        exc.place = exc.place.within(Place(part=f"GOP {g}", byte=e.offset, frames=e.frames))
-        self._damage.note(exc)
-        self._timeline.lost.add(g)
 
     def pictures(
         self, numbers: Iterable[int], ahead: bool = False
@@ -141,7 +132,7 @@ class RandomAccess:
                         given += 1
                         yield first + f, picture, False
                 except DamageError as exc:
-                    self._lose(g, exc)
+                    self._timeline.lose(g, exc, self._damage)
             if given < len(wanted):
                 gap = self._gap(g)
                 yield from (
@@ -179,7 +170,7 @@ class RandomAccess:
                 try:
                     sides += [picture for _, picture in self._access(i).pictures([f])]
                 except DamageError as exc:
-                    self._lose(i, exc)
+                    self._timeline.lose(i, exc, self._damage)
             if len(sides) == 2:
                 return Gap(
                     gops[a].first_frame,

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from ..container.reader import ContainerReader
-from ..errors import DamageError, DamageLog
+from ..errors import DamageError, DamageLog, Place
 from .gop_times import frame_step, timed_gops
 
 
@@ -57,6 +57,17 @@ class Timeline:
                 self._known[gop.number] = GopTimes(gop.pts, gop.pts[-1] + self._step)
             else:
                 self._known[gop.number] = self._times(gop.number, gop.pts, gop.duration)
+
+    def lose(self, g: int, exc: DamageError, damage: DamageLog | None) -> None:
+        """Note in ``damage`` that a GOP cannot be read; raises where that is not to be passed
+        over."""
+        if damage is None:
+            raise exc
+        entry = self._reader.gops[g]
+        place = Place(part=f"GOP {g}", byte=entry.offset, frames=entry.frames)
+        exc.place = exc.place.within(place)
+        damage.note(exc)
+        self.lost.add(g)
 
     @property
     def starts(self) -> list[int]:

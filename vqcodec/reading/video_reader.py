@@ -6,7 +6,7 @@ import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
 from .. import values
 from ..container.byte_source import Source
@@ -17,7 +17,9 @@ from .frames import Data, Frame, FrameBatch
 from .open_file import CONCEAL, Manner, OpenFile, open_file
 
 if TYPE_CHECKING:
-    from ..codec.tokens import FrameTokens, Vocabulary
+    from ..codec.motion import Motion
+    from ..codec.tokens import FrameTokens, ShallowTokens, Vocabulary
+    from .file_heads import FileHeads
     from .outputs import Outputs
     from .random_access import RandomAccess
 
@@ -38,7 +40,10 @@ class VideoReader(Generic[Data]):
         self._lock = ForkLock(self._forget)
         self._closed = False
         self._made: RandomAccess | None = None
-        self._shape: Outputs | None = None
+    from ..codec.motion import Motion
+    from ..codec.tokens import FrameTokens, ShallowTokens, Vocabulary
+    from .file_heads import FileHeads
+    from .outputs import Outputs
         self._next = 0  # the frame that comes behind the one given last
         # a reader that nobody closes does it when it is gone
         self._close_file = weakref.finalize(self, close)
@@ -168,11 +173,37 @@ class VideoReader(Generic[Data]):
 
     # -- tokens
 
+    @overload
     def tokens(
-        self, start: int = 0, stop: int | None = None, *, max_level: int | None = None
-    ) -> list[FrameTokens]:
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        max_level: int | None = None,
+        shallow: Literal[False] = False,
+    ) -> list[FrameTokens]: ...
+    @overload
+    def tokens(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        max_level: int | None = None,
+        shallow: Literal[True],
+    ) -> list[ShallowTokens]: ...
+    def tokens(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        max_level: int | None = None,
+        shallow: bool = False,
+    ) -> Sequence[ShallowTokens]:
         """What is coded of frames ``start`` to ``stop`` - 1 (bounds as in a slice): codebook
         indices, classes, motion; see FrameTokens.
+
+        With ``shallow`` the heads of the frames alone, see ShallowTokens: thousands of frames a
+        second, since no net runs, no picture is made, and what lies behind the heads is not read.
 
         ``max_level`` leaves out B frames of deeper levels: 0 for I frames alone, 1 for all key
         frames, 2 for the first B frame between them too. Entropy decoding runs the prior net, and
@@ -182,7 +213,27 @@ class VideoReader(Generic[Data]):
         if max_level is not None:
             max_level = values.index(max_level, "max_level")
         with self._open():
-            return list(self._access.tokens(self._range(start, stop), max_level))
+            numbers = self._range(start, stop)
+            if not shallow:
+                return list(self._access.tokens(numbers, max_level))
+            return list(self._shallow(numbers, max_level))
+
+    def motion(self, start: int = 0, stop: int | None = None) -> list[Motion]:
+        """How things move in frames ``start`` to ``stop`` - 1 (bounds as in a slice), as it is
+        coded, which needs neither nets nor pictures; see Motion.
+        """
+        from ..codec.motion import motion_of
+
+        with self._open():
+            return [motion_of(t) for t in self._shallow(self._range(start, stop), None)]
+
+    def _shallow(self, numbers: range, max_level: int | None) -> Iterator[ShallowTokens]:
+        from .file_heads import FileHeads, file_tokens
+
+        if self._heads is None:
+            self._heads = FileHeads(self._container, self._manner.weights)
+        damage = self.damage if self._manner.conceal else None
+        return file_tokens(self._heads, self._timeline, numbers, max_level, damage)
 
     @property
     def vocabulary(self) -> Vocabulary:
