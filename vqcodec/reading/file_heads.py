@@ -6,6 +6,7 @@ import os
 from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..codec.codebooks import Codebooks
@@ -46,7 +47,7 @@ class FileHeads:
         books = Codebooks.none(), Codebooks.none()
         if known:
             path = os.path.realpath(weights or default_path())
-            books = _books(path, os.stat(path).st_mtime_ns)
+            books = _books(path, Path(path).stat().st_mtime_ns)
         self._heads = HeadReader(*books, reader.header.width, reader.header.height)
 
     def gop(self, g: int, wanted: Container[int] | None = None) -> Iterator[PlacedHead]:

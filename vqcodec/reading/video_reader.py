@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
+from typing import TYPE_CHECKING, Generic, overload
 
 from .. import values
-from ..container.byte_source import Source
-from ..errors import DamageError, RangeError, UsageError, located
-from ..system.surroundings import undisturbed
-from .forks import ForkLock
+from ..errors import RangeError, UsageError
+from .coded_reader import CodedReader
 from .frames import Data, Frame, FrameBatch
-from .open_file import CONCEAL, Manner, OpenFile, open_file
+from .open_file import Manner, OpenFile
 
 if TYPE_CHECKING:
-    from ..codec.motion import Motion
-    from ..codec.tokens import FrameTokens, ShallowTokens, Vocabulary
-    from .file_heads import FileHeads
     from .outputs import Outputs
-    from .random_access import RandomAccess
 
 
-class VideoReader(Generic[Data]):
+class VideoReader(CodedReader, Generic[Data]):
     """Frames of a .vqv file by number and by time, as tensors or arrays, and the tokens that
     they are coded as; made by :func:`open`.
 
@@ -34,50 +26,9 @@ class VideoReader(Generic[Data]):
     """
 
     def __init__(self, file: OpenFile, manner: Manner, close: Callable[[], None]) -> None:
-        self.path, self.metadata, self.damage = file.path, file.metadata, file.damage
-        self._source, self._container, self._timeline = file.source, file.container, file.timeline
-        self._manner = manner
-        self._lock = ForkLock(self._forget)
-        self._closed = False
-        self._made: RandomAccess | None = None
-    from ..codec.motion import Motion
-    from ..codec.tokens import FrameTokens, ShallowTokens, Vocabulary
-    from .file_heads import FileHeads
-    from .outputs import Outputs
+        super().__init__(file, manner, close)
+        self._shape: Outputs | None = None
         self._next = 0  # the frame that comes behind the one given last
-        # a reader that nobody closes does it when it is gone
-        self._close_file = weakref.finalize(self, close)
-
-    @classmethod
-    def open(cls, source: Source, manner: Manner) -> Self:
-        """The reader of a source; :func:`vqcodec.open` checks what is given and calls this."""
-        with ExitStack() as stack:
-            file = open_file(stack, source, manner)
-            return cls(file, manner, stack.pop_all().close)
-
-    def _forget(self) -> None:
-        """Give up what runs the nets: a forked process makes its own."""
-        self._made = None
-
-    # -- opening and closing
-
-    def close(self) -> None:
-        """Close the file and free what was decoded; repeated calls do nothing, all others raise
-        UsageError from then on.
-        """
-        with self._lock:
-            self._close_file()
-            self._closed = True
-            self._made = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return VideoReader.open, (self._source, self._manner)
 
     def __repr__(self) -> str:
         m = self.metadata
@@ -85,14 +36,6 @@ class VideoReader(Generic[Data]):
         return f"VideoReader({self.path!r}, {size}, {m.num_frames} frames, {length})"
 
     # -- frames by number
-
-    def __len__(self) -> int:
-        return self._container.frames
-
-    @property
-    def gop_starts(self) -> list[int]:
-        """Numbers of the I frames, which need no other frame."""
-        return [e.first_frame for e in self._container.gops]
 
     @overload
     def __getitem__(self, key: slice) -> Data: ...
@@ -171,111 +114,7 @@ class VideoReader(Generic[Data]):
             )
         return self._batch(range(first, stop if start_seconds < stop_seconds else first))
 
-    # -- tokens
-
-    @overload
-    def tokens(
-        self,
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        max_level: int | None = None,
-        shallow: Literal[False] = False,
-    ) -> list[FrameTokens]: ...
-    @overload
-    def tokens(
-        self,
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        max_level: int | None = None,
-        shallow: Literal[True],
-    ) -> list[ShallowTokens]: ...
-    def tokens(
-        self,
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        max_level: int | None = None,
-        shallow: bool = False,
-    ) -> Sequence[ShallowTokens]:
-        """What is coded of frames ``start`` to ``stop`` - 1 (bounds as in a slice): codebook
-        indices, classes, motion; see FrameTokens.
-
-        With ``shallow`` the heads of the frames alone, see ShallowTokens: thousands of frames a
-        second, since no net runs, no picture is made, and what lies behind the heads is not read.
-
-        ``max_level`` leaves out B frames of deeper levels: 0 for I frames alone, 1 for all key
-        frames, 2 for the first B frame between them too. Entropy decoding runs the prior net, and
-        motion compensation for P and B frames; so the synthesis net runs too, but for no frame that
-        none of those asked for refers to. Lost frames are left out where they would be concealed.
-        """
-        if max_level is not None:
-            max_level = values.index(max_level, "max_level")
-        with self._open():
-            numbers = self._range(start, stop)
-            if not shallow:
-                return list(self._access.tokens(numbers, max_level))
-            return list(self._shallow(numbers, max_level))
-
-    def motion(self, start: int = 0, stop: int | None = None) -> list[Motion]:
-        """How things move in frames ``start`` to ``stop`` - 1 (bounds as in a slice), as it is
-        coded, which needs neither nets nor pictures; see Motion.
-        """
-        from ..codec.motion import motion_of
-
-        with self._open():
-            return [motion_of(t) for t in self._shallow(self._range(start, stop), None)]
-
-    def _shallow(self, numbers: range, max_level: int | None) -> Iterator[ShallowTokens]:
-        from .file_heads import FileHeads, file_tokens
-
-        if self._heads is None:
-            self._heads = FileHeads(self._container, self._manner.weights)
-        damage = self.damage if self._manner.conceal else None
-        return file_tokens(self._heads, self._timeline, numbers, max_level, damage)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Numbers for all codewords of the model, for tokens as flat sequences."""
-        with self._open():
-            from ..codec.tokens import Vocabulary
-
-            return Vocabulary(self._access.codec)
-
     # -- inside
-
-    @contextmanager
-    def _open(self) -> Iterator[None]:
-        """One thread at a time; errors get the name of the file, and those of damage the advice
-        what to do.
-        """
-        with self._lock:
-            if self._closed:
-                raise UsageError("the reader is closed", file=self.path)
-            with located(file=self.path), undisturbed():
-                try:
-                    yield
-                except DamageError as exc:
-                    if not self._manner.conceal:
-                        exc.advice = exc.advice or CONCEAL
-                    raise
-
-    @property
-    def _access(self) -> RandomAccess:
-        """What runs the nets; made when a picture or its tokens are first asked for."""
-        if self._made is None:
-            from .random_access import RandomAccess
-
-            self._made = RandomAccess(
-                self._container,
-                self._timeline,
-                self._manner.options,
-                self._manner.cache_bytes,
-                self._manner.weights,
-                self.damage if self._manner.conceal else None,
-            )
-        return self._made
 
     @property
     def _outputs(self) -> Outputs:
@@ -286,15 +125,6 @@ class VideoReader(Generic[Data]):
                 self._container.header, self._manner.output, self._access.codec.backend.device
             )
         return self._shape
-
-    def _range(self, start: int | None, stop: int | None, step: int | None = None) -> range:
-        """Frames of a slice with these bounds."""
-        bounds = {"start": start, "stop": stop, "step": step}
-        for bound, value in bounds.items():
-            bounds[bound] = None if value is None else values.index(value, bound)
-        if step == 0:
-            raise UsageError("0 is out of range, allowed are all other numbers", option="step")
-        return range(*slice(*bounds.values()).indices(len(self)))
 
     def _number(self, key: int) -> int:
         n = len(self)
