@@ -147,7 +147,8 @@ def test_motion_is_that_of_the_picture() -> None:
 def test_heads_need_no_torch() -> None:
     code = (
         "import sys, vqcodec\n"
-        f"v = vqcodec.open({str(GOLDEN / 'motion.vqv')!r}, output='numpy', weights={str(MODEL)!r})\n"
+        f"v = vqcodec.open({str(GOLDEN / 'motion.vqv')!r}, output='numpy',"
+        f" weights={str(MODEL)!r})\n"
         "assert len(v.tokens(shallow=True)) == len(v.motion()) == len(v)\n"
         "assert 'torch' not in sys.modules\n"
     )
