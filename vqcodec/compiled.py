@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba as nb
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -32,6 +34,23 @@ def kept() -> bool:
     return True
 
 
+class _Kept(FunctionCache):
+    """The kernels of a function on the disk, taken from there without what compiling needs.
+
+    numba loads its whole library of functions before it looks for a kernel, which takes longer than
+    all kernels of a decoder. What one needs when it runs is the runtime that gives it memory.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+
+def _kept(function: Callable[..., Any]) -> _Kept:
+    return _Kept(function)  # type: ignore[no-untyped-call]
+
+
 def njit(function: Kernel) -> Kernel:
     """Compile a function for the processor, to run without the lock of the interpreter.
 
@@ -39,10 +58,10 @@ def njit(function: Kernel) -> Kernel:
     """
     made: Any = nb.njit(nogil=True)(function)
     try:
-        made.enable_caching()
+        made._cache = _kept(function)
     except RuntimeError:
         if _folder_of_run():
-            made.enable_caching()
+            made._cache = _kept(function)
             _copy_kept(function, str(made.stats.cache_path))
     compiled: Kernel = made
     return compiled

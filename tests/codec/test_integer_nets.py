@@ -292,7 +292,7 @@ def test_layers_are_the_same_in_all_backends(m: int, seed: int, one_thread: None
 def test_products_are_made_by_the_instructions_they_were_written_for() -> None:
     """A pattern that LLVM no longer knows would be multiplied correctly, and several times
     slower."""
-    w, acc = Packed.of(np.ones((64, 64), np.int8)), np.zeros((product.ROWS, 64), np.int32)
+    w, acc = Packed(np.ones((64, 64), np.int8)), np.zeros((product.ROWS, 64), np.int32)
     buffer = np.zeros((product.ROWS, 64), np.int8 if product.QUADS else np.int16)
     kernels = [
         nb.njit(kernel.py_func) for kernel in (product._multiply8, product._multiply16)

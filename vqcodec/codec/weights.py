@@ -256,7 +256,7 @@ def build_codec(file: WeightsFile, device: str = "auto", threads: int = 0) -> Co
     with complete(file):
         check_scales(file.tensors)
         intra, inter = (_frame_nets(file, kind, backend) for kind in KINDS)
-    return Codec(intra, inter, backend, model_id(file.tensors))
+    return Codec(intra, inter, backend, bytes.fromhex(file.metadata["model_id"]))
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class ExactLinear(Generic[Array]):
     @cached_property
     def packed(self) -> Packed:
         """The weights as the fused products read them."""
-        return Packed.of(np.asarray(self.w))
+        return Packed(np.asarray(self.w))
 
     @cached_property
     def lessened(self) -> np.ndarray:

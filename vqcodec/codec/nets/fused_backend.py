@@ -22,7 +22,8 @@ class FusedBackend:
     device = "cpu"
 
     def array(self, a: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(a)  # as the kernels were compiled for
+        # as the kernels were compiled for: arrays of a file may be read-only, another type to numba
+        return np.require(a, requirements=("C", "W"))
 
     def host(self, a: np.ndarray) -> np.ndarray:
         return a

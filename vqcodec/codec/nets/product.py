@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -134,17 +134,25 @@ _quads1, _quads2, _quads3 = (_tile(True, vectors) for vectors in (1, 2, 3))
 @dataclass
 class Packed:
     """Weights (K, N) as the kernels read them: (blocks of LANES columns, words of K, LANES) int32,
-    in bytes where QUADS and in pairs for 16-bit activations."""
+    made when a kernel first asks for them."""
 
-    words: np.ndarray
-    pairs: np.ndarray
-    less: np.ndarray  # (N,) int32, what 128 more in each activation adds
+    w: np.ndarray
 
-    @classmethod
-    def of(cls, w: np.ndarray) -> Packed:
-        pairs = _packed(w, np.int16)
-        less = 128 * w.sum(0, dtype=np.int32) if QUADS else np.zeros(w.shape[1], np.int32)
-        return cls(_packed(w, np.int8) if QUADS else pairs, pairs, less.astype(np.int32))
+    @cached_property
+    def words(self) -> np.ndarray:
+        """For activations of 8 bits: in bytes where QUADS."""
+        return _packed(self.w, np.int8) if QUADS else self.pairs
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """For activations of 16 bits."""
+        return _packed(self.w, np.int16)
+
+    @cached_property
+    def less(self) -> np.ndarray:
+        """(N,) int32: what 128 more in each activation adds."""
+        total = self.w.sum(0, dtype=np.int32) if QUADS else np.zeros(self.w.shape[1])
+        return (128 * total).astype(np.int32)
 
 
 def _packed(w: np.ndarray, of: Any) -> np.ndarray:
