@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..picture import Picture, padded_size
+from ..system.threads import side_by_side, thread_count
 from . import detail_syntax, latent_syntax, painted_blocks
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
@@ -119,8 +120,16 @@ class FrameCoder:
     def decode(
         self, jobs: list[FrameJob], stats: list[dict[str, Any]] | None = None
     ) -> list[Coded]:
-        """Decode frames that don't depend on each other."""
-        return [self.finish(r, stats) for r in self.parse(jobs)]
+        """Decode frames that don't depend on each other: side by side where there are threads for
+        it, and else through the nets as a batch."""
+        if self.b.device == "cpu" and thread_count() > 1:
+            runs = [run for (run,) in side_by_side(self._alone, jobs)]
+        else:
+            runs = self.parse(jobs)
+        return [self.finish(run, stats) for run in runs]
+
+    def _alone(self, job: FrameJob) -> list[Decoding]:
+        return self.parse([job])
 
     def parse(
         self, jobs: list[FrameJob], symbols: bool = False, pixels: bool = True

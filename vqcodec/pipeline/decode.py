@@ -14,23 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from .. import values
+from ..codec.gop_structure import MINI_GOP
 from ..container.description import Description
 from ..container.packets import StreamHeader
 from ..container.reader import ContainerReader
 from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, RefusedError, UsageError, located
 from ..options import DecodeOptions, changed
-from ..picture import Picture
+from ..picture import Picture, padded_size
 from ..reading.chosen_frames import chosen_stretch, frames
 from ..reading.decode_report import DecodeReport
 from ..reading.gop_times import frame_step
 from ..reading.opening import check_memory, check_model, open_reader
+from ..system.ahead import ahead
 from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.surroundings import undisturbed
 from ..values import DecodeChanges
 from .constant_rate import at_rate
+
+AHEAD_BYTES = 32 << 20  # of pictures that are decoded and not yet written
 
 if TYPE_CHECKING:
     from ..media.sink import VideoSink
@@ -227,7 +231,7 @@ def _frames(stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeRep
 
     src, options, reader = plan.source.name, plan.options, coded.reader
     codec = load_codec(plan.weights, options.device, options.threads)
-    decoded = frames(reader, codec, options, report)
+    decoded = ahead(frames(reader, codec, options, report), _steps_ahead(reader))
     chosen = stack.enter_context(closing(decoded))  # type: ignore[type-var]
     first = next(chosen, None)
     if first is None:
@@ -243,6 +247,12 @@ def _frames(stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeRep
         return shown
     base, step, most = reader.header.time_base, frame_step(reader), options.limits.frames
     return stack.enter_context(closing(at_rate(shown, base, options.rate, step, most)))
+
+
+def _steps_ahead(reader: ContainerReader) -> int:
+    """Frames that are decoded while those before them are converted and written."""
+    frame = 3 * math.prod(padded_size(reader.header.width, reader.header.height))  # bytes
+    return max(1, min(MINI_GOP, AHEAD_BYTES // frame))
 
 
 # -- write

@@ -14,10 +14,8 @@ first-level cache.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from ...compiled import njit
-from ...system.threads import thread_count
+from ...system.threads import in_parts, thread_count
 from .ranges import SLOPE, TOP8, TOP16, WIDE
 
 _FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
@@ -238,16 +236,11 @@ def shared(kernel: Any, x: np.ndarray, *rest: object) -> None:
         kernel(x, 0, count, *rest)
         return
     step = -(-count // (threads * ROWS)) * ROWS
-    begins = range(0, count, step)
-    for _ in _pool(threads, os.getpid()).map(
-        lambda i: kernel(x, i, min(count, i + step), *rest), begins
-    ):
-        pass
 
+    def rows(begin: int) -> None:
+        kernel(x, begin, min(count, begin + step), *rest)
 
-@lru_cache(maxsize=1)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "product")
+    in_parts(rows, range(0, count, step))
 
 
 # --- products of rows begin to end of x (M, K); bias (.., N) as ExactLinear has it, less what 128
