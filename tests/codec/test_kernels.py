@@ -72,3 +72,22 @@ def test_nothing_is_left_to_compile_behind_the_command(tmp_path: Path, tiny_weig
         assert "compiling" not in run(PROGRAM, *args, *model, cache=cache)
     two = ["encode", "-y", str(clip), coded, "--jobs", "2", "-g", "20", *model]
     assert run(PROGRAM, *two, cache=tmp_path / "other").count("note: compiling kernels") == 1
+
+
+def test_kernels_on_the_disk_are_taken_without_numbas_library_of_functions(tmp_path: Path) -> None:
+    """It takes longer to load than all kernels of a decoder."""
+    clip = tmp_path / "in.y4m"
+    write(clip, header(64, 64), moving(64, 64, 3))
+    assert main(["encode", "-q", "-preset", "fast", str(clip), str(tmp_path / "a.vqv")]) == 0
+    code = (
+        "import sys; from vqcodec.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "print(code, 'numba.np.npyimpl' in sys.modules, 'numba' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "decode", "-q", str(tmp_path / "a.vqv")]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    for i in range(2):  # what the first has to compile the second finds
+        done = subprocess.run(
+            [*command, str(tmp_path / f"{i}.y4m")], env=env, capture_output=True, text=True
+        )
+    assert done.stdout == "0 False True\n", done.stderr
