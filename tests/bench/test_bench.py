@@ -478,7 +478,7 @@ def test_an_interrupt_ends_what_was_started(tmp_path: Path) -> None:
         thread.join()
         signal.signal(signal.SIGUSR1, before)
 
-    def gone():
+    def gone() -> bool:
         return not Path(f"/proc/{int(number.read_text())}").exists()
 
     if Path("/proc/self").exists():
@@ -659,7 +659,7 @@ def test_report_holds_everything(made: Results, results: dict[str, Any], store: 
     for clip in results["clips"]:
         for ours, others in zip(clip["points"]["vqcodec"], clip["matched"], strict=True):
 
-            def off(p, ours=ours):
+            def off(p: dict[str, Any], ours: dict[str, Any] = ours) -> float:
                 return abs(math.log(p["bpp"] / ours["bpp"]))
 
             assert off(others["x264-medium"]) <= min(map(off, clip["points"]["x264-medium"]))

@@ -103,8 +103,8 @@ def test_frames_of_a_mini_gop_count_one_by_one(tmp_path: Path, tiny_weights: Pat
     clip = write(tmp_path / "in.y4m", header(64, 48), moving(64, 48, 20, seed=2))
     seen: list[int] = []
 
-    def told(e):
-        return seen.append(e.frames)
+    def told(event: ProgressEvent) -> None:
+        seen.append(event.frames)
 
     options: dict[str, Any] = dict(weights=tiny_weights, threads=1, device="cpu")
     encode(clip, tmp_path / "a.vqv", progress=told, **options)

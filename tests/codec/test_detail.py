@@ -23,7 +23,7 @@ DIRECT = (np.arange(H // 16 * W // 16).reshape(H // 16, W // 16) % 3 == 0).astyp
 def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
 
-    def make(h, w):
+    def make(h: int, w: int) -> np.ndarray:
         return (
             rng.integers(0, 2, (h, w)) * 900 + 60 if sharp else rng.integers(400, 600, (h, w))
         ).astype(np.uint16)

@@ -116,7 +116,7 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
     m = tiny_models[kind]
     rng = np.random.default_rng(0)
 
-    def make(n, h, w, c, top):
+    def make(n: int, h: int, w: int, c: int, top: int) -> np.ndarray:
         values = rng.integers(-top, top + 1, (n, h, w, c))
         return values.astype(np.int8 if top < 128 else np.int16)
 
@@ -126,7 +126,7 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
         make(2, 8, 16, 96, 127) if m.s.inter else None,
     )
 
-    def first(t):
+    def first(t: np.ndarray | None) -> np.ndarray | None:
         return None if t is None else np.moveaxis(np.moveaxis(t, 3, 1).copy(), 1, 3)
 
     columns = {

@@ -165,11 +165,12 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
     """The clips reach every dimension of the quantiser, escapes, both lists, vectors and merges."""
     dims, escapes, original = set(), 0, frame_trials.latent_syntax.encode_step
 
-    def spy(coder, cls, direct, step, steps, d, sizes, symbols, cdf, seen):  # type: ignore[no-untyped-def]
+    def spy(coder: Any, cls: np.ndarray, *more: Any) -> None:
         nonlocal escapes
-        dims.update(np.unique(d[cls]).tolist())
+        _, _, _, dimensions, _, symbols, _, _ = more
+        dims.update(np.unique(dimensions[cls]).tolist())
         escapes += int(is_escape(symbols).sum())
-        original(coder, cls, direct, step, steps, d, sizes, symbols, cdf, seen)
+        original(coder, cls, *more)
 
     monkeypatch.setattr(frame_trials.latent_syntax, "encode_step", spy)
     r = encoded(tiny_codec, moving(100, 70, 12))

@@ -369,7 +369,7 @@ def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(
     (pa, sa), (pb, sb), (pc, sc) = nets(m, A), nets(m, B), nets(m, C)
     z, y, pred8 = inputs(m, 1, 3, wild)
 
-    def one(i):
+    def one(i: int) -> np.ndarray | None:
         return None if pred8 is None else pred8[i : i + 1]
 
     for q in (0, 31, 63):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from vqcodec.errors import DamageError
@@ -66,7 +68,7 @@ def test_bounds_and_positions() -> None:
         lambda w: w.svarint(1 << 63),
     ],
 )
-def test_writer_refuses(call) -> None:
+def test_writer_refuses(call: Callable[[Writer], object]) -> None:
     with pytest.raises(ValueError):
         call(Writer())
 

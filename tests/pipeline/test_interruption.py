@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def test_ctrl_c_closes_the_file(
     out: Path,
     lines: int,
     frames: int,
-    fake_network,
+    fake_network: Any,
 ) -> None:
     """Mini-GOPs of 1, 16, 16, 7 and 1, 16, ..: the file ends with the one that is being coded."""
     with child.start(None, "encode", str(clip), str(out), "-g", "40") as process:
@@ -217,7 +218,7 @@ def test_a_source_that_stalls_is_interrupted() -> None:
     def attempt() -> float:
         release = threading.Event()
 
-        def stalls():
+        def stalls() -> Iterator[int]:
             yield 1
             release.wait(30)
 

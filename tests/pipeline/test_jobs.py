@@ -167,7 +167,7 @@ def test_killed_with_workers_and_gone_on_with(
         out.unlink()
 
 
-def test_gops_finished_out_of_order(tmp_path: Path, gop_clip: Path, fake_network) -> None:
+def test_gops_finished_out_of_order(tmp_path: Path, gop_clip: Path, fake_network: Any) -> None:
     """A journal holds GOPs in the order in which they were finished; those behind a missing one are
     used too."""
     out, options = tmp_path / "a.vqv", EncodeOptions(gop=9, resume=True)
@@ -260,7 +260,7 @@ def parts(gop_clip: Path, folder: Path, cuts: list[int], options: EncodeOptions)
 def test_joined_parts_are_the_whole(
     tmp_path: Path,
     gop_clip: Path,
-    fake_network,
+    fake_network: Any,
     cuts: list[int],
 ) -> None:
     options = EncodeOptions(gop=9)
@@ -276,7 +276,7 @@ def test_joined_parts_are_the_whole(
     )
 
 
-def test_joined_seconds_are_the_whole(tmp_path: Path, gop_clip: Path, fake_network) -> None:
+def test_joined_seconds_are_the_whole(tmp_path: Path, gop_clip: Path, fake_network: Any) -> None:
     """By the command line, with times in seconds: frame 30 is at 1.001 s of the clip."""
     a, b, out, gop_want = (str(tmp_path / f"{name}.vqv") for name in ("a", "b", "out", "want"))
     for args in ([gop_want], [a, "-to", "1"], [b, "-ss", "1"]):
@@ -285,7 +285,7 @@ def test_joined_seconds_are_the_whole(tmp_path: Path, gop_clip: Path, fake_netwo
     assert Path(out).read_bytes() == Path(gop_want).read_bytes()
 
 
-def test_a_join_of_anything_is_sound(tmp_path: Path, gop_clip: Path, fake_network) -> None:
+def test_a_join_of_anything_is_sound(tmp_path: Path, gop_clip: Path, fake_network: Any) -> None:
     """A part twice, and cuts within GOPs: no encode makes these bytes, but times go on and all is
     sound."""
     options = EncodeOptions(gop=9)
@@ -303,7 +303,7 @@ def test_a_join_of_anything_is_sound(tmp_path: Path, gop_clip: Path, fake_networ
 def test_joins_that_are_refused(
     tmp_path: Path,
     gop_clip: Path,
-    fake_network,
+    fake_network: Any,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = EncodeOptions(gop=9)

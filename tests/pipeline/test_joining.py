@@ -114,7 +114,7 @@ def test_gops_that_overlap_are_not_joined(tmp_path: Path) -> None:
 def test_attachments_of_all_parts_together(tmp_path: Path) -> None:
     """Each part is within the limit that a reader has for the whole."""
 
-    def font(n):
+    def font(n: int) -> Track:
         return Track(n, "attachment", "", Fraction(1), 0, {"filename": "f"}, "", bytes(32 << 20))
 
     parts = [

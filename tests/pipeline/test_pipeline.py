@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ from vqcodec.reading.verify import verify
 pytestmark = pytest.mark.usefixtures("fake_network")
 
 
-def test_gops_end_at_scene_cuts(tmp_path: Path, scene_clip: Path, fake_network) -> None:
+def test_gops_end_at_scene_cuts(tmp_path: Path, scene_clip: Path, fake_network: Any) -> None:
     report = encode(str(scene_clip), str(tmp_path / "a.vqv"))
     assert fake_network.log == [[1, 16, 3], [1, 16, 13], [1, 4]]
     assert report.frames == 55 and report.gops == 3 and report.corrupt == 0
@@ -40,7 +42,9 @@ def test_gops_end_at_scene_cuts(tmp_path: Path, scene_clip: Path, fake_network) 
     assert [e.count for e in reader(tmp_path / "a.vqv").gops] == [20, 30, 5]
 
 
-def test_a_gop_lasts_until_the_next_begins(tmp_path: Path, scene_clip: Path, fake_network) -> None:
+def test_a_gop_lasts_until_the_next_begins(
+    tmp_path: Path, scene_clip: Path, fake_network: Any
+) -> None:
     """Also where the cutter looks ahead: the picture behind a GOP is not the one that came last."""
     encode(scene_clip, tmp_path / "a.vqv", EncodeOptions(gop=10))
     there = reader(tmp_path / "a.vqv")
@@ -56,7 +60,7 @@ def test_a_gop_lasts_until_the_next_begins(tmp_path: Path, scene_clip: Path, fak
 def test_longest_gop(
     tmp_path: Path,
     scene_clip: Path,
-    fake_network,
+    fake_network: Any,
     longest: int,
     counts: list[int],
 ) -> None:
@@ -312,7 +316,7 @@ def test_lost_packet_without_an_index(tmp_path: Path, scene_clip: Path, scene_co
     )
 
 
-def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_network) -> None:
+def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_network: Any) -> None:
     fake_network.wrong_checksum = True
     encode(str(scene_clip), str(tmp_path / "a.vqv"))
     report = decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
@@ -354,7 +358,7 @@ def test_other_weights(tmp_path: Path, scene_coded: Path) -> None:
     assert not (tmp_path / "out.y4m").exists()
 
 
-def test_failure_leaves_nothing(tmp_path: Path, scene_clip: Path, fake_network) -> None:
+def test_failure_leaves_nothing(tmp_path: Path, scene_clip: Path, fake_network: Any) -> None:
     old = tmp_path / "old.vqv"
     old.write_bytes(b"old")
     before = files_in(tmp_path)
@@ -509,7 +513,7 @@ def test_same_bytes_for_every_thread_count(tmp_path: Path, scene_clip: Path) -> 
 def test_read_ahead() -> None:
     assert list(read_ahead(range(100))) == list(range(100))
 
-    def failing():
+    def failing() -> Iterator[int]:
         yield 1
         raise InputError("broken")
 

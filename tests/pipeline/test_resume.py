@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import child
@@ -55,7 +56,7 @@ def test_killed_at_any_moment(
     clip: Path,
     out: Path,
     want: bytes,
-    fake_network,
+    fake_network: Any,
     moments: int,
 ) -> None:
     """No half file; going on gives the bytes of an undisturbed encode and codes at most one GOP
@@ -310,7 +311,7 @@ def test_failure_keeps_the_work_with_resume(
     clip: Path,
     out: Path,
     want: bytes,
-    fake_network,
+    fake_network: Any,
 ) -> None:
     fake_network.log.clear()
     fake_network.fail_after = 30

@@ -97,10 +97,10 @@ class File:
 def stream_header(data: bytes) -> Header:
     r = Bytes(data)
 
-    def pair():
+    def pair() -> tuple[int, int]:
         return (r.varint(), r.varint())
 
-    def u8():
+    def u8() -> int:
         return r.unsigned(1)
 
     h = Header(

@@ -42,10 +42,10 @@ def intermediate(
     s = plane[rows][:, columns].astype(np.int64)
     fv, fh = vector[0] & ((1 << bits) - 1), vector[1] & ((1 << bits) - 1)
 
-    def along_row(v):
+    def along_row(v: np.ndarray) -> np.ndarray:
         return sum(taps[fh][i] * v[:, i : i + size] for i in range(count))
 
-    def along_column(v):
+    def along_column(v: np.ndarray) -> np.ndarray:
         return sum(taps[fv][i] * v[i : i + size] for i in range(count))
 
     whole = slice(-first, -first + size)

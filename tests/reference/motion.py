@@ -156,7 +156,7 @@ class MotionDecoder:
         first = 1 if self.g.sets else 0
 
         def add(direction: int, vectors: Vectors, chosen: int) -> None:
-            def used(d, v, k):
+            def used(d: int, v: Vectors, k: int) -> tuple:
                 return (d, d & 1 and v[0], d & 2 and v[1], k)
 
             if (
@@ -199,7 +199,7 @@ class MotionDecoder:
         vs = [c.vectors for c in cells if c.direction]
         if len(vs) == 3:
 
-            def median(l, c):
+            def median(l: int, c: int) -> int:
                 return sorted(v[l][c] for v in vs)[1]
 
             return (median(0, 0), median(0, 1)), (median(1, 0), median(1, 1))

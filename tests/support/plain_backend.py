@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vqcodec.codec.nets.float32_backend import Stepwise
@@ -12,39 +14,50 @@ class PlainBackend(Stepwise):
     name = "plain"
     device = "cpu"
 
-    def array(self, a):
+    def array(self, a: np.ndarray) -> np.ndarray:
         return a
 
-    def host(self, a):
+    def host(self, a: np.ndarray) -> np.ndarray:
         return a
 
-    def cat(self, parts):
+    def cat(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.concatenate(parts, -1)
 
-    def mm(self, x, w):
+    def mm(self, x: np.ndarray, w: np.ndarray) -> np.ndarray:
         return (x.astype(np.int64) @ w.astype(np.int64)).astype(np.int32)
 
-    def requant8(self, acc, bias, scale, leaky):
+    def requant8(
+        self, acc: np.ndarray, bias: np.ndarray, scale: np.ndarray, leaky: bool
+    ) -> np.ndarray:
         v = _scaled(acc, bias, scale)
         return _rounded(np.where(v >= 0, v, v * np.float32(SLOPE)) if leaky else v, TOP8, np.int8)
 
-    def requant16(self, acc, bias, scale):
+    def requant16(self, acc: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return _rounded(_scaled(acc, bias, scale), TOP16, np.int16)
 
-    def add(self, acc, bias, scale, trunk, scale8):
+    def add(
+        self,
+        acc: np.ndarray,
+        bias: np.ndarray,
+        scale: np.ndarray,
+        trunk: np.ndarray,
+        scale8: np.ndarray,
+    ) -> np.ndarray:
         total = trunk.astype(np.int64) + self.requant16(acc, bias, scale)
         trunk[:] = np.clip(total, -TOP16, TOP16)
         return self.quant8(trunk, scale8)
 
-    def quant8(self, t, scale):
+    def quant8(self, t: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return _rounded(t.astype(np.float32) * scale, TOP8, np.int8)
 
-    def split(self, t, scale):
+    def split(self, t: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         v = _rounded(t.astype(np.float32) * scale, WIDE, np.int32)
         hi = (v + 64) >> 7
         return hi.astype(np.int8), (v - (hi << 7)).astype(np.int8)
 
-    def depthwise(self, x, w, bias, scale):
+    def depthwise(
+        self, x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray
+    ) -> np.ndarray:
         _, height, width, _ = x.shape
         around = np.pad(x.astype(np.int32), ((0, 0), (1, 1), (1, 1), (0, 0)))
         acc = sum(
@@ -54,9 +67,9 @@ class PlainBackend(Stepwise):
         return self.requant8(acc, bias, scale, False)
 
 
-def _scaled(acc, bias, scale):
+def _scaled(acc: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return (acc + bias).astype(np.int32).astype(np.float32) * scale
 
 
-def _rounded(v, top, dtype):
+def _rounded(v: np.ndarray, top: int, dtype: type) -> np.ndarray:
     return np.rint(np.clip(v, -top, top)).astype(dtype)

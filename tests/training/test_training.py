@@ -197,7 +197,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     out = tmp_path / "new" / "tiny.safetensors"
     stages = [*STAGES, dict(kind="export", out=str(out), batches=6, encodes=2)]
 
-    def value(v):
+    def value(v: object) -> str:
         return str(v).lower() if isinstance(v, bool) else repr(v)
 
     path = config(
@@ -638,7 +638,7 @@ def test_a_codebook_may_be_left_with_the_zero_word() -> None:
 
 
 def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
-    def make(seed, *size):
+    def make(seed: int, *size: int) -> np.ndarray:
         return synthetic.page(np.random.default_rng(seed), *size)
 
     for seed in range(4):
