@@ -30,7 +30,7 @@ from vqcodec.errors import DamageError, LimitError, OutputError, UsageError, Wei
 from vqcodec.options import EncodeOptions, Time
 from vqcodec.picture import Picture
 from vqcodec.pipeline import join as join_module
-from vqcodec.pipeline import journal, process_pool
+from vqcodec.pipeline import journal, journal_name, process_pool
 from vqcodec.pipeline.encode import EncodeReport, encode
 from vqcodec.pipeline.join import join
 
@@ -175,7 +175,7 @@ def test_gops_finished_out_of_order(tmp_path: Path, gop_clip: Path, fake_network
         patch.setattr(journal, "_discard", lambda path: None)
         encode(str(gop_clip), str(out), options)
     gop_want = out.read_bytes()
-    (path,) = journal.journals(out).values()
+    (path,) = journal_name.journals(out).values()
     entries = [e.offset for e in reader(path).gops] + [path.stat().st_size]
     data = path.read_bytes()
     order = [6, 2, 0, 3, 5]

@@ -26,7 +26,7 @@ from vqcodec.colour import Colour
 from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import DamageError, OutputError, UsageError
 from vqcodec.options import EncodeOptions, Time, TrackChoice
-from vqcodec.pipeline import journal
+from vqcodec.pipeline import journal_name
 from vqcodec.pipeline.encode import encode
 
 pytestmark = pytest.mark.usefixtures("fake_network")
@@ -245,7 +245,7 @@ def test_frames_that_differ_are_refused(
 ) -> None:
     """Should a source ever be cut otherwise than the first time, though all looks the same."""
     cut_off(clip, out, 4)
-    (same,) = journal.journals(out)
+    (same,) = journal_name.journals(out)
     monkeypatch.setattr("vqcodec.pipeline.encode.tag", lambda *args: same)
     with pytest.raises(
         UsageError, match="a.vqv: the encode that was cut off has other frames from 0 on"
@@ -264,7 +264,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
     options = replace(OPTIONS, gop=2)
     cut_off(source, out, 4, options)
     before, data, times = (
-        journal.source_digest(str(source)),
+        journal_name.source_digest(str(source)),
         bytearray(source.read_bytes()),
         source.stat(),
     )
@@ -273,7 +273,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
             f.seek(at)
             f.write(bytes([data[at] ^ 1]))
         os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
-        if journal.source_digest(str(source)) == before:
+        if journal_name.source_digest(str(source)) == before:
             break
         source.write_bytes(data)
     assert at < data.index(pictures[frame].u[0].tobytes())
@@ -284,8 +284,8 @@ def test_a_change_that_no_sample_shows_is_noticed(
                 match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",  # noqa: E501
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
-            assert len(journal.journals(out)) == 1 and files_in(out.parent) == [
-                next(iter(journal.journals(out).values())).name
+            assert len(journal_name.journals(out)) == 1 and files_in(out.parent) == [
+                next(iter(journal_name.journals(out).values())).name
             ]
     encode(str(source), str(tmp_path / "want.vqv"), replace(options, resume=False))
     report = encode(str(source), str(out), replace(options, resume=told is None), overwrite=True)
@@ -338,7 +338,7 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
         assert reader.complete and 3 * GOP < reader.frames < FRAMES and "--resume -y goes on" in err
         with pytest.raises(OutputError, match="exists"):
             encode(str(clip), str(out), OPTIONS)
-    assert len(journal.journals(out)) == 1
+    assert len(journal_name.journals(out)) == 1
     report = encode(str(clip), str(out), OPTIONS, overwrite=True)
     assert out.read_bytes() == want and report.resumed >= 3 * GOP
     assert files_in(out.parent) == ["a.vqv"]
@@ -363,7 +363,9 @@ def test_stats_are_refused(clip: Path, out: Path, tmp_path: Path) -> None:
 def test_long_and_odd_names(tmp_path: Path, clip: Path, out: Path, name: str) -> None:
     target = out.with_name(name)
     cut_off(clip, target, 2)
-    assert not journal.journals(out.with_name("a")) and not journal.journals(out.with_name("a.b"))
+    assert not journal_name.journals(out.with_name("a")) and not journal_name.journals(
+        out.with_name("a.b")
+    )
     assert encode(str(clip), str(target), OPTIONS).resumed == 2 * GOP
     assert files_in(out.parent) == [name]
 
@@ -372,8 +374,8 @@ def test_a_link_is_followed(tmp_path: Path, clip: Path, out: Path, want: bytes) 
     link = tmp_path / "link.vqv"
     out.write_bytes(b"old")
     link.symlink_to(out)
-    assert cut_off(clip, link, 2).parent == out.parent and journal.journals(
+    assert cut_off(clip, link, 2).parent == out.parent and journal_name.journals(
         link
-    ) == journal.journals(out)
+    ) == journal_name.journals(out)
     assert encode(str(clip), str(link), OPTIONS, overwrite=True).resumed == 2 * GOP
     assert link.is_symlink() and out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]

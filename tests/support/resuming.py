@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vqcodec.options import EncodeOptions
-from vqcodec.pipeline import journal
+from vqcodec.pipeline import journal, journal_name
 from vqcodec.pipeline.encode import encode
 
 FRAMES, GOP = 60, 7
@@ -34,5 +34,5 @@ def cut_off(clip: Path, out: Path, gops: int, options: EncodeOptions = OPTIONS) 
         patch.setattr(journal, "_discard", lambda path: None)
         with pytest.raises(Killed):
             encode(str(clip), str(out), options, overwrite=True)
-    (path,) = journal.journals(out).values()
+    (path,) = journal_name.journals(out).values()
     return path

@@ -35,7 +35,8 @@ from .encode_plan import EncodePlan
 from .encode_source import EncodeSource
 from .frame_stats import FrameStats
 from .gop_coders import Coder, LocalCoder, Model
-from .journal import Journal, open_journal, tag
+from .journal import Journal, open_journal
+from .journal_name import tag
 from .output import EncodeReport, SourceExtras
 from .passes import Passes
 from .process_pool import ProcessCoder

@@ -4,21 +4,16 @@ killed encode goes on.
 A journal is the file header and GOP packets of the container in the order in which they were
 finished. The output is put together from it at the end. Behind each stands a packet with a checksum
 of the pictures that the GOP was coded from, so that it is used for no others, and with a label: an
-encode with a target codes GOPs several times, and it says which of them this is. Its name,
-``.OUT.SOURCE-OPTIONS-MODEL-ARITHMETIC.part``, holds checksums of what the bytes depend on, and the
-arithmetic of the encoder's nets, so that an encode goes on from nothing but its own work. While a
-process writes a journal it holds a lock on it, which a kill releases.
+encode with a target codes GOPs several times, and it says which of them this is. Its name says
+which encode it is of (:mod:`.journal_name`). While a process writes a journal it holds a lock on
+it, which a kill releases.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import re
-import secrets
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -38,64 +33,10 @@ from ..container.packets import (
 )
 from ..errors import DamageError, OutputError, UsageError, VqvError
 from ..fields import Reader, crc32, u32
-from ..system.files import check_input, guarded, output_folder, output_target
+from ..system.files import guarded
+from .journal_name import arithmetic, differences, journal_path, journals
 
 _NOTE = 0xFF  # type of the packet behind a GOP: u32 checksum of its source, then its label
-_SAMPLES, _SAMPLE = 64, 1 << 16
-_PARTS = ("source", "options", "model", "arithmetic")
-_TAG = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-z]{1,16})\.part")
-_LONGEST_NAME = 200  # bytes of the output's name, so that the journal's name fits into 255
-
-
-def _digest(*parts: bytes) -> str:
-    h = hashlib.sha256()
-    for part in parts:
-        h.update(len(part).to_bytes(8, "little") + part)
-    return h.hexdigest()[:8]
-
-
-def source_digest(path: str) -> str:
-    """Of size, time of change, and 64 samples of 64 KiB of a file; of chance for a pipe, which
-    nothing can go on with."""
-    with check_input(path).open("rb") as f:
-        info = os.fstat(f.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            return secrets.token_hex(4)
-        parts = [f"{info.st_size} {info.st_mtime_ns}".encode()]
-        for i in range(_SAMPLES):
-            f.seek(max(0, info.st_size - _SAMPLE) * i // (_SAMPLES - 1))
-            parts.append(f.read(_SAMPLE))
-    return _digest(*parts)
-
-
-def tag(source: str, options: Sequence[object], model: Sequence[str], arithmetic: str) -> str:
-    """What the bytes of an encode depend on: the source file, its options, the model with its
-    encoder, and the floats that multiplies in."""
-    return "-".join(
-        (
-            source_digest(source),
-            _digest(*(repr(o).encode() for o in options)),
-            _digest(*(m.encode() for m in model)),
-            arithmetic,
-        )
-    )
-
-
-def _prefix(target: Path) -> str:
-    name = target.name
-    return "." + (name if len(os.fsencode(name)) <= _LONGEST_NAME else _digest(os.fsencode(name)))
-
-
-def journals(output: str | os.PathLike[str]) -> dict[str, Path]:
-    """Journals that lie beside an output, by tag."""
-    target = output_target(output)
-    prefix = _prefix(target)
-    found = {}
-    for path in output_folder(output).iterdir():
-        name = path.name
-        if name.startswith(prefix) and (match := _TAG.fullmatch(name[len(prefix) :])):
-            found["-".join(match.groups())] = path
-    return found
 
 
 def _lock(file: BinaryIO) -> bool:
@@ -161,9 +102,8 @@ class Journal:
 
     def __init__(self, file: BinaryIO, path: Path, output: str) -> None:
         self._file, self.output = guarded(file, output), output
-        self.temporary = _temporary(
-            path
-        )  # name for what is put together from the journal, until it is complete
+        # name for what is put together from the journal, until it is complete
+        self.temporary = _temporary(path)
         self._path = path
         self._gops: dict[tuple[int, str], _Stored] = {}
         self._earlier = 0  # end of what an earlier encode left
@@ -268,59 +208,55 @@ def _temporary(path: Path) -> Path:
 
 
 def _discard(path: Path) -> None:
-    for p in (
-        _temporary(path),
-        path,
-    ):  # the journal last: while it is there, the other one is found
+    # the journal last: while it is there, the other one is found
+    for p in (_temporary(path), path):
         with suppress(OSError):
             p.unlink()
 
 
-def _made(other: list[str]) -> str:
-    """How another encode was made, by what of :data:`_PARTS` is not the same."""
+def _busy(output: str) -> OutputError:
+    return OutputError(
+        "another process is encoding to it: wait for it, or choose another name", file=output
+    )
+
+
+def _worth_keeping(output: str, theirs: str, mine: str, resume: bool) -> VqvError:
+    """What to raise where an earlier encode has left work beside the output."""
+    if not resume:
+        return OutputError(
+            "an earlier encode of it was cut off",
+            file=output,
+            advice="`resume=True` goes on with that one, `overwrite=True` begins anew",
+        )
+    other = differences(theirs, mine)
+    if other == ["arithmetic"]:  # of a processor that is fast at something else
+        return UsageError(
+            "the encode that was cut off was made with another arithmetic",
+            file=output,
+            advice=f"`arithmetic={arithmetic(theirs)}` goes on with it, "
+            "`overwrite=True` begins anew",
+        )
     words = {"source": "of another source", "options": "with other options"}
-    return " and ".join(words.get(name, f"with another {name}") for name in other)
+    made = " and ".join(words.get(name, f"with another {name}") for name in other)
+    return UsageError(
+        f"the encode that was cut off was made {made}: it cannot be gone on with",
+        file=output,
+        advice="`overwrite=True` begins anew",
+    )
 
 
 def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
     """See to what earlier encodes left beside the output: OutputError where it is worth something
     or still being written."""
     there = journals(output)
-    for found, path in there.items():
+    for theirs, path in there.items():
         with suppress(FileNotFoundError), path.open("r+b") as file:
             if not _lock(file):
-                raise OutputError(
-                    "another process is encoding to it: wait for it, or choose another name",
-                    file=output,
-                )
+                raise _busy(output)
             if resume and mine in there:
                 continue
             if holds_work(path) and not overwrite:
-                if not resume:
-                    raise OutputError(
-                        "an earlier encode of it was cut off",
-                        file=output,
-                        advice="`resume=True` goes on with that one, `overwrite=True` begins anew",
-                    )
-                other = [
-                    name
-                    for name, a, b in zip(_PARTS, found.split("-"), mine.split("-"), strict=True)
-                    if a != b
-                ]
-                if other == ["arithmetic"]:  # of a processor that is fast at something else
-                    theirs = found.rpartition("-")[2]
-                    raise UsageError(
-                        "the encode that was cut off was made with another arithmetic",
-                        file=output,
-                        advice=f"`arithmetic={theirs}` goes on with it, "
-                        "`overwrite=True` begins anew",
-                    )
-                raise UsageError(
-                    f"the encode that was cut off was made {_made(other)}: it cannot be gone on"
-                    " with",
-                    file=output,
-                    advice="`overwrite=True` begins anew",
-                )
+                raise _worth_keeping(output, theirs, mine, resume)
             _discard(path)
 
 
@@ -328,14 +264,14 @@ def _others(output: str, mine: str, resume: bool, overwrite: bool) -> None:
 def open_journal(
     output: str, mine: str, *, resume: bool = False, overwrite: bool = False
 ) -> Iterator[Journal]:
-    """The journal of an encode to ``output`` whose :func:`tag` is ``mine``; it is deleted at the
-    end unless ``keep`` is set and it holds work.
+    """The journal of an encode to ``output`` whose tag is ``mine``: see :func:`.journal_name.tag`.
+    It is deleted at the end unless ``keep`` is set and it holds work.
 
     With ``resume`` an earlier one is gone on with. Without it, or where one is of another encode,
     OutputError or UsageError say so, unless ``overwrite`` throws it away. OutputError too while
     another process encodes to the same output.
     """
-    path = output_folder(output) / f"{_prefix(output_target(output))}.{mine}.part"
+    path = journal_path(output, mine)
     try:
         _others(output, mine, resume, overwrite)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
@@ -348,10 +284,7 @@ def open_journal(
         except OSError:
             same = False
         if not _lock(file) or not same:
-            raise OutputError(
-                "another process is encoding to it: wait for it, or choose another name",
-                file=output,
-            )
+            raise _busy(output)
         journal = Journal(file, path, output)
         try:
             yield journal
