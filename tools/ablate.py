@@ -62,8 +62,8 @@ def encode(
     return out
 
 
-def main() -> None:
-    """Encode the clips with and without one part, and print the difference in bits and PSNR."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,7 +80,13 @@ def main() -> None:
         help="folder in which results of anchors are kept",
     )
     ap.add_argument("-v", action="store_true")
-    a = ap.parse_args()
+    return ap.parse_args()
+
+
+def main() -> None:
+    """Encode the clips with the changed parameters, and print their BD-rates against the
+    anchors."""
+    a = arguments()
     torch.set_num_threads(1)
     values: dict[str, Any] = {k: float(v) for k, v in (x.split("=") for x in a.set.split(",") if x)}
     if a.offsets:

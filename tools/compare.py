@@ -73,8 +73,8 @@ def frame(path: Path, number: int) -> np.ndarray:
     raise SystemExit(f"{path}: no frame {number}")
 
 
-def main() -> None:
-    """Code a clip with both codecs, and write the picture that shows them side by side."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,32 +99,32 @@ def main() -> None:
         "--zoom", type=int, default=1, help="samples of the picture for each of the video"
     )
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def panel(image: np.ndarray, crop: str, zoom: int, text: str) -> np.ndarray:
+    """The middle of a picture, ``crop`` WxH samples of it, each shown ``zoom`` times as wide and
+    high, under a text."""
+    width, height = (int(n) for n in crop.split("x"))
+    top, left = max(0, (image.shape[0] - height) // 2), max(0, (image.shape[1] - width) // 2)
+    shown = image[top : top + height, left : left + width]
+    return labelled(np.repeat(np.repeat(shown, zoom, 0), zoom, 1), text)
+
+
+def main() -> None:
+    """Code a clip with both codecs, and write the picture that shows them side by side."""
+    args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
-    source, coded, decoded, other = (
-        args.out / "compare-source.mkv",
-        args.out / "compare.vqv",
-        args.out / "compare-vqcodec.mkv",
-        args.out / "compare-x264.mkv",
-    )
+    names = ("compare-source.mkv", "compare.vqv", "compare-vqcodec.mkv", "compare-x264.mkv")
+    source, coded, decoded, other = (args.out / name for name in names)
     with av.open(str(args.input)) as a:  # what both encode, without loss
         first = a.streams.video[0]
         if first.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
             raise SystemExit(
                 f"{args.input}: pictures of {first.codec_context.pix_fmt}; the comparison takes 8-bit 4:2:0"  # noqa: E501
             )
-    run(
-        "encode",
-        args.input,
-        coded,
-        "-crf",
-        str(args.crf),
-        "-t",
-        f"{args.frames}f",
-        "-map",
-        "v",
-        "-y",
-    )
+    quality = ("-crf", str(args.crf), "-t", f"{args.frames}f")
+    run("encode", args.input, coded, *quality, "-map", "v", "-y")
     run("decode", coded, decoded, "--vcodec", "ffv1", "-y")
     crf, packets = nearest(args.input, args.frames, coded.stat().st_size, other)
     shorten(args.input, args.frames, source)
@@ -139,18 +139,11 @@ def main() -> None:
             f"{name}: {n} bytes, {frames} frames, PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8"  # noqa: E501
         )
     number = args.frames // 2 if args.show is None else args.show
-    width, height = (int(n) for n in args.crop.split("x"))
-    panels = []
+    panels: list[np.ndarray] = []
     for name, path, n, psnr in [("source", source, 0, 0.0), *rows]:
-        image = frame(path, number)
-        top, left = max(0, (image.shape[0] - height) // 2), max(0, (image.shape[1] - width) // 2)
-        shown = np.repeat(
-            np.repeat(image[top : top + height, left : left + width], args.zoom, 0), args.zoom, 1
-        )
-        panels += [
-            labelled(shown, f"{name}, {size(n)}, {psnr:.2f} dB" if n else name),
-            np.full((shown.shape[0] + 26, 4, 3), 32, np.uint8),
-        ]
+        text = f"{name}, {size(n)}, {psnr:.2f} dB" if n else name
+        shown = panel(frame(path, number), args.crop, args.zoom, text)
+        panels += [shown, np.full((shown.shape[0], 4, 3), 32, np.uint8)]
     picture = args.out / "compare.png"
     if not cv2.imwrite(str(picture), np.hstack(panels[:-1])):
         raise SystemExit(f"{picture}: cannot be written")

@@ -67,6 +67,39 @@ def ways(large: bool) -> list[tuple[dict[str, str], list[str]]]:
     return out + [(env, ["-threads", "2"]) for env in FEWER_INSTRUCTIONS]
 
 
+RUN = [sys.executable, "-m", "vqcodec"]
+
+
+def decode(coded: Path, to: Path, *options: str, **env: str) -> bytes:
+    """What the program makes of a file with these options, in this environment."""
+    subprocess.run(
+        [*RUN, "decode", "-q", "-y", *options, str(coded), str(to)],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | env,
+    )
+    return to.read_bytes()
+
+
+def checked(
+    coded: Path, raw: Path, frames: int, slices: int, rng: random.Random
+) -> dict[str, bool]:
+    """What else must agree with the decoded file, and whether it does."""
+    done = subprocess.run([*RUN, "verify", "-q", str(coded)], cwd=ROOT)
+    checks = {"encoder's reconstruction": done.returncode == 0}
+    whole = decode(coded, raw)
+    picture = len(whole) // frames
+    for first in (rng.randrange(frames) for _ in range(slices)):
+        last = rng.randrange(first, frames) + 1
+        part = decode(coded, raw, "-ss", f"{first}f", "-t", f"{last - first}f")
+        checks[f"frames {first} to {last - 1}"] = part == whole[first * picture : last * picture]
+    if picture <= 640 * 360 * 3 // 2:
+        _, pictures = reference.decode_file(coded, reference.load_model(default_path()))
+        again = b"".join(p.tobytes() for planes in pictures for p in planes)
+        checks["reference decoder"] = again == whole
+    return checks
+
+
 def main() -> None:
     """Decode one file in every way that must give the same pixels, and print what each gave."""
     ap = argparse.ArgumentParser(
@@ -76,7 +109,6 @@ def main() -> None:
     ap.add_argument("--crf", default="24")
     ap.add_argument("--slices", type=int, default=4)
     a = ap.parse_args()
-    run = [sys.executable, "-m", "vqcodec"]
     rng = random.Random(1)
     bad = 0
     with tempfile.TemporaryDirectory() as d:
@@ -85,51 +117,20 @@ def main() -> None:
             large = width * height > 1_000_000
             n = min(a.frames, 6) if large else a.frames
             make_clip(clip, width, height, n)
-            subprocess.run(
-                [*run, "encode", "-q", "-y", "-crf", a.crf, str(clip), str(coded)],
-                check=True,
-                cwd=ROOT,
-            )
-
-            def decode(to: Path, *options: str, **env: str) -> bytes:
-                subprocess.run(
-                    [*run, "decode", "-q", "-y", *options, str(coded), str(to)],  # noqa: B023
-                    check=True,
-                    cwd=ROOT,
-                    env=os.environ | env,
-                )
-                return to.read_bytes()
-
+            encode = [*RUN, "encode", "-q", "-y", "-crf", a.crf, str(clip), str(coded)]
+            subprocess.run(encode, check=True, cwd=ROOT)
             sums: dict[str, list[str]] = {}
             for env, options in ways(large):
-                sums.setdefault(hashlib.md5(decode(out, *options, **env)).hexdigest(), []).append(
-                    f"{env} {options}"
-                )
-            checks = {
-                "encoder's reconstruction": subprocess.run(
-                    [*run, "verify", "-q", str(coded)], cwd=ROOT
-                ).returncode
-                == 0
-            }
-            whole = decode(raw)
-            picture = len(whole) // n
-            for first in (rng.randrange(n) for _ in range(a.slices)):
-                last = rng.randrange(first, n) + 1
-                checks[f"frames {first} to {last - 1}"] = (
-                    decode(raw, "-ss", f"{first}f", "-t", f"{last - first}f")
-                    == whole[first * picture : last * picture]
-                )
-            if width * height <= 640 * 360:
-                _, pictures = reference.decode_file(coded, reference.load_model(default_path()))
-                checks["reference decoder"] = (
-                    b"".join(p.tobytes() for planes in pictures for p in planes) == whole
-                )
+                md5 = hashlib.md5(decode(coded, out, *options, **env)).hexdigest()
+                sums.setdefault(md5, []).append(f"{env} {options}")
+            checks = checked(coded, raw, n, a.slices, rng)
             total = sum(map(len, sums.values()))
             shown = ", ".join(
                 f"{name} {'equal' if good else 'DIFFERENT'}" for name, good in checks.items()
             )
             print(
-                f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), {shown}",  # noqa: E501
+                f"{width}x{height}, {n} frames: {total} ways, {len(sums)} MD5 ({', '.join(sums)}), "
+                + shown,
                 flush=True,
             )
             bad += len(sums) != 1 or not all(checks.values())

@@ -75,6 +75,47 @@ def clock(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
+def ways(path: Path, folder: Path) -> list[tuple[str, int, Callable[[], object]]]:
+    """What is timed: its name, how many frames it reads, and what does it."""
+    import vqcodec
+
+    n, part = FRAMES // 2, vqcodec.Time(frames=FRAMES // 2)
+
+    def in_order() -> None:
+        with vqcodec.open(path) as v:
+            for i in range(n):
+                v[i]
+
+    def tokens(level: int | None) -> None:
+        with vqcodec.open(path) as v:
+            v.tokens(0, n, max_level=level)
+
+    def batch() -> None:
+        with vqcodec.open(path) as v:
+            v[:n]
+
+    def starts(frames: bool) -> None:
+        with vqcodec.open(path) as v:
+            for i in v.gop_starts[:20]:
+                v.tokens(i, i + 1) if frames else v[i]
+
+    return [
+        (
+            "vqcodec.decode to .y4m",
+            n,
+            lambda: vqcodec.decode(
+                path, folder / "out.y4m", device="cpu", duration=part, overwrite=True
+            ),
+        ),
+        ("video[i] in order", n, in_order),
+        ("video[a:b]", n, batch),
+        ("tokens of these frames", n, lambda: tokens(None)),
+        ("tokens of their I and key frames", 9, lambda: tokens(1)),
+        ("20 I frames, pictures", 20, lambda: starts(False)),
+        ("20 I frames, tokens", 20, lambda: starts(True)),
+    ]
+
+
 def main() -> None:
     """Measure the ways of reading a file, and print a table."""
     parser = argparse.ArgumentParser()
@@ -110,42 +151,7 @@ def main() -> None:
                 print(
                     f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s"  # noqa: E501
                 )
-        n, part = FRAMES // 2, vqcodec.Time(frames=FRAMES // 2)
-
-        def in_order() -> None:
-            with vqcodec.open(path) as v:
-                for i in range(n):
-                    v[i]
-
-        def tokens(level: int | None) -> None:
-            with vqcodec.open(path) as v:
-                v.tokens(0, n, max_level=level)
-
-        def batch() -> None:
-            with vqcodec.open(path) as v:
-                v[:n]
-
-        def starts(frames: bool) -> None:
-            with vqcodec.open(path) as v:
-                for i in v.gop_starts[:20]:
-                    v.tokens(i, i + 1) if frames else v[i]
-
-        jobs: list[tuple[str, int, Callable[[], object]]] = [
-            (
-                "vqcodec.decode to .y4m",
-                n,
-                lambda: vqcodec.decode(
-                    path, Path(name) / "out.y4m", device="cpu", duration=part, overwrite=True
-                ),
-            ),
-            ("video[i] in order", n, in_order),
-            ("video[a:b]", n, batch),
-            ("tokens of these frames", n, lambda: tokens(None)),
-            ("tokens of their I and key frames", 9, lambda: tokens(1)),
-            ("20 I frames, pictures", 20, lambda: starts(False)),
-            ("20 I frames, tokens", 20, lambda: starts(True)),
-        ]
-        for title, frames, work in jobs:
+        for title, frames, work in ways(path, Path(name)):
             wall, cpu = clock(work)
             print(
                 f"{title}: {frames / wall:.1f} frames/s by the clock, {1000 * cpu / frames:.1f} ms of processor time a frame"  # noqa: E501
