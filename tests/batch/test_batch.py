@@ -187,7 +187,9 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     command = ["batch", "in", "--out", "out", "-crf", "30", "--workers", "2"]
     assert main(command) == 3
     told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 6 and "new\\nline" in told.out and "broken.mp4" in told.out
+    assert len(told.out.splitlines()) == 6
+    assert "new\\nline" in told.out
+    assert "broken.mp4" in told.out
     assert "3 made, 2 failed; 12 frames" in told.err
     for name in names:
         output = (Path("out") / name).with_suffix(".vqv")
@@ -203,7 +205,9 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
         3,
         Path("out/a.vqv").stat().st_size,
     )
-    assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256) and a["psnr"] > 20 and a["fps"] > 0
+    assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256)
+    assert a["psnr"] > 20
+    assert a["fps"] > 0
     assert (
         ended["in/broken.mp4"]["code"] == 3 and "broken.mp4" in ended["in/broken.mp4"]["at_fault"]
     )
@@ -212,7 +216,9 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     before = coded()
     for name in ("broken.mp4", "missing.mp4"):
         Path(f"in/{name}").unlink()
-    assert main(command) == 0 and coded() == before and len(lines()) == 10
+    assert main(command) == 0
+    assert coded() == before
+    assert len(lines()) == 10
     assert "3 done before" in capsys.readouterr().err
 
     assert main(["batch", "out", "--decode", "--suffix", ".y4m", "--out", "back", "-q"]) == 0
@@ -315,11 +321,9 @@ def test_damaged_sources_show_in_every_run(here: Path, capsys: pytest.CaptureFix
     assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4 and Path("out/cut.vqv").exists()
     assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4
     told = capsys.readouterr()
-    assert (
-        "2 done before" in told.err
-        and "cut.vqv" in told.out
-        and "a.vqv" not in told.out.splitlines()[-1]
-    )
+    assert "2 done before" in told.err
+    assert "cut.vqv" in told.out
+    assert "a.vqv" not in told.out.splitlines()[-1]
     assert (
         main(["batch", "a.y4m", "cut.y4m", "nothing.mp4", "-o", "out", "-q"]) == 3
     )  # no output outranks a damaged one
@@ -418,11 +422,9 @@ def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         main(["batch", "--list", "list", "-0", "-o", "out", "-q", "--log", "elsewhere.jsonl"]) == 0
     )
-    assert (
-        files_in("out/in") == ["a\nb.vqv", "c.vqv"]
-        and Path("elsewhere.jsonl").exists()
-        and not Path("out", LOG).exists()
-    )
+    assert files_in("out/in") == ["a\nb.vqv", "c.vqv"]
+    assert Path("elsewhere.jsonl").exists()
+    assert not Path("out", LOG).exists()
     env = os.environ | {"PYTHONPATH": PYTHONPATH}
     (here / "run.py").write_text(CHILD)
     done = subprocess.run(
@@ -482,7 +484,9 @@ def test_outputs_are_whole(here: Path) -> None:
     assert main(["batch", str(source), "-o", "out", "-q", "-g", "9", "-ss", "2f", "-t", "11f"]) == 0
     with Path("out/a.vqv").open("rb") as file:
         reader = ContainerReader.open(file)
-        assert reader.complete and reader.frames == 11 and [g.count for g in reader.gops] == [9, 2]
+        assert reader.complete
+        assert reader.frames == 11
+        assert [g.count for g in reader.gops] == [9, 2]
 
 
 def test_frames_of_opened_files_are_counted_and_others_told_from_bytes() -> None:

@@ -168,7 +168,9 @@ def test_no_network_and_no_complaints(opened: tuple[Any, list[str], list[str]]) 
     for name in ("#clip", "#quality", "#zoom", "#left-side", "#right-side"):
         page.select_option(name, index=1)
     page.locator("summary").first.click()
-    assert asked == [page.url] and page.url.startswith("file:") and complaints == []
+    assert asked == [page.url]
+    assert page.url.startswith("file:")
+    assert complaints == []
     assert (
         page.evaluate(
             "performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"  # noqa: E501

@@ -121,12 +121,10 @@ def test_misspelt_words_are_answered_with_the_nearest(
 ) -> None:
     assert main(args) == 2
     err = capsys.readouterr().err
-    assert (
-        "Did you mean" in err
-        and f"'{meant}'" in err.partition("Did you mean")[2]
-        and "-h shows how" in err
-        and err.count("\n") == 1
-    )
+    assert "Did you mean" in err
+    assert f"'{meant}'" in err.partition("Did you mean")[2]
+    assert "-h shows how" in err
+    assert err.count("\n") == 1
 
 
 # -- start-up
@@ -198,13 +196,13 @@ def test_log_file(
         "ERROR",
         "INFO",
     ]
-    assert (
-        said[0][1].startswith("vqcodec ")
-        and "encode -q" in said[0][1]
-        and "3 frames" in said[1][1]
-        and said[2][1] == "exit code 0"
-    )
-    assert "exists" in said[4][1] and said[5][1] == "exit code 5" and said[8][1] == "exit code 3"
+    assert said[0][1].startswith("vqcodec ")
+    assert "encode -q" in said[0][1]
+    assert "3 frames" in said[1][1]
+    assert said[2][1] == "exit code 0"
+    assert "exists" in said[4][1]
+    assert said[5][1] == "exit code 5"
+    assert said[8][1] == "exit code 3"
     assert '"done"' not in log.read_text()
 
 
@@ -218,11 +216,9 @@ def test_log_file_tells_where_an_internal_error_arose(
     network.fail_after = 0
     log = tmp_path / "run.log"
     assert main(["encode", str(clip), str(tmp_path / "a.vqv"), "--log-file", str(log)]) == 1
-    assert (
-        "Traceback" in log.read_text()
-        and "network failed" in log.read_text()
-        and "Traceback" not in capsys.readouterr().err
-    )
+    assert "Traceback" in log.read_text()
+    assert "network failed" in log.read_text()
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -281,11 +277,9 @@ def test_log_that_cannot_be_written_is_told_once(
 ) -> None:
     assert main(["encode", str(clip), str(tmp_path / "a.vqv"), "--log-file", "/dev/full"]) == 0
     err = capsys.readouterr().err
-    assert (
-        err.count("log cannot be written") == 1
-        and "Traceback" not in err
-        and "Logging error" not in err
-    )
+    assert err.count("log cannot be written") == 1
+    assert "Traceback" not in err
+    assert "Logging error" not in err
 
 
 # -- colours
@@ -333,11 +327,9 @@ def test_full_disk_behind_standard_output(
             text=True,
             env=program,
         )
-    assert (
-        result.returncode == 5
-        and result.stderr.startswith("vqcodec: error: ")
-        and result.stderr.count("\n") == 1
-    )
+    assert result.returncode == 5
+    assert result.stderr.startswith("vqcodec: error: ")
+    assert result.stderr.count("\n") == 1
 
 
 # -- progress in JSON
@@ -395,11 +387,9 @@ def test_progress_json(
             len(told) > 1
         ) == updates
         last = told[-1]
-        assert (
-            last["exit_code"] == code
-            and (last["error"] is None) == (code == 0)
-            and (last["result"] or {}).get("command") == made
-        )
+        assert last["exit_code"] == code
+        assert (last["error"] is None) == (code == 0)
+        assert (last["result"] or {}).get("command") == made
         if made == "encode":
             assert (
                 last["result"]["frames"] == 3
@@ -578,7 +568,9 @@ def test_errors_say_what_to_do_next(
     for args, code, hint in cases:
         assert main(args) == code, args
         err = capsys.readouterr().err
-        assert hint in err and err.count("\n") == 1 and err.startswith("vqcodec: error: "), err
+        assert hint in err, err
+        assert err.count("\n") == 1, err
+        assert err.startswith("vqcodec: error: "), err
 
 
 # -- words

@@ -148,7 +148,9 @@ def test_hostile_text_is_shown_as_what_it_is(
 ) -> None:
     main(["info", str(hostile)])
     text = capsys.readouterr().out
-    assert "title: \\x1b]0;OWNED\\x07" in text and "\\u202eevil" in text and "\\r\\nFORGED" in text
+    assert "title: \\x1b]0;OWNED\\x07" in text
+    assert "\\u202eevil" in text
+    assert "\\r\\nFORGED" in text
 
 
 def test_json_stays_exact(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:

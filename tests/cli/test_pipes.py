@@ -73,11 +73,9 @@ def test_pixel_formats_of_ffmpegs_y4m(tmp_path: Path, fmt: str) -> None:
         )
     ) == [0, 0]
     got = listing(tmp_path / "out.mkv")
-    assert (
-        len(got["times"]) == 3
-        and got["size"] == (64, 48)
-        and got["bits"] == (10 if "10" in fmt else 8)
-    )
+    assert len(got["times"]) == 3
+    assert got["size"] == (64, 48)
+    assert got["bits"] == (10 if "10" in fmt else 8)
 
 
 def test_other_files_through_standard_input(tmp_path: Path) -> None:
@@ -94,11 +92,9 @@ def test_other_files_through_standard_input(tmp_path: Path) -> None:
     ) == [0, 0, 0]
     assert files_in(tmp_path / "tmp") == []
     want, got = listing(source), listing(tmp_path / "out.mp4")
-    assert (
-        got["tracks"] == want["tracks"]
-        and got["tags"] == want["tags"]
-        and got["times"] == want["times"]
-    )
+    assert got["tracks"] == want["tracks"]
+    assert got["tags"] == want["tags"]
+    assert got["times"] == want["times"]
 
 
 def test_named_pipes_and_process_substitution(tmp_path: Path) -> None:
@@ -124,11 +120,9 @@ def test_a_reader_that_stops_early(tmp_path: Path) -> None:
     write(tmp_path / "in.y4m", header(64, 64), [picture(64, 64, i) for i in range(40)])
     shell("vqcodec encode -q in.y4m a.vqv", tmp_path)
     result = shell("vqcodec decode a.vqv - | head -c 1000", tmp_path)
-    assert (
-        codes(result) == [141, 0]
-        and "Exception" not in result.stderr
-        and "Broken" not in result.stderr
-    )
+    assert codes(result) == [141, 0]
+    assert "Exception" not in result.stderr
+    assert "Broken" not in result.stderr
     result = shell("vqcodec encode in.y4m - -g 5 | head -c 100", tmp_path)
     assert codes(result)[0] in (0, 141) and "Exception" not in result.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.vqv", "in.y4m"]
@@ -167,11 +161,9 @@ def test_a_cut_pipe_ends_in_code_4(tmp_path: Path) -> None:
     path = write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16, i) for i in range(5)])
     path.write_bytes(path.read_bytes()[:-7])
     result = shell("cat in.y4m | vqcodec encode -q - cut.vqv", tmp_path)
-    assert (
-        codes(result) == [0, 4]
-        and "ends within a frame" in result.stderr
-        and (tmp_path / "cut.vqv").exists()
-    )
+    assert codes(result) == [0, 4]
+    assert "ends within a frame" in result.stderr
+    assert (tmp_path / "cut.vqv").exists()
     assert (
         codes(shell("cat in.y4m | vqcodec encode --strict -q - strict.vqv", tmp_path)) == [0, 4]
         and not (tmp_path / "strict.vqv").exists()
@@ -208,9 +200,9 @@ def test_refused_pipes(tmp_path: Path) -> None:
         ("vqcodec decode text - >&-", 5, "closed"),
     ):
         result = shell(command, tmp_path)
-        assert (
-            codes(result) == [code] and text in result.stderr and "internal" not in result.stderr
-        ), (command, result.stderr)
+        assert codes(result) == [code], (command, result.stderr)
+        assert text in result.stderr, (command, result.stderr)
+        assert "internal" not in result.stderr, (command, result.stderr)
     assert not (tmp_path / "a.vqv").exists()
 
 

@@ -86,7 +86,9 @@ def test_round_trip() -> None:
     want = gops(20)
     data, _ = build(want)
     r = ContainerReader.open(io.BytesIO(data))
-    assert r.complete and not r.damaged and r.header == HEADER
+    assert r.complete
+    assert not r.damaged
+    assert r.header == HEADER
     assert [r.read_gop(i) for i in range(len(r.gops))] == want
     assert r.frames == sum(len(g.pts) for g in want)
     assert [e.first_pts for e in r.gops] == [g.pts[0] for g in want]
@@ -95,7 +97,9 @@ def test_round_trip() -> None:
 def test_empty_stream() -> None:
     data, _ = build([])
     r = ContainerReader.open(io.BytesIO(data))
-    assert r.complete and not r.gops and r.frames == 0
+    assert r.complete
+    assert not r.gops
+    assert r.frames == 0
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,9 @@ def test_truncation_at_every_byte() -> None:
         except VqvError:
             assert n < offsets[0]
             continue
-        assert n >= offsets[0] and not r.complete and r.damaged
+        assert n >= offsets[0]
+        assert not r.complete
+        assert r.damaged
         assert sound(data[:n]) == {f: expected[f] for f in whole}
         assert r.frames == sum(len(expected[f].pts) for f in whole)
 
@@ -205,21 +211,17 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
     ):
         for bad in (with_tail(packets, other), packets + tail(other), data + other):
             r = ContainerReader.open(io.BytesIO(bad))
-            assert (
-                sound(bad) == by_frame(want)
-                and r.damaged
-                and r.frames == sum(len(g.pts) for g in want)
-            )
+            assert sound(bad) == by_frame(want)
+            assert r.damaged
+            assert r.frames == sum(len(g.pts) for g in want)
             assert not r.complete and (
                 not r.indexed or bad.startswith(data)
             )  # whether more frames followed is not known
     longer = build(gops(8))[0]  # which may be right: the last frames are lost
     r = ContainerReader.open(io.BytesIO(with_tail(packets, longer)))
-    assert (
-        r.complete
-        and sound(with_tail(packets, longer)) == by_frame(want)
-        and r.frames == sum(len(g.pts) for g in gops(8))
-    )
+    assert r.complete
+    assert sound(with_tail(packets, longer)) == by_frame(want)
+    assert r.frames == sum(len(g.pts) for g in gops(8))
 
 
 def test_packets_of_another_structure_displace_none_that_the_index_names() -> None:
@@ -231,7 +233,9 @@ def test_packets_of_another_structure_displace_none_that_the_index_names() -> No
         for at in o:
             bad = with_tail(data[:at] + alien[a:b] + data[at : o[-1]], data)
             r = ContainerReader.open(io.BytesIO(bad))
-            assert r.damaged and r.complete and sound(bad) == by_frame(want), (i, at)
+            assert r.damaged, (i, at)
+            assert r.complete, (i, at)
+            assert sound(bad) == by_frame(want), (i, at)
 
 
 def test_insert_delete_duplicate_swap() -> None:
@@ -281,7 +285,9 @@ def test_bytes_behind_the_end() -> None:
     want = gops(3)
     data, _ = build(want)
     r = ContainerReader.open(io.BytesIO(data + b"tail"))
-    assert not r.complete and r.damaged and sound(data + b"tail") == by_frame(want)
+    assert not r.complete
+    assert r.damaged
+    assert sound(data + b"tail") == by_frame(want)
 
 
 def test_lost_file_header_is_read_from_its_copy() -> None:
@@ -289,7 +295,9 @@ def test_lost_file_header_is_read_from_its_copy() -> None:
     data, _ = build(want)
     bad = bytes(40) + data[40:]
     r = ContainerReader.open(io.BytesIO(bad))
-    assert r.header == HEADER and r.damaged and sound(bad) == by_frame(want)
+    assert r.header == HEADER
+    assert r.damaged
+    assert sound(bad) == by_frame(want)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +416,9 @@ def test_worked_example_of_the_documentation() -> None:
     assert block is not None
     data = bytes.fromhex("".join(re.split(r"   ", line)[0] for line in block[1].splitlines()))
     r = ContainerReader.open(io.BytesIO(data))
-    assert r.complete and not r.damaged and r.header == HEADER
+    assert r.complete
+    assert not r.damaged
+    assert r.header == HEADER
     first, second = (r.read_gop(i) for i in range(2))
     assert first == packets_module.GopPayload(
         (0, 40, 80, 125), 35, 0xCAFEF00D, (300, 20, 7), b"abc"
@@ -423,4 +433,6 @@ def test_many_false_sync_words_are_scanned_in_linear_time() -> None:
     data = raw[: offsets[1]] + packets_module.SYNC * (1 << 18)
     begin = time.process_time()  # the machine may be busy
     reader = ContainerReader.open(io.BytesIO(data))
-    assert time.process_time() - begin < 10 and len(reader.gops) == 1 and not reader.complete
+    assert time.process_time() - begin < 10
+    assert len(reader.gops) == 1
+    assert not reader.complete

@@ -118,11 +118,9 @@ def test_flips_with_full_decode(
             for i in range(e.first_frame, e.first_frame + e.count)
         ]
         got = frames(tmp_path / "out.mkv")
-        assert (
-            not report.ok
-            and report.concealed == len(hit)
-            and [t for t, _ in got] == [t for t, _ in want]
-        ), bit
+        assert not report.ok, bit
+        assert report.concealed == len(hit), bit
+        assert [t for t, _ in got] == [t for t, _ in want], bit
         assert all(
             same(a, b)
             for i, ((_, a), (_, b)) in enumerate(zip(got, want, strict=True))
@@ -170,11 +168,9 @@ def test_cut_at_every_byte(size: int) -> None:
         except VqvError:
             assert n < offsets[0]
             continue
-        assert (
-            sound(data[:n]) == {f: good[f] for f in whole}
-            and not r.complete
-            and any(str(n) in text for text in r.damaged)
-        )
+        assert sound(data[:n]) == {f: good[f] for f in whole}
+        assert not r.complete
+        assert any(str(n) in text for text in r.damaged)
         for o, h in zip(offsets[:-1], heads, strict=False):
             if o + h.size <= n < o + h.total:
                 named = f"packet at byte {o} (frames {h.first_frame} to {h.first_frame + h.frames - 1}): cut after {n - o} of {h.total} bytes"  # noqa: E501
@@ -316,11 +312,9 @@ def test_files_of_other_kinds_are_refused_at_once(tmp_path: Path) -> None:
                 env=os.environ | {"PYTHONPATH": str(root)},
                 timeout=PATIENCE,
             )
-            assert (
-                result.returncode == code
-                and result.stderr.startswith("vqcodec: error: ")
-                and result.stderr.count("\n") == 1
-            )
+            assert result.returncode == code
+            assert result.stderr.startswith("vqcodec: error: ")
+            assert result.stderr.count("\n") == 1
             return children_time() - begin
 
         quickest(attempt, 0.5)

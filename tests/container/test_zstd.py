@@ -161,7 +161,9 @@ def test_a_bad_frame_costs_its_content_only() -> None:
         data = written((TRACK | COMPRESSED, bad), (TRACK | COMPRESSED, frame(other)))
         reader = opened(data)
         stored = StoredTracks(reader)
-        assert list(stored.tracks.values()) == [SOUND] and reader.complete and not reader.damaged
+        assert list(stored.tracks.values()) == [SOUND]
+        assert reader.complete
+        assert not reader.damaged
         assert len(stored.damage) == 1 and "packet at byte" in stored.damage[0]
 
 

@@ -62,7 +62,9 @@ def test_what_an_output_cannot_hold_is_said_even_by_a_quiet_run(
     for word in words:
         assert any(word in line for line in lines), (word, lines)
     report = decode(rich, tmp_path / name, overwrite=True)
-    assert len(report.warnings) == len(lines) and not report.lost and report.ok
+    assert len(report.warnings) == len(lines)
+    assert not report.lost
+    assert report.ok
 
 
 def test_what_was_not_wanted_is_no_loss(

@@ -97,12 +97,10 @@ def test_encode_replaces_a_wrong_rate(tmp_path: Path, capsys: pytest.CaptureFixt
             == 0
         )
     d = described(tmp_path / "whole.vqv", capsys)
-    assert (
-        d["rate"] == "30000/1001"
-        and d["time_base"] == "1001/30000"
-        and d["frames"] == 10
-        and d["seconds"] == pytest.approx(10 * 1001 / 30000, abs=1e-6)
-    )
+    assert d["rate"] == "30000/1001"
+    assert d["time_base"] == "1001/30000"
+    assert d["frames"] == 10
+    assert d["seconds"] == pytest.approx(10 * 1001 / 30000, abs=1e-6)
     times = shown(tmp_path / "whole.mkv")
     assert [i for _, i in times] == list(range(10)) and all(
         abs(t - i * Fraction(1001, 30000)) <= Fraction(1, 1000) for t, i in times
@@ -157,7 +155,9 @@ def test_another_rate_does_not_part_sound_from_pictures(
         assert main(["encode", str(source), str(tmp_path / f"{i}.vqv"), "-r", "30", *args]) == 0
         assert "chapters are left out" in capsys.readouterr().err
         d = described(tmp_path / f"{i}.vqv", capsys)
-        assert d["rate"] == "30/1" and not d["chapters"] and not d["tracks"]
+        assert d["rate"] == "30/1"
+        assert not d["chapters"]
+        assert not d["tracks"]
 
 
 @pytest.mark.parametrize(

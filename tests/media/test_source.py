@@ -35,11 +35,9 @@ def test_lossless_planes(
         got = list(source)
         assert len(got) == 4 and all(same(a, b) for (_, a), b in zip(got, want, strict=True))
         assert seconds(source, got) == [Fraction(i, 25) for i in range(4)]
-        assert (
-            source.corrupt == 0
-            and source.warnings == []
-            and source.bit_depth == (10 if ten_bit else 8)
-        )
+        assert source.corrupt == 0
+        assert source.warnings == []
+        assert source.bit_depth == (10 if ten_bit else 8)
         assert source.total in (None, 4)
 
 
@@ -202,7 +200,9 @@ def test_cut_source_is_noticed(tmp_path: Path, name: str) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10 + 11])
     with VideoSource(path) as source:
         n = len(list(source))
-        assert 1 <= n <= 40 and source.corrupt >= 1 and source.warnings
+        assert 1 <= n <= 40
+        assert source.corrupt >= 1
+        assert source.warnings
 
 
 def test_an_mkv_that_starts_late_is_not_taken_for_cut(tmp_path: Path) -> None:
@@ -219,7 +219,9 @@ def test_an_mkv_that_starts_late_is_not_taken_for_cut(tmp_path: Path) -> None:
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     with VideoSource(path) as source:
-        assert len(list(source)) == 4 and source.corrupt == 0 and not source.warnings
+        assert len(list(source)) == 4
+        assert source.corrupt == 0
+        assert not source.warnings
 
 
 def test_refused_inputs(tmp_path: Path) -> None:
@@ -303,11 +305,9 @@ def test_y4m_header(tmp_path: Path) -> None:
     assert line == b"YUV4MPEG2 W5 H3 F30000:1001 Ip A4:3 C420jpeg XCOLORRANGE=FULL"
     assert len(rest) == 6 + 15 + 12
     with VideoSource(path) as source:
-        assert (
-            source.range == 2
-            and source.sar == Fraction(4, 3)
-            and source.rate == Fraction(30000, 1001)
-        )
+        assert source.range == 2
+        assert source.sar == Fraction(4, 3)
+        assert source.rate == Fraction(30000, 1001)
 
 
 def test_raw_output(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def test_a_cut_source_is_noticed(
     path = tmp_path / f"cut.{kind}"
     path.write_bytes(data[: int(len(data) * part) + 7])
     report = encode(str(path), str(tmp_path / "a.vqv"))
-    assert 0 < report.frames <= 60 and report.corrupt > 0 and report.warnings, report
+    assert 0 < report.frames <= 60, report
+    assert report.corrupt > 0, report
+    assert report.warnings, report
     if kind == "y4m":
         head = data.index(b"\n") + 1
         assert report.frames == (len(path.read_bytes()) - head) // (len(data[head:]) // 60)
@@ -310,9 +312,9 @@ def test_one_frame_with_sound(tmp_path: Path, suffix: str) -> None:
     encode(str(source), str(tmp_path / "a.vqv"))
     decode(str(tmp_path / "a.vqv"), str(tmp_path / f"out{suffix}"))
     want, got = listing(source), listing(tmp_path / f"out{suffix}")
-    assert (
-        got["times"] == want["times"] and len(got["times"]) == 1 and got["tracks"] == want["tracks"]
-    )
+    assert got["times"] == want["times"]
+    assert len(got["times"]) == 1
+    assert got["tracks"] == want["tracks"]
 
 
 @pytest.mark.parametrize("delay", [Fraction(-1, 2), Fraction(2)])
@@ -341,11 +343,9 @@ def test_sound_much_longer_than_the_pictures(tmp_path: Path) -> None:
     encode(str(source), str(tmp_path / "a.vqv"))
     decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.mkv"))
     want, got = listing(source), listing(tmp_path / "out.mkv")
-    assert (
-        got["tracks"] == want["tracks"]
-        and want["tracks"][0]["count"] > 200
-        and got["times"] == want["times"]
-    )
+    assert got["tracks"] == want["tracks"]
+    assert want["tracks"][0]["count"] > 200
+    assert got["times"] == want["times"]
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".ts"])
@@ -372,7 +372,9 @@ def test_frames_before_zero_are_not_hidden(tmp_path: Path, suffix: str) -> None:
 def test_b_frames_come_in_the_order_of_display(tmp_path: Path) -> None:
     with VideoSource(make_named(tmp_path, "b_frames.mp4")) as source:
         times = [pts for pts, _ in source]
-        assert times == sorted(times) and len(times) == 25 and source.corrupt == 0
+        assert times == sorted(times)
+        assert len(times) == 25
+        assert source.corrupt == 0
 
 
 @pytest.mark.parametrize("kind", ["ts", "mp4", "mov", "mkv", "webm"])

@@ -174,12 +174,10 @@ def test_metadata_over_the_limit_is_left_out_with_a_note() -> None:
         {"a": "x" * 700_000, "b": "y" * 600_000, "title": "kept"}, chapters=FULL.chapters
     )
     fitted, notes = big.fitted()
-    assert (
-        set(fitted.tags) == {"b", "title"}
-        and fitted.chapters == FULL.chapters
-        and len(notes) == 1
-        and "tag a" in notes[0]
-    )
+    assert set(fitted.tags) == {"b", "title"}
+    assert fitted.chapters == FULL.chapters
+    assert len(notes) == 1
+    assert "tag a" in notes[0]
     many = Description(chapters=(Chapter(0, 0, 1, Fraction(1), {"title": "x" * 2000}),) * 1000)
     fitted, notes = many.fitted()
     assert fitted.chapters == () and "1000 chapters" in notes[0]
@@ -405,7 +403,9 @@ def test_tracks_stand_beside_their_pictures(tmp_path: Path) -> None:
     source = make(tmp_path / "in.mkv", frames=60, sounds=(Sound(),))
     encode(str(source), str(tmp_path / "a.vqv"), EncodeOptions(gop=10))
     reader = ContainerReader.open(io.BytesIO((tmp_path / "a.vqv").read_bytes()))
-    assert reader.complete and not reader.damaged and len(reader.gops) == 6
+    assert reader.complete
+    assert not reader.damaged
+    assert len(reader.gops) == 6
     base = StoredTracks(reader).tracks[0].time_base
     for i, extra in enumerate(reader.extras):
         if extra.type == tracks_module.PACKETS and extra.first_frame:
@@ -431,11 +431,9 @@ def test_long_chunks_are_divided() -> None:
     w.gop(packets_module.GopPayload((0, 40), 40, 1, (1, 2, 3), b"body"))
     w.finish()
     reader = ContainerReader.open(f)
-    assert (
-        sum(e.type == tracks_module.PACKETS for e in reader.extras) == 4
-        and reader.complete
-        and not reader.damaged
-    )
+    assert sum(e.type == tracks_module.PACKETS for e in reader.extras) == 4
+    assert reader.complete
+    assert not reader.damaged
     assert list(StoredTracks(reader).packets()) == packets
 
 
@@ -457,7 +455,9 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
     data[next(e.offset for e in extras if e.type == kind) + 40] ^= 4
     coded.write_bytes(bytes(data) if index else bytes(data[:-10]))
     report = decode(str(coded), str(tmp_path / "b.mkv"), DecodeOptions(vcodec="ffv1"))
-    assert not report.ok and report.concealed == 0 and report.damage
+    assert not report.ok
+    assert report.concealed == 0
+    assert report.damage
     assert _pictures(tmp_path / "b.mkv") == _pictures(tmp_path / "a.mkv")
     want, got = listing(tmp_path / "a.mkv"), listing(tmp_path / "b.mkv")
     if kind == tracks_module.TRACK:
@@ -553,11 +553,9 @@ def test_hostile_times_of_packets(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_info_lists_tracks(tmp_path: Path) -> None:
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv")
     d = describe(str(tmp_path / "a.vqv"))
-    assert (
-        d.ok
-        and d.tags["title"] == "A \u6f22 film"
-        and [c.tags["title"] for c in d.chapters] == [t for _, _, t in CHAPTERS]
-    )
+    assert d.ok
+    assert d.tags["title"] == "A \u6f22 film"
+    assert [c.tags["title"] for c in d.chapters] == [t for _, _, t in CHAPTERS]
     assert [t.kind for t in d.tracks] == [
         "audio",
         "audio",
@@ -581,11 +579,9 @@ def test_letters_that_a_terminal_lacks_are_no_fault(tmp_path: Path) -> None:
         capture_output=True,
         env=environment,
     )
-    assert (
-        run.returncode == 0
-        and b"title: A ? film" in run.stdout
-        and "Zw\u00f6i ?".encode("latin-1") in run.stdout
-    )
+    assert run.returncode == 0
+    assert b"title: A ? film" in run.stdout
+    assert "Zw\u00f6i ?".encode("latin-1") in run.stdout
 
 
 @pytest.mark.parametrize(

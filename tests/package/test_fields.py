@@ -47,7 +47,9 @@ def test_bad_varints(data: bytes) -> None:
 
 def test_bounds_and_positions() -> None:
     r = Reader(b"abc", "thing", base=100)
-    assert bytes(r.take(2)) == b"ab" and r.remaining == 1 and r.position == 2
+    assert bytes(r.take(2)) == b"ab"
+    assert r.remaining == 1
+    assert r.position == 2
     with pytest.raises(DamageError, match="thing at byte 102: 4 bytes needed, 1 left"):
         r.u32()
     with pytest.raises(DamageError, match="1 bytes too many"):

@@ -70,14 +70,12 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
         -1
     ].frames == 40
     last = events[-1]
-    assert (
-        last.total == 40
-        and last.bytes
-        and last.psnr
-        and last.elapsed > 0
-        and last.fps > 0
-        and last.eta == 0
-    )
+    assert last.total == 40
+    assert last.bytes
+    assert last.psnr
+    assert last.elapsed > 0
+    assert last.fps > 0
+    assert last.eta == 0
     assert (
         last.kbps == pytest.approx(last.bytes * 8 * 25 / 40 / 1000)
         and last.predicted_bytes == last.bytes
@@ -131,7 +129,9 @@ def test_info_verify_and_join_take_any_path(source: Path, tmp_path: Path) -> Non
     joined = vqcodec.join([a, b], tmp_path / "c.vqv")
     assert (joined.parts, joined.frames, joined.gops) == (2, 40, 5)
     checked = vqcodec.verify(tmp_path / "c.vqv", fast=True)
-    assert checked.ok and checked.frames == 40 and not checked.pixels_checked
+    assert checked.ok
+    assert checked.frames == 40
+    assert not checked.pixels_checked
     told = vqcodec.info(str(tmp_path / "c.vqv"))
     assert told.frames == 40 and told.bytes == joined.bytes
     broken = bytearray(a.read_bytes())

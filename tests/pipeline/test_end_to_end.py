@@ -90,7 +90,10 @@ def test_files_in_and_out(
 
 def test_every_pixel_is_verified(coded: Path, tiny_weights: Path) -> None:
     result = verify(str(coded), weights=str(tiny_weights))
-    assert result.ok and result.pixels_checked and result.frames == 14 and result.damaged_gops == 0
+    assert result.ok
+    assert result.pixels_checked
+    assert result.frames == 14
+    assert result.damaged_gops == 0
     assert main(["verify", "-q", "--weights", str(tiny_weights), str(coded)]) == 0
 
 
@@ -156,7 +159,9 @@ def test_a_flipped_byte_costs_one_gop(
         report = decode(
             str(broken), str(tmp_path / "out.mkv"), OUT, weights=str(tiny_weights), overwrite=True
         )
-        assert not report.ok and report.concealed == len(lost) and report.frames == 14
+        assert not report.ok
+        assert report.concealed == len(lost)
+        assert report.frames == 14
         got = frames(tmp_path / "out.mkv")
         assert len(got) == 14 and all(
             same(a, b) for i, (a, b) in enumerate(zip(got, want, strict=True)) if i not in lost

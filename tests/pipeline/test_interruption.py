@@ -69,7 +69,9 @@ def ends_at_once(process: subprocess.Popen[str], signum: int) -> tuple[float, in
 def check_part(coded: Path, clip: Path, frames: int, tmp_path: Path) -> None:
     """The file is complete, and holds the first frames of the clip with their times."""
     reader = ContainerReader.open(io.BytesIO(coded.read_bytes()))
-    assert reader.complete and not reader.damaged and reader.frames == frames
+    assert reader.complete
+    assert not reader.damaged
+    assert reader.frames == frames
     assert decode(str(coded), str(tmp_path / "out.y4m"), overwrite=True).ok
     with VideoSource(clip) as a, VideoSource(tmp_path / "out.y4m") as b:
         got = list(b)
@@ -148,11 +150,9 @@ def test_gops_behind_the_one_that_is_cut_are_kept_if_it_is_whole(
         interrupt=interrupt,
     )
     rows = [json.loads(line) for line in (tmp_path / "stats").read_text().splitlines()]
-    assert (
-        report.stopped
-        and report.frames == frames
-        and [r["first"] + r["frame"] for r in rows] == list(range(frames))
-    )
+    assert report.stopped
+    assert report.frames == frames
+    assert [r["first"] + r["frame"] for r in rows] == list(range(frames))
     check_part(out, clip, frames, tmp_path)
 
 
@@ -168,7 +168,9 @@ def test_ctrl_c_twice_stops_at_once(clip: Path, out: Path) -> None:
             wait_for(process, "ctrl-C once more")
             answer = watch.seconds()
             took, code = ends_at_once(process, signal.SIGINT)
-        assert code == 130 and files_in(out.parent) == ["a.vqv"] and out.read_bytes() == b"old"
+        assert code == 130
+        assert files_in(out.parent) == ["a.vqv"]
+        assert out.read_bytes() == b"old"
         return max(answer, took)
 
     quickest(attempt, AT_ONCE)

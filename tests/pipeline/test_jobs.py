@@ -70,17 +70,13 @@ def test_the_same_bytes_for_any_number_of_workers(
         weights=str(tiny_weights),
         progress=progress,
     )
-    assert (
-        (tmp_path / "a.vqv").read_bytes() == gop_want
-        and report.frames == FRAMES
-        and not report.warnings
-        and not children()
-    )
-    assert (
-        progress.seen == sorted(progress.seen)
-        and progress.seen[-1] == FRAMES
-        and len(set(progress.seen)) > 4
-    )
+    assert (tmp_path / "a.vqv").read_bytes() == gop_want
+    assert report.frames == FRAMES
+    assert not report.warnings
+    assert not children()
+    assert progress.seen == sorted(progress.seen)
+    assert progress.seen[-1] == FRAMES
+    assert len(set(progress.seen)) > 4
     rows = [line.split('"gop": ')[1].split(",")[0] for line in stats.read_text().splitlines()]
     assert rows == [
         str(i) for i, n in enumerate(COUNTS) for _ in range(n)
@@ -159,11 +155,9 @@ def test_killed_with_workers_and_gone_on_with(
         report = encode(
             str(gop_clip), str(out), replace(OPTIONS, resume=True), weights=str(tiny_weights)
         )
-        assert (
-            out.read_bytes() == gop_want
-            and files_in(tmp_path) == ["a.vqv"]
-            and seen - 2 * 9 <= report.resumed
-        )
+        assert out.read_bytes() == gop_want
+        assert files_in(tmp_path) == ["a.vqv"]
+        assert seen - 2 * 9 <= report.resumed
         out.unlink()
 
 
@@ -294,9 +288,10 @@ def test_a_join_of_anything_is_sound(tmp_path: Path, gop_clip: Path, fake_networ
     join([names[1], names[0], names[1], names[2]], str(out))
     r = reader(out)
     pts = [t for i in range(len(r.gops)) for t in r.read_gop(i).pts]
-    assert (
-        r.complete and not r.damaged and len(pts) == FRAMES + 18 and set(np.diff(pts)) == {33, 34}
-    )
+    assert r.complete
+    assert not r.damaged
+    assert len(pts) == FRAMES + 18
+    assert set(np.diff(pts)) == {33, 34}
     assert main(["verify", "-q", str(out)]) == 0
 
 
@@ -338,11 +333,9 @@ def test_joins_that_are_refused(
         join([a, b], str(out))
     with pytest.raises(UsageError, match="same file"):
         join([a, b], b, overwrite=True)
-    assert (
-        main(["join", a, str(tmp_path / "new.vqv")]) == 0
-        and main(["join", a]) == 2
-        and main(["join", a, "-", b]) == 2
-    )
+    assert main(["join", a, str(tmp_path / "new.vqv")]) == 0
+    assert main(["join", a]) == 2
+    assert main(["join", a, "-", b]) == 2
     assert main(["join", a, str(tmp_path / "none.vqv"), str(tmp_path / "x.vqv")]) == 3
     assert out.read_bytes() == b"old"
 
@@ -393,12 +386,11 @@ def test_join_carries_tracks_along(tmp_path: Path) -> None:
     join([str(tmp_path / "a.vqv"), str(tmp_path / "b.vqv")], str(tmp_path / "joined.vqv"))
     with (tmp_path / "joined.vqv").open("rb") as f, (tmp_path / "whole.vqv").open("rb") as g:
         got, gop_want = ContainerReader.open(f), ContainerReader.open(g)
-        assert (
-            got.complete
-            and not got.damaged
-            and [got.read_gop(i) for i in range(len(got.gops))]
-            == [gop_want.read_gop(i) for i in range(len(gop_want.gops))]
-        )
+        assert got.complete
+        assert not got.damaged
+        assert [got.read_gop(i) for i in range(len(got.gops))] == [
+            gop_want.read_gop(i) for i in range(len(gop_want.gops))
+        ]
         one, two = StoredTracks(got), StoredTracks(gop_want)
         assert len(two.tracks) > 1 and {
             n: (t.kind, t.codec, t.tags) for n, t in one.tracks.items()

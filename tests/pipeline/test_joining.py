@@ -154,4 +154,6 @@ def test_tags_over_the_limit_go_in_one_pass() -> None:
     fitted, notes = Description(tags | {"long": "y" * 3000}, {"short": "z"}).fitted()
     assert time.process_time() - begin < 5
     assert len(fitted.to_bytes()) <= MAX_DESCRIPTION < len(fitted.to_bytes()) + 100
-    assert "long" not in fitted.tags and fitted.video_tags and len(notes) < 30
+    assert "long" not in fitted.tags
+    assert fitted.video_tags
+    assert len(notes) < 30

@@ -36,7 +36,9 @@ pytestmark = pytest.mark.usefixtures("fake_network")
 def test_gops_end_at_scene_cuts(tmp_path: Path, scene_clip: Path, fake_network: Any) -> None:
     report = encode(str(scene_clip), str(tmp_path / "a.vqv"))
     assert fake_network.log == [[1, 16, 3], [1, 16, 13], [1, 4]]
-    assert report.frames == 55 and report.gops == 3 and report.corrupt == 0
+    assert report.frames == 55
+    assert report.gops == 3
+    assert report.corrupt == 0
     assert report.bytes == (tmp_path / "a.vqv").stat().st_size
     assert report.sse[0] == pytest.approx(55 * 100.4)
     assert [e.count for e in reader(tmp_path / "a.vqv").gops] == [20, 30, 5]
@@ -96,7 +98,9 @@ def cuts_of(pictures: list[Picture]) -> list[int]:
 
 def test_round_trip(tmp_path: Path, scene_clip: Path, scene_coded: Path) -> None:
     report = decode(str(scene_coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
-    assert report.ok and report.frames == 55 and report.concealed == 0
+    assert report.ok
+    assert report.frames == 55
+    assert report.concealed == 0
     want, got = frames(scene_clip), frames(tmp_path / "out.mkv")
     assert [t for t, _ in got] == [t for t, _ in want]
     assert all(same(a, b) for (_, a), (_, b) in zip(want, got, strict=True))
@@ -186,12 +190,10 @@ def test_damage_is_contained_and_concealed(
     flip(scene_coded, bad)
     report = decode(str(scene_coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
     lost = range(entries[bad].first_frame, entries[bad].first_frame + entries[bad].count)
-    assert (
-        not report.ok
-        and report.concealed == len(lost)
-        and report.frames == 55
-        and len(report.damage) == 1
-    )
+    assert not report.ok
+    assert report.concealed == len(lost)
+    assert report.frames == 55
+    assert len(report.damage) == 1
     want, got = frames(scene_clip), frames(tmp_path / "out.mkv")
     assert [t for t, _ in got] == [t for t, _ in want]
     before = want[lost.start - 1][1].to10() if lost.start else None
@@ -309,7 +311,9 @@ def test_lost_packet_without_an_index(tmp_path: Path, scene_clip: Path, scene_co
         data[: entries[1].offset] + data[entries[2].offset : entries[3].offset + 20]
     )
     report = decode(str(scene_coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
-    assert report.frames == 50 and report.concealed == 20 and not report.complete
+    assert report.frames == 50
+    assert report.concealed == 20
+    assert not report.complete
     assert [t for t, _ in frames(tmp_path / "out.mkv")] == [t for t, _ in frames(scene_clip)][:50]
     assert any("frames 20 to 39 are missing" in text for text in report.damage) and any(
         "frames 50 to 54): cut after 20 of" in text for text in report.damage
@@ -320,7 +324,9 @@ def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_networ
     fake_network.wrong_checksum = True
     encode(str(scene_clip), str(tmp_path / "a.vqv"))
     report = decode(str(tmp_path / "a.vqv"), str(tmp_path / "out.y4m"))
-    assert len(report.damage) == 3 and "pixels differ" in report.damage[0] and report.concealed == 0
+    assert len(report.damage) == 3
+    assert "pixels differ" in report.damage[0]
+    assert report.concealed == 0
     assert (
         verify(str(tmp_path / "a.vqv")).damaged_gops == 3
         and verify(str(tmp_path / "a.vqv"), fast=True).ok
@@ -341,12 +347,10 @@ def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_networ
 )
 def test_lost_times_increase(after: int | None, before: int | None, start: int | None) -> None:
     times = lost_times(9, start, after, before, 40)
-    assert (
-        len(times) == 9
-        and lost_times(4, start, after, before, 40, 9) == times[:4]
-        and all(b > a for a, b in pairwise(times))
-        and (after is None or times[0] > after)
-    )
+    assert len(times) == 9
+    assert lost_times(4, start, after, before, 40, 9) == times[:4]
+    assert all(b > a for a, b in pairwise(times))
+    assert after is None or times[0] > after
 
 
 def test_other_weights(tmp_path: Path, scene_coded: Path) -> None:
@@ -378,7 +382,9 @@ def test_failure_leaves_nothing(tmp_path: Path, scene_clip: Path, fake_network: 
 def test_damaged_source(tmp_path: Path, scene_clip: Path) -> None:
     scene_clip.write_bytes(scene_clip.read_bytes()[: scene_clip.stat().st_size * 6 // 10])
     report = encode(str(scene_clip), str(tmp_path / "a.vqv"))
-    assert 0 < report.frames < 55 and report.corrupt > 0 and report.warnings
+    assert 0 < report.frames < 55
+    assert report.corrupt > 0
+    assert report.warnings
     assert (
         main(["encode", "-q", str(scene_clip), str(tmp_path / "b.vqv")]) == 4
         and (tmp_path / "b.vqv").exists()
@@ -451,7 +457,9 @@ def test_budget_counts_other_tracks(tmp_path: Path) -> None:
 def test_the_curve_follows_the_numbers() -> None:
     assert curve([30.0, 37.0, 33.5]) == "\u2581\u2588\u2585" and curve([35.0] * 3) == "\u2588" * 3
     long = curve([float(i) for i in range(1000)])
-    assert len(long) == 80 and list(long) == sorted(long) and len(set(long)) == 8
+    assert len(long) == 80
+    assert list(long) == sorted(long)
+    assert len(set(long)) == 8
     assert len(curve([1.0] * 79 + [2.0] * 2)) == 80
 
 
@@ -478,9 +486,14 @@ def test_stats_and_info(
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 55 and lines[1]["pts"] == 40
     captured = capsys.readouterr()
-    assert captured.out == "" and "55 frames" in captured.err and "dB" in captured.err
+    assert captured.out == ""
+    assert "55 frames" in captured.err
+    assert "dB" in captured.err
     d = describe(str(out), bits=True)
-    assert d.frames == 55 and d.crf == 20 and d.seconds == pytest.approx(2.2) and d.ok
+    assert d.frames == 55
+    assert d.crf == 20
+    assert d.seconds == pytest.approx(2.2)
+    assert d.ok
     assert "GOP 0" in as_text(d) and d.gops[0].pictures
     bars = next(line for line in as_text(d).splitlines() if "PSNR of the GOPs" in line).split()[0]
     assert len(bars) == len(d.gops) == 4 and set(bars) <= set(
@@ -489,11 +502,9 @@ def test_stats_and_info(
     check_budget(d)
     assert main(["info", "--bits", str(out)]) == 0
     text = capsys.readouterr().out
-    assert (
-        "frame 0" not in text
-        and f"file {out.stat().st_size}" in " ".join(text.split())
-        and "100.0 %" in text
-    )
+    assert "frame 0" not in text
+    assert f"file {out.stat().st_size}" in " ".join(text.split())
+    assert "100.0 %" in text
     assert main(["info", "--frames", str(out)]) == 0
     assert capsys.readouterr().out.count("\n    frame ") == 55
     assert main(["info", "--json", str(out)]) == 0

@@ -86,12 +86,11 @@ def test_lost_gops_keep_their_place(tmp_path: Path, lost: tuple[int, ...], index
         bad[o[i + 1] - 6] ^= 1
     code, good = repaired(bytes(bad if index else bad[: o[-1]]), tmp_path)
     r = ContainerReader.open(io.BytesIO(good))
-    assert (
-        code == 4
-        and r.frames == want.frames
-        and [(e.first_frame, e.count) for e in r.gops]
-        == [(e.first_frame, e.count) for e in want.gops]
-    )
+    assert code == 4
+    assert r.frames == want.frames
+    assert [(e.first_frame, e.count) for e in r.gops] == [
+        (e.first_frame, e.count) for e in want.gops
+    ]
     assert [e.offset < 0 for e in r.gops] == [i in lost for i in range(6)]
     for i, e in enumerate(want.gops):
         if i not in lost:
@@ -153,11 +152,9 @@ def test_a_repaired_file_decodes_as_the_damaged_one(tmp_path: Path, scene_coded:
     assert report.bytes == (tmp_path / "good.vqv").stat().st_size
     a = decode(str(scene_coded), str(tmp_path / "a.mkv"), FFV1)
     b = decode(str(tmp_path / "good.vqv"), str(tmp_path / "b.mkv"), FFV1)
-    assert (
-        not b.ok
-        and (a.frames, a.concealed) == (b.frames, b.concealed) == (55, 30)
-        and "lost" in b.damage[0]
-    )
+    assert not b.ok
+    assert (a.frames, a.concealed) == (b.frames, b.concealed) == (55, 30)
+    assert "lost" in b.damage[0]
     one, two = frames(tmp_path / "a.mkv"), frames(tmp_path / "b.mkv")
     assert [t for t, _ in one] == [t for t, _ in two] == [Fraction(i, 25) for i in range(55)]
     assert all(same(p, q) for (_, p), (_, q) in zip(one, two, strict=True))
@@ -230,7 +227,9 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     code, good = repaired(
         data.replace(b"packet 1", b"packet 7"), tmp_path
     )  # a packet of a track is damaged, which costs no picture
-    assert code == 0 and held(good)[2] == [packets[0], *packets[2:]] and sound(good) == sound(data)
+    assert code == 0
+    assert held(good)[2] == [packets[0], *packets[2:]]
+    assert sound(good) == sound(data)
 
 
 Shown = list[tuple[int, int, int]]
@@ -348,7 +347,9 @@ def test_whatever_happens_a_repaired_file_shows_what_the_damaged_one_does(
         report = repair(str(tmp_path / "bad.vqv"), str(tmp_path / "good.vqv"), overwrite=True)
         good = (tmp_path / "good.vqv").read_bytes()
         got, after = shown(good)
-        assert got == want and opened(good).complete and not opened(good).damaged, i
+        assert got == want, i
+        assert opened(good).complete, i
+        assert not opened(good).damaged, i
         assert report.lost == before.concealed == after.concealed and (
             before.ok or before.damage
         ), i

@@ -78,15 +78,17 @@ def test_killed_at_any_moment(
             assert process.wait() == -signal.SIGKILL
         begun = int(lines[-1].split()[0])  # the last one of them is not finished
         names = files_in(out.parent)
-        assert len(names) == 1 and names[0].startswith(".a.vqv.") and names[0].endswith(".part")
+        assert len(names) == 1
+        assert names[0].startswith(".a.vqv.")
+        assert names[0].endswith(".part")
         fake_network.log.clear()
         report = encode(str(clip), str(out), OPTIONS)
         assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
         total = -(-FRAMES // GOP)
         kept = total - len(fake_network.log)
-        assert (
-            report.gops == total and report.resumed == min(FRAMES, GOP * kept) and kept >= begun - 1
-        )
+        assert report.gops == total
+        assert report.resumed == min(FRAMES, GOP * kept)
+        assert kept >= begun - 1
         finished.append(kept)
         out.unlink()
     assert len(set(finished)) > moments // 4  # they were different moments
@@ -164,10 +166,14 @@ def test_without_resume_earlier_work_is_neither_used_nor_lost(
 ) -> None:
     path = cut_off(clip, out, 4)
     arguments = ["encode", "-q", "-g", str(GOP), str(clip), str(out)]
-    assert main(arguments) == 5 and path.exists() and not out.exists()
+    assert main(arguments) == 5
+    assert path.exists()
+    assert not out.exists()
     assert "; --resume goes on with that one, -y begins anew" in capsys.readouterr().err
     report = encode(str(clip), str(out), replace(OPTIONS, resume=False), overwrite=True)
-    assert report.resumed == 0 and out.read_bytes() == want and not path.exists()
+    assert report.resumed == 0
+    assert out.read_bytes() == want
+    assert not path.exists()
 
 
 def test_a_journal_without_a_gop_is_no_obstacle(clip: Path, out: Path, want: bytes) -> None:
@@ -289,11 +295,9 @@ def test_a_change_that_no_sample_shows_is_noticed(
             ]
     encode(str(source), str(tmp_path / "want.vqv"), replace(options, resume=False))
     report = encode(str(source), str(out), replace(options, resume=told is None), overwrite=True)
-    assert (
-        report.resumed == (8 if told is None else 0)
-        and out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
-        and files_in(out.parent) == ["a.vqv"]
-    )
+    assert report.resumed == (8 if told is None else 0)
+    assert out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
+    assert files_in(out.parent) == ["a.vqv"]
 
 
 def test_two_encodes_at_once_are_refused(clip: Path, out: Path) -> None:
@@ -335,7 +339,9 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
     assert process.returncode == 128 + signum
     if signum == signal.SIGINT:
         reader = ContainerReader.open(io.BytesIO(out.read_bytes()))
-        assert reader.complete and 3 * GOP < reader.frames < FRAMES and "--resume -y goes on" in err
+        assert reader.complete
+        assert 3 * GOP < reader.frames < FRAMES
+        assert "--resume -y goes on" in err
         with pytest.raises(OutputError, match="exists"):
             encode(str(clip), str(out), OPTIONS)
     assert len(journal_name.journals(out)) == 1
@@ -378,4 +384,6 @@ def test_a_link_is_followed(tmp_path: Path, clip: Path, out: Path, want: bytes) 
         link
     ) == journal_name.journals(out)
     assert encode(str(clip), str(link), OPTIONS, overwrite=True).resumed == 2 * GOP
-    assert link.is_symlink() and out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
+    assert link.is_symlink()
+    assert out.read_bytes() == want
+    assert files_in(out.parent) == ["a.vqv"]

@@ -52,7 +52,9 @@ def test_planes_have_the_bytes_of_an_encode_of_y4m(ten_bit: bool, tmp_path: Path
     with vqcodec.Writer(out, rate, options, pixel_aspect_ratio=Fraction(4, 3)) as writer:
         for part in parts:
             writer.write(part)
-        assert writer.frames == N and writer.report is None and not out.exists()
+        assert writer.frames == N
+        assert writer.report is None
+        assert not out.exists()
     assert writer.report is not None and writer.report.frames == N == report.frames
     assert out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
     assert writer.close() is writer.report and writer.report.psnr == report.psnr

@@ -105,22 +105,18 @@ def test_metadata(video: Any, coded: Path) -> None:
     assert m.average_fps == pytest.approx(
         FRAMES / m.duration_seconds
     ) and m.bit_rate == pytest.approx(8 * coded.stat().st_size / m.duration_seconds)
-    assert (
-        m.time_base == Fraction(1, 1000)
-        and video.gop_starts == [0, 20, 40]
-        and "50x38, 45 frames" in repr(video)
-    )
+    assert m.time_base == Fraction(1, 1000)
+    assert video.gop_starts == [0, 20, 40]
+    assert "50x38, 45 frames" in repr(video)
 
 
 def test_frames_by_number(video: Any, want: list[torch.Tensor]) -> None:
     for i in (0, 44, 7, 20, 19, 41, -1, -45, np.int64(3), torch.tensor(5)):
         f = video.get_frame_at(i)
-        assert (
-            f.data.y.dtype == torch.uint8
-            and torch.equal(f.data.y, want[i])
-            and torch.equal(video[i].y, want[i])
-            and not f.concealed
-        )
+        assert f.data.y.dtype == torch.uint8
+        assert torch.equal(f.data.y, want[i])
+        assert torch.equal(video[i].y, want[i])
+        assert not f.concealed
         assert f.pts_seconds == TIMES[i] / 1000 and f.data.u.shape == f.data.v.shape == (19, 25)
         assert [type(x) for x in f] == [vqcodec.Planes, float, float]
     for i in (45, -46):
@@ -209,11 +205,9 @@ def test_the_cache_is_bounded(
 
 
 def test_frames_by_time(video: Any) -> None:
-    assert (
-        video.at(0).pts_seconds == 0
-        and video.at(0.0399).pts_seconds == 0
-        and video.at(0.04).pts_seconds == 0.04
-    )
+    assert video.at(0).pts_seconds == 0
+    assert video.at(0.0399).pts_seconds == 0
+    assert video.at(0.04).pts_seconds == 0.04
     assert all(
         video._number_at(t / 1000) == i for i, t in enumerate(TIMES)
     )  # what a frame is given with finds it
@@ -231,12 +225,12 @@ def test_ranges_of_time(video: Any) -> None:
             for t in video.get_frames_played_in_range(a, b).pts_seconds.tolist()
         ]
 
-    assert shown(0.02, 0.1) == [0, 1, 2] and shown(0.04, 0.08) == [1] and shown(0.1, 0.1) == []
-    assert (
-        shown(0.79, 0.81) == [19, 20]
-        and shown(1.7, 99) == [41, 42, 43, 44]
-        and shown(0, 99) == list(range(FRAMES))
-    )
+    assert shown(0.02, 0.1) == [0, 1, 2]
+    assert shown(0.04, 0.08) == [1]
+    assert shown(0.1, 0.1) == []
+    assert shown(0.79, 0.81) == [19, 20]
+    assert shown(1.7, 99) == [41, 42, 43, 44]
+    assert shown(0, 99) == list(range(FRAMES))
     with pytest.raises(RangeError, match="ends before it begins"):
         video.get_frames_played_in_range(1, 0)
 
@@ -405,7 +399,9 @@ def test_wrong_bodies_and_wrong_pixels(
         assert batch.concealed.tolist() == [20 <= i < 40 for i in range(FRAMES)] and torch.equal(
             batch[44].data.y, want[44]
         )
-        assert len(v.damage) == 2 and "GOP body" in v.damage[0] and "differ" in v.damage[1]
+        assert len(v.damage) == 2
+        assert "GOP body" in v.damage[0]
+        assert "differ" in v.damage[1]
 
 
 def test_there_is_a_limit_to_what_is_concealed(
@@ -438,28 +434,22 @@ def test_ten_bits(tiny_weights: Path, tmp_path: Path) -> None:
     )
     picture = decoded(tmp_path / "a.vqv", tiny_weights)[1][2]
     with vqcodec.open(tmp_path / "a.vqv", output="yuv", weights=tiny_weights) as v:
-        assert (
-            v.metadata.bit_depth == 10
-            and v[1].y.dtype == torch.int16
-            and v[:].u.dtype == torch.int16
-        )
+        assert v.metadata.bit_depth == 10
+        assert v[1].y.dtype == torch.int16
+        assert v[:].u.dtype == torch.int16
         assert all(np.array_equal(a.numpy(), b) for a, b in zip(v[1], picture, strict=True))
     with (
         vqcodec.open(tmp_path / "a.vqv", output="float", weights=tiny_weights) as f,
         vqcodec.open(tmp_path / "a.vqv", weights=tiny_weights) as rgb,
     ):
-        assert (
-            f[1].dtype == torch.float32
-            and f[1].shape == (3, H, W)
-            and f[:].shape == (3, 3, H, W)
-            and f[1].min() >= 0
-            and f[1].max() <= 1
-        )
-        assert (
-            rgb[1].dtype == torch.uint8
-            and (f[1] * 255 - rgb[1]).abs().max() <= 0.5 + 1e-4
-            and len(torch.unique(f[1])) > 256
-        )
+        assert f[1].dtype == torch.float32
+        assert f[1].shape == (3, H, W)
+        assert f[:].shape == (3, 3, H, W)
+        assert f[1].min() >= 0
+        assert f[1].max() <= 1
+        assert rgb[1].dtype == torch.uint8
+        assert (f[1] * 255 - rgb[1]).abs().max() <= 0.5 + 1e-4
+        assert len(torch.unique(f[1])) > 256
 
 
 def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
@@ -472,12 +462,10 @@ def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
     try:
         a, b = PathFile(fd), PathFile(fd)
         assert a.seek(0, os.SEEK_END) == coded.stat().st_size and a.read(1) == b""
-        assert (
-            b.read(8) == coded.read_bytes()[:8]
-            and a.seek(1) == 1
-            and b.read(2) == coded.read_bytes()[8:10]
-            and a.read(7) == coded.read_bytes()[1:8]
-        )
+        assert b.read(8) == coded.read_bytes()[:8]
+        assert a.seek(1) == 1
+        assert b.read(2) == coded.read_bytes()[8:10]
+        assert a.read(7) == coded.read_bytes()[1:8]
     finally:
         os.close(fd)
 

@@ -44,7 +44,9 @@ def test_matrices_and_ranges(matrix: int, full: bool, depth: int) -> None:
         r, b = ey + 2 * (1 - kr) * ev, ey + 2 * (1 - kb) * eu
         want = np.clip([r, (ey - kr * r - kb * b) / (1 - kr - kb), b], 0, 1)
         got = to_rgb(flat(y, u, v))
-        assert got.shape == (3, 5, 7) and got.dtype == np.uint8 and (got == got[:, :1, :1]).all()
+        assert got.shape == (3, 5, 7)
+        assert got.dtype == np.uint8
+        assert (got == got[:, :1, :1]).all()
         assert np.abs(got[:, 0, 0] - 255 * want).max() < 0.52
         assert np.abs(to_rgb(flat(y, u, v), as_float=True)[:, 2, 3] - want).max() < 2e-3 / 3
 

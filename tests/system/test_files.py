@@ -212,7 +212,9 @@ def refused(capsys: pytest.CaptureFixture[str], args: list[str], path: Path, cod
     file beside it."""
     assert main(args) == code, capsys.readouterr().err
     err = capsys.readouterr().err
-    assert err.startswith("vqcodec: error: ") and err.count("\n") == 1 and str(path) in err, err
+    assert err.startswith("vqcodec: error: "), err
+    assert err.count("\n") == 1, err
+    assert str(path) in err, err
     assert ".part" not in err and ".vqcodec" not in err, err
     return err
 
@@ -270,17 +272,13 @@ def test_an_error_at_any_write(
             break
         assert code == 5 and fails_at < 100
         err = capsys.readouterr().err
-        assert (
-            f"{old}: cannot be written: No space left on device" in err
-            and ".part" not in err
-            and ".vqcodec" not in err
-        ), err
+        assert f"{old}: cannot be written: No space left on device" in err, err
+        assert ".part" not in err, err
+        assert ".vqcodec" not in err, err
         left = [name for name in files_in(old.parent) if name != old.name]
-        assert (
-            old.read_bytes() == b"old"
-            and len(left) <= resume
-            and not any(name.startswith(".vqcodec") for name in left)
-        )
+        assert old.read_bytes() == b"old"
+        assert len(left) <= resume
+        assert not any(name.startswith(".vqcodec") for name in left)
     # what was written before is not written again with --resume
     assert (
         fails_at

@@ -48,7 +48,10 @@ def test_what_is_there(folder: Path) -> None:
     odd = os.fsdecode(b"\xff\xfe.y4m")  # no UTF-8
     (folder / odd).write_bytes(b"123")
     assert (found := look_up(odd)) is not None and found.st_size == 3
-    assert is_regular("file.txt") and is_regular(odd) and is_folder("inner") and is_fifo("fifo")
+    assert is_regular("file.txt")
+    assert is_regular(odd)
+    assert is_folder("inner")
+    assert is_fifo("fifo")
     assert same_file("file.txt", "hard") and not same_file("file.txt", odd)
     assert local("file:file.txt") == "file.txt"
     assert local("file:") == "file:"

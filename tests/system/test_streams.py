@@ -138,7 +138,9 @@ def test_reading_that_fails_is_not_the_temporary_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [5, 28, 32])
 def test_the_number_of_an_error_does_not_blame_standard_output(number: int) -> None:
     code, said = _failed(OSError(number, os.strerror(number), "somewhere/else"))
-    assert code == 1 and said is not None and "somewhere/else" in said
+    assert code == 1
+    assert said is not None
+    assert "somewhere/else" in said
 
 
 OUT_OF_MEMORY = [

@@ -69,7 +69,9 @@ def test_tiles_that_are_worth_no_bits_are_not_coded(predicted: bool) -> None:
     prediction = flat(0.1, 32) if predicted else None
     quality = torch.full((32,), 40.0)
     m8, m16, m64 = coded_tiles(picture, prediction, quality, 1.0)
-    assert m8 is not None and m16 is not None and m64 is not None
+    assert m8 is not None
+    assert m16 is not None
+    assert m64 is not None
     assert (m8.shape, m16.shape, m64.shape) == ((32, 16, 16, 1), (32, 8, 8, 1), (32, 2, 2, 1))
     want = torch.zeros(32, 16, 16, 1)
     want[:, :4, :4] = 1

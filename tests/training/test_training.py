@@ -114,11 +114,9 @@ def test_a_missing_config_is_one_sentence(
         load_config(tmp_path / "missing.toml")
     assert main(["train", str(tmp_path / "missing.toml")]) == 3
     err = capsys.readouterr().err
-    assert (
-        err.startswith("vqcodec: error: ")
-        and err.count("\n") == 1
-        and "missing.toml: no such file" in err
-    )
+    assert err.startswith("vqcodec: error: ")
+    assert err.count("\n") == 1
+    assert "missing.toml: no such file" in err
 
 
 def test_what_a_config_says(tmp_path: Path) -> None:
@@ -132,17 +130,13 @@ def test_what_a_config_says(tmp_path: Path) -> None:
             + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64',  # noqa: E501
         )
     )
-    assert (
-        [f.name for f in c.clips] == ["a.MP4", "b.mkv"]
-        and c.photos == []
-        and c.held_out == {"b"}
-        and c.folder == tmp_path / "x/y"
-    )
-    assert (
-        c.shapes["intra"] == INTRA
-        and c.shapes["inter"].latent == 64
-        and c.shapes["inter"].enc16 == INTER.enc16
-    )
+    assert [f.name for f in c.clips] == ["a.MP4", "b.mkv"]
+    assert c.photos == []
+    assert c.held_out == {"b"}
+    assert c.folder == tmp_path / "x/y"
+    assert c.shapes["intra"] == INTRA
+    assert c.shapes["inter"].latent == 64
+    assert c.shapes["inter"].enc16 == INTER.enc16
     assert [(s.kind, s.quantise, s.batch, c.batch) for s in c.stages] == [("intra", False, None, 8)]
 
 
@@ -223,9 +217,9 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
         (folder / "pairs").glob("c*.npz.zst")
     )
     log = (folder / "train.log").read_text()
-    assert (
-        "resumed" not in log and "held out at" in log and "stage 3 inter quantisation-aware" in log
-    )
+    assert "resumed" not in log
+    assert "held out at" in log
+    assert "stage 3 inter quantisation-aware" in log
     last = log.splitlines()[-1]
     assert "held-out clips (1): " in last and "against the model that came with the program" in last
     codec = load_model(out, "cpu", 1)
@@ -429,10 +423,12 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
     data = Fixed(128, 3)
     data.items = crops("intra").items
     samples, z = codebooks.collect(m, prior, data, 2)
-    assert len(samples) == CLASSES and len(z) == HYPER_BUCKETS and all(len(v) for v in z)
-    assert (
-        np.array_equal(z[0], z[1]) and np.array_equal(z[2], z[3]) and not np.array_equal(z[0], z[3])
-    )
+    assert len(samples) == CLASSES
+    assert len(z) == HYPER_BUCKETS
+    assert all(len(v) for v in z)
+    assert np.array_equal(z[0], z[1])
+    assert np.array_equal(z[2], z[3])
+    assert not np.array_equal(z[0], z[3])
 
 
 def clip(folder: Path, frames: int = 18, seed: int = 0) -> Path:
@@ -643,7 +639,9 @@ def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
 
     for seed in range(4):
         a = make(seed, 320, 200)
-        assert a.shape == (200, 320, 3) and a.dtype == np.uint8 and a.std() > 1
+        assert a.shape == (200, 320, 3)
+        assert a.dtype == np.uint8
+        assert a.std() > 1
         assert np.array_equal(a, make(seed, 320, 200)) and not np.array_equal(
             a, make(seed + 1, 320, 200)
         )
