@@ -21,7 +21,8 @@ from .span import Time as Time
 from .track_choice import TrackChoice as TrackChoice
 
 MAX_CRF = packets.MAX_CRF
-MAX_GOP = packets.MAX_GOP
+MAX_GOP = packets.MAX_GOP  # what the format allows
+DEFAULT_GOP = 128
 MAX_JOBS = 256
 MAX_RATE = 100_000  # frames a second
 ARITHMETIC = ("auto", "bfloat16", "float32")
@@ -122,7 +123,7 @@ class EncodeOptions:
     """Constant quality, from 0 (best) to 63 (smallest)."""
     preset: str | RateParameters = DEFAULT_PRESET
     """How much is tried: fast, medium or slow; or trade-offs of one's own."""
-    gop: int | Time = MAX_GOP
+    gop: int | Time = DEFAULT_GOP
     """Longest distance of I frames: 1 to 128 frames, or a time."""
     start: Time | None = None
     """Where to begin in the source; times of the output begin at zero there."""

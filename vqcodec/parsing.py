@@ -44,6 +44,15 @@ def parse_count(text: str) -> int:
     return int(match[1]) * factor
 
 
+def count(value: int) -> str:
+    """The shortest text in steps of 1024 that :func:`parse_count` reads as this number."""
+    for unit in ("", "Ki", "Mi"):
+        if value % 1024 or not value:
+            return f"{value}{unit}"
+        value //= 1024
+    return f"{value}Gi"
+
+
 def parse_amount(text: str, name: str) -> int:
     """``800k``, ``2M``, ``1.5M`` or ``800000``, in steps of 1000 as bitrates and files are counted;
     ``Ki``, ``Mi`` and ``Gi`` in steps of 1024.

@@ -55,16 +55,20 @@ def test_tests_that_the_pages_name_are_there() -> None:
     assert missing == set()
 
 
-def test_files_that_the_pages_name_are_there() -> None:
+def test_files_that_pages_and_sources_name_are_there() -> None:
     files = [
         path.as_posix()
         for folder in ("vqcodec", "tests", "tools", "examples")
         for path in (ROOT / folder).rglob("*.py")
     ]
+    pages = (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"))
+    named = [(page.name, re.findall(r"`([\w/]+\.py)`", page.read_text())) for page in pages]
+    sources = (ROOT / "vqcodec").rglob("*.py")
+    named += [(path.name, re.findall(r"\b[\w/]+\.py\b", path.read_text())) for path in sources]
     missing = {
-        f"{page.name}: {name}"
-        for page in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"))
-        for name in re.findall(r"`([\w/]+\.py)`", page.read_text())
+        f"{where}: {name}"
+        for where, names in named
+        for name in names
         if not any(file.endswith(f"/{name}") for file in files)
     }
     assert missing == set()

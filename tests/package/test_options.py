@@ -7,7 +7,7 @@ import pytest
 from vqcodec.encoding.rate_distortion import PRESETS, RateParameters, rate_parameters
 from vqcodec.errors import UsageError
 from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time
-from vqcodec.parsing import parse_codec_options, parse_count, parse_gop, parse_time
+from vqcodec.parsing import count, parse_codec_options, parse_count, parse_gop, parse_time
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,20 @@ def test_decode_ranges() -> None:
 )
 def test_counts(text: str, value: int) -> None:
     assert parse_count(text) == value
+
+
+@pytest.mark.parametrize("value", [0, 1, 1023, 1024, 1 << 18, 64 << 20, 3 << 29, 2 << 30, 1 << 41])
+def test_counts_are_written_as_they_are_read(value: int) -> None:
+    assert parse_count(count(value)) == value
+
+
+def test_the_shortest_form_of_a_count_is_written() -> None:
+    assert [count(n) for n in (500, 64 << 20, 2 << 30, 256 << 10)] == [
+        "500",
+        "64Mi",
+        "2Gi",
+        "256Ki",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5G", "x", "5kk", "k", "0x10", "9" * 16])

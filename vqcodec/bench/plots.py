@@ -84,7 +84,6 @@ def _curves(clip: ClipResult, measure: str) -> dict[str, Curve]:
 
 def draw(results: Results, kind: str) -> bytes:
     """All clips' curves of PSNR in one picture, "png" or "svg"."""
-    title, _ = MEASURES["psnr"]
     clips = results.clips
     columns = min(4, len(clips))
     rows = -(-len(clips) // columns)
@@ -99,7 +98,7 @@ def draw(results: Results, kind: str) -> bytes:
             ax.set_title(printable(clip.name), fontsize=10, parse_math=False)
             ax.set_xlabel("bits per pixel")
         for row in axes:
-            row[0].set_ylabel(f"{title}, dB")
+            row[0].set_ylabel(MEASURES["psnr"].axis)
         axes.flat[0].legend(*legend_order(axes.flat[0]), fontsize=8, frameon=False)
         return _saved(fig, kind)
 
@@ -107,7 +106,6 @@ def draw(results: Results, kind: str) -> bytes:
 def chart(clip: ClipResult, measure: str) -> str:
     """One clip's curves as an SVG element whose colours are those of the page's style sheet; empty
     where nothing was measured."""
-    title, _ = MEASURES[measure]
     drawn = _curves(clip, measure)
     if all(quality is None for points in drawn.values() for _, quality in points):
         return ""
@@ -115,7 +113,7 @@ def chart(clip: ClipResult, measure: str) -> str:
         fig, ax = plt.subplots(figsize=(4.3, 3.1), layout="constrained")
         curves(ax, drawn, _TEXT, _GRID)
         ax.set_xlabel("bits per pixel", color=_TEXT)
-        ax.set_ylabel(title if "dB" in title or measure == "vmaf" else f"{title}, dB", color=_TEXT)
+        ax.set_ylabel(MEASURES[measure].axis, color=_TEXT)
         text = _saved(fig, "svg", transparent=True).decode()
     for colour, name in [(_TEXT, "--text"), (_GRID, "--rule"), *((c, v) for c, v, _ in STYLES)]:
         text = text.replace(colour, f"var({name})")
@@ -125,7 +123,7 @@ def chart(clip: ClipResult, measure: str) -> str:
         text = text.replace(form.format(""), form.format(unique))
     begin = text.index("<svg")
     return text[begin:].replace(
-        "<svg ", f'<svg role="img" aria-label="{title} over bits per pixel" ', 1
+        "<svg ", f'<svg role="img" aria-label="{MEASURES[measure].title} over bits per pixel" ', 1
     )
 
 

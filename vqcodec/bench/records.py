@@ -77,16 +77,36 @@ def _planes(psnr: Psnr) -> Json:
     return dict(zip(PLANES, psnr, strict=True))
 
 
-Quality = Callable[[Point], float | None]
-# quality measures that BD-rates are given for: title, and how to read it from a point
-MEASURES: dict[str, tuple[str, Quality]] = {
-    "psnr": (f"PSNR {WEIGHTED}, mean of frames", lambda point: point.psnr_mean_of_frames.yuv),
-    "psnr_of_mean_error": (
+@dataclass(frozen=True)
+class Measure:
+    """A measure of quality, of which BD-rates are given."""
+
+    title: str
+    quality: Callable[[Point], float | None]  # None where it was not measured
+    axis: str  # what its axis is called in charts
+    caption: str | None  # beside a picture, with {} for the value; None: not there, and no chart
+
+
+MEASURES = {
+    "psnr": Measure(
+        f"PSNR {WEIGHTED}, mean of frames",
+        lambda point: point.psnr_mean_of_frames.yuv,
+        f"PSNR {WEIGHTED}, mean of frames, dB",
+        "PSNR {:.2f} dB",
+    ),
+    "psnr_of_mean_error": Measure(
         f"PSNR {WEIGHTED}, of the mean error",
         lambda point: point.psnr_of_mean_error.yuv,
+        f"PSNR {WEIGHTED}, of the mean error, dB",
+        None,
     ),
-    "ms_ssim": ("MS-SSIM of luma in dB", lambda point: point.ms_ssim_db),
-    "vmaf": ("VMAF", lambda point: point.vmaf),
+    "ms_ssim": Measure(
+        "MS-SSIM of luma in dB",
+        lambda point: point.ms_ssim_db,
+        "MS-SSIM of luma in dB",
+        "MS-SSIM {:.2f} dB",
+    ),
+    "vmaf": Measure("VMAF", lambda point: point.vmaf, "VMAF", "VMAF {:.1f}"),
 }
 
 Curve = list[tuple[float, float | None]]  # bits per pixel and quality
@@ -94,7 +114,7 @@ Curve = list[tuple[float, float | None]]  # bits per pixel and quality
 
 def curve(points: Sequence[Point], measure: str) -> Curve:
     """Bits per pixel and one of MEASURES of each point."""
-    quality = MEASURES[measure][1]
+    quality = MEASURES[measure].quality
     return [(point.bpp, quality(point)) for point in points]
 
 
@@ -187,7 +207,7 @@ class Results:
             "machine": self.machine,
             "versions": dict(self.versions),
             "settings": self.settings,
-            "measures": {name: title for name, (title, _) in MEASURES.items()},
+            "measures": {name: measure.title for name, measure in MEASURES.items()},
             "clips": [clip.to_json() for clip in self.clips],
             "summary": self.summary.to_json(),
         }

@@ -9,7 +9,7 @@ import jinja2
 
 from .measure import WEIGHTED
 from .plots import STYLES, chart
-from .records import OURS, ClipResult, Json, Point, Results
+from .records import MEASURES, OURS, ClipResult, Json, Point, Results
 from .store import Store
 from .table import cell, megabytes, number
 
@@ -26,10 +26,8 @@ def page(results: Results, store: Store) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"cell": cell, "megabytes": megabytes, "number": number}
-    charts = [
-        [svg for svg in (chart(clip, m) for m in ("psnr", "ms_ssim", "vmaf")) if svg]
-        for clip in results.clips
-    ]
+    drawn = [name for name, measure in MEASURES.items() if measure.caption is not None]
+    charts = [[svg for svg in (chart(clip, m) for m in drawn) if svg] for clip in results.clips]
     names = sorted(results.summary.speed, key=lambda name: name != OURS)
     colours = {name: STYLES[i % len(STYLES)][1] for i, name in enumerate(names)}
     return environment.get_template("report.html.j2").render(
@@ -82,12 +80,11 @@ class _Comparison:
         figures = [
             f"crf {point.crf:g}",
             f"{point.kbps:.1f} kbit/s{'' if name == OURS else _difference(point, ours)}",
-            f"PSNR {point.psnr_mean_of_frames.yuv:.2f} dB",
         ]
-        if point.ms_ssim_db is not None:
-            figures.append(f"MS-SSIM {point.ms_ssim_db:.2f} dB")
-        if point.vmaf is not None:
-            figures.append(f"VMAF {point.vmaf:.1f}")
+        for measure in MEASURES.values():
+            value = measure.quality(point)
+            if measure.caption is not None and value is not None:
+                figures.append(measure.caption.format(value))
         return {"name": name, "text": ", ".join(figures), "picture": self._picture(point.key)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..options import ARITHMETIC, EncodeOptions
+from ..options import ARITHMETIC, DEFAULT_GOP, MAX_GOP, EncodeOptions
 from . import typed
 from .command import rare
 from .groups import fields, group
@@ -57,7 +57,10 @@ QUALITY = group(
         "--keyint",
         "keyint",
         metavar="N",
-        help="Longest distance of key frames: 1 to 128 (frames), or seconds (4s). [default: 128]",
+        help=(
+            f"Longest distance of key frames: 1 to {MAX_GOP} (frames), or seconds (4s). [default:"
+            f" {DEFAULT_GOP}]"
+        ),
     ),
 )
 COLOUR = group(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from ..options import Limits
-from ..parsing import parse_count
+from ..parsing import count, parse_count
 from ..system.progress import MODES
 from . import messages, typed
 from .command import rare
@@ -169,30 +169,24 @@ STRICT = fields(
 
 
 def _limit(name: str, default: int, metavar: str, about: str) -> Decorator:
-    """An option of :class:`Limits`; ``about`` says its default as people write it."""
+    """An option of :class:`Limits`."""
     return rare(
-        f"--max-{name}", type=parse_count, default=str(default), metavar=metavar, help=about
+        f"--max-{name}",
+        type=parse_count,
+        default=str(default),
+        metavar=metavar,
+        help=f"{about}  [default: {count(default)}]",
     )
 
 
 LIMITS = group(
     typed.limits,
-    _limit("pixels", Limits.pixels, "N", "Largest picture.  [default: 64Mi]"),
-    _limit("packet", Limits.packet, "BYTES", "Largest packet.  [default: 64Mi]"),
-    _limit("metadata", Limits.metadata, "BYTES", "Largest header.  [default: 1Mi]"),
-    _limit(
-        "memory",
-        Limits.memory,
-        "BYTES",
-        "Most memory to be taken, as estimated beforehand.  [default: 2Gi]",
-    ),
-    _limit("frames", Limits.frames, "N", "Most frames of a file.  [default: 16Mi]"),
-    _limit(
-        "concealed",
-        Limits.concealed,
-        "N",
-        "Most lost frames to be filled in.  [default: 256Ki]",
-    ),
+    _limit("pixels", Limits.pixels, "N", "Largest picture."),
+    _limit("packet", Limits.packet, "BYTES", "Largest packet."),
+    _limit("metadata", Limits.metadata, "BYTES", "Largest header."),
+    _limit("memory", Limits.memory, "BYTES", "Most memory to be taken, as estimated beforehand."),
+    _limit("frames", Limits.frames, "N", "Most frames of a file."),
+    _limit("concealed", Limits.concealed, "N", "Most lost frames to be filled in."),
     into="limits",
 )
 RATE = group(

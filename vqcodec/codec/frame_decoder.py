@@ -217,7 +217,7 @@ class Decoding(FrameHead):
         self.refs, self.nets = refs, c._nets(self.intra)
         self.pred: Planes = ()  # type: ignore[assignment]
         self.planes: Planes = ()  # type: ignore[assignment]
-        # symbols of the latents as quantizer.py gives them, where they are asked for
+        # symbols of the latents as latent_syntax gives them, where they are asked for
         self.symbols = np.empty((0, 0, 0), np.int32)
         self.classes = np.empty((0, 0, 0), np.int8)
         if self.copied is not None:

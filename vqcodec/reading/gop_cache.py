@@ -1,8 +1,8 @@
 """Random access to the frames of a GOP: what is decoded stays in a cache of bounded size, so that
 nearby frames need little more.
 
-Frames refer to their ancestors only (gop.py), so a frame of a GOP of 128 costs at most eight key
-frames and five B frames.
+Frames refer to their ancestors only (:mod:`vqcodec.codec.gop_structure`), so a frame of a GOP of
+128 costs at most eight key frames and five B frames.
 """
 
 from __future__ import annotations
