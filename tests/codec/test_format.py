@@ -16,6 +16,7 @@ from vqcodec import picture
 from vqcodec.codec import (
     codebooks,
     contexts,
+    deblocking,
     detail_syntax,
     frame_decoder,
     frame_head,
@@ -70,6 +71,7 @@ OWNERS: dict[str, tuple[ModuleType, ...]] = {
     "Motion": (motion_field, motion_syntax),
     "Weighted prediction": (weighting,),
     "Painted blocks": (painted_blocks, painted_samples),
+    "Deblocking": (deblocking,),
     "Latents": (codebooks, shape),
     "Networks": (ranges, shape),
 }
@@ -138,6 +140,14 @@ def test_strides_of_contexts(name: str, stride: int) -> None:
 
 def test_a_vector_difference_has_a_context_for_each_of_its_bits() -> None:
     assert contexts.VECTOR_COMPONENT == motion_syntax.MVD_BITS + 1
+
+
+def test_strengths_of_the_deblocking_filter() -> None:
+    rows = tables_of(section("Deblocking"), "| strength | tc, beta |")
+    said = {int(i): tuple(map(int, values.split())) for i, (values,) in rows.items()}
+    pairs = zip(deblocking.TC.tolist(), deblocking.BETA.tolist(), strict=True)
+    assert {0: (0, 0)} | said == dict(enumerate(pairs))
+    assert len(said) + 1 == deblocking.STRENGTHS
 
 
 def test_steps_of_the_detail() -> None:

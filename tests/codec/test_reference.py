@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from reference import detail, interpolate, latents, motion, painted
+from reference import deblocking, detail, interpolate, latents, motion, painted
 from reference.container import Bad
 from reference.decode import checksum
 from support.clips import faded, moving, picture
@@ -105,6 +105,11 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     spy(reference.decode, "intra", lambda i, *a: ["frame without prediction"] if i else [])
     spy(reference.decode, "copied", lambda i, *a: [] if i is None else [f"copy {i}"])
     spy(reference.decode, "structure", lambda o, *a: [f"level {p.level}" for p in o])
+    spy(reference.decode, "strength_index", lambda i, *a: ["deblocked"] if i else [])
+    spy(deblocking, "luma", lambda new, old, *a: ["smoothed"] if new != old else [])
+    spy(deblocking, "strong", lambda *a: ["flat border"])
+    spy(deblocking, "chroma", lambda new, old, *a: ["smoothed chroma"] if new != old else [])
+    spy(deblocking, "stepping", lambda r, *a: ["motion border"] if r else [])
     spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
     paint = painted.Painter
     spy(paint, "guessed", lambda v, *a: ["novel"] if v is None else [])
@@ -128,6 +133,7 @@ def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> Non
         | {"copy 0", "copy 1"}
         | {f"dimension {i}" for i in (0, 1, 2, 4)}
     )
+    want |= {"deblocked", "smoothed", "flat border", "smoothed chroma", "motion border"}
     want |= {"novel", "learnt from direct blocks", "one colour"}
     want |= {f"follow {i}" for i in (0, 1)}
     want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}

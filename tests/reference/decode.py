@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .container import Bytes, File, demand, read_file
+from .deblocking import smooth, strength_index
 from .detail import refine
 from .entropy import START, Contexts, RangeDecoder, Tables
 from .interpolate import Planes, predict
@@ -27,7 +28,7 @@ MAX_MINI_GOP = 32
 LEVELS = 7
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 977
+CONTEXTS = 985
 INTRA = 299
 COPY = 111
 
@@ -152,6 +153,7 @@ def decode_frame(
         grid = Grid(h // 8, w // 8)
     q = quality + quality_difference(s, MAX_QDELTA)
     demand(0 <= q <= 63, "quality of a frame")
+    strength = strength_index(s)
     if references:
         direct = direct_blocks(s, grid, outside)
         prediction = predict(grid, [r.planes for r in references])
@@ -177,6 +179,7 @@ def decode_frame(
     for p, r, size in zip(prediction, synthesis(kind, q, y, p8), (16, 8, 8), strict=True):
         coded = np.kron(~passed, np.ones((size, size), bool))
         planes.append(np.clip(p + r * coded, 0, 1023))
+    smooth(planes, strength, grid, direct, passed & ~direct, shown)
     refine(s, planes, direct, passed & ~direct)
     for plane, half in zip(planes, (0, 1, 1), strict=True):
         rows, columns = (v + half >> half for v in shown)

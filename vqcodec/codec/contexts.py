@@ -47,7 +47,10 @@ PAINTED_LENGTH = 777
 PAINTED_TOP = 873
 PAINTED_SIGN = 969
 
-CONTEXTS = 977  # of a frame
+# deblocking filter
+DEBLOCK = 977
+
+CONTEXTS = 985  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -85,6 +88,7 @@ NUMBER = {
     "PAINTED_LENGTH": 96,
     "PAINTED_TOP": 96,
     "PAINTED_SIGN": 8,
+    "DEBLOCK": 8,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.

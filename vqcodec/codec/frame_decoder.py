@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DamageError
 from ..picture import Picture, padded_size
 from ..system.threads import side_by_side, thread_count
-from . import detail_syntax, latent_syntax, painted_blocks
+from . import deblocking, detail_syntax, latent_syntax, painted_blocks
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
@@ -87,6 +87,10 @@ class FrameCoder:
         """residual (H/8, W/8, 96) int16, prediction, kinds of blocks (H/16, W/16)."""
         return reconstruct(residual, blocks, base or self.neutral())
 
+    def borders(self, blocks: np.ndarray, field: Field) -> np.ndarray:
+        """(2, H/8, W/8) bool: the borders that the deblocking filter may smooth."""
+        return deblocking.borders(blocks, field, self.height, self.width)
+
     def neutral(self) -> Planes:
         """The prediction of a frame without references."""
         half = (self.h // 2, self.w // 2)
@@ -157,6 +161,7 @@ class FrameCoder:
                 type="I" if r.intra else "IPB"[min(r.level, 2)],
                 level=r.level,
                 q=r.quality,
+                deblock=r.strength,
                 bytes=r.coder.data.size,
                 bits=element_bits(r.marks, r.vector_bits, r.coder.data.size),
             )
@@ -189,6 +194,8 @@ class FrameCoder:
         residual = runs[0].nets.synthesis(y, pred8, runs[0].quality)
         for i, r in enumerate(runs):
             r.planes = self._reconstruct(residual[i], r.pred or None, r.blocks)
+            if r.strength:
+                deblocking.deblock(r.planes, self.borders(r.blocks, r.field), r.strength)
             detail_syntax.decode_detail(
                 r.coder,
                 detail_syntax.STEP_TABLE,

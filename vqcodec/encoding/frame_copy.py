@@ -66,7 +66,9 @@ def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame
         task.number, task.level, planes, start.field, coder.contexts, start.tables, references
     )
     stats = FrameStatistics(
-        q=task.quality, bits=element_bits([0.0] + [behind] * (MARKS - 1), 0.0, len(data))
+        q=task.quality,
+        deblock=0,
+        bits=element_bits([0.0] + [behind] * (MARKS - 1), 0.0, len(data)),
     )
     stats["lambda"] = lagrangian(task.quality)
     inside = frames.no_blocks != OUTSIDE_BLOCK

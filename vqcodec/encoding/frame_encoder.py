@@ -180,7 +180,7 @@ class FrameEncoder(FrameCoder):
         predicted = motion.prediction is not None
         vectors = self._vector_bits(task, trial.data) if predicted else 0.0
         bits = element_bits(trial.marks, vectors, len(trial.data))
-        stats = FrameStatistics(q=trial.quality, bits=bits)
+        stats = FrameStatistics(q=trial.quality, deblock=trial.strength, bits=bits)
         stats["lambda"] = lagrangian(task.quality)
         if trial.detail.step >= 0:
             stats["refined"] = trial.refined

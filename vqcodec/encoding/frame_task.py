@@ -37,6 +37,7 @@ FrameStatistics = TypedDict(
         "type": str,  # I, P or B
         "level": int,
         "q": int,  # quality index of the latent
+        "deblock": int,  # strength of the deblocking filter, 0 none
         "bytes": int,
         "psnr": "list[float | None]",  # dB of Y, U, V; None without any error
         "bits": dict[str, float],  # by syntax element

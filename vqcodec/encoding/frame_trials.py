@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from ..codec import codebooks, detail_syntax, direct_map, latent_syntax, painted_blocks
+from ..codec import codebooks, deblocking, detail_syntax, direct_map, latent_syntax, painted_blocks
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
 from ..codec.frame_decoder import Planes
@@ -17,7 +17,7 @@ from ..codec.frame_head import MAX_QDELTA, hyper_tables
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder, encode_bit
-from . import detail_choice, latent_search
+from . import deblocking_choice, detail_choice, latent_search
 from .frame_copy import error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
@@ -93,6 +93,7 @@ class Trial:
     layout: Layout
     latents: Latents
     quantised: QuantisedLatents
+    strength: int  # of the deblocking filter
     detail: Detail
     data: bytes
     planes: Planes
@@ -231,11 +232,15 @@ class FrameTrials:
         seen, base = self.seen(layout), layout.prediction
         packed8 = seen.packed8 if seen else None
         residual = self.nets.synthesis(quantised.y[None], packed8, quality)[0]
-        planes = frames._reconstruct(residual, base.planes if base else None, blocks)
+        drawn = frames._reconstruct(residual, base.planes if base else None, blocks)
+        strength, planes = deblocking_choice.choose(
+            drawn, frames.borders(blocks, motion.field), self.error_bits
+        )
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
         marks = [*motion.marks, bits_given(coder)]
         encode_quality_difference(coder, quality - self.task.quality)
+        deblocking.code_strength(coder, strength)
         marks.append(bits_given(coder))
         if motion.prediction is not None:
             direct_map.code_map(coder, blocks, motion.field.merged)
@@ -255,8 +260,8 @@ class FrameTrials:
         data = coder.finished()
         cost = 8 * len(data) + self.error_bits(planes)
         return Trial(
-            quality, layout, latents, quantised, detail, data, planes, coder.contexts, tables,
-            marks, cost,
+            quality, layout, latents, quantised, strength, detail, data, planes, coder.contexts,
+            tables, marks, cost,
         )  # fmt: skip
 
     def _paint(self, coder: Encoder, layout: Layout) -> None:
