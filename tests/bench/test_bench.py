@@ -95,6 +95,7 @@ def point(crf: float, bpp: float, psnr: Psnr) -> Point:
     return Point(
         key="", codec="x264-medium", crf=crf, bytes=1, file_bytes=1, bpp=bpp, kbps=1.0,
         psnr_mean_of_frames=psnr, psnr_of_mean_error=psnr, ms_ssim_db=None, vmaf=None,
+        blocking=None, flicker=None,
         encode=speed, decode=speed, settings={}, made_by={}, clip="", frames=1, machine="",
         measured="",
     )  # fmt: skip

@@ -51,6 +51,7 @@ def point(codec: str, key: str, crf: int, bpp: float, psnr: float) -> Point:
     return Point(
         key=key, codec=codec, crf=crf, bytes=size, file_bytes=size, bpp=bpp, kbps=1000 * bpp,
         psnr_mean_of_frames=planes, psnr_of_mean_error=planes, ms_ssim_db=12.0, vmaf=90.0,
+        blocking=1.031, flicker=-0.25,
         encode=Speed(12.5, 3.0, 1.0, 100 << 20), decode=Speed(None, 3.0, 1.0, 100 << 20),
         settings={}, made_by={}, clip="", frames=9, machine="", measured="",
     )  # fmt: skip
@@ -241,7 +242,7 @@ def test_choices(opened: tuple[Any, list[str], list[str]]) -> None:
     )
     assert (
         page.locator("#left-caption").inner_text()
-        == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0"  # noqa: E501
+        == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0, blocking 1.03"  # noqa: E501
     )
     page.select_option("#clip", label="second")
     assert page.locator("#left").get_attribute("alt") == "frame 4 of second, x264-medium"

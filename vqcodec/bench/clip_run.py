@@ -142,6 +142,8 @@ class ClipRun:
             psnr_of_mean_error=quality.psnr_of_mean_error,
             ms_ssim_db=quality.ms_ssim_db,
             vmaf=vmaf.vmaf(reference.path, decoded, reference.frames, self._options.threads),
+            blocking=quality.blocking,
+            flicker=quality.flicker,
             encode=coded.encode,
             decode=coded.decode,
             settings=settings,

@@ -14,6 +14,7 @@ from ..media.source import VideoSource
 from ..metrics import Psnr, psnr_yuv, squared_error
 from ..picture import Picture
 from .clips import Reference
+from .visible_faults import VisibleFaults
 
 WEIGHTED = "(6Y+U+V)/8"
 PLANES = (WEIGHTED, "Y", "U", "V")
@@ -24,11 +25,14 @@ MS_SSIM_SIDE = 160  # pictures must be larger for its five scales
 @dataclass(frozen=True)
 class Quality:
     """PSNR in dB at most 100; MS-SSIM of luma in dB, -10 log10(1 - s), mean of every
-    fourth frame, None for small pictures; ``picture``: the frame asked for."""
+    fourth frame, None for small pictures; blocking and flicker as VisibleFaults has them;
+    ``picture``: the frame asked for."""
 
     psnr_mean_of_frames: Psnr
     psnr_of_mean_error: Psnr
     ms_ssim_db: float | None
+    blocking: float | None
+    flicker: float | None
     picture: Picture
 
 
@@ -47,7 +51,7 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
 
     DamageError when the number, size or depth of the frames is not that of the reference.
     """
-    sums, each, similar = np.zeros(3), [], []
+    sums, each, similar, faults = np.zeros(3), [], [], VisibleFaults()
     kept: Picture | None = None
     large = min(reference.width, reference.height) > MS_SSIM_SIDE
     given = came = 0  # frames
@@ -68,6 +72,7 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
             error = squared_error(shown, source)
             sums += error
             each.append(psnr_yuv(error, original.width, original.height, 1))
+            faults.add(*(p.y / 4 if p.ten_bit else p.y for p in (source, shown)))
             if large and i % MS_SSIM_STEP == 0:
                 similar.append(ms_ssim_db(source.y, shown.y, 1023 if source.ten_bit else 255))
             if i == keep:
@@ -81,5 +86,7 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
         Psnr(*map(float, np.mean(each, axis=0))),
         psnr_yuv(list(sums), reference.width, reference.height, given),
         float(np.mean(similar)) if similar else None,
+        faults.blocking,
+        faults.flicker,
         kept,
     )

@@ -11,7 +11,7 @@ from .bd_rate import BdRate
 from .measure import PLANES, WEIGHTED
 
 OURS = "vqcodec"
-FORMAT = 2  # of the records and pictures; another number measures everything anew
+FORMAT = 3  # of the records and pictures; another number measures everything anew
 
 Json = dict[str, Any]  # an object that JSON can hold
 
@@ -41,6 +41,8 @@ class Point:
     psnr_of_mean_error: Psnr
     ms_ssim_db: float | None  # None for small pictures
     vmaf: float | None  # None where nothing measures it
+    blocking: float | None  # see VisibleFaults; None where nothing is smooth
+    flicker: float | None  # None where nothing is still
     encode: Speed
     decode: Speed
     settings: Json

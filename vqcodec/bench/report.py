@@ -11,7 +11,7 @@ from .measure import WEIGHTED
 from .plots import STYLES, chart
 from .records import MEASURES, OURS, ClipResult, Json, Point, Results
 from .store import Store
-from .table import cell, megabytes, number
+from .table import cell, megabytes, number, signed
 
 ORIGINAL = "original"
 
@@ -25,7 +25,12 @@ def page(results: Results, store: Store) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"cell": cell, "megabytes": megabytes, "number": number}
+    environment.filters |= {
+        "cell": cell,
+        "megabytes": megabytes,
+        "number": number,
+        "signed": signed,
+    }
     drawn = [name for name, measure in MEASURES.items() if measure.caption is not None]
     charts = [[svg for svg in (chart(clip, m) for m in drawn) if svg] for clip in results.clips]
     names = sorted(results.summary.speed, key=lambda name: name != OURS)
@@ -85,6 +90,8 @@ class _Comparison:
             value = measure.quality(point)
             if measure.caption is not None and value is not None:
                 figures.append(measure.caption.format(value))
+        if point.blocking is not None:
+            figures.append(f"blocking {point.blocking:.2f}")
         return {"name": name, "text": ", ".join(figures), "picture": self._picture(point.key)}
 
 

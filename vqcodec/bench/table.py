@@ -8,12 +8,14 @@ from ..system.columns import columns
 from ..system.text import printable
 from .records import MEASURES, ClipResult, MeanBdRate, Point, Results
 
-_QUALITY = ("PSNR", "of mean error", "Y", "U", "V", "MS-SSIM dB", "VMAF")
+_QUALITY = ("PSNR", "of mean error", "Y", "U", "V", "MS-SSIM dB", "VMAF", "blocking", "flicker")
 _POINT = ("", "crf", "bytes", "bpp", *_QUALITY, "encode fps", "decode fps")
 _SPEED = ("", "encode fps", "decode fps", "encode memory", "decode memory")
 _EXPLAINED = (
     "PSNR is (6Y+U+V)/8, mean of the frames, and beside it that of the mean error; Y, U, V: means"
-    " of the frames. BD-rate below: negative: vqcodec needs fewer bits."
+    " of the frames. Blocking: steps over an 8x8 grid against those inside it, 1 is none; flicker:"
+    " change of still parts less that of the source. BD-rate below: negative: vqcodec needs fewer"
+    " bits."
 )
 
 
@@ -50,6 +52,8 @@ def _row(codec: str, point: Point) -> tuple[str, ...]:
         f"{frames.v:.2f}",
         number(point.ms_ssim_db, 2),
         number(point.vmaf, 1),
+        number(point.blocking, 2),
+        signed(point.flicker),
         number(point.encode.fps, 1),
         number(point.decode.fps, 1),
     )
@@ -89,6 +93,11 @@ def cell(percent: float | None) -> str:
 def number(value: float | None, digits: int) -> str:
     """A value, or a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference, or a dash where there is none."""
+    return "-" if value is None else f"{value:+.2f}"
 
 
 def megabytes(size: int) -> str:
