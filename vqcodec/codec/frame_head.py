@@ -1,9 +1,9 @@
 """The head of a frame: all that lies before its samples, and needs neither nets nor pictures.
 
 Order inside a frame's stream: whether the frame is a copy, whether it is predicted, weights and
-motion (P and B), quality difference, strength of the deblocking filter, direct blocks (P and B), which blocks are painted, the
-hyper-latent. Contexts and counts of these elements adapt by nothing else, so that heads are read
-alone as well: they need those of the frame's ancestors, and no sample.
+motion (P and B), quality difference, strength of the deblocking filter, direct blocks (P and B),
+which blocks are painted, the hyper-latent. Contexts and counts of these elements adapt by nothing
+else, so that heads are read alone as well: they need those of the frame's ancestors, and no sample.
 """
 
 from __future__ import annotations

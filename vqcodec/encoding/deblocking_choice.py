@@ -15,9 +15,9 @@ def choose(
 ) -> tuple[int, Planes]:
     """The strength and the picture that it gives.
 
-    drawn: the picture before the filter; borders (2, H/8, W/8): those that it may smooth; error_bits: bits that
-    the error of a picture is worth. The error falls with the strength, then rises: the search ends
-    where it has risen twice.
+    drawn: the picture before the filter; borders (2, H/8, W/8): those that it may smooth;
+    error_bits: bits that the error of a picture is worth. The error falls with the strength, then
+    rises: the search ends where it has risen twice.
     """
     if not borders.any():
         return 0, drawn
