@@ -88,6 +88,12 @@ def borders(blocks: np.ndarray, field: Field, height: int, width: int) -> np.nda
 
 
 @njit
+def _at(plane: np.ndarray, y: int, x: int) -> int:
+    """A sample as a number that may become negative."""
+    return int(np.int64(plane[y, x]))
+
+
+@njit
 def _near(value: int, before: int, most: int) -> int:
     """A sample's new value, at most so far from the one before."""
     return min(max(value, before - most, 0), before + most, MAX_SAMPLE)
@@ -96,8 +102,7 @@ def _near(value: int, before: int, most: int) -> int:
 @njit
 def _luma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> None:
     """Filter four lines, from y on, across the border in front of column x."""
-    curved, flat = np.int64(0), True
-    curve_p, curve_q = np.int64(0), np.int64(0)
+    curved, flat, curve_p, curve_q = 0, True, 0, 0
     for r in (y, y + SEGMENT - 1):
         p3, p2, p1, p0, q0, q1, q2, q3 = _line(plane, r, x)
         curve_p += abs(p2 - 2 * p1 + p0)
@@ -120,17 +125,17 @@ def _luma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> None
 
 
 @njit
-def _line(plane: np.ndarray, y: int, x: int) -> tuple[int, ...]:
+def _line(plane: np.ndarray, y: int, x: int) -> tuple[int, int, int, int, int, int, int, int]:
     """The four samples on each side of the border in front of (y, x), in order."""
     return (
-        np.int64(plane[y, x - 4]),
-        np.int64(plane[y, x - 3]),
-        np.int64(plane[y, x - 2]),
-        np.int64(plane[y, x - 1]),
-        np.int64(plane[y, x]),
-        np.int64(plane[y, x + 1]),
-        np.int64(plane[y, x + 2]),
-        np.int64(plane[y, x + 3]),
+        _at(plane, y, x - 4),
+        _at(plane, y, x - 3),
+        _at(plane, y, x - 2),
+        _at(plane, y, x - 1),
+        _at(plane, y, x),
+        _at(plane, y, x + 1),
+        _at(plane, y, x + 2),
+        _at(plane, y, x + 3),
     )
 
 
@@ -163,16 +168,16 @@ def _weak(plane: np.ndarray, y: int, x: int, tc: int, second_p: bool, second_q: 
 @njit
 def _chroma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> None:
     """Filter four lines of chroma, from y on, across the border in front of column x."""
-    rough = np.int64(0)
+    rough = 0
     for r in (y, y + SEGMENT - 1):
-        rough += abs(np.int64(plane[r, x - 2]) - plane[r, x - 1])
-        rough += abs(np.int64(plane[r, x + 1]) - plane[r, x])
+        rough += abs(_at(plane, r, x - 2) - _at(plane, r, x - 1))
+        rough += abs(_at(plane, r, x + 1) - _at(plane, r, x))
     if rough >= beta >> 2:
         return
     most = (tc + 2) >> 2
     for r in range(y, y + SEGMENT):
-        p1, p0 = np.int64(plane[r, x - 2]), np.int64(plane[r, x - 1])
-        q0, q1 = np.int64(plane[r, x]), np.int64(plane[r, x + 1])
+        p1, p0 = _at(plane, r, x - 2), _at(plane, r, x - 1)
+        q0, q1 = _at(plane, r, x), _at(plane, r, x + 1)
         step = min(max((4 * (q0 - p0) + p1 - q1 + 4) >> 3, -most), most)
         plane[r, x - 1] = _near(p0 + step, p0, most)
         plane[r, x] = _near(q0 - step, q0, most)
