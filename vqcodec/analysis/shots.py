@@ -16,7 +16,7 @@ _SHORTEST = 3  # frames of a gradual change
 _EDGE = 0.5  # of the threshold: a change goes on as far as this
 
 
-class Shot(NamedTuple):
+class ShotSpan(NamedTuple):
     """Frames ``start`` to ``end`` - 1, and how they begin.
 
     ``transition``: "start" for the first of the video. A gradual one belongs to the shot that it
@@ -38,7 +38,7 @@ class _Found(NamedTuple):
     confidence: float
 
 
-def find_shots(reading: Reading, threshold: float = 0.5, shortest: int = 1) -> list[Shot]:
+def find_shots(reading: Reading, threshold: float = 0.5, shortest: int = 1) -> list[ShotSpan]:
     """The shots of a video without frames in between; none where there are no frames.
 
     threshold: 0 to 1, what a change must be believed with. shortest: frames of a shot; of two
@@ -53,7 +53,7 @@ def find_shots(reading: Reading, threshold: float = 0.5, shortest: int = 1) -> l
     first = _Found(0, 0, "start", 1.0)
     ends = [*(c.start for c in changes), frames]
     return [
-        Shot(c.start, end, c.kind, round(c.confidence, 4), max(c.start, min(c.end, end)))
+        ShotSpan(c.start, end, c.kind, round(c.confidence, 4), max(c.start, min(c.end, end)))
         for c, end in zip([first, *changes], ends, strict=True)
     ]
 

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +26,8 @@ _TEMPERATURE = 0.1  # of the contrast
 _WEIGHTS = (1.0, 4.0, 1.0, 1.0, 1.3)  # of CHANGES: a cut has one frame
 _LOSSES = {"camera": 0.3, "activity": 0.2, "guess": 0.02, "contrast": 0.15}
 _LEAST = 6  # frames of a stretch that is compared
+_CUT = CHANGES.index("cut")
+_GOP_START, _CUT_SHORT = NAMES.index("gop start"), NAMES.index("GOP before cut short")
 
 
 @dataclass
@@ -94,33 +98,54 @@ class _Batch:
     stretches: list[tuple[int, int, int, int]]  # sample, start, stop, story and shot as a number
 
 
-def _batch(films: list[Labelled], rng: np.random.Generator) -> _Batch:
-    """Windows of films, each seen in its own way; every second one shows what the one before shows,
-    where the film was encoded twice.
+class _Block(NamedTuple):
+    """Frames from one cut that begins a GOP to the next. GOPs know nothing of each other, so that
+    blocks of many films make new films, as they would be coded.
+    """
+
+    film: Labelled
+    start: int
+    stop: int
+
+
+def _blocks(films: list[Labelled]) -> list[_Block]:
+    blocks: list[_Block] = []
+    for film in films:
+        begins = (film.rows[:, _GOP_START] > 0) & (film.labels == _CUT)
+        begins[1:] &= film.labels[:-1] <= _CUT
+        begins[0] = True
+        starts = [*np.flatnonzero(begins).tolist(), len(film.labels)]
+        blocks += [_Block(film, *ends) for ends in pairwise(starts)]
+    return blocks
+
+
+def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
+    """Films of many blocks. Every second one has those of the one before, as another encode shows
+    them where there is one, and as another viewer sees them.
     """
     size = (_BATCH, _WINDOW)
     rows = np.zeros((*size, len(NAMES)), np.float32)
     labels, cameras = np.full(size, -1), np.full(size, -1)
     change = np.full(size, np.nan, np.float32)
     stretches: list[tuple[int, int, int, int]] = []
-    film, first = films[0], 0
+    chosen: list[_Block] = []
     for k in range(_BATCH):
-        others = [f for f in films if f.story == film.story] if k % 2 else films
-        film = others[rng.integers(len(others))]
-        if not k % 2:
-            first = int(rng.integers(max(1, len(film.rows) - _WINDOW // 2)))
-        part = slice(first, first + _WINDOW)
-        seen = film.rows[part]
-        n = len(seen)
-        rows[k, :n] = _varied(mirrored(seen) if rng.random() < 0.5 else seen, rng)
-        labels[k, :n], cameras[k, :n] = film.labels[part], film.cameras[part]
-        change[k, :n] = film.change[part]
-        plain, shots = film.labels[part] <= 1, film.shots[part]
-        for shot in np.unique(shots).tolist():
-            own = np.flatnonzero(plain & (shots == shot))
-            if len(own) >= _LEAST:
-                name = film.story * 1000 + shot
-                stretches.append((k, int(own[0]), int(own[-1]) + 1, name))
+        chosen = [_twin(c, blocks, rng) for c in chosen] if k % 2 else _drawn(blocks, rng)
+        at = 0
+        for film, start, stop in chosen:
+            stop = min(stop, start + _WINDOW - at)
+            part, into = slice(start, stop), slice(at, at + stop - start)
+            rows[k, into] = film.rows[part]
+            labels[k, into], cameras[k, into] = film.labels[part], film.cameras[part]
+            change[k, into] = film.change[part]
+            change[k, at] = np.nan
+            labels[k, at] = _CUT if at else film.labels[start] * (film.labels[start] > _CUT)
+            rows[k, at, _CUT_SHORT] = rng.random() if at else 0
+            stretches += _stretches(film, part, k, at)
+            at = into.stop
+            if at >= _WINDOW:
+                break
+        rows[k, :at] = _varied(mirrored(rows[k, :at]) if rng.random() < 0.5 else rows[k, :at], rng)
     return _Batch(
         torch.from_numpy(rows),
         torch.from_numpy(labels),
@@ -128,6 +153,32 @@ def _batch(films: list[Labelled], rng: np.random.Generator) -> _Batch:
         torch.from_numpy(change),
         stretches,
     )
+
+
+def _drawn(blocks: list[_Block], rng: np.random.Generator) -> list[_Block]:
+    """Blocks enough for a sample."""
+    chosen: list[_Block] = []
+    while sum(b.stop - b.start for b in chosen) < _WINDOW:
+        chosen.append(blocks[rng.integers(len(blocks))])
+    return chosen
+
+
+def _twin(block: _Block, blocks: list[_Block], rng: np.random.Generator) -> _Block:
+    """The same frames in another encode, or in the same where there is no other."""
+    same = [b for b in blocks if (b.film.story, b.start, b.stop) == (block.film.story, *block[1:])]
+    return same[rng.integers(len(same))]
+
+
+def _stretches(film: Labelled, part: slice, sample: int, at: int) -> list[tuple[int, int, int, int]]:
+    """Frames of single shots, long enough to be compared."""
+    plain, shots = film.labels[part] <= _CUT, film.shots[part]
+    found = []
+    for shot in np.unique(shots).tolist():
+        own = np.flatnonzero(plain & (shots == shot))
+        if len(own) >= _LEAST:
+            name = film.story * 1000 + shot
+            found.append((sample, at + int(own[0]), at + int(own[-1]) + 1, name))
+    return found
 
 
 def _varied(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -196,13 +247,13 @@ def train_shots(
     """A net trained on these films for so many minutes, its learning rate falling to zero."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net = ShotNet()
+    net, blocks = ShotNet(), _blocks(films)
     optimiser = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     begin, step, told = time.monotonic(), 0, 0.0
     while (spent := (time.monotonic() - begin) / (60 * minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = _RATE * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * spent))
-        losses = _loss(net, _batch(films, rng))
+        losses = _loss(net, _batch(blocks, rng))
         total = sum((_LOSSES.get(name, 1.0) * x for name, x in losses.items()), torch.zeros(()))
         optimiser.zero_grad()
         total.backward()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..analysis.shots import Shot
+from ..analysis.shots import ShotSpan
 from .film_edits import KINDS, Transition
 
 TOLERANCE = 2  # frames
@@ -25,7 +25,7 @@ class Guess(NamedTuple):
     kind: str = ""
 
 
-def guesses(shots: Sequence[Shot]) -> list[Guess]:
+def guesses(shots: Sequence[ShotSpan]) -> list[Guess]:
     """The changes between shots."""
     return [
         Guess(s.start, s.start if s.transition == "cut" else s.settled, s.transition)
