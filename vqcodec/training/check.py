@@ -60,7 +60,7 @@ def _fitting(paths: Iterable[Path], crop: int, what: str) -> list[Path]:
 
 
 def _check_outputs(c: Config, overwrite: bool) -> None:
-    for stage in (s for s in c.stages if s.kind == "export"):
+    for stage in (s for s in c.stages if s.kind in ("export", "shots")):
         out = Path(stage.out)
         if out.parent.is_dir():
             check_output(out, [], overwrite)
@@ -78,10 +78,10 @@ def check(c: Config, overwrite: bool = False) -> list[str]:
     _check_outputs(c, overwrite)
     clips, held = c.train_clips, c.held_clips
     kinds = {s.kind for s in c.stages}
-    if not clips and kinds & {"inter", "pairs"}:
+    if not clips and kinds & {"inter", "pairs", "shots"}:
         raise InputError(
-            "there are no training clips, which stages inter and pairs need: [data] clips names a "
-            "folder"
+            "there are no training clips, which stages inter, pairs and shots need: [data] clips "
+            "names a folder"
         )
     if not clips and not c.photos and not c.pages:
         raise InputError("there is nothing to train on: [data] clips and photos name folders")

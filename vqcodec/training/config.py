@@ -11,7 +11,7 @@ from ..errors import InputError, UsageError
 from ..options import DecodeOptions
 from .objective import Objective
 
-KINDS = ("intra", "inter", "pairs", "clips", "export")
+KINDS = ("intra", "inter", "pairs", "clips", "shots", "export")
 NETS = ("intra", "inter")
 _SWITCHES = ("quantise", "recursion", "halfway")
 
@@ -21,7 +21,8 @@ class Stage:
     """One step of the recipe.
 
     intra, inter: train those nets; clips: make synthetic clips; pairs: encode clips for the inter
-    nets; export: write the weights file.
+    nets; shots: make edited films, and train the net of ``vqcodec analyze`` on them; export: write
+    the weights file.
     """
 
     kind: str
@@ -35,8 +36,8 @@ class Stage:
     tiles: float = 0.0
     grey: float = 0.0
     halfway: bool = False
-    count: int = 40  # of clips
-    out: str = ""  # of export
+    count: int = 40  # of clips, or of films
+    out: str = ""  # of export and shots
     batches: int = 150  # of latents for the codebooks
     # stretches of training clips that the codebooks of an export are fitted to again; 0: none
     encodes: int = 80
@@ -63,13 +64,13 @@ class Stage:
                 f"stage {self.kind}: border must not be below zero, tiles and grey are shares of "
                 "the samples, 0 to 1"
             )
-        if self.kind == "export" and not self.out:
-            raise UsageError("stage export: name the weights file with out = ...")
+        if self.kind in ("export", "shots") and not self.out:
+            raise UsageError(f"stage {self.kind}: name the weights file with out = ...")
 
     @property
     def timed(self) -> bool:
         """Whether it takes the minutes that it says."""
-        return self.kind in ("intra", "inter", "pairs")
+        return self.kind in ("intra", "inter", "pairs", "shots")
 
     @property
     def objective(self) -> Objective:

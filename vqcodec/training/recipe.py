@@ -99,6 +99,8 @@ class Recipe:
                 self._make_clips(stage)
             elif stage.kind == "pairs":
                 self._make_pairs(number, stage)
+            elif stage.kind == "shots":
+                self._shots(stage)
             else:
                 self.export(Path(stage.out), stage.batches, stage.encodes)
         if self.written is not None:
@@ -198,6 +200,17 @@ class Recipe:
         if not self.materials.made_clips():
             folder = self.materials.clip_folder
             write_clips(folder, self.config.photos, stage.count, self.config.seed)
+
+    def _shots(self, stage: Stage) -> None:
+        from .shot_stage import ShotStage  # the encoder, pillow and matplotlib
+
+        c = self.config
+        folder = c.folder / "films"
+        made = ShotStage(
+            c.train_clips, c.photos, folder, stage.count, stage.minutes, c.seed, self.log
+        )
+        made.run(Path(stage.out))
+        self.log(f"wrote {stage.out}: {Path(stage.out).stat().st_size} bytes")
 
     def _make_pairs(self, number: int, stage: Stage) -> None:
         from .pairs import PairRun, make_pairs  # the encoder
