@@ -55,12 +55,6 @@ def test_threshold_leaves_out_what_is_less_certain() -> None:
     assert [s.start for s in find_shots(seen, 0.7)] == [0, 40]
 
 
-def test_of_two_near_cuts_the_less_certain_one_goes() -> None:
-    seen = reading(60, cut=[(20, 21, 0.7), (26, 27, 0.9)])
-    assert [s.start for s in find_shots(seen, 0.5, 10)] == [0, 26]
-    assert [s.start for s in find_shots(seen, 0.5, 6)] == [0, 20, 26]
-
-
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_very_short_videos_are_one_shot(frames: int) -> None:
     shots = find_shots(reading(frames))

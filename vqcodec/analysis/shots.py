@@ -38,18 +38,16 @@ class _Found(NamedTuple):
     confidence: float
 
 
-def find_shots(reading: Reading, threshold: float = 0.5, shortest: int = 1) -> list[ShotSpan]:
+def find_shots(reading: Reading, threshold: float = 0.5) -> list[ShotSpan]:
     """The shots of a video without frames in between; none where there are no frames.
 
-    threshold: 0 to 1, what a change must be believed with. shortest: frames of a shot; of two
-    changes that are nearer the less certain one is left out.
+    threshold: 0 to 1, what a change must be believed with.
     """
     frames = len(reading.change)
     if frames == 0:
         return []
     changes = _apart(_gradual(reading.change, threshold), _cuts(reading.change, threshold))
     changes = [c for c in changes if c.start > 0 and c.end < frames]
-    changes = _spaced(changes, frames, shortest)
     first = _Found(0, 0, "start", 1.0)
     ends = [*(c.start for c in changes), frames]
     return [
@@ -104,15 +102,3 @@ def _apart(gradual: list[_Found], cuts: list[_Found]) -> list[_Found]:
         c for c in cuts if not any(g.start - _NEAR <= c.start <= g.end + _NEAR for g in gradual)
     ]
     return sorted(gradual + alone)
-
-
-def _spaced(changes: list[_Found], frames: int, shortest: int) -> list[_Found]:
-    """Those between which shots have so many frames."""
-    kept = list(changes)
-    while True:
-        places = [0, *(c.start for c in kept), frames]
-        short = [i for i in range(len(kept) + 1) if places[i + 1] - places[i] < shortest]
-        if not short or not kept:
-            return kept
-        beside = [i for i in (short[0] - 1, short[0]) if 0 <= i < len(kept)]
-        del kept[min(beside, key=[c.confidence for c in kept].__getitem__)]

@@ -169,7 +169,9 @@ def _twin(block: _Block, blocks: list[_Block], rng: np.random.Generator) -> _Blo
     return same[rng.integers(len(same))]
 
 
-def _stretches(film: Labelled, part: slice, sample: int, at: int) -> list[tuple[int, int, int, int]]:
+def _stretches(
+    film: Labelled, part: slice, sample: int, at: int
+) -> list[tuple[int, int, int, int]]:
     """Frames of single shots, long enough to be compared."""
     plain, shots = film.labels[part] <= _CUT, film.shots[part]
     found = []
