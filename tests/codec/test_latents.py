@@ -108,17 +108,13 @@ def test_the_first_codeword_is_zero_and_every_table_is_sound(tiny_codec: Any) ->
         assert len(b.dims) == CLASSES + HYPER_BUCKETS * nets.shape.hyper // 4
         assert set(b.dims.tolist()) == {0, 1, 2, 4}
         assert not b.words[:, 0].any()
-        assert (
-            (b.sizes <= b.words.shape[1]).all()
-            and (b.sizes[b.dims == 0] == 0).all()
-            and (b.sizes[b.dims > 0] >= 1).all()
-        )
+        assert (b.sizes <= b.words.shape[1]).all()
+        assert (b.sizes[b.dims == 0] == 0).all()
+        assert (b.sizes[b.dims > 0] >= 1).all()
         for t in np.flatnonzero(b.dims):
-            assert (
-                not b.words[t, :, b.dims[t] :].any()
-                and b.counts[t, b.sizes[t] :].sum() == 0
-                and b.counts[t, : b.sizes[t]].min() >= 1
-            )
+            assert not b.words[t, :, b.dims[t] :].any()
+            assert b.counts[t, b.sizes[t] :].sum() == 0
+            assert b.counts[t, : b.sizes[t]].min() >= 1
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2, 4, None])
@@ -195,7 +191,9 @@ def test_direct_blocks_have_no_latent(books: Any) -> None:
         )  # fmt: skip
         encode_step(coder, cls, direct, k, 2, books.dims, books.sizes, symbols, t.cdf, t.seen)
     spent = given(coder)
-    assert not y[direct == 1].any() and (bits[direct == 1] == 0).all() and y[direct == 0].any()
+    assert not y[direct == 1].any()
+    assert (bits[direct == 1] == 0).all()
+    assert y[direct == 0].any()
     assert t.seen.sum() == (direct == 0).sum() * M // 4
     # the bits that the search expects are those that the coder spends
     assert bits.sum() == pytest.approx(spent, rel=0.01)
@@ -237,9 +235,9 @@ def test_lambda_buys_bits_with_distortion(books: Any) -> None:
     results = [run(books, target, mean, cls, lam) for lam in (0.0, 0.1, 1.0, 10.0)]
     sizes = [len(d) for _, _, d in results]
     errors = [float(((target - y) ** 2).sum()) for y, _, _ in results]
-    assert (
-        sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1] and errors == sorted(errors)
-    )
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
+    assert errors == sorted(errors)
 
 
 def test_counts_adapt_by_what_was_seen_and_are_halved_at_the_limit() -> None:
@@ -291,12 +289,10 @@ def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:
         d, back, read = Tables(b), np.empty_like(z), np.full_like(symbols, -1)
         decode_hyper(decoder, idle, base, b.sizes, b.words, d.cdf, d.seen, back, read)
         assert np.array_equal(read, np.where(idle[:, :, None], -1, symbols))
-        assert (
-            np.array_equal(back, z)
-            and np.array_equal(d.seen, t.seen)
-            and t.seen[base : base + s.hyper // 4].sum() == 10 * s.hyper // 4
-            and not z[idle].any()
-        )
+        assert np.array_equal(back, z)
+        assert np.array_equal(d.seen, t.seen)
+        assert t.seen[base : base + s.hyper // 4].sum() == 10 * s.hyper // 4
+        assert not z[idle].any()
 
 
 def test_fitted_codebooks_spare_classes_that_are_all_zero() -> None:
@@ -314,4 +310,6 @@ def test_fitted_codebooks_spare_classes_that_are_all_zero() -> None:
         patch.setattr(codebooks, "MOST", 2000)
         hyper = [rng.normal(size=(200, 4)).astype(np.float32)] * HYPER_BUCKETS
         b = codebooks.fit(codebooks.Latents(few, hyper), 0.1, lambda text: None)
-    assert (b.dims[:3] == 0).all() and (b.dims[8:] > 0).all() and not b.words[:, 0].any()
+    assert (b.dims[:3] == 0).all()
+    assert (b.dims[8:] > 0).all()
+    assert not b.words[:, 0].any()

@@ -142,22 +142,20 @@ def test_the_temporal_candidate_continues_the_motion_of_the_reference() -> None:
 def test_candidates_are_ordered_and_differ() -> None:
     f, col = Field.empty(128, 128, -2, 2), Field.empty(128, 128, 0, 0)
     cdir, cmv, cset = (np.zeros(s, np.int64) for s in (5, (5, 2, 2), 5))
-    assert candidates(f, col, 0, 0, 8, cdir, cmv, cset) == 1 and cdir[0] == BI and not cmv[0].any()
+    assert candidates(f, col, 0, 0, 8, cdir, cmv, cset) == 1
+    assert cdir[0] == BI
+    assert not cmv[0].any()
     for n, (r, c) in enumerate(
         ((9, 7), (7, 9), (7, 10), (10, 7), (7, 7))
     ):  # of the block of 2 cells at (8, 8)
         f.direction[r, c], f.mv[r, c] = L0, [[n, 0], [0, 0]]
-    assert (
-        candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 5
-        and cmv[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
-        and (cdir == L0).all()
-    )
+    assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 5
+    assert cmv[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert (cdir == L0).all()
     f.mv[7, 9], f.mv[7, 10], f.mv[10, 7] = f.mv[9, 7], f.mv[9, 7], f.mv[9, 7]
-    assert (
-        candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 3
-        and cmv[:2, 0, 0].tolist() == [0, 4]
-        and cdir[2] == BI
-    )
+    assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 3
+    assert cmv[:2, 0, 0].tolist() == [0, 4]
+    assert cdir[2] == BI
     f.mv[7, 9, 1] = 55  # the unused list doesn't make a candidate different
     assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 3
     f.mv[7, 9, 1], f.chosen[7, 9] = 0, 2  # other weights do
@@ -174,14 +172,12 @@ def test_candidates_are_ordered_and_differ() -> None:
 
 def test_context_ranges_do_not_overlap() -> None:
     starts = [SPLIT, MERGE, BI_FLAG, MVD_CLASS, MVD_TOP, QDELTA, CONTEXTS]
-    assert (
-        starts == sorted(starts)
-        and SPLIT + 9 <= MERGE
-        and MERGE + 12 <= BI_FLAG - 4
-        and MVD_CLASS + 32 <= MVD_TOP
-        and MVD_TOP + 32 <= QDELTA
-        and QDELTA + 8 <= CONTEXTS
-    )
+    assert starts == sorted(starts)
+    assert SPLIT + 9 <= MERGE
+    assert MERGE + 12 <= BI_FLAG - 4
+    assert MVD_CLASS + 32 <= MVD_TOP
+    assert MVD_TOP + 32 <= QDELTA
+    assert QDELTA + 8 <= CONTEXTS
 
 
 def same(a: Field, b: Field) -> bool:
@@ -337,16 +333,17 @@ def test_a_still_picture_costs_next_to_nothing() -> None:
     clip = moving(192, 128, 1)
     for refs in ([(1, -1)], [(1, -1), (1, 1)]):
         f, leaves, data, _, pred = motion([clip[0], clip[0]], refs, 128, 192)
-        assert len(data) * 8 <= 40 and len(leaves) == 6 and not f.mv.any() and f.merged.all()
+        assert len(data) * 8 <= 40
+        assert len(leaves) == 6
+        assert not f.mv.any()
+        assert f.merged.all()
         assert np.array_equal(pred, clip[0].y.astype(np.uint16) * 4)
 
 
 def test_no_vector_leaves_the_range_of_the_format() -> None:
-    assert (
-        legal(0, 0, 8, MV_LIMIT, -240, 16384, 16384)
-        and not legal(0, 0, 8, MV_LIMIT + 1, 0, 16384, 16384)
-        and not legal(9000, 9000, 8, 0, -MV_LIMIT - 1, 16384, 16384)
-    )
+    assert legal(0, 0, 8, MV_LIMIT, -240, 16384, 16384)
+    assert not legal(0, 0, 8, MV_LIMIT + 1, 0, 16384, 16384)
+    assert not legal(9000, 9000, 8, 0, -MV_LIMIT - 1, 16384, 16384)
 
 
 def test_any_bytes_give_a_whole_grid() -> None:
@@ -359,12 +356,10 @@ def test_any_bytes_give_a_whole_grid() -> None:
         col.direction[:], col.mv[:] = 1, rng.integers(-MV_LIMIT, MV_LIMIT + 1, col.mv.shape)
         leaves = np.zeros((256, 3), np.int32)
         n = decode_motion(coder, f, col, leaves, np.zeros(1))
-        assert (
-            f.direction.min() >= 1
-            and f.chosen.max() <= weights.blends.size <= MAX_SETS
-            and np.abs(f.mv.astype(int)).max() <= MV_LIMIT
-            and (leaves[:n, 2] ** 2).sum() == 256
-        )
+        assert f.direction.min() >= 1
+        assert f.chosen.max() <= weights.blends.size <= MAX_SETS
+        assert np.abs(f.mv.astype(int)).max() <= MV_LIMIT
+        assert (leaves[:n, 2] ** 2).sum() == 256
         planes = (noise(128, 128), noise(64, 64), noise(64, 64))
         compensate(
             leaves[:n],

@@ -193,7 +193,9 @@ def test_adaptive_bits_approach_the_entropy() -> None:
 def test_tables_cover_everything_and_no_symbol_is_empty(counts: list[int]) -> None:
     cdf, _ = tables(counts)
     steps = np.diff(cdf[0].astype(np.int64))
-    assert cdf[0, 0] == 0 and cdf[0, len(counts)] == TOTAL and steps[: len(counts)].min() >= 1
+    assert cdf[0, 0] == 0
+    assert cdf[0, len(counts)] == TOTAL
+    assert steps[: len(counts)].min() >= 1
     if sum(counts):
         # each symbol gets one, and its part of what is left
         share = 1 + np.array(counts) * (TOTAL - len(counts)) / sum(counts)

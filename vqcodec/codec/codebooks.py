@@ -154,6 +154,8 @@ class Tables:
 
 @njit
 def adapt(counts: np.ndarray, seen: np.ndarray) -> None:
+    """Add what was coded to the counts (T, K) of T tables, each symbol ``seen`` (T, K) worth
+    INCREMENT. A table whose sum passes HALVE_AT is halved."""
     for t in range(counts.shape[0]):
         total = np.int64(0)
         for k in range(counts.shape[1]):

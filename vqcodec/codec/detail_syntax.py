@@ -79,6 +79,8 @@ def inverse(levels: np.ndarray, step: int, skip: int, out: np.ndarray) -> None:
 
 @njit
 def sig_context(skip: int, chroma: int, i: int, levels: np.ndarray) -> int:
+    """Context of whether the i-th level of a 4x4 block (raster order) is zero: by its place in a
+    transformed block, by the levels to the right and below in one of samples."""
     base = DETAIL_SIG + (skip * 2 + chroma) * BLOCK_KIND
     if not skip:
         return base + i
@@ -89,6 +91,8 @@ def sig_context(skip: int, chroma: int, i: int, levels: np.ndarray) -> int:
 
 @njit
 def sign_context(i: int, levels: np.ndarray) -> int:
+    """Context of the sign of the i-th level (raster order): by the signs of the levels to the right
+    and below."""
     right = levels[i + 1] if i % 4 < 3 else 0
     below = levels[i + 4] if i < 12 else 0
     s = right + below
@@ -192,6 +196,8 @@ def may_be_refined(blocks: np.ndarray, r: int, c: int) -> bool:
 
 @njit
 def cell_context(skip: np.ndarray, blocks: np.ndarray, r: int, c: int) -> int:
+    """Context of whether the cell at row ``r``, column ``c`` has detail: by the cells to the left
+    and above, apart for cells of direct blocks."""
     return (
         (DETAIL_CELL_DIRECT if blocks[r >> 1, c >> 1] else DETAIL_CELL)
         + (1 if c > 0 and skip[r, c - 1] >= 0 else 0)

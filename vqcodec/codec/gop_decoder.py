@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def crop(c: Coded, width: int, height: int) -> Picture:
+    """The picture of a coded frame, without the samples that only fill up its blocks."""
     cw, ch = chroma_size(width, height)
     return Picture(c.planes[0][:height, :width], c.planes[1][:ch, :cw], c.planes[2][:ch, :cw])
 
@@ -38,9 +39,11 @@ class ReferencePool:
         self.keys: list[int] = []
 
     def refs(self, slot: Slot) -> list[Coded]:
+        """The frames that the frame of a slot refers to."""
         return [self.frames[r] for r in slot.refs]
 
     def close(self, key: int) -> None:
+        """Let go of a mini-GOP whose key frame has that number."""
         self.keys = [*self.keys[-1:], key]
         self.frames = {k: self.frames[k] for k in self.keys}
 

@@ -25,6 +25,7 @@ from .range_coder import Decoder, Encoder, decode_raw, decode_symbol, encode_raw
 
 @njit
 def raw_bits(n: int) -> int:
+    """Bits that an escaped value takes: Elias gamma of its absolute value, and its sign."""
     a, k = abs(n), 0
     while a:
         a >>= 1
@@ -175,6 +176,8 @@ def encode_hyper(
     cdf: np.ndarray,
     seen: np.ndarray,
 ) -> None:
+    """Write the symbols (H, W, groups) of a hyper-latent where it is not ``idle`` (H, W), and count
+    them in ``seen``; ``base`` is the first table of the frame's range of quality."""
     for i in range(symbols.shape[0]):
         for j in range(symbols.shape[1]):
             if idle[i, j]:

@@ -35,6 +35,7 @@ MVD_BITS = 15  # largest bit length of a vector difference
 
 @njit
 def split_context(f, y, x, depth):
+    """Context of whether a block is split: by how deep the blocks to the left and above are."""
     k = SPLIT + NEIGHBOURS * depth
     if x > 0 and f.depth[y, x - 1] > depth:
         k += 1
@@ -45,6 +46,7 @@ def split_context(f, y, x, depth):
 
 @njit
 def merge_context(f, y, x, depth):
+    """Context of whether a block is merged: by whether the blocks to the left and above are."""
     k = MERGE + NEIGHBOURS * depth
     if x > 0 and f.merged[y, x - 1]:
         k += 1
@@ -68,6 +70,7 @@ def set_context(f, y, x, past):
 
 @njit
 def bit_length(a):
+    """Bits of a number that is not negative; 0 of zero."""
     k = 0
     while a:
         a >>= 1
@@ -143,6 +146,8 @@ def encode_leaf(coder, f, col, y, x, n, depth, direction, mv, index, chosen):
 
 @njit
 def decode_leaf(coder, f, col, y, x, n, depth, vector_bits):
+    """Read a block of the quadtree that is not split, at cell (y, x) with n cells a side, into the
+    field; ``vector_bits`` counts what its vectors took."""
     mv = np.zeros((2, 2), np.int64)
     if decode_bit(coder, merge_context(f, y, x, depth)):
         cdir = np.zeros(MAX_MERGE, np.int64)

@@ -107,6 +107,9 @@ def phases(plane):
 
 @njit
 def legal(y, x, n, my, mx, h, w):
+    """Whether the n x n block at (y, x) may have the vector (my, mx) in quarter samples: it is
+    no longer than MV_LIMIT, and what it needs of the reference is not farther than PAD from its
+    edge."""
     if abs(my) > MV_LIMIT or abs(mx) > MV_LIMIT:
         return False
     r, c = y + (my >> 2), x + (mx >> 2)
@@ -114,10 +117,16 @@ def legal(y, x, n, my, mx, h, w):
 
 
 @njit
+def moved(ph, y, x, my, mx):
+    """The phase of a reference that the vector (my, mx) in quarter samples takes, and the row and
+    column in it of the block at (y, x)."""
+    return ph[my & 3, mx & 3], y + (my >> 2) + PAD, x + (mx >> 2) + PAD
+
+
+@njit
 def sad(ph, cur, y, x, my, mx, n, best):
     """SAD of the n x n block at (y, x) moved by (my, mx); may stop early above ``best``."""
-    p = ph[my & 3, mx & 3]
-    r, c = y + (my >> 2) + PAD, x + (mx >> 2) + PAD
+    p, r, c = moved(ph, y, x, my, mx)
     s = nb.int32(0)
     if n == 8:
         for j in range(8):
@@ -135,9 +144,10 @@ def sad(ph, cur, y, x, my, mx, n, best):
 
 @njit
 def sad_bi(p0, p1, cur, y, x, mv, n):
-    a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
-    r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
-    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
+    """SAD of the n x n block at (y, x) against the rounded mean of two references, moved by ``mv``
+    (2, 2)."""
+    a, r, c = moved(p0, y, x, mv[0, 0], mv[0, 1])
+    b, q, d = moved(p1, y, x, mv[1, 0], mv[1, 1])
     s = nb.int32(0)
     for j in range(n):
         for k in range(0, n, 8):

@@ -57,6 +57,7 @@ class Measure:
         )
 
     def scaled(self, factor: float) -> Measure:
+        """As if all had cost ``factor`` times as much, in bytes and in error."""
         return Measure(self.frames, self.bytes * factor, tuple(e * factor for e in self.sse))
 
 
@@ -80,6 +81,7 @@ class Pass:
     probe: bool = False
 
     def of(self, first_frame: int) -> float:
+        """The crf of the GOP that begins with this frame."""
         return self.crf[first_frame] if isinstance(self.crf, Mapping) else self.crf
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..codec.motion_compensation import BI, L0
 from ..codec.weighting import BLEND_BITS, FULL, GAIN, GAIN_BITS, HALF, OFFSET, ONE
 from ..compiled import njit
-from .block_matching import PAD
+from .block_matching import moved
 
 
 class Lines(NamedTuple):
@@ -56,11 +56,17 @@ def _blended(first, second, gains, offsets, share):
 
 
 @njit
+def _both(pairs, blend):
+    """Gains, offsets and share for :func:`_blended`, of pairs (2, 2) and a blend."""
+    gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
+    return gains, offsets, nb.int32(blend)
+
+
+@njit
 def sad_weighted(ph, cur, y, x, my, mx, n, best, pair):
     """:func:`.sad` of a reference under a gain and an offset, pair (2,)."""
     gain, offset = pair[GAIN], pair[OFFSET]
-    p = ph[my & 3, mx & 3]
-    r, c = y + (my >> 2) + PAD, x + (mx >> 2) + PAD
+    p, r, c = moved(ph, y, x, my, mx)
     s = nb.int32(0)
     for j in range(n):
         for k in range(0, n, 8):
@@ -75,11 +81,9 @@ def sad_weighted(ph, cur, y, x, my, mx, n, best, pair):
 @njit
 def sad_blended(p0, p1, cur, y, x, mv, n, pairs, blend):
     """:func:`.sad_bi` under gains and offsets, pairs (2, 2), and a blend."""
-    a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
-    r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
-    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
-    share = nb.int32(blend)
-    gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
+    a, r, c = moved(p0, y, x, mv[0, 0], mv[0, 1])
+    b, q, d = moved(p1, y, x, mv[1, 0], mv[1, 1])
+    gains, offsets, share = _both(pairs, blend)
     s = nb.int32(0)
     for j in range(n):
         for k in range(0, n, 8):
@@ -92,11 +96,9 @@ def sad_blended(p0, p1, cur, y, x, mv, n, pairs, blend):
 @njit
 def weighted_error(p0, p1, cur, y, x, mv, direction, pairs, blend):
     """Sum of squared errors of the 8x8 block at (y, x) under gains, offsets and a blend."""
-    a, b = p0[mv[0, 0] & 3, mv[0, 1] & 3], p1[mv[1, 0] & 3, mv[1, 1] & 3]
-    r, c = y + (mv[0, 0] >> 2) + PAD, x + (mv[0, 1] >> 2) + PAD
-    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
-    share = nb.int32(blend)
-    gains, offsets = (pairs[0, GAIN], pairs[1, GAIN]), (pairs[0, OFFSET], pairs[1, OFFSET])
+    a, r, c = moved(p0, y, x, mv[0, 0], mv[0, 1])
+    b, q, d = moved(p1, y, x, mv[1, 0], mv[1, 1])
+    gains, offsets, share = _both(pairs, blend)
     s = nb.int32(0)
     if direction == BI:
         for j in range(8):

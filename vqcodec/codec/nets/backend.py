@@ -20,9 +20,15 @@ class ArrayLike(Protocol):
     """What numpy's arrays and torch's tensors have in common, as far as nets use it."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
-    def reshape(self, first: int, /, *others: int) -> Self: ...
-    def swapaxes(self, a: int, b: int, /) -> Self: ...
+    def shape(self) -> tuple[int, ...]:
+        """Size of each dimension."""
+
+    def reshape(self, first: int, /, *others: int) -> Self:
+        """The same values in another shape, with -1 for what is left."""
+
+    def swapaxes(self, a: int, b: int, /) -> Self:
+        """The same values with two dimensions exchanged."""
+
     def __getitem__(self, key: Any, /) -> Self: ...
 
 

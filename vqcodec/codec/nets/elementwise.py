@@ -16,7 +16,8 @@ _TOP8 = _F(TOP8)
 
 @njit
 def quant8(t: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
-    # t (M, C) int16, out (M, C) int8
+    """Write t (M, C) int16 times scale (C,) float32, rounded to even and clipped to 8 bits, to out
+    (M, C) int8."""
     for m in range(t.shape[0]):
         a, o = t[m], out[m]
         for c in range(a.shape[0]):
@@ -27,7 +28,8 @@ def quant8(t: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
 def depthwise(
     x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray, out: np.ndarray
 ) -> None:
-    # x, out (N, H, W, C) int8, w (9, C) int8
+    """Convolve each channel of x (N, H, W, C) int8 with its taps w (9, C) int8, zeros around, and
+    write what is requantised to out, of x's shape."""
     n, hh, ww, cc = x.shape
     acc = np.empty(cc, np.int32)
     for b in range(n):

@@ -63,15 +63,22 @@ class ExactLinear(Generic[Array]):
     def load(
         cls, d: Mapping[str, np.ndarray], name: str, backend: Backend[Array]
     ) -> ExactLinear[Array]:
+        """A layer of the arrays ``name.w``, ``name.bias`` and ``name.scale``.
+
+        Raises:
+            WeightsError: some input would leave the exact range (:func:`check_exact`).
+        """
         w, bias, scale = d[name + ".w"], d[name + ".bias"], d[name + ".scale"]
         check_exact(name, w, bias, scale)
         return cls(backend.array(w), backend.array(bias), backend.array(scale))
 
     @property
     def rows(self) -> int:
+        """Rows of bias and scale: 1, or one for each quality index."""
         return max(self.bias.shape[0], self.scale.shape[0])
 
     def row(self, q: int) -> tuple[Array, Array]:
+        """Bias and scale (N,) at a quality index."""
         k = q if self.bias.shape[0] > 1 else 0
         return self.bias[k], self.scale[q if self.scale.shape[0] > 1 else 0]
 

@@ -23,27 +23,41 @@ class Stepwise:
 
     if TYPE_CHECKING:
 
-        def mm(self, x: Tensor, w: Tensor) -> Tensor: ...
-        def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor: ...
-        def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor: ...
+        def mm(self, x: Tensor, w: Tensor) -> Tensor:
+            """x (M, K) times w (K, N) -> (M, N), exact int32."""
+
+        def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
+            """Sums plus bias, times scale, rounded to even and clipped to 8 bits; ``leaky`` as in
+            :meth:`product8`."""
+
+        def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+            """Sums plus bias, times scale, rounded to even and clipped to 16 bits."""
+
         def add(
             self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
-        ) -> Tensor: ...
-        def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]: ...
+        ) -> Tensor:
+            """Add what :meth:`requant16` gives to the trunk, and give its copy of 8 bits."""
+
+        def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+            """An activation of 15 bits as (hi, lo) of 8 bits each, 128 * hi + lo."""
 
     def product8(self, x: Tensor, layer: Linear, leaky: bool) -> Tensor:
+        """The product, then one rounding to 8 bits."""
         return self.requant8(self.mm(x, layer.w), *layer.row(0), leaky)
 
     def product8_each(self, x: Tensor, layer: Linear) -> list[Tensor]:
+        """One product, rounded to 8 bits by each row of the layer."""
         acc = self.mm(x, layer.w)
         return [self.requant8(acc, *layer.row(k), False) for k in range(layer.rows)]
 
     def product16(self, x: Tensor, layer: Linear, q: int) -> Tensor:
+        """The product, then one rounding to 16 bits."""
         return self.requant16(self.mm(x, layer.w), *layer.row(q))
 
     def product_add(
         self, x: Tensor, layer: Linear, q: int, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
+        """The product, then the sum with the trunk."""
         return self.add(self.mm(x, layer.w), *layer.row(q), trunk, scale8)
 
     def wide16(self, t: Tensor, scale: Tensor, layer: Linear, q: int) -> Tensor:
@@ -52,12 +66,15 @@ class Stepwise:
         return self.requant16(self.mm(hi, layer.w) * 128 + self.mm(lo, layer.w), *layer.row(q))
 
     def cat(self, parts: list[Tensor]) -> Tensor:
+        """Tensors of the same positions as one, channels behind channels."""
         return torch.cat(parts, -1)
 
     def array(self, a: np.ndarray) -> Tensor:
+        """A tensor on the device."""
         return torch.from_numpy(np.ascontiguousarray(a)).to(self.device)
 
     def host(self, a: Tensor) -> np.ndarray:
+        """An array of numpy, copied from the device where that is not the CPU."""
         array: np.ndarray = a.cpu().numpy()
         return array
 
@@ -73,6 +90,7 @@ class Float32Backend(Stepwise):
         self._kind = torch.device(device).type
 
     def mm(self, x: Tensor, w: Tensor) -> Tensor:
+        """The product in float32: all sums are below 2^24, so none is rounded."""
         with torch.autocast(
             self._kind, enabled=False
         ):  # a caller's autocast would round the sums to 8 bits
@@ -83,30 +101,36 @@ class Float32Backend(Stepwise):
         return (acc + bias).to(torch.float32) * scale
 
     def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
+        """Rounding in float32, as IEEE 754 has it on every device."""
         v = self._scaled(acc, bias, scale)
         if leaky:
             v = torch.where(v >= 0, v, v * SLOPE)
         return torch.round(v.clamp(-TOP8, TOP8)).to(torch.int8)
 
     def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        """As :meth:`requant8`, to 16 bits."""
         return torch.round(self._scaled(acc, bias, scale).clamp(-TOP16, TOP16)).to(torch.int16)
 
     def add(
         self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
+        """The trunk is changed in place; its sums are clipped to 16 bits."""
         s = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
         trunk.copy_(s.clamp(-TOP16, TOP16))
         return self.quant8(trunk, scale8)
 
     def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
+        """t (M, C) int16 times scale (C,) -> (M, C) int8."""
         return torch.round((t.to(torch.float32) * scale).clamp(-TOP8, TOP8)).to(torch.int8)
 
     def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """hi is rounded half up, so that lo is from -64 to 63."""
         v = torch.round((t.to(torch.float32) * scale).clamp(-WIDE, WIDE)).to(torch.int32)
         hi = (v + 64) >> 7
         return hi.to(torch.int8), (v - (hi << 7)).to(torch.int8)
 
     def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
+        """Nine shifted products, summed in int32."""
         n, h, ww, c = x.shape
         p = torch.nn.functional.pad(x.to(torch.int32), (0, 0, 1, 1, 1, 1))
         acc = torch.zeros((n, h, ww, c), dtype=torch.int32, device=x.device)

@@ -22,16 +22,21 @@ class FusedBackend:
     device = "cpu"
 
     def array(self, a: np.ndarray) -> np.ndarray:
+        """The array itself, copied where it is not contiguous: kernels are compiled for no
+        other."""
         # as the kernels were compiled for: arrays of a file may be read-only, another type to numba
         return np.require(a, requirements=("C", "W"))
 
     def host(self, a: np.ndarray) -> np.ndarray:
+        """The array itself."""
         return a
 
     def cat(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Arrays of the same positions as one, channels behind channels."""
         return np.concatenate(parts, -1)
 
     def product8(self, x: np.ndarray, layer: Linear, leaky: bool) -> np.ndarray:
+        """Product and rounding to 8 bits in one kernel."""
         out = np.empty((1, len(x), layer.w.shape[1]), np.int8)
         bias, scale = layer.lessened[:1], layer.scale[:1]
         words = layer.packed.words
@@ -40,6 +45,7 @@ class FusedBackend:
         return only
 
     def product8_each(self, x: np.ndarray, layer: Linear) -> list[np.ndarray]:
+        """One product, and each rounding to 8 bits, in one kernel."""
         out = np.empty((layer.rows, len(x), layer.w.shape[1]), np.int8)
         bias, scale = (
             np.ascontiguousarray(np.broadcast_to(a, (layer.rows, out.shape[2])))
@@ -50,6 +56,7 @@ class FusedBackend:
         return list(out)
 
     def product16(self, x: np.ndarray, layer: Linear, q: int) -> np.ndarray:
+        """Product and rounding to 16 bits in one kernel."""
         out = np.empty((len(x), layer.w.shape[1]), np.int16)
         kernels.shared(
             kernels.product16, self.array(x), layer.packed.words, *layer.lessened_row(q), out
@@ -59,6 +66,7 @@ class FusedBackend:
     def product_add(
         self, x: np.ndarray, layer: Linear, q: int, trunk: np.ndarray, scale8: np.ndarray
     ) -> np.ndarray:
+        """Product, sum and both roundings in one kernel; the trunk is changed in place."""
         out = np.empty(trunk.shape, np.int8)
         row = layer.lessened_row(q)
         kernels.shared(
@@ -67,11 +75,13 @@ class FusedBackend:
         return out
 
     def wide16(self, t: np.ndarray, scale: np.ndarray, layer: Linear, q: int) -> np.ndarray:
+        """Product with 15 bits in one kernel, by pairs of int16."""
         out = np.empty((len(t), layer.w.shape[1]), np.int16)
         kernels.shared(kernels.wide16, self.array(t), scale, layer.packed.pairs, *layer.row(q), out)
         return out
 
     def quant8(self, t: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """t (M, C) int16 times scale (C,) -> (M, C) int8."""
         out = np.empty(t.shape, np.int8)
         elementwise.quant8(self.array(t), scale, out)
         return out
@@ -79,6 +89,7 @@ class FusedBackend:
     def depthwise(
         self, x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray
     ) -> np.ndarray:
+        """Convolution and rounding in one kernel."""
         out = np.empty(x.shape, np.int8)
         elementwise.depthwise(self.array(x), w, bias, scale, out)
         return out

@@ -45,6 +45,7 @@ class NetShape:
     steps: int = 2
 
     def to_dict(self) -> dict[str, int | bool]:
+        """The sizes by name, as they stand in a file of weights."""
         return asdict(self)
 
     @classmethod

@@ -30,6 +30,14 @@ class Analysis(nn.Module):
     def forward(
         self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: Tiles | None = None
     ) -> tuple[Tensor, Tensor]:
+        """Latent y and hyper-latent z of a frame.
+
+        Args:
+            x: The frame, (N, H/8, W/8, 96).
+            pred: Its prediction, of the same shape; None of an I frame.
+            q: Quality index of each frame, (N,).
+            tiles: What is coded of each resolution; all by default.
+        """
         m8, m16, _ = tiles or NO_TILES
         at = anchor_weights(q)
         if self.inter:

@@ -12,6 +12,8 @@ channel). Tensors are (N, H, W, C).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ class _FakeQuantise(torch.autograd.Function):
     learned step size quantisation (Esser et al. 2020)."""
 
     @staticmethod
-    def forward(ctx, x, scale, top):  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, x: Tensor, scale: Tensor, top: int) -> Tensor:
         v = x.float() / scale
         r = v.round().clamp_(-top, top)
         inside = v.abs() <= top
@@ -36,7 +38,7 @@ class _FakeQuantise(torch.autograd.Function):
         return r.mul_(scale).to(x.dtype)
 
     @staticmethod
-    def backward(ctx, g):  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
         inside, slope = ctx.saved_tensors  # slope: of the output by the scale
         return g * inside, (g * slope).sum(tuple(range(g.dim() - 1)), dtype=torch.float32), None
 
@@ -74,7 +76,7 @@ class Act(nn.Module):
         else:
             self.register_buffer("stretch", torch.zeros(channels), persistent=False)
 
-    def _load_from_state_dict(self, state_dict, prefix, *args):  # type: ignore[no-untyped-def]
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if self.share:  # models from before ranges were learned have none
             state_dict.setdefault(prefix + "stretch", torch.zeros_like(self.stretch))
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -89,6 +91,7 @@ class Act(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (..., C) as it is, observed, or rounded, by the mode."""
         if self.mode == "observe":
             m = x.detach().float().abs().reshape(-1, x.shape[-1])
             top = m.amax(0)
@@ -143,6 +146,8 @@ class Linear(nn.Module):
         return w, torch.clamp(w.detach().abs().amax(1), min=1e-9) / TOP8
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """x (..., cin) -> (..., cout); ``at`` are the :func:`anchor_weights` of the quality, where
+        the layer depends on it."""
         w: Tensor = self.weight
         if self.mode == "quant" and self._act[0] is not None:
             f, s = self.folded()
@@ -175,6 +180,7 @@ class Depthwise(nn.Module):
         self.mode = "float"
 
     def folded(self) -> tuple[Tensor, Tensor]:
+        """Weights times the input's scales (C, 9), and the int8 step of each channel (C,)."""
         act = self._act[0]
         assert act is not None
         w = self.weight.float() * act.scale[:, None]
@@ -188,6 +194,7 @@ class Depthwise(nn.Module):
         return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, H, W, C) -> the same shape."""
         w = self.taps()
         c = w.shape[0]
         y = F.conv2d(

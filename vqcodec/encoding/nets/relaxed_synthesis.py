@@ -54,6 +54,7 @@ class SmoothBackend(Stepwise):
         return (torch.as_tensor(array, device=self.device) for array in arrays)
 
     def mm(self, x: Tensor, w: Held) -> Tensor:
+        """The product in the backend's type; its gradient by x too."""
         if id(w) not in self._weights:  # the layers live as long as the nets
             self._weights[id(w)] = torch.as_tensor(w, dtype=self.dtype, device=self.device)
         weights = self._weights[id(w)]
@@ -78,10 +79,12 @@ class SmoothBackend(Stepwise):
         return out
 
     def requant8(self, acc: Tensor, bias: Held, scale: Held, leaky: bool) -> Tensor:
+        """Clipped as the integers are, but not rounded."""
         v = self._scaled(acc, bias, scale)
         return (F.leaky_relu(v, SLOPE) if leaky else v).clamp(-TOP8, TOP8)
 
     def requant16(self, acc: Tensor, bias: Held, scale: Held) -> Tensor:
+        """Clipped as the integers are, but not rounded."""
         return self._scaled(acc, bias, scale).clamp(-TOP16, TOP16)
 
     def _scaled(self, acc: Tensor, bias: Held, scale: Held) -> Tensor:
@@ -89,18 +92,22 @@ class SmoothBackend(Stepwise):
         return (acc + less) * by
 
     def add(self, acc: Tensor, bias: Held, scale: Held, trunk: Tensor, scale8: Held) -> Tensor:
+        """The trunk is changed in place, and not clipped."""
         trunk += self._scaled(acc, bias, scale)
         return self.quant8(trunk, scale8)
 
     def quant8(self, t: Tensor, scale: Held) -> Tensor:
+        """Clipped as the integers are, but not rounded."""
         (by,) = self._tensors(scale)
         return (t.float() * by).clamp(-TOP8, TOP8)
 
     def wide16(self, t: Tensor, scale: Held, layer: ExactLinear[Any], q: int) -> Tensor:
+        """The activation is multiplied as one float."""
         (by,) = self._tensors(scale)
         return self.requant16(self.mm((t * by).clamp(-WIDE, WIDE), layer.w), *layer.row(q))
 
     def depthwise(self, x: Tensor, w: Held, bias: Held, scale: Held) -> Tensor:
+        """A convolution of torch's, clipped but not rounded."""
         c = x.shape[-1]
         taps, less, by = self._tensors(w, bias, scale)
         k = taps.float().T.reshape(c, 1, 3, 3)
