@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -307,6 +308,26 @@ def test_random_damage_never_crashes_the_decoder(tiny_codec: Any) -> None:
         ]
         results.append(outcome(tiny_codec, body(q, noise), 4, 40, 28))
     assert "refused" in results and len(set(results)) > 30 and results.count(want) < 20
+
+
+def test_what_is_shown_of_a_damaged_gop_does_not_depend_on_threads(
+    tiny_codec: Any, one_thread: None
+) -> None:
+    good = encoded(tiny_codec, moving(40, 28, 20), 35).body
+    rng, seen = np.random.default_rng(1), set()
+    for _ in range(25):
+        data = bytearray(good)
+        data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+        found = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            shown: list[Picture] = []
+            with suppress(DamageError):
+                shown += decode_gop(tiny_codec, bytes(data), 20, 40, 28)
+            found.append((len(shown), md5(shown)))
+        assert found[0] == found[1]
+        seen.add(found[0][0])
+    assert len(seen) > 2
 
 
 def test_psnr_of_the_statistics_is_that_of_the_pixels(tiny_codec: Any) -> None:

@@ -11,17 +11,26 @@ level, so that decoding a frame needs its ancestors only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DamageError
 from ..picture import Picture, chroma_size
+from ..system.schedule import Schedule
+from ..system.threads import thread_count
 from .frame_decoder import Coded, FrameCoder, FrameJob
-from .gop_body import parse_body
-from .gop_structure import MAX_BATCH, Slot, ancestors, automatic_batch, by_level
+from .gop_body import GopBody, parse_body
+from .gop_structure import MAX_BATCH, MINI_GOP, Slot, ancestors, automatic_batch, by_level
 
 if TYPE_CHECKING:
     from .weights import Codec
+
+AHEAD_BYTES = 64 << 20  # of frames of the next mini-GOP, while those before it are shown
 
 
 def crop(c: Coded, width: int, height: int) -> Picture:
@@ -48,52 +57,90 @@ class ReferencePool:
         self.frames = {k: self.frames[k] for k in self.keys}
 
 
-def _run(
-    codec: Codec,
-    body: bytes | memoryview,
-    frames: int,
-    width: int,
-    height: int,
-    batch: int,
-    stats: list[dict[str, Any]] | None,
-    wanted: range | None = None,
-) -> Iterator[tuple[int, Coded]]:
-    coder = FrameCoder(codec, width, height)
-    parsed = parse_body(body, frames)
-    data, order = parsed.streams, parsed.order
-    pool, at, shown = ReferencePool(), 0, 0
-    wanted = range(frames) if wanted is None else wanted
-    needed = ancestors(order, wanted)
-    for slots in order:
-        position = {s.frame: at + i for i, s in enumerate(slots)}
+@dataclass
+class _Gop:
+    """A GOP to decode, or the part of it that is wanted."""
+
+    coder: FrameCoder
+    body: GopBody
+    wanted: range
+    needed: set[int]  # with all that those refer to
+
+    @classmethod
+    def of(
+        cls,
+        codec: Codec,
+        body: bytes | memoryview,
+        frames: int,
+        size: tuple[int, int],
+        wanted: range | None = None,
+    ) -> _Gop:
+        parsed = parse_body(body, frames)
+        wanted = range(frames) if wanted is None else wanted
+        return cls(FrameCoder(codec, *size), parsed, wanted, ancestors(parsed.order, wanted))
+
+    def jobs(self) -> Iterator[tuple[list[Slot], dict[int, Callable[[list[Coded]], FrameJob]]]]:
+        """Mini-GOPs, and of the frames that are needed the jobs of decoding them."""
+        streams = iter(self.body.streams)
+        for slots in self.body.order:
+            jobs = {}
+            for slot, data in zip(slots, streams, strict=False):
+                quality = self.body.quality(slot.level)
+                jobs[slot.frame] = partial(FrameJob, data, slot.frame, slot.level, quality)
+            yield slots, {frame: job for frame, job in jobs.items() if frame in self.needed}
+
+
+def _in_batches(
+    gop: _Gop, batch: int, stats: list[dict[str, Any]] | None = None
+) -> Iterator[Coded]:
+    """The wanted frames, those of a level through the nets at once."""
+    pool, shown, at_once = ReferencePool(), 0, min(batch, MAX_BATCH)
+    for slots, jobs in gop.jobs():
         for of_level in by_level(slots):
-            same = [s for s in of_level if s.frame in needed]
-            for i in range(0, len(same), min(batch, MAX_BATCH)):
-                jobs = same[i : i + min(batch, MAX_BATCH)]
-                out = coder.decode(
-                    [
-                        FrameJob(
-                            data[position[s.frame]],
-                            s.frame,
-                            s.level,
-                            parsed.quality(s.level),
-                            pool.refs(s),
-                        )
-                        for s in jobs
-                    ],
-                    stats,
-                )
-                for s, c in zip(jobs, out, strict=True):
-                    pool.frames[s.frame] = c
-        at += len(slots)
+            same = [s for s in of_level if s.frame in jobs]
+            for some in (same[i : i + at_once] for i in range(0, len(same), at_once)):
+                made = gop.coder.decode([jobs[s.frame](pool.refs(s)) for s in some], stats)
+                pool.frames |= {s.frame: coded for s, coded in zip(some, made, strict=True)}
         last = max(s.frame for s in slots)
-        for f in range(shown, last + 1):
-            if f in wanted:
-                yield f, pool.frames[f]
-        if last not in needed:  # and so nothing behind it is
+        yield from (pool.frames[f] for f in range(shown, last + 1) if f in gop.wanted)
+        if last not in gop.needed:  # and so nothing behind it is
             return
         shown = last + 1
         pool.close(last)
+
+
+def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
+    """The wanted frames, each decoded as soon as its references are: frames of a level, and those
+    of the next mini-GOP while these are shown."""
+    coder, keys, shown = gop.coder, list[int](), 0
+    ahead = 1 if 3 * coder.h * coder.w * MINI_GOP <= AHEAD_BYTES else 0
+    todo, begun = gop.jobs(), deque[list[Slot]]()
+    with Schedule[Coded](threads) as schedule:
+        for _ in gop.body.order:
+            for slots, jobs in islice(todo, 1 + ahead - len(begun)):
+                for s in slots:
+                    if s.frame in jobs:
+                        schedule.add(s.frame, s.refs, partial(_decoded, coder, jobs[s.frame]))
+                begun.append(slots)
+                keys.append(max(s.frame for s in slots))
+            # all of them before the first is shown, in an order that no number of threads changes:
+            # what is shown of a damaged GOP must not depend on it
+            numbers = [s.frame for of_level in by_level(begun.popleft()) for s in of_level]
+            made = {f: schedule.result(f) for f in numbers if f in gop.needed}
+            last = max(numbers)
+            for f in range(shown, last + 1):
+                if f in gop.wanted:
+                    yield made[f]
+            if last not in gop.needed:  # and so nothing behind it is
+                return
+            shown = last + 1
+            schedule.forget({*numbers, *keys[:-2]}.difference(keys[-2:]))
+
+
+def _decoded(
+    coder: FrameCoder, job: Callable[[list[Coded]], FrameJob], references: list[Coded]
+) -> Coded:
+    return coder.decode([job(references)])[0]
 
 
 def decode_gop(
@@ -106,7 +153,7 @@ def decode_gop(
     wanted: range | None = None,
 ) -> Iterator[Picture]:
     """Pictures of 10 bits (uint16) in display order. ``batch``: frames of one level that go through
-    the nets at once (0: chosen by size).
+    the nets at once (0: chosen by size), where one thread decodes; several take one each.
 
     Decode only the frames in ``wanted`` (all if None) and those they depend on. The pixel checksum
     covers the whole
@@ -115,8 +162,12 @@ def decode_gop(
     if batch <= 0:
         batch = automatic_batch(width, height)
     try:
-        for _, c in _run(codec, body, frames, width, height, batch, None, wanted):
-            yield crop(c, width, height)
+        gop = _Gop.of(codec, body, frames, (width, height), wanted)
+        threads = thread_count() if codec.backend.device == "cpu" else 1
+        coded = _side_by_side(gop, threads) if threads > 1 else _in_batches(gop, batch)
+        with closing(coded):  # type: ignore[type-var]
+            for c in coded:
+                yield crop(c, width, height)
     except (IndexError, OverflowError) as exc:
         raise DamageError(exc, part="GOP body") from exc
 
@@ -126,6 +177,6 @@ def body_stats(
 ) -> list[dict[str, Any]]:
     """For each frame in display order: frame, type, level, q, and ``bits`` by syntax element."""
     rows: list[dict[str, Any]] = []
-    for _ in _run(codec, body, frames, w, h, 1, rows):
+    for _ in _in_batches(_Gop.of(codec, body, frames, (w, h)), 1, rows):
         pass
     return sorted(rows, key=lambda r: r["frame"])

@@ -74,14 +74,15 @@ def side_by_side(function: Callable[[Item], Result], works: Sequence[Item]) -> l
         return [function(work) for work in works]
 
     def one(work: Item) -> Result:
-        with _limited(threads // at_once):
+        with limited(threads // at_once):
             return function(work)
 
     return list(_pool(at_once, "work", os.getpid()).map(one, works))
 
 
 @contextmanager
-def _limited(count: int) -> Iterator[None]:
+def limited(count: int) -> Iterator[None]:
+    """A context in which this thread may use so many threads."""
     before, _share.count = _share.count, count
     try:
         yield
