@@ -21,6 +21,7 @@ from .system.progress import ProgressEvent
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .analysis.shot import Embedding, Shot
     from .codec.motion import Motion
     from .codec.tokens import FrameTokens, ShallowTokens, TokenSequence, Vocabulary
     from .pipeline.decode import decode
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 # what pulls in PyAV, numba or torch is imported when it is asked for
 _LATER = {
+    "analysis.shot": (
+        "Embedding",
+        "Shot",
+    ),
     "codec.motion": ("Motion",),
     "codec.tokens": (
         "FrameTokens",
@@ -81,6 +86,7 @@ __all__ = [
     "DamageError",
     "DecodeOptions",
     "DecodeReport",
+    "Embedding",
     "EncodeOptions",
     "EncodeReport",
     "Estimate",
@@ -98,6 +104,7 @@ __all__ = [
     "ProgressEvent",
     "RangeError",
     "ShallowTokens",
+    "Shot",
     "Time",
     "TokenSequence",
     "UsageError",

@@ -21,6 +21,7 @@ from ..system.processes import let_waiting_threads_sleep, no_more_threads_than_p
 from ..system.stdio import StdoutError
 from ..system.text import quoted
 from . import messages
+from .analyze import analyze
 from .batch import batch
 from .bench import bench
 from .command import CONTEXT, Group
@@ -86,6 +87,7 @@ for _command in (
     play,
     info,
     verify,
+    analyze,
     batch,
     repair,
     join,

@@ -15,8 +15,10 @@ from .forks import ForkLock
 from .open_file import CONCEAL, Manner, OpenFile, open_file
 
 if TYPE_CHECKING:
+    from ..analysis.shot import Embedding, Shot
     from ..codec.motion import Motion
     from ..codec.tokens import FrameTokens, ShallowTokens, Vocabulary
+    from .file_analysis import Analysis
     from .file_heads import FileHeads
     from .random_access import RandomAccess
 
@@ -32,6 +34,7 @@ class CodedReader:
         self._closed = False
         self._made: RandomAccess | None = None
         self._heads: FileHeads | None = None
+        self._found: Analysis | None = None
         # a reader that nobody closes does it when it is gone
         self._close_file = weakref.finalize(self, close)
 
@@ -129,6 +132,39 @@ class CodedReader:
 
         with self._open():
             return [motion_of(t) for t in self._shallow(self._range(start, stop), None)]
+
+    def shots(self, *, threshold: float = 0.5, min_seconds: float = 0.0) -> list[Shot]:
+        """The shots of the whole video, found by how it is coded, at thousands of frames a second;
+        see Shot.
+
+        ``threshold``, 0 to 1, is how certain a change of shots must be; of two changes nearer than
+        ``min_seconds`` the less certain one is left out. Lost frames, where they would be
+        concealed, belong to no shot.
+        """
+        threshold = values.seconds(threshold, "threshold")
+        min_seconds = values.seconds(min_seconds, "min_seconds")
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"{threshold} is out of range, allowed are 0 to 1", option="threshold")
+        return self._analysis().shots(threshold, min_seconds)
+
+    def embedding(self, start: int = 0, stop: int | None = None) -> Embedding:
+        """64 numbers of frames ``start`` to ``stop`` - 1 (bounds as in a slice), which are near
+        those of stretches that are alike; see Embedding.
+        """
+        with self._open():
+            numbers = self._range(start, stop)
+        return self._analysis().embedding(numbers.start, numbers.stop)
+
+    def _analysis(self) -> Analysis:
+        with self._open():
+            if self._found is None:
+                from .file_analysis import analyse_file
+
+                found = analyse_file(self._container, self._manner.weights)
+                if found.damage and not self._manner.conceal:
+                    raise DamageError(found.damage[0])
+                self._found = found
+            return self._found
 
     def _shallow(self, numbers: range, max_level: int | None) -> Iterator[ShallowTokens]:
         from .file_heads import FileHeads, file_tokens

@@ -1,0 +1,100 @@
+"""A picture of each shot on one sheet, with the time at which it begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..analysis.shot import Shot
+
+if TYPE_CHECKING:
+    from .video_reader import VideoReader
+
+WIDTH = 320  # of a picture
+MOST = 400  # pictures: of more shots the longest ones are shown
+_MARGIN, _LINE = 8, 22  # samples around pictures, and of a line of text
+_PAPER, _INK = 24, 225
+_SCALE = 0.45  # of letters
+
+
+def chosen(shots: Sequence[Shot]) -> list[Shot]:
+    """The shots that a sheet shows, in their order."""
+    longest = sorted(shots, key=_length, reverse=True)[:MOST]
+    return sorted(longest, key=_start)
+
+
+def contact_sheet(video: VideoReader[np.ndarray], shots: Sequence[Shot]) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: the middle frames of shots, row by row from the upper left.
+
+    video: opened with ``output="numpy"``, whose pictures are shown turned and in the shape that
+    players give them. Each picture has the shot's number, time and transition below it.
+    """
+    shown = chosen(shots)
+    tile = _tile(video)
+    height = tile[0] + _LINE + _MARGIN
+    columns = max(1, min(len(shown), round(math.sqrt(len(shown) * height / (WIDTH * 0.75)))))
+    rows = -(-len(shown) // columns)
+    size = (_MARGIN + rows * height, _MARGIN + columns * (WIDTH + _MARGIN), 3)
+    sheet = np.full(size, _PAPER, np.uint8)
+    numbers = {shot.start: number for number, shot in enumerate(shots, 1)}
+    for k, shot in enumerate(shown):
+        y = _MARGIN + k // columns * height
+        x = _MARGIN + k % columns * (WIDTH + _MARGIN)
+        middle = (min(shot.settled, shot.end - 1) + shot.end) // 2
+        picture = video.get_frame_at(middle).data
+        sheet[y : y + tile[0], x : x + WIDTH] = _fitted(picture, video, tile)
+        label = f"{numbers[shot.start]}  {_clock(shot.start_seconds)}  {shot.transition}"
+        _write(sheet, label, x, y + tile[0] + _LINE - 7)
+    return sheet
+
+
+def png(sheet: np.ndarray) -> bytes:
+    """A sheet as a PNG file."""
+    import cv2
+
+    _, data = cv2.imencode(".png", sheet[:, :, ::-1])
+    return bytes(data)
+
+
+def _tile(video: VideoReader[np.ndarray]) -> tuple[int, int]:
+    """Height and width of a picture on the sheet."""
+    m = video.metadata
+    wide = m.width * float(m.pixel_aspect_ratio or 1)
+    height, width = (wide, m.height) if m.rotation % 180 else (m.height, wide)
+    return max(1, min(2 * WIDTH, round(WIDTH * height / width))), WIDTH
+
+
+def _fitted(
+    picture: np.ndarray, video: VideoReader[np.ndarray], tile: tuple[int, int]
+) -> np.ndarray:
+    """(3, H, W) RGB as it is shown, at the size of a tile."""
+    import cv2
+
+    turned = np.rot90(picture.transpose(1, 2, 0), -video.metadata.rotation // 90)
+    small = cv2.resize(
+        np.ascontiguousarray(turned), (tile[1], tile[0]), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(small)
+
+
+def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
+    import cv2
+
+    ink = (_INK, _INK, _INK)
+    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, _SCALE, ink, 1, cv2.LINE_AA)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0.0, seconds), 60)
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{rest:05.2f}"
+
+
+def _start(shot: Shot) -> int:
+    return shot.start
+
+
+def _length(shot: Shot) -> float:
+    return shot.seconds
