@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support import shot_model
 from support.paths import ROOT
 
 import vqcodec
+from vqcodec.analysis.model import ShotModel
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -91,6 +93,20 @@ def test_a_sheet_shows_frames_of_all_the_video(
     parts = [sheet[y : y + 107, x : x + 160] for y in (0, 107) for x in (0, 160, 320)]
     assert all(part.std() > 1 for part in parts)  # none is left black
     assert np.abs(parts[0] - parts[-1]).mean() > 1
+
+
+def test_shots_are_a_dataset(
+    coded: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = classmethod(lambda cls, path=None: shot_model.reading)
+    monkeypatch.setattr(ShotModel, "load", model)
+    dataset = example("shots_dataset").Shots(coded, str(tiny_weights))
+    assert [(s.start, s.end) for s in dataset.shots] == [(0, 8), (8, 12)]
+    frames, number = dataset[1]
+    with vqcodec.open(coded, weights=tiny_weights) as video:
+        assert (frames == video.get_frames_at([8, 9, 10, 11]).data).all()
+    assert (number, len(dataset)) == (1, 2)
+    assert example("shots_dataset").run(coded, str(tiny_weights)) == 2
 
 
 def test_tokens_tell_clips_apart(tiny_weights: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ JUNK = ("nonsense", b"\xff", 1j, object(), [], [[]], ["a"], {"a": 1}, -1, 1e300,
 # classes that the library makes, of which users are given objects
 MADE = {
     "DecodeReport",
+    "Embedding",
     "EncodeReport",
     "Estimate",
     "FileInfo",
@@ -27,8 +28,11 @@ MADE = {
     "FrameBatch",
     "FrameTokens",
     "JoinReport",
+    "Motion",
     "Planes",
     "ProgressEvent",
+    "ShallowTokens",
+    "Shot",
     "TokenSequence",
     "VerifyReport",
     "VideoMetadata",
@@ -41,7 +45,9 @@ METHODS = {
     | {"get_frames_played_at": {"seconds": [0.0]}}
     | {"get_frames_in_range": {"start": 0, "stop": 1, "step": 1}}
     | {"get_frames_played_in_range": {"start_seconds": 0.0, "stop_seconds": 0.01}}
-    | {"tokens": {"start": 0, "stop": 1, "max_level": 0}},
+    | {"tokens": {"start": 0, "stop": 1, "max_level": 0, "shallow": True}}
+    | {"motion": {"start": 0, "stop": 1}, "embedding": {"start": 0, "stop": 1}}
+    | {"shots": {"threshold": 0.5, "min_seconds": 0.0}},
     "Vocabulary": {"sequence": {}},
     "Writer": {"write": {"frames": np.zeros((3, 16, 16), np.uint8)}, "close": {}, "abort": {}},
 }

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..errors import KindError
+
 Transition = Literal["start", "cut", "dissolve", "fade", "wipe"]
 Camera = Literal["still", "pan", "zoom", "shaky"]
 
@@ -77,6 +79,8 @@ class Embedding:
 
     def similarity(self, other: Embedding) -> float:
         """-1 to 1: the cosine of the angle between both; 1 of equal ones."""
+        if not isinstance(other, Embedding):
+            raise KindError(f"{other!r} is none, allowed are Embedding", option="other")
         return float(np.dot(self.vector, other.vector))
 
 

@@ -118,6 +118,7 @@ class CodedReader:
         """
         if max_level is not None:
             max_level = values.index(max_level, "max_level")
+        shallow = values.flag(shallow, "shallow")
         with self._open():
             numbers = self._range(start, stop)
             if not shallow:
