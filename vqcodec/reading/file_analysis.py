@@ -16,8 +16,7 @@ import numpy as np
 from ..analysis.features import FeatureRows, FrameFacts
 from ..analysis.model import Reading, ShotModel, embedding
 from ..analysis.shot import Camera, Embedding, Gap, Shot, spaced
-from ..analysis.shots import Shot as Span
-from ..analysis.shots import find_shots
+from ..analysis.shots import ShotSpan, find_shots
 from ..codec.bit_statistics import head_bits
 from ..codec.frame_head import FrameHead
 from ..codec.weights import StrPath, read_model_id
@@ -114,7 +113,7 @@ class Analysis:
             yield at, at + count, lost
             at += count
 
-    def _spans(self, a: int, b: int, threshold: float, least: float) -> list[Span]:
+    def _spans(self, a: int, b: int, threshold: float, least: float) -> list[ShotSpan]:
         part = Reading(*(array[a:b] for array in self.reading))
         spans = find_shots(part, threshold)
         starts = [self.seconds(a + span.start) for span in spans]
@@ -126,7 +125,7 @@ class Analysis:
             for span, end in zip(kept, ends, strict=True)
         ]
 
-    def _shot(self, span: Span) -> Shot:
+    def _shot(self, span: ShotSpan) -> Shot:
         own = slice(span.start, span.end)
         begin, end = self.seconds(span.start), self.seconds(span.end)
         bits = 8 * int(self.rows.bytes[own].sum())
