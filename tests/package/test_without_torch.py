@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,14 @@ from support.paths import ROOT
 FILE, WEIGHTS = NEWEST / "latents.vqv", weights(NEWEST)
 MODEL = ("--weights", str(WEIGHTS))
 
-# run as a program of its own, in which importing torch fails, as where it is not installed
+# run as a program of its own, in which importing torch fails, as where it is not installed, and
+# all else that README's list for decoders leaves out
 WITHOUT = """
 import sys
+OUT = "torch cv2 scipy matplotlib PIL jinja2 bjontegaard pytorch_msssim imageio_ffmpeg distributed"
 class Nowhere:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "torch":
+        if name.partition(".")[0] in OUT.split():
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Nowhere())
 """
@@ -67,6 +71,16 @@ def run(code: str, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code, *args], env=environment, capture_output=True, text=True
     )
+
+
+def test_the_list_for_decoders_is_what_the_package_asks_for_without_torch_and_the_encoders() -> (
+    None
+):
+    """The tests below refuse to load what it leaves out."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {re.split(r"[<>=]", text)[0] for text in project["dependencies"]}
+    (line,) = re.findall(r"(?m)^pip install (av .*)$", (ROOT / "README.md").read_text())
+    assert set(line.split()) == asked - {"torch", "opencv-python-headless"}
 
 
 @pytest.mark.parametrize("before", ["", WITHOUT], ids=["installed", "missing"])

@@ -22,9 +22,8 @@ class FusedBackend:
     device = "cpu"
 
     def array(self, a: np.ndarray) -> np.ndarray:
-        """The array itself, copied where it is not contiguous: kernels are compiled for no
-        other."""
-        # as the kernels were compiled for: arrays of a file may be read-only, another type to numba
+        """The array itself, copied where it is not contiguous or read-only: kernels are compiled
+        for no other."""
         return np.require(a, requirements=("C", "W"))
 
     def host(self, a: np.ndarray) -> np.ndarray:
@@ -48,7 +47,7 @@ class FusedBackend:
         """One product, and each rounding to 8 bits, in one kernel."""
         out = np.empty((layer.rows, len(x), layer.w.shape[1]), np.int8)
         bias, scale = (
-            np.ascontiguousarray(np.broadcast_to(a, (layer.rows, out.shape[2])))
+            self.array(np.broadcast_to(a, (layer.rows, out.shape[2])))
             for a in (layer.lessened, layer.scale)
         )
         words = layer.packed.words
