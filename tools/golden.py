@@ -18,6 +18,7 @@ import json
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -42,7 +43,10 @@ MODEL = "tiny.safetensors"
 
 # Frames go through the nets. Nets without training predict nothing better than the motion does:
 # by the presets all blocks of frames with references would be direct.
-THROUGH_NETS = RateParameters(detail_share=1.0, direct_gain=9000.0, paint_gain=9000.0)
+THROUGH_NETS = RateParameters(
+    detail_share=1.0, direct_gain=9000.0, paint_gain=9000.0, tile_bits=0.0
+)
+IN_SOME_TILES = replace(THROUGH_NETS, tile_bits=400.0, detail_share=0.1)
 
 
 def flashes_and_repeats() -> list[Picture]:
@@ -88,6 +92,7 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         ),
         "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
         "latents": (moving(96, 70, 18, seed=6), options(crf=26, preset=THROUGH_NETS)),
+        "tiles": (moving(96, 70, 9, seed=6), options(crf=26, preset=IN_SOME_TILES)),
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
         "page-beside-picture": (
             page_beside_picture(),

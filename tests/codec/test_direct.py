@@ -11,6 +11,7 @@ import pytest
 from vqcodec.codec import direct_map
 from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.painted_blocks import Painting, code_painting
 from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
 from vqcodec.encoding import direct_choice
 from vqcodec.encoding.gop_encoder import encode_gop
@@ -33,8 +34,31 @@ def test_maps_come_back(share: float) -> None:
         assert np.array_equal(got, m)
     assert decoder.left <= 0
     assert np.array_equal(coder.contexts, decoder.contexts)
-    if share == 0:
-        assert len(data) <= 2
+    if share in (0, 1):  # a flag for each of 180 tiles, or one for each map
+        assert len(data) <= (12, 2)[int(share)]
+
+
+def test_maps_of_tiles_come_back_with_what_is_painted_and_outside() -> None:
+    """A painted block of a tile without coded ones is direct before the painting is read."""
+    rng = np.random.default_rng(7)
+    kinds = [direct_map.CODED_BLOCK, direct_map.DIRECT_BLOCK, direct_map.PAINTED_BLOCK]
+    blocks = rng.choice(kinds, (12, 20), p=[0.2, 0.6, 0.2]).astype(np.uint8)
+    blocks[-3:], blocks[:, -1] = direct_map.OUTSIDE_BLOCK, direct_map.OUTSIDE_BLOCK
+    merged = (rng.random((24, 40)) < 0.5).astype(np.uint8)
+    coder = Encoder.start(9999, new_contexts(CONTEXTS))
+    direct_map.code_map(coder, blocks, merged)
+    code_painting(coder, blocks, Painting(), True)
+    got = direct_map.outside(144 - 3, 304 - 5)
+    assert got.shape == blocks.shape
+    decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
+    direct_map.code_map(decoder, got, merged)
+    tiles = direct_map.coded_tiles(blocks)
+    assert 0 < tiles.sum() < tiles.size
+    past = tiles.repeat(2, 0).repeat(2, 1) == 0
+    painted = blocks == direct_map.PAINTED_BLOCK
+    assert (got[past & painted] == direct_map.DIRECT_BLOCK).all() and (past & painted).any()
+    code_painting(decoder, got, Painting(), True)
+    assert np.array_equal(got, blocks) and decoder.left <= 0
 
 
 def test_a_64_block_is_idle_when_all_of_it_is_direct() -> None:
@@ -48,10 +72,11 @@ def test_a_64_block_is_idle_when_all_of_it_is_direct() -> None:
 def test_choice_follows_the_cost_and_joins_neighbours() -> None:
     net, plain = np.full((16, 16), 10.0), np.full((16, 16), 10.0)
     latent = np.zeros((8, 8), np.float32)
-    assert direct_choice.choose(net, latent, plain, 40) is None
+    kinds = np.zeros((8, 8), np.uint8)
+    assert direct_choice.choose(direct_choice.Costs(net, latent, plain), kinds, 0, 40) is None
     net[:, 8:] = 40.0  # the right half is worse behind the nets, by 120 bits a block
     latent[2, 6] = -119.9  # but one block of it only just
-    chosen = direct_choice.choose(net, latent, plain, 40)
+    chosen = direct_choice.choose(direct_choice.Costs(net, latent, plain), kinds, 0, 40)
     assert chosen is not None and chosen[:, 4:].all() and not chosen[:, :3].any()
 
 

@@ -45,6 +45,18 @@ def test_one_golden_file_goes_through_the_nets(
 
 
 @every_file
+def test_the_nets_of_one_golden_file_run_in_some_tiles(
+    folder: Path, name: str, entry: dict[str, Any]
+) -> None:
+    """Else none would notice what the nets see beside coded tiles."""
+    if name != "tiles":
+        pytest.skip("of other syntax")
+    levels = info(folder / f"{name}.vqv", bits=True, weights=weights(folder)).to_json()["bits"]
+    shares = [level["coded"] for level in levels["levels"] if "coded" in level]
+    assert sum(0.2 < share < 0.8 for share in shares) >= 2
+
+
+@every_file
 @pytest.mark.parametrize("backend", ["fused", "float32"])
 def test_pixels_of_golden_files(
     folder: Path,

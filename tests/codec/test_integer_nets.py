@@ -23,6 +23,7 @@ from vqcodec.codec.nets.ranges import EXACT
 from vqcodec.codec.nets.self_test import self_test
 from vqcodec.codec.nets.shuffle import shuffle, unshuffle
 from vqcodec.codec.nets.synthesis import Synthesis
+from vqcodec.codec.nets.tiles import Rows
 from vqcodec.codec.packed_samples import pack, pack8, reconstruct
 from vqcodec.encoding.nets.layers import anchor_weights
 from vqcodec.errors import UsageError, VqvError, WeightsError
@@ -89,12 +90,12 @@ def test_backends_agree_in_every_operation(m: int, seed: int) -> None:
         ]
         assert same(*found) and same(*trunks) and not same(t16, trunks[0])
     assert same(*(done(b, "quant8", t16, s8) for b in (A, B, C)))
-    x4, dw = (
-        ints(rng, -127, 127, (2, m % 7 + 1, m, n), np.int8),
-        ints(rng, -127, 127, (9, n), np.int8),
-    )
+    shape = (2, m % 7 + 1, m)
+    at = np.flatnonzero(rng.random(shape) < rng.choice([0.5, 1.0]))
+    x4, dw = (ints(rng, -127, 127, (size, n), np.int8) for size in (len(at), 9))
     s = scales(rng, n, 127 / 15000)
-    assert same(*(done(b, "depthwise", x4, dw, bias[0], s) for b in (A, B, C)))
+    around = [(b, Rows.of(at, shape, b)) for b in (A, B, C)]
+    assert same(*(done(b, "depthwise", x4, rows, dw, bias[0], s) for b, rows in around))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -147,7 +148,9 @@ def test_depthwise_is_a_convolution_with_zeros_around() -> None:
         groups=8,
     ).permute(0, 2, 3, 1)
     for b in (A, B, C):
-        got = done(b, "depthwise", x, w, np.zeros(8, np.int32), np.full(8, 0.125, np.float32))
+        rows = Rows.of(np.arange(20), (1, 5, 4), b)
+        by = np.zeros(8, np.int32), np.full(8, 0.125, np.float32)
+        got = rows.scatter(done(b, "depthwise", rows.gather(x), rows, w, *by))
         assert np.array_equal(got, torch.round((ref * 0.125).clamp(-127, 127)).to(torch.int8))
 
 

@@ -3,12 +3,14 @@ needed, and a classifier can tell clips by them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.clips import header, moving, picture, write
+from support.gops import LATENT
 
 import vqcodec
 from vqcodec.codec import latent_syntax
@@ -23,6 +25,7 @@ from vqcodec.reading.gop_cache import FrameCache, GopAccess
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 W, H, FRAMES = 80, 48, 22
+THROUGH_NETS = replace(LATENT, refine_steps=0)
 Y, X = 64 // 16, 128 // 16  # blocks of the padded picture
 
 
@@ -30,7 +33,7 @@ def scene() -> list[Picture]:
     """Something that moves, a part that stands still (and becomes direct), and noise that needs
     escapes."""
     out = []
-    for i, p in enumerate(moving(W, H, FRAMES, seed=2)):
+    for i, p in enumerate(moving(W, H, FRAMES, seed=6)):
         y = p.y.copy()
         y[:, :16] = 90
         y[8:24, 40:64] = picture(24, 16, i).y
@@ -49,7 +52,7 @@ def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         crf=12,
         threads=1,
         device="cpu",
-        preset="fast",
+        preset=THROUGH_NETS,
         weights=str(tiny_weights),
     )
     return folder / "a.vqv"
@@ -67,9 +70,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     real = Synthesis.__call__
 
-    def call(self: Synthesis, y: Any, pred8: Any, q: int) -> Any:
+    def call(self: Synthesis, y: Any, *rest: Any) -> Any:
         seen.append(len(y))
-        return real(self, y, pred8, q)
+        return real(self, y, *rest)
 
     monkeypatch.setattr(Synthesis, "__call__", call)
     return seen
@@ -85,7 +88,7 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
     assert all(t.kind in ("I", kind) for t, kind in zip(tokens, kinds, strict=True))
     assert {t.kind for t in tokens} == {"I", "P", "B"}
     assert tokens[8].level == 2
-    places = {8: (0, 16), 16: (0,), 18: (16, 0), 20: (19, 21)}
+    places = {8: (0, 16), 16: (0,), 18: (16, 0), 20: (19, 21), 21: (19,)}
     predicted = {i: tokens[i].references for i in places if tokens[i].kind != "I"}
     assert len(predicted) > 1 and predicted.items() <= places.items()
     for t in tokens:
@@ -103,6 +106,7 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
         assert t.direct.shape == (4, 8) and 0 <= t.quality <= 63 and t.escapes.shape[1] == 4
         assert (t.direction == 0).all() if t.kind == "I" else (t.direction > 0).all()
         passed = t.direct | t.painted | t.outside
+        assert np.array_equal(t.tiles, (~passed).reshape(2, 2, 4, 2).any((1, 3)))
         assert (
             (t.classes[passed] == -1).all()
             and (t.classes[~passed] >= 0).all()
@@ -137,6 +141,9 @@ def test_indices_are_those_of_the_latents(
         t = real_tokens(run, first, seconds)
         steps = [(mean, y) for symbols, mean, y in runs if symbols is run.symbols]
         groups = t.classes.shape[2]
+        if not steps:  # nothing is coded
+            residuals[t.frame] = np.zeros((Y, X, 4 * groups), int)
+            return t
         active = np.zeros((len(steps), Y, X, groups), bool)
         for k, i, j, g in np.ndindex(active.shape):
             active[k, i, j, g] = latent_syntax.active(run.blocks, i, j, g, groups, k, len(steps))
@@ -175,13 +182,19 @@ def test_no_more_syntheses_than_needed(coded: Path, tiny_weights: Path, shown: l
             v.tokens(start, stop, max_level=level)
         return sum(shown)
 
+    with vqcodec.open(coded, weights=tiny_weights) as v:
+        coded_frames = {t.frame for t in v.tokens(shallow=True) if t.tiles.any()}
+
+    def needed(*frames: int) -> int:
+        return len(coded_frames.intersection(frames))
+
     assert count(0, 1) == count(19, 20) == count(0, None, 0) == 0  # I frames need none
-    assert count(0, None) == 12
-    assert (
-        count(0, 19) == 10
-    )  # 0 16 18, 8, 4 12, 2 6 10 14: the odd frames and 17 are referred to by none
-    assert count(0, 19, 1) == 2  # key frames 0 and 16, which 18 refers to
-    assert count(7, 8) == 5  # 0 16 8 4 6
+    # the odd frames and 17 are referred to by none
+    referred = 0, 16, 18, 8, 4, 12, 2, 6, 10, 14
+    assert count(0, None) == needed(*referred, 19, 21) >= 9
+    assert count(0, 19) == needed(*referred) >= 8
+    assert count(0, 19, 1) == needed(0, 16) == 2  # key frames, which 18 refers to
+    assert count(7, 8) == needed(0, 16, 8, 4, 6) >= 4
 
 
 def test_tokens_and_pictures_share_the_cache(
@@ -264,6 +277,7 @@ def test_arrays_belong_to_the_caller(video: Any) -> None:
             "depth",
             "merged",
             "direct",
+            "tiles",
             "weighting",
             "weights",
             "blends",

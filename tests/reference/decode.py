@@ -17,7 +17,7 @@ from .entropy import START, Contexts, RangeDecoder, Tables
 from .interpolate import Planes, predict
 from .latents import hyper, latent
 from .model import Model
-from .motion import Cell, Grid, MotionDecoder, direct_blocks, quality_difference
+from .motion import Cell, Grid, MotionDecoder, direct_blocks, of_coded_tiles, quality_difference
 from .networks import Prior, pack, synthesis
 from .painted import paint, painted_blocks
 from .weighting import weight_sets
@@ -28,7 +28,7 @@ MAX_MINI_GOP = 32
 LEVELS = 7
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 985
+CONTEXTS = 995
 INTRA = 299
 COPY = 111
 
@@ -160,25 +160,27 @@ def decode_frame(
     else:
         prediction = [np.full((h >> c, w >> c), NEUTRAL, np.int64) for c in (0, 1, 1)]
 
-    rule = painted_blocks(s, direct | outside, bool(references))
     passed = direct | outside
+    rule = painted_blocks(s, direct & of_coded_tiles(passed) | outside, bool(references))
     if rule is not None:
+        direct = direct & ~rule[0]
         passed |= rule[0]
+    coded = of_coded_tiles(passed)
     z = hyper(s, tables, kind.books, q, passed, kind.sizes["hyper"])
     if rule is not None:
         prediction = paint(s, rule, direct, prediction)
     p8 = (pack(prediction) - 512) >> 2 if references else None
 
     y = np.zeros((h // 16, w // 16, kind.sizes["latent"]), np.int64)
-    prior = Prior(kind, q, z, p8)
+    prior = Prior(kind, q, z, p8, coded)
     steps = kind.sizes["steps"]
     for k in range(steps):
         mean, cls = prior.step(k, y)
         latent(s, tables, kind.books, (k, steps), mean, cls, passed, y)
     planes = []
-    for p, r, size in zip(prediction, synthesis(kind, q, y, p8), (16, 8, 8), strict=True):
-        coded = np.kron(~passed, np.ones((size, size), bool))
-        planes.append(np.clip(p + r * coded, 0, 1023))
+    for p, r, size in zip(prediction, synthesis(kind, q, y, p8, coded), (16, 8, 8), strict=True):
+        through_nets = np.kron(~passed, np.ones((size, size), bool))
+        planes.append(np.clip(p + r * through_nets, 0, 1023))
     smooth(planes, strength, grid, direct, passed & ~direct, shown)
     refine(s, planes, direct, passed & ~direct)
     for plane, half in zip(planes, (0, 1, 1), strict=True):

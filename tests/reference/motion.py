@@ -28,6 +28,7 @@ SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA, DIREC
     104,
 )
 LEAF_SET = 305
+TILES = 985
 
 Vector = tuple[int, int]  # vertical, horizontal, in quarter luma samples
 Vectors = tuple[Vector, Vector]  # list 0, list 1
@@ -219,14 +220,37 @@ def quality_difference(s: RangeDecoder, largest: int) -> int:
     return -d if negative else d
 
 
+def coded_tiles(s: RangeDecoder, grid: Grid, outside: np.ndarray) -> np.ndarray:
+    """Section GOP body: which 32x32 tiles are coded, bool (rows, columns)."""
+    coded = np.zeros((grid.rows // 4, grid.columns // 4), bool)
+    if s.bit(TILES):
+        for y in range(coded.shape[0]):
+            for x in range(coded.shape[1]):
+                if outside[2 * y, 2 * x]:
+                    continue
+                merged = sum(grid.at(4 * y + i // 4, 4 * x + i % 4).merged for i in range(16))
+                moved = 0 if merged == 16 else 1 if merged else 2
+                neighbours = bool(x and coded[y, x - 1]) + bool(y and coded[y - 1, x])
+                coded[y, x] = s.bit(TILES + 1 + neighbours + 3 * moved)
+    return coded
+
+
 def direct_blocks(s: RangeDecoder, grid: Grid, outside: np.ndarray) -> np.ndarray:
     """Section GOP body: which 16x16 blocks show their prediction as it is, bool (rows, columns)."""
-    direct = np.zeros((grid.rows // 2, grid.columns // 2), bool)
-    if s.bit(DIRECT):
-        for y in range(direct.shape[0]):
-            for x in range(direct.shape[1]):
-                if outside[y, x]:
-                    continue
-                left, above = bool(x and direct[y, x - 1]), bool(y and direct[y - 1, x])
-                direct[y, x] = s.bit(DIRECT + 1 + left + above + 3 * grid.at(2 * y, 2 * x).merged)
+    tiles = coded_tiles(s, grid, outside)
+    coded = np.kron(tiles, np.ones((2, 2), bool))
+    direct = ~coded & ~outside
+    past = direct | ~coded  # what counts as direct to its neighbours, as far as it is known
+    if tiles.any() and s.bit(DIRECT):
+        for y, x in np.argwhere(coded & ~outside):
+            left, above = x > 0 and past[y, x - 1], y > 0 and past[y - 1, x]
+            context = DIRECT + 1 + int(left) + int(above) + 3 * grid.at(2 * y, 2 * x).merged
+            direct[y, x] = past[y, x] = s.bit(context)
     return direct
+
+
+def of_coded_tiles(passed: np.ndarray) -> np.ndarray:
+    """Which 16x16 blocks lie in a tile that has one the nets code; passed: those they do not."""
+    rows, columns = passed.shape
+    coded = ~passed.reshape(rows // 2, 2, columns // 2, 2).all((1, 3))
+    return np.kron(coded, np.ones((2, 2), bool))

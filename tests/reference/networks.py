@@ -59,10 +59,10 @@ def unpack(x: np.ndarray) -> list[np.ndarray]:
 
 
 class Net:
-    """The layers of one frame type at quality q."""
+    """The layers of one frame type at quality q; coded: the 16x16 blocks in coded tiles."""
 
-    def __init__(self, kind: Kind, q: int):
-        self.k, self.q, self.sizes = kind.tensors, q, kind.sizes
+    def __init__(self, kind: Kind, q: int, coded: np.ndarray):
+        self.k, self.q, self.sizes, self.coded = kind.tensors, q, kind.sizes, coded
 
     def row(self, name: str, part: str, step: int) -> np.ndarray:
         rows = self.k[f"{name}.{part}"]
@@ -91,7 +91,9 @@ class Net:
 
     def depthwise(self, name: str, u: np.ndarray) -> np.ndarray:
         w, (h, width, _) = self.k[f"{name}.w"].astype(np.int64), u.shape
-        around = np.pad(u, ((1, 1), (1, 1), (0, 0)))
+        size = h // len(self.coded)
+        seen = np.kron(self.coded, np.ones((size, size), bool))
+        around = np.pad(u * seen[:, :, None], ((1, 1), (1, 1), (0, 0)))
         acc = sum(w[k] * around[k // 3 : k // 3 + h, k % 3 : k % 3 + width] for k in range(9))
         return rounded(
             (acc + self.k[f"{name}.bias"]).astype(np.float32) * self.k[f"{name}.scale"], TOP8
@@ -108,8 +110,8 @@ class Prior(Net):
     """Means (H/16, W/16, M) and classes (H/16, W/16, M/4) of the latent; z: hyper-latent, p8:
     packed prediction of inter frames."""
 
-    def __init__(self, kind: Kind, q: int, z: np.ndarray, p8: np.ndarray | None):
-        super().__init__(kind, q)
+    def __init__(self, kind: Kind, q: int, z: np.ndarray, p8: np.ndarray | None, coded: np.ndarray):
+        super().__init__(kind, q, coded)
         self.z, self.p8 = z, p8
 
     def context(self, k: int) -> np.ndarray:
@@ -135,9 +137,11 @@ class Prior(Net):
         )
 
 
-def synthesis(kind: Kind, q: int, y: np.ndarray, p8: np.ndarray | None) -> list[np.ndarray]:
+def synthesis(
+    kind: Kind, q: int, y: np.ndarray, p8: np.ndarray | None, coded: np.ndarray
+) -> list[np.ndarray]:
     """The residual's planes."""
-    n = Net(kind, q)
+    n = Net(kind, q, coded)
     t = n.r16("synthesis.first", quantised(y, n.k["synthesis.s_y"][q], WIDE))
     for i in range(kind.sizes["dec16_blocks"]):
         t = n.block(f"synthesis.blocks16.{i}", t)

@@ -159,8 +159,8 @@ class Painter:
 
 
 def painted_blocks(s: RangeDecoder, passed: np.ndarray, predicted: bool) -> Rule | None:
-    """Which blocks are painted; None if none is. passed: direct and outside ones, bool (rows,
-    columns)."""
+    """Which blocks are painted; None if none is. passed: outside ones and the direct ones of
+    coded tiles, bool (rows, columns)."""
     if not s.bit(FRAME):
         return None
     follow = s.bit(FOLLOW) if predicted else 0

@@ -12,9 +12,9 @@ from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.fields import Reader
 from vqcodec.picture import Picture
 
-# what the tiny nets add is worse than any prediction: few frames are to have direct blocks, and no
-# frame a poor latent
-LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0, paint_gain=5000.0)
+# what the tiny nets add is worse than any prediction: few frames are to have direct blocks or tiles
+# that are not coded, and no frame a poor latent
+LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0, paint_gain=5000.0, tile_bits=0.0)
 
 
 def encoded(

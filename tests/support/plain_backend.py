@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from vqcodec.codec.nets.float32_backend import Stepwise
 from vqcodec.codec.nets.ranges import SLOPE, TOP8, TOP16, WIDE
+from vqcodec.codec.nets.tiles import Rows
 
 
 class PlainBackend(Stepwise):
@@ -56,15 +58,15 @@ class PlainBackend(Stepwise):
         return hi.astype(np.int8), (v - (hi << 7)).astype(np.int8)
 
     def depthwise(
-        self, x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray
+        self, x: np.ndarray, rows: Rows[Any], w: np.ndarray, bias: np.ndarray, scale: np.ndarray
     ) -> np.ndarray:
-        _, height, width, _ = x.shape
-        around = np.pad(x.astype(np.int32), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        _, height, width = rows.shape
+        around = np.pad(rows.scatter(x).astype(np.int32), ((0, 0), (1, 1), (1, 1), (0, 0)))
         acc = sum(
             around[:, k // 3 : k // 3 + height, k % 3 : k % 3 + width] * w[k].astype(np.int32)
             for k in range(9)
         )
-        return self.requant8(acc, bias, scale, False)
+        return self.requant8(rows.gather(acc), bias, scale, False)
 
 
 def _scaled(acc: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
+from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK, coded_tiles
 from .motion_compensation import BI
 from .motion_field import Field
 
@@ -44,7 +44,7 @@ def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
     """Shares of the area of a frame that is shown, and the leaves of its quadtree.
 
     ``merged`` motion, ``bi`` prediction, ``direct`` blocks, ``painted`` ones, ``skip`` (merged and
-    direct); blocks (H/16, W/16) uint8: their kinds.
+    direct), ``coded`` tiles, which the nets run in; blocks (H/16, W/16) uint8: their kinds.
     """
     kinds = blocks.repeat(2, 0).repeat(2, 1)
     shown, direct = kinds != OUTSIDE_BLOCK, kinds == DIRECT_BLOCK
@@ -54,6 +54,7 @@ def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
         "bi": field.direction == BI,
         "direct": direct,
         "painted": kinds == PAINTED_BLOCK,
+        "coded": coded_tiles(blocks).repeat(4, 0).repeat(4, 1) > 0,
         "weighted": field.chosen > 0,
     }
     share = {name: round(float(area[shown].mean()), 4) for name, area in areas.items()}

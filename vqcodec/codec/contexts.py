@@ -50,7 +50,10 @@ PAINTED_SIGN = 969
 # deblocking filter
 DEBLOCK = 977
 
-CONTEXTS = 985  # of a frame
+# coded tiles
+TILES = 985
+
+CONTEXTS = 995  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -89,6 +92,7 @@ NUMBER = {
     "PAINTED_TOP": 96,
     "PAINTED_SIGN": 8,
     "DEBLOCK": 8,
+    "TILES": 10,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.

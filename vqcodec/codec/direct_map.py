@@ -1,8 +1,10 @@
-"""Kinds of 16x16 blocks, and the map of those that show their prediction as it is, past the nets.
+"""Kinds of 16x16 blocks, and the map of what shows its prediction as it is, past the nets.
 
-What moves without changing (scrolled text, static graphics) is predicted exactly, and the synthesis
-could only blur it. A direct block has no latent (zero where other blocks look at it); detail may
-still refine it. The map of a frame is a flag for each block in raster order, in adaptive contexts.
+What moves without changing (scrolled text, static graphics, most of a frame between two coded ones)
+is predicted well, and the synthesis could only blur it or would cost more than it mends. The map of
+a frame says first which tiles of 32x32 are coded: nets run in these alone. Where not, all blocks
+are direct; in a coded tile a flag for each block says whether it is. A direct block has no latent
+(zero where other blocks look at it); detail may still refine it.
 """
 
 from __future__ import annotations
@@ -10,42 +12,102 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import njit
-from .contexts import DIRECT, NEIGHBOURS
+from .contexts import DIRECT, NEIGHBOURS, TILES
 from .two_way import Coder, code_bit
 
 # what a map of blocks (H/16, W/16) uint8 holds: coded by the nets, shown as predicted, painted (see
 # vqcodec/codec/painted_blocks.py). No other kind than the first has a latent.
 CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, OUTSIDE_BLOCK = 0, 1, 2, 3
-FRAME, BLOCK = 0, 1  # contexts, from DIRECT on
+FRAME, PART = 0, 1  # contexts, from DIRECT and from TILES on
 
 
 @njit
-def _context(blocks: np.ndarray, merged: np.ndarray, r: int, c: int) -> int:
-    left = c > 0 and blocks[r, c - 1] == DIRECT_BLOCK
-    above = r > 0 and blocks[r - 1, c] == DIRECT_BLOCK
-    return DIRECT + BLOCK + left + above + NEIGHBOURS * merged[2 * r, 2 * c]
+def coded_tiles(blocks: np.ndarray) -> np.ndarray:
+    """(H/32, W/32) uint8: 1 where a tile has a block that the nets code, of a map (H/16, W/16)."""
+    tiles = np.zeros((blocks.shape[0] // 2, blocks.shape[1] // 2), np.uint8)
+    for r in range(blocks.shape[0]):
+        for c in range(blocks.shape[1]):
+            if blocks[r, c] == CODED_BLOCK:
+                tiles[r // 2, c // 2] = 1
+    return tiles
+
+
+@njit
+def _tile_context(tiles: np.ndarray, merged: np.ndarray, r: int, c: int) -> int:
+    left = tiles[r, c - 1] if c > 0 else 0
+    above = tiles[r - 1, c] if r > 0 else 0
+    cells = 0
+    for y in range(4):
+        for x in range(4):
+            cells += merged[4 * r + y, 4 * c + x]
+    moved = 0 if cells == 16 else 1 if cells else 2
+    return TILES + PART + left + above + NEIGHBOURS * moved
+
+
+@njit
+def _code_tiles(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> np.ndarray:
+    """Which tiles are coded, (H/32, W/32) uint8; one flag where none is."""
+    tiles = coded_tiles(blocks)
+    some = 0
+    for r in range(tiles.shape[0]):
+        for c in range(tiles.shape[1]):
+            some |= tiles[r, c]
+    some = code_bit(coder, TILES + FRAME, some)
+    for r in range(tiles.shape[0]):
+        for c in range(tiles.shape[1]):
+            coded = 0
+            if some and blocks[2 * r, 2 * c] != OUTSIDE_BLOCK:
+                coded = code_bit(coder, _tile_context(tiles, merged, r, c), tiles[r, c])
+            tiles[r, c] = coded
+    return tiles
+
+
+@njit
+def _past_nets(blocks: np.ndarray, tiles: np.ndarray, r: int, c: int) -> bool:
+    return tiles[r // 2, c // 2] == 0 or blocks[r, c] == DIRECT_BLOCK
 
 
 @njit
 def code_map(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> None:
-    """Which of the blocks are direct; one flag where none is.
+    """Which of the blocks are direct: by tiles, then by the blocks of coded tiles.
 
     blocks (H/16, W/16) uint8: their kinds; a decoder gives coded blocks and those outside of the
     picture, and gets the direct ones added. merged (H/8, W/8) uint8: of the motion grid.
     """
-    some = 0
-    for r in range(blocks.shape[0]):
-        for c in range(blocks.shape[1]):
-            some |= blocks[r, c] == DIRECT_BLOCK
-    if not code_bit(coder, DIRECT + FRAME, some):
-        return
-    for r in range(blocks.shape[0]):
-        for c in range(blocks.shape[1]):
+    tiles = _code_tiles(coder, blocks, merged)
+    rows, columns = blocks.shape
+    some, any_coded = 0, 0
+    for r in range(rows):
+        for c in range(columns):
+            coded = tiles[r // 2, c // 2]
+            any_coded |= coded
+            some |= coded and blocks[r, c] == DIRECT_BLOCK
+    some = code_bit(coder, DIRECT + FRAME, some) if any_coded else 0
+    for r in range(rows):
+        for c in range(columns):
             if blocks[r, c] == OUTSIDE_BLOCK:
                 continue
-            direct = 1 if blocks[r, c] == DIRECT_BLOCK else 0
-            if code_bit(coder, _context(blocks, merged, r, c), direct):
-                blocks[r, c] = DIRECT_BLOCK
+            if not tiles[r // 2, c // 2]:
+                if blocks[r, c] == CODED_BLOCK:
+                    blocks[r, c] = DIRECT_BLOCK
+            elif some:
+                left = c > 0 and _past_nets(blocks, tiles, r, c - 1)
+                above = r > 0 and _past_nets(blocks, tiles, r - 1, c)
+                context = DIRECT + PART + left + above + NEIGHBOURS * merged[2 * r, 2 * c]
+                if code_bit(coder, context, 1 if blocks[r, c] == DIRECT_BLOCK else 0):
+                    blocks[r, c] = DIRECT_BLOCK
+
+
+@njit
+def may_be_painted(blocks: np.ndarray) -> np.ndarray:
+    """(H/16, W/16) bool: blocks inside the picture, but for the direct ones of coded tiles."""
+    tiles = coded_tiles(blocks)
+    out = np.zeros(blocks.shape, np.bool_)
+    for r in range(blocks.shape[0]):
+        for c in range(blocks.shape[1]):
+            if blocks[r, c] != OUTSIDE_BLOCK:
+                out[r, c] = blocks[r, c] != DIRECT_BLOCK or not tiles[r // 2, c // 2]
+    return out
 
 
 def outside(height: int, width: int) -> np.ndarray:
@@ -61,7 +123,10 @@ def outside(height: int, width: int) -> np.ndarray:
 
 
 def blocks(cells: np.ndarray) -> np.ndarray:
-    """Sums over the 2x2 cells of 8x8 luma of each block: (H/8, W/8) -> (H/16, W/16)."""
+    """Sums over the 2x2 cells of 8x8 luma of each block: (H/8, W/8) -> (H/16, W/16).
+
+    Or over the 2x2 blocks of each tile.
+    """
     h, w = cells.shape
     return cells.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
 
@@ -74,7 +139,7 @@ def in_blocks(plane: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def idle(blocks: np.ndarray) -> np.ndarray:
-    """(H/64, W/64) bool: 64x64 blocks that are direct throughout, and have no hyper-latent, of a
-    map (H/16, W/16)."""
+    """(H/64, W/64) bool: 64x64 blocks without a coded tile, which have no hyper-latent, of a map
+    (H/16, W/16)."""
     h, w = blocks.shape
     return np.asarray(blocks.reshape(h // 4, 4, w // 4, 4).all((1, 3)))

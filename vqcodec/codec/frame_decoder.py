@@ -15,12 +15,13 @@ import numpy as np
 from ..errors import DamageError
 from ..picture import Picture, padded_size
 from ..system.threads import side_by_side, thread_count
-from . import deblocking, detail_syntax, latent_syntax, painted_blocks
+from . import deblocking, detail_syntax, direct_map, latent_syntax, painted_blocks
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
 from .motion_compensation import compensate
 from .motion_field import Field
+from .nets.tiles import Tiles
 from .packed_samples import pack8, reconstruct
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class FrameCoder:
         """(2, H/8, W/8) bool: the borders that the deblocking filter may smooth."""
         return deblocking.borders(blocks, field, self.height, self.width)
 
+    def _tiles(self, blocks: list[np.ndarray]) -> Tiles[Any]:
+        """Where the nets run in frames, by the kinds of their blocks."""
+        return Tiles.of(np.stack([direct_map.coded_tiles(b) for b in blocks]) > 0, self.b)
+
     def neutral(self) -> Planes:
         """The prediction of a frame without references."""
         half = (self.h // 2, self.w // 2)
@@ -144,10 +149,15 @@ class FrameCoder:
         if symbols:
             for r in runs:
                 r.expect_symbols(self.h, self.w)
-        for same in _by_quality([r for r in runs if r.copied is None]):
-            y, pred8 = self._decode_latents(same)
+        for same in _by_quality([r for r in runs if r.copied is None and r.coded]):
+            y, pred8, tiles = self._decode_latents(same)
             if pixels:
-                self._synthesise(same, y, pred8)
+                self._synthesise(same, y, pred8, tiles)
+        for r in runs:
+            if r.copied is None and not r.coded:
+                r.mark()  # behind no latent
+                if pixels:
+                    self._refine(r, r.pred)
         return runs
 
     def finish(self, r: Decoding, stats: list[dict[str, Any]] | None = None) -> Coded:
@@ -168,18 +178,21 @@ class FrameCoder:
             stats.append(row | ({} if r.intra else shares(r.field, r.blocks, len(r.leaves))))
         return self._coded(r.number, r.level, r.planes, r.field, r.coder.contexts, r.tables, r.refs)
 
-    def _decode_latents(self, runs: list[Decoding]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Latents (N, H/16, W/16, M) of frames of one type and quality, and their predictions as
-        the nets see them."""
+    def _decode_latents(
+        self, runs: list[Decoding]
+    ) -> tuple[np.ndarray, np.ndarray | None, Tiles[Any]]:
+        """Latents (N, H/16, W/16, M) of frames of one type and quality, their predictions as the
+        nets see them, and where the nets run."""
         nets, q = runs[0].nets, runs[0].quality
         books, s = runs[0].tables.books, nets.shape
         hy, wy = self.h // 16, self.w // 16
         pred8 = np.stack([pack8(r.pred) for r in runs]) if s.inter else None
         z = np.stack([r.z for r in runs])
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
-        contexts = nets.prior.context(z, pred8)
+        tiles = self._tiles([r.blocks for r in runs])
+        contexts = nets.prior.context(z, pred8, tiles)
         for k, context in enumerate(contexts):
-            mean, cls = nets.prior.step(k, context, y, q)
+            mean, cls = nets.prior.step(k, context, y, q, tiles)
             for i, r in enumerate(runs):
                 t = r.tables
                 latent_syntax.decode_step(
@@ -188,23 +201,28 @@ class FrameCoder:
                 )  # fmt: skip
         for r in runs:
             r.mark()
-        return y, pred8
+        return y, pred8, tiles
 
-    def _synthesise(self, runs: list[Decoding], y: np.ndarray, pred8: np.ndarray | None) -> None:
-        residual = runs[0].nets.synthesis(y, pred8, runs[0].quality)
+    def _synthesise(
+        self,
+        runs: list[Decoding],
+        y: np.ndarray,
+        pred8: np.ndarray | None,
+        tiles: Tiles[Any],
+    ) -> None:
+        residual = runs[0].nets.synthesis(y, pred8, runs[0].quality, tiles)
         for i, r in enumerate(runs):
-            r.planes = self._reconstruct(residual[i], r.pred or None, r.blocks)
-            if r.strength:
-                deblocking.deblock(r.planes, self.borders(r.blocks, r.field), r.strength)
-            detail_syntax.decode_detail(
-                r.coder,
-                detail_syntax.STEP_TABLE,
-                r.blocks,
-                np.empty((self.h // 8, self.w // 8), np.int8),
-                r.planes,
-            )
-            self._extend(r.planes)
-            r.mark()
+            self._refine(r, self._reconstruct(residual[i], r.pred or None, r.blocks))
+
+    def _refine(self, r: Decoding, planes: Planes) -> None:
+        """The picture of a frame from what the nets, or its prediction alone, make of it."""
+        if r.strength:
+            deblocking.deblock(planes, self.borders(r.blocks, r.field), r.strength)
+        cells = np.empty((self.h // 8, self.w // 8), np.int8)
+        detail_syntax.decode_detail(r.coder, detail_syntax.STEP_TABLE, r.blocks, cells, planes)
+        self._extend(planes)
+        r.planes = planes
+        r.mark()
 
 
 class Decoding(FrameHead):
@@ -239,6 +257,11 @@ class Decoding(FrameHead):
                 self.coder, self.blocks, self.painting, self.pred, self.pred
             )
         self.mark()
+
+    @property
+    def coded(self) -> bool:
+        """Whether nets run in any of its tiles."""
+        return bool((self.blocks == direct_map.CODED_BLOCK).any())
 
     def expect_symbols(self, h: int, w: int) -> None:
         """Room for the symbols of the latents of a padded picture, -1 where nothing is coded."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..compiled import njit
 from .contexts import PAINTED_FOLLOW, PAINTED_FRAME, PAINTED_MAP
-from .direct_map import CODED_BLOCK, PAINTED_BLOCK
+from .direct_map import PAINTED_BLOCK, may_be_painted
 from .painted_samples import code_samples
 from .two_way import Coder, code_bit, code_raw
 
@@ -44,15 +44,16 @@ def _code_head(
         return some, follow, shift
     follow = code_bit(coder, PAINTED_FOLLOW, follow) if predicted else 0
     shift = code_raw(coder, shift, SHIFT_BITS)
+    candidates = may_be_painted(blocks)
     for r in range(blocks.shape[0]):
         for c in range(blocks.shape[1]):
-            if blocks[r, c] != CODED_BLOCK and blocks[r, c] != PAINTED_BLOCK:
+            if not candidates[r, c]:
                 continue
             left = c > 0 and blocks[r, c - 1] == PAINTED_BLOCK
             above = r > 0 and blocks[r - 1, c] == PAINTED_BLOCK
             painted = 1 if blocks[r, c] == PAINTED_BLOCK else 0
-            painted = code_bit(coder, PAINTED_MAP + left + above, painted)
-            blocks[r, c] = PAINTED_BLOCK if painted else CODED_BLOCK
+            if code_bit(coder, PAINTED_MAP + left + above, painted):
+                blocks[r, c] = PAINTED_BLOCK
     return some, follow, shift
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import UsageError
 from .bit_statistics import head_bits
 from .codebooks import UNIT, escaped_number, is_escape
-from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
+from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK, coded_tiles
 
 if TYPE_CHECKING:
     from .frame_decoder import Decoding
@@ -48,6 +48,8 @@ class ShallowTokens:
     hyper: np.ndarray
     """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where none of the 16 blocks
     has a latent. Z is 0 where the model of the file isn't known."""
+    tiles: np.ndarray
+    """(H/32, W/32) bool: coded tiles, those that the nets run in."""
     direct: np.ndarray
     """(H/16, W/16) bool: blocks that show their prediction as it is."""
     painted: np.ndarray
@@ -112,6 +114,7 @@ def _shallow(
         bytes=head.coder.data.size,
         bits=head_bits(head.marks, head.vector_bits),
         hyper=head.hyper.astype(np.int16),
+        tiles=coded_tiles(head.blocks) > 0,
         direct=head.blocks == DIRECT_BLOCK,
         painted=head.blocks == PAINTED_BLOCK,
         outside=head.blocks == OUTSIDE_BLOCK,

@@ -31,12 +31,20 @@ def error_bits(
 ) -> float:
     """Bits that the squared error of some planes is worth, but for blocks outside of the
     picture."""
+    return float(block_error_bits(task, planes, rate, no_blocks).sum())
+
+
+def block_error_bits(
+    task: FrameTask, planes: Planes, rate: RateParameters, no_blocks: np.ndarray
+) -> np.ndarray:
+    """(H/16, W/16): the same of each block."""
     error = np.zeros(no_blocks.shape)
     for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
         squares = np.square(source.astype(np.float32) - plane)
         error += weight * in_blocks(squares, error.shape).sum((1, 3))
     worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
-    return rate.detail(task.aim)[1] * float((error * worths).sum())
+    bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
+    return bits
 
 
 def best_copy(task: FrameTask, rate: RateParameters, no_blocks: np.ndarray) -> Copy | None:

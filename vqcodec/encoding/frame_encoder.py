@@ -104,7 +104,7 @@ class FrameEncoder(FrameCoder):
         alone = FrameTrials(self, self.rate, task, intra_motion(self, task))
         costs = []
         for trials in (predicted, alone):
-            layout = trials.plain(trials.no_blocks)
+            layout = trials.plain(trials.candidates)
             latents = trials.analyse(task.quality, layout)
             costs.append(trials.code(latents, task.quality, layout).cost)
         # direct blocks may leave the prediction as it is
@@ -115,7 +115,7 @@ class FrameEncoder(FrameCoder):
     def _certain(trials: FrameTrials) -> Layout:
         """The layout with the blocks about which there is no question."""
         certain = painted_choice.certain(trials)
-        return trials.painted(certain) if certain else trials.plain(trials.no_blocks)
+        return trials.painted(certain) if certain else trials.plain(trials.candidates)
 
     def _latents(self, trials: FrameTrials, layout: Layout) -> Latents:
         """Latents at the quality of the level, refined where that pays most."""
@@ -138,7 +138,7 @@ class FrameEncoder(FrameCoder):
                 latents = self._latents(trials, other)
             trial = trials.code(latents, task.quality, other)
             best = trial if trial.cost < best.cost else best
-        if best.refined > rate.detail_share:
+        if best.layout.coded and best.refined > rate.detail_share:
             # text and graphics: the detail codes them better than the latent
             for drop in sorted({min(drop, task.quality) for drop in rate.detail_drops} - {0}):
                 quality = task.quality - drop
@@ -155,18 +155,16 @@ class FrameEncoder(FrameCoder):
         cost = direct_map.blocks(trial.detail.cost) + trial.quantised.bits
         prediction = trials.motion.prediction
         changed = False
-        if prediction is not None:
+        if prediction is not None and trial.layout.coded:
             inside = trials.no_blocks == direct_map.CODED_BLOCK
             all_direct = np.where(inside, np.uint8(direct_map.DIRECT_BLOCK), blocks)
             plain = trials.choose_detail(prediction.planes, all_direct)
-            direct = direct_choice.choose(
-                trial.detail.cost, trial.quantised.bits, plain.cost, rate.direct_gain
-            )
-            if direct is not None:
-                direct = (direct > 0) & inside
+            costs = direct_choice.Costs(trial.detail.cost, trial.quantised.bits, plain.cost)
+            chosen = direct_choice.choose(costs, blocks, rate.tile_gain, rate.direct_gain)
+            if chosen is not None:
+                direct = chosen == direct_map.DIRECT_BLOCK
                 cost = np.where(direct, direct_map.blocks(plain.cost), cost)
-                blocks = np.where(direct, np.uint8(direct_map.DIRECT_BLOCK), blocks)
-                changed = True
+                blocks, changed = chosen, True
         painted = painted_choice.choose(trials, blocks, cost, rate.paint_gain)
         if painted is None and changed:
             if (blocks == direct_map.PAINTED_BLOCK).any():

@@ -49,6 +49,7 @@ FrameStatistics = TypedDict(
         "direct": float,
         "weighted": float,
         "painted": float,
+        "coded": float,  # in coded tiles
         "leaves": int,  # of the quadtree of motion
     },
     total=False,

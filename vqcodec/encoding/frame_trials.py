@@ -12,13 +12,17 @@ import torch
 from ..codec import codebooks, deblocking, detail_syntax, direct_map, latent_syntax, painted_blocks
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
+from ..codec.direct_map import coded_tiles
 from ..codec.frame_decoder import Planes
 from ..codec.frame_head import MAX_QDELTA, hyper_tables
+from ..codec.nets.float32_backend import Float32Backend
+from ..codec.nets.tiles import Tiles
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder, encode_bit
-from . import deblocking_choice, detail_choice, latent_search
-from .frame_copy import error_bits
+from ..picture import ALIGN
+from . import deblocking_choice, detail_choice, direct_choice, latent_search
+from .frame_copy import block_error_bits, error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
 from .nets.arithmetic import floats, one_thread
@@ -84,6 +88,11 @@ class Layout(NamedTuple):
     painting: Painting | None  # None: no block is painted
     prediction: Prediction | None  # with the painted blocks in it; None: neutral everywhere
 
+    @property
+    def coded(self) -> bool:
+        """Whether the nets run anywhere."""
+        return bool((self.blocks == direct_map.CODED_BLOCK).any())
+
 
 @dataclass
 class Trial:
@@ -126,6 +135,15 @@ class FrameTrials:
         self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
 
     @cached_property
+    def candidates(self) -> np.ndarray:
+        """(H/16, W/16) uint8: blocks through the nets where these may gain, the others direct."""
+        prediction = self.motion.prediction
+        if prediction is None:
+            return self.no_blocks
+        error = block_error_bits(self.task, prediction.planes, self.rate, self.no_blocks)
+        return direct_choice.candidates(error, self.no_blocks, self.rate.tile_bits)
+
+    @cached_property
     def whole(self) -> np.ndarray:
         """(H/16, W/16) bool: blocks whose source has samples of 8 bits."""
         return whole_blocks(self.task.source, self.no_blocks.shape)
@@ -152,17 +170,24 @@ class FrameTrials:
         return Layout(painted.blocks, painted.painting, prediction)
 
     def analyse(self, quality: int, layout: Layout | None = None) -> Latents:
-        """Latents by the analysis net at a quality."""
-        frames = self.frames
-        seen = self.seen(layout or self.plain(self.no_blocks))
-        packed = seen.packed if seen else None
-        device = frames.b.device
-        picture = _centred(pack(self.task.source)[None], device)
-        prediction = _centred(packed, device) if packed is not None else None
+        """Latents by the analysis net at a quality; zero where nothing is coded."""
+        frames, sizes = self.frames, self.nets.shape
+        layout = layout or self.plain(self.candidates)
+        y = np.zeros((frames.h // 16, frames.w // 16, sizes.latent), np.float32)
+        z = np.zeros((frames.h // ALIGN, frames.w // ALIGN, sizes.hyper), np.float32)
+        if not layout.coded:
+            return Latents(y, z)
+        seen, device = self.seen(layout), frames.b.device
+        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, Float32Backend(device))
+        picture = _centred(tiles.at8.gather(pack(self.task.source)), device)
+        prediction = _centred(tiles.at8.gather(seen.packed), device) if seen else None
+        net = frames.codec.analysis(seen is not None)
         with torch.inference_mode(), one_thread(), floats(frames.codec.arithmetic, device):
             at = torch.tensor([float(quality)], dtype=torch.float32, device=device)
-            y, z = frames.codec.analysis(packed is not None)(picture, prediction, at)
-        return Latents(*(np.nan_to_num(t[0].float().cpu().numpy()) for t in (y, z)))
+            found = net.rows(picture, prediction, at, tiles)
+        rows, places = (np.nan_to_num(t.float().cpu().numpy()) for t in found)
+        z.reshape(-1, sizes.hyper)[tiles.hyper] = places
+        return Latents(tiles.at16.scatter(rows)[0], z)
 
     def quantise(self, latents: Latents, quality: int, layout: Layout) -> QuantisedLatents:
         """Entropy-constrained search of codewords, the hyper-latent's and then of all steps."""
@@ -178,9 +203,14 @@ class FrameTrials:
             out.z_symbols, out.z,
         )  # fmt: skip
         target = latents.y * np.float32(codebooks.UNIT)
-        contexts = prior.context(out.z[None], seen.packed8 if seen else None)
+        if not layout.coded:
+            groups = (*out.y.shape[:2], out.y.shape[2] // 4)
+            out.classes += [np.zeros(groups, np.uint8)] * self.nets.shape.steps
+            return out
+        tiles = self.frames._tiles([blocks])
+        contexts = prior.context(out.z[None], seen.packed8 if seen else None, tiles)
         for k, context in enumerate(contexts):
-            mean, classes = (a[0] for a in prior.step(k, context, out.y[None], quality))
+            mean, classes = (a[0] for a in prior.step(k, context, out.y[None], quality, tiles))
             latent_search.search_step(
                 target, mean, classes, blocks, k, len(contexts), books.dims, books.sizes,
                 books.words, costs, worths, out.symbols, out.y, out.bits,
@@ -229,10 +259,7 @@ class FrameTrials:
         """Code what follows the motion: latents at a quality."""
         frames, motion, blocks = self.frames, self.motion, layout.blocks
         quantised = self.quantise(latents, quality, layout)
-        seen, base = self.seen(layout), layout.prediction
-        packed8 = seen.packed8 if seen else None
-        residual = self.nets.synthesis(quantised.y[None], packed8, quality)[0]
-        drawn = frames._reconstruct(residual, base.planes if base else None, blocks)
+        drawn = self._reconstruct(quantised, quality, layout)
         strength, planes = deblocking_choice.choose(
             drawn, frames.borders(blocks, motion.field), self.error_bits
         )
@@ -263,6 +290,16 @@ class FrameTrials:
             quality, layout, latents, quantised, strength, detail, data, planes, coder.contexts,
             tables, marks, cost,
         )  # fmt: skip
+
+    def _reconstruct(self, quantised: QuantisedLatents, quality: int, layout: Layout) -> Planes:
+        """The picture before its detail."""
+        frames, seen, base = self.frames, self.seen(layout), layout.prediction
+        if not layout.coded:
+            y, u, v = base.planes if base else frames.neutral()
+            return y.copy(), u.copy(), v.copy()
+        tiles, packed8 = frames._tiles([layout.blocks]), seen.packed8 if seen else None
+        residual = self.nets.synthesis(quantised.y[None], packed8, quality, tiles)[0]
+        return frames._reconstruct(residual, base.planes if base else None, layout.blocks)
 
     def _paint(self, coder: Encoder, layout: Layout) -> None:
         """Code the samples of the painted blocks."""

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from ..codec import codebooks
-from ..codec.direct_map import CODED_BLOCK
+from ..codec.direct_map import CODED_BLOCK, coded_tiles
 from ..codec.frame_decoder import NEUTRAL
+from ..codec.nets.tiles import Rows, Tiles
 from ..codec.packed_samples import pack
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials, Latents, Layout
@@ -31,6 +32,8 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
     lies at yq - gradient / h for the quantised latent yq. Each of ``refine_steps`` steps goes
     ``refine_rate`` of the way there; the cheapest latent met is returned.
     """
+    if not layout.coded:
+        return latents
     motion, rate, frames = trials.motion, trials.rate, trials.frames
     seen = trials.seen(layout)
     device = frames.b.device
@@ -48,17 +51,19 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
         synthesis = smooth_synthesis(
             motion.nets.synthesis, FLOATS[frames.codec.arithmetic], pool if threads > 1 else None
         )
-        weights = _sample_weights(trials.worths * (layout.blocks == CODED_BLOCK), device)
-        source = _tensor(pack(trials.task.source)[None], device).float()
-        base = torch.full_like(source, NEUTRAL)
+        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, synthesis.backend)
+        worths = trials.worths * (layout.blocks == CODED_BLOCK)
+        weights = _tensor(_sample_weights(worths, tiles.at8), device)
+        source = _tensor(tiles.at8.gather(pack(trials.task.source)), device).float()
+        base, packed8 = torch.full_like(source, NEUTRAL), None
         if seen is not None:
-            base = _tensor(seen.packed, device).float()
-        packed8 = _tensor(seen.packed8, device) if seen is not None else None
+            base = _tensor(tiles.at8.gather(seen.packed), device).float()
+            packed8 = _tensor(tiles.at8.gather(seen.packed8), device)
         for step in range(rate.refine_steps + 1):
             quantised = trials.quantise(latents._replace(y=y), quality, layout)
-            aimed = _tensor(quantised.y[None], device).float()
+            aimed = _tensor(tiles.at16.gather(quantised.y), device).float()
             aimed.requires_grad_(True)
-            shown = (synthesis.layers(aimed, packed8, quality) + base).clamp(0, MAX_SAMPLE)
+            shown = (synthesis.layers(aimed, packed8, quality, tiles) + base).clamp(0, MAX_SAMPLE)
             error = worth * ((shown - source).square() * weights).sum()
             cost = float(error.detach()) + float(quantised.bits.sum())
             if cost < best:
@@ -67,7 +72,8 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
                 break
             error.backward()
             assert aimed.grad is not None
-            gradient = aimed.grad[0].cpu().numpy() * codebooks.UNIT  # bits a step
+            gradient = tiles.at16.scatter(aimed.grad.cpu().numpy())[0]
+            gradient *= codebooks.UNIT  # bits a step
             least = quantised.y / np.float32(codebooks.UNIT) - gradient / curvature
             y = y + rate.refine_rate * (least - y)
     return latents._replace(y=best_y)
@@ -77,9 +83,9 @@ def _tensor(array: np.ndarray, device: str) -> torch.Tensor:
     return torch.from_numpy(array).to(device)
 
 
-def _sample_weights(worths: np.ndarray, device: str) -> torch.Tensor:
-    """(1, H/8, W/8, 96) weights of the squared errors of packed samples, by plane and by block."""
+def _sample_weights(worths: np.ndarray, rows: Rows[torch.Tensor]) -> np.ndarray:
+    """(M, 96) weights of the squared errors of packed samples, by plane and by block."""
     y, u, v = PLANE_WEIGHTS
-    planes = torch.tensor([y] * 64 + [u] * 16 + [v] * 16, dtype=torch.float32, device=device)
-    blocks = torch.from_numpy(worths).to(device)
-    return planes * blocks.repeat_interleave(2, 0).repeat_interleave(2, 1)[None, :, :, None]
+    planes = np.array([y] * 64 + [u] * 16 + [v] * 16, np.float32)
+    weights: np.ndarray = planes * rows.gather(worths.repeat(2, 0).repeat(2, 1)[..., None])
+    return weights

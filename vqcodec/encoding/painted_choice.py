@@ -89,8 +89,8 @@ def certain(trials: FrameTrials) -> Painted | None:
     takes next to nothing.
     """
     source, prediction = trials.task.source, trials.motion.prediction
-    blocks = trials.no_blocks.copy()
-    inside = blocks == CODED_BLOCK
+    blocks = trials.candidates.copy()
+    inside = trials.no_blocks == CODED_BLOCK
     even = inside.copy()
     for plane in source:
         samples = in_blocks(plane, blocks.shape)
@@ -105,9 +105,9 @@ def certain(trials: FrameTrials) -> Painted | None:
         out = measure(trials, blocks)
         dear = even & (out.bits > CERTAIN_BITS)
         if dear.any():
-            blocks[dear] = CODED_BLOCK
+            blocks[dear] = trials.candidates[dear]
             out = measure(trials, blocks) if (blocks == PAINTED_BLOCK).any() else None
-    if out is None and (blocks != trials.no_blocks).any():
+    if out is None and (blocks != trials.candidates).any():
         out = Painted(blocks, Painting(), trials.base_planes(), np.zeros(blocks.shape))
     return out
 

@@ -98,7 +98,9 @@ class RateParameters:
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
     refine_levels: int = 2  # only frames of the levels below are refined
-    direct_gain: float = 40.0  # bits that a map of direct blocks promises before it is tried
+    tile_bits: float = 80.0  # that the error of a tile is worth at least if nets may mend it
+    tile_gain: float = 40.0  # that nets have to save in a tile
+    direct_gain: float = 20.0  # bits that a map of direct blocks promises before it is tried
     paint_gain: float = 40.0  # and of painted blocks
     detail_offset: float = 3.0  # on the step index of the detail
     detail_worth: float = 0.8  # of error against bits of the detail, in B frames

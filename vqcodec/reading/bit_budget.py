@@ -9,7 +9,7 @@ from typing import Any
 from ..container.reader import ContainerReader
 from ..system.columns import columns
 
-_AREAS = ("skip", "merged", "bi", "direct", "painted", "weighted")
+_AREAS = ("skip", "merged", "bi", "direct", "painted", "coded", "weighted")
 
 
 FrameRow = dict[str, Any]  # of :func:`vqcodec.codec.gop_decoder.body_stats`

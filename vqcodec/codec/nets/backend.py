@@ -14,6 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from .exact_layers import ExactLinear
+    from .tiles import Rows
 
 
 class ArrayLike(Protocol):
@@ -71,6 +72,6 @@ class Backend(Protocol[Array]):
     def quant8(self, t: Array, scale: Array) -> Array:
         """t (M, C) int16 times scale (C,) -> (M, C) int8."""
 
-    def depthwise(self, x: Array, w: Array, bias: Array, scale: Array) -> Array:
-        """Convolution of each channel by itself, with zeros around: x (N, H, W, C) int8,
-        w (9, C) int8 -> (N, H, W, C) int8."""
+    def depthwise(self, x: Array, rows: Rows[Array], w: Array, bias: Array, scale: Array) -> Array:
+        """Convolution of each channel by itself, with zeros where there are no rows: x (M, C) int8,
+        w (9, C) int8 -> (M, C) int8."""

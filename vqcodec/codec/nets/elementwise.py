@@ -26,28 +26,27 @@ def quant8(t: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
 
 @njit
 def depthwise(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray, out: np.ndarray
+    x: np.ndarray,
+    near: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Convolve each channel of x (N, H, W, C) int8 with its taps w (9, C) int8, zeros around, and
-    write what is requantised to out, of x's shape."""
-    n, hh, ww, cc = x.shape
-    acc = np.empty(cc, np.int32)
-    for b in range(n):
-        for y in range(hh):
-            for xx in range(ww):
-                for c in range(cc):
-                    acc[c] = bias[c]
-                for dy in range(-1, 2):
-                    if y + dy < 0 or y + dy >= hh:
-                        continue
-                    for dx in range(-1, 2):
-                        if xx + dx < 0 or xx + dx >= ww:
-                            continue
-                        r = x[b, y + dy, xx + dx]
-                        k = w[dy * 3 + dx + 4]
-                        for c in range(cc):
-                            acc[c] += np.int32(np.int16(r[c]) * np.int16(k[c]))
-                o = out[b, y, xx]
-                for c in range(cc):
-                    v = np.float32(acc[c]) * scale[c]
-                    o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
+    """Convolve each channel of the rows x (M, C) int8 with its taps w (9, C) int8, and write what
+    is requantised to out, of x's shape. near (M, 9): rows around each, M for zeros."""
+    rows, channels = x.shape
+    acc = np.empty(channels, np.int32)
+    for m in range(rows):
+        for c in range(channels):
+            acc[c] = bias[c]
+        for tap in range(9):
+            if near[m, tap] == rows:
+                continue
+            r, k = x[near[m, tap]], w[tap]
+            for c in range(channels):
+                acc[c] += np.int32(np.int16(r[c]) * np.int16(k[c]))
+        o = out[m]
+        for c in range(channels):
+            v = np.float32(acc[c]) * scale[c]
+            o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))

@@ -21,6 +21,7 @@ from ...errors import WeightsError
 from .backend import Array, Backend
 from .product import Packed
 from .ranges import EXACT
+from .tiles import Rows
 
 
 def check_exact(name: str, w: np.ndarray, bias: np.ndarray, scale: np.ndarray) -> None:
@@ -115,14 +116,14 @@ class ExactBlock(Generic[Array]):
         b: Backend[Array],
         trunk: Array,
         x8: Array,
-        shape: tuple[int, int, int],
+        rows: Rows[Array],
         s_next: Array,
     ) -> Array:
         """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the
         copy under ``s_next``."""
         u = b.product8(x8, self.w1, True)
-        v = b.depthwise(u.reshape(*shape, -1), self.dw, self.dw_bias, self.dw_scale)
-        x8 = b.product_add(v.reshape(*u.shape), self.w2, 0, trunk, self.s_mid)
+        u = b.depthwise(u, rows, self.dw, self.dw_bias, self.dw_scale)
+        x8 = b.product_add(u, self.w2, 0, trunk, self.s_mid)
         u = b.product8(x8, self.w3, True)
         return b.product_add(u, self.w4, 0, trunk, s_next)
 
@@ -132,10 +133,10 @@ def run_blocks(
     blocks: list[ExactBlock[Array]],
     trunk: Array,
     x8: Array,
-    shape: tuple[int, int, int],
+    rows: Rows[Array],
     s_end: Array,
 ) -> Array:
     """Blocks one after the other; returns the int8 copy of the trunk under ``s_end``."""
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        x8 = block(b, trunk, x8, shape, following.s_in if following else s_end)
+        x8 = block(b, trunk, x8, rows, following.s_in if following else s_end)
     return x8

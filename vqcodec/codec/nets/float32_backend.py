@@ -12,6 +12,7 @@ from .ranges import SLOPE, TOP8, TOP16, WIDE
 
 if TYPE_CHECKING:
     from .exact_layers import ExactLinear
+    from .tiles import Rows
 
     Linear = ExactLinear[Tensor]
 
@@ -129,12 +130,12 @@ class Float32Backend(Stepwise):
         hi = (v + 64) >> 7
         return hi.to(torch.int8), (v - (hi << 7)).to(torch.int8)
 
-    def depthwise(self, x: Tensor, w: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
-        """Nine shifted products, summed in int32."""
-        n, h, ww, c = x.shape
-        p = torch.nn.functional.pad(x.to(torch.int32), (0, 0, 1, 1, 1, 1))
-        acc = torch.zeros((n, h, ww, c), dtype=torch.int32, device=x.device)
-        k = w.to(torch.int32)
-        for t in range(9):
-            acc += p[:, t // 3 : t // 3 + h, t % 3 : t % 3 + ww] * k[t]
+    def depthwise(
+        self, x: Tensor, rows: Rows[Tensor], w: Tensor, bias: Tensor, scale: Tensor
+    ) -> Tensor:
+        """Nine products of rows, summed in int32."""
+        around = torch.cat([x, torch.zeros_like(x[:1])]).to(torch.int32)
+        acc = torch.zeros_like(x, dtype=torch.int32)
+        for near, tap in zip(rows.near.unbind(1), w.to(torch.int32), strict=True):
+            acc += around[near] * tap
         return self.requant8(acc, bias, scale, False)

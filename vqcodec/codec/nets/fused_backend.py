@@ -11,6 +11,7 @@ from . import product as kernels
 
 if TYPE_CHECKING:
     from .exact_layers import ExactLinear
+    from .tiles import Rows
 
     Linear = ExactLinear[np.ndarray]
 
@@ -86,9 +87,14 @@ class FusedBackend:
         return out
 
     def depthwise(
-        self, x: np.ndarray, w: np.ndarray, bias: np.ndarray, scale: np.ndarray
+        self,
+        x: np.ndarray,
+        rows: Rows[np.ndarray],
+        w: np.ndarray,
+        bias: np.ndarray,
+        scale: np.ndarray,
     ) -> np.ndarray:
         """Convolution and rounding in one kernel."""
         out = np.empty(x.shape, np.int8)
-        elementwise.depthwise(self.array(x), w, bias, scale, out)
+        elementwise.depthwise(self.array(x), rows.near, w, bias, scale, out)
         return out

@@ -14,7 +14,7 @@ import numpy as np
 from .backend import Array, Backend
 from .exact_layers import ExactBlock, ExactLinear, run_blocks
 from .shape import CLASS_ZERO, CLASSES, NetShape
-from .shuffle import shuffle, unshuffle
+from .tiles import Rows, Tiles
 
 
 class PriorStep(Generic[Array]):
@@ -30,12 +30,12 @@ class PriorStep(Generic[Array]):
         self.scale = ExactLinear.load(arrays, name + ".scale", backend)
 
     def __call__(
-        self, backend: Backend[Array], x8: Array, q: int, shape: tuple[int, int, int]
+        self, backend: Backend[Array], x8: Array, q: int, rows: Rows[Array]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """x8 (N*H*W, C) int8, ``shape`` (N, H, W) -> mean int16 and class uint8, row by row."""
+        """x8 (M, C) int8 -> mean int16 and class uint8, row by row."""
         trunk = backend.product16(x8, self.first, q)
         x8 = backend.quant8(trunk, self.blocks[0].s_in)
-        t = run_blocks(backend, self.blocks, trunk, x8, shape, self.s_out)
+        t = run_blocks(backend, self.blocks, trunk, x8, rows, self.s_out)
         mean, cls = (backend.host(backend.product16(t, l, 0)) for l in (self.mean, self.scale))
         last = CLASSES - 1 - CLASS_ZERO
         return mean, (cls.clip(-CLASS_ZERO, last) + CLASS_ZERO).astype(np.uint8)
@@ -60,38 +60,44 @@ class Prior(Generic[Array]):
         # the first step sees nothing of the latent
         self.s_y = [backend.array(arrays[f"prior.steps.{k}.s_y"]) for k in range(1, shape.steps)]
 
-    def context(self, z: np.ndarray, pred8: np.ndarray | None) -> list[Array]:
+    def context(
+        self, z: np.ndarray, pred8: np.ndarray | None, tiles: Tiles[Array] | None = None
+    ) -> list[Array]:
         """z (N, H/64, W/64, Z) int16 sixteenths, pred8 (N, H/8, W/8, 96) int8 -> contexts.
 
-        One for each step, (N, H/16, W/16, C) int8; they differ in the scales of channels only.
+        One for each step, (M, C) int8: a row for each position at 1/16 in ``tiles`` (None: in all).
+        They differ in the scales of channels only.
         """
         backend, shape = self.backend, self.shape
-        n, h, w, _ = z.shape
-        x = backend.quant8(backend.array(z.reshape(-1, shape.hyper)), self.s_z)
-        outs = [shuffle(up.reshape(n, h, w, -1), 4) for up in backend.product8_each(x, self.up)]
+        tiles = tiles or Tiles.everywhere(z.shape, backend)
+        places = z.reshape(-1, shape.hyper)[tiles.hyper]
+        x = backend.quant8(backend.array(places), self.s_z)
+        sixteen = len(places) * 16
+        outs = [up.reshape(sixteen, -1)[tiles.of_hyper] for up in backend.product8_each(x, self.up)]
         if shape.inter:
             assert pred8 is not None
-            h8, w8 = pred8.shape[1:3]
-            seen = backend.array(pred8.reshape(-1, 96))
+            seen = backend.array(tiles.at8.gather(pred8))
             trunk = backend.product16(seen, self.cx_first, 0)
-            t = self.cx_block(
-                backend, trunk, backend.quant8(trunk, self.cx_block.s_in), (n, h8, w8), self.s_cx
-            )
-            t = unshuffle(t.reshape(n, h8, w8, -1), 2)
-            for k, c in enumerate(backend.product8_each(t.reshape(-1, t.shape[-1]), self.cx_last)):
-                outs[k] = backend.cat([outs[k], c.reshape(n, h8 // 2, w8 // 2, -1)])
+            x = backend.quant8(trunk, self.cx_block.s_in)
+            t = self.cx_block(backend, trunk, x, tiles.at8, self.s_cx)
+            each = backend.product8_each(t.reshape(len(tiles.at16.at), -1), self.cx_last)
+            outs = [backend.cat([out, more]) for out, more in zip(outs, each, strict=True)]
         return outs
 
-    def step(self, k: int, h: Array, y: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
+    def step(
+        self, k: int, h: Array, y: np.ndarray, q: int, tiles: Tiles[Array] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and class of what step k codes (and of the rest, which nobody reads).
 
         h: its context; y (N, H/16, W/16, M) int16: the steps before, decoded, zero elsewhere.
+        ``tiles``: as in :meth:`context`; in other tiles both are zero.
         """
-        x = h
+        if tiles is None:
+            n, height, width, _ = y.shape
+            tiles = Tiles.everywhere((n, height // 4, width // 4), self.backend)
+        x, rows = h, tiles.at16
         if k:
-            known = self.backend.array(y.reshape(-1, self.shape.latent))
-            y8 = self.backend.quant8(known, self.s_y[k - 1])
-            x = self.backend.cat([y8.reshape(*y.shape), h])
-        n, height, width, c = x.shape
-        mean, cls = self.steps[k](self.backend, x.reshape(-1, c), q, (n, height, width))
-        return mean.reshape(n, height, width, -1), cls.reshape(n, height, width, -1)
+            known = self.backend.array(rows.gather(y))
+            x = self.backend.cat([self.backend.quant8(known, self.s_y[k - 1]), h])
+        mean, cls = self.steps[k](self.backend, x, q, rows)
+        return rows.scatter(mean), rows.scatter(cls)

@@ -12,6 +12,7 @@ import numpy as np
 from .backend import Array, Backend
 from .exact_layers import ExactLinear
 from .ranges import SLOPE, TOP8, TOP16, WIDE
+from .tiles import Rows
 
 
 def _clipped(values: np.ndarray, top: int) -> np.ndarray:
@@ -113,5 +114,7 @@ def _convolves(b: Backend[Array], rng: np.random.Generator) -> bool:
     around = np.pad(image.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifted = (around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] for k in range(9))
     total = np.sum([a * tap for a, tap in zip(shifted, taps, strict=True)], axis=0)
-    got = b.depthwise(b.array(image), b.array(taps), b.array(bias), b.array(scale))
-    return np.array_equal(b.host(got), _clipped((total + bias).astype(np.float32) * scale, TOP8))
+    rows = Rows.of(np.arange(30), (1, 5, 6), b)
+    got = b.depthwise(b.array(image[0].reshape(30, 64)), rows, *map(b.array, (taps, bias, scale)))
+    want = _clipped((total + bias).astype(np.float32) * scale, TOP8)
+    return np.array_equal(b.host(got), want.reshape(30, 64))

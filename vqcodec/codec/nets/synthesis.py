@@ -10,7 +10,7 @@ import numpy as np
 from .backend import Array, Backend
 from .exact_layers import ExactBlock, ExactLinear, run_blocks
 from .shape import NetShape
-from .shuffle import shuffle
+from .tiles import Tiles
 
 
 class Synthesis(Generic[Array]):
@@ -38,33 +38,37 @@ class Synthesis(Generic[Array]):
         )
         self.last = ExactLinear.load(arrays, "synthesis.last", backend)
 
-    def __call__(self, y: np.ndarray, pred8: np.ndarray | None, q: int) -> np.ndarray:
+    def __call__(
+        self, y: np.ndarray, pred8: np.ndarray | None, q: int, tiles: Tiles[Array] | None = None
+    ) -> np.ndarray:
         """The residual, (N, H/8, W/8, 96) int16.
 
         Args:
             y: (N, H/16, W/16, M) int16, the latent in sixteenths of a step.
             pred8: (N, H/8, W/8, 96) int8, the prediction; None in frames without one.
             q: quality of the latent, 0..63.
+            tiles: those that are coded, None: all. In others the residual is zero.
         """
         backend = self.backend
-        seen = None if pred8 is None else backend.array(pred8)
-        return backend.host(self.layers(backend.array(y), seen, q))
+        if tiles is None:
+            n, height, width, _ = y.shape
+            tiles = Tiles.everywhere((n, height // 4, width // 4), backend)
+        seen = None if pred8 is None else backend.array(tiles.at8.gather(pred8))
+        rows = self.layers(backend.array(tiles.at16.gather(y)), seen, q, tiles)
+        return tiles.at8.scatter(backend.host(rows))
 
-    def layers(self, y: Array, pred8: Array | None, q: int) -> Array:
-        """The same on arrays of the backend."""
+    def layers(self, y: Array, pred8: Array | None, q: int, tiles: Tiles[Array]) -> Array:
+        """The same on arrays of the backend, rows of the tiles."""
         backend = self.backend
-        n, h, w, m = y.shape
-        trunk = backend.wide16(y.reshape(-1, m), self.s_y[q], self.first, q)
+        trunk = backend.wide16(y, self.s_y[q], self.first, q)
         x = backend.quant8(trunk, self.blocks16[0].s_in)
-        run_blocks(backend, self.blocks16, trunk, x, (n, h, w), self.s_end16)
-        t = backend.wide16(trunk, self.s_up, self.up, 0)
-        trunk = shuffle(t.reshape(n, h, w, -1), 2).reshape(n * h * w * 4, -1)
+        run_blocks(backend, self.blocks16, trunk, x, tiles.at16, self.s_end16)
+        trunk = backend.wide16(trunk, self.s_up, self.up, 0).reshape(len(tiles.at8.at), -1)
         s_in = self.blocks8[0].s_in
         if self.shape.inter:
             assert pred8 is not None
-            x = backend.product_add(pred8.reshape(-1, 96), self.pred, q, trunk, s_in)
+            x = backend.product_add(pred8, self.pred, q, trunk, s_in)
         else:
             x = backend.quant8(trunk, s_in)
-        run_blocks(backend, self.blocks8, trunk, x, (n, h * 2, w * 2), self.s_end)
-        out = backend.wide16(trunk, self.s_last, self.last, 0)
-        return out.reshape(n, h * 2, w * 2, 96)
+        run_blocks(backend, self.blocks8, trunk, x, tiles.at8, self.s_end)
+        return backend.wide16(trunk, self.s_last, self.last, 0)

@@ -3,12 +3,16 @@ hyper-latent."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...codec.nets import tiles as exact_tiles
 from ...codec.nets.shape import NetShape
 from ...codec.nets.shuffle import unshuffle
 from .layers import NO_TILES, Block, Linear, Tiles, anchor_weights
+
+_HYPER = 16  # positions of the latent at a place of the hyper-latent
 
 
 class Analysis(nn.Module):
@@ -40,10 +44,7 @@ class Analysis(nn.Module):
         """
         m8, m16, _ = tiles or NO_TILES
         at = anchor_weights(q)
-        if self.inter:
-            assert pred is not None
-            x = torch.cat([(x - pred) * 8, pred], -1)
-        t = self.first(x, at)
+        t = self.first(self._seen(x, pred), at)
         for block in self.blocks8:
             t = block(t, m8)
         t = self.down(unshuffle(t, 2))
@@ -52,5 +53,53 @@ class Analysis(nn.Module):
         y = self.last(t, at)
         if m16 is not None:
             y = y * m16
-        h = torch.asinh(2 * y.float()).to(y.dtype)
-        return y, self.hyper(unshuffle(self.hyper_block(h, m16), 4))
+        return y, self.hyper(unshuffle(self.hyper_block(_seen_by_hyper(y), m16), 4))
+
+    def rows(
+        self, x: Tensor, pred: Tensor | None, q: Tensor, tiles: exact_tiles.Tiles[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The same of the coded tiles of one frame alone.
+
+        x, pred (M, 96): rows at 1/8; q (1,). Returns y, a row for each position at 1/16, and z, one
+        for each place with a coded tile.
+        """
+        at = anchor_weights(q)
+        t = self.first(self._seen(x, pred), at)
+        for block in self.blocks8:
+            t = block(t, near=tiles.at8.near)
+        t = self.down(t.reshape(len(tiles.at16.at), -1))
+        for block in self.blocks16:
+            t = block(t, near=tiles.at16.near)
+        y = self.last(t, at)
+        places = len(tiles.hyper)
+        whole = torch.zeros(places * _HYPER, y.shape[1], dtype=y.dtype, device=y.device)
+        whole[tiles.of_hyper] = _seen_by_hyper(y)
+        near = torch.from_numpy(_around_places(tiles)).to(y.device)
+        return y, self.hyper(self.hyper_block(whole, near=near).reshape(places, -1))
+
+    def _seen(self, x: Tensor, pred: Tensor | None) -> Tensor:
+        if not self.inter:
+            return x
+        assert pred is not None
+        return torch.cat([(x - pred) * 8, pred], -1)
+
+
+def _seen_by_hyper(y: Tensor) -> Tensor:
+    return torch.asinh(2 * y.float()).to(y.dtype)
+
+
+def _around_places(tiles: exact_tiles.Tiles[Tensor]) -> np.ndarray:
+    """(K * 16, 9) int64: around all positions of the places with a coded tile, those in coded
+    tiles, by their numbers among the K * 16; K * 16 for none."""
+    frames, height, width = tiles.at16.shape
+    total = len(tiles.hyper) * _HYPER
+    number = np.full((frames, height + 2, width + 2), total)
+    frame, place = np.divmod(tiles.at16.at, height * width)
+    y, x = np.divmod(place, width)
+    number[frame, y + 1, x + 1] = tiles.of_hyper.cpu().numpy()
+    frame, place = np.divmod(tiles.hyper[:, None], height * width // _HYPER)
+    row, column = np.divmod(place, width // 4)
+    inside = np.arange(_HYPER)
+    y, x = (row * 4 + inside // 4).ravel(), (column * 4 + inside % 4).ravel()
+    frame = frame.repeat(_HYPER)
+    return np.stack([number[frame, y + dy, x + dx] for dy in range(3) for dx in range(3)], 1)

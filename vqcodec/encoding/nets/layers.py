@@ -155,7 +155,10 @@ class Linear(nn.Module):
         y = F.linear(x, w, self.bias)
         if self.quality:
             assert at is not None
-            y = (y + (at @ self.qbias)[:, None, None]) * torch.exp(at @ self.qgain)[:, None, None]
+            gain, bias = torch.exp(at @ self.qgain), at @ self.qbias
+            if x.ndim == 4:
+                gain, bias = gain[:, None, None], bias[:, None, None]
+            y = (y + bias) * gain
         return y
 
 
@@ -206,6 +209,14 @@ class Depthwise(nn.Module):
         )
         return y.permute(0, 2, 3, 1)
 
+    def rows(self, x: Tensor, near: Tensor) -> Tensor:
+        """The same of rows (M, C); near (M, 9): those around each, row-major, M for none."""
+        around = torch.cat([x, torch.zeros_like(x[:1])]).float()
+        total = self.bias.float().repeat(len(x), 1)
+        for rows, tap in zip(near.unbind(1), self.taps().float().unbind(1), strict=True):
+            total.addcmul_(around[rows], tap)
+        return total.to(x.dtype)
+
 
 class Block(nn.Module):
     """Residual block: 1x1, leaky ReLU, depthwise 3x3, 1x1; then 1x1 to e*C, leaky ReLU, 1x1
@@ -220,13 +231,13 @@ class Block(nn.Module):
         self.w3 = Linear(c, c * e, self.a4)
         self.w4 = Linear(c * e, c, self.a5, std=0.02)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, near: Tensor | None = None) -> Tensor:
         """x (N, H, W, C); mask (N, H, W, 1): 0 where nothing is coded, where neighbours see
-        zeros."""
+        zeros. Or x (M, C) and ``near`` (M, 9), as :meth:`Depthwise.rows` takes them."""
         u = self.a2(F.leaky_relu(self.w1(self.a1(x)), SLOPE))
         if mask is not None:
             u = u * mask
-        x = x + self.w2(self.a3(self.dw(u)))
+        x = x + self.w2(self.a3(self.dw(u) if near is None else self.dw.rows(u, near)))
         u = self.a5(F.leaky_relu(self.w3(self.a4(x)), SLOPE))
         out: Tensor = x + self.w4(u)
         return out

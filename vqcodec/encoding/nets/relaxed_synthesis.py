@@ -16,6 +16,7 @@ from ...codec.nets.exact_layers import ExactLinear
 from ...codec.nets.float32_backend import Stepwise
 from ...codec.nets.ranges import SLOPE, TOP8, TOP16, WIDE
 from ...codec.nets.synthesis import Synthesis
+from ...codec.nets.tiles import Rows
 
 # rows of a product that are multiplied at once, whatever the threads: libraries sum in another
 # order for another number of rows
@@ -106,13 +107,16 @@ class SmoothBackend(Stepwise):
         (by,) = self._tensors(scale)
         return self.requant16(self.mm((t * by).clamp(-WIDE, WIDE), layer.w), *layer.row(q))
 
-    def depthwise(self, x: Tensor, w: Held, bias: Held, scale: Held) -> Tensor:
-        """A convolution of torch's, clipped but not rounded."""
-        c = x.shape[-1]
-        taps, less, by = self._tensors(w, bias, scale)
-        k = taps.float().T.reshape(c, 1, 3, 3)
-        y = F.conv2d(x.permute(0, 3, 1, 2), k, less.float(), padding=1, groups=c)
-        return (y.permute(0, 2, 3, 1) * by).clamp(-TOP8, TOP8)
+    def depthwise(self, x: Tensor, rows: Rows[Tensor], w: Held, bias: Held, scale: Held) -> Tensor:
+        """A convolution of torch's over whole pictures, clipped but not rounded."""
+        channels, (frames, height, width) = x.shape[-1], rows.shape
+        taps, less, by, at = self._tensors(w, bias, scale, rows.at)
+        k = taps.float().T.reshape(channels, 1, 3, 3)
+        empty = torch.zeros(frames * height * width, channels, device=x.device)
+        pictures = empty.index_copy(0, at, x).reshape(frames, height, width, channels)
+        y = F.conv2d(pictures.permute(0, 3, 1, 2), k, less.float(), padding=1, groups=channels)
+        seen = y.permute(0, 2, 3, 1).reshape(-1, channels)[at]
+        return (seen * by).clamp(-TOP8, TOP8)
 
 
 def smooth_synthesis(
