@@ -84,6 +84,9 @@ def source(tmp_path: Path) -> Path:
 COMMANDS = {
     "info": ["info", "{vqv}"],
     "info --frames": ["info", "--frames", "{vqv}"],
+    "analyze": ["analyze", "{vqv}"],
+    "analyze nothing": ["analyze", "{dir}/{text}"],
+    "analyze for editors": ["analyze", "--edl", "--start-timecode", "{text}", "{vqv}"],
     "verify": ["verify", "{vqv}"],
     "verify --fast": ["verify", "--fast", "{vqv}"],
     "decode to mkv": ["decode", "{vqv}", "{dir}/o.mkv", "-vv"],

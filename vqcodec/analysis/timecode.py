@@ -72,11 +72,17 @@ class Clock:
         """The frame of a time code. Raises UsageError for what is none of this clock."""
         match = _FORM.fullmatch(text.strip())
         if match is None:
-            raise UsageError(f"{text!r} is no time code: allowed are 01:00:00:00 and 01:00:00;00")
+            raise UsageError(
+                f"{text!r} is no time code: allowed are 01:00:00:00 and 01:00:00;00",
+                option="start_timecode",
+            )
         hours, minutes, seconds, number = (int(match[k]) for k in (1, 2, 3, 5))
         base, dropped = self.base, self.dropped
         skipped = dropped and minutes % 10 and seconds == 0 and number < dropped
         if hours > 23 or minutes > 59 or seconds > 59 or number >= base or skipped:
-            raise UsageError(f"{text!r} is no time code of {float(self.rate):.6g} frames a second")
+            raise UsageError(
+                f"{text!r} is no time code of {float(self.rate):.6g} frames a second",
+                option="start_timecode",
+            )
         passed = 60 * hours + minutes
         return (60 * passed + seconds) * base + number - dropped * (passed - passed // 10)
