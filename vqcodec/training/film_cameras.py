@@ -213,7 +213,7 @@ class Material:
     def shot(self, rng: np.random.Generator, frames: int) -> Shot:
         """A shot of any kind that has at least so many different camera positions."""
         kind = float(rng.random())
-        if kind < 0.58 or not self.photos:
+        if self.clips and (kind < 0.58 or not self.photos):
             return self._footage(rng, frames)
         return self.photo_shot(rng, frames, str(rng.choice(CAMERAS, p=[0.25, 0.35, 0.2, 0.2])))
 

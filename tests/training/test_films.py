@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vqcodec.training.film_cameras import CAMERAS, UNKNOWN, Material, camera
+from vqcodec.training.film_edits import KINDS, Editor, Film, Transition
+from vqcodec.training.film_material import FOLDS, _shared_out
+from vqcodec.training.shot_score import Guess, Score
+
+SIZE = (64, 48)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two pictures without any likeness."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = [folder / "dark.png", folder / "bright.png"]
+    rows, columns = np.mgrid[0:96, 0:160]
+    for path, base in zip(paths, (30, 200), strict=True):
+        wave = base + 25 * np.sin(rows / (3 + base / 40)) + 20 * np.cos(columns / 5)
+        cv2.imwrite(str(path), np.repeat(wave[..., None], 3, 2).astype(np.uint8))
+    return paths
+
+
+def drawn(photos: list[Path], seed: int) -> tuple[Film, list[np.ndarray]]:
+    """A film of eight changes."""
+    editor = Editor(Material([], photos, SIZE[0]), np.random.default_rng(seed), SIZE)
+    frames = list(editor.frames(8))
+    return editor.film, frames
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_are_those_of_the_transitions(photos: list[Path], seed: int) -> None:
+    film, frames = drawn(photos, seed)
+    assert len(frames) == len(film.labels) == len(film.cameras) == len(film.change)
+    assert len(film.transitions) == 8
+    labels = np.array(film.labels)
+    for kind, start, end in film.transitions:
+        label = 1 + KINDS.index(kind)
+        assert (labels[start : max(end, start + 1)] == label).all()
+        assert film.shots[start - 1] + 1 == film.shots[max(end, start)]
+        assert all(c == UNKNOWN for c in film.cameras[start:end])
+    assert all(f.shape == (SIZE[1], SIZE[0], 3) and f.dtype == np.uint8 for f in frames)
+
+
+def test_one_number_makes_one_film(photos: list[Path]) -> None:
+    first, second = drawn(photos, 1)[1], drawn(photos, 1)[1]
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_cameras_do_what_they_are_called() -> None:
+    rng = np.random.default_rng(4)
+    for kind in CAMERAS:
+        path = camera(rng, kind, 60).path
+        moves = np.hypot(np.diff(path.right), np.diff(path.down))
+        zooms = np.abs(np.diff(np.log(path.zoom)))
+        assert (moves.mean() > 0.002) == (kind in ("pan", "shaky"))
+        assert (zooms.max() > 0.002) == (kind == "zoom")
+
+
+def test_no_source_is_in_two_folds() -> None:
+    names = [f"{s}-{n}" for s in "abcdefg" for n in range(3)]
+    folds = _shared_out([Path(f"{n}.mkv") for n in names])
+    sources = [{p.stem[0] for p in fold} for fold in folds]
+    assert len(folds) == FOLDS and sum(map(len, sources)) == 7
+    assert sum(len(f) for f in folds) == len(names)
+
+
+def test_score_counts_each_find_once() -> None:
+    score = Score()
+    truth = [Transition("cut", 20, 20), Transition("dissolve", 40, 52), Transition("cut", 70, 70)]
+    found = [Guess(21, 21, "cut"), Guess(22, 22, "cut"), Guess(39, 50, "wipe"), Guess(90, 95, "")]
+    score.add(truth, found)
+    assert score.found == {"cut": 1, "dissolve": 1, "fade": 0, "wipe": 0}
+    assert (score.false["cut"], score.false[""], score.mistaken["wipe"]) == (1, 1, 1)
+    # of two cuts one is found; false are one cut and one that does not say its kind
+    assert score.f1("cut") == pytest.approx(2 * 1 / (2 + 3))
+    assert score.f1_named("dissolve") == 0
+
+
+def test_score_takes_no_cut_three_frames_away() -> None:
+    score = Score()
+    score.add([Transition("cut", 20, 20)], [Guess(23, 23, "cut")])
+    assert score.found["cut"] == 0
