@@ -8,7 +8,7 @@ from vqcodec.codec.direct_map import DIRECT_BLOCK, outside
 from vqcodec.codec.motion_compensation import BI, L0, L1
 from vqcodec.codec.motion_field import Field
 
-WIDTH, HEIGHT = 256, 192
+WIDTH, HEIGHT = 192, 128
 BACK, AHEAD = -3, 5  # frames to the references
 
 

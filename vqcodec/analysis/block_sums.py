@@ -13,7 +13,9 @@ from ..compiled import njit
 GRID = (3, 4)  # rows and columns of regions
 CELLS = GRID[0] * GRID[1]
 _FIT = 4  # numbers that a camera's motion is
-_FITTED = 400  # about so many cells are enough to find it
+_FITTED = 400  # so many cells are enough to find it
+_SEEN = 800  # and about so many for all else
+CELL = 8  # samples
 
 
 @njit
@@ -25,6 +27,17 @@ def shown(blocks: np.ndarray) -> tuple[int, int]:
             if blocks[r, c] != OUTSIDE_BLOCK:
                 tall, wide = max(tall, r + 1), max(wide, c + 1)
     return tall, wide
+
+
+def sampled(field: Field, tall: int, wide: int) -> tuple[Field, int]:
+    """The cells that are shown, of a large picture one in each so many of them, and how many
+    samples wide and high the part is that each stands for.
+    """
+    step = max(1, round((tall * wide / _SEEN) ** 0.5))
+    rows, columns = slice(step // 2, tall, step), slice(step // 2, wide, step)
+    grids = (field.direction, field.mv, field.depth, field.merged, field.chosen)
+    parts = (np.ascontiguousarray(grid[rows, columns]) for grid in grids)
+    return Field(*parts, field.dist, field.sets, field.blends), CELL * step
 
 
 @njit
@@ -68,10 +81,12 @@ def _velocity(field: Field, row: int, column: int) -> tuple[float, float, float]
 
 
 @njit
-def speeds_of(field: Field, tall: int, wide: int, disagreement: np.ndarray) -> np.ndarray:
-    """(tall, wide, 2): how each cell moves, down and right, in samples a frame; the mean by which
-    the two vectors of cells differ that are predicted from both sides, into ``disagreement`` [0].
+def speeds_of(field: Field, disagreement: np.ndarray) -> np.ndarray:
+    """(rows, columns, 2): how each cell moves, down and right, in samples a frame. Into
+    ``disagreement`` [0] goes the mean by which the two vectors of cells predicted from both sides
+    differ.
     """
+    tall, wide = field.direction.shape
     speeds = np.zeros((tall, wide, 2))
     both, apart = 0, 0.0
     for y in range(tall):
@@ -86,10 +101,11 @@ def speeds_of(field: Field, tall: int, wide: int, disagreement: np.ndarray) -> n
 
 
 @njit
-def areas_of(field: Field, tall: int, wide: int, out: np.ndarray) -> None:
+def areas_of(field: Field, out: np.ndarray) -> None:
     """Shares of the area, added to ``out``: predicted from behind, from ahead, from both, merged,
     (two that are left alone), weighted, mean depth, depths 1 to 3.
     """
+    tall, wide = field.direction.shape
     share = 1.0 / (tall * wide)
     for y in range(tall):
         for x in range(wide):
@@ -105,10 +121,11 @@ def areas_of(field: Field, tall: int, wide: int, out: np.ndarray) -> None:
 
 
 @njit
-def weights_of(field: Field, tall: int, wide: int, out: np.ndarray) -> None:
+def weights_of(field: Field, out: np.ndarray) -> None:
     """Means over the area of how references are weighted, added to ``out``: logarithm of the gain,
     that of the reference ahead, offset of luma, blend.
     """
+    tall, wide = field.direction.shape
     share = 1.0 / (tall * wide)
     for y in range(tall):
         for x in range(wide):
@@ -152,19 +169,19 @@ def _solved(sums: np.ndarray, goals: np.ndarray) -> np.ndarray:
 
 
 @njit
-def camera_of(speeds: np.ndarray) -> np.ndarray:
+def camera_of(speeds: np.ndarray, cell: int) -> np.ndarray:
     """The camera's motion (down, right, zoom, turn) that explains most cells, outliers counted
     less: down + zoom a + turn b and right + zoom b - turn a at a samples below the middle and b
-    right of it.
+    right of it. Cells are ``cell`` samples wide and high.
     """
     tall, wide = speeds.shape[:2]
     found = np.zeros(_FIT)
-    step = max(1, int(np.sqrt(tall * wide / _FITTED)))
+    step = int(np.ceil(np.sqrt(tall * wide / _FITTED)))
     for again in range(3):
         sums, goals = np.zeros((_FIT, _FIT)), np.zeros(_FIT)
         for y in range(step // 2, tall, step):
             for x in range(step // 2, wide, step):
-                a, b = (y + 0.5 - tall / 2) * 8, (x + 0.5 - wide / 2) * 8
+                a, b = (y + 0.5 - tall / 2) * cell, (x + 0.5 - wide / 2) * cell
                 down, right = speeds[y, x, 0], speeds[y, x, 1]
                 weight = 1 / (0.1 + _off(found, speeds[y, x], a, b)) if again else 1.0
                 square = weight * (a * a + b * b)
@@ -188,7 +205,9 @@ def camera_of(speeds: np.ndarray) -> np.ndarray:
 
 
 @njit
-def motion_of(speeds: np.ndarray, found: np.ndarray, width: float, out: np.ndarray) -> None:
+def motion_of(
+    speeds: np.ndarray, found: np.ndarray, cell: int, width: float, out: np.ndarray
+) -> None:
     """Means of motion, added to ``out`` in hundredths of the width: speed, spread, what is unlike
     the camera's motion; and the share of the area that rests.
     """
@@ -201,7 +220,7 @@ def motion_of(speeds: np.ndarray, found: np.ndarray, width: float, out: np.ndarr
             middle_right += share * speeds[y, x, 1]
     for y in range(tall):
         for x in range(wide):
-            a, b = (y + 0.5 - tall / 2) * 8, (x + 0.5 - wide / 2) * 8
+            a, b = (y + 0.5 - tall / 2) * cell, (x + 0.5 - wide / 2) * cell
             down, right = speeds[y, x, 0], speeds[y, x, 1]
             speed = np.sqrt(down * down + right * right)
             out[0] += 100 * share * speed / width
@@ -212,7 +231,12 @@ def motion_of(speeds: np.ndarray, found: np.ndarray, width: float, out: np.ndarr
 
 @njit
 def regions_of(
-    field: Field, speeds: np.ndarray, found: np.ndarray, width: float, out: np.ndarray
+    field: Field,
+    speeds: np.ndarray,
+    found: np.ndarray,
+    cell: int,
+    width: float,
+    out: np.ndarray,
 ) -> None:
     """Means by region, into ``out``: depth, (direct, left alone), predicted from ahead rather than
     from behind, what is unlike the camera's motion.
@@ -221,7 +245,7 @@ def regions_of(
     counts = np.zeros(CELLS)
     for y in range(tall):
         for x in range(wide):
-            a, b = (y + 0.5 - tall / 2) * 8, (x + 0.5 - wide / 2) * 8
+            a, b = (y + 0.5 - tall / 2) * cell, (x + 0.5 - wide / 2) * cell
             k = y * GRID[0] // tall * GRID[1] + x * GRID[1] // wide
             direction = field.direction[y, x]
             counts[k] += 1
