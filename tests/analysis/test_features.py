@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vqcodec.analysis.features import NAMES, FeatureRows, FrameFacts, mirrored
+from vqcodec.analysis.features import NAMES, FeatureRows, FrameFacts, ended_full, mirrored
 from vqcodec.codec.direct_map import DIRECT_BLOCK, outside
 from vqcodec.codec.motion_compensation import BI, L0, L1
 from vqcodec.codec.motion_field import Field
@@ -101,3 +101,16 @@ def test_lost_frames_have_a_row_of_their_own() -> None:
 
 def test_no_gop_no_row() -> None:
     assert FeatureRows(WIDTH, HEIGHT, 8).rows().shape == (0, len(NAMES))
+
+
+def test_the_end_of_a_full_gop_is_no_cut() -> None:
+    field = moving(*np.zeros((2, *CELLS.shape[1:])))
+    rows = FeatureRows(WIDTH, HEIGHT, 4)
+    for length in (4, 4, 3, 4):
+        rows.add([facts(field)] * length)
+    # the first frame of the video, those behind the first, the second, and not behind the third
+    assert np.flatnonzero(ended_full(rows.rows())).tolist() == [0, 4, 8]
+    alone = FeatureRows(WIDTH, HEIGHT, 4)
+    for length in (3, 4, 2):
+        alone.add([facts(field)] * length)
+    assert not ended_full(alone.rows())[7]

@@ -51,6 +51,7 @@ _BIT, _AREA = len(_PLACE), len(_PLACE) + len(_BITS)
 _MOVE = _AREA + len(_AREAS)
 _REGION = _MOVE + len(_MOTION)
 _AT = {name: number for number, name in enumerate(NAMES)}
+_LIMIT = 128  # frames of the longest GOP that there can be
 _FAR = 4.0  # largest of any number
 # in the raw rows these hold what is compared within a level, and are overwritten by that
 _COMPARED = ("bits", "motion bits", "hyper bits", "leaves")
@@ -102,6 +103,7 @@ class FeatureRows:
         self._width, self._height, self._longest = width, height, max(1, longest)
         self._parts: list[np.ndarray] = []
         self._before = longest  # frames of the last GOP
+        self._full = 0  # GOPs that are the longest
 
     def add(self, frames: Sequence[FrameFacts | None]) -> None:
         """The next GOP, in order of display. None stands for a frame that cannot be read."""
@@ -119,6 +121,7 @@ class FeatureRows:
                 row[_AT["gop start"]] = 1
                 row[_AT["GOP before cut short"]] = shortened
         self._before = len(frames)
+        self._full += len(frames) == self._longest
         self._parts.append(rows)
 
     def rows(self) -> np.ndarray:
@@ -126,6 +129,9 @@ class FeatureRows:
         if not self._parts:
             return np.zeros((0, len(NAMES)), np.float32)
         rows = np.concatenate(self._parts)
+        if self._full < 2 and self._longest < _LIMIT:  # a cut ended that one too
+            short = rows[:, _AT["GOP before cut short"]]
+            short[(rows[:, _AT["gop start"]] > 0) & (short == 0)] = 0.01
         _compare(rows)
         return np.clip(rows, -_FAR, _FAR, out=rows)
 
@@ -170,6 +176,13 @@ class FeatureRows:
         move[6:8] = sums[2:]
         move[8] *= 100 / width
         move[9:11] = np.log2(sums[0] + 0.02) / 4, np.log2(sums[2] + 0.02) / 4
+
+
+def ended_full(rows: np.ndarray) -> np.ndarray:
+    """(frames,) bool: first frames of GOPs behind one that ended because it was full, not at a
+    cut.
+    """
+    return np.asarray((rows[:, _AT["gop start"]] > 0) & (rows[:, _AT["GOP before cut short"]] == 0))
 
 
 def mirrored(rows: np.ndarray) -> np.ndarray:

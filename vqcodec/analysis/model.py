@@ -20,13 +20,13 @@ from safetensors.numpy import load_file
 from ..codec.weights import released
 from ..compiled import njit
 from ..errors import WeightsError
-from .features import PLACES
+from .features import PLACES, ended_full
 
 CHANGES = ("none", "cut", "dissolve", "fade", "wipe")  # what a frame may be part of
 CAMERAS = ("still", "pan", "zoom", "shaky")
 HIDDEN = 48  # of an LSTM
 EMBEDDING = 64
-_GATES = 4
+_FULL = 0.25  # what is left of the probability of a cut behind a full GOP
 NAME = "shots.safetensors"
 
 
@@ -70,8 +70,13 @@ class ShotModel:
             name: _dense(hidden, w[f"{name}.weight"], w[f"{name}.bias"])
             for name in ("change", "activity", "camera", "traits")
         }
+        change = _softmax(out["change"])
+        full = ended_full(rows)
+        # a full GOP ends wherever it is: its end is no sign of a cut
+        change[full, 0] += (1 - _FULL) * change[full, 1]
+        change[full, 1] *= _FULL
         return Reading(
-            _softmax(out["change"]),
+            change,
             np.maximum(np.exp2(out["activity"][:, 0]) - 1, 0),
             _softmax(out["camera"]),
             self._surprise(rows),
