@@ -35,9 +35,14 @@ def sampled(field: Field, tall: int, wide: int) -> tuple[Field, int]:
     """
     step = max(1, round((tall * wide / _SEEN) ** 0.5))
     rows, columns = slice(step // 2, tall, step), slice(step // 2, wide, step)
-    grids = (field.direction, field.mv, field.depth, field.merged, field.chosen)
-    parts = (np.ascontiguousarray(grid[rows, columns]) for grid in grids)
-    return Field(*parts, field.dist, field.sets, field.blends), CELL * step
+    part = field._replace(
+        direction=np.ascontiguousarray(field.direction[rows, columns]),
+        mv=np.ascontiguousarray(field.mv[rows, columns]),
+        depth=np.ascontiguousarray(field.depth[rows, columns]),
+        merged=np.ascontiguousarray(field.merged[rows, columns]),
+        chosen=np.ascontiguousarray(field.chosen[rows, columns]),
+    )
+    return part, CELL * step
 
 
 @njit
