@@ -140,7 +140,7 @@ def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
             change[k, into] = film.change[part]
             change[k, at] = np.nan
             labels[k, at] = _CUT if at else film.labels[start] * (film.labels[start] > _CUT)
-            rows[k, at, _CUT_SHORT] = rng.random() if at else 0
+            rows[k, at, _CUT_SHORT] = rng.uniform(0.02, 1) if at else 0  # 0 is a full GOP's
             stretches += _stretches(film, part, k, at)
             at = into.stop
             if at >= _WINDOW:
