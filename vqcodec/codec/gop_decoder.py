@@ -25,12 +25,18 @@ from ..system.schedule import Schedule
 from ..system.threads import thread_count
 from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import GopBody, parse_body
-from .gop_structure import MAX_BATCH, MINI_GOP, Slot, ancestors, automatic_batch, by_level
+from .gop_structure import (
+    AHEAD_BYTES,
+    MAX_BATCH,
+    MINI_GOP,
+    Slot,
+    ancestors,
+    automatic_batch,
+    by_level,
+)
 
 if TYPE_CHECKING:
     from .weights import Codec
-
-AHEAD_BYTES = 64 << 20  # of frames of the next mini-GOP, while those before it are shown
 
 
 def crop(c: Coded, width: int, height: int) -> Picture:
@@ -130,7 +136,8 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
             last = max(numbers)
             for f in range(shown, last + 1):
                 if f in gop.wanted:
-                    yield made[f]
+                    yield made.pop(f)
+            made.clear()  # what was decoded to refer to alone
             if last not in gop.needed:  # and so nothing behind it is
                 return
             shown = last + 1

@@ -90,6 +90,7 @@ def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
     return needed
 
 
+AHEAD_BYTES = 64 << 20  # of frames of the next mini-GOP, while those before it are shown
 MAX_BATCH = 8  # frames that go through the nets at once at most
 
 

@@ -6,12 +6,13 @@ import math
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..codec.gop_structure import MAX_BATCH, automatic_batch
+from ..codec.gop_structure import AHEAD_BYTES, MAX_BATCH, MINI_GOP, automatic_batch
 from ..container.reader import ContainerReader
 from ..errors import LimitError, WeightsError, located
 from ..options import DecodeOptions, Limits
 from ..picture import padded_size
 from ..system.stdio import source_path
+from ..system.threads import thread_count
 
 
 def check_model(reader: ContainerReader, model_id: bytes) -> None:
@@ -23,13 +24,17 @@ def check_model(reader: ContainerReader, model_id: bytes) -> None:
         )
 
 
-def decoder_memory(width: int, height: int, batch: int = 0) -> int:
-    """Bytes that a process takes at most to decode pictures of this size, as measured
-    (test_memory.py); an output's encoder comes on top.
+def decoder_memory(width: int, height: int, batch: int = 0, threads: int = 0) -> int:
+    """Bytes that a process takes at most to decode pictures of this size on the CPU, as measured
+    (test_memory.py); an output's encoder comes on top. ``threads``: 0 for the automatic number.
     """
     padded = math.prod(padded_size(width, height))
-    at_once = batch or automatic_batch(width, height)
-    return (540 << 20) + padded * (65 + 105 * min(at_once, MAX_BATCH))
+    threads = threads or thread_count()
+    at_once = max(threads, min(batch or automatic_batch(width, height), MAX_BATCH))
+    ahead = 3 * MINI_GOP * padded
+    if threads == 1 or ahead > AHEAD_BYTES:
+        ahead = 0
+    return (220 << 20) + padded * (70 + 15 * at_once) + ahead
 
 
 def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 0) -> None:
@@ -37,7 +42,7 @@ def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 
     of descriptions and attachments, which an output holds once more.
     """
     width, height = reader.header.width, reader.header.height
-    need = decoder_memory(width, height, options.batch) + 2 * tracks
+    need = decoder_memory(width, height, options.batch, options.threads) + 2 * tracks
     if reader.gops and need > options.limits.memory:
         raise LimitError(
             f"decoding {width}x{height} needs about {need >> 20} MiB, over the limit of "

@@ -68,7 +68,8 @@ class RandomAccess:
                 0,
                 min(
                     cache_bytes,
-                    options.limits.memory - decoder_memory(h.width, h.height, options.batch),
+                    options.limits.memory
+                    - decoder_memory(h.width, h.height, options.batch, options.threads),
                 ),
             )
         )
