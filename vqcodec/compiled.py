@@ -8,6 +8,7 @@ in a folder of this run, which its worker processes share, or not at all.
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import tempfile
@@ -39,7 +40,14 @@ class _Kept(FunctionCache):
 
     numba loads its whole library of functions before it looks for a kernel, which takes longer than
     all kernels of a decoder. What one needs when it runs is the runtime that gives it memory.
+
+    Kernels hold constants and functions of other files, which numba does not look at: so they are
+    made anew when any file of theirs has changed.
     """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._cache_file._source_stamp = _sources(Path(function.__code__.co_filename).parent)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)
@@ -48,7 +56,19 @@ class _Kept(FunctionCache):
 
 
 def _kept(function: Callable[..., Any]) -> _Kept:
-    return _Kept(function)  # type: ignore[no-untyped-call]
+    return _Kept(function)
+
+
+@cache
+def _sources(folder: Path) -> str:
+    """A stamp of all files that a kernel of a folder may take something of: those of the codec, and
+    of the folder's own part of the package."""
+    package = Path(__file__).parent
+    part = package / folder.relative_to(package).parts[0] if package in folder.parents else folder
+    found = {path for room in {part, package / "codec"} for path in room.rglob("*.py")}
+    states = ((path, path.stat()) for path in sorted(found))
+    stamp = [(path.name, state.st_mtime_ns, state.st_size) for path, state in states]
+    return hashlib.sha256(repr(stamp).encode()).hexdigest()
 
 
 def njit(function: Kernel) -> Kernel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,28 @@ def test_kernels_on_the_disk_are_taken_without_numbas_library_of_functions(tmp_p
             [*command, str(tmp_path / f"{i}.y4m")], env=env, capture_output=True, text=True
         )
     assert done.stdout == "0 False True\n", done.stderr
+
+
+def test_kernels_are_made_anew_when_a_file_they_take_something_of_changed(tmp_path: Path) -> None:
+    """numba looks at the file of the function alone: one kept a constant of another file as it had
+    been, and golden files were made with it."""
+    package = tmp_path / "vqcodec"
+    (package / "codec").mkdir(parents=True)
+    for name in ("__init__.py", "codec/__init__.py"):
+        (package / name).touch()
+    shutil.copy(ROOT / "vqcodec" / "compiled.py", package)
+    constant, kernel = package / "codec" / "constant.py", package / "codec" / "kernel.py"
+    kernel.write_text(
+        "from ..compiled import njit\nfrom .constant import ONE\n\n\n"
+        "@njit\ndef one() -> int:\n    return ONE\n"
+    )
+    code = "from vqcodec.codec.kernel import one; print(one(), *one.stats.cache_hits.values())"
+    env = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    told = []
+    for value in (1, 1, 23):
+        if not constant.exists() or value != 1:
+            constant.write_text(f"ONE = {value}\n")
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        told.append(done.stdout.split() or done.stderr)
+    assert told == [["1"], ["1", "1"], ["23"]]
