@@ -199,7 +199,7 @@ def test_the_cache_is_bounded(
             all(torch.equal(a, b) for a, b in zip(v[:].y, want, strict=True))
             and v._access.cache.bytes <= cache_bytes
         )
-    with vqcodec.open(coded, weights=tiny_weights, limits=Limits(memory=700 << 20)) as v:
+    with vqcodec.open(coded, weights=tiny_weights, limits=Limits(memory=400 << 20)) as v:
         v[0]
         assert v._access.cache.limit < 256 << 20
 

@@ -316,10 +316,10 @@ def _write(
     """Write the frames, complete the output, and report on it."""
     rate, known = plan.options.rate, len(coded.stored.damage)
     deep = coded.ten_bit or plan.as_pictures  # RGB is rounded once
-    for pts, duration, picture in shown:
+    for written, (pts, duration, picture) in enumerate(shown, 1):
         sink.write(pts, picture if deep else picture.to8(), duration)
         if meter is not None:
-            meter.update(report.frames)
+            meter.update(written if rate is None else report.frames)
     end = report.end
     if end is not None and rate is not None:
         end = math.ceil(end * coded.reader.header.time_base * rate)
