@@ -61,10 +61,9 @@ def test_a_frame_between_fading_ones_is_not_averaged_with_their_brightness() -> 
     clip = faded([moving(width, height, 1)[0]] * 5, [1.0, 0.75, 0.5, 0.25, 0.0])
     planes = [pad(p, width, height) for p in clip]
     neighbours = [(d, planes[2 + d]) for d in (-2, -1, 1)]
-    out, errors = filtered(planes[2], neighbours, 40, 1.5)
-    assert errors is not None and errors.mean() < 1
+    out = filtered(planes[2], neighbours, 40, 1.5)
     assert np.abs(out[0].astype(int) - planes[2][0]).mean() < 3
-    black, _ = filtered(planes[4], [(d, planes[4 + d]) for d in (-4, -3, -2, -1)], 40, 1.5)
+    black = filtered(planes[4], [(d, planes[4 + d]) for d in (-4, -3, -2, -1)], 40, 1.5)
     for a, b in zip(black, planes[4], strict=True):
         assert np.array_equal(a, b)
 

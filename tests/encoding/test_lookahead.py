@@ -10,35 +10,152 @@ import pytest
 from support.clips import grainy, moving
 
 from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.codec.gop_structure import gop_order
+from vqcodec.encoding import horizon
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_task import CodedFrame, FrameTask
 from vqcodec.encoding.gop_encoder import GopEncoder
-from vqcodec.encoding.lookahead import worths
-from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.encoding.lookahead import FramePlan, LookAhead
+from vqcodec.encoding.rate_distortion import LEVEL_OFFSETS, RateParameters, targets
+from vqcodec.picture import Picture
+
+CRF = 30
+KEY = LEVEL_OFFSETS[-1]  # offset of a frame that nothing inherits
 
 
-def test_what_neighbours_show_is_worth_more() -> None:
-    errors = np.full((4, 8, 12), 1e6)
-    errors[:, :4, :6] = 0.0  # all neighbours show it
-    errors[:2, 4:, 6:] = 0.0  # half of them do
-    w = worths(errors, 30, 1.0, 64, 96)
-    assert w.shape == (4, 6) and w.dtype == np.float32
-    assert float(np.log2(w).mean()) == pytest.approx(0, abs=1e-6)
-    assert w[0, 0] / w[0, 5] == pytest.approx(4, rel=1e-3) and w[3, 5] / w[0, 5] == pytest.approx(
-        2, rel=1e-3
-    )
-    assert np.array_equal(worths(errors, 30, 0.0, 64, 96), np.ones((4, 6), np.float32))
-    assert np.allclose(worths(np.full((3, 8, 8), 5.0), 30, 1.0, 64, 64), 1)
-    # what coding hides is no difference: the same errors matter less at low quality
-    faint = np.where(errors > 0, 3.0, 0.0)
-    assert worths(faint, 10, 1.0, 64, 96).max() < worths(faint, 50, 1.0, 64, 96).max()
+def texture(seed: int, h: int = 128, w: int = 192) -> np.ndarray:
+    """Luma of patches of many sizes."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros((h, w))
+    for size in (4, 8, 16, 32):
+        patches = rng.normal(0, 14, (h // size + 1, w // size + 1))
+        out += np.kron(patches, np.ones((size, size)))[:h, :w]
+    return np.clip(out + 128, 0, 255).astype(np.uint8)
 
 
-def test_padding_has_no_part_in_the_mean() -> None:
-    errors = np.full((2, 16, 16), 50.0)
-    errors[:, :5, :9] = 0.0
-    shown = worths(errors, 30, 1.0, 66, 66)[:5, :5]
-    assert shown.std() > 0 and float(np.log2(shown).mean()) == pytest.approx(0, abs=1e-6)
+def grey(luma: np.ndarray) -> Picture:
+    h, w = luma.shape
+    chroma = np.full((h // 2, w // 2), 128, np.uint8)
+    return Picture(luma, chroma, chroma)
+
+
+def planned(clip: list[np.ndarray]) -> dict[int, FramePlan]:
+    """What the look-ahead says of each frame of a clip that is a GOP."""
+    ahead, minis = LookAhead(targets(CRF), RateParameters()), gop_order(len(clip))
+    for slots in minis:
+        frames = sorted(slot.frame for slot in slots)
+        ahead.add([grey(clip[frame]) for frame in frames], slots)
+    return {frame: plan for _ in minis for frame, plan in ahead.next().items()}
+
+
+@pytest.fixture(scope="module")
+def still() -> dict[int, FramePlan]:
+    return planned([texture(1)] * 65)
+
+
+def test_the_first_frame_of_what_stays_is_the_best(still: dict[int, FramePlan]) -> None:
+    """All 65 frames show the error of the first: 6 octaves. The last ones are shown by none."""
+    assert still[0].offset == KEY + round(RateParameters().inherited_quality * np.log2(65))
+    keys = [still[frame].offset for frame in (0, 16, 32, 48, 64)]
+    assert keys == sorted(keys, reverse=True) and keys[0] > keys[3] + 6
+    assert {still[frame].offset for frame in range(1, 64, 2)} == {KEY}
+    assert still[40].offset > still[36].offset > still[34].offset > KEY
+
+
+def test_what_moves_is_inherited_too(still: dict[int, FramePlan]) -> None:
+    big = texture(1, 160, 512)
+    pan = planned([big[:128, 3 * i : 3 * i + 192] for i in range(65)])
+    # what leaves the picture within the look-ahead is not
+    assert still[0].offset - 7 <= pan[0].offset < still[0].offset
+    assert abs(pan[8].offset - still[8].offset) <= 2
+
+
+def test_noise_is_not_inherited() -> None:
+    rng = np.random.default_rng(2)
+    clip = [np.clip(rng.normal(128, 30, (128, 192)), 0, 255).astype(np.uint8) for _ in range(33)]
+    plans = planned(clip)
+    assert max(plan.offset for plan in plans.values()) <= KEY + 6
+    # on a still picture it takes from what is inherited, the more the stronger it is
+    base = texture(1).astype(float)
+    first = []
+    for strength in (0, 5, 15):
+        noisy = [np.clip(base + rng.normal(0, strength, base.shape), 0, 255) for _ in range(33)]
+        first.append(planned([luma.astype(np.uint8) for luma in noisy])[0].offset)
+    assert first[0] > first[1] > first[2] + 3
+
+
+def test_nothing_is_inherited_behind_the_end_of_a_scene(still: dict[int, FramePlan]) -> None:
+    """Where the cut was not seen as one, and the GOP goes on."""
+    cut = planned([texture(1)] * 33 + [texture(9)] * 32)
+    assert cut[32].offset < still[48].offset - 3 and cut[0].offset < still[0].offset
+    assert cut[48].offset >= still[48].offset  # the frames before it show no other of the scene
+
+
+def test_light_that_changes_is_no_new_content(still: dict[int, FramePlan]) -> None:
+    gains = np.linspace(1.0, 0.25, 65)
+    fade = planned([np.rint((texture(1) - 16.0) * gain + 16).astype(np.uint8) for gain in gains])
+    assert fade[0].offset >= still[0].offset - 5 and fade[32].offset >= still[32].offset - 5
+
+
+def test_a_dissolve_is_new_content(still: dict[int, FramePlan]) -> None:
+    one, other = texture(1).astype(float), texture(9).astype(float)
+    mixed = [one + (other - one) * min(1.0, i / 16) for i in range(65)]
+    dissolve = planned([np.rint(luma).astype(np.uint8) for luma in mixed])
+    assert dissolve[0].offset < still[0].offset - 6
+    assert dissolve[16].offset >= still[16].offset - 2
+
+
+def test_blocks_that_stay_are_worth_more_than_others() -> None:
+    """The left half stays, the right half is another in each frame."""
+    clip = [np.hstack([texture(1)[:, :96], texture(i)[:, 96:]]) for i in range(33)]
+    plans = planned(clip)
+    for frame in (0, 16):
+        worths = plans[frame].worths
+        assert worths is not None and worths.shape == (8, 12) and worths.dtype == np.float32
+        assert np.median(worths[:, :6]) > 4 * np.median(worths[:, 6:])
+    assert plans[8].worths is None
+    flat = planned([texture(1)] * 17)[0].worths
+    assert flat is not None and np.allclose(flat, 1, atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 70), (130, 66)])
+def test_pictures_of_all_sizes(height: int, width: int) -> None:
+    luma = texture(3, height, width)
+    ahead, slots = LookAhead(targets(CRF), RateParameters()), gop_order(2)
+    for number in range(2):
+        chroma = np.zeros((-(-height // 2), -(-width // 2)), np.uint8)
+        ahead.add([Picture(luma, chroma, chroma)], slots[number])
+    worths = ahead.next()[0].worths
+    assert worths is not None
+    assert worths.shape == (-(-height // 64) * 4, -(-width // 64) * 4)
+    assert np.isfinite(worths).all()
+
+
+def test_ten_bits_are_planned_as_eight() -> None:
+    clip = [texture(1)] * 17
+    ten = [luma.astype(np.uint16) << 2 for luma in clip]
+    assert planned(clip)[0].offset == planned(ten)[0].offset
+
+
+def test_what_is_certain() -> None:
+    assert horizon.certain([]) == horizon.certain([1]) == horizon.certain([1, 16, 16]) == 0
+    assert horizon.certain([1, 16, 16, 16]) == 1
+    assert horizon.certain([1, 16, 16, 16, 15]) == 1
+    assert horizon.certain([1, 16, 16, 16, 16]) == 2
+    assert horizon.certain([16, 16, 32, 32]) == 2
+
+
+def test_pictures_wait_for_what_follows(tiny_codec: Any) -> None:
+    """They are coded as early as the look-ahead allows, and all the same at the end."""
+    clip = moving(64, 64, 81)
+    encoder = GopEncoder(tiny_codec, 64, 64, 50)
+    coded = []
+    for pictures in (clip[:1], *(clip[i : i + 16] for i in range(1, 81, 16))):
+        encoder.add(pictures)
+        coded.append(encoder.count)
+    assert coded == [0, 0, 0, 1, 17, 33]
+    assert encoder.step() and encoder.count == 49
+    assert encoder.finish().frames == 81 and not encoder.step()
 
 
 def watched(encoder: GopEncoder, monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
@@ -52,19 +169,6 @@ def watched(encoder: GopEncoder, monkeypatch: pytest.MonkeyPatch) -> dict[int, A
 
     monkeypatch.setattr(encoder.coder, "encode", watching)
     return given
-
-
-def test_a_key_frame_that_nothing_refers_to_is_not_weighed(
-    tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last mini-GOP of a GOP may be its key frame alone."""
-    clip = moving(128, 64, 18)
-    encoder = GopEncoder(tiny_codec, 128, 64, 30)
-    given = watched(encoder, monkeypatch)
-    for pictures in (clip[:1], clip[1:17], clip[17:]):
-        encoder.add(pictures)
-    encoder.finish()
-    assert [f for f in range(18) if given[f] is not None] == [0, 16]
 
 
 def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:

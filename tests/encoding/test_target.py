@@ -217,7 +217,7 @@ class Sized(fakes.GopEncoder):
 
     def __init__(self, codec: Any, width: int, height: int, crf: float, *rest: Any) -> None:
         super().__init__(codec, width, height, crf, *rest)
-        self._x, self._sizes, self._error = key_quality(crf), [], 0.0  # type: ignore[var-annotated]
+        self._x, self._sizes, self._errors = key_quality(crf), [], []  # type: ignore[var-annotated]
 
     def add(self, pictures: list[Picture]) -> None:
         super().add(pictures)
@@ -231,16 +231,16 @@ class Sized(fakes.GopEncoder):
                 )
                 + 4
             )
-            self._error += contrast * 10 ** (-0.028 * (self._x - 60))
+            self._errors.append(contrast * 10 ** (-0.028 * (self._x - 60)))
 
     def finish(self, cut: bool = False) -> fakes.GopResult:
-        n = len(self._sizes)
+        n = self.coded(cut)
+        del self._sizes[n:], self._errors[n:]
+        error = sum(self._errors)
         body = b"".join(s.to_bytes(4, "little") for s in self._sizes) + bytes(
             sum(self._sizes) - 4 * n
         )
-        return fakes.GopResult(
-            body, n, self._crc, (self._error * W * H, self._error * 99, self._error * 88), []
-        )
+        return fakes.GopResult(body, n, self._crc, (error * W * H, error * 99, error * 88), [])
 
 
 def parse_body(body: bytes, frames: int) -> tuple[list[int], list[bytes]]:

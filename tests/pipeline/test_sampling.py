@@ -34,21 +34,21 @@ def options(tiny_weights: Path) -> dict[str, Any]:
 @pytest.mark.usefixtures("few")
 def test_an_estimate_is_near_the_encode(tmp_path: Path, options: dict[str, Any]) -> None:
     """Scenes of unequal length, of which the stretches see two cuts."""
-    lengths = (20, 50, 30, 40, 40)
+    lengths = (40, 100, 60, 80, 80)
     pictures = [p for seed, n in enumerate(lengths) for p in moving(W, H, n, seed)]
     clip = write(tmp_path / "in.mkv", header(W, H), pictures, vcodec="ffv1")
     seen: list[int] = []
     told = vqcodec.estimate(clip, progress=lambda e: seen.append(e.frames), **options)
     report = vqcodec.encode(clip, tmp_path / "a.vqv", **options)
-    assert told.frames == report.frames == 180 and seen == [33, 66, 99]
-    assert (told.sampled_frames, told.stretches) == (99, 3)
+    assert told.frames == report.frames == 360 and seen == [65, 130, 195]
+    assert (told.sampled_frames, told.stretches) == (195, 3)
     assert told.bytes == pytest.approx(report.bytes, rel=0.15)
     assert told.picture_bytes == pytest.approx(report.picture_bytes, rel=0.15)
     assert told.psnr == pytest.approx(report.psnr[0], abs=0.5)
     assert told.psnr_worst <= told.psnr <= told.psnr_best and told.seconds > 0
     assert told.share == told.bytes / clip.stat().st_size
     part = vqcodec.estimate(clip, start=vqcodec.Time(frames=10), **options)
-    assert part.frames == 170 and part.share is None
+    assert part.frames == 350 and part.share is None
     assert not [p for p in tmp_path.iterdir() if p.name not in ("in.mkv", "a.vqv")]
 
 

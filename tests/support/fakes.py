@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from vqcodec.encoding import horizon
 from vqcodec.errors import DamageError
 from vqcodec.fields import crc32
 from vqcodec.picture import Picture, chroma_size
@@ -61,10 +62,12 @@ class GopEncoder:
     ) -> None:
         self._planes: list[bytes] = []
         self._crc = 0
+        self._lengths: list[int] = []  # of the mini-GOPs
         GopEncoder.log.append([])
 
     def add(self, pictures: list[Picture]) -> None:
         GopEncoder.log[-1].append(len(pictures))
+        self._lengths.append(len(pictures))
         for picture in pictures:
             if (
                 GopEncoder.fail_after is not None
@@ -76,9 +79,19 @@ class GopEncoder:
             self._planes += [p.tobytes() for p in ten]
             self.tell(len(self._planes) // 3)
 
+    def step(self) -> bool:
+        """Pictures are coded when they are added."""
+        return False
+
+    def coded(self, cut: bool) -> int:
+        """Frames of the result; a cut leaves out what only the look-ahead of a probe has seen."""
+        certain = horizon.certain(self._lengths)
+        return sum(self._lengths[:certain] if cut and certain > 1 else self._lengths)
+
     def finish(self, cut: bool = False) -> GopResult:
         note_peak("worker")
-        n = len(self._planes) // 3
+        n = self.coded(cut)
+        del self._planes[3 * n :]
         crc = self._crc ^ 1 if GopEncoder.wrong_checksum else self._crc
         return GopResult(
             zlib.compress(b"".join(self._planes), 1),

@@ -17,11 +17,12 @@ class FrameTask:
     source: Planes  # padded, of 10 bits
     number: int  # in its GOP, in order of display
     level: int  # 0 I, 1 key, 2.. B frames
-    quality: int  # 0..63: the index of its level, which the nets work at
+    quality: int  # 0..63, which the nets work at
     references: list[Coded]  # none, one or two
     target: int | None = None  # quality aimed at, where it is not `quality`: the detail reaches it
     worths: np.ndarray | None = None  # (H/16, W/16) float32 of error in each block; None: 1
     twins: tuple[bool, ...] = ()  # of the references: whether their source is the same picture
+    difference: int = 0  # of `quality` from the level's, as the frame's stream says it
 
     @property
     def aim(self) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -26,12 +26,13 @@ from ..codec.gop_structure import (
 )
 from ..metrics import squared_error
 from ..picture import Picture
-from . import temporal_filter
+from . import horizon, temporal_filter
 from .frame_encoder import FrameEncoder, Observer
 from .frame_motion import forget, prepare
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .frames_apart import frames_apart
-from .key_frame_source import KeySource, key_source
+from .key_frame_source import key_source
+from .lookahead import FramePlan, LookAhead
 from .rate_distortion import RateParameters, qualities, targets
 from .still_parts import settled, still_blocks
 
@@ -79,11 +80,14 @@ class GopEncoder:
         self.width, self.height = width, height
         self.quality = qualities(crf, self.rate.level_offsets)
         self.target = targets(crf, self.rate.level_offsets)
+        self.lookahead = LookAhead(self.target, self.rate)
         self.pool = ReferencePool()
+        self.given = 0  # pictures added
+        self.keys: list[int] = []  # the last two key frames of those
+        self.last: list[Picture] = []  # the last of them
+        self.waiting: deque[_MiniGop] = deque()  # those not coded yet
         self.count = 0  # pictures coded
         self.shapes: list[MiniGopShape] = []  # of the mini-GOPs coded, without the I frame
-        self.waiting: list[Picture] = []  # pictures added behind them
-        self.apart: frozenset[int] = frozenset()  # numbers of those set apart, from 1
         self.behind: list[Picture] = []  # the last pictures coded that are not set apart
         self.streams: list[bytes] = []  # in coding order
         self.tell: Callable[[int], object] = lambda frames: None
@@ -94,20 +98,32 @@ class GopEncoder:
     def add(self, pictures: list[Picture]) -> None:
         """First one picture, the I frame; then up to 16 at a time in display order.
 
-        Pictures that repeat the one before don't count, up to 32 in all. They are coded when the
-        next ones are there, which a key frame is filtered with, or at the end. Raises ValueError
-        for another number of pictures.
+        Pictures that repeat the one before don't count, up to 32 in all. They are coded when those
+        are there that the look-ahead wants behind them, or at the end. Raises ValueError for
+        another number of pictures.
         """
-        added, given = len(pictures), self.count + len(self.waiting)
-        if not 1 <= added <= (MAX_MINI_GOP if given else 1):
-            raise ValueError(f"{added} pictures at frame {given} of the GOP")
-        last = (self.waiting or self.behind)[-1:]
-        apart = frames_apart([*last, *pictures]) if given else frozenset()
+        added = len(pictures)
+        if not 1 <= added <= (MAX_MINI_GOP if self.given else 1):
+            raise ValueError(f"{added} pictures at frame {self.given} of the GOP")
+        apart = frames_apart([*self.last, *pictures]) if self.given else frozenset()
         if added - len(apart) > MINI_GOP:
             raise ValueError(f"{added - len(apart)} different pictures in a mini-GOP")
+        slots = self._slots(added, apart)
+        self.lookahead.add(pictures, slots)
+        self.waiting.append(_MiniGop(list(pictures), apart, slots))
+        self.given += added
+        self.keys = [*self.keys, slots[0].frame][-2:]
+        self.last = pictures[-1:]
+        for _ in range(horizon.certain([len(m.pictures) for m in self.waiting])):
+            self.step()
+
+    def step(self) -> bool:
+        """Encode the first mini-GOP that waits, whatever is behind it; False where none does."""
         if self.waiting:
-            self._code(self.waiting, _kept(pictures, apart)[: temporal_filter.REACH])
-        self.waiting, self.apart = list(pictures), apart
+            plans = self.lookahead.next()
+            self._code(self.waiting.popleft(), plans)
+            return True
+        return False
 
     def finish(self, cut: bool = False) -> GopResult:
         """The GOP of all pictures added.
@@ -115,30 +131,30 @@ class GopEncoder:
         With ``cut`` those that are not coded yet are left out, so that it is there at once; the I
         frame is always in it.
         """
-        if self.waiting and not (cut and self.count):
-            self._code(self.waiting, [])
-            self.waiting = []
+        while not (cut and self.count) and self.step():
+            pass
         body = write_body(self.quality, self.shapes, self.streams)
         y, u, v = self.sse.tolist()
         return GopResult(body, self.count, self.checksum, (y, u, v), self.stats)
 
-    def _code(self, pictures: list[Picture], following: list[Picture]) -> None:
+    def _slots(self, pictures: int, apart: frozenset[int]) -> list[Slot]:
+        """The next frames added in coding order, the I or key frame first."""
+        if not self.given:
+            return [Slot(0, 0, ())]
+        older = self.keys[-2] if len(self.keys) > 1 else None
+        return mini_gop(self.given - 1, pictures, older, apart)
+
+    def _code(self, mini: _MiniGop, plans: dict[int, FramePlan]) -> None:
         """Encode a mini-GOP, or the I frame alone."""
-        slots = self._slots(len(pictures))
-        around = self.behind + _kept(pictures, self.apart)
-        opening = key_source(
-            around + following,
-            len(around) - 1,
-            self.target[slots[0].level],
-            self.rate,
-        )
-        if len(slots) == 1 and not following:  # nothing will refer to it
-            opening = opening._replace(worths=None)
+        following = self.waiting[0].kept()[: temporal_filter.REACH] if self.waiting else []
+        around = self.behind + mini.kept()
+        aim = self._aim(mini.slots[0], plans)
+        opening = key_source(around + following, len(around) - 1, aim, self.rate)
         streams: dict[int, bytes] = {}
         shown: dict[int, Picture] = {}
         rows: dict[int, FrameStatistics] = {}
-        for slot, coded in self._coded(slots, pictures, opening):
-            source = pictures[slot.frame - self.count]
+        for slot, coded in self._coded(mini, opening, plans):
+            source = mini.pictures[slot.frame - self.count]
             streams[slot.frame] = coded.data
             shown[slot.frame] = crop(coded.frame, self.width, self.height)
             self.tell(self.count + len(shown))
@@ -146,36 +162,29 @@ class GopEncoder:
             self.sse += sse
             if self.coder.stats:
                 rows[slot.frame] = self._row(slot, coded, source, sse)
-        self.streams += [streams[slot.frame] for slot in slots]
+        self.streams += [streams[slot.frame] for slot in mini.slots]
         if self.count:
-            self.shapes.append(MiniGopShape(len(pictures), self.apart))
+            self.shapes.append(MiniGopShape(len(mini.pictures), mini.apart))
         for frame in sorted(shown):
             self.checksum = checksum_update(self.checksum, shown[frame])
         self.stats += [rows[frame] for frame in sorted(rows)]
-        self.count += len(pictures)
+        self.count += len(mini.pictures)
         self.behind = around[-temporal_filter.REACH :]
         self.pool.close(self.count - 1)
 
-    def _slots(self, pictures: int) -> list[Slot]:
-        """The next frames in coding order, the I or key frame first."""
-        if not self.count:
-            return [Slot(0, 0, ())]
-        older = self.pool.keys[-2] if len(self.pool.keys) > 1 else None
-        return mini_gop(self.count - 1, pictures, older, self.apart)
-
     def _coded(
-        self, slots: list[Slot], pictures: list[Picture], opening: KeySource
+        self, mini: _MiniGop, opening: Planes, plans: dict[int, FramePlan]
     ) -> Iterator[tuple[Slot, CodedFrame]]:
         """Encode a mini-GOP level by level.
 
         As many frames of a level at once as torch has threads and memory should hold.
         """
-        key = slots[0].frame
-        uses = Counter(reference for slot in slots for reference in slot.refs)
+        key = mini.slots[0].frame
+        uses = Counter(reference for slot in mini.slots for reference in slot.refs)
         many = max(1, min(torch.get_num_threads(), SIDE_BY_SIDE // (self.width * self.height)))
-        for same in by_level(slots):
+        for same in by_level(mini.slots):
             for some in (same[i : i + many] for i in range(0, len(same), many)):
-                tasks = [self._task(slot, pictures, opening, key) for slot in some]
+                tasks = [self._task(slot, mini, opening, plans) for slot in some]
                 for slot, coded in zip(some, self._side_by_side(tasks), strict=True):
                     self.pool.frames[slot.frame] = coded.frame
                     yield slot, coded
@@ -184,22 +193,33 @@ class GopEncoder:
                     if uses[reference] == 0 and reference != key:  # it opens the next mini-GOP
                         forget(self.pool.frames[reference])
 
-    def _task(self, slot: Slot, pictures: list[Picture], opening: KeySource, key: int) -> FrameTask:
-        """The frame of a slot; ``opening`` is the source of the frame ``key``."""
+    def _aim(self, slot: Slot, plans: dict[int, FramePlan]) -> int:
+        """The quality aimed at for a frame; may lie above 63."""
+        level = min(slot.level, LEVELS - 1)
+        key = self.target[level] - self.rate.level_offsets[level]
+        return max(0, key + plans[slot.frame].offset)
+
+    def _task(
+        self, slot: Slot, mini: _MiniGop, opening: Planes, plans: dict[int, FramePlan]
+    ) -> FrameTask:
+        """The frame of a slot; ``opening`` is the source of the I or key frame."""
         level, references = min(slot.level, LEVELS - 1), self.pool.refs(slot)
-        plain = self._source(slot.frame, pictures)
-        others = [self._source(r, pictures) for r in slot.refs if r >= self.count - 1]
+        plain = self._source(slot.frame, mini.pictures)
+        others = [self._source(r, mini.pictures) for r in slot.refs if r >= self.count - 1]
         still = [still_blocks(plain, other) for other in others]
-        source = opening.planes if slot.frame == key else plain
+        source = opening if slot == mini.slots[0] else plain
+        aim = self._aim(slot, plans)
+        quality = min(63, aim)
         return FrameTask(
             settled(source, references[: len(still)], still),
             slot.frame,
             slot.level,
-            self.quality[level],
+            quality,
             references,
-            self.target[level],
-            opening.worths if slot.frame == key else None,
+            aim,
+            plans[slot.frame].worths,
             tuple(bool(blocks.all()) for blocks in still),
+            quality - self.quality[level],
         )
 
     def _source(self, frame: int, pictures: list[Picture]) -> Planes:
@@ -262,6 +282,13 @@ def encode_gop(
     return encoder.finish()
 
 
-def _kept(pictures: list[Picture], apart: frozenset[int]) -> list[Picture]:
-    """Those of a mini-GOP that are not set apart."""
-    return [p for i, p in enumerate(pictures, 1) if i not in apart]
+class _MiniGop(NamedTuple):
+    """A mini-GOP that waits to be coded, or the I frame alone."""
+
+    pictures: list[Picture]
+    apart: frozenset[int]  # numbers of those set apart, from 1
+    slots: list[Slot]  # in coding order
+
+    def kept(self) -> list[Picture]:
+        """The pictures that are not set apart."""
+        return [p for i, p in enumerate(self.pictures, 1) if i not in self.apart]

@@ -1,45 +1,113 @@
-"""Look-ahead: what error in each block is worth in a frame that others refer to.
+"""Look-ahead: what error in each frame, and in each of its blocks, is worth by what inherits it.
 
-What a block shows is seen again in every frame that is predicted from it. If its neighbours in
-time, moved along, are the same, bits of the key frame are spent once for all of them. What is gone
-in the next frame is worth its own bits only. Encoders weigh blocks by this (mb-tree:
-Garrett-Glaser 2009; block importance mapping of VTM: JVET-Y0077).
+The error of a frame is seen again in every frame that is predicted from it, and in those that are
+predicted from these. Where a picture stays, bits of its first frame are spent once for all of them;
+what is gone in the next frame is worth its own bits only. For each frame that waits to be coded,
+:mod:`vqcodec.encoding.inheritance` says how much it inherits of its references; summed up backwards
+in the order of coding, this gives what an error in each block is worth: 1, and what all frames that
+inherit it show of it. The quality of a frame follows from the mean of that, in octaves, and the
+weights of its blocks from their distance to the mean (mb-tree: Garrett-Glaser 2009).
 
-The differences are those that the temporal filter found. Where it is off, all blocks are alike: at
-the very best qualities, or by its strength. The weights act on the symbols of the latent, its
-refinement, direct blocks and detail, not on the step of the quantiser: the format knows nothing of
-them.
+The weights act on the symbols of the latent, its refinement, direct blocks and detail, not on the
+step of the quantiser: the format knows nothing of them.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 
-from .rate_distortion import lagrangian
+from ..codec.gop_structure import LEVELS, Slot
+from ..picture import Picture
+from .inheritance import Inherited, Reference, SmallPicture, hand_down, inherited
+from .rate_distortion import RateParameters
 
-# squared error against 1/lambda at which a neighbour shows half of what a block is; measured in
-# docs/design/encoder.md, Look-ahead by blocks
-NOTICED = 0.12
+_MOST = 3.0  # octaves that a block's weight is off the mean of its frame
 
 
-def worths(
-    errors: np.ndarray, quality: float, strength: float, height: int, width: int
-) -> np.ndarray:
-    """Weights of squared error in the blocks of a padded picture, (H/16, W/16) float32.
+class FramePlan(NamedTuple):
+    """What the look-ahead says of a frame."""
 
-    Their geometric mean is 1 over what is shown of it.
+    offset: int  # its quality less that of key frames at its crf
+    worths: np.ndarray | None  # (H/16, W/16) float32 of error in each block; None: 1
 
-    Args:
-        errors: (K, H/8, W/8) mean squared differences (8-bit scale) of each 8x8 cell to K
-            neighbours in time along its motion.
-        quality: that the frame is coded at.
-        strength: half the octaves between a block that all neighbours show and one that none does.
-        height, width: of the luma that is shown.
-    """
-    small = NOTICED / lagrangian(quality)
-    kept = (small / (small + errors)).mean(0)
-    h, w = kept.shape
-    octaves = 2 * strength * kept.reshape(h // 2, 2, w // 2, 2).mean((1, 3))
-    shown = octaves[: -(-height // 16), : -(-width // 16)]
-    weights: np.ndarray = np.exp2(octaves - shown.mean())
-    return weights.astype(np.float32)
+
+class _Dependence(NamedTuple):
+    """What one frame inherits."""
+
+    slot: Slot
+    active: np.ndarray  # (rows, columns) float32: coefficients coded in each cell
+    inherited: list[Inherited]  # by reference
+
+
+@dataclass
+class LookAhead:
+    """The mini-GOPs of a GOP that wait to be coded."""
+
+    targets: list[int]  # quality expected on each level
+    rate: RateParameters
+
+    def __post_init__(self) -> None:
+        self._waiting: deque[list[_Dependence]] = deque()
+        self._key: SmallPicture | None = None  # the last one added
+
+    def add(self, pictures: list[Picture], slots: list[Slot]) -> None:
+        """The next mini-GOP, in order of display, and how it will be coded."""
+        first = min(slot.frame for slot in slots)
+        small = {first + i: SmallPicture.of(p.y) for i, p in enumerate(pictures)}
+        if self._key is not None:
+            small[first - 1] = self._key
+        uses = {n for slot in slots for n in slot.refs if n in small}
+        references = {n: Reference.of(small[n]) for n in uses}
+        levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
+        self._waiting.append([self._depend(slot, small, references, levels) for slot in slots])
+        self._key = small[slots[0].frame]
+
+    def _depend(
+        self,
+        slot: Slot,
+        small: dict[int, SmallPicture],
+        references: dict[int, Reference],
+        levels: dict[int, int],
+    ) -> _Dependence:
+        picture, used = small[slot.frame], [n for n in slot.refs if n in references]
+        active, shares = inherited(
+            picture,
+            [(n - slot.frame, references[n]) for n in used],
+            self._expected(slot.level),
+            [self._expected(levels[n]) for n in used],
+        )
+        return _Dependence(slot, active, shares)
+
+    def _expected(self, level: int) -> float:
+        """The quality that a frame of a level has in a usual video."""
+        return self.targets[min(level, LEVELS - 1)]
+
+    def next(self) -> dict[int, FramePlan]:
+        """What is said of the frames of the mini-GOP that is coded next; it waits no longer."""
+        worth: dict[int, np.ndarray] = {}
+        for dependences in reversed(self._waiting):
+            for slot, active, parts in reversed(dependences):
+                mine = worth.setdefault(slot.frame, np.ones_like(active))
+                for n, part in zip(slot.refs, parts, strict=False):
+                    into = worth.setdefault(n, np.ones_like(active))
+                    hand_down(mine, part.shares, part.vectors, into)
+        return {
+            slot.frame: self._plan(slot.level, worth[slot.frame], active)
+            for slot, active, _ in self._waiting.popleft()
+        }
+
+    def _plan(self, level: int, worth: np.ndarray, active: np.ndarray) -> FramePlan:
+        """What follows from what error in each cell of a frame is worth."""
+        octaves = np.log2(worth)
+        mean = float((octaves * active).sum() / active.sum())
+        offset = self.rate.level_offsets[-1] + round(self.rate.inherited_quality * mean)
+        if level >= self.rate.weighed_levels:
+            return FramePlan(offset, None)
+        around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
+        tall, wide = (-n % 4 for n in worth.shape)  # pictures are padded to multiples of 64
+        padded = np.pad(around, ((0, tall), (0, wide)), mode="edge")
+        return FramePlan(offset, np.exp2(padded).astype(np.float32))

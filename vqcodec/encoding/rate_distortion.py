@@ -90,7 +90,9 @@ class RateParameters:
 
     level_offsets: tuple[int, ...] = LEVEL_OFFSETS  # quality of each level less the key frames'
     filter_strength: float = 1.5  # of the temporal filter of I and key frames
-    lookahead_strength: float = 1.0  # of their blocks' weights, which need the filter
+    inherited_quality: float = 4.4  # for each octave that the look-ahead finds in a frame
+    lookahead_strength: float = 1.0  # of the octaves that blocks weigh more or less
+    weighed_levels: int = 2  # only blocks of the levels below are weighed
     motion_sad: float = 1.8  # SAD that a bit of motion is worth, times sqrt(lambda)
     motion_worth: float = 0.7  # of the residual's cost against bits of motion
     motion_floor: float = 0.5  # squared error that is left after coding, times lambda

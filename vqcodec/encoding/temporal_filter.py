@@ -157,18 +157,17 @@ def _shifted(
 
 def filtered(
     source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float
-) -> tuple[Planes, np.ndarray | None]:
+) -> Planes:
     """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a
     quality; all planes are padded and of 10 bits.
 
-    Also the mean squared differences (K, H/8, W/8) to the K neighbours along the motion of each
-    cell, on the 8-bit scale; None where nothing was filtered.
+    The source itself where nothing is to be filtered.
     """
     sigma = 3 * (
         4 + 6 * math.log2(uniform_step(quality)) - 10
     )  # of differences that coding hides, by the step's quantisation parameter
     if not neighbours or strength <= 0 or sigma <= 0:
-        return source, None
+        return source
     luma8 = plane8(source[0])
     cells = np.indices((luma8.shape[0] // 8, luma8.shape[1] // 8)).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
@@ -190,4 +189,4 @@ def filtered(
             blended,
         )
         out.append(blended)
-    return (out[0], out[1], out[2]), errors
+    return out[0], out[1], out[2]

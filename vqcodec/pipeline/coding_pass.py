@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..container.packets import GopPayload
+from ..encoding import horizon
 from ..encoding.scene_cuts import GopCutter, MiniGop
 from ..encoding.target_search import PROBE_SHARE, Pass
 from ..errors import InputError
@@ -74,7 +75,9 @@ class _Gop:
     coded: bool = True  # by this pass: the journal has it, or a probe does without
     pts: list[int] = field(default_factory=list)
     following: int | None = None  # time of the frame behind it, as far as it is known
-    taken: int = 0  # frames that this pass codes, of those that came
+    lengths: list[int] = field(default_factory=list)  # of the mini-GOPs that this pass looks at
+    taken: int = 0  # frames that this pass looks at, of those that came
+    wanted: int = 0  # frames that it codes, of those
     closed: bool = False  # all that is coded in this pass has come
     source: int = 0  # checksum of the pictures of these frames
 
@@ -143,23 +146,32 @@ class CodingPass:
 
     def _take(self, mini: MiniGop, source: Pictures) -> None:
         """Take the next mini-GOP."""
-        begins = self._gop is None
         gop = self._gop = self._gop or self._begun()
         pictures = [picture for _, picture in mini.pictures]
         gop.pts += [self._held.popleft() for _ in pictures]
         gop.following = self._held[0] if self._held else source.following
-        taken = not gop.closed
-        if taken:
-            gop.taken += len(pictures)
-            planes = (plane.tobytes() for picture in pictures for plane in picture)
-            gop.source = crc32(u32(gop.source), *planes)
-            # the I frame and the first mini-GOP do for a probe
-            gop.closed = mini.ends or (self.plan.probe and not begins)
+        if not gop.closed:
+            self._look_at(gop, pictures, mini.ends)
+            if gop.coded:
+                self._code(gop, pictures, mini.ends)
         if mini.ends:
             self._gop, self._next = None, gop.first + len(gop.pts)
             self._end(gop)
-        if gop.coded and taken:
-            self._code(gop, pictures, begins)
+
+    def _look_at(self, gop: _Gop, pictures: list[Picture], ends: bool) -> None:
+        """Count what this pass takes of a GOP: all of it, or the start that does for a probe.
+
+        That is the I frame, the first mini-GOP, and what the look-ahead sees behind them.
+        """
+        planes = (plane.tobytes() for picture in pictures for plane in picture)
+        gop.source = crc32(u32(gop.source), *planes)
+        gop.lengths.append(len(pictures))
+        gop.taken += len(pictures)
+        certain = horizon.certain(gop.lengths)
+        if not self.plan.probe or ends:
+            gop.wanted, gop.closed = gop.taken, ends
+        elif certain >= 2:
+            gop.wanted, gop.closed = sum(gop.lengths[:certain]), True
 
     def _begun(self) -> _Gop:
         """The next GOP of the source."""
@@ -176,20 +188,22 @@ class CodingPass:
         self._work.spans[gop.first] = GopSpan(len(gop.pts), gop.pts[0], gop.pts[-1], duration)
         there = self._journal.has(gop.first, gop.label)
         if there or gop.coded:
-            self._probed += gop.taken
+            self._probed += gop.wanted
         if there and not gop.coded:
             self._check(gop)
 
-    def _code(self, gop: _Gop, pictures: list[Picture], begins: bool) -> None:
+    def _code(self, gop: _Gop, pictures: list[Picture], ends: bool) -> None:
         """Give pictures to the coder, when it has room for another GOP if one begins."""
-        if begins:
+        if len(gop.lengths) == 1:
             while not self._coder.ready(_WAIT):
                 self._collect()
                 if self._work.interrupt.requested:
                     return
             self._open[gop.first] = gop
             self._coder.begin(gop.first, self.plan.of(gop.first))
-        self._coder.add(gop.first, pictures, gop.closed)
+        self._coder.add(gop.first, pictures, ends)
+        if gop.closed and not ends:
+            self._coder.add(gop.first, [], True)
 
     def _check(self, gop: _Gop) -> None:
         """Raise unless a GOP of the journal is the one that the source has there."""
@@ -197,23 +211,23 @@ class CodingPass:
         there = journal.read(gop.first, gop.label)
         earlier = journal.is_earlier(gop.first, gop.label)
         if (
-            len(there.pts) != gop.taken
-            or (there.pts, there.duration) != gop.times(gop.taken, self._work.step)
+            len(there.pts) != gop.wanted
+            or (there.pts, there.duration) != gop.times(gop.wanted, self._work.step)
             or journal.source(gop.first, gop.label) != gop.source
         ):
             raise journal.other_frames(gop.first) if earlier else self._work.changed()
         if earlier:
-            report.resumed += gop.taken
-        report.add(gop.taken, journal.packet_size(gop.first, gop.label), there.sse)
+            report.resumed += gop.wanted
+        report.add(gop.wanted, journal.packet_size(gop.first, gop.label), there.sse)
 
     def _collect(self, timeout: float = 0.0) -> None:
         """Journal what is finished, and show how far the work is."""
         work = self._work
         for first, result in self._coder.finished(timeout):
             gop = self._open.pop(first)
-            if result.frames != gop.taken:
+            if result.frames != gop.wanted:
                 raise RuntimeError(
-                    f"{gop.taken} pictures went into a GOP and {result.frames} were coded"
+                    f"{gop.wanted} pictures went into a GOP and {result.frames} were coded"
                 )
             self._journal.add(first, gop.payload(result, work.step), gop.source, gop.label)
             self.sse[first] = result.sse

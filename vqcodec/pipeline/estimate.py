@@ -27,8 +27,8 @@ from ..values import EncodeChanges
 from .encode import encode
 from .output import EncodeReport
 
-STRETCHES = 8
-LENGTH = 1 + 2 * MINI_GOP  # frames of a stretch: an I frame, and two whole mini-GOPs
+STRETCHES = 5
+LENGTH = 1 + 4 * MINI_GOP  # frames of a stretch: an I frame, and all that it is looked ahead for
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -68,10 +67,13 @@ def nothing_to_tell() -> None:
 
 
 def code_gop(encoder: GopEncoder, parts: Iterable[list[Picture]]) -> Result:
-    """Code a whole GOP, given as its mini-GOPs."""
+    """Code a whole GOP, given as its mini-GOPs; one without pictures cuts it."""
+    cut = False
     for pictures in parts:
-        encoder.add(pictures)
-    return finish_gop(encoder)
+        cut = not pictures
+        if pictures:
+            encoder.add(pictures)
+    return finish_gop(encoder, cut)
 
 
 class News(NamedTuple):
@@ -100,7 +102,10 @@ class Coder(Protocol):
         """A new GOP, called ``key``, which may begin only when the coder is ready."""
 
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
-        """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last.
+
+        An end without pictures cuts the GOP: those that only the look-ahead has seen are left out.
+        """
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
         """Keys and results of GOPs that were finished since the last call; waits for one if a
@@ -117,13 +122,16 @@ class Coder(Protocol):
 
 
 class LocalCoder:
-    """Codes in this process: :meth:`add` returns when the pictures are coded."""
+    """Codes in this process: :meth:`add` returns when no more than the look-ahead is left to code.
+
+    The rest of a GOP is coded by :meth:`finished`, a mini-GOP in each call: who waits for it can
+    look at other things meanwhile."""
 
     def __init__(self, model: Model, codec: EncoderModel) -> None:
         self._model, self._codec = model, codec
         self._key = -1  # of the GOP that is begun
         self._encoder: GopEncoder | None = None
-        self._done: deque[tuple[int, Result]] = deque()
+        self._ending = self._cutting = False  # all of its pictures are there; nothing is left to do
         self._taken = 0
         self.pending = 0  # frames coded of unfinished GOPs
         self.tell: Callable[[], object] = nothing_to_tell
@@ -133,8 +141,8 @@ class LocalCoder:
         self.tell()
 
     def ready(self, timeout: float) -> bool:
-        """Whether a new GOP may begin."""
-        return True
+        """Whether a new GOP may begin: the one before is done."""
+        return self._encoder is None
 
     def begin(self, key: int, crf: float) -> None:
         """A new GOP, called ``key``."""
@@ -143,23 +151,25 @@ class LocalCoder:
         self._key, self._encoder = key, encoder
 
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
-        """The next mini-GOP of the GOP ``key``; with ``ends`` its last."""
+        """The next mini-GOP of the GOP ``key``; with ``ends`` its last, or without one a cut."""
         assert self._encoder is not None
-        self._encoder.add(pictures)
+        if pictures:
+            self._encoder.add(pictures)
         self._taken += len(pictures)
-        if ends:
-            self._done.append((key, self._finish()))
+        self._ending, self._cutting = ends, not pictures
 
     def _finish(self, cut: bool = False) -> Result:
         assert self._encoder is not None
         result = finish_gop(self._encoder, cut)
-        self._encoder, self.pending, self._taken = None, 0, 0
+        self._encoder, self._ending, self.pending, self._taken = None, False, 0, 0
         return result
 
     def finished(self, timeout: float = 0.0) -> Iterator[tuple[int, Result]]:
-        """Keys and results of GOPs that were finished since the last call."""
-        while self._done:
-            yield self._done.popleft()
+        """Key and result of the GOP, should it be finished by now."""
+        if self._encoder is None or not self._ending:
+            return
+        if self._cutting or not self._encoder.step():
+            yield self._key, self._finish(self._cutting)
 
     def coded(self, key: int) -> int:
         """Frames taken of a GOP that is begun and not finished: an encoder holds the last ones back

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def _work(pipe: Connection, model: Model) -> None:
     """A worker: takes mini-GOPs, answers each with the number of its frames, or the last of a GOP
-    with its result; an end without pictures cuts the GOP.
+    with its result; an end without pictures cuts the GOP, also while the rest of it is coded.
 
     Before an answer there can be any amount of :class:`News`."""
     let_waiting_threads_sleep()
@@ -45,7 +45,7 @@ def _work(pipe: Connection, model: Model) -> None:
                 encoder.add(pictures)
             answer: Result | int | None = len(pictures)
             if ends:
-                answer = None if encoder is None else finish_gop(encoder, cut=not pictures)
+                answer = None if encoder is None else _finished(encoder, pipe, cut=not pictures)
                 encoder = None
             pipe.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -58,6 +58,13 @@ def _work(pipe: Connection, model: Model) -> None:
         )
 
 
+def _finished(encoder: GopEncoder, pipe: Connection, cut: bool) -> Result:
+    """The result of a GOP whose pictures are all there; a message that comes meanwhile cuts it."""
+    while not cut and encoder.step():
+        cut = pipe.poll() and bool(pipe.recv())
+    return finish_gop(encoder, cut)
+
+
 @dataclass
 class _Task:
     """A GOP that a worker codes. Its mini-GOPs are kept until it is done: should the worker die,
@@ -68,6 +75,7 @@ class _Task:
     parts: list[list[Picture]] = field(default_factory=list)
     sent: int = 0
     ended: bool = False
+    cut: bool = False  # what is not coded yet is left out
     coded: int = 0  # frames of the mini-GOPs that were answered
     done: int = 0  # frames that are known to be coded, which is less
     change: threading.Condition = field(default_factory=threading.Condition)
@@ -86,7 +94,7 @@ class _Task:
         """Let the GOP end with the mini-GOPs that went to the worker."""
         with self.change:
             del self.parts[self.sent :]
-            self.ended = True
+            self.ended = self.cut = True
             self.change.notify_all()
 
 
@@ -117,7 +125,7 @@ class _Worker:
         """The result of a GOP, None if it was ended without a picture; EOFError when the worker
         died."""
         pipe = self._started()
-        i, task.coded, task.done = 0, 0, 0
+        i, task.coded, task.done, asked = 0, 0, 0, False
         while True:
             pictures, ends = task.part(i)
             try:
@@ -126,11 +134,16 @@ class _Worker:
                     task.done = max(task.done, answer.frames)
                     if answer.compiling:
                         kernels_module.tell()
+                    if ends and pictures and task.cut and not asked:
+                        asked = True
+                        pipe.send((task.crf, [], True))
             except OSError as exc:
                 raise EOFError from exc
             if isinstance(answer, Exception):
                 raise answer
             if ends:
+                if asked:  # maybe too late, and then the next GOP would find it
+                    self.stop()
                 result: Result | None = answer
                 return result
             task.coded += answer

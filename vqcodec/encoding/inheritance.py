@@ -1,0 +1,311 @@
+"""How much of the error of its references a frame inherits, on pictures of half the size.
+
+A frame is predicted along block motion from its references. Where source and reference differ by
+less than coding will leave (theta), nothing is coded, and the frame shows the error of its
+reference. Where they differ by more, what differs is coded anew, and the error of the reference
+with it. A coefficient whose reference differs by an energy e inherits theta / (e + theta) of its
+error, by rate and distortion of a Gaussian source. So what is new does not inherit, and noise does
+not either: it differs in every frame. x264's mb-tree (Garrett-Glaser 2009) and the temporal
+dependency model of libaom and SVT-AV1 compare costs of inter and intra prediction for the same
+purpose; they do not know how fine a frame is coded.
+
+Each cell of 8x8 samples here is a block of 16x16 of the frame, with a Hadamard transform, without
+its mean: light that changes is no new content.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from ..compiled import njit
+from ..picture import plane8
+from .block_matching import PAD, coarse_vectors, legal, phases, sad
+from .rate_distortion import lagrangian
+from .weight_estimation import matched
+
+CELL = 8  # samples of a small picture on a side of a cell, 16 of the frame
+NOTICED = 0.72  # energy of a coefficient, times lambda, that coding leaves at most: 1 / (2 ln 2)
+BOTH = 0.5  # share of each of two references in their mean
+_ALIGN = 64  # sides of small pictures are multiples, for the coarse search
+_FAINT = 0.02  # of theta, added to each coefficient's energy: flat cells count a little too
+_SAME_GAIN = 0.02  # of the contrast
+
+
+class Inherited(NamedTuple):
+    """What a frame inherits from one reference."""
+
+    shares: np.ndarray  # (rows, columns) float32 of its error in each cell
+    vectors: np.ndarray  # (rows, columns, 2) int32 [y, x] in quarter samples of the small picture
+
+
+@dataclass
+class SmallPicture:
+    """A frame of the look-ahead, of half the size."""
+
+    luma: np.ndarray  # uint16 of 10 bits, padded
+    rows: int  # cells that are shown, on each side
+    columns: int
+
+    @classmethod
+    def of(cls, luma: np.ndarray) -> SmallPicture:
+        """From luma (H, W) of 8 or 10 bits."""
+        h, w = luma.shape
+        step = 2 * _ALIGN
+        padded = np.pad(luma, ((0, -h % step), (0, -w % step)), mode="edge")
+        tall, wide = padded.shape[0] // 2, padded.shape[1] // 2
+        sums = padded.reshape(tall, 2, wide, 2).sum((1, 3), dtype=np.uint16)
+        small = sums if luma.dtype == np.uint8 else (sums + 2) >> 2
+        return cls(small, -(-h // 16), -(-w // 16))
+
+
+def hidden(quality: float) -> float:
+    """Energy of a coefficient of a small picture (8-bit scale) that coding at a quality hides."""
+    return NOTICED / lagrangian(quality) / 4  # four samples of the frame are one here
+
+
+class Reference(NamedTuple):
+    """A reference as the search wants it."""
+
+    luma8: np.ndarray
+    phases: np.ndarray
+
+    @classmethod
+    def of(cls, picture: SmallPicture) -> Reference:
+        """From its small picture."""
+        return cls(plane8(picture.luma), phases(picture.luma))
+
+
+@njit
+def _search(cur, ph, coarse, rows, columns, out):
+    """Best vector of every cell, by SAD, from a few starts."""
+    h, w = cur.shape
+    for r in range(rows):
+        for c in range(columns):
+            y, x = r * 8, c * 8
+            best = sad(ph, cur, y, x, 0, 0, 8, nb.int32(1 << 29))
+            by, bx = 0, 0
+            for k in range(4):
+                if k < 2:
+                    my, mx = coarse[k, r, c, 0], coarse[k, r, c, 1]
+                elif k == 2 and c > 0:
+                    my, mx = out[r, c - 1, 0], out[r, c - 1, 1]
+                elif k == 3 and r > 0:
+                    my, mx = out[r - 1, c, 0], out[r - 1, c, 1]
+                else:
+                    continue
+                if (my == by and mx == bx) or not legal(y, x, 8, my, mx, h, w):
+                    continue
+                s = sad(ph, cur, y, x, my, mx, 8, best)
+                if s < best:
+                    best, by, bx = s, my, mx
+            for st in (8, 4, 2, 1):
+                for _ in range(3):
+                    if best < 64:  # a level a sample
+                        break
+                    cy, cx = by, bx
+                    for k in range(8):
+                        my = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * st
+                        mx = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
+                        if legal(y, x, 8, my, mx, h, w):
+                            s = sad(ph, cur, y, x, my, mx, 8, best)
+                            if s < best:
+                                best, by, bx = s, my, mx
+                    if by == cy and bx == cx:
+                        break
+            out[r, c, 0], out[r, c, 1] = by, bx
+
+
+@njit
+def _hadamard(block):
+    """Of 8x8 samples in place, with the energy of each coefficient that of a sample."""
+    for n in (1, 2, 4):
+        for i in range(0, 8, 2 * n):
+            for j in range(i, i + n):
+                for k in range(8):
+                    a, b = block[j, k], block[j + n, k]
+                    block[j, k], block[j + n, k] = a + b, a - b
+    for k in range(8):
+        for n in (1, 2, 4):
+            for i in range(0, 8, 2 * n):
+                for j in range(i, i + n):
+                    a, b = block[k, j], block[k, j + n]
+                    block[k, j], block[k, j + n] = a + b, a - b
+    for j in range(8):
+        for k in range(8):
+            block[j, k] *= np.float32(0.125)
+
+
+@njit
+def _contrast(cur, ph, vectors, rows, columns):
+    """Ratio of the deviations of a picture and of what it shows of a reference, within cells."""
+    own = other = 1.0
+    for r in range(rows):
+        for c in range(columns):
+            my, mx = vectors[r, c, 0], vectors[r, c, 1]
+            p = ph[my & 3, mx & 3]
+            top, left = r * 8 + (my >> 2) + PAD, c * 8 + (mx >> 2) + PAD
+            a = b = aa = bb = 0
+            for j in range(8):
+                for i in range(8):
+                    s, t = nb.int32(cur[r * 8 + j, c * 8 + i]), nb.int32(p[top + j, left + i])
+                    a += s
+                    b += t
+                    aa += s * s
+                    bb += t * t
+            own += aa - a * a / 64.0
+            other += bb - b * b / 64.0
+    return math.sqrt(own / other)
+
+
+@njit
+def _shown(cur, ph, r, c, my, mx, gain, weight, block):
+    """Subtract what a cell shows of a reference, times gain and weight, from a block."""
+    p = ph[my & 3, mx & 3]
+    top, left = r * 8 + (my >> 2) + PAD, c * 8 + (mx >> 2) + PAD
+    factor = np.float32(gain * weight)
+    for j in range(8):
+        for i in range(8):
+            block[j, i] -= factor * np.float32(p[top + j, left + i])
+
+
+@njit
+def _inherit(cur, ph, vectors, gains, many, theta, thetas, both, active, shares):
+    """Shares of the errors of one or two references.
+
+    cur (H, W) uint8; ph: a tuple of two; vectors (2, rows, columns, 2); gains (2,); many: 0 to 2
+    references; theta: energy that coding hides in this frame; thetas (2,): in its references;
+    active (rows, columns): receives how much of a cell is coded at all, 0..64; shares (2, rows,
+    columns).
+    """
+    rows, columns = active.shape
+    block = np.empty((8, 8), np.float32)
+    energy = np.empty((8, 8), np.float32)
+    weight = np.empty((8, 8), np.float32)
+    for r in range(rows):
+        for c in range(columns):
+            for j in range(8):
+                for i in range(8):
+                    block[j, i] = cur[r * 8 + j, c * 8 + i]
+            _hadamard(block)
+            total = np.float32(0)
+            own = thetas[0]
+            for j in range(8):
+                for i in range(8):
+                    s = block[j, i] * block[j, i] + np.float32(_FAINT) * own
+                    energy[j, i] = s
+                    weight[j, i] = s / (s + own)
+                    total += weight[j, i]
+            total -= weight[0, 0]
+            weight[0, 0] = 0
+            active[r, c] = total
+            best, chosen = np.float32(0), 0
+            for k in range(3 if many == 2 else many):
+                for j in range(8):
+                    for i in range(8):
+                        block[j, i] = cur[r * 8 + j, c * 8 + i]
+                part = 0.5 if k == 2 else 1.0
+                if k != 1:
+                    _shown(
+                        cur,
+                        ph[0],
+                        r,
+                        c,
+                        vectors[0, r, c, 0],
+                        vectors[0, r, c, 1],
+                        gains[0],
+                        part,
+                        block,
+                    )
+                if k != 0:
+                    _shown(
+                        cur,
+                        ph[1],
+                        r,
+                        c,
+                        vectors[1, r, c, 0],
+                        vectors[1, r, c, 1],
+                        gains[1],
+                        part,
+                        block,
+                    )
+                _hadamard(block)
+                left = thetas[0] if k == 0 else thetas[1]
+                if k == 2:
+                    left = (thetas[0] + thetas[1]) / 2
+                kept = np.float32(0)
+                for j in range(8):
+                    for i in range(8):
+                        e, s = block[j, i] * block[j, i], energy[j, i]
+                        if e < s:
+                            same = min(np.float32(1), theta / (e + left))
+                            kept += weight[j, i] * same * (1 - e / s)
+                if kept > best:
+                    best, chosen = kept, k
+            share = best / total
+            shares[0, r, c] = share if chosen == 0 else (share * both if chosen == 2 else 0)
+            shares[1, r, c] = share if chosen == 1 else (share * both if chosen == 2 else 0)
+
+
+def inherited(
+    picture: SmallPicture,
+    references: list[tuple[int, Reference]],
+    quality: float,
+    qualities: list[float],
+) -> tuple[np.ndarray, list[Inherited]]:
+    """What a frame inherits from its references.
+
+    references: none, one or two, each with its distance in frames. quality: that the frame is
+    expected to be coded at; qualities: the references'. Also (rows, columns) float32 how many of
+    the 63 coefficients of each cell are coded at all.
+    """
+    luma8 = plane8(picture.luma)
+    rows, columns, many = picture.rows, picture.columns, len(references)
+    vectors = np.zeros((2, rows, columns, 2), np.int32)
+    gains = np.ones(2)
+    for k, (distance, reference) in enumerate(references):
+        bright = matched(luma8, reference.luma8)
+        coarse = coarse_vectors(luma8, bright, distance)
+        searched = reference.phases
+        if bright is not reference.luma8:
+            searched = phases(bright.astype(np.uint16) << 2)
+        _search(luma8, searched, coarse, rows, columns, vectors[k])
+        gain = _contrast(luma8, reference.phases, vectors[k], rows, columns)
+        gains[k] = gain if abs(gain - 1) > _SAME_GAIN else 1.0
+    active = np.empty((rows, columns), np.float32)
+    shares = np.empty((2, rows, columns), np.float32)
+    around = qualities or [quality]
+    thetas = np.array([hidden(q) for q in (around[0], around[-1])], np.float32)
+    empty = np.empty((4, 4, 0, 0), np.uint8)
+    shown = [reference.phases for _, reference in references] or [empty]
+    _inherit(
+        luma8, (shown[0], shown[-1]), vectors, gains, many, np.float32(hidden(quality)), thetas,
+        np.float32(BOTH), active, shares,
+    )  # fmt: skip
+    return active, [Inherited(shares[k], vectors[k]) for k in range(many)]
+
+
+@njit
+def hand_down(worth, shares, vectors, into):
+    """Add what each cell is worth, times its share, to the cells of the reference that it shows.
+
+    worth, shares (rows, columns) float32; vectors (rows, columns, 2) int32 in quarter samples;
+    into (rows, columns) float32. What lies outside of the reference repeats its border.
+    """
+    rows, columns = worth.shape
+    for r in range(rows):
+        for c in range(columns):
+            amount = worth[r, c] * shares[r, c]
+            y, x = r * 32 + vectors[r, c, 0], c * 32 + vectors[r, c, 1]
+            top, left = y >> 5, x >> 5
+            down, right = np.float32((y & 31) / 32), np.float32((x & 31) / 32)
+            for j in range(2):
+                for i in range(2):
+                    part = (down if j else 1 - down) * (right if i else 1 - right)
+                    row = min(max(top + j, 0), rows - 1)
+                    column = min(max(left + i, 0), columns - 1)
+                    into[row, column] += amount * part
