@@ -33,7 +33,8 @@ NOTICED = 0.72  # energy of a coefficient, times lambda, that coding leaves at m
 BOTH = 0.5  # share of each of two references in their mean
 _ALIGN = 64  # sides of small pictures are multiples, for the coarse search
 _FAINT = 0.02  # of theta, added to each coefficient's energy: flat cells count a little too
-_SAME_GAIN = 0.02  # of the contrast
+_SAME_GAIN = 0.02  # of the contrast: smaller changes are none
+_FLAT = 64.0  # sum of squares in a cell that has no contrast
 
 
 class Inherited(NamedTuple):
@@ -141,9 +142,12 @@ def _hadamard(block):
 
 
 @njit
-def _contrast(cur, ph, vectors, rows, columns):
-    """Ratio of the deviations of a picture and of what it shows of a reference, within cells."""
-    own = other = 1.0
+def _contrasts(cur, ph, vectors, out):
+    """Ratio of the deviations of each cell and of what it shows of a reference.
+
+    out (rows, columns) float32: receives it, 0 where either is flat.
+    """
+    rows, columns = out.shape
     for r in range(rows):
         for c in range(columns):
             my, mx = vectors[r, c, 0], vectors[r, c, 1]
@@ -157,9 +161,17 @@ def _contrast(cur, ph, vectors, rows, columns):
                     b += t
                     aa += s * s
                     bb += t * t
-            own += aa - a * a / 64.0
-            other += bb - b * b / 64.0
-    return math.sqrt(own / other)
+            own, other = aa - a * a / 64.0, bb - b * b / 64.0
+            flat = own < _FLAT or other < _FLAT
+            out[r, c] = 0 if flat else math.sqrt(own / other)
+
+
+def _gain(cur: np.ndarray, reference: Reference, vectors: np.ndarray) -> float:
+    """What the contrast of a reference is to be multiplied by: that of most cells."""
+    ratios = np.empty(vectors.shape[:2], np.float32)
+    _contrasts(cur, reference.phases, vectors, ratios)
+    gain = float(np.median(ratios[ratios > 0])) if ratios.any() else 1.0
+    return gain if abs(gain - 1) > _SAME_GAIN else 1.0
 
 
 @njit
@@ -274,8 +286,7 @@ def inherited(
         if bright is not reference.luma8:
             searched = phases(bright.astype(np.uint16) << 2)
         _search(luma8, searched, coarse, rows, columns, vectors[k])
-        gain = _contrast(luma8, reference.phases, vectors[k], rows, columns)
-        gains[k] = gain if abs(gain - 1) > _SAME_GAIN else 1.0
+        gains[k] = _gain(luma8, reference, vectors[k])
     active = np.empty((rows, columns), np.float32)
     shares = np.empty((2, rows, columns), np.float32)
     around = qualities or [quality]

@@ -15,10 +15,13 @@ step of the quantiser: the format knows nothing of them.
 from __future__ import annotations
 
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
@@ -60,10 +63,13 @@ class LookAhead:
         small = {first + i: SmallPicture.of(p.y) for i, p in enumerate(pictures)}
         if self._key is not None:
             small[first - 1] = self._key
-        uses = {n for slot in slots for n in slot.refs if n in small}
-        references = {n: Reference.of(small[n]) for n in uses}
+        uses = sorted({n for slot in slots for n in slot.refs if n in small})
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
-        self._waiting.append([self._depend(slot, small, references, levels) for slot in slots])
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            made = pool.map(Reference.of, (small[n] for n in uses))
+            references = dict(zip(uses, made, strict=True))
+            depend = partial(self._depend, small=small, references=references, levels=levels)
+            self._waiting.append(list(pool.map(depend, slots)))
         self._key = small[slots[0].frame]
 
     def _depend(
@@ -104,7 +110,7 @@ class LookAhead:
         """What follows from what error in each cell of a frame is worth."""
         octaves = np.log2(worth)
         mean = float((octaves * active).sum() / active.sum())
-        offset = self.rate.level_offsets[-1] + round(self.rate.inherited_quality * mean)
+        offset = self.rate.least_offset + round(self.rate.inherited_quality * mean)
         if level >= self.rate.weighed_levels:
             return FramePlan(offset, None)
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)

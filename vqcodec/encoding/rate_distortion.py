@@ -88,11 +88,12 @@ class Weighing(NamedTuple):
 class RateParameters:
     """What an encoder weighs against what, and what it tries."""
 
-    level_offsets: tuple[int, ...] = LEVEL_OFFSETS  # quality of each level less the key frames'
+    level_offsets: tuple[int, ...] = LEVEL_OFFSETS  # quality expected of each level
     filter_strength: float = 1.5  # of the temporal filter of I and key frames
-    inherited_quality: float = 4.4  # for each octave that the look-ahead finds in a frame
+    inherited_quality: float = 6.0  # for each octave that the look-ahead finds in a frame
+    least_offset: int = -20  # quality of a frame that no other inherits, less the key frames'
     lookahead_strength: float = 1.0  # of the octaves that blocks weigh more or less
-    weighed_levels: int = 2  # only blocks of the levels below are weighed
+    weighed_levels: int = 4  # only blocks of the levels below are weighed
     motion_sad: float = 1.8  # SAD that a bit of motion is worth, times sqrt(lambda)
     motion_worth: float = 0.7  # of the residual's cost against bits of motion
     motion_floor: float = 0.5  # squared error that is left after coding, times lambda
