@@ -17,7 +17,7 @@ from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_task import CodedFrame, FrameTask
 from vqcodec.encoding.gop_encoder import GopEncoder
 from vqcodec.encoding.lookahead import FramePlan, LookAhead
-from vqcodec.encoding.rate_distortion import RateParameters, targets
+from vqcodec.encoding.rate_distortion import LEVEL_OFFSETS, RateParameters, targets
 from vqcodec.picture import Picture
 
 CRF = 30
@@ -136,6 +136,10 @@ def test_ten_bits_are_planned_as_eight() -> None:
     clip = [texture(1)] * 17
     ten = [luma.astype(np.uint16) << 2 for luma in clip]
     assert planned(clip)[0].offset == planned(ten)[0].offset
+
+
+def test_a_single_picture_has_the_quality_of_a_usual_first_frame() -> None:
+    assert planned([texture(1)]) == {0: FramePlan(LEVEL_OFFSETS[0], None)}
 
 
 def test_what_is_certain() -> None:

@@ -93,7 +93,13 @@ class LookAhead:
         return self.targets[min(level, LEVELS - 1)]
 
     def next(self) -> dict[int, FramePlan]:
-        """What is said of the frames of the mini-GOP that is coded next; it waits no longer."""
+        """What is said of the frames of the mini-GOP that is coded next; it waits no longer.
+
+        A GOP of one frame, such as a single picture, has the quality that I frames usually have.
+        """
+        if len(self._waiting) == 1 and self._waiting[0][0].slot.level == 0:
+            self._waiting.clear()
+            return {0: FramePlan(self.rate.level_offsets[0], None)}
         worth: dict[int, np.ndarray] = {}
         for dependences in reversed(self._waiting):
             for slot, active, parts in reversed(dependences):
