@@ -86,7 +86,7 @@ def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame
         task.number, task.level, planes, start.field, coder.contexts, start.tables, references
     )
     stats = FrameStatistics(
-        q=task.quality,
+        q=task.base,
         deblock=0,
         bits=element_bits([0.0] + [behind] * (MARKS - 1), 0.0, len(data)),
     )

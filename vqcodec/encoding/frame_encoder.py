@@ -190,5 +190,5 @@ class FrameEncoder(FrameCoder):
     def _vector_bits(self, task: FrameTask, data: bytes) -> float:
         """Bits of motion vectors in a stream, found by reading its head back."""
         stream = memoryview(data)
-        head = FrameHead(self.heads, stream, task.number, task.level, task.quality, task.references)
+        head = FrameHead(self.heads, stream, task.number, task.level, task.base, task.references)
         return head.vector_bits

@@ -22,7 +22,12 @@ class FrameTask:
     target: int | None = None  # quality aimed at, where it is not `quality`: the detail reaches it
     worths: np.ndarray | None = None  # (H/16, W/16) float32 of error in each block; None: 1
     twins: tuple[bool, ...] = ()  # of the references: whether their source is the same picture
-    difference: int = 0  # of `quality` from the level's, as the frame's stream says it
+    usual: int | None = None  # quality of its level, where it is not `quality`
+
+    @property
+    def base(self) -> int:
+        """The quality of its level: the frame's stream says how its own differs."""
+        return self.quality if self.usual is None else self.usual
 
     @property
     def aim(self) -> int:

@@ -266,7 +266,7 @@ class FrameTrials:
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
         marks = [*motion.marks, bits_given(coder)]
-        encode_quality_difference(coder, quality - self.task.quality + self.task.difference)
+        encode_quality_difference(coder, quality - self.task.base)
         deblocking.code_strength(coder, strength)
         marks.append(bits_given(coder))
         if motion.prediction is not None:

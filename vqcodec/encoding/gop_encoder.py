@@ -209,17 +209,16 @@ class GopEncoder:
         still = [still_blocks(plain, other) for other in others]
         source = opening if slot == mini.slots[0] else plain
         aim = self._aim(slot, plans)
-        quality = min(63, aim)
         return FrameTask(
             settled(source, references[: len(still)], still),
             slot.frame,
             slot.level,
-            quality,
+            min(63, aim),
             references,
             aim,
             plans[slot.frame].worths,
             tuple(bool(blocks.all()) for blocks in still),
-            quality - self.quality[level],
+            self.quality[level],
         )
 
     def _source(self, frame: int, pictures: list[Picture]) -> Planes:
