@@ -35,7 +35,7 @@ from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.gop_coders import Model
 
 FLOATS = list(arithmetic.FLOATS)
-OPTIONS = EncodeOptions(gop=5, crf=30, device="cpu", threads=1)
+OPTIONS = EncodeOptions(gop=5, crf=15, device="cpu", threads=1)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_the_two_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
     """What may differ: single decisions, so bits and error by a little; what an encoder multiplied
     in is nothing to a decoder."""
     codecs = [load_model(default_path(), "cpu", 1, name) for name in FLOATS]
-    a, b = coded = [encoded(codec, moving(100, 70, 3)) for codec in codecs]
+    a, b = coded = [encoded(codec, moving(100, 70, 3), 15) for codec in codecs]
     assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body) and abs(
         sum(a.sse) - sum(b.sse)
     ) < 0.03 * sum(a.sse)
