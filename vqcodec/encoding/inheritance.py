@@ -3,11 +3,11 @@
 A frame is predicted along block motion from its references. Where source and reference differ by
 less than coding will leave (theta), nothing is coded, and the frame shows the error of its
 reference. Where they differ by more, what differs is coded anew, and the error of the reference
-with it. A coefficient whose reference differs by an energy e inherits theta / (e + theta) of its
-error, by rate and distortion of a Gaussian source. So what is new does not inherit, and noise does
-not either: it differs in every frame. x264's mb-tree (Garrett-Glaser 2009) and the temporal
-dependency model of libaom and SVT-AV1 compare costs of inter and intra prediction for the same
-purpose; they do not know how fine a frame is coded.
+with it: a coefficient whose reference differs by an energy e inherits theta / (e + theta). Of that
+it inherits 1 - e / s, with s its own energy: coding took from the reference some of what only the
+reference has, its noise first of all, and nobody misses that. x264's mb-tree (Garrett-Glaser 2009)
+and the temporal dependency model of libaom and SVT-AV1 compare whole costs of inter and intra
+prediction for the same purpose; they do not know how fine a frame is coded.
 
 Each cell of 8x8 samples here is a block of 16x16 of the frame, with a Hadamard transform, without
 its mean: light that changes is no new content.
@@ -28,7 +28,6 @@ from .block_matching import PAD, coarse_vectors, legal, phases, sad
 from .rate_distortion import lagrangian
 from .weight_estimation import matched
 
-CELL = 8  # samples of a small picture on a side of a cell, 16 of the frame
 NOTICED = 0.72  # energy of a coefficient, times lambda, that coding leaves at most: 1 / (2 ln 2)
 BOTH = 0.5  # share of each of two references in their mean
 _ALIGN = 64  # sides of small pictures are multiples, for the coarse search
