@@ -561,7 +561,7 @@ def test_workers_make_the_same_file_and_it_decodes(
     source = write(tmp_path / "in.y4m", header(W, H, time_base=Fraction(1, 25)), moving(W, H, 15))
     options, weights = replace(OPTIONS, gop=4), str(tiny_weights)
     value = encode(
-        str(source), str(tmp_path / "at.vqv"), replace(options, crf=33), weights=weights
+        str(source), str(tmp_path / "at.vqv"), replace(options, crf=18), weights=weights
     ).bytes
     files = []
     for jobs in (1, 2):
