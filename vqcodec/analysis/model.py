@@ -26,6 +26,7 @@ CHANGES = ("none", "cut", "dissolve", "fade", "wipe")  # what a frame may be par
 CAMERAS = ("still", "pan", "zoom", "shaky")
 HIDDEN = 48  # of an LSTM
 EMBEDDING = 64
+BLOCK = 4096  # frames that are taken at once
 _FULL = 0.25  # what is left of the probability of a cut behind a full GOP
 NAME = "shots.safetensors"
 
@@ -61,11 +62,10 @@ class ShotModel:
 
     def __call__(self, rows: np.ndarray) -> Reading:
         """What the frames with these rows, (n, numbers) float32, are."""
-        w = self._w
-        seen = np.maximum(_dense(rows, w["in.weight"], w["in.bias"]), 0)
-        hidden = np.concatenate(
-            [self._recurrent("forward", seen), self._recurrent("backward", seen[::-1])[::-1]], 1
-        )
+        w, count = self._w, len(rows)
+        hidden = np.empty((count, 2 * HIDDEN), np.float32)
+        self._recurrent("forward", "in", rows, hidden[:, :HIDDEN])
+        self._recurrent("backward", "in", rows[::-1], hidden[::-1, HIDDEN:])
         out = {
             name: _dense(hidden, w[f"{name}.weight"], w[f"{name}.bias"])
             for name in ("change", "activity", "camera", "traits")
@@ -83,10 +83,18 @@ class ShotModel:
             out["traits"],
         )
 
-    def _recurrent(self, name: str, seen: np.ndarray) -> np.ndarray:
+    def _recurrent(self, name: str, entry: str, rows: np.ndarray, out: np.ndarray) -> None:
+        """Hidden states of the LSTM with this name behind the layer ``entry``, (n, HIDDEN).
+
+        Taken in blocks, which hand on their state: what lies between is several times the rows.
+        """
         w = self._w
-        gates = _dense(np.ascontiguousarray(seen), w[f"{name}.input"], w[f"{name}.bias"])
-        return np.asarray(_lstm(gates, w[f"{name}.hidden"]))
+        cell, last = np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32)
+        for at in range(0, len(rows), BLOCK):
+            block = np.ascontiguousarray(rows[at : at + BLOCK])
+            seen = np.maximum(_dense(block, w[f"{entry}.weight"], w[f"{entry}.bias"]), 0)
+            gates = _dense(seen, w[f"{name}.input"], w[f"{name}.bias"])
+            out[at : at + BLOCK] = _lstm(gates, w[f"{name}.hidden"], cell, last)
 
     def _surprise(self, rows: np.ndarray) -> np.ndarray:
         if len(rows) < 2:
@@ -94,13 +102,17 @@ class ShotModel:
         w = self._w
         # where the next frame stands in its GOP is no news
         known = np.concatenate([rows[:-1], rows[1:, :PLACES]], 1)
-        seen = np.maximum(_dense(known, w["next.in.weight"], w["next.in.bias"]), 0)
-        guess = _dense(self._recurrent("next", seen), w["guess.weight"], w["guess.bias"])
+        hidden = np.empty((len(known), HIDDEN), np.float32)
+        self._recurrent("next", "next.in", known, hidden)
+        bits = np.empty(len(rows), np.float32)
         told = rows.shape[1] - PLACES
-        scale = np.clip(guess[:, told:], -5, 5)
-        off = np.abs(rows[1:, PLACES:] - guess[:, :told]) * np.exp(-scale)
-        bits = (off + scale).sum(1) / np.float32(np.log(2))
-        bits = np.concatenate([bits[:1], bits])
+        for at in range(0, len(hidden), BLOCK):
+            guess = _dense(hidden[at : at + BLOCK], w["guess.weight"], w["guess.bias"])
+            scale = np.clip(guess[:, told:], -5, 5)
+            next_rows = rows[at + 1 : at + 1 + BLOCK, PLACES:]
+            off = np.abs(next_rows - guess[:, :told]) * np.exp(-scale)
+            bits[at + 1 : at + 1 + BLOCK] = (off + scale).sum(1) / np.float32(np.log(2))
+        bits[0] = bits[1]
         return np.asarray(bits - np.median(bits), np.float32)
 
 
@@ -144,17 +156,17 @@ def _dense(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 
 @njit
-def _lstm(gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _lstm(gates: np.ndarray, weight: np.ndarray, cell: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Hidden states (n, H) of an LSTM whose gates (n, 4 H: input, forget, cell, output) hold what
-    the inputs give; weight (H, 4 H)."""
+    the inputs give; weight (H, 4 H); cell and last hidden state (H,) go on from the block before.
+    """
     size = weight.shape[0]
     out = np.empty((gates.shape[0], size), np.float32)
-    cell, hidden = np.zeros(size, np.float32), np.zeros(size, np.float32)
     one = np.float32(1)
     for t in range(gates.shape[0]):
         row = gates[t].copy()
         for k in range(size):
-            value = hidden[k]
+            value = last[k]
             for j in range(row.size):
                 row[j] += value * weight[k, j]
         for k in range(size):
@@ -162,6 +174,6 @@ def _lstm(gates: np.ndarray, weight: np.ndarray) -> np.ndarray:
             keep = one / (one + np.exp(-row[size + k]))
             show = one / (one + np.exp(-row[3 * size + k]))
             cell[k] = keep * cell[k] + enter * np.tanh(row[2 * size + k])
-            hidden[k] = show * np.tanh(cell[k])
-            out[t, k] = hidden[k]
+            last[k] = show * np.tanh(cell[k])
+            out[t, k] = last[k]
     return out
