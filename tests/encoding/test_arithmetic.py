@@ -18,6 +18,8 @@ from vqcodec.codec import weights
 from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets import backend_choice
+from vqcodec.codec.nets.float32_backend import Float32Backend
+from vqcodec.codec.nets.tiles import Tiles
 from vqcodec.codec.packed_samples import pack
 from vqcodec.codec.weights import default_path
 from vqcodec.encoding.frame_encoder import FrameEncoder
@@ -117,14 +119,19 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
     coder, source = FrameEncoder(codec, 128, 64), pad(moving(128, 64, 1)[0], 128, 64)
     trials = intra_trials(coder, source)
     y, z = latents = trials.analyse(30)
-    x = torch.from_numpy(pack(source)[None]).float() / 1020 - 0.5
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
-        want = codec.intra_analysis(x, None, torch.tensor([30.0]))
-    assert np.array_equal(y, want[0][0].float().numpy()) and np.array_equal(
-        z, want[1][0].float().numpy()
-    )
-    with torch.inference_mode():
-        plain = codec.intra_analysis(x, None, torch.tensor([30.0]))[0][0].numpy()
+    tiles = Tiles.everywhere((1, 1, 2), Float32Backend())
+    x = torch.from_numpy(tiles.at8.gather(pack(source))).float() / 1020 - 0.5
+
+    def analysed() -> list[np.ndarray]:
+        with torch.inference_mode():
+            rows = codec.intra_analysis.rows(x, None, torch.tensor([30.0]), tiles)
+        return [t.float().numpy() for t in rows]
+
+    with torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
+        want = analysed()
+    assert np.array_equal(y, tiles.at16.scatter(want[0])[0])
+    assert np.array_equal(z[0], want[1])
+    plain = tiles.at16.scatter(analysed()[0])[0]
     error = np.abs(y - plain).max()
     assert error == 0 if name == "float32" else 0 < error < 0.05 * np.abs(plain).max()
     with torch.autocast("cpu", torch.bfloat16):
@@ -141,15 +148,14 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
 
     codec = load_model(tiny_weights, "cpu", 1, name)
     start = (
-        torch.randn(1, 8, 8, codec.intra.shape.latent, generator=torch.Generator().manual_seed(1))
-        * 40
+        torch.randn(64, codec.intra.shape.latent, generator=torch.Generator().manual_seed(1)) * 40
     )
     found = []
     for rows in (1 << 20, 7):
         monkeypatch.setattr(relaxed_synthesis, "_ROWS", rows)
         y = start.clone().requires_grad_(True)
         twin = smooth_synthesis(codec.intra.synthesis, arithmetic.FLOATS[name])
-        out = twin.layers(y, None, 30)
+        out = twin.layers(y, None, 30, Tiles.everywhere((1, 2, 2), twin.backend))
         out.square().sum().backward()
         found.append((out.detach(), y.grad))
     for a, b in zip(*found, strict=True):

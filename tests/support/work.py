@@ -12,7 +12,7 @@ def _block(channels: int, expansion: int) -> int:
 
 
 def tile_products(s: NetShape) -> float:
-    """Products that decoding a coded tile of 32x32 takes, where all tiles of its place are coded."""
+    """Products that decoding a tile of 32x32 takes, where all tiles of its 64x64 are coded."""
     width = s.hyper_up + (s.context_out if s.inter else 0)
     steps = sum(
         (width + (s.latent if k else 0)) * s.prior
