@@ -215,9 +215,11 @@ def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> Non
     r, _ = coded
     rows = body_stats(tiny_codec, r.body, 18, 100, 70)
     for stats in (r.stats, rows):
-        assert [s["frame"] for s in stats] == list(range(18)) and "".join(
-            s["type"] for s in stats
-        ) == "I" + "B" * 15 + "PP"
+        assert [s["frame"] for s in stats] == list(range(18))
+        types = "".join(s["type"] for s in stats)
+        # any frame may be coded without prediction
+        assert all(a in ("I", b) for a, b in zip(types, "I" + "B" * 15 + "PP", strict=True))
+        assert types.count("B") > 10 and "P" in types
         for s in stats:
             assert sum(s["bits"].values()) == pytest.approx(8 * s["bytes"], abs=0.5)
     for a, b in zip(r.stats, rows, strict=True):
@@ -228,7 +230,8 @@ def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> Non
         )
     assert all(
         s["skip"] <= min(s["merged"], s["direct"]) and s["lambda"] > 0 and len(s["psnr"]) == 3
-        for s in r.stats[1:]
+        for s in r.stats
+        if s["type"] != "I"
     )
     assert (
         sum(s["bits"]["vectors"] for s in rows) > 100

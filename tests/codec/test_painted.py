@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference.entropy import START, RangeDecoder
+from reference.motion import of_coded_tiles
 from reference.painted import paint, painted_blocks
 
 from vqcodec.codec.contexts import CONTEXTS
@@ -15,6 +16,7 @@ from vqcodec.codec.direct_map import (
     DIRECT_BLOCK,
     OUTSIDE_BLOCK,
     PAINTED_BLOCK,
+    coded_tiles,
     outside,
 )
 from vqcodec.codec.gop_decoder import decode_gop
@@ -72,7 +74,10 @@ def test_samples_come_back(follow: int, shift: int) -> None:
     data = coder.finished()
     assert bits[blocks == PAINTED_BLOCK].min() > 0 and not bits[blocks != PAINTED_BLOCK].any()
     decoder = Decoder.start(data, new_contexts(CONTEXTS))
-    got = np.where(blocks == PAINTED_BLOCK, CODED_BLOCK, blocks).astype(np.uint8)
+    # as the map of tiles leaves them: where nothing is coded all is direct
+    coded = coded_tiles(blocks).repeat(2, 0).repeat(2, 1)
+    got = np.where(blocks == PAINTED_BLOCK, np.where(coded, CODED_BLOCK, DIRECT_BLOCK), blocks)
+    got = got.astype(np.uint8)
     assert code_painting(decoder, got, Painting(), True) == painting
     assert np.array_equal(got, blocks)
     shown = copied(prediction)
@@ -98,9 +103,11 @@ def test_any_bytes_paint_what_the_reference_decoder_paints(seed: int) -> None:
     blocks[blocks == PAINTED_BLOCK] = CODED_BLOCK
     predicted = seed != 3
     stream = RangeDecoder(data, [(START, START)] * CONTEXTS)
-    rule = painted_blocks(stream, blocks != CODED_BLOCK, predicted)
+    direct = blocks == DIRECT_BLOCK
+    passed = direct & of_coded_tiles(blocks != CODED_BLOCK) | (blocks == OUTSIDE_BLOCK)
+    rule = painted_blocks(stream, passed, predicted)
     assert rule is not None and rule[0].any()
-    want = paint(stream, rule, blocks == DIRECT_BLOCK, list(prediction))
+    want = paint(stream, rule, direct & ~rule[0], list(prediction))
     decoder = Decoder.start(data, new_contexts(CONTEXTS))
     painting = code_painting(decoder, blocks, Painting(), predicted)
     assert painting == Painting(*rule[1:])
