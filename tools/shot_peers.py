@@ -15,26 +15,24 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 
 import av
 import imageio_ffmpeg
 import numpy as np
-import scenedetect as sd
 import torch
 
 Found = list[tuple[int, int]]
 _THRESHOLD = 0.5  # of TransNetV2, the one that its authors use
 _SHORTEST = 4  # frames of a shot
 _SCDET = re.compile(r"lavfi\.scd\.time: ([0-9.]+)")
-DETECTORS: dict[str, Callable[[], sd.SceneDetector]] = {
-    "PySceneDetect content": partial(sd.ContentDetector, min_scene_len=_SHORTEST),
-    "PySceneDetect adaptive": partial(sd.AdaptiveDetector, min_scene_len=_SHORTEST),
-    "PySceneDetect histogram": partial(sd.HistogramDetector, min_scene_len=_SHORTEST),
-    "PySceneDetect hash": partial(sd.HashDetector, min_scene_len=_SHORTEST),
-    "PySceneDetect threshold": partial(sd.ThresholdDetector, min_scene_len=_SHORTEST),
+# classes of PySceneDetect by the name that a table shows
+DETECTORS = {
+    "PySceneDetect content": "ContentDetector",
+    "PySceneDetect adaptive": "AdaptiveDetector",
+    "PySceneDetect histogram": "HistogramDetector",
+    "PySceneDetect hash": "HashDetector",
+    "PySceneDetect threshold": "ThresholdDetector",
 }
 
 
@@ -71,11 +69,13 @@ def transnet(path: str) -> tuple[Found, int, float]:
     return found, len(frames), time.process_time() - begin
 
 
-def scenes(path: str, make: Callable[[], sd.SceneDetector]) -> tuple[Found, float]:
-    """Changes, seconds."""
+def scenes(path: str, detector: str) -> tuple[Found, float]:
+    """Changes that a class of PySceneDetect finds, seconds."""
+    import scenedetect as sd
+
     begin = time.process_time()
     manager = sd.SceneManager()
-    manager.add_detector(make())
+    manager.add_detector(getattr(sd, detector)(min_scene_len=_SHORTEST))
     manager.detect_scenes(sd.open_video(path))
     starts = [int(a.frame_num) for a, _ in manager.get_scene_list()]
     return [(s, s) for s in starts if s], time.process_time() - begin
@@ -105,8 +105,8 @@ def main() -> None:
     for path in sys.argv[1:]:
         found, frames, spent = transnet(path)
         out = {"TransNetV2": (found, 1000 * spent / frames)}
-        for name, make in DETECTORS.items():
-            found, spent = scenes(path, make)
+        for name, detector in DETECTORS.items():
+            found, spent = scenes(path, detector)
             out[name] = (found, 1000 * spent / frames)
         for threshold in (10, 5):
             found, spent = scdet(path, threshold)

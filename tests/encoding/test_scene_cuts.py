@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vqcodec.codec.gop_structure import MAX_MINI_GOP
 from vqcodec.encoding.scene_changes import odd_frames, thumbnail
-from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector
+from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector, Verdict
 from vqcodec.picture import Picture
 
 HEIGHT, WIDTH = 72, 128
@@ -104,3 +105,28 @@ def test_a_dissolve_is_no_cut(length: int) -> None:
 def test_a_cut_among_repeated_frames_is_found() -> None:
     pictures = [p for p in scene(1, 10) + scene(2, 10) for _ in range(2)]
     assert cuts(pictures) == [20]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_wherever_cuts_and_flashes_lie_a_gop_begins_with_one_picture(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flash at the end of a full GOP goes into the next one, whose I frame is alone all the
+    same."""
+    rng = np.random.default_rng(seed)
+    longest, count = int(rng.integers(1, 40)), 200
+    odd = np.repeat(rng.random(count) < 0.3, rng.integers(1, 4, count))[:count]
+    said = (Verdict(not flash and rng.random() < 0.05, bool(flash)) for flash in odd)
+    monkeypatch.setattr(SceneDetector, "push", lambda *_: [next(said)])
+    monkeypatch.setattr(SceneDetector, "flush", lambda _: [])
+    flat = [picture(np.full((64, 64), int(luma), np.uint8)) for luma in rng.integers(0, 3, count)]
+    cutter = GopCutter(longest)
+    minis = [mini for pts, p in enumerate(flat) for mini in cutter.push(pts, p)] + cutter.flush()
+    assert [timed.pts for mini in minis for timed in mini.pictures] == list(range(count))
+    assert minis[-1].ends
+    frames = 0  # of the GOP so far
+    for mini in minis:
+        assert 1 <= len(mini.pictures) <= (MAX_MINI_GOP if frames else 1)
+        frames += len(mini.pictures)
+        assert frames <= longest
+        frames = 0 if mini.ends else frames

@@ -109,7 +109,7 @@ def test_no_public_name_is_left_out(tmp_path: Path) -> None:
     errors = {name for name in public if name.endswith("Error")}
     assert public - errors - MADE == set(_functions(tmp_path, tmp_path, tmp_path, tmp_path))
     for name, methods in METHODS.items():
-        own = {n for n, f in vars(getattr(vqcodec, name)).items() if inspect.isfunction(f)}
+        own = {n for n, _ in inspect.getmembers(getattr(vqcodec, name), inspect.isfunction)}
         assert {n for n in own if not n.startswith("_")} == set(methods)
 
 

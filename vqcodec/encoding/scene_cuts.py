@@ -167,6 +167,8 @@ class GopCutter:
             ends = verdict.cut or self._count + len(self._waiting) >= self._longest
             length = len(self._waiting) if verdict.cut else self._without_flash(ends)
             result.append(self._emit(length, ends))
+            if ends and self._waiting:  # the I frame of the next GOP, with a flash behind it
+                result.append(self._emit(1, False))
         self._waiting.append(timed)
         self._odd.append(verdict.odd)
         self._repeated.append(repeated)
