@@ -28,7 +28,7 @@ from vqcodec.picture import Picture
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.gop_coders import LocalCoder, Model, Result, code_gop
-from vqcodec.pipeline.read_ahead import read_ahead
+from vqcodec.system.ahead import read_ahead
 from vqcodec.system.interrupt import Interrupt
 from vqcodec.system.progress import ProgressEvent
 

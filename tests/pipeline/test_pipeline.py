@@ -22,13 +22,13 @@ from vqcodec.options import DecodeOptions, EncodeOptions, Time
 from vqcodec.picture import Picture, gray
 from vqcodec.pipeline.decode import decode
 from vqcodec.pipeline.encode import encode
-from vqcodec.pipeline.read_ahead import read_ahead
 from vqcodec.reading.bit_budget import Budget, as_lines, by_level, frame_line
 from vqcodec.reading.file_info import FileInfo
 from vqcodec.reading.gop_times import lost_times
 from vqcodec.reading.info import describe
 from vqcodec.reading.lost_frames import blend
 from vqcodec.reading.verify import verify
+from vqcodec.system.ahead import read_ahead
 
 pytestmark = pytest.mark.usefixtures("fake_network")
 
@@ -534,4 +534,4 @@ def test_read_ahead() -> None:
         next(items)
     endless = read_ahead(iter(int, 1))
     assert next(endless) == 0
-    endless.close()  # type: ignore[attr-defined]
+    endless.close()

@@ -12,7 +12,7 @@ import pytest
 import torch
 from support.paths import ROOT
 
-from vqcodec.system.ahead import ahead
+from vqcodec.system.ahead import read_ahead
 from vqcodec.system.threads import in_parts, set_threads, side_by_side, thread_count
 
 PATIENCE = 30.0
@@ -83,7 +83,7 @@ def counting(made: list[int], closed: threading.Event) -> Iterator[int]:
 def test_an_iterator_runs_ahead_by_some_steps() -> None:
     made: list[int] = []
     closed = threading.Event()
-    items = ahead(counting(made, closed), 3)
+    items = read_ahead(counting(made, closed), 3)
     assert next(items) == 0
     end = time.monotonic() + PATIENCE
     while len(made) < 5 and time.monotonic() < end:
@@ -96,11 +96,41 @@ def test_an_iterator_runs_ahead_by_some_steps() -> None:
 def test_who_stops_early_closes_the_iterator() -> None:
     made: list[int] = []
     closed = threading.Event()
-    items = ahead(counting(made, closed), 2)
+    items = read_ahead(counting(made, closed), 2)
     next(items)
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert closed.is_set() and len(made) < 10
-    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
+
+
+def test_a_generator_is_closed_by_the_thread_that_runs_it() -> None:
+    names = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            names.append(threading.current_thread().name)
+
+    ahead = read_ahead(items(), 1)
+    next(ahead)
+    ahead.close()
+    assert names == ["read-ahead"]
+
+
+def test_an_error_that_finds_no_room_keeps_nobody_who_stops() -> None:
+    thrown = threading.Event()
+
+    def failing() -> Iterator[int]:
+        yield from range(2)
+        thrown.set()
+        raise OSError("gone")
+
+    items = read_ahead(failing(), 1)
+    assert next(items) == 0
+    assert thrown.wait(PATIENCE)
+    items.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
 
 
 def test_an_error_comes_behind_the_items_before_it() -> None:
@@ -108,7 +138,7 @@ def test_an_error_comes_behind_the_items_before_it() -> None:
         yield from range(3)
         raise OSError("gone")
 
-    items, seen = ahead(failing(), 8), []
+    items, seen = read_ahead(failing(), 8), []
     with pytest.raises(OSError, match="gone"):
         for item in items:
             seen.append(item)

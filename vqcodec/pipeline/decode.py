@@ -26,7 +26,7 @@ from ..reading.chosen_frames import chosen_stretch, frames
 from ..reading.decode_report import DecodeReport
 from ..reading.gop_times import frame_step
 from ..reading.opening import check_memory, check_model, open_reader
-from ..system.ahead import ahead
+from ..system.ahead import read_ahead
 from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter
@@ -231,8 +231,8 @@ def _frames(stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeRep
 
     src, options, reader = plan.source.name, plan.options, coded.reader
     codec = load_codec(plan.weights, options.device, options.threads)
-    decoded = ahead(frames(reader, codec, options, report), _steps_ahead(reader))
-    chosen = stack.enter_context(closing(decoded))  # type: ignore[type-var]
+    decoded = read_ahead(frames(reader, codec, options, report), _steps_ahead(reader))
+    chosen = stack.enter_context(closing(decoded))
     first = next(chosen, None)
     if first is None:
         if report.damage:

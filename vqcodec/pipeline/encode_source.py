@@ -14,11 +14,11 @@ from ..errors import UsageError
 from ..fields import crc32
 from ..options import EncodeOptions
 from ..picture import Picture
+from ..system.ahead import read_ahead
 from ..system.interrupt import Interrupt
 from ..system.stdio import CountedPipe
 from .encode_plan import EncodePlan
 from .output import SourceExtras
-from .read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from ..media.source import VideoSource

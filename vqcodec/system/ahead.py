@@ -3,64 +3,78 @@
 from __future__ import annotations
 
 import contextvars
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from queue import Full, Queue
 from typing import Generic, TypeVar
 
+from .interrupt import Interrupt
+
 Item = TypeVar("Item")
-_LOOK = 0.1  # seconds after which a full queue is looked at again
+_LOOK = 0.1  # seconds after which a full or an empty queue is looked at again
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Entry(Generic[Item]):
-    """An item, or the error that came in its place."""
+    """What goes through the queue: an item, or without one the end, by an error if there is one."""
 
     item: Item | None = None
+    ended: bool = False
     error: BaseException | None = None
 
 
-def ahead(items: Iterator[Item], steps: int) -> Iterator[Item]:
-    """Items of an iterator, at most ``steps`` of them made and not yet taken.
+def read_ahead(
+    items: Iterable[Item], steps: int = 4, interrupt: Interrupt | None = None
+) -> Generator[Item, None, None]:
+    """Items of an iterable, of which ``steps`` wait at most and one more is made.
 
-    Its errors are raised where its next item would come. Closing this generator closes the
-    iterator, and waits for it.
+    Its errors are raised where its next item would come. Closing this generator stops it, and so
+    does the interrupt: a generator that was given is closed, by its own thread, and waited for.
     """
-    queue: Queue[_Entry[Item] | None] = Queue(steps)
+    fifo: queue.Queue[_Entry[Item]] = queue.Queue(steps)
     stop = threading.Event()
-
-    def put(entry: _Entry[Item] | None) -> bool:
-        while not stop.is_set():
-            try:
-                queue.put(entry, timeout=_LOOK)
-                return True
-            except Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(_Entry(item)):
-                    break
-            else:
-                put(None)
-        except BaseException as exc:  # of any kind: it is raised again over there
-            put(_Entry(error=exc))
-        finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
-
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(work,), name="ahead", daemon=True)
+    run = contextvars.copy_context().run
+    thread = threading.Thread(
+        target=run, args=(_make, items, fifo, stop), name="read-ahead", daemon=True
+    )
     thread.start()
     try:
-        while (entry := queue.get()) is not None:
+        while interrupt is None or not interrupt.requested:
+            try:
+                entry = fifo.get(timeout=None if interrupt is None else _LOOK)
+            except queue.Empty:
+                continue
             if entry.error is not None:
                 raise entry.error
-            yield entry.item  # type: ignore[misc]  # there is one, it may be None itself
+            if entry.ended:
+                return
+            yield entry.item  # type: ignore[misc]  # which may be None too
     finally:
         stop.set()
         thread.join()
+
+
+def _make(items: Iterable[Item], fifo: queue.Queue[_Entry[Item]], stop: threading.Event) -> None:
+    """Put items into the queue until they end or nobody takes any more."""
+    try:
+        for item in items:
+            if not _put(_Entry(item), fifo, stop):
+                return
+        _put(_Entry(ended=True), fifo, stop)
+    except BaseException as exc:  # of any kind: it is raised again over there
+        _put(_Entry(ended=True, error=exc), fifo, stop)
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+
+
+def _put(entry: _Entry[Item], fifo: queue.Queue[_Entry[Item]], stop: threading.Event) -> bool:
+    """Whether there came to be room for an entry before the stop."""
+    while not stop.is_set():
+        try:
+            fifo.put(entry, timeout=_LOOK)
+            return True
+        except queue.Full:
+            continue
+    return False
