@@ -33,12 +33,14 @@ def pack8(planes: Planes) -> np.ndarray:
     down."""
     height, width = planes[0].shape
     out = np.empty((height // 8, width // 8, CHANNELS), np.int8)
-    _pack8(planes, out)
+    _pack(planes, out)
     return out
 
 
 @njit
 def _pack(planes: Planes, out: np.ndarray) -> None:
+    """out of 16 bits: samples as they are; of 8 bits: those of the nets."""
+    small = out.itemsize == 1
     for p in range(3):
         first, side = _PARTS[p]
         plane = planes[p]
@@ -46,19 +48,8 @@ def _pack(planes: Planes, out: np.ndarray) -> None:
             for j in range(0, plane.shape[1], side):
                 o = out[i // side, j // side, first + i % side * side :]
                 for k in range(side):
-                    o[k] = np.int16(plane[i, j + k])
-
-
-@njit
-def _pack8(planes: Planes, out: np.ndarray) -> None:
-    for p in range(3):
-        first, side = _PARTS[p]
-        plane = planes[p]
-        for i in range(plane.shape[0]):
-            for j in range(0, plane.shape[1], side):
-                o = out[i // side, j // side, first + i % side * side :]
-                for k in range(side):
-                    o[k] = np.int8((np.int32(plane[i, j + k]) - 512) >> 2)
+                    v = np.int32(plane[i, j + k])
+                    o[k] = (v - 512) >> 2 if small else v
 
 
 def reconstruct(residual: np.ndarray, blocks: np.ndarray, base: Planes) -> Planes:

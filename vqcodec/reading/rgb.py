@@ -86,13 +86,9 @@ class ToRgb:
         bits.
         """
         y, u, v = (np.ascontiguousarray(plane) for plane in picture)
-        if as_float:
-            fractions = np.empty((3, *y.shape), np.float32)
-            _as_float(y, u, v, self._row, self._column, self._parts, fractions)
-            return fractions
-        rounded = np.empty((3, *y.shape), np.uint8)
-        _as_bytes(y, u, v, self._row, self._column, self._parts, rounded)
-        return rounded
+        out = np.empty((3, *y.shape), np.float32 if as_float else np.uint8)
+        _rgb(y, u, v, self._row, self._column, self._parts, out)
+        return out
 
     def whole(self, chroma: np.ndarray, height: int, width: int) -> np.ndarray:
         """A chroma plane at the luma's places, (H, W) int32 in sixteenths of a sample."""
@@ -155,7 +151,7 @@ def _colours(
 
 
 @njit
-def _as_bytes(
+def _rgb(
     y: np.ndarray,
     u: np.ndarray,
     v: np.ndarray,
@@ -164,27 +160,16 @@ def _as_bytes(
     parts: np.ndarray,
     out: np.ndarray,
 ) -> None:
+    """out (3, H, W): uint8, or float32 from 0 to 1."""
     tall, lines = np.empty(u.shape[1], np.int32), np.empty((3, y.shape[1]), np.int32)
+    rounded = out.itemsize == 1
     for i in range(y.shape[0]):
         _colours(y, u, v, i, row, column, parts, tall, lines)
         for p in range(3):
-            for j in range(y.shape[1]):
-                out[p, i, j] = np.uint8((lines[p, j] + (1 << (_TO8 - 1))) >> _TO8)
-
-
-@njit
-def _as_float(
-    y: np.ndarray,
-    u: np.ndarray,
-    v: np.ndarray,
-    row: int,
-    column: int,
-    parts: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    tall, lines = np.empty(u.shape[1], np.int32), np.empty((3, y.shape[1]), np.int32)
-    for i in range(y.shape[0]):
-        _colours(y, u, v, i, row, column, parts, tall, lines)
-        for p in range(3):
-            for j in range(y.shape[1]):
-                out[p, i, j] = np.float32(lines[p, j]) / np.float32(_TOP)
+            line, to = lines[p], out[p, i]
+            if rounded:
+                for j in range(line.size):
+                    to[j] = (line[j] + (1 << (_TO8 - 1))) >> _TO8
+            else:
+                for j in range(line.size):
+                    to[j] = np.float32(line[j]) / np.float32(_TOP)
