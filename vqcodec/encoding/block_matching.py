@@ -143,6 +143,29 @@ def sad(ph, cur, y, x, my, mx, n, best):
 
 
 @njit
+def refined(ph, cur, y, x, my, mx, least, rounds, enough):
+    """Vector of the 8x8 block at (y, x) by SAD, from one of SAD ``least``: the best of its eight
+    neighbours, at most ``rounds`` times at each distance of 2, 1, 1/2 and 1/4 samples, until the
+    SAD is below ``enough``."""
+    h, w = cur.shape
+    for step in (8, 4, 2, 1):
+        for _ in range(rounds):
+            if least < enough:
+                break
+            cy, cx = my, mx
+            for k in range(8):
+                ny = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * step
+                nx = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * step
+                if legal(y, x, 8, ny, nx, h, w):
+                    s = sad(ph, cur, y, x, ny, nx, 8, least)
+                    if s < least:
+                        least, my, mx = s, ny, nx
+            if my == cy and mx == cx:
+                break
+    return my, mx
+
+
+@njit
 def sad_bi(p0, p1, cur, y, x, mv, n):
     """SAD of the n x n block at (y, x) against the rounded mean of two references, moved by ``mv``
     (2, 2)."""

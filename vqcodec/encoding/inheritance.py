@@ -24,7 +24,7 @@ import numpy as np
 
 from ..compiled import njit
 from ..picture import plane8
-from .block_matching import PAD, coarse_vectors, legal, phases, sad
+from .block_matching import coarse_vectors, legal, moved, phases, refined, sad
 from .rate_distortion import lagrangian
 from .weight_estimation import matched
 
@@ -103,38 +103,26 @@ def _search(cur, ph, coarse, rows, columns, out):
                 s = sad(ph, cur, y, x, my, mx, 8, best)
                 if s < best:
                     best, by, bx = s, my, mx
-            for st in (8, 4, 2, 1):
-                for _ in range(3):
-                    if best < 64:  # a level a sample
-                        break
-                    cy, cx = by, bx
-                    for k in range(8):
-                        my = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * st
-                        mx = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
-                        if legal(y, x, 8, my, mx, h, w):
-                            s = sad(ph, cur, y, x, my, mx, 8, best)
-                            if s < best:
-                                best, by, bx = s, my, mx
-                    if by == cy and bx == cx:
-                        break
+            # a level a sample is good enough
+            by, bx = refined(ph, cur, y, x, by, bx, best, 3, 64)
             out[r, c, 0], out[r, c, 1] = by, bx
 
 
 @njit
-def _hadamard(block):
-    """Of 8x8 samples in place, with the energy of each coefficient that of a sample."""
+def _hadamard_columns(block):
     for n in (1, 2, 4):
         for i in range(0, 8, 2 * n):
             for j in range(i, i + n):
                 for k in range(8):
                     a, b = block[j, k], block[j + n, k]
                     block[j, k], block[j + n, k] = a + b, a - b
-    for k in range(8):
-        for n in (1, 2, 4):
-            for i in range(0, 8, 2 * n):
-                for j in range(i, i + n):
-                    a, b = block[k, j], block[k, j + n]
-                    block[k, j], block[k, j + n] = a + b, a - b
+
+
+@njit
+def _hadamard(block):
+    """Of 8x8 samples in place, with the energy of each coefficient that of a sample."""
+    _hadamard_columns(block)
+    _hadamard_columns(block.T)
     for j in range(8):
         for k in range(8):
             block[j, k] *= np.float32(0.125)
@@ -149,9 +137,7 @@ def _contrasts(cur, ph, vectors, out):
     rows, columns = out.shape
     for r in range(rows):
         for c in range(columns):
-            my, mx = vectors[r, c, 0], vectors[r, c, 1]
-            p = ph[my & 3, mx & 3]
-            top, left = r * 8 + (my >> 2) + PAD, c * 8 + (mx >> 2) + PAD
+            p, top, left = moved(ph, r * 8, c * 8, vectors[r, c, 0], vectors[r, c, 1])
             a = b = aa = bb = 0
             for j in range(8):
                 for i in range(8):
@@ -174,14 +160,12 @@ def _gain(cur: np.ndarray, reference: Reference, vectors: np.ndarray) -> float:
 
 
 @njit
-def _shown(cur, ph, r, c, my, mx, gain, weight, block):
-    """Subtract what a cell shows of a reference, times gain and weight, from a block."""
-    p = ph[my & 3, mx & 3]
-    top, left = r * 8 + (my >> 2) + PAD, c * 8 + (mx >> 2) + PAD
-    factor = np.float32(gain * weight)
+def _less_shown(ph, r, c, vector, factor, block):
+    """Subtract what a cell shows of a reference, times a factor, from a block."""
+    p, top, left = moved(ph, r * 8, c * 8, vector[0], vector[1])
     for j in range(8):
         for i in range(8):
-            block[j, i] -= factor * np.float32(p[top + j, left + i])
+            block[j, i] -= np.float32(factor) * np.float32(p[top + j, left + i])
 
 
 @njit
@@ -220,30 +204,9 @@ def _inherit(cur, ph, vectors, gains, many, theta, thetas, both, active, shares)
                     for i in range(8):
                         block[j, i] = cur[r * 8 + j, c * 8 + i]
                 part = 0.5 if k == 2 else 1.0
-                if k != 1:
-                    _shown(
-                        cur,
-                        ph[0],
-                        r,
-                        c,
-                        vectors[0, r, c, 0],
-                        vectors[0, r, c, 1],
-                        gains[0],
-                        part,
-                        block,
-                    )
-                if k != 0:
-                    _shown(
-                        cur,
-                        ph[1],
-                        r,
-                        c,
-                        vectors[1, r, c, 0],
-                        vectors[1, r, c, 1],
-                        gains[1],
-                        part,
-                        block,
-                    )
+                for n in range(2):
+                    if k in (n, 2):
+                        _less_shown(ph[n], r, c, vectors[n, r, c], gains[n] * part, block)
                 _hadamard(block)
                 left = thetas[0] if k == 0 else thetas[1]
                 if k == 2:

@@ -30,7 +30,7 @@ from ..codec.motion_syntax import (
 )
 from ..codec.range_coder import bit_costs, encode_bit
 from ..compiled import njit
-from .block_matching import PAD, legal, sad, sad_bi
+from .block_matching import legal, moved, sad, sad_bi
 from .rate_distortion import Weighing
 from .weighted_matching import (
     Lines,
@@ -123,10 +123,8 @@ def residual_bits(p0, p1, cur, y, x, mv, direction, n, worth, floor):
     that is left anyway.
     """
     l = 0 if direction & L0 else 1
-    a = (p0 if l == 0 else p1)[mv[l, 0] & 3, mv[l, 1] & 3]
-    r, c = y + (mv[l, 0] >> 2) + PAD, x + (mv[l, 1] >> 2) + PAD
-    b = p1[mv[1, 0] & 3, mv[1, 1] & 3]
-    q, d = y + (mv[1, 0] >> 2) + PAD, x + (mv[1, 1] >> 2) + PAD
+    a, r, c = moved(p0 if l == 0 else p1, y, x, mv[l, 0], mv[l, 1])
+    b, q, d = moved(p1, y, x, mv[1, 0], mv[1, 1])
     total = 0.0
     for j0 in range(0, n, 8):
         for i0 in range(0, n, 8):

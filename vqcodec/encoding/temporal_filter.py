@@ -23,7 +23,15 @@ from ..codec.motion_compensation import L0, compensate
 from ..codec.motion_field import Field
 from ..compiled import njit
 from ..picture import plane8
-from .block_matching import PAD, coarse_vectors, legal, optical_flow, phases, sad
+from .block_matching import (
+    coarse_vectors,
+    legal,
+    moved,
+    optical_flow,
+    phases,
+    refined,
+    sad,
+)
 from .rate_distortion import uniform_step
 from .weight_estimation import matched, matched_planes
 
@@ -67,21 +75,9 @@ def _vectors(cur, ph, flow, coarse, out, error):
                 s = sad(ph, cur, y, x, my, mx, 8, best)
                 if s < best:
                     best, by, bx = s, my, mx
-            for st in (8, 4, 2, 1):
-                for _ in range(4):
-                    cy, cx = by, bx
-                    for k in range(8):
-                        my = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k] * st
-                        mx = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k] * st
-                        if legal(y, x, 8, my, mx, h, w):
-                            s = sad(ph, cur, y, x, my, mx, 8, best)
-                            if s < best:
-                                best, by, bx = s, my, mx
-                    if by == cy and bx == cx:
-                        break
+            by, bx = refined(ph, cur, y, x, by, bx, best, 4, 0)
             out[r, c, 0], out[r, c, 1] = by, bx
-            p = ph[by & 3, bx & 3]
-            top, left = y + (by >> 2) + PAD, x + (bx >> 2) + PAD
+            p, top, left = moved(ph, y, x, by, bx)
             e = 0
             for j in range(8):
                 for i in range(8):
