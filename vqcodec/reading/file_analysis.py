@@ -17,7 +17,6 @@ from ..analysis.features import FeatureRows, FrameFacts
 from ..analysis.model import Reading, ShotModel, embedding
 from ..analysis.shot import Camera, Embedding, Gap, Shot, spaced
 from ..analysis.shots import ShotSpan, find_shots
-from ..codec.bit_statistics import head_bits
 from ..codec.frame_head import FrameHead
 from ..codec.weights import StrPath, read_model_id
 from ..container.reader import ContainerReader
@@ -205,24 +204,11 @@ class _Table:
 
     def note(self, frame: int, head: FrameHead) -> FrameFacts:
         """Note what is kept of a head; what the features are made of comes back."""
-        bits = head_bits(head.marks, head.vector_bits)
-        motion = bits["weights"] + bits["modes"] + bits["vectors"]
-        size = head.coder.data.size
-        self._kind[frame] = 0 if head.intra else min(head.level, 2)
-        self._level[frame], self._quality[frame] = head.level, head.quality
-        self._bytes[frame], self._motion[frame] = size, motion
-        return FrameFacts(
-            level=head.level,
-            quality=head.quality,
-            intra=head.intra,
-            copied=head.copied is not None,
-            bits=8 * size,
-            motion_bits=motion,
-            hyper_bits=bits["hyper"],
-            field=head.field,
-            blocks=head.blocks,
-            leaves=len(head.leaves),
-        )
+        facts = FrameFacts.of(head)
+        self._kind[frame] = 0 if facts.intra else min(facts.level, 2)
+        self._level[frame], self._quality[frame] = facts.level, facts.quality
+        self._bytes[frame], self._motion[frame] = facts.bits // 8, facts.motion_bits
+        return facts
 
     def lose(self, first: int, count: int) -> None:
         """Forget frames of a GOP that turned out to be damaged."""
