@@ -18,7 +18,7 @@ from ..analysis.timecode import Clock
 from ..errors import UsageError
 from ..reading.file_analysis import KINDS, Analysis
 from ..system.columns import columns
-from ..system.progress import counted
+from ..system.progress import counted, exact_clock
 from ..system.text import printable
 
 _ANOMALIES = 10  # frames that are shown
@@ -78,14 +78,14 @@ def as_table(answer: Answer) -> str:
     """Tables for people."""
     found = answer.analysis
     length = found.seconds(len(found)) - found.seconds(0)
-    about = f"{counted(len(found), 'frame')}, {_clock(length)}"
+    about = f"{counted(len(found), 'frame')}, {exact_clock(length)}"
     lines = [f"{printable(answer.file)}: {counted(len(answer.shots), 'shot')} in {about}"]
     for part in answer.parts:
         rows = _TABLES[part](answer)
         lines += columns(rows, _LEFT[part], "  ") if len(rows) > 1 else []
     lines += [
-        f"  lost: frames {gap.start} to {gap.end - 1}, {_clock(gap.start_seconds)} to "
-        f"{_clock(gap.end_seconds)}"
+        f"  lost: frames {gap.start} to {gap.end - 1}, {exact_clock(gap.start_seconds)} to "
+        f"{exact_clock(gap.end_seconds)}"
         for gap in found.gaps
     ]
     return "\n".join(lines) + "\n"
@@ -112,7 +112,7 @@ def ranking(lines: Sequence[Ranked], json_wanted: bool) -> str:
         return "".join(json.dumps(_rounded(line._asdict())) + "\n" for line in ranked)
     rows = [["similarity", "from", "to", "file"]]
     rows += [
-        [f"{r.similarity:.3f}", _clock(r.start_seconds), _clock(r.end_seconds), r.file]
+        [f"{r.similarity:.3f}", exact_clock(r.start_seconds), exact_clock(r.end_seconds), r.file]
         for r in ranked
     ]
     return "\n".join(columns(rows, (3,))) + "\n"
@@ -184,8 +184,8 @@ def _shot_table(answer: Answer) -> list[list[str]]:
     return [head] + [
         [
             str(number),
-            _clock(shot.start_seconds),
-            _clock(shot.end_seconds),
+            exact_clock(shot.start_seconds),
+            exact_clock(shot.end_seconds),
             f"{shot.start}-{shot.end - 1}",
             shot.transition,
             f"{shot.confidence:.2f}",
@@ -199,14 +199,15 @@ def _shot_table(answer: Answer) -> list[list[str]]:
 
 def _activity_table(answer: Answer) -> list[list[str]]:
     return [["from", "activity", "camera", "bytes"]] + [
-        [_clock(r["start_seconds"]), f"{r['activity']:.1f}", r["camera"], str(r["bytes"])]
+        [exact_clock(r["start_seconds"]), f"{r['activity']:.1f}", r["camera"], str(r["bytes"])]
         for r in _activity(answer)
     ]
 
 
 def _anomaly_table(answer: Answer) -> list[list[str]]:
     return [["unusual at", "frame", "bits"]] + [
-        [_clock(r["seconds"]), str(r["frame"]), f"{r['surprise']:.1f}"] for r in _anomalies(answer)
+        [exact_clock(r["seconds"]), str(r["frame"]), f"{r['surprise']:.1f}"]
+        for r in _anomalies(answer)
     ]
 
 
@@ -223,14 +224,6 @@ def _table(rows: Iterable[Row]) -> str:
 
 def _rounded(row: Row) -> Row:
     return {key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()}
-
-
-def _clock(seconds: float) -> str:
-    """``1:02:03.45``; of lengths and times."""
-    hundredths = round(abs(seconds) * 100)
-    minutes, rest = divmod(hundredths, 6000)
-    sign = "-" if seconds < 0 else ""
-    return f"{sign}{minutes // 60}:{minutes % 60:02}:{rest // 100:02}.{rest % 100:02}"
 
 
 _ROWS = {"shots": _shots, "activity": _activity, "anomaly": _anomalies}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.shot import Shot
+from ..system.progress import exact_clock
 
 if TYPE_CHECKING:
     from .video_reader import VideoReader
@@ -46,7 +47,8 @@ def contact_sheet(video: VideoReader[np.ndarray], shots: Sequence[Shot]) -> np.n
         middle = (min(shot.settled, shot.end - 1) + shot.end) // 2
         picture = video.get_frame_at(middle).data
         sheet[y : y + tile[0], x : x + WIDTH] = _fitted(picture, video, tile)
-        label = f"{numbers[shot.start]}  {_clock(shot.start_seconds)}  {shot.transition}"
+        begin = exact_clock(max(0.0, shot.start_seconds))
+        label = f"{numbers[shot.start]}  {begin}  {shot.transition}"
         _write(sheet, label, x, y + tile[0] + _LINE - 7)
     return sheet
 
@@ -85,11 +87,6 @@ def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
 
     ink = (_INK, _INK, _INK)
     cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, _SCALE, ink, 1, cv2.LINE_AA)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(max(0.0, seconds), 60)
-    return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{rest:05.2f}"
 
 
 def _start(shot: Shot) -> int:

@@ -50,6 +50,13 @@ def clock(seconds: float) -> str:
     )
 
 
+def exact_clock(seconds: float) -> str:
+    """``1:02:03.45``: a time or a length to the hundredth."""
+    minutes, rest = divmod(round(abs(seconds) * 100), 6000)
+    sign = "-" if seconds < 0 else ""
+    return f"{sign}{minutes // 60}:{minutes % 60:02}:{rest // 100:02}.{rest % 100:02}"
+
+
 def counted(n: int, thing: str) -> str:
     """``1 GOP``, ``2 GOPs``."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
