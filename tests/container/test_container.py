@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
@@ -323,6 +324,21 @@ def test_what_cannot_be_read_is_named() -> None:
         ContainerReader.open(Broken(build(gops(9))[0]))
     with pytest.raises(InputError, match="no regular file"):
         ContainerReader.open(Pipe())
+
+
+def test_threads_that_read_one_file_get_what_they_ask_for() -> None:
+    """As pictures that are decoded ahead, and tracks that are written beside them."""
+
+    class Slow(io.BytesIO):
+        def seek(self, *args: int) -> int:
+            position = super().seek(*args)
+            time.sleep(1e-4)  # another thread's turn
+            return position
+
+    want = gops(20)
+    r = ContainerReader.open(Slow(build(want)[0]))
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(r.read_gop, [*range(20)] * 4)) == want * 4
 
 
 def test_cut_within_the_file_header() -> None:

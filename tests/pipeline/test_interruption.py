@@ -110,6 +110,10 @@ class _FirstIsLast(LocalCoder):
         super().__init__(model, None)
         self._first: list[list[Picture]] = []
 
+    def begin(self, key: int, crf: float) -> None:
+        if key:  # what codes the first lets others begin
+            super().begin(key, crf)
+
     def add(self, key: int, pictures: list[Picture], ends: bool) -> None:
         if key:
             super().add(key, pictures, ends)

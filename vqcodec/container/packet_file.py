@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..errors import DamageError, InputError, LimitError, located
@@ -15,13 +16,15 @@ from .packets import GOP, MAX_PAYLOAD, PACKET_HEADER_MAX, PacketHeader, packet_c
 class PacketFile:
     """A seekable binary file of ``size`` bytes with packets of the stream ``stream_id``.
 
-    ``limit`` is the largest payload that is read, in bytes.
+    ``limit`` is the largest payload that is read, in bytes. Several threads may read: one decodes
+    pictures ahead while another takes the tracks beside them.
     """
 
     file: BinaryIO
     size: int
     limit: int = MAX_PAYLOAD
     stream_id: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
     def open(cls, file: BinaryIO, limit: int = MAX_PAYLOAD, stream_id: int = 0) -> PacketFile:
@@ -34,8 +37,9 @@ class PacketFile:
     def read(self, offset: int, n: int) -> bytes:
         """Up to ``n`` bytes from ``offset`` on, fewer where the file ends."""
         try:
-            self.file.seek(offset)
-            return self.file.read(n)
+            with self._turn:  # the file has one position
+                self.file.seek(offset)
+                return self.file.read(n)
         except OSError as exc:
             raise InputError(f"cannot be read: {exc.strerror or exc}", byte=offset) from exc
 

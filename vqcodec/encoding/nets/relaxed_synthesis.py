@@ -112,7 +112,7 @@ class SmoothBackend(Stepwise):
         channels, (frames, height, width) = x.shape[-1], rows.shape
         taps, less, by, at = self._tensors(w, bias, scale, rows.at)
         k = taps.float().T.reshape(channels, 1, 3, 3)
-        empty = torch.zeros(frames * height * width, channels, device=x.device)
+        empty = x.new_zeros(frames * height * width, channels)
         pictures = empty.index_copy(0, at, x).reshape(frames, height, width, channels)
         y = F.conv2d(pictures.permute(0, 3, 1, 2), k, less.float(), padding=1, groups=channels)
         seen = y.permute(0, 2, 3, 1).reshape(-1, channels)[at]
