@@ -61,7 +61,7 @@ test-versions: ## Run the fast tests with the lowest and the newest versions of 
 	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/versions.py --venv $(VENV) --jobs $(JOBS)
 
 fuzz: $(KERNELS) ## Try changed files on all that reads them: SECONDS=600.
-	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s tests/fuzzing/fuzz.py
+	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzzing/fuzz.py
 
 check: $(INSTALLED) ## Check format, lint and types.
 	$(BIN)/ruff format --check

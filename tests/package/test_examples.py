@@ -60,9 +60,9 @@ def test_arrays_become_a_video_and_frames_tensors(tiny_weights: Path, tmp_path: 
 
 @pytest.fixture(scope="module")
 def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 frames of 96x64."""
+    """14 frames of 96x64."""
     path = tmp_path_factory.mktemp("examples") / "in.vqv"
-    frames = np.random.default_rng(0).integers(0, 256, (12, 3, 64, 96), dtype=np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (14, 3, 64, 96), dtype=np.uint8)
     with vqcodec.Writer(path, 25, crf=40, gop=8, preset="fast", weights=tiny_weights) as writer:
         writer.write(frames)
     return path
@@ -101,14 +101,14 @@ def test_shots_are_a_dataset(
     model = classmethod(lambda cls, path=None: shot_model.reading)
     monkeypatch.setattr(ShotModel, "load", model)
     dataset = example("shots_dataset").Shots(coded, str(tiny_weights))
-    assert [(s.start, s.end) for s in dataset.shots] == [(0, 8), (8, 12)]
+    assert [(s.start, s.end) for s in dataset.shots] == [(0, 8), (8, 14)]
     frames, number = dataset[1]
     with vqcodec.open(coded, weights=tiny_weights) as video:
-        assert (frames == video.get_frames_at([8, 9, 10, 11]).data).all()
+        assert (frames == video.get_frames_at([8, 10, 11, 13]).data).all()
     assert (number, len(dataset)) == (1, 2)
     assert example("shots_dataset").run(coded, str(tiny_weights)) == 2
 
 
-def test_tokens_tell_clips_apart(tiny_weights: Path, tmp_path: Path) -> None:
-    right = example("classify_tokens").run(tmp_path, clips=12, weights=str(tiny_weights))
-    assert right >= 0.75
+def test_tokens_tell_clips_apart(tmp_path: Path) -> None:
+    """Those of the released nets: random ones add nothing to most tiles, and so have no tokens."""
+    assert example("classify_tokens").run(tmp_path, clips=12) >= 0.75
