@@ -32,7 +32,7 @@ def kernels(weights: str | None, quiet: bool) -> int:
 
     def tell() -> None:
         made.append(True)
-        say("vqcodec: note: compiling kernels, for about a minute", quiet)
+        say("vqcodec: note: compiling kernels, for a minute or two", quiet)
 
     kernels_module.tell = tell
     begin = time.monotonic()

@@ -11,12 +11,12 @@ from functools import cache
 
 # what the library has to say while it works; the command line shows it as a note
 NOTES = logging.getLogger("vqcodec.notes")
-_ONCE = "compiling kernels, once on this machine: about a minute (vqcodec kernels does it ahead)"
+_ONCE = "compiling kernels, once on this machine: a minute or two (vqcodec kernels does it ahead)"
 LOST = (
     "compiled kernels cannot be kept: neither the folder of the program nor the user's cache can "
     "be written (NUMBA_CACHE_DIR names a folder for them)"
 )
-_EVERY_RUN = f"compiling kernels, which takes every run about a minute: {LOST}"
+_EVERY_RUN = f"compiling kernels, which takes every run a minute or two: {LOST}"
 
 
 def note() -> str:
