@@ -86,6 +86,45 @@ def test_a_flash_at_a_cut_starts_one_gop(length: int) -> None:
     assert len(found) == 1 and 20 <= found[0] <= 20 + length
 
 
+@pytest.mark.parametrize("white", [True, False])
+@pytest.mark.parametrize("after", [2, 3])
+def test_a_flash_soon_behind_a_cut_does_not_hide_it(after: int, white: bool) -> None:
+    pictures = scene(1, 20) + scene(2, 20)
+    for i in range(20 + after, 23 + after):
+        pictures[i] = np.full((HEIGHT, WIDTH), 235.0 if white else 16.0)
+    assert cuts(pictures) == [20]
+
+
+def test_black_soon_behind_a_cut_from_a_dark_scene_does_not_hide_it() -> None:
+    pictures = scene(1, 20, 0.2) + scene(2, 20)
+    pictures[23:26] = [np.full((HEIGHT, WIDTH), 16.0)] * 3
+    assert cuts(pictures) == [20]
+
+
+def test_a_cut_from_pictures_that_change_much_to_rest_is_found() -> None:
+    """As from rain or a fire."""
+    wild = [0.4 * p + 0.6 * scene(10 + i, 1)[0] for i, p in enumerate(scene(1, 20))]
+    assert cuts(wild + scene(2, 20)) == [20]
+
+
+def test_a_black_frame_in_a_fast_pan_is_no_cut() -> None:
+    coarse = np.random.default_rng(4).uniform(16, 235, (HEIGHT // 8, 60))
+    wide = coarse.repeat(8, 0).repeat(8, 1)
+    fast = [wide[:, 3 * i : 3 * i + WIDTH] for i in range(30)]
+    fast[10] = np.full((HEIGHT, WIDTH), 16.0)
+    assert cuts(fast) == []
+
+
+@pytest.mark.parametrize("top", [0, 27, 48])
+def test_a_title_that_appears_is_no_cut(top: int) -> None:
+    """Text over a third of the picture, bold, at once."""
+    pictures = [p + 30 * np.sin(np.arange(WIDTH) / 2) for p in scene(1, 40)]
+    letters = np.where(np.random.default_rng(3).random((24, WIDTH // 4)) < 0.5, 16.0, 235.0)
+    for p in pictures[20:]:
+        p[top : top + 24] = letters.repeat(4, 1)
+    assert cuts(pictures) == []
+
+
 @pytest.mark.parametrize("length", [3, 6, 14])
 @pytest.mark.parametrize("flat", [16.0, 235.0])
 @pytest.mark.parametrize("step", [1, -1])

@@ -8,7 +8,7 @@ import pytest
 
 from vqcodec.training.film_cameras import CAMERAS, UNKNOWN, Material, camera
 from vqcodec.training.film_edits import KINDS, Editor, Film, Transition
-from vqcodec.training.film_material import FOLDS, _shared_out
+from vqcodec.training.film_material import HELD, Stories
 from vqcodec.training.shot_score import Guess, Score
 
 SIZE = (64, 48)
@@ -62,12 +62,24 @@ def test_cameras_do_what_they_are_called() -> None:
         assert (zooms.max() > 0.002) == (kind == "zoom")
 
 
-def test_no_source_is_in_two_folds() -> None:
-    names = [f"{s}-{n}" for s in "abcdefg" for n in range(3)]
-    folds = _shared_out([Path(f"{n}.mkv") for n in names])
-    sources = [{p.stem[0] for p in fold} for fold in folds]
-    assert len(folds) == FOLDS and sum(map(len, sources)) == 7
-    assert sum(len(f) for f in folds) == len(names)
+def test_no_source_is_trained_on_and_held() -> None:
+    names = [f"{source}-{n}" for source in "abcdefghijkl" for n in range(1 + ord(source) % 4)]
+    stories = Stories([], [Path(f"{name}.png") for name in names], 1)
+    shown = [
+        {path.stem for path in stories.editor(story, 64, 48)._material.photos}
+        for story in (3, HELD + 3)
+    ]
+    assert not {n[0] for n in shown[0]} & {n[0] for n in shown[1]}
+    assert shown[0] | shown[1] == set(names)
+    assert 1 <= len(shown[1]) <= len(names) / 8
+
+
+def test_a_shot_shows_another_recording_than_the_one_before(photos: list[Path]) -> None:
+    editor = Editor(Material([], photos, SIZE[0]), np.random.default_rng(5), SIZE)
+    shot = editor._new_shot(None)
+    for _ in range(12):
+        before, shot = shot, editor._new_shot(shot)
+        assert shot.recording != before.recording
 
 
 def test_score_counts_each_find_once() -> None:

@@ -4,14 +4,18 @@ explains.
 A cut shows what was not there before. A lamp, a fade, a pan change many samples too, but the
 picture before them, moved and brightened, still is the one behind them: so the residual of a coarse
 prediction with a gain, an offset and block motion is what counts, against the contrast of the
-picture, as encoders compare the cost of inter and intra prediction (x264's scenecut).
+picture, as encoders compare the cost of inter and intra prediction (x264's scenecut). And behind a
+cut hardly a block with texture is explained well, while most are beside a title that appears.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+from ..compiled import njit
 
 COLUMNS, ROWS = 64, 36  # of a thumbnail
 ODD_RUN = 3  # frames of the longest flash
@@ -20,7 +24,10 @@ _ODD_CHANGE, _ODD_FACTOR = 4.0, 3.0  # least change of an odd frame, absolute an
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
 _CUT_SHARE = 0.4  # from which those around a flash are two scenes
 _QUIET = 2.0  # added to the contrast: noise of flat pictures
+FLAT = 12.0  # range of a thumbnail that shows nothing
 _MOST_GAIN = 8.0
+_TEXTURED = 2.0  # texture of a block that can be told from others, of 255
+_EXPLAINED = 0.5  # of its texture: what is left of a block that is explained
 
 
 def thumbnail(luma: np.ndarray) -> np.ndarray:
@@ -56,37 +63,71 @@ def _brightened(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.asarray(out)
 
 
+@njit
 def _moved_residual(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Mean absolute difference of each 4x4 block to the best of its places within 3 samples."""
     h, w = after.shape
-    rows, columns = -(-h // _BLOCK), -(-w // _BLOCK)
-    tall, wide = rows * _BLOCK, columns * _BLOCK
-    goal = np.pad(after, ((0, tall - h), (0, wide - w)), mode="edge")
-    around = np.pad(before, ((_REACH, _REACH + tall - h), (_REACH, _REACH + wide - w)), mode="edge")
-    least = np.full((rows, columns), np.inf, np.float32)
-    for y in range(2 * _REACH + 1):
-        for x in range(2 * _REACH + 1):
-            error = np.abs(around[y : y + tall, x : x + wide] - goal)
-            np.minimum(least, error.reshape(rows, _BLOCK, columns, _BLOCK).mean((1, 3)), out=least)
+    least = np.empty((-(-h // _BLOCK), -(-w // _BLOCK)), np.float32)
+    for r in range(least.shape[0]):
+        for c in range(least.shape[1]):
+            best = np.float32(np.inf)
+            for down in range(-_REACH, _REACH + 1):
+                for right in range(-_REACH, _REACH + 1):
+                    error = np.float32(0)
+                    for y in range(_BLOCK * r, _BLOCK * (r + 1)):
+                        if error >= best:
+                            break
+                        own, there = min(y, h - 1), min(max(y + down, 0), h - 1)
+                        for x in range(_BLOCK * c, _BLOCK * (c + 1)):
+                            at = min(max(x + right, 0), w - 1)
+                            error += abs(before[there, at] - after[own, min(x, w - 1)])
+                    best = min(best, error)
+            least[r, c] = best / (_BLOCK * _BLOCK)
     return least
 
 
-def novelty(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """What of a thumbnail neither motion nor light explains: its mean of 255, and that against the
-    contrast (0..about 1).
-    """
-    residual = float(
-        np.minimum(
-            _moved_residual(before, after), _moved_residual(_brightened(before, after), after)
-        ).mean()
+@njit
+def _texture(thumb: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of each 4x4 block from its mean."""
+    h, w = thumb.shape
+    out = np.empty((-(-h // _BLOCK), -(-w // _BLOCK)), np.float32)
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            part = thumb[_BLOCK * r : _BLOCK * (r + 1), _BLOCK * c : _BLOCK * (c + 1)]
+            out[r, c] = np.abs(part - part.mean()).mean()
+    return out
+
+
+class Novelty(NamedTuple):
+    """What of a thumbnail neither motion nor light explains."""
+
+    residual: float
+    """Its mean, of 255."""
+    share: float
+    """That against the picture's contrast, 0 to about 1."""
+    kept: float
+    """Share of the blocks with texture that are explained well, 0 to 1; 0 where there are none."""
+
+
+def novelty(before: np.ndarray, after: np.ndarray) -> Novelty:
+    """What a thumbnail shows that the one before it did not."""
+    left = np.minimum(
+        _moved_residual(before, after), _moved_residual(_brightened(before, after), after)
     )
-    return residual, residual / (float(np.abs(after - after.mean()).mean()) + _QUIET)
+    residual, texture = float(left.mean()), _texture(after)
+    textured = texture > _TEXTURED
+    kept = int((textured & (left < _EXPLAINED * texture)).sum())
+    return Novelty(
+        residual,
+        residual / (float(np.abs(after - after.mean()).mean()) + _QUIET),
+        kept / max(1, int(textured.sum())),
+    )
 
 
 def is_new(before: np.ndarray, after: np.ndarray, share: float = SHARE) -> bool:
     """Whether what a thumbnail shows was not there before."""
-    residual, part = novelty(before, after)
-    return residual > LEAST and part > share
+    found = novelty(before, after)
+    return found.residual > LEAST and found.share > share
 
 
 def odd_run(thumbs: Sequence[np.ndarray]) -> int:
@@ -99,6 +140,8 @@ def odd_run(thumbs: Sequence[np.ndarray]) -> int:
         before, after = thumbs[0], thumbs[n + 1]
         least = max(_ODD_CHANGE, _ODD_FACTOR * change(before, after))
         run = thumbs[1 : n + 1]
+        if np.ptp(after) < FLAT <= np.ptp(before):
+            continue  # black behind a dark scene is no picture that it goes on with
         if all(change(t, around) > least for t in run for around in (before, after)):
             return 0 if is_new(before, after, _CUT_SHARE) else n  # 0: a flash between two scenes
     return 0

@@ -11,15 +11,16 @@ import numpy as np
 from ..codec.gop_structure import MAX_MINI_GOP, MINI_GOP
 from ..picture import Picture
 from .frames_apart import same_picture
-from .scene_changes import LEAST, SHARE, change, is_new, novelty, odd_run, thumbnail
+from .scene_changes import FLAT, LEAST, SHARE, change, is_new, novelty, odd_run, thumbnail
 
 MIN_DISTANCE = 4  # frames between two cuts
 AHEAD = 4  # different pictures that are looked at behind the one in question
 AT_MOST_AHEAD = 12  # and of all, also those that repeat the one before
 _RETURN = 0.8  # of that share: what follows a cut does not go back to what was before
 _REPEATED = 0.02  # share of a picture that repeats the one before
-_FLAT = 12.0  # range of a thumbnail that shows nothing
+_KEPT = 0.2  # share of the texture before that may still be there behind a cut: a title covers less
 _FACTOR = 1.6  # a cut is more than the changes around it by this much
+_CALM, _CALMER = 0.25, 1.1  # if the change behind is that share of it, than those before by so much
 
 
 class Verdict(NamedTuple):
@@ -91,21 +92,38 @@ class SceneDetector:
             return False
         n = odd_run([thumb, *following]) if following else 0
         settled = following[n:]  # a flash right behind a cut does not hide it
-        if settled and np.ptp(before) < _FLAT and step < _FACTOR * change(thumb, settled[0]):
+        if settled and np.ptp(before) < FLAT and step < _FACTOR * change(thumb, settled[0]):
             return False  # a fade from black, which no gain makes a picture of
-        residual, share = novelty(before, thumb)
-        if residual < LEAST or share < SHARE or share < _FACTOR * self._usual():
+        if np.ptp(before) < FLAT and self._shown_before(thumb):
             return False
-        if settled and share < _FACTOR * novelty(thumb, settled[0])[1]:
+        new = novelty(before, thumb)
+        if new.residual < LEAST or new.share < SHARE or new.kept > _KEPT:
             return False
-        return all(is_new(before, t, _RETURN * SHARE) for t in settled)
+        behind = novelty(thumb, settled[0]).share if settled else 0.0
+        calm = settled and behind < _CALM * new.share
+        if new.share < max(_FACTOR * behind, (_CALMER if calm else _FACTOR) * self._usual()):
+            return False
+        return not _returns(before, settled)
+
+    def _shown_before(self, thumb: np.ndarray) -> bool:
+        """Whether the scene goes on behind pictures that show nothing."""
+        shown = [t for t in self._past if np.ptp(t) >= FLAT]
+        return bool(shown) and novelty(shown[-1], thumb).kept > _KEPT
 
     def _usual(self) -> float:
         """Mean novelty of the pictures of this scene, but for those that hardly change."""
         past = list(self._past)
-        shares = [novelty(a, b)[1] for a, b in pairwise(past)]
+        shares = [novelty(a, b).share for a, b in pairwise(past)]
         moving = [s for s in shares if s > _REPEATED]
         return sum(moving) / len(moving) if moving else 0.0
+
+
+def _returns(before: np.ndarray, following: list[np.ndarray]) -> bool:
+    """Whether pictures behind one go back to what was before it: the last two of them, or most.
+    One that shows nothing says nothing: a flash behind a cut is no way back.
+    """
+    again = [not is_new(before, t, _RETURN * SHARE) for t in following if np.ptp(t) >= FLAT]
+    return bool(again) and (all(again[-2:]) or 2 * sum(again) > len(again))
 
 
 def _different(thumbs: list[np.ndarray]) -> list[np.ndarray]:

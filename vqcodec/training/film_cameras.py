@@ -148,6 +148,12 @@ class Shot:
     _way: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
     @property
+    def recording(self) -> str:
+        """The name of the source without the number of its part."""
+        name, _, part = self.source.rpartition("-")
+        return name if name and part.isdigit() else self.source
+
+    @property
     def label(self) -> int:
         """Index of what the camera does in CAMERAS; UNKNOWN for footage."""
         if self.camera is None or len(self.pictures) > 1:

@@ -15,6 +15,7 @@ from .film_cameras import UNKNOWN, Material, Shot, pages
 KINDS = ("cut", "dissolve", "fade", "wipe")
 NOTHING = 0  # label of a frame in which nothing begins; KINDS follow from 1
 _SHARES = (0.46, 0.22, 0.18, 0.14)  # of the kinds
+_TRIES = 50  # to find a shot of another recording
 _THUMB = (36, 64)  # rows and columns on which change is measured
 Rng = np.random.Generator
 
@@ -105,13 +106,13 @@ class Editor:
         """Frames (height, width, 3) uint8 RGB of a film of so many transitions."""
         rng = self._rng
         kinds = [KINDS[k] for k in rng.choice(len(KINDS), transitions, p=_SHARES)]
-        shot, used = self._new_shot(), 0
+        shot, used = self._new_shot(None), 0
         yield from self._fade_in(shot)
         used = len(self.film.labels)
         for number, kind in enumerate(kinds):
             body = self._body_length()
             yield from self._body(shot, used, body, number)
-            new = self._new_shot()
+            new = self._new_shot(shot)
             yield from self._transition(kind, shot, used + body, new, number)
             start = self.film.transitions[-1]
             used = 0 if kind == "cut" else start.end - start.start
@@ -123,9 +124,16 @@ class Editor:
 
     # -- parts
 
-    def _new_shot(self) -> Shot:
-        # the longest body and both transitions
-        return self._material.shot(self._rng, self._lengths[1] + 100)
+    def _new_shot(self, before: Shot | None) -> Shot:
+        """A shot of another recording than the one before: between two parts of one there would be
+        a cut that nobody sees.
+        """
+        for _ in range(_TRIES):
+            # the longest body and both transitions
+            shot = self._material.shot(self._rng, self._lengths[1] + 100)
+            if before is None or shot.recording != before.recording:
+                break
+        return shot
 
     def _body_length(self) -> int:
         low, high = self._lengths

@@ -20,9 +20,10 @@ from .film_edits import Editor, Film
 from .synthetic import RATE, to_picture
 
 TRANSITIONS = 14  # of a film
-FOLDS = 4  # films of one show nothing that those of another show
-_SIZES = ((128, 64), (192, 108), (192, 128))
-_SIZE_SHARES = (0.88, 0.09, 0.03)
+HELD = 10_000  # stories from this number on show nothing that those before show
+_SHARES = 8  # of the material, one of them for these stories
+_SIZES = ((128, 64), (192, 108), (192, 128), (256, 144))
+_SIZE_SHARES = (0.8, 0.1, 0.04, 0.06)
 _CRFS = (22, 28, 34, 40, 46)
 _GOPS = (128, 96, 64, 48, 25, 16, 8)
 _GOP_SHARES = (0.5, 0.08, 0.14, 0.1, 0.08, 0.06, 0.04)
@@ -74,8 +75,7 @@ def encode_film(
         crf=settings.crf, preset=settings.preset, gop=settings.gop, threads=1, device="cpu"
     )
     coded = out.with_suffix(".part.vqv")
-    coded.unlink(missing_ok=True)
-    encode(clip, coded, options)
+    encode(clip, coded, options, overwrite=True)  # also what a run that was stopped left
     if keep is None:
         clip.unlink()
     film = editor.film
@@ -93,11 +93,6 @@ def encode_film(
     return film
 
 
-def fold_of(story: int) -> int:
-    """Which fold a film belongs to, by its story."""
-    return story % FOLDS
-
-
 def make_films(
     folder: Path,
     clips: list[Path],
@@ -106,15 +101,15 @@ def make_films(
     seed: int,
     log: Callable[[str], object],
 ) -> None:
-    """Make those of ``count`` films that the folder does not have yet.
+    """Make those of ``count`` films that the folder does not have yet, and an eighth as many of
+    stories from HELD on.
 
-    Each fifth is the one before it, encoded in another way. Recordings and photographs are shared
-    out among FOLDS, so that nets can be tried on films of which they have seen nothing.
+    Each fifth is the one before it, encoded in another way.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stories = Stories(clips, photos, seed)
-    for number in range(count):
-        out = folder / f"film-{number:03d}.vqv"
+    for number in (*range(count), *range(HELD, HELD + count // _SHARES)):
+        out = folder / f"film-{number:05d}.vqv"
         if out.exists():
             continue
         again = number % _AGAIN == _AGAIN - 1
@@ -127,29 +122,44 @@ def make_films(
 
 
 class Stories:
-    """The films that are made of some material, each always the same for its number."""
+    """The films that are made of some material, each always the same for its number.
+
+    An eighth of the recordings and photographs is for the stories from HELD on alone, so that nets
+    can be tried on films of which they have seen nothing.
+    """
 
     def __init__(self, clips: list[Path], photos: list[Path], seed: int) -> None:
-        self._clips, self._photos, self._seed = _shared_out(clips), photos, seed
+        self._seed = seed
+        self._parts = list(zip(_shared_out(clips), _shared_out(photos), strict=True))
 
     def begin(self, story: int) -> tuple[Editor, Settings]:
         """What draws a film, and how it is encoded."""
         rng = np.random.default_rng([self._seed, story])
-        fold = fold_of(story)
         drawn = Settings.drawn(rng)
-        material = Material(self._clips[fold], self._photos[fold::FOLDS], drawn.width)
-        return Editor(material, rng, (drawn.width, drawn.height)), drawn
+        return self.editor(story, drawn.width, drawn.height, rng), drawn
+
+    def editor(
+        self, story: int, width: int, height: int, rng: np.random.Generator | None = None
+    ) -> Editor:
+        """What draws a film of this size."""
+        clips, photos = self._parts[story >= HELD]
+        rng = rng or np.random.default_rng([self._seed, story])
+        return Editor(Material(clips, photos, width), rng, (width, height))
 
 
-def _shared_out(clips: list[Path]) -> list[list[Path]]:
-    """Clips of FOLDS, those of one source, the first word of their names, in one of them."""
+def _shared_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """What is trained on, and about an eighth that is not; files of one source, the first word of
+    their names, are on one side.
+    """
     sources: dict[str, list[Path]] = {}
-    for clip in clips:
-        sources.setdefault(clip.stem.split("-")[0], []).append(clip)
-    folds: list[list[Path]] = [[] for _ in range(FOLDS)]
-    for own in sorted(sources.values(), key=len, reverse=True):
-        min(folds, key=len).extend(own)
-    return folds
+    for path in paths:
+        sources.setdefault(path.stem.split("-")[0], []).append(path)
+    held: list[Path] = []
+    for own in sorted(sources.values(), key=len)[::2]:  # many small ones
+        if len(held) + len(own) <= len(paths) / _SHARES:
+            held += own
+    kept = set(held)
+    return [p for p in paths if p not in kept], held
 
 
 def _same_shape(before: Settings, rng: np.random.Generator) -> Settings:

@@ -19,7 +19,7 @@ from ..analysis.shots import find_shots
 from ..container.reader import ContainerReader
 from ..reading.file_heads import FileHeads
 from .film_edits import Transition
-from .film_material import Settings, films, fold_of, make_films
+from .film_material import HELD, Settings, films, make_films
 from .shot_net import Labelled, exported, train_shots
 from .shot_score import Score, guesses
 
@@ -47,31 +47,23 @@ class ShotStage:
     log: Callable[[str], object]
 
     def run(self, out: Path) -> None:
-        """Make what is missing of the films, train, write the weights file.
-
-        A net that has not seen the films of one fold is trained first, and tried on those.
+        """Make what is missing of the films, train, try the net on those of which it has seen
+        nothing, write the weights file.
         """
         make_films(self.folder, self.clips, self.photos, self.count, self.seed, self.log)
         known = read_films(self.folder)
         self.log(f"{len(known)} films, {sum(len(k.labelled.rows) for k in known)} frames")
-        seen = [k for k in known if fold_of(k.labelled.story)]
-        others = [k for k in known if not fold_of(k.labelled.story)]
-        if seen and others:
-            model = self.trained(seen)
+        films = [k.labelled for k in known if k.labelled.story < HELD]
+        weights = exported(train_shots(films, self.minutes, self.seed, self.log))
+        others = [k for k in known if k.labelled.story >= HELD]
+        halves = {name: a.astype(np.float16) for name, a in weights.items()}
+        if others:
+            model = ShotModel(halves)
             self.log(f"on {len(others)} films of which it has seen nothing: {told(model, others)}")
         out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_name(out.name + ".part")
-        halves = {name: a.astype(np.float16) for name, a in self._weights(known).items()}
         save_file(halves, part)
         part.replace(out)
-
-    def trained(self, known: Sequence[Known]) -> ShotModel:
-        """A net trained on these films."""
-        return ShotModel(self._weights(known))
-
-    def _weights(self, known: Sequence[Known]) -> dict[str, np.ndarray]:
-        films = [k.labelled for k in known]
-        return exported(train_shots(films, self.minutes, self.seed, self.log))
 
 
 def coded_rows(path: Path) -> np.ndarray:
