@@ -260,3 +260,30 @@ def regions_of(
     for k in range(CELLS):
         for which in (0, 2, 3):
             out[which * CELLS + k] /= max(1.0, counts[k])
+
+
+@njit
+def motion_numbers(
+    field: Field,
+    cell: int,
+    width: float,
+    areas: np.ndarray,
+    move: np.ndarray,
+    regions: np.ndarray,
+) -> None:
+    """All that the motion of a frame tells, into its row: shares of the area, motion and weights,
+    regions. One call, since each with a motion grid costs as much as the sums do.
+    """
+    speeds = speeds_of(field, move[8:9])
+    found = camera_of(speeds, cell)
+    sums = np.zeros(4)
+    motion_of(speeds, found, cell, width, sums)
+    areas_of(field, areas)
+    weights_of(field, move[11:15])
+    regions_of(field, speeds, found, cell, width, regions)
+    move[0], move[1] = 100 * found[1] / width, 100 * found[0] / width
+    move[2], move[3] = sums[0], sums[1]
+    move[4], move[5] = 100 * found[2], 100 * found[3]
+    move[6], move[7] = sums[2], sums[3]
+    move[8] *= 100 / width
+    move[9], move[10] = np.log2(sums[0] + 0.02) / 4, np.log2(sums[2] + 0.02) / 4

@@ -162,20 +162,9 @@ class FeatureRows:
         width = float(self._width)
         tall, wide = (2 * n for n in block_sums.shown(facts.blocks))
         field, cell = block_sums.sampled(facts.field, tall, wide)
-        move = row[_MOVE:]
-        speeds = block_sums.speeds_of(field, move[8:9])
-        found = block_sums.camera_of(speeds, cell)
-        sums = np.zeros(4)
-        block_sums.motion_of(speeds, found, cell, width, sums)
-        block_sums.areas_of(field, row[_AREA:])
-        block_sums.weights_of(field, move[11:15])
-        block_sums.regions_of(field, speeds, found, cell, width, row[_REGION:])
-        move[:2] = 100 * found[1] / width, 100 * found[0] / width
-        move[2:4] = sums[:2]
-        move[4:6] = 100 * found[2], 100 * found[3]
-        move[6:8] = sums[2:]
-        move[8] *= 100 / width
-        move[9:11] = np.log2(sums[0] + 0.02) / 4, np.log2(sums[2] + 0.02) / 4
+        block_sums.motion_numbers(
+            field, cell, width, row[_AREA:], row[_MOVE:_REGION], row[_REGION:]
+        )
 
 
 def ended_full(rows: np.ndarray) -> np.ndarray:
