@@ -87,6 +87,7 @@ COMMANDS = {
     "analyze": ["analyze", "{vqv}"],
     "analyze nothing": ["analyze", "{dir}/{text}"],
     "analyze for editors": ["analyze", "--edl", "--start-timecode", "{text}", "{vqv}"],
+    "tokens": ["tokens", "--shallow", "{vqv}", "--arrays", "{dir}/{text}.npz"],
     "verify": ["verify", "{vqv}"],
     "verify --fast": ["verify", "--fast", "{vqv}"],
     "decode to mkv": ["decode", "{vqv}", "{dir}/o.mkv", "-vv"],

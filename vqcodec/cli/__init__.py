@@ -34,6 +34,7 @@ from .kernels import kernels
 from .play import play
 from .repair import repair
 from .spelling import sentence
+from .tokens import tokens
 from .train import train
 from .verify import verify
 
@@ -88,6 +89,7 @@ for _command in (
     info,
     verify,
     analyze,
+    tokens,
     batch,
     repair,
     join,
