@@ -77,7 +77,9 @@ def test_choice_follows_the_cost_and_joins_neighbours() -> None:
     net[:, 8:] = 40.0  # the right half is worse behind the nets, by 120 bits a block
     latent[2, 6] = -119.9  # but one block of it only just
     chosen = direct_choice.choose(direct_choice.Costs(net, latent, plain), kinds, 0, 40)
-    assert chosen is not None and chosen[:, 4:].all() and not chosen[:, :3].any()
+    assert chosen is not None
+    assert chosen[:, 4:].all()
+    assert not chosen[:, :3].any()
 
 
 def decibels(row: dict[str, Any]) -> float:
@@ -96,11 +98,9 @@ def test_scrolled_noise_is_shown_as_predicted(tiny_codec: Any) -> None:
     ]
     r = encode_gop(tiny_codec, clip, 10)
     first, b = r.stats[0], [s for s in r.stats if s["type"] == "B"]
-    assert (
-        len(b) == 4
-        and all(s["direct"] > 0.8 for s in b)
-        and sum(s["bytes"] for s in b) < 0.1 * first["bytes"]
-    )
+    assert len(b) == 4
+    assert all(s["direct"] > 0.8 for s in b)
+    assert sum(s["bytes"] for s in b) < 0.1 * first["bytes"]
     assert all(decibels(s) > min(decibels(first), 30) - 1 for s in b)
     for p, q in zip(
         decode_gop(tiny_codec, r.body, 6, 128, 64),

@@ -495,12 +495,10 @@ def test_every_layer_of_a_model_is_checked_when_it_is_loaded(
     load_model(model_path, "cpu", 1)
     names = layers(model_path)
     assert sorted(checked) == sorted(n.split(".", 1)[1] for n in names)
-    assert (
-        len(names) > 40
-        and sum(n.endswith(".dw") for n in names) >= 9
-        and any("cx_last" in n for n in names)
-        and any("synthesis.pred" in n for n in names)
-    )
+    assert len(names) > 40
+    assert sum(n.endswith(".dw") for n in names) >= 9
+    assert any("cx_last" in n for n in names)
+    assert any("synthesis.pred" in n for n in names)
 
 
 def test_the_worst_input_of_every_layer_is_exact(model_path: Path) -> None:

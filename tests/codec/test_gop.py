@@ -60,17 +60,17 @@ def test_every_frame_is_coded_once_after_its_references(frames: int) -> None:
                 )
             seen[s.frame] = s.level
         assert max(seen) == len(seen) - 1  # a mini-GOP leaves no gap
-    assert (
-        sorted(seen) == list(range(frames))
-        and max(seen.values()) < LEVELS
-        and [f for f in seen if seen[f] == 0] == [0]
-    )
+    assert sorted(seen) == list(range(frames))
+    assert max(seen.values()) < LEVELS
+    assert [f for f in seen if seen[f] == 0] == [0]
 
 
 def test_qualities_stay_in_range_and_fall_with_the_level() -> None:
     for crf in range(64):
         q = qualities(crf)
-        assert len(q) == LEVELS and all(0 <= v <= 63 for v in q) and q == sorted(q, reverse=True)
+        assert len(q) == LEVELS
+        assert all(0 <= v <= 63 for v in q)
+        assert q == sorted(q, reverse=True)
         assert crf == 0 or all(a <= b for a, b in zip(q, qualities(crf - 1), strict=True))
 
 
@@ -178,11 +178,9 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
     assert dims == {0, 1, 2, 4} and escapes > 20
     rows = [s for s in r.stats if s.get("leaves")]  # but for copies and frames without prediction
     assert len(rows) > 6
-    assert (
-        all(0 < s["merged"] < 1 for s in rows)
-        and any(0 < s["bi"] < 1 for s in rows)
-        and sum(s["bits"]["hyper"] for s in rows) > 20
-    )
+    assert all(0 < s["merged"] < 1 for s in rows)
+    assert any(0 < s["bi"] < 1 for s in rows)
+    assert sum(s["bits"]["hyper"] for s in rows) > 20
     assert {0.0, 1.0} <= {s["direct"] for s in rows}
 
 
@@ -202,11 +200,9 @@ def test_statistics_are_made_only_where_they_are_wanted(
         encoder.add(pictures[:1])
         encoder.add(pictures[1:])
         made.append(encoder.finish())
-    assert (
-        made[0].body == made[1].body
-        and [row["frame"] for row in made[0].stats] == [0, 1, 2]
-        and made[1].stats == []
-    )
+    assert made[0].body == made[1].body
+    assert [row["frame"] for row in made[0].stats] == [0, 1, 2]
+    assert made[1].stats == []
     searched = [row["frame"] for row in made[0].stats if row.get("leaves")]  # no copies
     assert sorted(read) == searched and searched
 
@@ -233,11 +229,9 @@ def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> Non
         for s in r.stats
         if s["type"] != "I"
     )
-    assert (
-        sum(s["bits"]["vectors"] for s in rows) > 100
-        and sum(s["bits"]["modes"] for s in rows) > 100
-        and rows[0]["bits"]["vectors"] == rows[0]["bits"]["modes"] == 0
-    )
+    assert sum(s["bits"]["vectors"] for s in rows) > 100
+    assert sum(s["bits"]["modes"] for s in rows) > 100
+    assert rows[0]["bits"]["vectors"] == rows[0]["bits"]["modes"] == 0
     overhead = len(r.body) - sum(s["bytes"] for s in rows)
     assert overhead == LEVELS + 1 + sum(1 + (s["bytes"] > 127) for s in rows)
 
@@ -310,7 +304,9 @@ def test_random_damage_never_crashes_the_decoder(tiny_codec: Any) -> None:
             *streams[1:],
         ]
         results.append(outcome(tiny_codec, body(q, noise), 4, 40, 28))
-    assert "refused" in results and len(set(results)) > 30 and results.count(want) < 20
+    assert "refused" in results
+    assert len(set(results)) > 30
+    assert results.count(want) < 20
 
 
 def test_what_is_shown_of_a_damaged_gop_does_not_depend_on_threads(

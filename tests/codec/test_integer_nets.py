@@ -88,7 +88,9 @@ def test_backends_agree_in_every_operation(m: int, seed: int) -> None:
             done(b, "product_add", x, tall, 1, trunk, s8)
             for b, trunk in zip((A, B, C), trunks, strict=True)
         ]
-        assert same(*found) and same(*trunks) and not same(t16, trunks[0])
+        assert same(*found)
+        assert same(*trunks)
+        assert not same(t16, trunks[0])
     assert same(*(done(b, "quant8", t16, s8) for b in (A, B, C)))
     shape = (2, m % 7 + 1, m)
     at = np.flatnonzero(rng.random(shape) < rng.choice([0.5, 1.0]))
@@ -118,7 +120,9 @@ def test_the_steps_of_tensors_are_exact(seed: int) -> None:
     assert same(ha, hb) and same(la, lb)
     want = np.rint(np.clip(t.astype(np.float32) * s, -16000, 16000))
     assert np.array_equal(128 * hb.astype(np.int32) + lb, want)
-    assert int(np.abs(hb).max()) <= 125 and int(lb.min()) >= -64 and int(lb.max()) <= 63
+    assert int(np.abs(hb).max()) <= 125
+    assert int(lb.min()) >= -64
+    assert int(lb.max()) <= 63
 
 
 def test_ties_go_to_the_even_number_and_ranges_are_symmetric() -> None:
@@ -155,7 +159,9 @@ def test_depthwise_is_a_convolution_with_zeros_around() -> None:
 
 
 def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
-    assert self_test(A) and self_test(B) and self_test(C)
+    assert self_test(A)
+    assert self_test(B)
+    assert self_test(C)
 
     class Saturating(PlainBackend):
         """vpmaddubsw: pairs of products are added in 16 bits, which saturate."""
@@ -184,7 +190,9 @@ def test_self_test_accepts_the_backends_and_rejects_wrong_ones() -> None:
             return self.quant8(trunk, scale8)
 
     assert not self_test(HalvesUp())
-    assert not self_test(Saturating()) and not self_test(HalfUp()) and not self_test(Careless())
+    assert not self_test(Saturating())
+    assert not self_test(HalfUp())
+    assert not self_test(Careless())
 
 
 def test_backend_is_chosen_by_device_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +407,9 @@ def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> No
     p = Prior(d, m.s, A)
     z, y, pred8 = inputs(m, 1)
     cls = p.step(0, p.context(z, pred8)[0], y, 30)[1]
-    assert set(np.unique(cls).tolist()) <= {0, 15, 39} and (cls == 39).any() and (cls == 0).any()
+    assert set(np.unique(cls).tolist()) <= {0, 15, 39}
+    assert (cls == 39).any()
+    assert (cls == 0).any()
     normal = nets(m, A)[0]
     cls2 = normal.step(0, normal.context(z, pred8)[0], y, 30)[1]
     assert (cls[cls2 > 15] == 39).all() and (cls[cls2 < 15] == 0).all()

@@ -112,7 +112,9 @@ def test_blocks_that_stay_are_worth_more_than_others() -> None:
     plans = planned(clip)
     for frame in (0, 16):
         worths = plans[frame].worths
-        assert worths is not None and worths.shape == (8, 12) and worths.dtype == np.float32
+        assert worths is not None
+        assert worths.shape == (8, 12)
+        assert worths.dtype == np.float32
         assert np.median(worths[:, :6]) > 4 * np.median(worths[:, 6:])
     assert plans[2].worths is None  # hardly any other shows it
     flat = planned([texture(1)] * 17)[0].worths

@@ -176,11 +176,9 @@ def test_the_search_meets_its_target_in_few_rounds(kind: str, gops: int) -> None
             ), (seed, crf, value)
             if kind == "size":
                 assert 0.97 * value <= got.bytes + 5000 <= value
-            assert (
-                max(crfs) - min(crfs) <= 2 * BAND
-                and all(c * GRID % 1 == 0 for c in crfs)
-                and max(abs(c - crf) for c in crfs) < 3
-            )
+            assert max(crfs) - min(crfs) <= 2 * BAND
+            assert all(c * GRID % 1 == 0 for c in crfs)
+            assert max(abs(c - crf) for c in crfs) < 3
             assert passes <= 5
             costs.append(world.coded / world.frames)
     assert sum(costs) / len(costs) < (3 if gops == 1 else 2.6), costs
@@ -291,13 +289,11 @@ def check(path: Path, report: EncodeReport, kind: str, value: float) -> None:
     """The file, by its own words, meets its target."""
     reader = ContainerReader.open(io.BytesIO(path.read_bytes()))
     gops = [reader.read_gop(i) for i in range(len(reader.gops))]
-    assert (
-        reader.complete
-        and not reader.damaged
-        and reader.frames == report.frames
-        and report.missed is None
-        and not report.stopped
-    )
+    assert reader.complete
+    assert not reader.damaged
+    assert reader.frames == report.frames
+    assert report.missed is None
+    assert not report.stopped
     assert reader.header.crf == round(report.crf)
     sse = [sum(g.sse[i] for g in gops) for i in range(3)]
     size, psnr = (
@@ -327,9 +323,9 @@ def test_targets_are_met(
     sized.log.clear()
     report = encode(str(clip), str(tmp_path / "a.vqv"), replace(OPTIONS, **{kind: value}))  # type: ignore[arg-type]
     check(tmp_path / "a.vqv", report, kind, value)
-    assert (
-        report.frames == FRAMES and abs(report.crf - crf) < 1 and report.gops == -(-FRAMES // GOP)
-    )
+    assert report.frames == FRAMES
+    assert abs(report.crf - crf) < 1
+    assert report.gops == -(-FRAMES // GOP)
     assert sum(map(sum, sized.log)) < 4 * FRAMES
     assert files_in(tmp_path) == ["a.vqv", "at.vqv"]
 
@@ -363,12 +359,10 @@ def test_the_largest_size_is_that_of_the_file_with_its_tracks(
             str(source), str(tmp_path / "a.vqv"), replace(OPTIONS, max_size=limit), overwrite=True
         )
         size = (tmp_path / "a.vqv").stat().st_size
-        assert (
-            report.tracks > 1
-            and report.missed is None
-            and report.bytes == size
-            and limit - 0.03 * report.picture_bytes - 300 <= size <= limit
-        )
+        assert report.tracks > 1
+        assert report.missed is None
+        assert report.bytes == size
+        assert limit - 0.03 * report.picture_bytes - 300 <= size <= limit
 
 
 def test_what_is_impossible_is_told_and_written(
@@ -496,19 +490,15 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path, clip: Path, sized: type[Size
 
         report = encode(str(clip), str(out), options, progress=seen, interrupt=interrupt)
         reader = ContainerReader.open(io.BytesIO(out.read_bytes()))
-        assert (
-            report.stopped
-            and report.missed is None
-            and reader.complete
-            and reader.frames == report.frames
-            and report.frames in want
-        ), stage
+        assert report.stopped, stage
+        assert report.missed is None, stage
+        assert reader.complete, stage
+        assert reader.frames == report.frames, stage
+        assert report.frames in want, stage
         again = encode(str(clip), str(out), options, overwrite=True)
-        assert (
-            not again.stopped
-            and out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
-            and again.crf == whole.crf
-        )
+        assert not again.stopped
+        assert out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
+        assert again.crf == whole.crf
 
 
 def test_y4m_from_a_pipe_is_kept_to_be_read_again(
