@@ -114,7 +114,12 @@ def decode(
         What was decoded, and what is wrong with the file.
 
     Raises:
-        UsageError, InputError, DamageError, OutputError, LimitError, WeightsError.
+        UsageError: An argument or an option makes no sense, or not together with another.
+        InputError: No .vqv file, or it cannot be read.
+        DamageError: The header is lost, or with ``options.strict`` anything else.
+        OutputError: The output is there already, cannot be written, or the disk is full.
+        LimitError: Something is larger than ``options.limits`` allow.
+        WeightsError: The weights are missing, damaged, or of another model.
     """
     options = changed(options or DecodeOptions(), changes)
     plan = DecodePlan.of(src, dst, options, weights=weights, overwrite=overwrite)

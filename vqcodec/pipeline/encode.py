@@ -102,7 +102,13 @@ def encode(
         the next one goes on with it.
 
     Raises:
-        UsageError, InputError, LimitError, OutputError, WeightsError, DamageError.
+        UsageError: An argument or an option makes no sense, or not together with another.
+        InputError: The source is missing, unreadable, or has no pictures that can be coded.
+        DamageError: With ``options.strict``: the source is damaged, or has what is lost.
+        LimitError: The pictures are larger than a .vqv file may have.
+        OutputError: The output is there already, cannot be written, or the disk is full.
+        WeightsError: The weights are missing or damaged.
+        ClusterError: The cluster cannot be reached, or was lost.
     """
     plan = EncodePlan.of(
         src_path,

@@ -208,8 +208,21 @@ def estimate(
     """Encode a few stretches spread over a video, and tell size, PSNR and time of an encode of
     the whole.
 
-    A short video is encoded whole. Raises what :func:`encode` does, and UsageError for pipes, for a
-    target in the place of a crf, and where the length of the source is not known.
+    A short video is encoded whole. Nothing is left on the disk.
+
+    Args:
+        src_path: The video, a file: a pipe can be read once only.
+        options: How it would be encoded, by a crf.
+        weights: Weights of the model, if not those that come with the program.
+        progress: Called with a ProgressEvent after each stretch.
+        changes: Fields of EncodeOptions in the place of those of ``options``, such as ``crf=30``.
+
+    Returns:
+        What is expected of the whole.
+
+    Raises:
+        UsageError: The source is a pipe or of unknown length, or the options ask for a target.
+        VqvError: Any other that :func:`encode` raises.
     """
     options = changed(options or EncodeOptions(), changes)
     source = Source.of(src_path)

@@ -238,9 +238,23 @@ def join(
     """Write the GOPs of .vqv files one behind the other to ``dst``, which appears when complete.
 
     Where the parts are ranges of one source, each beginning at a key frame of an encode of the
-    whole, the pictures have the bytes of that encode. Raises UsageError unless all parts have the
-    same stream header (size, times, colours, crf, model) and the same kinds of tracks, DamageError
-    for a damaged part, and InputError, LimitError and OutputError.
+    whole, the pictures have the bytes of that encode.
+
+    Args:
+        parts: Paths of the .vqv files, in their order.
+        dst: Path of the joined file.
+        overwrite: Whether a file that is there is replaced.
+
+    Returns:
+        What was written, and what of the tags and chapters had no room.
+
+    Raises:
+        UsageError: There is no part, or the parts differ in the stream header (size, times,
+            colours, crf, model) or in the kinds of their tracks.
+        InputError: A part is no .vqv file, or it cannot be read.
+        DamageError: A part is damaged.
+        LimitError: Something is larger than a .vqv file may have.
+        OutputError: The output is there already, cannot be written, or the disk is full.
     """
     names = [os.fspath(part) for part in parts]
     if not names:

@@ -104,14 +104,25 @@ class _EncodeBeside:
 class Writer:
     """Writes frames of a constant rate to a .vqv file, which appears under its name when complete.
 
-    fps: frames a second; a number, a Fraction or a text such as ``30000/1001``. options, changes:
-    EncodeOptions, and fields of it such as ``crf=30`` in their place. color_primaries,
-    color_transfer, color_matrix, color_range, chroma_location: tags of the file, by the names that
-    VideoMetadata has; RGB gets its matrix, range and location by itself. dimension_order: ``NCHW``,
-    or ``NHWC`` for RGB with the colours last. progress is called from the thread of the encode.
-
     Leaving ``with`` by an exception writes nothing. ``report`` tells of the file once it is closed.
-    Raises what :func:`encode` does, from any call: the encode runs beside.
+
+    Args:
+        path: Path of the .vqv file, or ``-`` for standard output.
+        fps: Frames a second; a number, a Fraction or a text such as ``30000/1001``.
+        options: How to encode; ``resume`` is not for frames from memory.
+        weights: Weights of the model, if not those that come with the program.
+        overwrite: Whether a file that is there is replaced.
+        progress: Called with a ProgressEvent after some frames, from the thread of the encode.
+        dimension_order: ``NCHW``, or ``NHWC`` for RGB with the colours last.
+        pixel_aspect_ratio: Width of a pixel by its height; None or 0 where it isn't known.
+        color_primaries, color_transfer, color_matrix, color_range, chroma_location: Tags of the
+            file, by the names that VideoMetadata has; RGB gets its matrix, range and location by
+            itself.
+        changes: Fields of EncodeOptions in the place of those of ``options``, such as ``crf=30``.
+
+    Raises:
+        UsageError: An argument makes no sense.
+        VqvError: Any that :func:`encode` raises, from any call: the encode runs beside.
     """
 
     @values.taking(
@@ -179,9 +190,15 @@ class Writer:
     def write(self, frames: Frames) -> None:
         """Append frames, all of one size and kind.
 
-        RGB (N, 3, H, W) or (3, H, W): uint8, or uint16 from 0 to 65535 for a file of 10 bits. Or
-        planes (y, u, v) of 4:2:0, (N, H, W) or (H, W) and half as wide and high, rounded up: uint8,
-        or uint16 or int16 with values of 10 bits. Tensors of any device, or arrays.
+        Args:
+            frames: RGB (N, 3, H, W) or (3, H, W): uint8, or uint16 from 0 to 65535 for a file of 10
+                bits. Or planes (y, u, v) of 4:2:0, (N, H, W) or (H, W) and half as wide and high,
+                rounded up: uint8, or uint16 or int16 with values of 10 bits. Tensors of any
+                device, or arrays.
+
+        Raises:
+            UsageError: The frames have another shape, kind or size, or the writer is closed.
+            VqvError: What ended the encode beside.
         """
         if self._closed:
             raise UsageError("the writer is closed", file=self.path)
@@ -243,7 +260,12 @@ class Writer:
     # -- the end
 
     def close(self) -> EncodeReport:
-        """Complete the file and report on it; repeated calls do nothing more."""
+        """Complete the file and report on it; repeated calls do nothing more.
+
+        Raises:
+            UsageError: No frame was written, or the writer was aborted.
+            VqvError: What ended the encode beside.
+        """
         if not self._closed:
             self._closed = True
             if self._beside is None:

@@ -54,8 +54,11 @@ class VideoReader(CodedReader, Generic[Data]):
         return (self[i] for i in range(len(self)))
 
     def get_frame_at(self, index: int) -> Frame[Data]:
-        """The frame with this number; negative ones count from the end. RangeError where there is
-        none.
+        """The frame with this number; negative ones count from the end.
+
+        Raises:
+            RangeError: There is no such frame.
+            DamageError: It is lost, unless damage is concealed.
         """
         i = self._number(index)
         with self._open():
@@ -66,11 +69,20 @@ class VideoReader(CodedReader, Generic[Data]):
     def get_frames_at(self, indices: Iterable[int]) -> FrameBatch[Data]:
         """The frames with these numbers, in the order of the numbers, which may repeat. No frame is
         decoded twice, and none that they don't refer to.
+
+        Raises:
+            RangeError: One of them is not there.
+            DamageError: One of them is lost, unless damage is concealed.
         """
         return self._batch([self._number(i) for i in values.each(values.index)(indices, "indices")])
 
     def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch[Data]:
-        """Frames ``start`` to ``stop`` - 1, every ``step``-th; bounds as in a slice."""
+        """Frames ``start`` to ``stop`` - 1, every ``step``-th; bounds as in a slice.
+
+        Raises:
+            UsageError: The step is below 1.
+            DamageError: A frame is lost, unless damage is concealed.
+        """
         step = values.index(step, "step")
         if step < 1:
             raise UsageError(f"{step} is out of range, allowed are numbers from 1", option="step")
@@ -79,15 +91,23 @@ class VideoReader(CodedReader, Generic[Data]):
     # -- frames by time
 
     def get_frame_played_at(self, seconds: float) -> Frame[Data]:
-        """The frame that is shown at this time, on the clock of ``pts_seconds``. RangeError outside
-        of the video.
+        """The frame that is shown at this time, on the clock of ``pts_seconds``.
+
+        Raises:
+            RangeError: The time lies outside of the video.
+            DamageError: The frame is lost, unless damage is concealed.
         """
         return self.get_frame_at(self._number_at(seconds))
 
     at = get_frame_played_at
 
     def get_frames_played_at(self, seconds: Iterable[float]) -> FrameBatch[Data]:
-        """The frames that are shown at these times, in their order."""
+        """The frames that are shown at these times, in their order.
+
+        Raises:
+            RangeError: One of the times lies outside of the video.
+            DamageError: A frame is lost, unless damage is concealed.
+        """
         return self._batch(
             [self._number_at(s) for s in values.each(values.seconds)(seconds, "seconds")]
         )
@@ -97,6 +117,10 @@ class VideoReader(CodedReader, Generic[Data]):
     ) -> FrameBatch[Data]:
         """All frames that are shown at some time from ``start_seconds`` on and before
         ``stop_seconds``, where times behind the video are its end.
+
+        Raises:
+            RangeError: The first time lies outside of the video, or behind the second.
+            DamageError: A frame is lost, unless damage is concealed.
         """
         start_seconds = values.seconds(start_seconds, "start_seconds")
         stop_seconds = values.seconds(stop_seconds, "stop_seconds")
