@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.clips import moving, picture
 
-pytest_plugins = ["support.fakes", "support.coded_clips", "support.jobs"]
+pytest_plugins = ["support.fake_network", "support.coded_clips", "support.jobs"]
 
 SIZES = dict(
     enc8=16,

@@ -356,16 +356,14 @@ def test_largest_first_and_none_twice(here: Path) -> None:
 
 CHILD = """
 import signal, sys
-import pytest
 from support import fakes
 from vqcodec.batch import runners as batch_run
 from vqcodec.cli import main
 if __name__ == "__main__":
-    with pytest.MonkeyPatch.context() as patch:
-        fakes.install(patch)
-        batch_run.serve = fakes.serve
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
-        sys.exit(main(sys.argv[1:]))
+    fakes.install(fakes.Lasting())
+    batch_run.serve = fakes.serve
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
+    sys.exit(main(sys.argv[1:]))
 """
 
 

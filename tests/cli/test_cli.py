@@ -177,13 +177,12 @@ def test_closed_pipe(coded: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
     script = (
-        "import sys, types, time, os, signal\n"
+        "import sys, time\n"
         "from support import fakes\n"
-        "weights = types.ModuleType('w')\n"
         "class Slow(fakes.GopEncoder):\n"
         "    def add(self, pictures): print('started', flush=True); time.sleep(30)\n"
-        "weights.read_metadata, weights.read_model_id = lambda path: {}, lambda path: bytes(8)\n"
-        "sys.modules.update(fakes.coders(Slow) | {'vqcodec.codec.weights': weights})\n"
+        "fakes.install(fakes.Lasting())\n"
+        "sys.modules['vqcodec.encoding.gop_encoder'].GopEncoder = Slow\n"
         "from vqcodec.cli import main\n"
         "sys.exit(main())\n"
     )

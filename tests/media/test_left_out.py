@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
-from support.fakes import fake_network  # noqa: F401
+from support.fake_network import fake_network  # noqa: F401
 from support.media import Sound, listing, make
 
 from vqcodec.cli import main

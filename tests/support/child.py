@@ -64,8 +64,6 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
 
 
 def main() -> int:
-    from pytest import MonkeyPatch
-
     from support import fakes
 
     seconds = None if sys.argv[1] == "step" else float(sys.argv[1])
@@ -79,9 +77,8 @@ def main() -> int:
             elif select.select([sys.stdin], [], [], 120)[0]:
                 os.read(sys.stdin.fileno(), 1)
 
-    patch = MonkeyPatch()
-    fakes.install(patch)
-    patch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Slow)
+    fakes.install(fakes.Lasting())
+    vars(sys.modules["vqcodec.encoding.gop_encoder"])["GopEncoder"] = Slow
     from vqcodec.cli import main as program
 
     return program(sys.argv[2:])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from support.clips import header, write
-from support.fakes import fake_network  # noqa: F401
+from support.fake_network import fake_network  # noqa: F401
 from vqcodec.container.reader import ContainerReader
 from vqcodec.media.source import VideoSource
 from vqcodec.options import EncodeOptions

@@ -10,15 +10,15 @@ import types
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import pytest
 
 from vqcodec.encoding import horizon
 from vqcodec.errors import DamageError
 from vqcodec.fields import crc32
 from vqcodec.picture import Picture, chroma_size
+from vqcodec.system.memory import check_room
 
 MODEL_ID = b"fakemode"
 
@@ -160,9 +160,21 @@ def read_metadata(path: str | None = None) -> dict[str, str]:
     return {"model_id": read_model_id(path).hex()}
 
 
-@pytest.fixture
-def fake_network(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
-    return install(monkeypatch)
+class Patch(Protocol):
+    """What pytest's MonkeyPatch does, of which stand-ins need this."""
+
+    def setattr(self, target: Any, name: str, value: object) -> None: ...
+    def setitem(self, dic: Any, name: Any, value: Any) -> None: ...
+
+
+class Lasting:
+    """Changes that stay until the process ends."""
+
+    def setattr(self, target: Any, name: str, value: object) -> None:
+        setattr(target, name, value)
+
+    def setitem(self, dic: Any, name: Any, value: Any) -> None:
+        dic[name] = value
 
 
 def coders(encoder: type[GopEncoder]) -> dict[str, types.ModuleType]:
@@ -180,8 +192,13 @@ def coders(encoder: type[GopEncoder]) -> dict[str, types.ModuleType]:
     return modules
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
-    """Put the stand-ins in the place of the modules that run networks."""
+def install(patch: Patch) -> type[GopEncoder]:
+    """Put the stand-ins in the place of the modules that run networks, and load no torch for them:
+    it takes longer than all else that a process of theirs does."""
+    from vqcodec.pipeline import encode
+
+    patch.setattr(encode, "need_torch", lambda what: check_room(with_torch=True))
+    patch.setattr(encode, "chosen_arithmetic", lambda options: "float32")
     weights: Any = types.ModuleType("vqcodec.codec.weights")
     weights.load_codec, weights.read_metadata, weights.read_model_id = (
         load_codec,
@@ -189,7 +206,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> type[GopEncoder]:
         read_model_id,
     )
     for name, module in (coders(GopEncoder) | {"vqcodec.codec.weights": weights}).items():
-        monkeypatch.setitem(sys.modules, name, module)
+        patch.setitem(sys.modules, name, module)
     GopEncoder.log, GopEncoder.fail_after, GopEncoder.wrong_checksum = [], None, False
     return GopEncoder
 
@@ -213,7 +230,7 @@ class Marked(GopEncoder):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def install_marked(patch: pytest.MonkeyPatch) -> None:
+def install_marked(patch: Patch) -> None:
     """The stand-ins, with :class:`Marked`."""
     install(patch)
     patch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Marked)
@@ -223,9 +240,8 @@ def serve(pipe: Any) -> None:
     """A worker process of a batch with the stand-ins, for :data:`vqcodec.batch.runners.serve`."""
     from vqcodec.batch import runners
 
-    with pytest.MonkeyPatch.context() as patch:
-        install_marked(patch)
-        runners.serve(pipe)
+    install_marked(Lasting())
+    runners.serve(pipe)
 
 
 def work(pipe: Any, model: Any) -> None:
@@ -233,11 +249,10 @@ def work(pipe: Any, model: Any) -> None:
     :data:`vqcodec.pipeline.process_pool._work`."""
     from vqcodec.pipeline import process_pool
 
-    with pytest.MonkeyPatch.context() as patch:
-        install(patch)
-        process_pool._work(pipe, model)
+    install(Lasting())
+    process_pool._work(pipe, model)
 
 
 def dask_setup(worker: Any) -> None:
     """A worker of a cluster with the stand-ins, for Dask's ``preload``."""
-    install_marked(pytest.MonkeyPatch())
+    install_marked(Lasting())

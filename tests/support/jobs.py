@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.clips import header, moving, write
-from support.fakes import fake_network  # noqa: F401
+from support.fake_network import fake_network  # noqa: F401
 from vqcodec.container.reader import ContainerReader
 from vqcodec.options import EncodeOptions
 from vqcodec.picture import Picture

@@ -6,8 +6,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import pytest
-
 from support import fakes
 from vqcodec.cli import main
 from vqcodec.picture import Picture
@@ -30,8 +28,6 @@ class Lossy(fakes.GopEncoder):
 
 
 if __name__ == "__main__":
-    with pytest.MonkeyPatch.context() as patch:
-        fakes.install(patch)
-        patch.setattr(sys.modules["vqcodec.encoding.gop_encoder"], "GopEncoder", Lossy)
-        code = main()
-    sys.exit(code)
+    fakes.install(fakes.Lasting())
+    vars(sys.modules["vqcodec.encoding.gop_encoder"])["GopEncoder"] = Lossy
+    sys.exit(main())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.clock import PATIENCE
-from support.fakes import fake_network  # noqa: F401
+from support.fake_network import fake_network  # noqa: F401
 from support.paths import PYTHONPATH, SUPPORT
 from vqcodec.media.source import VideoSource
 

@@ -6,19 +6,16 @@ from __future__ import annotations
 import resource
 import sys
 
-import pytest
-
 from support import fakes
 from vqcodec.batch import runners
 from vqcodec.cli import main
 from vqcodec.pipeline import process_pool
 
 if __name__ == "__main__":
-    with pytest.MonkeyPatch.context() as patch:
-        fakes.install(patch)
-        patch.setattr(runners, "serve", fakes.serve)
-        patch.setattr(process_pool, "_work", fakes.work)
-        code = main()
+    fakes.install(fakes.Lasting())
+    runners.serve = fakes.serve
+    process_pool._work = fakes.work
+    code = main()
     fakes.note_peak("program")
     if "--progress" in sys.argv:
         print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}", file=sys.stderr)
