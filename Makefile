@@ -52,10 +52,10 @@ compare: $(KERNELS) ## Show a frame beside x264 at the same size: IN=your.mp4 CR
 	$(BIN)/python tools/compare.py $(if $(filter-out file default,$(origin CRF)),--crf $(CRF)) $(if $(IN),"$(IN)")
 
 test: $(KERNELS) ## Run the tests but the slow ones.
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-all: $(KERNELS) ## Run all tests.
-	$(BIN)/python -m pytest -q -n $(JOBS) -m ""
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m ""
 
 test-versions: ## Run the fast tests with the lowest and the newest versions of all dependencies.
 	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/versions.py --venv $(VENV) --jobs $(JOBS)

@@ -73,7 +73,8 @@ def main() -> int:
         env = os.environ | {"NUMBA_CACHE_DIR": str(folder / "kernels"), "PYTHONPATH": str(ROOT)}
         env["PATH"] = f"{folder / 'bin'}{os.pathsep}{env['PATH']}"
         # a newer library's warnings about its future are no failures of ours
-        pytest = [str(python), "-m", "pytest", "-q", "-n", args.jobs, "-W", "default", *args.tests]
+        pytest = [str(python), "-m", "pytest", "-q", "-n", args.jobs, "--dist", "worksteal"]
+        pytest += ["-W", "default", *args.tests]
         if subprocess.run(pytest, cwd=ROOT, env=env).returncode:
             failed.append(which)
     print(f"failed with the {' and the '.join(failed)} versions" if failed else "all passed")
