@@ -16,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SETS = ("lowest", "newest")
+_INSTALLING = 1800  # seconds that one call of pip may take; a stalled index ends it
+_ANSWER = 60  # seconds that an index may be silent
 _FLOOR = re.compile(r"([\w.-]+)(?:\[[\w,]+\])?\s*>=\s*([\w.]+)")
 
 
@@ -44,12 +46,12 @@ def environment(which: str, folder: Path, index: str) -> Path:
     lines = [f"{name}=={version}" for name, version in floors().items()]
     pins.write_text("\n".join(lines if which == "lowest" else []) + "\n", encoding="utf-8")
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    pip += ["-c", str(pins)]
+    pip += ["-c", str(pins), "--timeout", str(_ANSWER)]
     pip += ["--upgrade"] if which == "newest" else []
     if index:
-        subprocess.run([*pip, "torch", "--index-url", index], check=True)
+        subprocess.run([*pip, "torch", "--index-url", index], check=True, timeout=_INSTALLING)
         pip = [part for part in pip if part != "--upgrade"]
-    subprocess.run([*pip, "-e", ".[test]"], check=True, cwd=ROOT)
+    subprocess.run([*pip, "-e", ".[test]"], check=True, cwd=ROOT, timeout=_INSTALLING)
     return python
 
 
