@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..system.text import printable
-from .records import MEASURES, OURS, ClipResult, Curve, Results, curve
+from .measure import WEIGHTED
+from .records import MEASURES, OURS, ClipResult, Curve, Json, Results, curve
 
 # (colour, its name in a page's style sheet, marker) of vqcodec, then of the anchors in turn
 STYLES = [
@@ -82,9 +83,21 @@ def _curves(clip: ClipResult, measure: str) -> dict[str, Curve]:
     return {name: curve(points, measure) for name, points in clip.points.items()}
 
 
-def draw(results: Results, kind: str) -> bytes:
-    """All clips' curves of PSNR in one picture, "png" or "svg"."""
-    clips = results.clips
+def _saved_curves(clip: Json) -> dict[str, Curve]:
+    """Curves of PSNR of a clip as :meth:`ClipResult.to_json` gives it."""
+    return {
+        name: [(point["bpp"], point["psnr_mean_of_frames"][WEIGHTED]) for point in points]
+        for name, points in clip["points"].items()
+    }
+
+
+def draw(results: Results | Json, kind: str) -> bytes:
+    """All clips' curves of PSNR in one picture, "png" or "svg"; of a run, or of what its
+    ``--json`` wrote."""
+    if isinstance(results, Mapping):
+        clips = [(clip["name"], _saved_curves(clip)) for clip in results["clips"]]
+    else:
+        clips = [(clip.name, _curves(clip, "psnr")) for clip in results.clips]
     columns = min(4, len(clips))
     rows = -(-len(clips) // columns)
     with plt.rc_context(_AXES):
@@ -93,9 +106,9 @@ def draw(results: Results, kind: str) -> bytes:
         )
         for ax in axes.flat[len(clips) :]:
             ax.set_axis_off()
-        for ax, clip in zip(axes.flat, clips, strict=False):
-            curves(ax, _curves(clip, "psnr"))
-            ax.set_title(printable(clip.name), fontsize=10, parse_math=False)
+        for ax, (name, drawn) in zip(axes.flat, clips, strict=False):
+            curves(ax, drawn)
+            ax.set_title(printable(name), fontsize=10, parse_math=False)
             ax.set_xlabel("bits per pixel")
         for row in axes:
             row[0].set_ylabel(MEASURES["psnr"].axis)
