@@ -177,6 +177,9 @@ class _Search:
             self._learn_from_last(seen)
             self._crf = self._better(value)
             if self._crf in seen:
+                nearest = best.crf if isinstance(best.crf, Mapping) else self._crf
+                self._crf = self._untried(nearest, seen)
+            if self._crf in seen:
                 break
         return best
 
@@ -278,6 +281,23 @@ class _Search:
             if better != now
             else now | {chosen[0]: now[chosen[0]] + math.copysign(1 / GRID, value - aim)}
         )
+
+    def _untried(
+        self, nearest: Mapping[int, float], seen: list[dict[int, float]]
+    ) -> dict[int, float]:
+        """The crfs beside the ``nearest`` ones so far that no pass had; these where there are none.
+
+        Of a very small video single steps change the size by more than the lines can tell, up and
+        down: there trying is all that helps, and costs little. A goal beyond all there is ends it.
+        """
+        if set(nearest.values()) <= {0.0, float(MAX_CRF)}:
+            return dict(nearest)
+        for n in range(1, round(BAND * GRID) + 1):
+            for step in (n / GRID, -n / GRID):
+                moved = {k: _within(crf + step, 0.0, MAX_CRF) for k, crf in nearest.items()}
+                if moved not in seen:
+                    return moved
+        return dict(nearest)
 
     def _search(self, now: dict[int, float], chosen: list[int], low: float, high: float) -> float:
         """The crf of the grid for the chosen GOPs that promises to come nearest to the goal.
