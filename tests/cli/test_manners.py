@@ -598,7 +598,9 @@ def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help"]) == 0 and "Usage: vqcodec [OPTIONS]" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out.MKV", "out.y4m", "out.webm"])
+@pytest.mark.parametrize(
+    "name", ["out.mp4", "out.MKV", "out.y4m", "out.webm", "out.gif", "out.opus"]
+)
 def test_encode_writes_no_video_of_another_name(
     name: str, tmp_path: Path, clip: Path, network: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,26 @@ def test_work_is_done_without_standard_streams(closed: str, coded: Path, tmp_pat
     assert (tmp_path / "b.vqv").read_bytes() == coded.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("repair a.vqv b.vqv", 0), ("info", 2), ("info no.vqv", 3), ("repair -vv a.vqv a.vqv", 5)],
+)
+@pytest.mark.parametrize("more", ["", "PYTHONUNBUFFERED=1 "])
+def test_a_standard_error_that_cannot_be_written(
+    command: str, code: int, more: str, coded: Path, tmp_path: Path
+) -> None:
+    """The log of a service on a full disk, or a pipe that nobody reads: the work is done, and its
+    exit code is what it would be."""
+    full = shell(f'{more}"$VQ" {command} 2>/dev/full', tmp_path)
+    assert full.returncode == code
+    (tmp_path / "b.vqv").unlink(missing_ok=True)
+    unread = "import os, subprocess as s, sys; r, w = os.pipe(); os.close(r);"
+    unread += "sys.exit(s.run(sys.argv[1:], stderr=w).returncode)"
+    result = shell(f'{more}"{sys.executable}" -c "{unread}" "$VQ" {command}', tmp_path)
+    assert (result.returncode, result.stderr) == (code, "")
+    assert (tmp_path / "b.vqv").exists() == (code == 0)
+
+
 @pytest.mark.parametrize("command", ["info a.vqv", "verify --fast a.vqv", "info --json a.vqv"])
 def test_an_answer_without_standard_output(command: str, coded: Path, tmp_path: Path) -> None:
     result = shell(f'"$VQ" {command} >&-', tmp_path)

@@ -169,7 +169,7 @@ def _run(args: list[str]) -> tuple[int, str | None]:
 def _misused(exc: click.ClickException) -> tuple[int, str | None]:
     """What click refuses on the command line."""
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
-        click.echo(exc.format_message(), err=True)
+        messages.tell(exc.format_message())
         return UsageError.exit_code, None
     if isinstance(exc, click.UsageError):
         command = exc.ctx.command_path if exc.ctx is not None else "vqcodec"
@@ -218,7 +218,7 @@ def _fail(message: str, code: int) -> tuple[int, str]:
     if talk.detailed:
         import traceback
 
-        click.echo(quoted(traceback.format_exc()), err=True)
+        messages.tell(quoted(traceback.format_exc()))
     line = " ".join(message.split())
     talk.say("vqcodec: error: " + line, trace=code == 1)
     return code, line

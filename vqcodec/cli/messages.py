@@ -130,7 +130,7 @@ class Talk:
                     click.style(text[: match.end() - 1], fg=_COLOURS[kind], bold=True)
                     + text[match.end() - 1 :]
                 )
-            click.echo(text, err=True)
+            tell(text)
 
     def open_log(self, path: str, others: Iterable[str]) -> None:
         """Append all that is said from now on to ``path``; UsageError where that is one of the
@@ -162,11 +162,21 @@ class Talk:
         """The end, with its exit code."""
         if self.json:
             line = {"done": True, "exit_code": code, "error": error, "result": self.result}
-            click.echo(json.dumps(line, allow_nan=False), err=True)
+            tell(json.dumps(line, allow_nan=False))
         if self._file is not None:
             _LOG.info("exit code %d", code)
             _detach(self._file)
             self._file = None
+
+
+def tell(text: str) -> None:
+    """A line on standard error; where that cannot be written, a full disk or a pipe that nobody
+    reads, the work goes on in silence."""
+    try:
+        click.echo(text, err=True)
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):  # what its buffer holds must not fail again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def coloured(stream: Any) -> bool:

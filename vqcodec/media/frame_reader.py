@@ -25,7 +25,7 @@ class FrameReader:
     With a ``forced`` rate frames are numbered, whatever times they have. Attributes: ``container``
     and ``stream`` (FFmpeg's), ``index`` (of the stream), ``rate`` and ``time_base`` (of the times
     given), ``own_rate`` (the source's, or None), ``step`` (ticks from frame to frame),
-    ``packets`` (of pictures, that were read).
+    ``packets`` (of pictures, that were read), ``encrypted`` (whether one of them was).
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class FrameReader:
         self._forced = forced
         self._opened: Source | None = None
         self.packets = 0  # of the pictures that were read
+        self.encrypted = False
         self._open()
 
     def _open(self) -> None:
@@ -70,6 +71,7 @@ class FrameReader:
                 self._check.unreadable()
                 return
             self.packets += packet.size > 0
+            self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
             self._check.lasted += packet.duration or 0
             self._check.place = packet.pos or self._check.place
             if packet.is_corrupt:

@@ -139,6 +139,8 @@ class VideoSource:
         return self._stretch.stop
 
     def _why_none(self) -> str:
+        if self._reader.encrypted:
+            return "no picture can be decoded: they are encrypted, and there is no key"
         if self._reader.packets:
             return "no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks"
         return "no picture: there is no frame in it; what should have written it may have failed"

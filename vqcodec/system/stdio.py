@@ -52,13 +52,13 @@ def _stream(name: str) -> Iterator[Any]:
 
 
 def check_coded(name: str, source: str) -> None:
-    """UsageError for an output of the encoder that is called a video of another kind.
+    """UsageError for an output of the encoder that is called a media file of another kind.
 
     No player could make anything of it, and with ``-y`` it would take the place of a real one."""
-    from .suffixes import CODED, VIDEO
+    from .suffixes import CODED, OTHER, VIDEO
 
     suffix = PurePath(name).suffix
-    if suffix.lower() in VIDEO and not same_output(name, source):  # which is another fault
+    if suffix.lower() in VIDEO | OTHER and not same_output(name, source):  # which is another fault
         raise UsageError(
             f"what is written is no {suffix} but {CODED}: "
             f"name it {name.removesuffix(suffix)}{CODED}",

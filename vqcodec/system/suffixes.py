@@ -11,3 +11,9 @@ VIDEO = frozenset(
     ".m4v .mj2 .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .nut .obu "
     ".ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
 )
+
+# of media files that are no videos, or moving pictures of a kind of their own
+OTHER = frozenset(
+    ".aac .ac3 .aif .aiff .apng .avif .bmp .flac .gif .heic .heif .jpeg .jpg .jxl .m4a .mka .mks "
+    ".mp2 .mp3 .oga .ogg .opus .png .tif .tiff .wav .webp .wma".split()
+)
