@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from PIL import Image
 from support.clips import header, moving, write
@@ -410,3 +411,30 @@ def test_a_last_picture_that_stands_for_long(tmp_path: Path, kind: str) -> None:
     assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / f"a.{kind}")]) == 0
     report = encode(str(tmp_path / f"a.{kind}"), str(tmp_path / "b.vqv"))
     assert not report.corrupt and report.frames == 4, report.warnings
+
+
+@pytest.mark.parametrize("suffix", [".wmv", ".wtv"])
+def test_sound_that_goes_on_is_no_damage(tmp_path: Path, suffix: str) -> None:
+    """These kinds declare one length, that of the whole file, for the pictures too."""
+    path = tmp_path / f"a{suffix}"
+    codec = "wmv2" if suffix == ".wmv" else "mpeg2video"
+    with av.open(str(path), "w") as file:
+        pictures, sound = file.add_stream(codec, rate=25), file.add_stream("mp2", rate=44100)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(25):
+            file.mux(pictures.encode(av.VideoFrame(64, 48, "yuv420p")))
+        file.mux(pictures.encode())
+        for at in range(0, 3 * 44100, 1152):
+            frame = av.AudioFrame("s16", "stereo", 1152)
+            frame.sample_rate, frame.pts = 44100, at
+            file.mux(sound.encode(frame))
+        file.mux(sound.encode())
+    with VideoSource(path) as source:
+        assert len(list(source)) == 25
+        # and windows in the middle of the picture, which MPEG-2 has, are none to tell of
+        assert source.corrupt == 0 and source.warnings == []
+    if suffix == ".wmv":
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) * 6 // 10])
+        with VideoSource(path) as source:
+            assert list(source) and source.corrupt

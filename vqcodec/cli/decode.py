@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import DamageError
 from ..options import DecodeOptions, Limits
-from ..system.progress import clock, size
+from ..system.progress import clock, counted, size
 from .codec_options import FORMAT, VCODEC
 from .command import command
 from .messages import Manner, finish, note, progress, say, warn
@@ -73,8 +73,8 @@ def decode(
     )
     length = "" if report.bytes is None else f"{report.bytes} bytes ({size(report.bytes)}), "
     say(
-        f"{dst}: {report.frames} frames, {length}{remark(report.codec)}, {report.fps:.2f} fps,"
-        f" {clock(report.seconds)}",
+        f"{dst}: {counted(report.frames, 'frame')}, {length}{remark(report.codec)},"
+        f" {report.fps:.2f} fps, {clock(report.seconds)}",
         manner.quiet,
     )
     return 0 if report.ok and not report.lost else DamageError.exit_code

@@ -3,7 +3,8 @@ tells.
 
 Only the nesting and order of a file's parts are looked at, and their checksums where they have
 them, never their content: EBML elements of
-Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4, chunks of AVI.
+Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4, chunks of AVI, the
+size that ASF declares.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _TOP = {
 _VOID, _CRC = 0xEC, 0xBF
 _ANYWHERE = {_VOID, _CRC}
 _IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _CHUNK = 1 << 20  # bytes read together where all are looked at
 _WINDOW = 1 << 16  # elsewhere
 _TS_CHUNK = 1 << 16  # packets looked at together
@@ -243,11 +245,19 @@ def _avi(data: _Bytes, size: int) -> Iterator[int]:
         yield size
 
 
+def _asf(data: _Bytes, size: int) -> Iterator[int]:
+    at = data.find(_ASF_PROPERTIES, 0, min(size, _WINDOW))
+    live = at < 0 or data[at + 88] & 1  # then it says no size
+    if not live and int.from_bytes(data[at + 40 : at + 48], "little") > size:
+        yield size
+
+
 _WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {
     "matroska": _matroska,
     "mpegts": _mpegts,
     "mp4": _mp4,
     "avi": _avi,
+    "asf": _asf,
 }
 
 

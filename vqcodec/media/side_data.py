@@ -28,6 +28,7 @@ _LOST = {
     "STEREO3D": "3D metadata is left out: players will show both views side by side, or one",
 }
 _VIEW = "29"  # AV_FRAME_DATA_VIEW_ID
+_POSITIONS = slice(12, 24)  # of AVPanScan: behind id, width and height
 _RECTILINEAR = 4  # AV_SPHERICAL_RECTILINEAR
 _LEFT_OUT = {
     "AFD": "the active format description is left out",
@@ -57,8 +58,15 @@ Type._missing_ = classmethod(_unnamed)  # type: ignore[method-assign,assignment]
 
 
 def side_data(frame: Any) -> dict[str, Any]:
-    """Side data of a frame by the names of its kinds, or their numbers where they have none."""
-    return {data.type.name: data for data in frame.side_data}
+    """Side data of a frame by the names of its kinds, or their numbers where they have none.
+
+    Pan and scan windows in the middle of the picture are passed over: MPEG-2 has them nearly
+    always, and they say nothing but its size.
+    """
+    found = {data.type.name: data for data in frame.side_data}
+    if "PANSCAN" in found and not any(bytes(found["PANSCAN"])[_POSITIONS]):
+        del found["PANSCAN"]
+    return found
 
 
 def shown_otherwise(found: dict[str, Any]) -> list[str]:

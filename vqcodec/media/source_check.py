@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
+import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -95,7 +96,8 @@ class SourceCheck:
             if reached.whole:
                 self._look_at_structure()
         if self.corrupt:
-            self.warnings.append(f"{self.corrupt} frames of the source are damaged or missing")
+            are = "frame of the source is" if self.corrupt == 1 else "frames of the source are"
+            self.warnings.append(f"{self.corrupt} {are} damaged or missing")
 
     def _compare_length(
         self, reached: Reached, container: InputContainer, stream: VideoStream
@@ -107,7 +109,8 @@ class SourceCheck:
         if not declared or reached.end is None or self.kind in (*JUMPING, "hls"):
             return
         missing = declared - self._declarable(reached, stream)
-        if missing > max(2 * reached.step, _LEAST_MISSING):
+        tolerance = max(2 * reached.step, _LEAST_MISSING)
+        if missing > tolerance and declared - others_end(container, stream, declared) > tolerance:
             count = max(1, int(missing / reached.step))
             self.corrupt += count
             self.warnings.append(
@@ -139,6 +142,37 @@ class SourceCheck:
         if len(broken) > 1:
             places = f"{len(broken)} places, the first at byte {broken[0]}"
         self.warnings.append(f"the file is cut or damaged at {places}")
+
+
+def others_end(container: InputContainer, stream: VideoStream, declared: Fraction) -> Fraction:
+    """When the last of the other tracks ends that declare the same length or none, in seconds
+    from the begin of its own; 0 where there are none, or it cannot be read.
+
+    Some kinds (ASF, WTV) declare one length for all tracks, that of the longest, often the sound.
+    """
+    others = [
+        other
+        for other in container.streams
+        if other.index != stream.index
+        and other.time_base
+        and (
+            not other.duration or abs(other.duration * other.time_base - declared) < _LEAST_MISSING
+        )
+    ]
+    begins: dict[int, int] = {}
+    end = Fraction(0)
+    try:
+        if others:
+            container.seek(0)
+        for packet in container.demux(*others) if others else ():
+            if packet.pts is None or packet.stream.time_base is None:
+                continue
+            begin = begins.setdefault(packet.stream_index, packet.pts)
+            lasted = packet.pts + (packet.duration or 0) - begin
+            end = max(end, lasted * packet.stream.time_base)
+    except (av.error.FFmpegError, OSError, ValueError):
+        pass  # what could be read counts
+    return end
 
 
 def declared_length(container: InputContainer, stream: VideoStream) -> Fraction | None:
