@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What an encoder and a decoder spend their time on, by stage: `python tools/stages.py CLIP
-[--frames 33] [--crf 28]`, processor time of one thread, start-up left out.
+[--frames 33] [--crf 28] [--preset medium]`, processor time of one thread, start-up left out.
 
 A GOP is coded once to warm up and once measured. Times are exclusive: what a stage calls that is a
 stage of its own counts there only.
@@ -21,27 +21,39 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec.codec import detail_syntax, frame_decoder, gop_decoder, latent_syntax
+from vqcodec.codec import (
+    deblocking,
+    detail_syntax,
+    frame_decoder,
+    frame_head,
+    gop_decoder,
+    latent_syntax,
+)
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.synthesis import Synthesis
 from vqcodec.encoding import (
+    deblocking_choice,
     detail_choice,
     direct_choice,
+    frame_copy,
     frame_motion,
     frame_trials,
     gop_encoder,
     latent_refinement,
     latent_search,
+    lookahead,
+    painted_choice,
     temporal_filter,
+    weight_estimation,
 )
 from vqcodec.encoding.model import load_model
+from vqcodec.encoding.rate_distortion import PRESETS
 from vqcodec.picture import Picture
 from vqcodec.training.pictures import read_clip
 
 SPENT: defaultdict[str, float] = defaultdict(float)
-RUNNING: list[
-    tuple[str, list[float]]
-] = []  # stages that run, each with the time spent in stages inside
+# stages that run, each with the time spent in stages inside
+RUNNING: list[tuple[str, list[float]]] = []
 REFINEMENT = "refinement: gradients"
 
 
@@ -52,13 +64,13 @@ def staged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **options: Any) -> Any:
         if name == "synthesis net" and RUNNING and RUNNING[-1][0] == REFINEMENT:  # its smooth twin
             return function(*args, **options)
-        begin, inside = time.thread_time(), [0.0]
+        begin, inside = time.process_time(), [0.0]
         RUNNING.append((name, inside))
         try:
             return function(*args, **options)
         finally:
             RUNNING.pop()
-            whole = time.thread_time() - begin
+            whole = time.process_time() - begin
             SPENT[name] += whole - inside[0]
             if RUNNING:
                 RUNNING[-1][1][0] += whole
@@ -75,11 +87,13 @@ def wrap(owner: Any, stage: str, *names: str) -> None:
 def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
+    wrap(lookahead.LookAhead, "look-ahead", "add", "next")
+    wrap(weight_estimation, "weights of references", "weights", "matched")
     wrap(frame_motion, "motion: starting vectors", "optical_flow", "coarse_vectors")
     wrap(frame_motion, "motion: interpolated phases", "phases")
     wrap(frame_motion, "motion: search and decision", "search")
     wrap(frame_decoder, "motion compensation", "compensate")
-    wrap(frame_decoder, "entropy decoding of motion", "decode_motion")
+    wrap(frame_head, "entropy decoding of motion", "decode_motion")
     wrap(frame_trials.FrameTrials, "analysis net", "analyse")
     wrap(latent_refinement, REFINEMENT, "refine")
     wrap(latent_search, "quantiser: search of indices", "search_step", "search_hyper")
@@ -87,16 +101,19 @@ def instrument() -> None:
     wrap(latent_syntax, "entropy coding of latents", *latents)
     wrap(detail_choice, "detail: choice of levels", "choose")
     wrap(detail_syntax, "detail: entropy coding", "encode_detail", "decode_detail")
-    wrap(direct_choice, "direct blocks: choice", "choose")
+    wrap(direct_choice, "direct blocks: choice", "choose", "candidates")
+    wrap(painted_choice, "painted blocks: choice", "choose", "certain", "measure")
+    wrap(deblocking_choice, "deblocking: choice", "choose")
+    wrap(deblocking, "deblocking", "deblock", "borders")
+    wrap(frame_copy, "copies: error", "error_bits", "block_error_bits")
     wrap(Prior, "prior net", "context", "step")
     wrap(Synthesis, "synthesis net", "__call__")
 
 
 def report(what: str, frames: int, whole: float) -> None:
     """Print the table of stages for ``frames`` frames that took ``whole`` seconds."""
-    print(
-        f"{what}: {frames} frames in {whole:.2f} s, {frames / whole:.1f} frames a second of one thread\n"  # noqa: E501
-    )
+    rate = frames / whole
+    print(f"{what}: {frames} frames in {whole:.2f} s, {rate:.1f} frames a second of one thread\n")
     print("| stage | ms a frame | share |\n|---|---|---|")
     SPENT["the rest"] = whole - sum(SPENT.values())
     for name, seconds in sorted(SPENT.items(), key=lambda i: -i[1]):
@@ -112,6 +129,7 @@ def main() -> None:
     ap.add_argument("clip", type=Path)
     ap.add_argument("--frames", type=int, default=33)
     ap.add_argument("--crf", type=float, default=28)
+    ap.add_argument("--preset", choices=PRESETS, default="medium")
     a = ap.parse_args()
     torch.set_num_threads(1)
     codec = load_model(None, "cpu", 1)
@@ -119,21 +137,21 @@ def main() -> None:
     h, w = pictures[0].y.shape
 
     def encode(some: list[Picture]) -> bytes:
-        return gop_encoder.encode_gop(codec, some, a.crf, stats=False).body
+        return gop_encoder.encode_gop(codec, some, a.crf, PRESETS[a.preset], stats=False).body
 
     for _ in gop_decoder.decode_gop(codec, encode(pictures[:3]), 3, w, h):
         pass
     instrument()
-    begin = time.thread_time()
+    begin = time.process_time()
     body = encode(pictures)
     report(
-        f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.thread_time() - begin
+        f"encode {a.clip.name}, {w}x{h}, crf {a.crf:g}", len(pictures), time.process_time() - begin
     )
     SPENT.clear()
-    begin = time.thread_time()
+    begin = time.process_time()
     for _ in gop_decoder.decode_gop(codec, body, len(pictures), w, h):
         pass
-    report("decode", len(pictures), time.thread_time() - begin)
+    report("decode", len(pictures), time.process_time() - begin)
 
 
 if __name__ == "__main__":
