@@ -39,7 +39,10 @@ def test_the_examples_of_the_library(tiny_weights: Path, tmp_path: Path) -> None
 
 
 def test_tests_that_the_pages_name_are_there() -> None:
-    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    """By the names of their files, which no two of them share: pytest imports them by it."""
+    paths = [*(ROOT / "tests").rglob("test_*.py")]
+    files = {path.name: path.read_text() for path in paths}
+    assert len(files) == len(paths)
     names = {n for text in files.values() for n in re.findall(r"^def (test_\w+)", text, re.M)}
     missing = set()
     for page in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")):
