@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from support import shot_model
@@ -96,9 +101,7 @@ def test_the_table(tmp_path: Path, run: Run) -> None:
     assert code == 0 and "3 shots in 7 frames, 0:00:00.28" in out
     assert re.search(r"2 +0:00:00.12 +0:00:00.24 +3-5 +cut +0.90 +2.5 +pan", out)
     code, out, _ = run("--activity", "--anomaly", file)
-    assert "unusual at" in out
-    assert "activity" in out
-    assert "begins by" not in out
+    assert "unusual at" in out and "activity" in out and "begins by" not in out
 
 
 def test_threshold_and_shortest_shot(tmp_path: Path, run: Run) -> None:
@@ -193,9 +196,7 @@ def test_lost_frames_are_a_gap(tmp_path: Path, run: Run) -> None:
     file = damaged(tmp_path, time_base=Fraction(1, 1000), rate=Fraction(25))
     code, out, err = run("--json", file)
     answer = json.loads(out)
-    assert code == 4
-    assert not answer["ok"]
-    assert "warning" in err
+    assert code == 4 and not answer["ok"] and "warning" in err
     assert [(s["start"], s["end"], s["transition"]) for s in answer["shots"]] == [
         (0, 3, "start"),
         (6, 7, "start"),
@@ -234,9 +235,7 @@ def test_a_gop_whose_streams_are_damaged_is_a_gap(tmp_path: Path, run: Run) -> N
 def test_empty_and_of_one_frame(tmp_path: Path, run: Run) -> None:
     empty = made(tmp_path / "empty.vqv", times=0)
     code, out, _ = run("--json", empty)
-    assert code == 0
-    assert shots(out) == []
-    assert json.loads(out)["frames"] == 0
+    assert code == 0 and shots(out) == [] and json.loads(out)["frames"] == 0
     assert "0 shots in 0 frames" in run(empty)[1]
     for form in ("--edl", "--otio", "--chapters"):
         code, _, err = run(form, empty)
@@ -257,9 +256,7 @@ def test_empty_and_of_one_frame(tmp_path: Path, run: Run) -> None:
 def test_of_another_model(tmp_path: Path, run: Run) -> None:
     file = made(tmp_path / "a.vqv", model_id=b"another!")
     code, out, err = run("--json", file)
-    assert code == 0
-    assert "another model" in err
-    assert not json.loads(out)["known_model"]
+    assert code == 0 and "another model" in err and not json.loads(out)["known_model"]
     assert len(shots(out)) == 3
     assert run("--sheet", tmp_path / "a.png", file)[0] != 0  # pictures need the model
 
@@ -268,9 +265,7 @@ def test_what_is_no_vqv(tmp_path: Path, run: Run) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((NEWEST.parents[1] / "data" / "flower.mp4").read_bytes())
     code, _, err = run(clip)
-    assert code == 3
-    assert "--encode" in err
-    assert len(err.splitlines()) == 1
+    assert code == 3 and "--encode" in err and len(err.splitlines()) == 1
     assert run(tmp_path / "nothing.vqv")[0] == 3
     good = made(tmp_path / "good.vqv")
     code, out, err = run("--json", clip, good)
@@ -351,3 +346,45 @@ def test_the_library(tmp_path: Path) -> None:
     bad = damaged(tmp_path)
     with vqcodec.open(bad, output="numpy", weights=MODEL, on_damage="conceal") as video:
         assert [(s.start, s.end) for s in video.shots()] == [(0, 3), (6, 7)]
+
+
+def test_encode_on_the_way_finds_a_cut_of_a_film(tmp_path: Path, run: Run) -> None:
+    """From a film of two scenes to its shots; the file that was made on the way is gone."""
+    film = tmp_path / "film.mkv"
+    rng = np.random.default_rng(2)
+    scenes = [rng.integers(16, 235, (6, 8), np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(2)]
+    with av.open(str(film), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(20):
+            luma = np.roll(scenes[number >= 11], number, 1)
+            planes = np.concatenate([luma, np.full((24, 64), 128, np.uint8)])
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv420p")))
+        out.mux(stream.encode(None))
+    code, answer, said = run("--encode", "--json", film)
+    assert code == 0, said
+    assert [(s["start"], s["end"]) for s in shots(answer)] == [(0, 11), (11, 20)]
+    assert list(tmp_path.iterdir()) == [film]
+    assert run("--json", film)[0] != 0  # without it a film is refused
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_answer_is_the_same_for_all_threads(threads: int, tmp_path: Path) -> None:
+    """Whether libraries may use more threads, or several analyses run side by side."""
+    file = made(tmp_path / "a.vqv", times=8)
+    command = [sys.executable, "-m", "vqcodec", "analyze", "--weights", MODEL]
+    command += ["--json", "--shots", "--activity", "--anomaly", str(file)]
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    answers = {
+        subprocess.run(
+            command, env=os.environ | dict.fromkeys(names, str(n)), check=True, capture_output=True
+        ).stdout
+        for n in (1, threads)
+    }
+    assert len(answers) == 1 and b"surprise" in answers.pop()
+    with (
+        vqcodec.open(file, output="numpy", weights=MODEL) as video,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        found = list(pool.map(lambda _: video.shots(), range(2 * threads)))
+    assert all(one == found[0] for one in found)
