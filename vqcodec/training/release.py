@@ -73,7 +73,7 @@ def balance(m: FrameModel, data: Batches, batches: int = 2) -> None:
     m.eval()
     m.quantise_aware("quant")
     best = cost()
-    for act in _balanced(m):
+    for act in balanced(m):
         for factor in (0.7, 1.4):
             while True:
                 act.stretch += math.log(factor)
@@ -93,7 +93,8 @@ def _fast_floats(batch: Batch) -> AbstractContextManager[None]:
     return floats(float_choice(device=device), device)
 
 
-def _balanced(m: FrameModel) -> Iterator[Act]:
+def balanced(m: FrameModel) -> Iterator[Act]:
+    """The activations of a decoder whose ranges :func:`balance` chooses."""
     for module in [*m.prior.modules(), *m.synthesis.modules()]:
         if isinstance(module, Act) and module.bits == 8 and module.share:
             yield module
