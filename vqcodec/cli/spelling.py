@@ -93,6 +93,11 @@ FLAGS = {
     "start_timecode": "--start-timecode",
     "drop_frame": "--drop-frame",
     "encode": "--encode",
+    # tokens
+    "shallow": "--shallow",
+    "tokens.start": "--start",
+    "max_level": "--max-level",
+    "arrays": "--arrays",
     # bench and train
     "crfs": "--crf",
     "anchors": "--anchors",

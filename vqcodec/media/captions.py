@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-
-import av
-from av.packet import Packet
-from av.stream import Stream
+from typing import TYPE_CHECKING
 
 from ..container.stored_tracks import StoredTracks
 from ..container.tracks import CAPTIONS, Track, TrackPacket
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.stream import Stream
 
 _CODEC = "eia_608"
 # type of an SEI message: registered user data of ITU-T T.35; of the United States, by ATSC
@@ -108,7 +109,7 @@ def insert(packet: Packet[Stream], codec: str, data: bytes) -> Packet[Stream]:
         return packet
     at -= coded[at - 1] == 0 if at else 0
     unit = b"\0" + _START + head + _escaped(message) + b"\x80"
-    made = av.Packet(coded[:at] + unit + coded[at:])
+    made = type(packet)(coded[:at] + unit + coded[at:])
     made.stream, made.time_base = packet.stream, packet.time_base
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
     made.is_keyframe = packet.is_keyframe

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..container.packets import GopPayload
 from ..encoding import horizon
-from ..encoding.scene_cuts import GopCutter, MiniGop
 from ..encoding.target_search import PROBE_SHARE, Pass
 from ..errors import InputError
 from ..fields import crc32, u32
@@ -20,6 +19,9 @@ from .frame_stats import FrameStats
 from .gop_coders import Coder, Result
 from .journal import Journal
 from .output import EncodeReport
+
+if TYPE_CHECKING:
+    from ..encoding.scene_cuts import MiniGop
 
 _WAIT = 0.2  # seconds until an interrupt is looked for again
 
@@ -100,6 +102,8 @@ class CodingPass:
     left open."""
 
     def __init__(self, work: GopWork, plan: Pass) -> None:
+        from ..encoding.scene_cuts import GopCutter  # compiled: not for what is refused
+
         self.plan = plan
         self.finished = False  # whether all that was asked for is done
         self.sse: dict[int, tuple[float, float, float]] = {}  # as measured, by first frame
