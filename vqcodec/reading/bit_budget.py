@@ -93,7 +93,7 @@ def by_level(pictures: list[FrameRow]) -> list[LevelBits]:
 
 
 def budget(reader: ContainerReader, gops: dict[int, list[FrameRow]]) -> Budget:
-    """All bytes of a file, from the rows of the frames of its sound GOPs by their index."""
+    """All bytes of a file, from the rows of the frames of its undamaged GOPs by their index."""
     levels = by_level([p for rows in gops.values() for p in rows])
     frames = sum(line.bytes for line in levels)
     packets, tracks = packet_bytes(reader, gops)

@@ -89,7 +89,7 @@ class FileInfo:
     bytes: int
     """Of the file."""
     picture_bytes: int
-    """Of the packets of its sound GOPs."""
+    """Of the packets of its undamaged GOPs."""
     track_bytes: int
     """Of other tracks and tags."""
     container_bytes: int
@@ -139,7 +139,7 @@ class FileInfo:
     picture_bpp: float | None
     """Bits for each pixel, of the pictures alone."""
     psnr: Psnr | None
-    """In dB, of all sound GOPs, as the encoder measured it; None where there are none."""
+    """In dB, of all undamaged GOPs, as the encoder measured it; None where there are none."""
     complete: bool
     """Whether the file ends as it should."""
     ok: bool

@@ -23,8 +23,8 @@ class GopDecoder:
     """Decodes GOPs of a file in order, hiding damage.
 
     :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go
-    into ``report``. Where frames are lost the first picture of the next sound GOP is decoded ahead,
-    so that they can be blended into it; nothing else is held.
+    into ``report``. Where frames are lost the first picture of the next undamaged GOP is decoded
+    ahead, so that they can be blended into it; nothing else is held.
     """
 
     def __init__(
