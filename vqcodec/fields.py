@@ -69,7 +69,12 @@ class Reader:
 
     def u8(self) -> int:
         """One byte as an unsigned number."""
-        return self._uint(1)
+        try:
+            value = self._data[self._pos]  # most fields have one: no slice is made of it
+        except IndexError:
+            raise self.error("1 bytes needed, 0 left") from None
+        self._pos += 1
+        return value
 
     def u16(self) -> int:
         """Two bytes as an unsigned number."""

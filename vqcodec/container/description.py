@@ -304,5 +304,7 @@ def clip_chapters(
         # one of no length is a mark: it belongs to where it lies
         mark = c.start == c.end == end >= shift and (last is None or end < last)
         if mark or (end > shift and c.start < end):
-            result.append(replace(c, start=max(0, c.start - shift), end=end - shift))
+            begin, end = max(0, c.start - shift), end - shift
+            same = (begin, end) == (c.start, c.end)
+            result.append(c if same else replace(c, start=begin, end=end))
     return tuple(result)

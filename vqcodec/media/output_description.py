@@ -117,18 +117,24 @@ class Fitting:
 
     def _chapters(self, chapters: Sequence[Chapter]) -> tuple[Chapter, ...]:
         """Those whose times a file can hold, and no more than muxers take."""
-        whole = tuple(c for c in chapters if _holds_times(c))
-        if len(whole) < len(chapters):
+        whole: list[Chapter] = []
+        looked = 0
+        for chapter in chapters:
+            if len(whole) == MAX_CHAPTERS:
+                break
+            looked += 1
+            if _holds_times(chapter):
+                whole.append(chapter)
+        if len(whole) < looked:
             self.warnings.append(
-                f"{len(chapters) - len(whole)} chapters are left out: "
-                "no video file holds their times"
+                f"{looked - len(whole)} chapters are left out: no video file holds their times"
             )
-        if len(whole) > MAX_CHAPTERS:
+        if looked < len(chapters):
             self.warnings.append(
-                f"{len(whole) - MAX_CHAPTERS} chapters are left out: "
+                f"{len(chapters) - looked} chapters are left out: "
                 f"there are more than {MAX_CHAPTERS}"
             )
-        return whole[:MAX_CHAPTERS]
+        return tuple(whole)
 
     def _written(
         self, description: Description, rotation: int, options: dict[str, str]

@@ -23,7 +23,8 @@ class BeyondError(ValueError):
 
 def ticks(time: int, base: Fraction) -> int:
     """The time as it is; BeyondError for one that FFmpeg cannot count or turn into other units."""
-    if abs(time) > _MAX_TICKS or abs(time * base) > MAX_SECONDS:
+    far = abs(time) * base.numerator > MAX_SECONDS * base.denominator
+    if far or abs(time) > _MAX_TICKS:
         years = f"about {float(abs(time * base) / (86400 * 365)):.0e} years from zero"
         raise BeyondError(
             f"the time {time} in units of {base} s ({years}) is beyond what video files hold"
