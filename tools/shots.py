@@ -26,7 +26,14 @@ from vqcodec.analysis.model import CAMERAS, ShotModel
 from vqcodec.analysis.shots import find_shots
 from vqcodec.training.config_file import load_config
 from vqcodec.training.film_edits import KINDS
-from vqcodec.training.film_material import HELD, TRANSITIONS, Settings, Stories, encode_film
+from vqcodec.training.film_material import (
+    HELD,
+    TRANSITIONS,
+    Settings,
+    Stories,
+    encode_film,
+    film_path,
+)
 from vqcodec.training.shot_score import Guess, Score, guesses
 from vqcodec.training.shot_stage import GRADUAL, Known, coded_rows, read_films
 
@@ -55,7 +62,7 @@ def make(folder: Path, stories: Stories, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for n in range(count):
         story = _FIRST + n
-        out = folder / f"film-{story:05d}.vqv"
+        out = film_path(folder, story)
         if out.exists():
             continue
         size = (192, 108) if n < 6 or n % 6 == 0 else (128, 64)
@@ -78,7 +85,7 @@ class Trial:
         self.activity: list[np.ndarray] = []
         for film in known:
             self._judge(film)
-        paths = [folder / f"film-{k.labelled.story:05d}.vqv" for k in known]
+        paths = [film_path(folder, k.labelled.story) for k in known]
         find_shots(self.model(coded_rows(paths[0])))  # compiles
         begin = time.process_time()
         for path in paths:
@@ -109,7 +116,7 @@ def peers(known: list[Known], folder: Path, python: str) -> Iterable[str]:
     """Lines of other detectors, on the films before they were encoded."""
     scores: dict[str, Score] = defaultdict(Score)
     costs: dict[str, list[float]] = defaultdict(list)
-    paths = {str(folder / f"film-{k.labelled.story:05d}.mkv"): k for k in known}
+    paths = {str(film_path(folder, k.labelled.story).with_suffix(".mkv")): k for k in known}
     script = Path(__file__).with_name("shot_peers.py")
     run = subprocess.run([python, str(script), *paths], stdout=subprocess.PIPE, check=True)
     for line in run.stdout.decode().splitlines():

@@ -18,7 +18,7 @@ import click
 from ..errors import LimitError, UsageError, VqvError
 from ..system.memory import ran_out
 from ..system.processes import let_waiting_threads_sleep, no_more_threads_than_processors
-from ..system.stdio import StdoutError
+from ..system.stdio import StdoutError, mute
 from ..system.text import quoted
 from . import messages
 from .analyze import analyze
@@ -209,8 +209,7 @@ def _unread() -> bool:
 
 
 def _abandon_stdout() -> None:
-    # what is left in the buffer of stdout must not fail once more at exit
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    mute(sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
 def _fail(message: str, code: int) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from ..system.files import atomic_output, check_output
 from ..system.stdio import PIPE, check_source
 from . import messages
 from .command import command, each_file, rare
-from .options import JSON, LIMITS, LOG, OVERWRITE, QUIET, VERBOSE, WEIGHTS
+from .options import JSON, LIMITS, MESSAGES, OVERWRITE, WEIGHTS
 from .spelling import sentence
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ class Wanted:
 @OVERWRITE
 @WEIGHTS
 @LIMITS
-@LOG
-@VERBOSE
-@QUIET
+@MESSAGES
 def analyze(files: tuple[str, ...], like: str | None, limits: Limits, **words: Any) -> int:
     """Tell what videos show by how they are coded: thousands of frames a second, since no picture
     is decoded.

@@ -17,7 +17,7 @@ from . import messages
 from .command import command, rare
 from .groups import group
 from .messages import say
-from .options import LOG, QUIET, VERBOSE, WEIGHTS
+from .options import MESSAGES, WEIGHTS
 from .spelling import remark
 from .typed import presets
 
@@ -188,9 +188,7 @@ _WRITTEN = group(
         "Where finished measurements are kept.  [default: vqcodec/bench in the user's cache folder]"
     ),
 )
-@LOG
-@VERBOSE
-@QUIET
+@MESSAGES
 def bench(
     clips: tuple[str, ...],
     options: BenchOptions,

@@ -8,7 +8,7 @@ from ..errors import DamageError, UsageError
 from ..system.progress import counted, size
 from .command import command
 from .messages import say, warn
-from .options import LOG, OVERWRITE, QUIET, VERBOSE
+from .options import MESSAGES, OVERWRITE
 
 
 @command(
@@ -17,9 +17,7 @@ from .options import LOG, OVERWRITE, QUIET, VERBOSE
 )
 @click.argument("paths", nargs=-1, metavar="PART... OUT", type=click.Path())
 @OVERWRITE
-@LOG
-@VERBOSE
-@QUIET
+@MESSAGES
 def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
     """Join .vqv files that were encoded from ranges of a video, without coding anything anew."""
     if len(paths) < 2:

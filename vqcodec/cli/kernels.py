@@ -8,7 +8,7 @@ from ..errors import OutputError
 from ..system.progress import clock
 from .command import command
 from .messages import finish, say
-from .options import LOG, QUIET, VERBOSE, WEIGHTS
+from .options import MESSAGES, WEIGHTS
 
 
 @command(
@@ -18,9 +18,7 @@ from .options import LOG, QUIET, VERBOSE, WEIGHTS
     ],
 )
 @WEIGHTS
-@LOG
-@VERBOSE
-@QUIET
+@MESSAGES
 def kernels(weights: str | None, quiet: bool) -> int:
     """Compile what the first run would wait for. Kernels that are there already are left.
 

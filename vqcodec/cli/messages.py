@@ -24,7 +24,7 @@ from ..errors import OutputError, UsageError
 from ..system import kernels as kernels_module
 from ..system.lookup import same_file
 from ..system.progress import Progress
-from ..system.stdio import writing_stdout
+from ..system.stdio import mute, writing_stdout
 from ..system.text import printable, quoted
 from .spelling import record, remark
 
@@ -175,8 +175,8 @@ def tell(text: str) -> None:
     try:
         click.echo(text, err=True)
     except (OSError, ValueError):
-        with suppress(OSError, ValueError):  # what its buffer holds must not fail again at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        with suppress(OSError, ValueError):
+            mute(sys.stderr.fileno())
 
 
 def coloured(stream: Any) -> bool:

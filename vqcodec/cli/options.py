@@ -146,6 +146,7 @@ VERBOSE = rare(
     help="-v tells what arithmetic was chosen, -vv also where an error came from.",
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
+MESSAGES = options(LOG, VERBOSE, QUIET)
 TALK = group(
     typed.manner,
     rare(
@@ -157,9 +158,7 @@ TALK = group(
         is_eager=True,
         help="How progress is shown on stderr.",
     ),
-    LOG,
-    VERBOSE,
-    QUIET,
+    MESSAGES,
     into="manner",
 )
 STRICT = fields(

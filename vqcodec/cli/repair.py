@@ -7,7 +7,7 @@ from ..options import Limits
 from ..system.progress import counted, size
 from .command import command
 from .messages import say, warn
-from .options import LIMITS, LOG, PATHS, QUIET, VERBOSE
+from .options import LIMITS, MESSAGES, PATHS
 from .typed import Named
 
 
@@ -17,9 +17,7 @@ from .typed import Named
 )
 @PATHS
 @LIMITS
-@LOG
-@VERBOSE
-@QUIET
+@MESSAGES
 def repair(
     named: Named,
     limits: Limits,

@@ -16,7 +16,7 @@ from ..system.files import atomic_output, check_output
 from ..system.stdio import check_source
 from . import messages
 from .command import command
-from .options import LIMITS, LOG, OVERWRITE, QUIET, VERBOSE, WEIGHTS
+from .options import LIMITS, MESSAGES, OVERWRITE, WEIGHTS
 from .spelling import record
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ _AT_ONCE, _SHALLOW_AT_ONCE = 16, 128  # frames that are held
 @OVERWRITE
 @WEIGHTS
 @LIMITS
-@LOG
-@VERBOSE
-@QUIET
+@MESSAGES
 def tokens(
     file: str,
     shallow: bool,
@@ -93,13 +91,8 @@ def tokens(
         stop = len(video) if frames is None else min(len(video), start + frames)
         step = _SHALLOW_AT_ONCE if shallow else _AT_ONCE
         for at in range(start, stop, step):
-            part = at, min(at + step, stop)
-            found = (
-                video.tokens(*part, max_level=max_level, shallow=True)
-                if shallow
-                else video.tokens(*part, max_level=max_level)
-            )
-            for one in found:
+            end = min(at + step, stop)
+            for one in video.tokens(at, end, max_level=max_level, shallow=shallow):
                 _tell(one, archive)
         damage = list(video.damage)
     messages.warn(file, damage)

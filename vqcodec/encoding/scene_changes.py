@@ -24,7 +24,7 @@ _ODD_CHANGE, _ODD_FACTOR = 4.0, 3.0  # least change of an odd frame, absolute an
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
 _CUT_SHARE = 0.4  # from which those around a flash are two scenes
 _QUIET = 2.0  # added to the contrast: noise of flat pictures
-FLAT = 12.0  # range of a thumbnail that shows nothing
+_FLAT = 12.0  # range of a thumbnail that shows nothing
 _MOST_GAIN = 8.0
 _TEXTURED = 2.0  # texture of a block that can be told from others, of 255
 _EXPLAINED = 0.5  # of its texture: what is left of a block that is explained
@@ -39,6 +39,11 @@ def thumbnail(luma: np.ndarray) -> np.ndarray:
     area = np.diff(rows, append=h)[:, None] * np.diff(columns, append=w)[None, :]
     means: np.ndarray = sums / area / (4 if luma.dtype == np.uint16 else 1)
     return means.astype(np.float32)
+
+
+def is_blank(thumb: np.ndarray) -> bool:
+    """Whether a thumbnail shows nothing: black, or one colour."""
+    return bool(np.ptp(thumb) < _FLAT)
 
 
 def change(before: np.ndarray, after: np.ndarray) -> float:
@@ -140,7 +145,7 @@ def odd_run(thumbs: Sequence[np.ndarray]) -> int:
         before, after = thumbs[0], thumbs[n + 1]
         least = max(_ODD_CHANGE, _ODD_FACTOR * change(before, after))
         run = thumbs[1 : n + 1]
-        if np.ptp(after) < FLAT <= np.ptp(before):
+        if is_blank(after) and not is_blank(before):
             continue  # black behind a dark scene is no picture that it goes on with
         if all(change(t, around) > least for t in run for around in (before, after)):
             return 0 if is_new(before, after, _CUT_SHARE) else n  # 0: a flash between two scenes

@@ -11,7 +11,7 @@ import numpy as np
 from ..codec.gop_structure import MAX_MINI_GOP, MINI_GOP
 from ..picture import Picture
 from .frames_apart import same_picture
-from .scene_changes import FLAT, LEAST, SHARE, change, is_new, novelty, odd_run, thumbnail
+from .scene_changes import LEAST, SHARE, change, is_blank, is_new, novelty, odd_run, thumbnail
 
 MIN_DISTANCE = 4  # frames between two cuts
 AHEAD = 4  # different pictures that are looked at behind the one in question
@@ -92,10 +92,11 @@ class SceneDetector:
             return False
         n = odd_run([thumb, *following]) if following else 0
         settled = following[n:]  # a flash right behind a cut does not hide it
-        if settled and np.ptp(before) < FLAT and step < _FACTOR * change(thumb, settled[0]):
-            return False  # a fade from black, which no gain makes a picture of
-        if np.ptp(before) < FLAT and self._shown_before(thumb):
-            return False
+        if is_blank(before):
+            if settled and step < _FACTOR * change(thumb, settled[0]):
+                return False  # a fade from black, which no gain makes a picture of
+            if self._shown_before(thumb):
+                return False
         new = novelty(before, thumb)
         if new.residual < LEAST or new.share < SHARE or new.kept > _KEPT:
             return False
@@ -107,7 +108,7 @@ class SceneDetector:
 
     def _shown_before(self, thumb: np.ndarray) -> bool:
         """Whether the scene goes on behind pictures that show nothing."""
-        shown = [t for t in self._past if np.ptp(t) >= FLAT]
+        shown = [t for t in self._past if not is_blank(t)]
         return bool(shown) and novelty(shown[-1], thumb).kept > _KEPT
 
     def _usual(self) -> float:
@@ -122,7 +123,7 @@ def _returns(before: np.ndarray, following: list[np.ndarray]) -> bool:
     """Whether pictures behind one go back to what was before it: the last two of them, or most.
     One that shows nothing says nothing: a flash behind a cut is no way back.
     """
-    again = [not is_new(before, t, _RETURN * SHARE) for t in following if np.ptp(t) >= FLAT]
+    again = [not is_new(before, t, _RETURN * SHARE) for t in following if not is_blank(t)]
     return bool(again) and (all(again[-2:]) or 2 * sum(again) > len(again))
 
 

@@ -161,7 +161,7 @@ class _Search:
     def run(self) -> Passes:
         """The passes, and in the end the one of all GOPs that came nearest."""
         crf = yield from self._probe()
-        self._base, best = crf, Pass(crf)
+        self._base, best = crf, self._crf
         least: tuple[bool, float] | None = None
         seen = []
         for _ in range(MAX_PASSES):
@@ -171,17 +171,16 @@ class _Search:
                 self._known.setdefault(key, {})[self._crf[key]] = m
             value = self._value(_sum(outcome.measures.values()))
             if least is None or self._goal.miss(value) < least:
-                least, best = self._goal.miss(value), Pass(self._crf)
+                least, best = self._goal.miss(value), self._crf
             if self._goal.low <= value <= self._goal.high:
                 break
             self._learn_from_last(seen)
             self._crf = self._better(value)
             if self._crf in seen:
-                nearest = best.crf if isinstance(best.crf, Mapping) else self._crf
-                self._crf = self._untried(nearest, seen)
+                self._crf = self._untried(best, seen)
             if self._crf in seen:
                 break
-        return best
+        return Pass(best)
 
     def _probe(self) -> Generator[Pass, PassOutcome, float]:
         """Two probes; the crf that they promise to meet the goal."""

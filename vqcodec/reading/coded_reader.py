@@ -97,6 +97,15 @@ class CodedReader:
         max_level: int | None = None,
         shallow: Literal[True],
     ) -> list[ShallowTokens]: ...
+    @overload
+    def tokens(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        max_level: int | None = None,
+        shallow: bool,
+    ) -> Sequence[ShallowTokens]: ...
     def tokens(
         self,
         start: int = 0,

@@ -51,6 +51,14 @@ def _stream(name: str) -> Iterator[Any]:
         yield file
 
 
+def mute(number: int) -> None:
+    """Send what is still written to an open file of the process nowhere: what a buffer holds must
+    not fail once more at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
 def check_coded(name: str, source: str) -> None:
     """UsageError for an output of the encoder that is called a media file of another kind.
 

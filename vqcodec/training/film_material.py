@@ -93,6 +93,11 @@ def encode_film(
     return film
 
 
+def film_path(folder: Path, story: int) -> Path:
+    """Where the film of a story lies."""
+    return folder / f"film-{story:05d}.vqv"
+
+
 def make_films(
     folder: Path,
     clips: list[Path],
@@ -109,7 +114,7 @@ def make_films(
     folder.mkdir(parents=True, exist_ok=True)
     stories = Stories(clips, photos, seed)
     for number in (*range(count), *range(HELD, HELD + count // _SHARES)):
-        out = folder / f"film-{number:05d}.vqv"
+        out = film_path(folder, number)
         if out.exists():
             continue
         again = number % _AGAIN == _AGAIN - 1

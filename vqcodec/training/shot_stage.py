@@ -53,8 +53,8 @@ class ShotStage:
         make_films(self.folder, self.clips, self.photos, self.count, self.seed, self.log)
         known = read_films(self.folder)
         self.log(f"{len(known)} films, {sum(len(k.labelled.rows) for k in known)} frames")
-        films = [k.labelled for k in known if k.labelled.story < HELD]
-        weights = exported(train_shots(films, self.minutes, self.seed, self.log))
+        seen = [k.labelled for k in known if k.labelled.story < HELD]
+        weights = exported(train_shots(seen, self.minutes, self.seed, self.log))
         others = [k for k in known if k.labelled.story >= HELD]
         halves = {name: a.astype(np.float16) for name, a in weights.items()}
         if others:
