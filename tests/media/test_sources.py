@@ -20,7 +20,8 @@ from support.paths import DATA
 
 from vqcodec.cli import main
 from vqcodec.errors import InputError, VqvError
-from vqcodec.media.integrity import _Bytes, broken_at
+from vqcodec.media.file_bytes import FileBytes
+from vqcodec.media.integrity import broken_at
 from vqcodec.media.source import VideoSource
 from vqcodec.options import DecodeOptions
 from vqcodec.pipeline.decode import decode
@@ -241,23 +242,23 @@ def test_a_source_that_shrinks_or_fails_while_it_is_looked_at(
     for kind, name in names.items():
         path = tmp_path / f"in.{kind}"
         shutil.copy(long_clips[kind], path)
-        read, size = _Bytes._read, path.stat().st_size
+        read, size = FileBytes._read, path.stat().st_size
 
         def shrinking(
-            self: _Bytes, start: int, stop: int, path: Path = path, read: Any = read
+            self: FileBytes, start: int, stop: int, path: Path = path, read: Any = read
         ) -> bytes:
             os.truncate(path, 5000)
             return read(self, start, stop)
 
         with monkeypatch.context() as patch:
-            patch.setattr(_Bytes, "_read", shrinking)
+            patch.setattr(FileBytes, "_read", shrinking)
             found = broken_at(str(path), name)
         assert found and all(0 <= n <= size for n in found), kind
 
     def fails(*args: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(_Bytes, "_read", fails)
+    monkeypatch.setattr(FileBytes, "_read", fails)
     with pytest.raises(InputError, match="a.mkv: cannot be read: Input/output error"):
         broken_at(str(long_clips["mkv"]), "matroska,webm")
 

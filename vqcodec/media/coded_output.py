@@ -17,7 +17,7 @@ from ..picture import Picture
 from ..system.stdio import PIPE
 from .captions import Captions, can_insert
 from .encoder_options import quality_of
-from .encoder_stream import EncoderStream, add_stream, check_options
+from .encoder_stream import EncoderStream, add_stream, check_options, rate_of
 from .frames import to_frame
 from .output import Extras, Output, OutputChoice
 from .output_clock import OutputClock
@@ -67,7 +67,7 @@ class CodedOutput:
         """
         description, warnings = Description(), list[str]()
         if extras is not None:
-            fitting = Fitting(output.suffix)
+            fitting = Fitting(output.suffix, rate_of(output))
             start, stop, rotation = extras.start, extras.stop, output.header.rotation
             description = fitting.fit(extras.stored.description, start, stop, rotation)
             warnings = fitting.warnings

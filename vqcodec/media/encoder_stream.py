@@ -80,7 +80,7 @@ def add_stream(
     h, warnings = output.header, list[str]()
     options = _options(output, description, in_order, warnings)
     stream = container.add_stream(
-        output.codec, rate=_rate(output), options=combined([*options, choice.vcodec_opts])
+        output.codec, rate=rate_of(output), options=combined([*options, choice.vcodec_opts])
     )
     if not isinstance(stream, VideoStream):
         raise UsageError(f"{output.codec} is no codec of pictures", file=output.path)
@@ -109,7 +109,7 @@ def check_options(output: Output, stream: VideoStream, choice: OutputChoice) -> 
         )
 
 
-def _rate(output: Output) -> Fraction:
+def rate_of(output: Output) -> Fraction:
     """Frames a second, by which encoders spend bits; when pictures are shown, their times say."""
     h = output.header
     rate = min(_TIMES_ONLY, max(Fraction(1), 1 / h.time_base))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain, islice
 
 import av
 import av.error
+from av.video.stream import VideoStream
 
 from ..options import Limits, Time
 from .clock import JUMPING, BestEffort, PictureClock
@@ -16,6 +17,7 @@ from .inputs import Source
 from .source_check import SourceCheck
 from .video_stream import Place, bounded, pictures_of
 
+_NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: what its demuxer says of times is made up
 _SEEN_AHEAD = 8  # frames among which it shows whether times of display are those of decoding
 
 
@@ -25,7 +27,8 @@ class FrameReader:
     With a ``forced`` rate frames are numbered, whatever times they have. Attributes: ``container``
     and ``stream`` (FFmpeg's), ``index`` (of the stream), ``rate`` and ``time_base`` (of the times
     given), ``own_rate`` (the source's, or None), ``step`` (ticks from frame to frame),
-    ``packets`` (of pictures, that were read), ``encrypted`` (whether one of them was).
+    ``untimed`` (whether it is of a kind without times, whose frames are counted), ``packets`` (of
+    pictures, that were read), ``encrypted`` (whether one of them was).
     """
 
     def __init__(
@@ -47,7 +50,8 @@ class FrameReader:
             stack.pop_all()
         self._check.kind = self.container.format.name
         self.index = self.stream.index  # the stream must not be asked once the file is closed
-        self.own_rate = bounded(self.stream.average_rate) or bounded(self.stream.guessed_rate)
+        self.own_rate = _rate_of(self.stream)
+        self.untimed = bool(self.container.format.flags & _NO_TIMES) and self._forced is None
         base = self.stream.time_base
         if base is None or bounded(base) != base:
             base = 1 / (self.own_rate or Fraction(25))
@@ -88,7 +92,8 @@ class FrameReader:
         """Decode, from the key frame before the start where seeking can be relied on."""
         seconds, origin = start.seconds if start else None, self.stream.start_time
         base, streamed = self.stream.time_base, self._place.pipe is not None
-        if not seconds or origin is None or not base or streamed or self._forced is not None:
+        counted = streamed or self.untimed or self._forced is not None
+        if not seconds or origin is None or not base or counted:
             yield from self._decode()
             return
         target = origin + int(seconds / base)
@@ -113,15 +118,49 @@ class FrameReader:
         first = next(frames, None)
         if first is None:
             return
+        if self.untimed:
+            yield from self._counted(chain([first], frames))
+            return
         ahead, reordered = [first], self.stream.codec_context.has_b_frames
         times = BestEffort(reordered and self._check.kind == "avi")
-        if reordered:
+        if reordered or first.pts is None:
             ahead += islice(frames, _SEEN_AHEAD)
             for frame in ahead:
                 times.guess(frame.pts, frame.dts)
             times.rewind()
-        for frame in chain(ahead, frames):
+        known = [times.guess(frame.pts, frame.dts) for frame in ahead]
+        yield from zip(self._filled_in(known, ahead), ahead, strict=True)
+        for frame in frames:
             yield times.guess(frame.pts, frame.dts), frame
+
+    def _counted(
+        self, frames: Iterator[av.VideoFrame]
+    ) -> Iterator[tuple[int | None, av.VideoFrame]]:
+        """Frames of a kind of file that has no times: each begins when the one before it ends."""
+        pts = 0
+        for frame in frames:
+            if frame.pts is None:
+                self._check.numbered += 1
+            yield pts, frame
+            pts += self.length(frame) or self.step
+
+    def _filled_in(
+        self, times: Sequence[int | None], frames: Sequence[av.VideoFrame]
+    ) -> list[int | None]:
+        """Times of the first frames, where those before the first known one lack theirs: Matroska
+        has none below zero."""
+        filled = list(times)
+        first = next((i for i, time in enumerate(times) if time is not None), 0)
+        for i in reversed(range(first)):
+            after = filled[i + 1]
+            assert after is not None
+            filled[i] = after - (self.length(frames[i]) or self.step)
+        return filled
+
+    @property
+    def origin(self) -> int | None:
+        """Where the clock of the source begins, in ticks, as far as it says so."""
+        return 0 if self.untimed or self._forced is not None else self.stream.start_time
 
     def length(self, frame: av.VideoFrame) -> int:
         """How long a frame is shown, 0 where that isn't known."""
@@ -135,3 +174,12 @@ class FrameReader:
         """Release the file; repeated calls do nothing."""
         if self._opened is not None:
             self._opened.close()
+
+
+def _rate_of(stream: VideoStream) -> Fraction | None:
+    """Frames a second as a file says, or as its first frames do."""
+    average, guessed = bounded(stream.average_rate), bounded(stream.guessed_rate)
+    # of a short .dv the average is one frame a tick
+    if average and guessed and guessed < average and average * (stream.time_base or 0) == 1:
+        return guessed
+    return average or guessed

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from errno import EINVAL
 from functools import cache
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -116,8 +117,18 @@ class _File:
     def __init__(self, path: str) -> None:
         self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115
         self.name = path
-        self.read, self.seek, self.tell = self._file.read, self._file.seek, self._file.tell
+        self.read, self.tell = self._file.read, self._file.tell
         self.seekable = self._file.seekable
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of a file, but that FFmpeg is told, as an error of its own, where there is no such
+        place: of damaged files it tries places before their begin, and goes on."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as exc:
+            if exc.errno != EINVAL:
+                raise
+            return -EINVAL
 
     def close(self) -> None:
         self._file.close()

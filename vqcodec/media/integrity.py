@@ -2,9 +2,9 @@
 tells.
 
 Only the nesting and order of a file's parts are looked at, and their checksums where they have
-them, never their content: EBML elements of
-Matroska with their CRC-32, packets of MPEG-TS and their counters, boxes of mp4, chunks of AVI, the
-size that ASF declares.
+them, never their content: EBML elements of Matroska with their CRC-32, packets of MPEG-TS and
+their counters, boxes of mp4, chunks of AVI, the size that ASF declares; the smaller kinds are in
+:mod:`.integrity_by_kind`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, overload
 
 import numpy as np
 
 from ..errors import InputError
+from .file_bytes import CHUNK, WINDOW, FileBytes
+from .integrity_by_kind import dv, flv, gif, mjpeg, mpeg, nut, ogg
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 # children of a segment; a cluster of unknown length ends with one of them
@@ -36,51 +37,10 @@ _VOID, _CRC = 0xEC, 0xBF
 _ANYWHERE = {_VOID, _CRC}
 _IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF} | _ANYWHERE
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_CHUNK = 1 << 20  # bytes read together where all are looked at
-_WINDOW = 1 << 16  # elsewhere
 _TS_CHUNK = 1 << 16  # packets looked at together
 
 
-class _Bytes:
-    """The bytes of a file by their positions; zeros and empty slices behind its end, should it be
-    cut meanwhile.
-
-    A mapping into memory would count as memory of the process, with the length of the file, and end
-    the process where the file is cut or cannot be read.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._at, self._window = 0, b""
-
-    def _read(self, start: int, stop: int) -> bytes:
-        if stop - start > _WINDOW:
-            self._file.seek(start)
-            return self._file.read(stop - start)
-        if not self._at <= start <= stop <= self._at + len(self._window):
-            self._file.seek(start)
-            self._at, self._window = start, self._file.read(_WINDOW)
-        return self._window[start - self._at : stop - self._at]
-
-    @overload
-    def __getitem__(self, key: int) -> int: ...
-    @overload
-    def __getitem__(self, key: slice) -> bytes: ...
-    def __getitem__(self, key: int | slice) -> int | bytes:
-        if isinstance(key, slice):
-            return self._read(key.start, key.stop)
-        return int.from_bytes(self._read(key, key + 1), "big")
-
-    def find(self, word: bytes, start: int, end: int) -> int:
-        """Position of the next such word that lies within ``start`` to ``end``, or -1."""
-        for at in range(start, end, _CHUNK):
-            found = self._read(at, min(end, at + _CHUNK + len(word) - 1)).find(word)
-            if found >= 0:
-                return at + found
-        return -1
-
-
-def ebml(data: _Bytes | bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
+def ebml(data: FileBytes | bytes, pos: int, end: int) -> tuple[int, int, int | None] | None:
     """(id, where the content begins, where it ends or None for unknown) of the element at ``pos``;
     None for what is no element."""
     if pos >= end or data[pos] < 0x10:
@@ -97,19 +57,19 @@ def ebml(data: _Bytes | bytes, pos: int, end: int) -> tuple[int, int, int | None
     return number, at + m, None if size == (1 << 7 * m) - 1 else at + m + size
 
 
-def _fails_its_checksum(data: _Bytes, begin: int, stop: int) -> bool:
+def _fails_its_checksum(data: FileBytes, begin: int, stop: int) -> bool:
     """Whether an element with that content begins with a CRC-32, which FFmpeg writes by itself, and
     what follows has another one."""
     first = ebml(data, begin, stop)
     if first is None or first[0] != _CRC or first[2] != first[1] + 4 or first[2] > stop:
         return False
     crc = 0
-    for at in range(first[2], stop, _CHUNK):
-        crc = zlib.crc32(data[at : min(stop, at + _CHUNK)], crc)
+    for at in range(first[2], stop, CHUNK):
+        crc = zlib.crc32(data[at : min(stop, at + CHUNK)], crc)
     return crc != int.from_bytes(data[first[1] : first[2]], "little")
 
 
-def _segment(data: _Bytes, size: int) -> tuple[int, int] | None:
+def _segment(data: FileBytes, size: int) -> tuple[int, int] | None:
     """Where the content of a file's segment begins and ends, as its head says; None where the file
     does not begin as one of Matroska's."""
     head = ebml(data, 0, size)
@@ -121,7 +81,7 @@ def _segment(data: _Bytes, size: int) -> tuple[int, int] | None:
     return segment[1], size if segment[2] is None else segment[2]
 
 
-def _in_cluster(data: _Bytes, begin: int, stop: int | None, end: int) -> tuple[int, bool]:
+def _in_cluster(data: FileBytes, begin: int, stop: int | None, end: int) -> tuple[int, bool]:
     """Where the blocks of a cluster end, and whether they are whole.
 
     ``stop`` is where the cluster ends by its size; one without a size ends where another element
@@ -138,13 +98,13 @@ def _in_cluster(data: _Bytes, begin: int, stop: int | None, end: int) -> tuple[i
     return at, True
 
 
-def _next_cluster(data: _Bytes, at: int, end: int) -> int:
+def _next_cluster(data: FileBytes, at: int, end: int) -> int:
     """Where the next cluster begins behind ``at``; ``end`` where there is none."""
     found = data.find(_CLUSTER.to_bytes(4, "big"), at + 1, end)
     return found if found >= 0 else end
 
 
-def _matroska(data: _Bytes, size: int) -> Iterator[int]:
+def _matroska(data: FileBytes, size: int) -> Iterator[int]:
     segment = _segment(data, size)
     if segment is None:
         yield 0
@@ -177,7 +137,7 @@ def _matroska(data: _Bytes, size: int) -> Iterator[int]:
             pos = stop
 
 
-def _mpegts(data: _Bytes, size: int) -> Iterator[int]:
+def _mpegts(data: FileBytes, size: int) -> Iterator[int]:
     # plain packets, those with a time before (Blu-ray), those with a checksum behind (DVB)
     for step, offset in ((188, 0), (192, 4), (204, 0)):
         if size >= 5 * step and all(data[offset + i * step] == 0x47 for i in range(5)):
@@ -215,7 +175,7 @@ def _mpegts(data: _Bytes, size: int) -> Iterator[int]:
             yield (first + int(i)) * step
 
 
-def _mp4(data: _Bytes, size: int) -> Iterator[int]:
+def _mp4(data: FileBytes, size: int) -> Iterator[int]:
     pos = 0
     while pos < size:
         length, head = int.from_bytes(data[pos : pos + 4], "big"), 8
@@ -229,14 +189,14 @@ def _mp4(data: _Bytes, size: int) -> Iterator[int]:
             or not all(32 <= c < 127 or c == 0xA9 for c in data[pos + 4 : pos + 8])
         ):
             if any(
-                any(data[at : min(size, at + _CHUNK)]) for at in range(pos, size, _CHUNK)
+                any(data[at : min(size, at + CHUNK)]) for at in range(pos, size, CHUNK)
             ):  # some writers leave zeros at the end
                 yield pos
             return
         pos += length
 
 
-def _avi(data: _Bytes, size: int) -> Iterator[int]:
+def _avi(data: FileBytes, size: int) -> Iterator[int]:
     pos = 0
     while pos + 8 <= size and data[pos : pos + 4] == b"RIFF":
         pos += 8 + int.from_bytes(data[pos + 4 : pos + 8], "little")
@@ -245,19 +205,27 @@ def _avi(data: _Bytes, size: int) -> Iterator[int]:
         yield size
 
 
-def _asf(data: _Bytes, size: int) -> Iterator[int]:
-    at = data.find(_ASF_PROPERTIES, 0, min(size, _WINDOW))
+def _asf(data: FileBytes, size: int) -> Iterator[int]:
+    at = data.find(_ASF_PROPERTIES, 0, min(size, WINDOW))
     live = at < 0 or data[at + 88] & 1  # then it says no size
     if not live and int.from_bytes(data[at + 40 : at + 48], "little") > size:
         yield size
 
 
-_WALKS: dict[str, Callable[[_Bytes, int], Iterator[int]]] = {
+_WALKS: dict[str, Callable[[FileBytes, int], Iterator[int]]] = {
     "matroska": _matroska,
     "mpegts": _mpegts,
     "mp4": _mp4,
     "avi": _avi,
     "asf": _asf,
+    "flv": flv,
+    "ogg": ogg,
+    "mpeg": mpeg,
+    "dv": dv,
+    "gif": gif,
+    "mjpeg": mjpeg,
+    "jpeg_pipe": mjpeg,
+    "nut": nut,
 }
 
 
@@ -271,7 +239,7 @@ def broken_at(path: str, format_name: str, most: int = 1000) -> list[int]:
     try:
         with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            for offset in walk(_Bytes(file), size) if size else ():
+            for offset in walk(FileBytes(file), size) if size else ():
                 found.append(offset)
                 if len(found) == most:
                     break

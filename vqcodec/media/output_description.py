@@ -76,13 +76,14 @@ def fill(
 
 
 class Fitting:
-    """Finds out what a kind of file, told by its suffix, holds of descriptions.
+    """Finds out what a kind of file, told by its suffix, holds of descriptions of pictures at a
+    ``rate``.
 
     ``warnings`` has a sentence for each thing that is left out.
     """
 
-    def __init__(self, suffix: str) -> None:
-        self._suffix, self._muxer = suffix, muxer_of(suffix)
+    def __init__(self, suffix: str, rate: Fraction) -> None:
+        self._suffix, self._muxer, self._rate = suffix, muxer_of(suffix), rate
         self.warnings: list[str] = []
 
     def fit(
@@ -103,6 +104,14 @@ class Fitting:
         flags = mp4_flags(description.tags).removeprefix("+faststart")
         options = {"movflags": flags} if self._suffix in MP4_KINDS and flags else {}
         made = self._written(taken, rotation, options)
+        if made is None and (untold := _without_timecode(taken)) != taken:
+            # frames of a second that is counted are numbered in 8 bits
+            if made := self._written(untold, rotation, options):
+                rate = float(self._rate)
+                self.warnings.append(
+                    f"the timecode is left out: {self._suffix} has none at {rate:g} frames a second"
+                )
+                taken = untold
         if made is None:
             for part in _PARTS:
                 if self._written(_only(taken, part.fields), 0, options) is None:
@@ -144,7 +153,7 @@ class Fitting:
         def put(container: OutputContainer, stream: VideoStream) -> None:
             fill(container, stream, description, rotation)
 
-        return trial(self._muxer, put, options)
+        return trial(self._muxer, put, options, self._rate)
 
     def _compare(self, given: Description, rotation: int, found: InputContainer) -> None:
         """Warn of what was written and is not found again."""
@@ -188,6 +197,14 @@ def _only(description: Description, names: Sequence[str]) -> Description:
 
 def _without(description: Description, names: Sequence[str]) -> Description:
     return replace(description, **{name: getattr(Description(), name) for name in names})
+
+
+def _without_timecode(description: Description) -> Description:
+    def others(tags: Tags) -> Tags:
+        return {name: value for name, value in tags.items() if name.lower() != "timecode"}
+
+    tags, video_tags = others(description.tags), others(description.video_tags)
+    return replace(description, tags=tags, video_tags=video_tags)
 
 
 def _holds_times(chapter: Chapter) -> bool:

@@ -238,7 +238,7 @@ class VideoSource:
         for best, frame in self._reader.timed(self._start):
             if self._any is None:
                 self._any = frame
-                origin = self._reader.stream.start_time if self._forced is None else 0
+                origin = self._reader.origin
             pts = best if self._forced is None else self._number
             if stretch.is_full(self.decoded):
                 stopped, behind = True, pts

@@ -30,7 +30,7 @@ from .inputs import SAMPLE_FORMATS, open_sample, open_written
 from .tags import file_tags, track_tags
 from .ticks import length, ticks
 from .track_choice import chosen
-from .track_samples import Add, codec_of, file_of_one, name_of, stream_like, wave_of
+from .track_samples import KNOWN_BY, Add, codec_of, file_of_one, name_of, stream_laid_out, wave_of
 from .track_source import LONGEST_PIECE, cut
 from .trial import FAILED, cannot_write, trial
 from .wave import as_file, rename, stand_in
@@ -154,7 +154,7 @@ class TrackMuxer:
         return [(lambda out: out.add_mux_stream(track.codec, rate, **size), b"")], p.packet
 
     def _copies(self, template: Stream, wave: bytes) -> list[tuple[Add, bytes]]:
-        ways: list[tuple[Add, bytes]] = [(partial(stream_like, template), b"")]
+        ways: list[tuple[Add, bytes]] = [(partial(stream_laid_out, template), b"")]
         if not wave or self._container.format.name != "matroska" or self._to_pipe:
             return ways
         short = open_written("wav", as_file(stand_in(wave)))
@@ -176,7 +176,8 @@ class TrackMuxer:
     def _holds(self, track: Track, add: Add, data: bytes, wave: bytes) -> bool:
         """Whether files of the kind of the output can hold a track, so that it is found again."""
         name = self._container.format.name
-        made = file_of_one(add, track.time_base, data, name)
+        times = KNOWN_BY.get(name, 1)
+        made = file_of_one(add, track.time_base, data, name, times=times)
         if wave:
             made.seek(0)
             rename(made, [wave])

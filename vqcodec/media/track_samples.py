@@ -10,6 +10,7 @@ from functools import partial
 
 import av
 import av.error
+from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -22,20 +23,34 @@ from .wave import wave_format
 # packets, and bytes of them, among which the first that describes its track is looked for
 TRIES, DESCRIBED_BY = 64, 1 << 20
 _TTA_HEAD = 14
+# packets in a row by which FFmpeg knows any codec in a transport stream: LATM has no sign of its
+# own, and is looked for as often
+KNOWN_BY = {"mpegts": 3}
+_SAMPLES = [(name, 1) for name in SAMPLE_FORMATS] + list(KNOWN_BY.items())
+_GUESSED = {
+    f"{count} channels": layout
+    for count, layout in enumerate(
+        ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1"), start=1
+    )
+}
 Add = Callable[[OutputContainer], Stream]  # adds a stream to a file
 
 
-def file_of_one(add: Add, base: Fraction, data: bytes, name: str, duration: int = 0) -> io.BytesIO:
-    """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds."""
+def file_of_one(
+    add: Add, base: Fraction, data: bytes, name: str, duration: int = 0, times: int = 1
+) -> io.BytesIO:
+    """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds, so
+    many ``times``."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=name, options={"fflags": "+bitexact"}) as out:
         copy = add(out)
         copy.metadata.clear()
-        packet = av.Packet(data)
-        packet.stream, packet.time_base = copy, base
-        packet.pts = packet.dts = 0
-        packet.duration, packet.is_keyframe = duration, True
-        out.mux(packet)
+        for i in range(times):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = copy, base
+            packet.pts = packet.dts = i * max(1, duration)
+            packet.duration, packet.is_keyframe = duration, True
+            out.mux(packet)
     return buffer
 
 
@@ -49,18 +64,28 @@ def stream_like(stream: Stream, out: OutputContainer) -> Stream:
         return out.add_stream_from_template(stream, opaque=True)
 
 
+def stream_laid_out(stream: Stream, out: OutputContainer) -> Stream:
+    """Add a stream as another one is, with FFmpeg's usual layout where only the number of channels
+    is known: .mp4 and .mov say where the channels of uncompressed sound belong."""
+    copy = stream_like(stream, out)
+    context = copy.codec_context
+    if isinstance(context, AudioCodecContext) and context.layout.name in _GUESSED:
+        context.layout = _GUESSED[context.layout.name]
+    return copy
+
+
 def sample_of(stream: Stream, packet: Packet[Stream]) -> tuple[str, bytes] | None:
     """Kind and bytes of a small file with one packet.
 
     All codec parameters can be read from it again; None where no kind of file does that.
     """
     data = bytes(packet)
-    for name in SAMPLE_FORMATS:
+    for name, times in _SAMPLES:
         if name == "nut" and wave_of(stream, data):
             continue  # it loses the size of blocks, which WAVEFORMATEX has
         try:
             add, length = partial(stream_like, stream), packet.duration or 0
-            sample = file_of_one(add, packet.time_base, data, name, length).getvalue()
+            sample = file_of_one(add, packet.time_base, data, name, length, times).getvalue()
             with open_sample(name, sample) as back:
                 if (
                     len(back.streams) == 1

@@ -21,6 +21,7 @@ from ..container.tracks import KINDS, MAX_ATTACHED, MAX_TRACKS, Track, TrackPack
 from ..errors import InputError, located
 from ..options import TrackChoice
 from .clock import JUMPING, Jump, TrackClock, at_seam
+from .first_times import with_first_times
 from .inputs import open_source
 from .track_samples import DESCRIBED_BY, TRIES, last_resort, name_of, sample_of
 from .trial import FAILED
@@ -78,7 +79,7 @@ class TrackSource:
         self._select(picture)
         self.notes += self.matched.unused()
         self.timed = len(self._streams)
-        self._packets = self._demux() if self._streams else iter(())
+        self._packets = with_first_times(self._demux()) if self._streams else iter(())
         self._next: Packet[Stream] | None = None
 
     def _select(self, picture: int) -> None:

@@ -9,6 +9,7 @@ import io
 import shutil
 from collections.abc import Callable
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -33,7 +34,7 @@ FAILED = (
 _CANNOT_WRITE = {EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, EROFS}
 _ROOM = 16 << 20  # bytes; a disk with less is full
 _CODECS = {"webm": "libvpx-vp9"}  # of the small picture
-_SIDE = 16
+_SIDE, _RATE = 16, Fraction(25)
 
 
 def cannot_write(exc: BaseException, path: str) -> bool:
@@ -50,17 +51,19 @@ def trial(
     muxer: str,
     fill: Callable[[OutputContainer, VideoStream], None],
     options: dict[str, str] | None = None,
+    rate: Fraction = _RATE,
 ) -> bytes | None:
     """A file of one small picture by FFmpeg's ``muxer``, when ``fill`` has put what is tried into
     it.
 
-    None where the muxer does not complete it.
+    ``rate`` is said to be that of the pictures. None where the muxer does not complete it.
     """
     buffer = io.BytesIO()
     try:
         with av.open(buffer, "w", format=muxer, options=options or {}) as out:
-            stream = out.add_stream(_CODECS.get(muxer, "mpeg4"), rate=25)
+            stream = out.add_stream(_CODECS.get(muxer, "mpeg4"), rate=rate)
             assert isinstance(stream, VideoStream)
+            stream.codec_context.time_base = 1 / _RATE  # a codec may not take that of the rate
             stream.width = stream.height = _SIDE
             stream.pix_fmt = "yuv420p"
             fill(out, stream)
