@@ -89,7 +89,7 @@ def instrument() -> None:
     wrap(temporal_filter, "temporal filter", "filtered")
     wrap(lookahead.LookAhead, "look-ahead", "add", "next")
     wrap(weight_estimation, "weights of references", "weights", "matched")
-    wrap(frame_motion, "motion: starting vectors", "optical_flow", "coarse_vectors")
+    wrap(frame_motion, "motion: starting vectors", "starting_vectors")
     wrap(frame_motion, "motion: interpolated phases", "phases")
     wrap(frame_motion, "motion: search and decision", "search")
     wrap(frame_decoder, "motion compensation", "compensate")

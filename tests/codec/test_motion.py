@@ -20,9 +20,12 @@ from vqcodec.codec.motion_field import (
 from vqcodec.codec.motion_syntax import decode_motion, encode_leaf, split_context
 from vqcodec.codec.range_coder import Decoder, Encoder, encode_bit, new_contexts
 from vqcodec.codec.weighting import MAX_SETS, Weights, decode_weights
-from vqcodec.encoding.block_matching import legal, optical_flow, phases
+from vqcodec.encoding.block_matching import legal
+from vqcodec.encoding.coarse_motion import starting_vectors
 from vqcodec.encoding.motion_search import References, search
+from vqcodec.encoding.phases import phases
 from vqcodec.encoding.rate_distortion import RateParameters, Weighing
+from vqcodec.encoding.small_pictures import SmallPicture
 
 
 def block(plane: np.ndarray, y: int, x: int, my: int, mx: int, n: int, bits: int) -> np.ndarray:
@@ -203,9 +206,9 @@ def motion(
     d = [k for _, k in refs] + [0]
     f, g = (Field.empty(h, w, d[0], d[1], weights) for _ in range(2))
     col = col or Field.empty(h, w, 0, 0)
-    flow = np.zeros((2, 1, h // 8, w // 8, 2), np.int32)
+    small, starts = SmallPicture.of(planes[0][0]), np.zeros((2, h // 16, w // 16, 2), np.int32)
     for k, r in enumerate(ref):
-        flow[k, 0] = optical_flow(cur, (r[0] >> 2).astype(np.uint8))
+        starts[k] = starting_vectors(small, SmallPicture.of(r[0]), d[k])
     coder = Encoder.start(h * w * 4 + 4096, new_contexts(CONTEXTS))
     leaves, back = np.zeros((h * w // 64, 3), np.int32), np.zeros((h * w // 64, 3), np.int32)
     n = search(
@@ -214,7 +217,7 @@ def motion(
         col,
         cur,
         References(phases(ref[0][0]), phases(ref[-1][0])),
-        flow,
+        starts,
         Weighing(*trade) if trade else RateParameters().motion(30),
         leaves,
     )

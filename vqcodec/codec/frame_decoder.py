@@ -47,7 +47,6 @@ class Coded(State):
 
     planes: Planes
     phases: np.ndarray | None = None  # of the encoder's search
-    luma8: np.ndarray | None = None
 
 
 class FrameJob(NamedTuple):

@@ -17,10 +17,12 @@ from ..codec.range_coder import Encoder, bit_costs, encode_bit, given
 from ..codec.weighting import encode_weights
 from ..picture import plane8
 from . import weight_estimation
-from .block_matching import coarse_vectors, optical_flow, phases
+from .coarse_motion import starting_vectors
 from .frame_task import FrameTask
 from .motion_search import References, search
+from .phases import phases
 from .rate_distortion import RateParameters
+from .small_pictures import SmallPicture
 
 if TYPE_CHECKING:
     from ..codec.weights import FrameNets
@@ -68,12 +70,11 @@ def prepare(references: list[Coded]) -> None:
     for reference in references:
         if reference.phases is None:
             reference.phases = phases(reference.planes[0])
-            reference.luma8 = plane8(reference.planes[0])
 
 
 def forget(reference: Coded) -> None:
     """Drop what :func:`prepare` made: sixteen times the luma."""
-    reference.phases = reference.luma8 = None
+    reference.phases = None
 
 
 def context_costs(contexts: np.ndarray) -> np.ndarray:
@@ -100,9 +101,9 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     prepare(references)
     first, second = references[0].phases, references[-1].phases
     assert first is not None and second is not None
-    vectors = _starting_vectors(luma8, task)
+    vectors = _starting_vectors(task)
     weighing = rate.motion(task.quality)
-    weights = weight_estimation.weights(task.source, references, vectors[:, 0], weighing)
+    weights = weight_estimation.weights(task.source, references, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)
     encode_weights(coder, weights, len(references))
@@ -139,13 +140,21 @@ def bits_given(coder: Encoder) -> float:
     return max(0.0, float(given(coder)))
 
 
-def _starting_vectors(luma8: np.ndarray, task: FrameTask) -> np.ndarray:
-    """(2, 3, H/8, W/8, 2) int32 [y, x] in quarter samples: optical flow and two coarse searches."""
-    height, width = luma8.shape
-    vectors = np.zeros((2, 3, height // 8, width // 8, 2), np.int32)
-    for k, reference in enumerate(task.references):
-        assert reference.luma8 is not None
-        shown = weight_estimation.matched(luma8, reference.luma8)
-        vectors[k, 0] = optical_flow(luma8, shown)
-        vectors[k, 1:] = coarse_vectors(luma8, shown, reference.number - task.number)
-    return vectors
+def _starting_vectors(task: FrameTask) -> np.ndarray:
+    """(2, H/16, W/16, 2) int32 [y, x] in quarter samples: the motion between small pictures."""
+    height, width = task.source[0].shape
+    out = np.zeros((2, height // 16, width // 16, 2), np.int32)
+    found = task.vectors or _found(task)
+    for k, vectors in enumerate(found):
+        out[k] = vectors
+    return out
+
+
+def _found(task: FrameTask) -> list[np.ndarray]:
+    """The vectors of a task that has none."""
+    small = SmallPicture.of(task.source[0])
+    out = []
+    for reference in task.references:
+        other = SmallPicture.of(reference.planes[0])
+        out.append(starting_vectors(small, other, reference.number - task.number))
+    return out

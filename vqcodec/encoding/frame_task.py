@@ -23,6 +23,9 @@ class FrameTask:
     worths: np.ndarray | None = None  # (H/16, W/16) float32 of error in each block; None: 1
     twins: tuple[bool, ...] = ()  # of the references: whether their source is the same picture
     usual: int | None = None  # quality of its level, where it is not `quality`
+    # (H/16, W/16, 2) int32 [y, x] in quarter samples to each reference, where they are known:
+    # motion is searched for around them
+    vectors: tuple[np.ndarray, ...] = ()
 
     @property
     def base(self) -> int:

@@ -31,9 +31,10 @@ from .frame_encoder import FrameEncoder, Observer
 from .frame_motion import forget, prepare
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .frames_apart import frames_apart
-from .key_frame_source import key_source
+from .key_frame_source import Seen, key_source
 from .lookahead import FramePlan, LookAhead
 from .rate_distortion import RateParameters, qualities, targets
+from .small_pictures import SmallPicture
 from .still_parts import settled, still_blocks
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class GopEncoder:
         self.waiting: deque[_MiniGop] = deque()  # those not coded yet
         self.count = 0  # pictures coded
         self.shapes: list[MiniGopShape] = []  # of the mini-GOPs coded, without the I frame
-        self.behind: list[Picture] = []  # the last pictures coded that are not set apart
+        self.behind: list[Seen] = []  # the last pictures coded that are not set apart
         self.streams: list[bytes] = []  # in coding order
         self.tell: Callable[[int], object] = lambda frames: None
         self.checksum = 0
@@ -109,8 +110,8 @@ class GopEncoder:
         if added - len(apart) > MINI_GOP:
             raise ValueError(f"{added - len(apart)} different pictures in a mini-GOP")
         slots = self._slots(added, apart)
-        self.lookahead.add(pictures, slots)
-        self.waiting.append(_MiniGop(list(pictures), apart, slots))
+        small = self.lookahead.add(pictures, slots)
+        self.waiting.append(_MiniGop(list(pictures), small, apart, slots))
         self.given += added
         self.keys = [*self.keys, slots[0].frame][-2:]
         self.last = pictures[-1:]
@@ -219,11 +220,12 @@ class GopEncoder:
             plans[slot.frame].worths,
             tuple(bool(blocks.all()) for blocks in still),
             self.quality[level],
+            plans[slot.frame].vectors,
         )
 
     def _source(self, frame: int, pictures: list[Picture]) -> Planes:
         """Padded planes of a frame of the mini-GOP, or of the key frame before it."""
-        picture = self.behind[-1] if frame < self.count else pictures[frame - self.count]
+        picture = self.behind[-1].picture if frame < self.count else pictures[frame - self.count]
         return pad(picture, self.width, self.height)
 
     def _side_by_side(self, tasks: list[FrameTask]) -> Iterator[CodedFrame]:
@@ -285,9 +287,11 @@ class _MiniGop(NamedTuple):
     """A mini-GOP that waits to be coded, or the I frame alone."""
 
     pictures: list[Picture]
+    small: list[SmallPicture]
     apart: frozenset[int]  # numbers of those set apart, from 1
     slots: list[Slot]  # in coding order
 
-    def kept(self) -> list[Picture]:
+    def kept(self) -> list[Seen]:
         """The pictures that are not set apart."""
-        return [p for i, p in enumerate(self.pictures, 1) if i not in self.apart]
+        seen = zip(self.pictures, self.small, strict=True)
+        return [Seen(*pair) for i, pair in enumerate(seen, 1) if i not in self.apart]

@@ -16,21 +16,20 @@ its mean: light that changes is no new content.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
 from ..compiled import njit
-from ..picture import plane8
-from .block_matching import coarse_vectors, legal, moved, phases, refined, sad
+from .block_matching import PAD
+from .coarse_motion import as_bright, coarse_motion, in_quarters
+from .phases import phases
 from .rate_distortion import lagrangian
-from .weight_estimation import matched
+from .small_pictures import SmallPicture
 
 NOTICED = 0.72  # energy of a coefficient, times lambda, that coding leaves at most: 1 / (2 ln 2)
 BOTH = 0.5  # share of each of two references in their mean
-_ALIGN = 64  # sides of small pictures are multiples, for the coarse search
 _FAINT = 0.02  # of theta, added to each coefficient's energy: flat cells count a little too
 _SAME_GAIN = 0.02  # of the contrast: smaller changes are none
 _FLAT = 64.0  # sum of squares in a cell that has no contrast
@@ -43,26 +42,6 @@ class Inherited(NamedTuple):
     vectors: np.ndarray  # (rows, columns, 2) int32 [y, x] in quarter samples of the small picture
 
 
-@dataclass
-class SmallPicture:
-    """A frame of the look-ahead, of half the size."""
-
-    luma: np.ndarray  # uint16 of 10 bits, padded
-    rows: int  # cells that are shown, on each side
-    columns: int
-
-    @classmethod
-    def of(cls, luma: np.ndarray) -> SmallPicture:
-        """From luma (H, W) of 8 or 10 bits."""
-        h, w = luma.shape
-        step = 2 * _ALIGN
-        padded = np.pad(luma, ((0, -h % step), (0, -w % step)), mode="edge")
-        tall, wide = padded.shape[0] // 2, padded.shape[1] // 2
-        sums = padded.reshape(tall, 2, wide, 2).sum((1, 3), dtype=np.uint16)
-        small = sums if luma.dtype == np.uint8 else (sums + 2) >> 2
-        return cls(small, -(-h // 16), -(-w // 16))
-
-
 def hidden(quality: float) -> float:
     """Energy of a coefficient of a small picture (8-bit scale) that coding at a quality hides."""
     return NOTICED / lagrangian(quality) / 4  # four samples of the frame are one here
@@ -71,41 +50,13 @@ def hidden(quality: float) -> float:
 class Reference(NamedTuple):
     """A reference as the search wants it."""
 
-    luma8: np.ndarray
+    picture: SmallPicture
     phases: np.ndarray
 
     @classmethod
     def of(cls, picture: SmallPicture) -> Reference:
         """From its small picture."""
-        return cls(plane8(picture.luma), phases(picture.luma))
-
-
-@njit
-def _search(cur, ph, coarse, rows, columns, out):
-    """Best vector of every cell, by SAD, from a few starts."""
-    h, w = cur.shape
-    for r in range(rows):
-        for c in range(columns):
-            y, x = r * 8, c * 8
-            best = sad(ph, cur, y, x, 0, 0, 8, nb.int32(1 << 29))
-            by, bx = 0, 0
-            for k in range(4):
-                if k < 2:
-                    my, mx = coarse[k, r, c, 0], coarse[k, r, c, 1]
-                elif k == 2 and c > 0:
-                    my, mx = out[r, c - 1, 0], out[r, c - 1, 1]
-                elif k == 3 and r > 0:
-                    my, mx = out[r - 1, c, 0], out[r - 1, c, 1]
-                else:
-                    continue
-                if (my == by and mx == bx) or not legal(y, x, 8, my, mx, h, w):
-                    continue
-                s = sad(ph, cur, y, x, my, mx, 8, best)
-                if s < best:
-                    best, by, bx = s, my, mx
-            # a level a sample is good enough
-            by, bx = refined(ph, cur, y, x, by, bx, best, 3, 64)
-            out[r, c, 0], out[r, c, 1] = by, bx
+        return cls(picture, phases(picture.luma))
 
 
 @njit
@@ -129,6 +80,12 @@ def _hadamard(block):
 
 
 @njit
+def _shown(ph, y, x, my, mx):
+    """The phase that a vector takes of a reference, and where in it the cell at (y, x) is."""
+    return ph[my & 3, mx & 3], np.uint64(y + (my >> 2) + PAD), np.uint64(x + (mx >> 2) + PAD)
+
+
+@njit
 def _contrasts(cur, ph, vectors, out):
     """Ratio of the deviations of each cell and of what it shows of a reference.
 
@@ -137,7 +94,7 @@ def _contrasts(cur, ph, vectors, out):
     rows, columns = out.shape
     for r in range(rows):
         for c in range(columns):
-            p, top, left = moved(ph, r * 8, c * 8, vectors[r, c, 0], vectors[r, c, 1])
+            p, top, left = _shown(ph, r * 8, c * 8, vectors[r, c, 0], vectors[r, c, 1])
             a = b = aa = bb = 0
             for j in range(8):
                 for i in range(8):
@@ -162,7 +119,7 @@ def _gain(cur: np.ndarray, reference: Reference, vectors: np.ndarray) -> float:
 @njit
 def _less_shown(ph, r, c, vector, factor, block):
     """Subtract what a cell shows of a reference, times a factor, from a block."""
-    p, top, left = moved(ph, r * 8, c * 8, vector[0], vector[1])
+    p, top, left = _shown(ph, r * 8, c * 8, vector[0], vector[1])
     for j in range(8):
         for i in range(8):
             block[j, i] -= np.float32(factor) * np.float32(p[top + j, left + i])
@@ -237,17 +194,14 @@ def inherited(
     expected to be coded at; qualities: the references'. Also (rows, columns) float32 how many of
     the 63 coefficients of each cell are coded at all.
     """
-    luma8 = plane8(picture.luma)
+    luma8 = picture.luma8
     rows, columns, many = picture.rows, picture.columns, len(references)
     vectors = np.zeros((2, rows, columns, 2), np.int32)
     gains = np.ones(2)
     for k, (distance, reference) in enumerate(references):
-        bright = matched(luma8, reference.luma8)
-        coarse = coarse_vectors(luma8, bright, distance)
-        searched = reference.phases
-        if bright is not reference.luma8:
-            searched = phases(bright.astype(np.uint16) << 2)
-        _search(luma8, searched, coarse, rows, columns, vectors[k])
+        bright = as_bright(picture, reference.picture)
+        ph = reference.phases if bright is reference.picture else phases(bright.luma)
+        vectors[k] = in_quarters(picture, ph, coarse_motion(picture, bright, distance))
         gains[k] = _gain(luma8, reference, vectors[k])
     active = np.empty((rows, columns), np.float32)
     shares = np.empty((2, rows, columns), np.float32)

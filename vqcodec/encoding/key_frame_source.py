@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..codec.frame_decoder import Planes, pad
 from ..picture import Picture
 from . import painted_choice, temporal_filter
 from .rate_distortion import RateParameters
+from .small_pictures import SmallPicture
 
 
-def key_source(around: list[Picture], at: int, quality: int, rate: RateParameters) -> Planes:
+class Seen(NamedTuple):
+    """A picture, also at half the size."""
+
+    picture: Picture
+    small: SmallPicture
+
+
+def key_source(around: list[Seen], at: int, quality: int, rate: RateParameters) -> Planes:
     """The picture ``at`` that place of those ``around`` it, for coding at a quality."""
-    height, width = around[at].y.shape
-    source = pad(around[at], width, height)
+    height, width = around[at].picture.y.shape
+    source = pad(around[at].picture, width, height)
     first, last = at - temporal_filter.REACH, at + temporal_filter.REACH
     near = range(max(0, first), min(len(around), last + 1))
-    neighbours = [(i - at, pad(around[i], width, height)) for i in near if i != at]
-    planes = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength)
+    others = [i for i in near if i != at]
+    neighbours = [(i - at, pad(around[i].picture, width, height)) for i in others]
+    small = [around[i].small for i in (at, *others)]
+    planes = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength, small)
     if planes is not source:
         _keep_drawn(source, planes)
     return planes

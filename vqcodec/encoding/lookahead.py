@@ -25,8 +25,10 @@ import torch
 
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
-from .inheritance import Inherited, Reference, SmallPicture, hand_down, inherited
+from .coarse_motion import in_frame, starting_vectors
+from .inheritance import Inherited, Reference, hand_down, inherited
 from .rate_distortion import RateParameters
+from .small_pictures import SmallPicture
 
 _MOST = 3.0  # octaves that a block's weight is off the mean of its frame
 
@@ -36,6 +38,8 @@ class FramePlan(NamedTuple):
 
     offset: int  # its quality less that of key frames at its crf
     worths: np.ndarray | None  # (H/16, W/16) float32 of error in each block; None: 1
+    # (H/16, W/16, 2) int32 [y, x] in quarter samples to each reference: where to search for motion
+    vectors: tuple[np.ndarray, ...] = ()
 
 
 class _Dependence(NamedTuple):
@@ -44,6 +48,7 @@ class _Dependence(NamedTuple):
     slot: Slot
     active: np.ndarray  # (rows, columns) float32: coefficients coded in each cell
     inherited: list[Inherited]  # by reference
+    older: np.ndarray | None  # vectors to the key frame before the last, if that is a reference
 
 
 @dataclass
@@ -55,22 +60,26 @@ class LookAhead:
 
     def __post_init__(self) -> None:
         self._waiting: deque[list[_Dependence]] = deque()
-        self._key: SmallPicture | None = None  # the last one added
+        self._keys: dict[int, Reference] = {}  # the last two added
 
-    def add(self, pictures: list[Picture], slots: list[Slot]) -> None:
-        """The next mini-GOP, in order of display, and how it will be coded."""
-        first = min(slot.frame for slot in slots)
-        small = {first + i: SmallPicture.of(p.y) for i, p in enumerate(pictures)}
-        if self._key is not None:
-            small[first - 1] = self._key
-        uses = sorted({n for slot in slots for n in slot.refs if n in small})
+    def add(self, pictures: list[Picture], slots: list[Slot]) -> list[SmallPicture]:
+        """The next mini-GOP, in order of display, and how it will be coded.
+
+        Returns its small pictures.
+        """
+        first, key = min(slot.frame for slot in slots), slots[0].frame
+        made = [SmallPicture.of(p.y) for p in pictures]
+        small = {first + i: picture for i, picture in enumerate(made)}
+        uses = sorted({n for slot in slots for n in slot.refs if n in small} | {key})
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            made = pool.map(Reference.of, (small[n] for n in uses))
-            references = dict(zip(uses, made, strict=True))
+            new = pool.map(Reference.of, (small[n] for n in uses))
+            references = dict(zip(uses, new, strict=True)) | self._keys
             depend = partial(self._depend, small=small, references=references, levels=levels)
             self._waiting.append(list(pool.map(depend, slots)))
-        self._key = small[slots[0].frame]
+        before = {n: self._keys[n] for n in sorted(self._keys)[-1:]}
+        self._keys = before | {key: references[key]}
+        return made
 
     def _depend(
         self,
@@ -79,14 +88,18 @@ class LookAhead:
         references: dict[int, Reference],
         levels: dict[int, int],
     ) -> _Dependence:
-        picture, used = small[slot.frame], [n for n in slot.refs if n in references]
+        picture, used = small[slot.frame], [n for n in slot.refs if n in levels]
         active, shares = inherited(
             picture,
             [(n - slot.frame, references[n]) for n in used],
             self._expected(slot.level),
             [self._expected(levels[n]) for n in used],
         )
-        return _Dependence(slot, active, shares)
+        older = None
+        if len(used) < len(slot.refs):
+            n = slot.refs[-1]
+            older = starting_vectors(picture, references[n].picture, n - slot.frame)
+        return _Dependence(slot, active, shares, older)
 
     def _expected(self, level: int) -> float:
         """The quality that a frame of a level has in a usual video."""
@@ -102,24 +115,23 @@ class LookAhead:
             return {0: FramePlan(self.rate.level_offsets[0], None)}
         worth: dict[int, np.ndarray] = {}
         for dependences in reversed(self._waiting):
-            for slot, active, parts in reversed(dependences):
+            for slot, active, parts, _ in reversed(dependences):
                 mine = worth.setdefault(slot.frame, np.ones_like(active))
                 for n, part in zip(slot.refs, parts, strict=False):
                     into = worth.setdefault(n, np.ones_like(active))
                     hand_down(mine, part.shares, part.vectors, into)
-        return {
-            slot.frame: self._plan(slot.level, worth[slot.frame], active)
-            for slot, active, _ in self._waiting.popleft()
-        }
+        return {d.slot.frame: self._plan(d, worth[d.slot.frame]) for d in self._waiting.popleft()}
 
-    def _plan(self, level: int, worth: np.ndarray, active: np.ndarray) -> FramePlan:
+    def _plan(self, dependence: _Dependence, worth: np.ndarray) -> FramePlan:
         """What follows from what error in each cell of a frame is worth."""
+        level, active = dependence.slot.level, dependence.active
+        found = [2 * in_frame(part.vectors) for part in dependence.inherited]
+        vectors = (*found, *([] if dependence.older is None else [dependence.older]))
         octaves = np.log2(worth)
         mean = float((octaves * active).sum() / active.sum())
         offset = self.rate.least_offset + round(self.rate.inherited_quality * mean)
         if level >= self.rate.weighed_levels:
-            return FramePlan(offset, None)
+            return FramePlan(offset, None, vectors)
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
-        tall, wide = (-n % 4 for n in worth.shape)  # pictures are padded to multiples of 64
-        padded = np.pad(around, ((0, tall), (0, wide)), mode="edge")
-        return FramePlan(offset, np.exp2(padded).astype(np.float32))
+        worths = np.exp2(in_frame(around)).astype(np.float32)
+        return FramePlan(offset, worths, vectors)

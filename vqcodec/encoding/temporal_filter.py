@@ -22,18 +22,14 @@ from ..codec.frame_decoder import Planes
 from ..codec.motion_compensation import L0, compensate
 from ..codec.motion_field import Field
 from ..compiled import njit
-from ..picture import plane8
-from .block_matching import (
-    coarse_vectors,
-    legal,
-    moved,
-    optical_flow,
-    phases,
-    refined,
-    sad,
-)
+from ..picture import MAX_SAMPLE, plane8
+from .block_matching import FARTHEST, at, legal, moved, of_picture, of_reference, refined
+from .coarse_motion import starting_vectors
+from .phases import phases
 from .rate_distortion import uniform_step
-from .weight_estimation import matched, matched_planes
+from .sample_sums import sad8, sse8
+from .small_pictures import SmallPicture
+from .weight_estimation import matched_planes
 
 REACH = 4  # neighbours on each side
 SIGMA_MAX = 40.0  # of differences in samples of 10 bits; more blurs what low qualities still show
@@ -48,42 +44,40 @@ ONE_SIDE = (1.13, 0.97, 0.81, 0.57)  # and one side only
 
 
 @njit
-def _vectors(cur, ph, flow, coarse, out, error):
-    """Best vector of every 8x8 cell, by SAD, from a few starts; ``error`` (H/8, W/8): its mean
-    squared difference on the 8-bit scale."""
+def _vectors(cur, ph, starts, out, error):
+    """Best vector of every 8x8 cell, by SAD, from a few starts, (H/16, W/16, 2) among them;
+    ``error`` (H/8, W/8): its mean squared difference on the 8-bit scale."""
     h, w = cur.shape
+    picture, reference = of_picture(cur), of_reference(ph)
     for r in range(h // 8):
         for c in range(w // 8):
             y, x = r * 8, c * 8
-            best = nb.int32(1 << 29)
-            by, bx = 0, 0
-            for k in range(6):
+            best, block = FARTHEST, at(picture, y, x)
+            by, bx = nb.int64(0), nb.int64(0)
+            for k in range(4):
                 if k == 0:
-                    my, mx = 0, 0
+                    my, mx = nb.int64(0), nb.int64(0)
                 elif k == 1:
-                    my, mx = flow[r, c, 0], flow[r, c, 1]
-                elif k < 4:
-                    my, mx = coarse[k - 2, r, c, 0], coarse[k - 2, r, c, 1]
-                elif k == 4 and c > 0:
-                    my, mx = nb.int32(out[r, c - 1, 0]), nb.int32(out[r, c - 1, 1])
-                elif k == 5 and r > 0:
-                    my, mx = nb.int32(out[r - 1, c, 0]), nb.int32(out[r - 1, c, 1])
+                    my, mx = (
+                        nb.int64(starts[r >> 1, c >> 1, 0]),
+                        nb.int64(starts[r >> 1, c >> 1, 1]),
+                    )
+                elif k == 2 and c > 0:
+                    my, mx = nb.int64(out[r, c - 1, 0]), nb.int64(out[r, c - 1, 1])
+                elif k == 3 and r > 0:
+                    my, mx = nb.int64(out[r - 1, c, 0]), nb.int64(out[r - 1, c, 1])
                 else:
                     continue
                 if not legal(y, x, 8, my, mx, h, w):
                     continue
-                s = sad(ph, cur, y, x, my, mx, 8, best)
+                shown = moved(reference, y, x, my, mx)
+                s = sad8(block, picture.stride, shown, reference.stride)
                 if s < best:
                     best, by, bx = s, my, mx
-            by, bx = refined(ph, cur, y, x, by, bx, best, 4, 0)
+            by, bx = refined(reference, picture, y, x, by, bx, best, 8, 4, 0, h, w)
             out[r, c, 0], out[r, c, 1] = by, bx
-            p, top, left = moved(ph, y, x, by, bx)
-            e = 0
-            for j in range(8):
-                for i in range(8):
-                    d = nb.int32(p[top + j, left + i]) - nb.int32(cur[y + j, x + i])
-                    e += d * d
-            error[r, c] = e / 64.0
+            shown = moved(reference, y, x, by, bx)
+            error[r, c] = sse8(block, picture.stride, shown, reference.stride) / 64.0
 
 
 @njit
@@ -91,8 +85,13 @@ def _blend(source, refs, errors, strengths, sigma, size, out):
     """One plane: source (H, W) uint16, refs (K, H, W) uint16, errors (K, H/8, W/8), strengths (K,);
     cells of ``size`` samples."""
     k, h, w = refs.shape
-    gain = np.empty(k)
-    inv = np.empty(k)
+    gain = np.empty(k, np.float32)
+    likely = np.empty((2, MAX_SAMPLE + 1), np.float32)  # by difference; where motion is followed
+    for a in range(2):
+        s = sigma * (0.8 if a else 1.0)
+        for d in range(MAX_SAMPLE + 1):
+            likely[a, d] = math.exp(-0.5 * (d / s) ** 2)
+    well = np.empty(k, np.int64)
     for r in range(h // size):
         for c in range(w // size):
             least = errors[0, r, c]
@@ -102,49 +101,43 @@ def _blend(source, refs, errors, strengths, sigma, size, out):
                 e = errors[a, r, c]
                 g = strengths[a] * (least + 1) / (e + 1)
                 g *= 1.2 if e < SMALL else (0.6 if e > 2 * SMALL else 1.0)
-                s = sigma * (1.0 if e < SMALL else 0.8)
                 gain[a] = g
-                inv[a] = -1.0 / (2 * s * s)
+                well[a] = 0 if e < SMALL else 1
             for j in range(r * size, r * size + size):
                 for i in range(c * size, c * size + size):
-                    v = float(source[j, i])
-                    total, weight = v, 1.0
+                    v = nb.int32(source[j, i])
+                    total, weight = np.float32(v), np.float32(1)
                     for a in range(k):
-                        x = float(refs[a, j, i])
-                        d = x - v
-                        g = gain[a] * math.exp(d * d * inv[a])
-                        total += g * x
+                        x = nb.int32(refs[a, j, i])
+                        g = gain[a] * likely[well[a], abs(x - v)]
+                        total += g * np.float32(x)
                         weight += g
-                    out[j, i] = np.uint16(total / weight + 0.5)
+                    out[j, i] = np.uint16(total / weight + np.float32(0.5))
 
 
 def _shifted(
-    source: Planes, luma8: np.ndarray, distance: int, planes: Planes, leaves: np.ndarray
+    source: Planes,
+    small: SmallPicture,
+    distance: int,
+    planes: Planes,
+    other: SmallPicture,
+    leaves: np.ndarray,
 ) -> tuple[Planes, np.ndarray]:
     """A neighbour's planes moved to where the source has them, and the error of each cell.
 
-    luma8: the source's luma of 8 bits. A neighbour of another brightness, in a fade, gets that of
-    the
-    source.
+    small, other: the source and the neighbour at half the size. A neighbour of another brightness,
+    in a fade, gets that of the source.
     """
-    h, w = luma8.shape
-    near8, f = plane8(planes[0]), Field.empty(h, w, distance, 0)
+    h, w = source[0].shape
+    f = Field.empty(h, w, distance, 0)
     f.direction[:] = L0
-    flow = optical_flow(luma8, matched(luma8, near8))
-    same = matched_planes(source, planes, flow)
+    starts = starting_vectors(small, other, distance)
+    same = matched_planes(source, planes, starts)
     if same is not None:
         planes = same
-        near8 = plane8(planes[0])
-        flow = optical_flow(luma8, near8)
+        starts = starting_vectors(small, SmallPicture.of(planes[0]), distance)
     vectors, errors = np.zeros((h // 8, w // 8, 2), np.int32), np.empty((h // 8, w // 8))
-    _vectors(
-        luma8,
-        phases(planes[0]),
-        flow,
-        coarse_vectors(luma8, near8, distance),
-        vectors,
-        errors,
-    )
+    _vectors(plane8(source[0]), phases(planes[0]), starts, vectors, errors)
     f.mv[:, :, 0] = vectors
     out = (np.empty_like(planes[0]), np.empty_like(planes[1]), np.empty_like(planes[2]))
     compensate(leaves, f, planes, planes, out)
@@ -152,11 +145,16 @@ def _shifted(
 
 
 def filtered(
-    source: Planes, neighbours: list[tuple[int, Planes]], quality: float, strength: float
+    source: Planes,
+    neighbours: list[tuple[int, Planes]],
+    quality: float,
+    strength: float,
+    small: list[SmallPicture] | None = None,
 ) -> Planes:
     """The source averaged with its ``neighbours`` (distance in frames, planes) for coding at a
     quality; all planes are padded and of 10 bits.
 
+    small: the source and its neighbours at half the size, where these have been made.
     The source itself where nothing is to be filtered.
     """
     sigma = 3 * (
@@ -164,12 +162,18 @@ def filtered(
     )  # of differences that coding hides, by the step's quantisation parameter
     if not neighbours or strength <= 0 or sigma <= 0:
         return source
-    luma8 = plane8(source[0])
-    cells = np.indices((luma8.shape[0] // 8, luma8.shape[1] // 8)).reshape(2, -1)
+    small = small or [SmallPicture.of(p[0]) for p in (source, *(n for _, n in neighbours))]
+    cells = np.indices([n // 8 for n in source[0].shape]).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        moved = list(pool.map(lambda n: _shifted(source, luma8, n[0], n[1], leaves), neighbours))
-    errors = np.stack([e for _, e in moved])
+        shown = list(
+            pool.map(
+                lambda n, other: _shifted(source, small[0], n[0], n[1], other, leaves),
+                neighbours,
+                small[1:],
+            )
+        )
+    errors = np.stack([e for _, e in shown])
     table = BOTH_SIDES if len({d > 0 for d, _ in neighbours}) == 2 else ONE_SIDE
     strengths = strength * np.array([table[abs(d) - 1] for d, _ in neighbours])
     out = []
@@ -177,7 +181,7 @@ def filtered(
         blended = np.empty_like(plane)
         _blend(
             plane,
-            np.stack([p[k] for p, _ in moved]),
+            np.stack([p[k] for p, _ in shown]),
             errors,
             (0.55 if k else 0.4) * strengths,
             30.0 if k else min(sigma, SIGMA_MAX),

@@ -2,7 +2,7 @@
 
 What x264 calls weightp starts from means and deviations of whole pictures, which fit a fade of a
 still picture alone. Here gain and offset are fitted to means of cells and of what they show in the
-reference, along the optical flow, by least squares that leave outliers out (iteratively reweighted:
+reference, along the motion, by least squares that leave outliers out (iteratively reweighted:
 Holland and Welsch 1977).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
+import numba as nb
 import numpy as np
 
 from ..codec.frame_decoder import Coded, Planes
@@ -26,12 +26,13 @@ from ..codec.weighting import (
     Weights,
     fade_offset,
 )
+from ..compiled import njit
 from .rate_distortion import Weighing
 
 ROUNDS = 6  # of the reweighted least squares
 LEAST_SCALE = 2.0  # of errors in samples of 10 bits: smaller ones are not told from each other
 FLAT = 16.0  # variance in samples of 10 bits below which a reference has no contrast to fit
-MOMENTS = (0.85, 1.18)  # ratio of deviations outside of which the flow looks at a matched picture
+MOMENTS = (0.85, 1.18)  # ratio of deviations outside of which a matched picture is searched
 NO_OFFSET = 0.75  # samples of 10 bits that an offset may be off that of a fade, and is taken for it
 CLEAR = 0.5  # squared error of cells' means, 8-bit scale, and share of it that weights may leave
 PROMISE = 150.0  # bits that weights must promise before they are tried
@@ -49,38 +50,65 @@ class Line(NamedTuple):
         return np.asarray(self.gain * x + self.offset)
 
 
+@njit
+def _moments(luma8):
+    """Mean and standard deviation of a plane (H, W) uint8."""
+    total, squares = nb.int64(0), nb.int64(0)
+    for row in luma8:
+        line, square = nb.int32(0), nb.int64(0)
+        for value in row:
+            line += nb.int32(value)
+            square += nb.int32(value) * nb.int32(value)
+        total += line
+        squares += square
+    mean = total / luma8.size
+    return mean, max(squares / luma8.size - mean * mean, 0.0) ** 0.5
+
+
 def matched(luma8: np.ndarray, reference8: np.ndarray) -> np.ndarray:
     """The reference with mean and deviation of the picture, where its deviation is far from it."""
-    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(luma8))
-    other, spread = (float(v[0, 0]) for v in cv2.meanStdDev(reference8))
+    mean, deviation = _moments(luma8)
+    other, spread = _moments(reference8)
     ratio = (deviation + 0.5) / (spread + 0.5)
     if MOMENTS[0] < ratio < MOMENTS[1] or spread < 1:
         return reference8
     table = np.clip((np.arange(256) - other) * ratio + mean + 0.5, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(reference8, table))
+    return np.asarray(table[reference8])
+
+
+@njit
+def _moved_sums(plane, size, vectors, out):
+    """out (rows, columns) float32: means of cells of what they show of a plane (H, W) uint16."""
+    h, w = plane.shape
+    rows, columns = out.shape
+    for r in range(rows):
+        for c in range(columns):
+            # 32 quarters of a luma sample are ``size`` samples; a vector is that of 2x2 cells
+            down, right = vectors[r >> 1, c >> 1, 0], vectors[r >> 1, c >> 1, 1]
+            top = min(max(r * size + ((down * size + 16) >> 5), 0), h - size)
+            left = min(max(c * size + ((right * size + 16) >> 5), 0), w - size)
+            total = nb.int32(0)
+            for j in range(size):
+                row = plane[top + j, left : left + size]
+                for value in row:
+                    total += nb.int32(value)
+            out[r, c] = total / (size * size)
 
 
 def cell_means(plane: np.ndarray, size: int) -> np.ndarray:
     """Means of cells of size x size samples, float32."""
-    h, w = plane.shape
-    return np.asarray(
-        cv2.resize(plane.astype(np.float32), (w // size, h // size), interpolation=cv2.INTER_AREA)
-    )
+    tall, wide = plane.shape[0] // size, plane.shape[1] // size
+    return moved_means(plane, size, np.zeros((-(-tall // 2), -(-wide // 2), 2), np.int32))
 
 
 def moved_means(plane: np.ndarray, size: int, vectors: np.ndarray) -> np.ndarray:
-    """Means of what cells show in a reference, by whole samples.
+    """Means of what cells of size x size samples show in a reference, by whole samples.
 
-    vectors (rows, columns, 2) [y, x] in units of 1/4 luma sample.
+    vectors (H/16, W/16, 2) int32 [y, x] in units of 1/4 luma sample.
     """
-    h, w = plane.shape
-    blurred = cv2.blur(
-        plane.astype(np.float32), (size, size), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE
-    )
-    step = (vectors * size + 16) >> 5  # a cell has 32 quarters of a luma sample on a side
-    rows = np.clip(np.arange(h // size)[:, None] * size + step[..., 0], 0, h - size)
-    columns = np.clip(np.arange(w // size)[None] * size + step[..., 1], 0, w - size)
-    return np.asarray(blurred[rows, columns])
+    out = np.empty((plane.shape[0] // size, plane.shape[1] // size), np.float32)
+    _moved_sums(plane, size, vectors, out)
+    return out
 
 
 def fit(shown: np.ndarray, wanted: np.ndarray, prior: Line | None = None) -> Line:
@@ -149,7 +177,7 @@ class Brightness(NamedTuple):
 
 
 def brightness(source: Planes, reference: Planes, vectors: np.ndarray) -> Brightness:
-    """Weights of the luma of a reference whose cells are moved by ``vectors`` (H/8, W/8, 2)."""
+    """Weights of the luma of a reference moved by ``vectors`` (H/16, W/16, 2)."""
     x, y = moved_means(reference[0], 8, vectors), cell_means(source[0], 8)
     gain, offset = pair(fit(x, y), x, y, 0)
     return Brightness((gain, offset), x - y, x * (gain / ONE) + offset - y)
@@ -189,7 +217,7 @@ def weights(
 ) -> Weights:
     """The sets of weights to try for a frame; none where they promise nothing.
 
-    vectors (2, H/8, W/8, 2): flow to each reference.
+    vectors (2, H/16, W/16, 2): motion to each reference.
     """
     found = [brightness(source, r.planes, vectors[k]) for k, r in enumerate(references)]
     if max(b.promise(weighing) for b in found) < PROMISE:

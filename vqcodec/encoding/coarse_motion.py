@@ -1,0 +1,177 @@
+"""Motion between two pictures, found from coarse to fine.
+
+Blocks of 8x8 samples at an eighth of the size are searched for in full, those at a quarter and at
+a half from what was found for the larger block around them, for its neighbours, and for the
+blocks to the left and above (hierarchical search: Bierling 1988; predictors as in EPZS, Tourapis
+2002). A block at half the size is one of 16x16 of the picture.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from ..compiled import njit
+from .block_matching import FARTHEST, Samples, at, moved, of_picture, of_reference, refined
+from .sample_sums import sad8
+from .small_pictures import MARGIN, SmallPicture
+from .weight_estimation import matched
+
+_SMOOTH = 4  # SAD that a sample of a vector's length costs at an eighth of the size
+_NEAR = 2  # and of the way from the larger block's vector
+_ROUNDS = 6  # of steps of one sample
+_ENOUGH = 64  # SAD of a block that needs no better vector: a level a sample
+
+
+@njit
+def _inner(plane):
+    """The samples of a plane inside its margin."""
+    samples = of_picture(plane)
+    return Samples(at(samples, MARGIN, MARGIN), samples.stride, samples.phase)
+
+
+@njit
+def _inside(y, x, h, w):
+    """Whether a block of 8x8 at (y, x) lies in a plane (h, w) or its margin."""
+    return y >= -MARGIN and x >= -MARGIN and y + 8 <= h + MARGIN and x + 8 <= w + MARGIN
+
+
+@njit
+def _full(cur, ref, reach, out):
+    """out (rows, columns, 2) [y, x]: the best vector within +-reach samples for blocks of 8x8."""
+    rows, columns = out.shape[:2]
+    h, w = rows * 8, columns * 8
+    picture, reference = _inner(cur), _inner(ref)
+    for r in range(rows):
+        for c in range(columns):
+            y, x = r * 8, c * 8
+            block, best = at(picture, y, x), FARTHEST
+            for dy in range(-reach, reach + 1):
+                for dx in range(-reach, reach + 1):
+                    rate = nb.int32(_SMOOTH * (abs(dy) + abs(dx)))
+                    if rate >= best or not _inside(y + dy, x + dx, h, w):
+                        continue
+                    shown = at(reference, y + dy, x + dx)
+                    s = sad8(block, picture.stride, shown, reference.stride) + rate
+                    if s < best:
+                        best = s
+                        out[r, c, 0], out[r, c, 1] = dy, dx
+
+
+@njit
+def _candidate(k, r, c, coarse, out):
+    """The k-th vector to start from, in samples: of the larger block and its neighbours, of those
+    to the left and above, none at all."""
+    row, column = r >> 1, c >> 1
+    if k == 1:
+        row = min(max(row + (1 if r & 1 else -1), 0), coarse.shape[0] - 1)
+    elif k == 2:
+        column = min(max(column + (1 if c & 1 else -1), 0), coarse.shape[1] - 1)
+    elif k == 3 and c > 0:
+        return nb.int64(out[r, c - 1, 0]), nb.int64(out[r, c - 1, 1])
+    elif k == 4 and r > 0:
+        return nb.int64(out[r - 1, c, 0]), nb.int64(out[r - 1, c, 1])
+    elif k >= 3:
+        return nb.int64(0), nb.int64(0)
+    return 2 * nb.int64(coarse[row, column, 0]), 2 * nb.int64(coarse[row, column, 1])
+
+
+@njit
+def _finer(cur, ref, coarse, out):
+    """out (rows, columns, 2): vectors of 8x8 blocks in samples, from those of blocks twice as
+    large at half the size."""
+    rows, columns = out.shape[:2]
+    h, w = rows * 8, columns * 8
+    picture, reference = _inner(cur), _inner(ref)
+    for r in range(rows):
+        for c in range(columns):
+            y, x = r * 8, c * 8
+            block, best = at(picture, y, x), FARTHEST
+            oy, ox = _candidate(0, r, c, coarse, out)
+            by, bx = nb.int64(0), nb.int64(0)
+            for k in range(6):
+                my, mx = _candidate(k, r, c, coarse, out)
+                if not _inside(y + my, x + mx, h, w):
+                    continue
+                shown = at(reference, y + my, x + mx)
+                s = sad8(block, picture.stride, shown, reference.stride)
+                s += nb.int32(_NEAR * (abs(my - oy) + abs(mx - ox)))
+                if s < best:
+                    best, by, bx = s, my, mx
+            for _ in range(_ROUNDS):
+                cy, cx = by, bx
+                for k in range(8):
+                    my = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k]
+                    mx = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k]
+                    if not _inside(y + my, x + mx, h, w):
+                        continue
+                    shown = at(reference, y + my, x + mx)
+                    s = sad8(block, picture.stride, shown, reference.stride)
+                    s += nb.int32(_NEAR * (abs(my - oy) + abs(mx - ox)))
+                    if s < best:
+                        best, by, bx = s, my, mx
+                if by == cy and bx == cx:
+                    break
+            out[r, c, 0], out[r, c, 1] = by, bx
+
+
+@njit
+def _to_quarters(cur, ph, vectors):
+    """Vectors (rows, columns, 2) of 8x8 cells from samples to quarter samples, in place.
+
+    ph: phases of the reference.
+    """
+    h, w = cur.shape
+    picture, reference = of_picture(cur), of_reference(ph)
+    for r in range(vectors.shape[0]):
+        for c in range(vectors.shape[1]):
+            y, x = r * 8, c * 8
+            my, mx = 4 * nb.int64(vectors[r, c, 0]), 4 * nb.int64(vectors[r, c, 1])
+            shown = moved(reference, y, x, my, mx)
+            best = sad8(at(picture, y, x), picture.stride, shown, reference.stride)
+            my, mx = refined(reference, picture, y, x, my, mx, best, 2, 1, _ENOUGH, h, w)
+            vectors[r, c, 0], vectors[r, c, 1] = my, mx
+
+
+def coarse_motion(picture: SmallPicture, reference: SmallPicture, distance: int) -> np.ndarray:
+    """Vectors (rows, columns, 2) int32 [y, x] of the cells of a small picture to a reference, in
+    samples of theirs.
+
+    distance: frames to it. The farther it is the farther is looked.
+    """
+    first, second, third = (
+        np.zeros((*(n // (8 * k) for n in picture.luma8.shape), 2), np.int32) for k in (4, 2, 1)
+    )
+    _full(picture.eighth, reference.eighth, min(12, 4 + abs(distance)), first)
+    _finer(picture.quarter, reference.quarter, first, second)
+    _finer(picture.half, reference.half, second, third)
+    return np.ascontiguousarray(third[: picture.rows, : picture.columns])
+
+
+def as_bright(picture: SmallPicture, reference: SmallPicture) -> SmallPicture:
+    """A reference with the brightness of a picture, itself where that is its own: see
+    :func:`.matched`."""
+    bright = matched(picture.luma8, reference.luma8)
+    if bright is reference.luma8:
+        return reference
+    return SmallPicture(bright.astype(np.uint16) << 2, reference.rows, reference.columns)
+
+
+def in_quarters(picture: SmallPicture, ph: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """:func:`coarse_motion` in quarter samples of the small picture; ``ph`` is the reference's."""
+    out = vectors.copy()
+    _to_quarters(picture.luma8, ph, out)
+    return out
+
+
+def in_frame(cells: np.ndarray) -> np.ndarray:
+    """Cells of what is shown of a small picture -> those of all blocks of 16x16 of its frame,
+    which is padded to multiples of 64."""
+    tall, wide = (-n % 4 for n in cells.shape[:2])
+    return np.pad(cells, ((0, tall), (0, wide), *[(0, 0)] * (cells.ndim - 2)), mode="edge")
+
+
+def starting_vectors(picture: SmallPicture, reference: SmallPicture, distance: int) -> np.ndarray:
+    """(H/16, W/16, 2) int32 [y, x]: :func:`coarse_motion` in quarter samples of the frame, to a
+    reference that may be brighter or darker."""
+    return 8 * in_frame(coarse_motion(picture, as_bright(picture, reference), distance))

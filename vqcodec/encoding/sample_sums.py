@@ -1,0 +1,105 @@
+"""Sums over the samples of small blocks: absolute and squared differences of 8-bit samples.
+
+Written as LLVM vector operations, of which it makes the processor's means (pavgb) and products of
+pairs (pmaddwd). Its own sums of absolute differences (psadbw) are named where the processor has
+them: LLVM finds them in plain loops only where nothing is mixed in. All functions take addresses
+and strides in bytes; a block is eight rows of 8 or 16 samples.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+ROWS = 8
+_I8, _I16, _I32 = (ir.IntType(n) for n in (8, 16, 32))
+_AT_ONCE = 16  # samples of a vector: those of narrower rows are put together
+_PSADBW = platform.machine().lower() in ("x86_64", "amd64")  # each of them has it
+
+
+def _called(b: Any, name: str, kind: Any, *arguments: Any) -> Any:
+    """The result of one of LLVM's own functions."""
+    function = b.module.globals.get(name) or ir.Function(
+        b.module, ir.FunctionType(kind, [a.type for a in arguments]), name
+    )
+    return b.call(function, arguments)
+
+
+def _vectors(b: Any, address: Any, stride: Any, width: int) -> list[Any]:
+    """The samples of a block in vectors of ``_AT_ONCE``."""
+    rows = []
+    for row in range(ROWS):
+        at = b.add(address, b.mul(stride, ir.Constant(stride.type, row)))
+        loaded = b.load(b.inttoptr(at, ir.VectorType(_I8, width).as_pointer()))
+        loaded.align = 1
+        rows.append(loaded)
+    if width == _AT_ONCE:
+        return rows
+    order = ir.Constant(ir.VectorType(_I32, _AT_ONCE), list(range(_AT_ONCE)))
+    return [b.shuffle_vector(rows[k], rows[k + 1], order) for k in range(0, ROWS, 2)]
+
+
+def _wide(b: Any, vector: Any, of: Any) -> Any:
+    return b.zext(vector, ir.VectorType(of, _AT_ONCE))
+
+
+def _mean(b: Any, first: Any, second: Any) -> Any:
+    """Rounded up, as the decoder's mean of two predictions."""
+    one = ir.Constant(ir.VectorType(_I16, _AT_ONCE), [1] * _AT_ONCE)
+    total = b.add(b.add(_wide(b, first, _I16), _wide(b, second, _I16)), one)
+    return b.trunc(b.lshr(total, one), ir.VectorType(_I8, _AT_ONCE))
+
+
+def _absolute(b: Any, first: Any, second: Any) -> Any:
+    if _PSADBW:
+        return _called(b, "llvm.x86.sse2.psad.bw", ir.VectorType(ir.IntType(64), 2), first, second)
+    difference = b.sub(_wide(b, first, _I32), _wide(b, second, _I32))
+    name = f"llvm.abs.v{_AT_ONCE}i32"
+    return _called(b, name, difference.type, difference, ir.Constant(ir.IntType(1), 0))
+
+
+def _square(b: Any, first: Any, second: Any) -> Any:
+    difference = b.sub(_wide(b, first, _I16), _wide(b, second, _I16))
+    wide = b.sext(difference, ir.VectorType(_I32, _AT_ONCE))
+    return b.mul(wide, wide)
+
+
+def _sum(term: Callable[[Any, Any, Any], Any], width: int, shown: int) -> Any:
+    """An intrinsic: int32 sum of ``term`` over a block and what one or two references show."""
+
+    def emitted(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        blocks = [_vectors(b, args[k], args[k + 1], width) for k in range(0, len(args), 2)]
+        prediction = blocks[1]
+        if shown == 2:
+            prediction = [_mean(b, *pair) for pair in zip(blocks[1], blocks[2], strict=True)]
+        terms = [term(b, *pair) for pair in zip(blocks[0], prediction, strict=True)]
+        while len(terms) > 1:
+            terms = [b.add(terms[k], terms[k + 1]) for k in range(0, len(terms), 2)]
+        kind = terms[0].type
+        name = f"llvm.vector.reduce.add.v{kind.count}i{kind.element.width}"
+        total = _called(b, name, kind.element, terms[0])
+        return total if kind.element == _I32 else b.trunc(total, _I32)
+
+    if shown == 1:
+
+        @intrinsic
+        def summed(typing_context, block, stride, shown, step):  # type: ignore[no-untyped-def]
+            return types.int32(*[types.intp] * 4), emitted
+    else:
+
+        @intrinsic
+        def summed(typing_context, block, stride, one, step, two, pace):  # type: ignore[no-untyped-def]
+            return types.int32(*[types.intp] * 6), emitted
+
+    return summed
+
+
+# of a block and what one reference, or the mean of two, shows of it
+sad8, sad16 = (_sum(_absolute, width, 1) for width in (8, 16))
+sad_mean8, sad_mean16 = (_sum(_absolute, width, 2) for width in (8, 16))
+sse8, sse_mean8 = (_sum(_square, 8, shown) for shown in (1, 2))
