@@ -226,10 +226,30 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     ]  # a GOP is lost with its packets
     code, good = repaired(
         data.replace(b"packet 1", b"packet 7"), tmp_path
-    )  # a packet of a track is damaged, which costs no picture
-    assert code == 0
+    )  # a packet of a track is damaged, which costs no picture, and is no longer told by the file
+    assert code == 4
     assert held(good)[2] == [packets[0], *packets[2:]]
     assert sound(good) == sound(data)
+
+
+def test_lost_packets_of_tracks_show(
+    tmp_path: Path, scene_coded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`repair` ended with 0 where only sound was lost, and its output was a whole file without."""
+    data = bytearray(scene_coded.read_bytes())
+    reader = opened(bytes(data))
+    (extra,) = reader.extras
+    at = extra.offset + reader.packet_size(extra.offset) - 1
+    for name, gone in (("payload", [at]), ("payload and index", [at, len(data) - 20])):
+        bad = bytearray(data)
+        for place in gone:
+            bad[place] ^= 1
+        (tmp_path / "bad.vqv").write_bytes(bad)
+        out = str(tmp_path / f"{name}.vqv")
+        report = repair(str(tmp_path / "bad.vqv"), out)
+        assert (report.lost, report.lost_packets, report.ok) == (0, 1, False), name
+        assert main(["repair", "-y", str(tmp_path / "bad.vqv"), out]) == 4
+        assert "0 frames and 1 packet of other tracks and tags lost" in capsys.readouterr().err
 
 
 Shown = list[tuple[int, int, int]]

@@ -13,7 +13,7 @@ import click
 from ..errors import InputError, UsageError
 from ..options import DecodeOptions, EncodeOptions, Limits
 from ..system.columns import columns
-from ..system.progress import clock, size
+from ..system.progress import clock, counted, size
 from . import messages
 from .codec_options import (
     ARITHMETICS,
@@ -259,7 +259,7 @@ def _tell(entry: Entry, left: int, quiet: bool) -> None:
         return
     rate = f", {outcome.bpp:.5f} bpp of pictures" if outcome.bpp is not None else ""
     say(
-        f"{job.output}: {outcome.frames} frames, {size(outcome.bytes or 0)}{rate},"
+        f"{job.output}: {counted(outcome.frames or 0, 'frame')}, {size(outcome.bytes or 0)}{rate},"
         f" {outcome.fps:.2f} fps, {left} {'file' if left == 1 else 'files'} to go",
         quiet,
     )
@@ -314,6 +314,7 @@ def _summary(out: str, report: BatchReport, quiet: bool) -> None:
     told = ", ".join(f"{n} {text}" for text, n in counts.items() if n)
     fps = frames / report.seconds if report.seconds else 0.0
     say(
-        f"{out}: {told}; {frames} frames, {size(written)}, {fps:.2f} fps, {clock(report.seconds)}",
+        f"{out}: {told}; {counted(frames, 'frame')}, {size(written)}, {fps:.2f} fps,"
+        f" {clock(report.seconds)}",
         quiet,
     )

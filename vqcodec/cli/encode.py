@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DamageError, TargetError, UsageError
 from ..options import EncodeOptions
-from ..system.progress import clock, size
+from ..system.progress import clock, counted, size
 from . import messages
 from .codec_options import ARITHMETICS, COLOUR, JOBS, PLAYLISTS, QUALITY, RECORDS
 from .command import command, rare
@@ -98,7 +98,8 @@ def encode(
     if report.stopped:
         of = f" of about {shown.total}" if shown.total else ""
         goes_on = "; --resume -y goes on" if options.resume else ""
-        say(f"vqcodec: stopped: {dst} holds the first {report.frames} frames{of}{goes_on}")
+        first = counted(report.frames, "frame")
+        say(f"vqcodec: stopped: {dst} holds the first {first}{of}{goes_on}")
         return 128 + signal.SIGINT
     if report.missed:
         say(f"vqcodec: warning: {dst}: {report.missed}")
@@ -142,7 +143,8 @@ def _summary(dst: str, report: EncodeReport) -> str:
     tracks = f"{size(report.track_bytes)} of other tracks and tags, " if report.track_bytes else ""
     of_source = f", {100 * report.share:.1f} % of the source" if report.share else ""
     return (
-        f"{dst}: {report.frames} frames, {report.bytes} bytes ({size(report.bytes)}{of_source}),"
+        f"{dst}: {counted(report.frames, 'frame')}, {report.bytes} bytes"
+        f" ({size(report.bytes)}{of_source}),"
         f" {tracks}pictures: {report.picture_bpp:.5f} bpp, {kbps}PSNR {psnr.yuv:.3f} dB"
         f" (Y {psnr.y:.3f} U {psnr.u:.3f} V {psnr.v:.3f}),"
         f" {report.fps:.2f} fps, {clock(report.seconds)}"

@@ -35,9 +35,13 @@ def repair(
             f"vqcodec: warning: {src} has no index: whether frames are missing at its end is"
             " not known"
         )
+    others = ""
+    if report.lost_packets:
+        others = f" and {counted(report.lost_packets, 'packet')} of other tracks and tags"
     say(
         f"{dst}: {counted(report.frames, 'frame')} in {counted(report.gops, 'GOP')},"
-        f" {counted(report.lost, 'frame')} lost, {report.bytes} bytes ({size(report.bytes)})",
+        f" {counted(report.lost, 'frame')}{others} lost, {report.bytes} bytes"
+        f" ({size(report.bytes)})",
         quiet,
     )
     return 0 if report.ok else DamageError.exit_code

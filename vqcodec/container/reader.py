@@ -50,6 +50,8 @@ class ContainerReader:
     """Whether a sound index was found anywhere, so that it is known which frames there were."""
     damaged: DamageLog
     """What is wrong, as sentences with positions."""
+    lost_extras: int = 0
+    """Other packets that were found to be damaged while the file was searched for packets."""
 
     @classmethod
     def open(cls, file: BinaryIO, limits: Limits | None = None) -> ContainerReader:
@@ -81,13 +83,14 @@ class ContainerReader:
             damaged.note("the index belongs to another stream")
             index = None
         extras: list[Extra] = []
+        lost_extras = 0
         start = FILE_PREFIX + len(raw) + 4
         if index is not None and _chain_agrees(packets, start, index, extras, limits.memory):
             gops, complete, indexed = index.entries, True, True
         else:
             salvage = Salvage(packets, limits, damaged)
             salvage.search(start)
-            extras = salvage.extras
+            extras, lost_extras = salvage.extras, salvage.lost_extras
             if index is None:
                 damaged.note(
                     f"no index where the file ends (byte {packets.size}): it was cut, or its end "
@@ -96,7 +99,19 @@ class ContainerReader:
             entries = salvage.index if index is None else index.entries
             gops, indexed = merge(entries, salvage.gops, damaged)
             complete = indexed and index is not None
-        reader = cls(packets, limits, header, raw, gops, extras, offset, complete, indexed, damaged)
+        reader = cls(
+            packets,
+            limits,
+            header,
+            raw,
+            gops,
+            extras,
+            offset,
+            complete,
+            indexed,
+            damaged,
+            lost_extras,
+        )
         if reader.frames > limits.frames:
             raise LimitError(
                 f"{reader.frames} frames are over the limit of {limits.frames}", option="frames"

@@ -44,7 +44,8 @@ class Salvage:
     """Packets that :meth:`search` finds by their sync words and checksums.
 
     ``gops``: those with a sound head, in file order; the offset is -1 where the payload is damaged.
-    ``extras``: other packets, each once. ``index``: entries of the last sound index, or None.
+    ``extras``: other packets, each once; ``lost_extras`` counts damaged ones. ``index``: entries of
+    the last sound index, or None.
     Damage is noted in the log given.
     """
 
@@ -52,6 +53,7 @@ class Salvage:
         self._packets, self._limits, self._damaged = packets, limits, damaged
         self.gops: list[IndexEntry] = []
         self.extras: list[Extra] = []
+        self.lost_extras = 0
         self.index: list[IndexEntry] | None = None
         self._seen: set[bytes] = set()  # digests of the extras
         self._skipped: int | None = None  # where the bytes begin that are no packet
@@ -126,6 +128,7 @@ class Salvage:
         end = offset + head.total
         if head.type == GOP and end <= self._packets.size:
             self.gops.append(IndexEntry(-1, head.first_frame, head.frames))
+        self.lost_extras += head.type not in (GOP, INDEX)
         # bytes may be missing from the payload, so the next packet may start within
         return end if self._is_packet(end) else offset + len(SYNC)
 

@@ -20,19 +20,20 @@ from ..system.stdio import check_source, check_target, target_file
 @dataclass
 class RepairReport:
     """What was saved. ``lost`` counts frames that the file is known to have had and that are in no
-    undamaged packet."""
+    undamaged packet, ``lost_packets`` damaged packets of other tracks, tags and attachments."""
 
     frames: int = 0
     gops: int = 0
     lost: int = 0
+    lost_packets: int = 0
     bytes: int = 0
     complete: bool = True  # an index was found: no frames can be missing behind the last
     damage: DamageLog = field(default_factory=DamageLog)
 
     @property
     def ok(self) -> bool:
-        """True when every frame of the damaged file is in the new one."""
-        return self.complete and not self.lost
+        """True when all that was in the damaged file is in the new one, as far as is known."""
+        return self.complete and not self.lost and not self.lost_packets
 
 
 def _undamaged(reader: ContainerReader, report: RepairReport) -> list[IndexEntry]:
@@ -64,6 +65,7 @@ def repair(
         reader = open_reader(stack, src, limits)
         report.complete = reader.indexed
         report.damage.extend(reader.damaged)
+        report.lost_packets = reader.lost_extras
         entries = _undamaged(reader, report)
         report.frames = reader.frames
         report.gops = sum(e.offset >= 0 for e in entries)
@@ -82,6 +84,7 @@ def repair(
                     writer.copy(reader.packet(extras.popleft().offset))
                 except DamageError as exc:
                     report.damage.note(exc)
+                    report.lost_packets += 1
 
         for e in entries:
             if e.offset < 0:
