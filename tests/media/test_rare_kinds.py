@@ -247,3 +247,14 @@ def test_latm_of_broadcasts(tmp_path: Path) -> None:
             want["count"],
             want["md5"],
         )
+
+
+def test_sound_of_blu_ray(tmp_path: Path) -> None:
+    """.m2ts holds what .ts does not, and was tried as .ts."""
+    source = make(tmp_path / "a.m2ts", sounds=(Sound("pcm_bluray", 48000),))
+    (want,) = listing(source)["tracks"]
+    assert want["codec"] == "pcm_bluray"
+    assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0
+    assert main(["decode", "-q", str(tmp_path / "a.vqv"), str(tmp_path / "b.m2ts")]) == 0
+    (got,) = listing(tmp_path / "b.m2ts")["tracks"]
+    assert (got["codec"], got["md5"]) == ("pcm_bluray", want["md5"])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 import av
@@ -177,13 +177,15 @@ class TrackMuxer:
         """Whether files of the kind of the output can hold a track, so that it is found again."""
         name = self._container.format.name
         times = KNOWN_BY.get(name, 1)
-        made = file_of_one(add, track.time_base, data, name, times=times)
+        suffix = PurePath(self._container.name).suffix  # .m2ts holds more than .ts
+        made = file_of_one(add, track.time_base, data, name, times=times, suffix=suffix)
         if wave:
             made.seek(0)
             rename(made, [wave])
         with open_written(name, made.getvalue()) as back:
             found = [codec_of(s.type, name_of(s)) for s in back.streams]
-        return found == [codec_of(track.kind, track.codec)]
+        # of TrueHD in .m2ts a part that AC-3 decoders would take is found as well
+        return found[:1] == [codec_of(track.kind, track.codec)]
 
     def finish(self, path: str) -> None:
         """What is to be done when the output is complete."""

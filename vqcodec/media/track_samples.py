@@ -23,9 +23,9 @@ from .wave import wave_format
 # packets, and bytes of them, among which the first that describes its track is looked for
 TRIES, DESCRIBED_BY = 64, 1 << 20
 _TTA_HEAD = 14
-# packets in a row by which FFmpeg knows any codec in a transport stream: LATM has no sign of its
-# own, and is looked for as often
-KNOWN_BY = {"mpegts": 3}
+# packets in a row by which FFmpeg knows a codec in a transport stream that has no sign of its own
+# there: LATM needs 3, DTS 8
+KNOWN_BY = {"mpegts": 8}
 _SAMPLES = [(name, 1) for name in SAMPLE_FORMATS] + list(KNOWN_BY.items())
 _GUESSED = {
     f"{count} channels": layout
@@ -36,12 +36,25 @@ _GUESSED = {
 Add = Callable[[OutputContainer], Stream]  # adds a stream to a file
 
 
+class NamedBytes(io.BytesIO):
+    """A file in memory; the suffix of its ``name`` tells FFmpeg a variant of its kind."""
+
+    name = ""
+
+
 def file_of_one(
-    add: Add, base: Fraction, data: bytes, name: str, duration: int = 0, times: int = 1
+    add: Add,
+    base: Fraction,
+    data: bytes,
+    name: str,
+    duration: int = 0,
+    times: int = 1,
+    suffix: str = "",
 ) -> io.BytesIO:
     """A file of the kind ``name`` with nothing but one packet of the stream that ``add`` adds, so
     many ``times``."""
-    buffer = io.BytesIO()
+    buffer = NamedBytes()
+    buffer.name = "one" + suffix
     with av.open(buffer, "w", format=name, options={"fflags": "+bitexact"}) as out:
         copy = add(out)
         copy.metadata.clear()
