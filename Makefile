@@ -10,11 +10,19 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
+# modules that were compiled once are there for every process that the tests start
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 # docs/commands.md is made by a program
 PAGES = $(filter-out docs/commands.md,$(wildcard *.md docs/*.md docs/design/*.md tools/*.md weights/*.md))
 
+# where tests are asked for too, their kernels are compiled beside the checks
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+BESIDE := $(if $(filter test test-all,$(MAKECMDGOALS)),$(KERNELS))
+
 .PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs site train dist clean
+.PHONY: style types pages
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,11 +71,18 @@ test-versions: ## Run the fast tests with the lowest and the newest versions of 
 fuzz: $(KERNELS) ## Try changed files on all that reads them: SECONDS=600.
 	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzzing/fuzz.py
 
-check: $(INSTALLED) ## Check format, lint and types.
+check: $(INSTALLED) ## Check format, lint, types and pages.
+	+@$(MAKE) --no-print-directory --jobs=$(JOBS) $(SYNC) style $(BESIDE) types pages
+
+style: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+pages: $(INSTALLED)
 	$(BIN)/mdformat --check $(PAGES)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
 

@@ -8,11 +8,13 @@ in a folder of this run, which its worker processes share, or not at all.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +45,10 @@ class _Kept(FunctionCache):
 
     Kernels hold constants and functions of other files, which numba does not look at: so they are
     made anew when any file of theirs has changed.
+
+    Processes that compile at the same time take turns at the files. numba writes the index of a
+    function before the kernel, under a name that an older kernel may have: in between another
+    process would load that one, and of two that add a kernel to an index one would be lost.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -51,8 +57,28 @@ class _Kept(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
+        with self._guard_against_spurious_io_errors(), _turn(self.cache_path, fcntl.LOCK_SH):
             return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with _turn(self.cache_path, fcntl.LOCK_EX):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _turn(folder: str, kind: int) -> Iterator[None]:
+    """Hold the lock of a folder of kernels, where it has one or can have one."""
+    mode = os.O_RDWR | os.O_CREAT if kind == fcntl.LOCK_EX else os.O_RDONLY
+    try:
+        held = os.open(Path(folder, "kernels.lock"), mode, 0o666)
+    except OSError:  # nothing was compiled there since this lock came, or nothing can be
+        yield
+        return
+    try:
+        fcntl.flock(held, kind)
+        yield
+    finally:
+        os.close(held)
 
 
 def _kept(function: Callable[..., Any]) -> _Kept:

@@ -94,26 +94,77 @@ def test_kernels_on_the_disk_are_taken_without_numbas_library_of_functions(tmp_p
     assert done.stdout == "0 False True\n", done.stderr
 
 
-def test_kernels_are_made_anew_when_a_file_they_take_something_of_changed(tmp_path: Path) -> None:
-    """numba looks at the file of the function alone: one kept a constant of another file as it had
-    been, and golden files were made with it."""
-    package = tmp_path / "vqcodec"
+def make_package(folder: Path) -> Path:
+    """A package with a kernel that gives back a constant of another file; returns that file."""
+    package = folder / "vqcodec"
     (package / "codec").mkdir(parents=True)
     for name in ("__init__.py", "codec/__init__.py"):
         (package / name).touch()
     shutil.copy(ROOT / "vqcodec" / "compiled.py", package)
-    constant, kernel = package / "codec" / "constant.py", package / "codec" / "kernel.py"
-    kernel.write_text(
+    (package / "codec" / "kernel.py").write_text(
         "from ..compiled import njit\nfrom .constant import ONE\n\n\n"
-        "@njit\ndef one() -> int:\n    return ONE\n"
+        "@njit\ndef one(more=0):\n    return ONE + more\n"
     )
+    constant = package / "codec" / "constant.py"
+    constant.write_text("ONE = 1\n")
+    return constant
+
+
+def test_kernels_are_made_anew_when_a_file_they_take_something_of_changed(tmp_path: Path) -> None:
+    """numba looks at the file of the function alone: one kept a constant of another file as it had
+    been, and golden files were made with it."""
+    constant = make_package(tmp_path)
     code = "from vqcodec.codec.kernel import one; print(one(), *one.stats.cache_hits.values())"
     env = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     told = []
     for value in (1, 1, 23):
-        if not constant.exists() or value != 1:
+        if value != 1:
             constant.write_text(f"ONE = {value}\n")
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
         told.append(done.stdout.split() or done.stderr)
     assert told == [["1"], ["1", "1"], ["23"]]
+
+
+TURNS = """
+import sys, time
+from numba.core import caching
+from vqcodec.codec.kernel import one
+
+load = caching.IndexDataCacheFile._load_index
+
+def slowly(self):
+    index = load(self)
+    time.sleep(float(sys.argv[2]))
+    return index
+
+caching.IndexDataCacheFile._load_index = slowly
+print("ready", flush=True)
+sys.stdin.readline()
+one({"int": 1, "float": 1.5}[sys.argv[1]])
+print(sum(one.stats.cache_hits.values()))
+"""
+
+
+def test_of_two_that_compile_for_other_types_at_once_both_are_kept(tmp_path: Path) -> None:
+    """numba reads an index, adds to it and writes it: who read it before the other wrote it took
+    the other's kernel out of it, and gave its own the other's name."""
+    make_package(tmp_path)
+    env = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def start(kind: str, seconds: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", TURNS, kind, seconds],
+            cwd=tmp_path, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    for seconds, hits in (("1", "0\n"), ("0", "1\n")):
+        started = [start(kind, seconds) for kind in ("int", "float")]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert [process.communicate()[0] for process in started] == [hits, hits]

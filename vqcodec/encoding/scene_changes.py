@@ -93,13 +93,22 @@ def _moved_residual(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 @njit
 def _texture(thumb: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of each 4x4 block from its mean."""
+    """Mean absolute difference of each 4x4 block from its mean.
+
+    Sums are written out: with a mean of numba's comes its linear algebra, which loads scipy's.
+    """
     h, w = thumb.shape
     out = np.empty((-(-h // _BLOCK), -(-w // _BLOCK)), np.float32)
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
             part = thumb[_BLOCK * r : _BLOCK * (r + 1), _BLOCK * c : _BLOCK * (c + 1)]
-            out[r, c] = np.abs(part - part.mean()).mean()
+            total, apart = np.float32(0), np.float32(0)
+            for value in part.flat:
+                total += value
+            mean = np.float32(total / part.size)
+            for value in part.flat:
+                apart += abs(value - mean)
+            out[r, c] = apart / part.size
     return out
 
 

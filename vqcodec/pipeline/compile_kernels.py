@@ -1,14 +1,21 @@
 """All kernels compiled ahead: by an encode and a decode of a made clip.
 
-Without torch, which an encode needs, those of decoding alone, by frames made of random bytes.
+Without torch, which an encode needs, those of decoding alone, by frames made of random bytes. A
+second processor does that beside the encode.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from ..system import kernels
+from ..system.processes import spawn
+from ..system.processors import usable
 from ..system.torch_needed import torch_installed
 
 _FRAMES = 20  # an I frame, a whole mini-GOP, and one that is shorter
@@ -41,9 +48,32 @@ def _clip(path: Path, bits: int) -> None:
 
 def compile_all(weights: str | None = None) -> None:
     """Compile what encoding, decoding and reading need, as far as the disk doesn't have it."""
-    if torch_installed():
+    if not torch_installed():
+        _decode_anything(weights)
+    elif usable() == 1 or not kernels.kept():
         _code(weights)
     else:
+        with _decoding_beside(weights):
+            _code(weights)
+
+
+@contextmanager
+def _decoding_beside(weights: str | None) -> Iterator[None]:
+    """Kernels of decoding are compiled by another process, and found on the disk by this one."""
+    process, pipe = spawn(_decode_quietly, "vqcodec-kernels", weights, daemon=True)
+    try:
+        yield
+        process.join()
+    finally:
+        process.kill()
+        process.join()
+        pipe.close()
+
+
+def _decode_quietly(pipe: Connection, weights: str | None) -> None:
+    """What goes wrong here is told by the process that codes: it does all that is left undone."""
+    kernels.tell = lambda: None
+    with suppress(Exception):
         _decode_anything(weights)
 
 
