@@ -199,9 +199,12 @@ def test_no_place_at_all(installed: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_the_program_tells_it_as_a_note(installed: Path) -> None:
+def test_the_program_tells_it_as_a_note(installed: Path, tmp_path: Path) -> None:
+    """Of one picture, which takes the fewest kernels: each is compiled here."""
     code = "import sys; from vqcodec.cli import run; sys.argv[0] = 'vqcodec'; run()"
-    args = ("info", "--bits", str(coded()), "--weights", str(WEIGHTS))
+    clip = write(tmp_path / "in.y4m", header(64, 64), [picture(64, 64, 0)])
+    vqcodec.encode(clip, tmp_path / "a.vqv", weights=str(WEIGHTS), threads=1)
+    args = ("info", "--bits", str(tmp_path / "a.vqv"), "--weights", str(WEIGHTS))
     result = run_installed(installed, code, *args)
     assert result.returncode == 0, result.stderr
     said = result.stderr
