@@ -188,16 +188,19 @@ def leaf(search, block, parent, mv, info):
     two = field.dist[1] != 0
     lists, single, found = 2 if two else 1, room.single, room.found
     _find_starts(matching, block, merges, search.starts, lists, room, parent)
-    limit, least = WEIGHTS_MARGIN * single.min(), NEVER
+    limit, least = NEVER, NEVER
     for chosen in range(field.blends.size + 1):
-        if single[chosen].min() > limit:
+        limit = min(limit, WEIGHTS_MARGIN * min(single[chosen, 0], single[chosen, 1]))
+    for chosen in range(field.blends.size + 1):
+        if min(single[chosen, 0], single[chosen, 1]) > limit:
             continue
         for l in range(lists):
             single[chosen, l] = best_vector(
                 matching, block, l, room.predicted[l], single[chosen, l], chosen, found[chosen, l]
             )
-        if single[chosen].min() < least:
-            least = single[chosen].min()
+        of_one = min(single[chosen, 0], single[chosen, 1])
+        if of_one < least:
+            least = of_one
             parent[:] = found[chosen]
         bits = head + _set_bits(search, block, chosen)
         best = _best_new(matching, block, bits, two, room, chosen, best, mv, info)
