@@ -13,8 +13,8 @@ from vqcodec.options import EncodeOptions
 from vqcodec.pipeline.encode import encode
 
 W, H = 48, 32
-FRAMES = 160  # a GOP whose probe is cut, and one that ends before
-OPTIONS = EncodeOptions(gop=97, preset="fast", device="cpu", threads=1)
+FRAMES = 120  # a GOP whose probe is cut, and one that ends before
+OPTIONS = EncodeOptions(gop=81, preset="fast", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
