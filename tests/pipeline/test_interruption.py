@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from support import child
 from support.child import advance, wait_for
 from support.clips import header, moving, picture, same, write
 from support.clock import PATIENCE, Stopwatch, quickest
-from support.paths import ROOT, files_in
+from support.paths import PYTHONPATH, ROOT, files_in
 
 from vqcodec.cli import main
 from vqcodec.container.reader import ContainerReader
@@ -191,6 +192,36 @@ def test_terminated_at_the_start_leaves_nothing(clip: Path, out: Path, delay: fl
         return took
 
     quickest(attempt, AT_ONCE)
+
+
+DROPS = """
+import os, signal, sys, time
+from support import fakes
+from vqcodec.cli import main
+from vqcodec.pipeline import encode
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0.1)
+
+fakes.install(fakes.Lasting())
+loads = encode.need_torch
+encode.need_torch = lambda what: (Dropped(), loads(what), time.sleep(1))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_callback_is_not_lost(clip: Path, out: Path, signum: int, code: int) -> None:
+    """Python drops what is raised there, and imports have callbacks: an encode that was told to end
+    while it loaded went on to its end."""
+    command = [sys.executable, "-c", DROPS, str(int(signum)), "encode", str(clip), str(out)]
+    env = os.environ | {"PYTHONPATH": PYTHONPATH}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert files_in(out.parent) == []
 
 
 def test_sigterm_in_the_middle_leaves_nothing(clip: Path, out: Path) -> None:

@@ -76,6 +76,8 @@ def main() -> int:
                 time.sleep(seconds * len(pictures))
             elif select.select([sys.stdin], [], [], 120)[0]:
                 os.read(sys.stdin.fileno(), 1)
+            else:
+                raise TimeoutError("nobody says to go on")
 
     fakes.install(fakes.Lasting())
     vars(sys.modules["vqcodec.encoding.gop_encoder"])["GopEncoder"] = Slow

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,20 @@ def _terminate(signum: int, frame: object) -> None:
     raise SystemExit(128 + signum)
 
 
+def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
+    """A signal that came while a callback ran, such as one of an import, has its exception dropped
+    with the callback's: it is sent anew, once that is over."""
+    exc = dropped.exc_value
+    if isinstance(exc, KeyboardInterrupt):
+        signum = int(signal.SIGINT)
+    elif isinstance(exc, SystemExit) and isinstance(exc.code, int) and exc.code > 128:
+        signum = exc.code - 128
+    else:
+        sys.__unraisablehook__(dropped)
+        return
+    threading.Timer(0.01, os.kill, (os.getpid(), signum)).start()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code (see docs/cli.md); errors are one sentence on
     stderr."""
@@ -131,6 +146,8 @@ def _prepare() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # a tag that the terminal has no letters for is no fault
         sys.stdout.reconfigure(errors="replace")
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _raise_again
     try:
         signal.signal(signal.SIGTERM, _terminate)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup stays nohup
