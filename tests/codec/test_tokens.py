@@ -289,6 +289,13 @@ def test_arrays_belong_to_the_caller(video: Any) -> None:
     assert all(p.shape == (3, H, W) for p in video)  # and the checksum of the pixels is right
 
 
+def test_tokens_are_shown_in_a_few_lines(video: Any) -> None:
+    """Printed in a notebook they were hundreds of lines of zeros."""
+    for shallow in (False, True):
+        shown = repr(video.tokens(1, 2, shallow=shallow)[0])
+        assert len(shown) < 1200 and "frame=1" in shown and "direct=<bool (" in shown
+
+
 def test_a_gop_alone(tiny_codec: Any) -> None:
     """GopAccess knows its mini-GOPs, and tells damage."""
     from vqcodec.encoding.gop_encoder import encode_gop

@@ -102,3 +102,12 @@ def test_figures_are_those_of_the_benchmarks() -> None:
         assert shown[name] == want, (
             f"README.md's row of {name} is not what docs/benchmarks.md says: {want}"
         )
+
+
+def test_lines_of_the_readme_can_be_pasted_one_after_the_other() -> None:
+    """Several encoded to one name, and all but the first were refused: it exists already."""
+    (block,) = (b for b in re.findall(r"(?ms)^```sh\n(.*?)^```", README) if " --estimate" in b)
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    written = [line[3] for line in lines if line[1] in ("encode", "decode") and len(line) > 3]
+    written = [name for name in written if not name.startswith("-")]
+    assert len(written) > 4 and len(set(written)) == len(written)

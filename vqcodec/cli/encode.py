@@ -160,7 +160,8 @@ def _estimate(src: str, options: EncodeOptions, weights: str | None, manner: Man
     finish({"command": "estimate", "input": src, "share": told.share} | asdict(told))
     share = f", {100 * told.share:.1f} % of the source" if told.share else ""
     spread = f" ({told.psnr_worst:.2f} to {told.psnr_best:.2f})" if told.stretches > 1 else ""
-    of = f"{told.stretches} stretches, {told.sampled_frames} of {told.frames} frames"
+    stretches = "1 stretch" if told.stretches == 1 else f"{told.stretches} stretches"
+    of = f"{stretches}, {told.sampled_frames} of {told.frames} frames"
     messages.show(
         f"{src}: about {size(told.bytes)}{share}, PSNR {told.psnr:.2f} dB{spread},"
         f" {clock(told.seconds)} to encode on this machine; from {of}"

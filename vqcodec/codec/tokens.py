@@ -6,7 +6,7 @@ The arrays hold codebook indices of its latents, rate classes, motion and kinds 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SLOTS = 4  # channels of a group, and so codewords of it at most
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ShallowTokens:
     """What the head of a frame says: all that is read without nets and without pictures.
 
@@ -74,8 +74,13 @@ class ShallowTokens:
     blends: np.ndarray
     """(N,) int32: share of the second reference where a block of the set uses both, in 16ths."""
 
+    def __repr__(self) -> str:
+        """All of it, but of arrays only what they are: their numbers would fill a screen."""
+        shown = (f"{part.name}={_brief(getattr(self, part.name))}" for part in fields(self))
+        return f"{type(self).__name__}({', '.join(shown)})"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FrameTokens(ShallowTokens):
     """A frame as it is coded: its head, and the latent.
 
@@ -90,6 +95,12 @@ class FrameTokens(ShallowTokens):
     escapes: np.ndarray
     """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its
     codebook was near enough to. The index there is the codebook's last."""
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"<{value.dtype} {value.shape}>"
+    return repr(value)
 
 
 def shallow_tokens(
