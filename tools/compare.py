@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from demo import ROOT, compare, labelled, run
+from PIL import Image
 
 from vqcodec.system.progress import size
 
@@ -64,12 +64,12 @@ def nearest(source: Path, frames: int, wanted: int, target: Path) -> tuple[float
 
 
 def frame(path: Path, number: int) -> np.ndarray:
-    """Frame ``number`` of a video as (height, width, 3) BGR samples; SystemExit where there is
+    """Frame ``number`` of a video as (height, width, 3) RGB samples; SystemExit where there is
     none."""
     with av.open(str(path)) as container:
         for i, f in enumerate(container.decode(video=0)):
             if i == number:
-                return f.to_ndarray(format="bgr24")
+                return f.to_ndarray(format="rgb24")
     raise SystemExit(f"{path}: no frame {number}")
 
 
@@ -145,8 +145,10 @@ def main() -> None:
         shown = panel(frame(path, number), args.crop, args.zoom, text)
         panels += [shown, np.full((shown.shape[0], 4, 3), 32, np.uint8)]
     picture = args.out / "compare.png"
-    if not cv2.imwrite(str(picture), np.hstack(panels[:-1])):
-        raise SystemExit(f"{picture}: cannot be written")
+    try:
+        Image.fromarray(np.hstack(panels[:-1])).save(picture)
+    except OSError as exc:
+        raise SystemExit(f"{picture}: cannot be written: {exc.strerror or exc}") from exc
     print(f"{picture} (frame {number})")
 
 

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from vqcodec.media.source import VideoSource
 from vqcodec.metrics import psnr_yuv, squared_error
@@ -61,11 +61,11 @@ def compare(
 
 
 def picture(path: Path, number: int) -> np.ndarray:
-    """The middle of a frame of a video as BGR."""
+    """The middle of a frame of a video as RGB."""
     with av.open(str(path)) as container:
         for i, frame in enumerate(container.decode(video=0)):
             if i == number:
-                image = frame.to_ndarray(format="bgr24")
+                image = frame.to_ndarray(format="rgb24")
                 h, w = image.shape[:2]
                 cw, ch = min(w, CROP[0]), min(h, CROP[1])
                 top, left = (h - ch) // 2, (w - cw) // 2
@@ -75,11 +75,10 @@ def picture(path: Path, number: int) -> np.ndarray:
 
 def labelled(image: np.ndarray, text: str) -> np.ndarray:
     """A picture with its name on a dark strip above it; (height, width, 3) samples of 8 bits."""
-    strip = np.full((26, image.shape[1], 3), 32, np.uint8)
-    cv2.putText(
-        strip, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (240, 240, 240), 1, cv2.LINE_AA
-    )
-    return np.vstack([strip, image])
+    strip = Image.new("RGB", (image.shape[1], 26), (32, 32, 32))
+    font = ImageFont.load_default(14)
+    ImageDraw.Draw(strip).text((8, 5), text, fill=(240, 240, 240), font=font)
+    return np.vstack([np.asarray(strip), image])
 
 
 def main() -> None:
@@ -139,8 +138,10 @@ def main() -> None:
         picture(decoded, middle), f"vqcodec, {size(coded_bytes)}, {bpp:.3f} bpp, {all_:.1f} dB"
     )
     gap = np.full((left.shape[0], 4, 3), 32, np.uint8)
-    if not cv2.imwrite(str(image), np.hstack([left, gap, right])):
-        raise SystemExit(f"{image}: cannot be written")
+    try:
+        Image.fromarray(np.hstack([left, gap, right])).save(image)
+    except OSError as exc:
+        raise SystemExit(f"{image}: cannot be written: {exc.strerror or exc}") from exc
     print(f"\n{coded}\n{decoded} (lossless)\n{image} (frame {middle})")
 
 

@@ -193,7 +193,7 @@ def motion(
     refs: list[tuple[int, int]],
     height: int,
     width: int,
-    trade: tuple[float, float, float] | None = None,
+    trade: Weighing | None = None,
     col: Field | None = None,
     weights: Weights | None = None,
 ) -> tuple[Field, np.ndarray, bytes, Field, np.ndarray]:
@@ -218,7 +218,7 @@ def motion(
         cur,
         References(phases(ref[0][0]), phases(ref[-1][0])),
         starts,
-        Weighing(*trade) if trade else RateParameters().motion(30),
+        trade or RateParameters().motion(30),
         leaves,
     )
     data = coder.finished()
@@ -254,7 +254,7 @@ def test_the_decoder_finds_the_motion_of_the_search(height: int, width: int, two
         pictures = [clip[1], clip[0], clip[2]]
         refs = [(1, -1), (2, 1)] if two else [(1, -1)]
         f, leaves, data, _, pred = motion(
-            pictures, refs, height, width, (0.5, 5.0, 1e4) if noisy else None
+            pictures, refs, height, width, Weighing(0.5, 5.0, 1e4) if noisy else None
         )
         if noisy:
             assert len(leaves) > height * width // 64 // 8 and (
@@ -371,3 +371,40 @@ def test_any_bytes_give_a_whole_grid() -> None:
             planes,
             tuple(np.empty(p.shape, np.uint16) for p in planes),
         )
+
+
+TRADE = {"motion_sad": 0.01, "motion_worth": 50.0, "motion_floor": 1.0}  # bits hardly count
+
+
+@pytest.mark.parametrize(
+    "less",
+    [
+        {"motion_depth": 1},
+        {"motion_precision": 4, "motion_both": 0},
+        {"motion_enough": 1e9},
+        {"motion_split": 1e9},
+    ],
+    ids=str,
+)
+def test_what_the_search_leaves_out_is_not_there(less: dict) -> None:
+    """On motion without sense, where every kind of block and fraction is found otherwise."""
+    rng = np.random.default_rng(3)
+    clip = [
+        p._replace(y=np.clip(p.y + rng.normal(0, 50, p.y.shape), 0, 255).astype(np.uint8))
+        for p in moving(192, 128, 2, 1, speed=(1.25, -2.5))
+    ]
+    usual, small = (
+        motion(clip[::-1], [(1, -1)], 128, 192, RateParameters(**{**TRADE, **kind}).motion(30))
+        for kind in ({}, less)
+    )
+    smallest = usual[1][:, 2].min()
+    assert smallest == 1 and (usual[0].mv[..., 0, :] & 3).any()
+    field, leaves = small[:2]
+    if "motion_depth" in less:
+        assert leaves[:, 2].min() == 4
+    elif "motion_precision" in less:
+        assert not (field.mv[..., 0, :] & 3).any()
+    elif "motion_enough" in less:
+        assert field.merged.all()
+    else:
+        assert leaves[:, 2].min() == 8

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from vqcodec.encoding import sample_sums
+from vqcodec.encoding.motion_costs import log2_of
 from vqcodec.encoding.sample_sums import (
+    WIDEST,
     sad8,
     sad16,
+    sad32,
     sad_mean8,
     sad_mean16,
     sse8,
@@ -21,10 +24,11 @@ from vqcodec.encoding.sample_sums import (
 
 
 @nb.njit
-def _all(one: int, two: int, three: int, step: int) -> tuple[int, int, int, int, int, int]:
+def _all(one: int, two: int, three: int, step: int) -> tuple[int, int, int, int, int, int, int]:
     return (
         sad8(one, step, two, step),
         sad16(one, step, two, step),
+        sad32(one, step, two, step) if WIDEST == 32 else sad16(one, step, two, step),
         sad_mean8(one, step, two, step, three, step),
         sad_mean16(one, step, two, step, three, step),
         sse8(one, step, two, step),
@@ -40,13 +44,13 @@ def test_sums_are_those_of_numpy(extreme: bool) -> None:
         if extreme:
             planes[0], planes[1:] = 255, 0
         got = _all(*(int(p.ctypes.data) + 40 * at + at for p in planes), 40)
-        one, two, three = (p[at : at + 8, at : at + 16].astype(int) for p in planes)
+        one, two, three = (p[at : at + 8, at : at + 32].astype(int) for p in planes)
         mean = (two + three + 1) >> 1
         wanted = [
             kind(one[:, :width] - other[:, :width]).sum()
             for kind, other, width in (
-                (np.abs, two, 8), (np.abs, two, 16), (np.abs, mean, 8), (np.abs, mean, 16),
-                (np.square, two, 8), (np.square, mean, 8),
+                (np.abs, two, 8), (np.abs, two, 16), (np.abs, two, WIDEST),
+                (np.abs, mean, 8), (np.abs, mean, 16), (np.square, two, 8), (np.square, mean, 8),
             )
         ]  # fmt: skip
         assert list(got) == wanted
@@ -71,3 +75,9 @@ def test_the_processor_sums_absolute_differences_itself() -> None:
 def _assembly() -> str:
     _all(*(int(np.zeros((8, 40), np.uint8).ctypes.data) for _ in range(3)), 40)
     return "".join(_all.inspect_asm().values())
+
+
+def test_logarithms_of_errors_are_near() -> None:
+    numbers = np.unique(np.geomspace(1, 64 * 255**2, 2000).astype(np.int32))
+    near = np.array([log2_of(n) for n in numbers])
+    assert np.abs(near - np.log2(numbers)).max() < 2e-4

@@ -36,7 +36,7 @@ def test_import_is_light() -> None:
         "numba",
         "numpy",
         "av",
-        "cv2",
+        "PIL",
         "click",
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
@@ -74,15 +75,14 @@ class Store:
 
     def put_picture(self, key: str, picture: np.ndarray) -> None:
         """Keep a picture (H, W, 3; uint8, BGR)."""
-        import cv2
+        from PIL import Image
 
-        _, data = cv2.imencode(
-            ".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 101]
-        )  # above 100: lossless
+        data = io.BytesIO()
+        Image.fromarray(picture[:, :, ::-1]).save(data, "webp", lossless=True)
         path = self.picture_path(key)
         try:
             temporary = path.with_suffix(f".{os.getpid()}")
-            temporary.write_bytes(data.tobytes())
+            temporary.write_bytes(data.getvalue())
             temporary.replace(path)
         except OSError as exc:
             raise OutputError(f"cannot be written: {exc.strerror or exc}", file=path) from exc

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .motion_compensation import BI, L0, L1
 from .weighting import Weights
 
@@ -61,7 +61,7 @@ def scale_mv(v, num, den):
     return min(max(r, -MV_LIMIT), MV_LIMIT)
 
 
-@njit
+@njit_borrowing
 def temporal(col, y, x, dist, out):
     """Vectors (2, 2) that continue the linear motion of the co-located cell of the field ``col``;
     False when it has none."""
@@ -76,7 +76,7 @@ def temporal(col, y, x, dist, out):
     return True
 
 
-@njit
+@njit_borrowing
 def candidates(f, col, y, x, n, cdir, cmv, cset):
     """Merge candidates of the block of n cells at (y, x); returns how many (at least one).
 
@@ -87,10 +87,10 @@ def candidates(f, col, y, x, n, cdir, cmv, cset):
     two = f.dist[1] != 0
     first = min(1, f.blends.size)
     k = 0
-    tmp = np.zeros((2, 2), np.int64)
     for s in range(7):
         if k == MAX_MERGE:
             break
+        tmp = cmv[k]
         d = 0
         chosen = first
         r, c = y, x
@@ -99,7 +99,7 @@ def candidates(f, col, y, x, n, cdir, cmv, cset):
                 d = BI if two else L0
         elif s == 6:
             d = BI if two else L0
-            tmp[:] = 0
+            tmp[0, 0] = tmp[0, 1] = tmp[1, 0] = tmp[1, 1] = 0
         else:
             if s == 0:
                 r, c = y + n - 1, x - 1
@@ -130,44 +130,43 @@ def candidates(f, col, y, x, n, cdir, cmv, cset):
         if dup:
             continue
         cdir[k] = d
-        cmv[k] = tmp
         cset[k] = chosen
         k += 1
     return k
 
 
-@njit
+@njit_borrowing
 def predictor(f, col, y, x, n, out):
     """Motion vector predictor (2, 2): median of left, above and above right (or above left); the
     temporal one where none is there."""
     h, w = f.direction.shape
-    v = np.zeros((3, 2, 2), np.int64)
-    k = 0
-    if x > 0 and f.direction[y, x - 1]:
-        v[k] = f.mv[y, x - 1]
-        k += 1
-    if y > 0 and f.direction[y - 1, x]:
-        v[k] = f.mv[y - 1, x]
-        k += 1
+    left = x > 0 and f.direction[y, x - 1] != 0
+    above = y > 0 and f.direction[y - 1, x] != 0
+    row, column = y - 1, -1  # of the third
     if y > 0 and x + n < w and f.direction[y - 1, x + n]:
-        v[k] = f.mv[y - 1, x + n]
-        k += 1
+        column = x + n
     elif y > 0 and x > 0 and f.direction[y - 1, x - 1]:
-        v[k] = f.mv[y - 1, x - 1]
-        k += 1
-    if k == 0:
+        column = x - 1
+    if not left and not above and column < 0:
         if not temporal(col, min(y + n // 2, h - 1), min(x + n // 2, w - 1), f.dist, out):
-            out[:] = 0
-    elif k == 3:
-        for a in range(2):
-            for b in range(2):
-                p, q, r = v[0, a, b], v[1, a, b], v[2, a, b]
+            for a in range(2):
+                out[a, 0] = out[a, 1] = 0
+        return
+    for a in range(2):
+        for b in range(2):
+            if left and above and column >= 0:
+                p, q = nb.int64(f.mv[y, x - 1, a, b]), nb.int64(f.mv[y - 1, x, a, b])
+                r = nb.int64(f.mv[row, column, a, b])
                 out[a, b] = max(min(p, q), min(max(p, q), r))
-    else:
-        out[:] = v[0]
+            elif left:
+                out[a, b] = f.mv[y, x - 1, a, b]
+            elif above:
+                out[a, b] = f.mv[y - 1, x, a, b]
+            else:
+                out[a, b] = f.mv[row, column, a, b]
 
 
-@njit
+@njit_borrowing
 def fill(f, y, x, n, depth, direction, mv, merged, chosen):
     """Write one leaf into the grid; the vector of a list not used is the other's, scaled by
     time."""

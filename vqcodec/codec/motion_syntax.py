@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .contexts import (
     BI_FLAG,
     LEAF_SET,
@@ -33,7 +33,7 @@ from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw, taken
 MVD_BITS = 15  # largest bit length of a vector difference
 
 
-@njit
+@njit_borrowing
 def split_context(f, y, x, depth):
     """Context of whether a block is split: by how deep the blocks to the left and above are."""
     k = SPLIT + NEIGHBOURS * depth
@@ -44,7 +44,7 @@ def split_context(f, y, x, depth):
     return k
 
 
-@njit
+@njit_borrowing
 def merge_context(f, y, x, depth):
     """Context of whether a block is merged: by whether the blocks to the left and above are."""
     k = MERGE + NEIGHBOURS * depth
@@ -55,7 +55,7 @@ def merge_context(f, y, x, depth):
     return k
 
 
-@njit
+@njit_borrowing
 def set_context(f, y, x, past):
     """Context of "a later set than this", for ``past`` sets that it is not."""
     if past:

@@ -18,13 +18,13 @@ from .motion_costs import (
     NEVER,
     Matching,
     bits_of_both,
+    copied,
     legal_vector,
     residual_bits,
     vector_bits,
 )
 from .vector_search import AROUND, best_start, best_vector, refine_both
 
-NEW_VECTOR_BITS = 6  # new vectors cost at least about this
 BOTH_MARGIN = 1.15  # a J of both lists within this of the best is worth refining
 WEIGHTS_MARGIN = 1.1  # sets of weights whose first J is beyond this of the best are left alone
 NEW = -1  # in the place of a merge index: own vectors
@@ -99,7 +99,7 @@ def _best_merge(matching, block, merges, flag, mv, info):
         if j < best:
             best = j
             info[0], info[1], info[2] = direction, k, merges.sets[k]
-            mv[:] = vectors
+            copied(vectors, mv)
     return best
 
 
@@ -117,7 +117,7 @@ def _best_of_one(matching, block, head, two, room, chosen, best, mv, info):
         if j < best:
             best = j
             info[0], info[1], info[2] = direction, NEW, chosen
-            mv[:] = found
+            copied(found, mv)
     return best
 
 
@@ -128,8 +128,12 @@ def _best_of_both(matching, block, head, room, chosen, best, mv, info):
     head += matching.costs.bits[BI_FLAG + block.depth, 1]
     rate, margin = head + room.rates[0] + room.rates[1], BOTH_MARGIN * best
     j = rate + residual_bits(matching, block, found, BI, chosen, margin - rate)
-    if j < margin:
-        vectors[:] = found
+    if j < best:
+        best = j
+        info[0], info[1], info[2] = BI, NEW, chosen
+        copied(found, mv)
+    if j < margin and matching.weighing.both:
+        copied(found, vectors)
         first = 1 if room.single[chosen, 0] < room.single[chosen, 1] else 0
         refine_both(matching, block, predicted, vectors, first, chosen)
         rate = head + bits_of_both(matching, vectors, predicted)
@@ -137,7 +141,7 @@ def _best_of_both(matching, block, head, room, chosen, best, mv, info):
         if j < best:
             best = j
             info[0], info[1], info[2] = BI, NEW, chosen
-            mv[:] = vectors
+            copied(vectors, mv)
     return best
 
 
@@ -158,7 +162,7 @@ def _find_starts(matching, block, merges, starts, lists, room, parent):
     for chosen in range(room.single.shape[0]):
         for l in range(2):
             room.single[chosen, l] = NEVER
-            room.found[chosen, l] = 0
+            room.found[chosen, l, 0] = room.found[chosen, l, 1] = 0
         for l in range(lists):
             room.single[chosen, l] = best_start(
                 matching, block, merges, starts[l], l, room.predicted[l], parent[l], chosen,
@@ -181,8 +185,8 @@ def leaf(search, block, parent, mv, info):
     flag = merge_context(field, row, column, block.depth)
     best = _best_merge(matching, block, merges, flag, mv, info)
     head = matching.costs.bits[flag, 0]
-    if best < head + NEW_VECTOR_BITS:
-        parent[:] = mv
+    if best < head + matching.weighing.enough:
+        copied(mv, parent)
         return best
     predictor(field, search.collocated, row, column, cells, room.predicted)
     two = field.dist[1] != 0
@@ -201,7 +205,7 @@ def leaf(search, block, parent, mv, info):
         of_one = min(single[chosen, 0], single[chosen, 1])
         if of_one < least:
             least = of_one
-            parent[:] = found[chosen]
+            copied(found[chosen], parent)
         bits = head + _set_bits(search, block, chosen)
         best = _best_new(matching, block, bits, two, room, chosen, best, mv, info)
     return best

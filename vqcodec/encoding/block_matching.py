@@ -9,7 +9,7 @@ import numpy as np
 
 from ..codec.motion_field import MV_LIMIT
 from ..compiled import njit
-from .sample_sums import sad8, sad16, sad_mean8, sad_mean16
+from .sample_sums import WIDEST, sad8, sad16, sad32, sad_mean8, sad_mean16
 
 PAD = 80  # how far a block may lie outside the reference, in samples
 FARTHEST = nb.int32(1 << 29)  # above any sum of differences
@@ -67,8 +67,12 @@ def sad(block, stride, shown, step, n, best):
         return sad8(block, stride, shown, step)
     total = nb.int32(0)
     for j in range(0, n, 8):
-        for i in range(0, n, 16):
-            total += sad16(block + j * stride + i, stride, shown + j * step + i, step)
+        if n > 16 and WIDEST == 32:
+            for i in range(0, n, 32):
+                total += sad32(block + j * stride + i, stride, shown + j * step + i, step)
+        else:
+            for i in range(0, n, 16):
+                total += sad16(block + j * stride + i, stride, shown + j * step + i, step)
         if total >= best:
             break
     return total

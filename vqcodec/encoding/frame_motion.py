@@ -14,7 +14,7 @@ from ..codec.frame_head import intra_context, start_contexts
 from ..codec.motion_field import Field
 from ..codec.packed_samples import pack, pack8
 from ..codec.range_coder import Encoder, bit_costs, encode_bit, given
-from ..codec.weighting import encode_weights
+from ..codec.weighting import Weights, encode_weights
 from ..picture import plane8
 from . import weight_estimation
 from .coarse_motion import starting_vectors
@@ -103,7 +103,9 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     assert first is not None and second is not None
     vectors = _starting_vectors(task)
     weighing = rate.motion(task.quality)
-    weights = weight_estimation.weights(task.source, references, vectors, weighing)
+    weights = Weights.none()
+    if rate.motion_weights:
+        weights = weight_estimation.weights(task.source, references, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)
     encode_weights(coder, weights, len(references))

@@ -30,6 +30,15 @@ class Costs(NamedTuple):
     vector: np.ndarray  # (2, MVD_BITS + 1) float32, of a difference of some bit length, [y, x]
 
 
+class Curve(NamedTuple):
+    """What an 8x8 cell costs by the sum s of its squared errors, in these: s up to an edge, above
+    it level + slope * log2(s)."""
+
+    edge: float
+    level: float
+    slope: float
+
+
 class Matching(NamedTuple):
     """What blocks are matched with, and what is weighed."""
 
@@ -38,6 +47,7 @@ class Matching(NamedTuple):
     second: Samples
     set_size: int  # bytes from a reference to the same under the next set of weights
     blends: np.ndarray  # (sets,) int32
+    curve: Curve
     height: int
     width: int
     weighing: Weighing
@@ -51,6 +61,31 @@ class Block(NamedTuple):
     column: int
     cells: int  # of its side
     depth: int  # in the quadtree
+
+
+@njit
+def curve_of(weighing):
+    """The curve of reverse water-filling."""
+    edge = 64.0 * weighing.floor
+    return Curve(edge, edge * (1.0 - np.log(edge)), edge * np.log(2.0))
+
+
+@njit
+def log2_of(number):
+    """Logarithm of an int32 above 0, within 0.0002: a polynomial of the fraction that float32
+    stores, which is the same on every processor."""
+    bits = np.float32(number).view(np.int32)
+    whole = np.float32((bits >> 23) - 127)
+    part = np.int32((bits & 0x7FFFFF) | 0x3F800000).view(np.float32) - np.float32(1)
+    bend = np.float32(0.438073) - part * (np.float32(0.236693) - part * np.float32(0.080307))
+    return whole + part + part * (np.float32(1) - part) * bend
+
+
+@njit
+def copied(vectors, out):
+    """Copy vectors (2, 2); plain loops make no array on the way."""
+    for k in range(2):
+        out[k, 0], out[k, 1] = vectors[k, 0], vectors[k, 1]
 
 
 @njit
@@ -72,9 +107,14 @@ def prediction(matching, direction, chosen):
 @njit
 def residual_bits(matching, block, vectors, direction, chosen, limit):
     """Expected cost in bits of a block under a prediction; may stop early above ``limit``."""
-    floor, unit = matching.weighing.floor, 64.0 * matching.weighing.worth
+    curve = matching.curve
     direction = prediction(matching, direction, chosen)
-    y, x, n, most = block.row * 8, block.column * 8, block.cells * 8, limit / unit
+    y, x, n, most = (
+        block.row * 8,
+        block.column * 8,
+        block.cells * 8,
+        limit / matching.weighing.worth,
+    )
     luma, own = at(matching.luma, y, x), matching.luma.stride
     first = under(matching.first, matching, chosen)
     second = under(matching.second, matching, chosen)
@@ -88,13 +128,13 @@ def residual_bits(matching, block, vectors, direction, chosen, limit):
         for i in range(0, n, 8):
             cell, a = luma + j * own + i, one + j * step + i
             if direction == BI:
-                error = sse_mean8(cell, own, a, step, two + j * pace + i, pace) / 64.0
+                error = sse_mean8(cell, own, a, step, two + j * pace + i, pace)
             else:
-                error = sse8(cell, own, a, step) / 64.0
-            total += error if error <= floor else floor * (1.0 + np.log(error / floor))
+                error = sse8(cell, own, a, step)
+            total += error if error <= curve.edge else curve.level + curve.slope * log2_of(error)
         if total > most:
             break
-    return total * unit
+    return total * matching.weighing.worth
 
 
 @njit

@@ -16,14 +16,12 @@ import numpy as np
 from ..codec.motion_field import CTU, MAX_DEPTH, Field, fill
 from ..codec.motion_syntax import MVD_BITS, encode_leaf, split_context
 from ..codec.range_coder import Encoder, bit_costs, encode_bit
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .block_choice import NEW, Search, leaf, room_for
 from .block_matching import of_picture, of_reference
-from .motion_costs import Block, Costs, Matching, mvd_costs
+from .motion_costs import Block, Costs, Matching, copied, curve_of, mvd_costs
 from .phases import under_weights
 from .rate_distortion import Weighing
-
-QUARTER_BITS = 2.0  # a split costs at least its own flag and a few bits of its quarters
 
 
 class References(NamedTuple):
@@ -54,17 +52,18 @@ class Plan(NamedTuple):
     vectors: np.ndarray  # (8, 8, 2, 2)
 
 
-@njit
+@njit_borrowing
 def _decide(search, top, left, path, plan):
     """The cheapest quadtree of the 64x64 block at (top, left), in cells: a walk depth first."""
-    bits, field = search.matching.costs.bits, search.field
-    path.found[0] = 0
+    bits, field, weighing = search.matching.costs.bits, search.field, search.matching.weighing
+    for k in range(2):
+        path.found[0, k, 0] = path.found[0, k, 1] = 0
     path.row[0], path.column[0] = top, left
     depth, down = 0, True
     while True:
         row, column, cells = path.row[depth], path.column[depth], CTU >> depth
         if down:
-            path.found[depth + 1] = path.found[depth]
+            copied(path.found[depth], path.found[depth + 1])
             path.leaf_cost[depth] = leaf(
                 search,
                 Block(row, column, cells, depth),
@@ -76,7 +75,8 @@ def _decide(search, top, left, path, plan):
                 flag = split_context(field, row, column, depth)
                 path.leaf_cost[depth] += bits[flag, 0]
                 path.split_cost[depth] = bits[flag, 1]
-                if path.leaf_cost[depth] > path.split_cost[depth] + QUARTER_BITS:
+                worth_it = path.leaf_cost[depth] > path.split_cost[depth] + weighing.split
+                if depth < weighing.depth and worth_it:
                     path.quarter[depth] = 0
                     path.row[depth + 1], path.column[depth + 1] = row, column
                     depth += 1
@@ -95,10 +95,11 @@ def _decide(search, top, left, path, plan):
             j = path.leaf_cost[depth]
             info, vectors = path.info[depth], path.vectors[depth]
             plan.depth[row - top, column - left] = depth
-            plan.info[row - top, column - left] = info
-            plan.vectors[row - top, column - left] = vectors
+            for k in range(3):
+                plan.info[row - top, column - left, k] = info[k]
+            copied(vectors, plan.vectors[row - top, column - left])
             merged = 1 if info[1] != NEW else 0
-            fill(field, row, column, cells, depth, info[0], vectors.copy(), merged, info[2])
+            fill(field, row, column, cells, depth, info[0], vectors, merged, info[2])
         else:
             j = path.split_cost[depth]
         if depth == 0:
@@ -172,7 +173,7 @@ def _search(coder, field, collocated, luma, first, second, starts, weighing, lea
     )
     matching = Matching(
         of_picture(luma), of_reference(first[0]), of_reference(second[0]), first[0].size,
-        field.blends, height, width, weighing, costs,
+        field.blends, curve_of(weighing), height, width, weighing, costs,
     )  # fmt: skip
     room = room_for(field.blends.size)
     work = Search(matching, starts, field, collocated, room)

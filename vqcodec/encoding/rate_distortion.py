@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from ..codec.gop_structure import LEVELS
+from ..codec.motion_field import MAX_DEPTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,11 +78,17 @@ def uniform_step(q: float) -> float:
 
 
 class Weighing(NamedTuple):
-    """What the motion search weighs by."""
+    """What the motion search weighs by, and what it leaves out."""
 
     sad: float  # that one bit is worth (HM: square root of the squared-error lambda)
     worth: float  # bits that a unit of squared error of a sample is worth
     floor: float  # squared error a sample that is left after coding
+    # the rest is named as in RateParameters, behind motion_
+    depth: int = MAX_DEPTH
+    precision: int = 1
+    enough: float = 6.0
+    split: float = 2.0
+    both: int = 2
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,12 @@ class RateParameters:
     motion_sad: float = 1.8  # SAD that a bit of motion is worth, times sqrt(lambda)
     motion_worth: float = 0.7  # of the residual's cost against bits of motion
     motion_floor: float = 0.5  # squared error that is left after coding, times lambda
+    motion_depth: int = MAX_DEPTH  # of the quadtree: 3 for blocks down to 8x8, 2 for 16x16
+    motion_precision: int = 1  # quarter samples of the last step of a vector's search: 1, 2 or 4
+    motion_enough: float = 20.0  # bits of a merged block that make a search for vectors worth it
+    motion_split: float = 20.0  # and of a block that make a look at its quarters worth it
+    motion_both: int = 2  # quarter samples of the first step of two vectors together; 0: none
+    motion_weights: bool = True  # whether gains of references are looked for
     vq_lambda: float = 0.09  # squared steps that a bit of the latent is worth
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
@@ -115,7 +128,14 @@ class RateParameters:
         """What the motion search weighs by at quality q."""
         worth = lagrangian(q)
         return Weighing(
-            self.motion_sad * worth**-0.5, self.motion_worth * worth, self.motion_floor / worth
+            self.motion_sad * worth**-0.5,
+            self.motion_worth * worth,
+            self.motion_floor / worth,
+            self.motion_depth,
+            self.motion_precision,
+            self.motion_enough,
+            self.motion_split,
+            self.motion_both,
         )
 
     def detail(self, q: float) -> tuple[int, float]:

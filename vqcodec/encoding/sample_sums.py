@@ -3,7 +3,7 @@
 Written as LLVM vector operations, of which it makes the processor's means (pavgb) and products of
 pairs (pmaddwd). Its own sums of absolute differences (psadbw) are named where the processor has
 them: LLVM finds them in plain loops only where nothing is mixed in. All functions take addresses
-and strides in bytes; a block is eight rows of 8 or 16 samples.
+and strides in bytes; a block is eight rows of 8, 16 or 32 samples.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 ROWS = 8
 _I8, _I16, _I32 = (ir.IntType(n) for n in (8, 16, 32))
 _AT_ONCE = 16  # samples of a vector: those of narrower rows are put together
+_FEATURES = cpu_target.target_context.codegen()._tm_features.split(",")
 _PSADBW = platform.machine().lower() in ("x86_64", "amd64")  # each of them has it
 
 
@@ -38,34 +40,37 @@ def _vectors(b: Any, address: Any, stride: Any, width: int) -> list[Any]:
         loaded = b.load(b.inttoptr(at, ir.VectorType(_I8, width).as_pointer()))
         loaded.align = 1
         rows.append(loaded)
-    if width == _AT_ONCE:
+    if width >= _AT_ONCE:
         return rows
     order = ir.Constant(ir.VectorType(_I32, _AT_ONCE), list(range(_AT_ONCE)))
     return [b.shuffle_vector(rows[k], rows[k + 1], order) for k in range(0, ROWS, 2)]
 
 
 def _wide(b: Any, vector: Any, of: Any) -> Any:
-    return b.zext(vector, ir.VectorType(of, _AT_ONCE))
+    return b.zext(vector, ir.VectorType(of, vector.type.count))
 
 
 def _mean(b: Any, first: Any, second: Any) -> Any:
     """Rounded up, as the decoder's mean of two predictions."""
-    one = ir.Constant(ir.VectorType(_I16, _AT_ONCE), [1] * _AT_ONCE)
+    count = first.type.count
+    one = ir.Constant(ir.VectorType(_I16, count), [1] * count)
     total = b.add(b.add(_wide(b, first, _I16), _wide(b, second, _I16)), one)
-    return b.trunc(b.lshr(total, one), ir.VectorType(_I8, _AT_ONCE))
+    return b.trunc(b.lshr(total, one), first.type)
 
 
 def _absolute(b: Any, first: Any, second: Any) -> Any:
+    count = first.type.count
     if _PSADBW:
-        return _called(b, "llvm.x86.sse2.psad.bw", ir.VectorType(ir.IntType(64), 2), first, second)
+        name = "llvm.x86.avx2.psad.bw" if count > _AT_ONCE else "llvm.x86.sse2.psad.bw"
+        return _called(b, name, ir.VectorType(ir.IntType(64), count // 8), first, second)
     difference = b.sub(_wide(b, first, _I32), _wide(b, second, _I32))
-    name = f"llvm.abs.v{_AT_ONCE}i32"
+    name = f"llvm.abs.v{count}i32"
     return _called(b, name, difference.type, difference, ir.Constant(ir.IntType(1), 0))
 
 
 def _square(b: Any, first: Any, second: Any) -> Any:
     difference = b.sub(_wide(b, first, _I16), _wide(b, second, _I16))
-    wide = b.sext(difference, ir.VectorType(_I32, _AT_ONCE))
+    wide = b.sext(difference, ir.VectorType(_I32, difference.type.count))
     return b.mul(wide, wide)
 
 
@@ -100,6 +105,7 @@ def _sum(term: Callable[[Any, Any, Any], Any], width: int, shown: int) -> Any:
 
 
 # of a block and what one reference, or the mean of two, shows of it
-sad8, sad16 = (_sum(_absolute, width, 1) for width in (8, 16))
+sad8, sad16, sad32 = (_sum(_absolute, width, 1) for width in (8, 16, 32))
 sad_mean8, sad_mean16 = (_sum(_absolute, width, 2) for width in (8, 16))
+WIDEST = 32 if not _PSADBW or "+avx2" in _FEATURES else 16  # of those that may be called
 sse8, sse_mean8 = (_sum(_square, 8, shown) for shown in (1, 2))

@@ -86,7 +86,7 @@ def best_vector(matching, block, which, predicted, start, chosen, vector):
     ``start``.
 
     A pattern of points around the best so far, at FIRST_STEP, ..., 4 (one sample), 2, 1 quarter
-    samples. What was costed from the centre before is not costed again.
+    samples, down to the precision. What was costed from the centre before is not costed again.
     """
     if start == NEVER:
         return start
@@ -95,7 +95,7 @@ def best_vector(matching, block, which, predicted, start, chosen, vector):
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
     own, best, step = at(luma, y, x), start, FIRST_STEP
     by, bx = vector[0], vector[1]
-    while step >= 1:
+    while step >= matching.weighing.precision:
         points, near = (8, 2) if step < 4 else (4, 1)
         gone_y, gone_x = FURTHER, FURTHER
         for _ in range(ROUNDS):
@@ -137,11 +137,12 @@ def _error(matching, block, predicted, vectors, chosen, best):
 
 @njit
 def refine_both(matching, block, predicted, vectors, first, chosen):
-    """Refine each vector with the other held, list ``first`` first, by steps of 2 and 1."""
+    """Refine each vector with the other held, list ``first`` first, by steps that get smaller."""
     best = _error(matching, block, predicted, vectors, chosen, NEVER)
     for turn in range(2):
         l = 1 - turn if first == 1 else turn
-        for step in (2, 1):
+        step = matching.weighing.both
+        while step >= matching.weighing.precision:
             cy, cx = vectors[l, 0], vectors[l, 1]
             by, bx = cy, cx
             for k in range(8):
@@ -154,3 +155,4 @@ def refine_both(matching, block, predicted, vectors, first, chosen):
                     best = j
                     by, bx = vectors[l, 0], vectors[l, 1]
             vectors[l, 0], vectors[l, 1] = by, bx
+            step >>= 1

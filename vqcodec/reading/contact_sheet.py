@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ WIDTH = 320  # of a picture
 MOST = 400  # pictures: of more shots the longest ones are shown
 _MARGIN, _LINE = 8, 22  # samples around pictures, and of a line of text
 _PAPER, _INK = 24, 225
-_SCALE = 0.45  # of letters
+_LETTERS = 14  # samples of their size
 
 
 def chosen(shots: Sequence[Shot]) -> list[Shot]:
@@ -49,16 +50,18 @@ def contact_sheet(video: VideoReader[np.ndarray], shots: Sequence[Shot]) -> np.n
         sheet[y : y + tile[0], x : x + WIDTH] = _fitted(picture, video, tile)
         begin = exact_clock(max(0.0, shot.start_seconds))
         label = f"{numbers[shot.start]}  {begin}  {shot.transition}"
-        _write(sheet, label, x, y + tile[0] + _LINE - 7)
+        line = sheet[y + tile[0] : y + tile[0] + _LINE, x : x + WIDTH]
+        line[:] = _written(line, label)
     return sheet
 
 
 def png(sheet: np.ndarray) -> bytes:
     """A sheet as a PNG file."""
-    import cv2
+    from PIL import Image
 
-    _, data = cv2.imencode(".png", sheet[:, :, ::-1])
-    return bytes(data)
+    out = io.BytesIO()
+    Image.fromarray(sheet).save(out, "png")
+    return out.getvalue()
 
 
 def _tile(video: VideoReader[np.ndarray]) -> tuple[int, int]:
@@ -73,20 +76,21 @@ def _fitted(
     picture: np.ndarray, video: VideoReader[np.ndarray], tile: tuple[int, int]
 ) -> np.ndarray:
     """(3, H, W) RGB as it is shown, at the size of a tile."""
-    import cv2
+    from PIL import Image
 
     turned = np.rot90(picture.transpose(1, 2, 0), -video.metadata.rotation // 90)
-    small = cv2.resize(
-        np.ascontiguousarray(turned), (tile[1], tile[0]), interpolation=cv2.INTER_AREA
-    )
-    return np.asarray(small)
+    whole = Image.fromarray(np.ascontiguousarray(turned))
+    return np.asarray(whole.resize((tile[1], tile[0]), Image.Resampling.LANCZOS))
 
 
-def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
-    import cv2
+def _written(line: np.ndarray, text: str) -> np.ndarray:
+    """A line of the sheet with a text on it."""
+    from PIL import Image, ImageDraw, ImageFont
 
-    ink = (_INK, _INK, _INK)
-    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, _SCALE, ink, 1, cv2.LINE_AA)
+    paper = Image.fromarray(np.ascontiguousarray(line))
+    font = ImageFont.load_default(_LETTERS)
+    ImageDraw.Draw(paper).text((0, 3), text, fill=(_INK, _INK, _INK), font=font)
+    return np.asarray(paper)
 
 
 def _start(shot: Shot) -> int:
