@@ -25,7 +25,7 @@ MAX_GOP = packets.MAX_GOP  # what the format allows
 DEFAULT_GOP = 128
 MAX_JOBS = 256
 MAX_RATE = 100_000  # frames a second
-ARITHMETIC = ("auto", "bfloat16", "float32")
+ARITHMETIC = ("auto", "integers", "bfloat16", "float32")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,2})?")
 
 
@@ -158,7 +158,9 @@ class EncodeOptions:
     playlists: bool = False
     """Whether the source may name other files of this machine, as HLS and concat do."""
     arithmetic: str = "auto"
-    """Of the encoder's own nets: bfloat16, float32, or auto, which this processor is faster at."""
+    """Of the encoder's own nets: integers, bfloat16, float32, or auto: integers on the CPU, on other
+    devices the faster of the floats. In integers the same bytes come from every processor, as far
+    as nets decide them."""
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_ENCODE)

@@ -103,9 +103,9 @@ def _arithmetic() -> str:
     exact = f"{choose_backend(device).name} (exact nets)"
     if not torch_installed():
         return f"{exact}, on {device}"
-    from ..encoding.nets.arithmetic import float_choice
+    from ..encoding.nets.arithmetic import encoder_choice
 
-    return f"{exact}, {float_choice('auto', device)} (the encoder's), on {device}"
+    return f"{exact}, {encoder_choice('auto', device)} (the encoder's), on {device}"
 
 
 _PARTS: dict[str, Callable[[], str]] = {

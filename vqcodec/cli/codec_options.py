@@ -109,8 +109,8 @@ ARITHMETICS = fields(
         type=click.Choice(ARITHMETIC),
         default="auto",
         help=(
-            "What the encoder's networks multiply in, the faster unless given: for the same"
-            " bytes on unlike processors."
+            "What the encoder's networks multiply in; auto: integers on a CPU, on other devices"
+            " the faster of the floats."
         ),
     ),
     names="arithmetic",

@@ -255,7 +255,7 @@ def build_codec(file: WeightsFile, device: str = "auto", threads: int = 0) -> Co
     _LOG.info("exact products: %s, on %s", backend.name, backend.device)
     with complete(file):
         check_scales(file.tensors)
-        intra, inter = (_frame_nets(file, kind, backend) for kind in KINDS)
+        intra, inter = (frame_nets(file, kind, backend) for kind in KINDS)
     return Codec(intra, inter, backend, bytes.fromhex(file.metadata["model_id"]))
 
 
@@ -298,7 +298,8 @@ def _books(file: WeightsFile, kind: str) -> Codebooks:
     return books
 
 
-def _frame_nets(file: WeightsFile, kind: str, backend: Backend[Any]) -> FrameNets:
+def frame_nets(file: WeightsFile, kind: str, backend: Backend[Any]) -> FrameNets:
+    """The nets of one frame type on a backend."""
     from .nets.prior import Prior
     from .nets.synthesis import Synthesis
     from .weights_check import check_layout

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from ..codec import codebooks, deblocking, detail_syntax, direct_map, latent_syntax, painted_blocks
 from ..codec.codebooks import Tables
@@ -15,7 +14,7 @@ from ..codec.contexts import QDELTA
 from ..codec.direct_map import coded_tiles
 from ..codec.frame_decoder import Planes
 from ..codec.frame_head import MAX_QDELTA, hyper_tables
-from ..codec.nets.float32_backend import Float32Backend
+from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Tiles
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
@@ -25,7 +24,7 @@ from . import deblocking_choice, detail_choice, direct_choice, latent_search
 from .frame_copy import block_error_bits, error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
-from .nets.arithmetic import floats, one_thread
+from .nets.arithmetic import INTEGERS
 from .painted_choice import Painted, whole_blocks
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
 
@@ -177,15 +176,16 @@ class FrameTrials:
         z = np.zeros((frames.h // ALIGN, frames.w // ALIGN, sizes.hyper), np.float32)
         if not layout.coded:
             return Latents(y, z)
-        seen, device = self.seen(layout), frames.b.device
-        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, Float32Backend(device))
-        picture = _centred(tiles.at8.gather(pack(self.task.source)), device)
-        prediction = _centred(tiles.at8.gather(seen.packed), device) if seen else None
-        net = frames.codec.analysis(seen is not None)
-        with torch.inference_mode(), one_thread(), floats(frames.codec.arithmetic, device):
-            at = torch.tensor([float(quality)], dtype=torch.float32, device=device)
-            found = net.rows(picture, prediction, at, tiles)
-        rows, places = (np.nan_to_num(t.float().cpu().numpy()) for t in found)
+        seen, codec = self.seen(layout), frames.codec
+        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, FusedBackend())
+        picture = _centred(tiles.at8.gather(pack(self.task.source)))
+        prediction = _centred(tiles.at8.gather(seen.packed)) if seen else None
+        if codec.arithmetic == INTEGERS:
+            net = codec.integer_analyses[seen is not None]
+            rows, places = net.rows(picture, prediction, quality, tiles)
+        else:
+            floats = codec.float_analyses[seen is not None]
+            rows, places = floats.of_arrays(picture, prediction, quality, tiles, codec.arithmetic)
         z.reshape(-1, sizes.hyper)[tiles.hyper] = places
         return Latents(tiles.at16.scatter(rows)[0], z)
 
@@ -314,9 +314,9 @@ class FrameTrials:
         return error_bits(self.task, planes, self.rate, self.no_blocks)
 
 
-def _centred(packed: np.ndarray, device: str) -> torch.Tensor:
+def _centred(packed: np.ndarray) -> np.ndarray:
     """Samples as the analysis takes them: from -0.5 to 0.5."""
-    return torch.from_numpy(packed).to(device, torch.float32) / 1020 - 0.5
+    return packed.astype(np.float32) / np.float32(1020) - np.float32(0.5)
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

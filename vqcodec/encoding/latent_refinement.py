@@ -5,24 +5,50 @@ Content-adaptive encoding by gradient (Campos et al. 2019), with the hard quanti
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from ..codec import codebooks
 from ..codec.direct_map import CODED_BLOCK, coded_tiles
 from ..codec.frame_decoder import NEUTRAL
+from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Rows, Tiles
 from ..codec.packed_samples import pack
+from ..compiled import njit
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials, Latents, Layout
-from .nets.arithmetic import FLOATS, floats, one_thread
-from .nets.relaxed_synthesis import smooth_synthesis
+from .nets.arithmetic import INTEGERS
+from .nets.synthesis_gradient import SynthesisGradient
 from .rate_distortion import PLANE_WEIGHTS
 
 # larger frames are not refined: their gradients take a kilobyte of memory a pixel
 MAX_PIXELS = 1 << 20
+# of a quantised latent (H/16, W/16, M) int16: the error of what it shows, and the gradient of that
+# by the latent in sixteenths of a step, (H/16, W/16, M) float32
+Behind = Callable[[np.ndarray], tuple[float, Callable[[], np.ndarray]]]
+
+
+class Shown(NamedTuple):
+    """What a frame's error is measured by, at the positions of its coded tiles."""
+
+    tiles: Tiles[np.ndarray]
+    source: np.ndarray  # (M, 96) int16, packed
+    weights: np.ndarray  # (M, 96) float32, of the squared errors
+    base: np.ndarray  # (M, 96) int16: what the residual is added to
+    packed8: np.ndarray | None  # (M, 96) int8: the prediction as the nets see it
+
+    @classmethod
+    def of(cls, trials: FrameTrials, layout: Layout) -> Shown:
+        """What stands behind the latent of a frame."""
+        seen = trials.seen(layout)
+        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, FusedBackend())
+        source = tiles.at8.gather(pack(trials.task.source))
+        base, packed8 = np.full_like(source, NEUTRAL), None
+        if seen is not None:
+            base, packed8 = (tiles.at8.gather(a) for a in (seen.packed, seen.packed8))
+        return cls(tiles, source, _sample_weights(trials, layout, tiles.at8), base, packed8)
 
 
 def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) -> Latents:
@@ -34,58 +60,67 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
     """
     if not layout.coded:
         return latents
-    motion, rate, frames = trials.motion, trials.rate, trials.frames
-    seen = trials.seen(layout)
-    device = frames.b.device
+    rate = trials.rate
     worth = rate.detail(trials.task.aim)[1]
     curvature = 2 / rate.vq_lambda * trials.worths[:, :, None]
+    codec, inter = trials.frames.codec, trials.nets.shape.inter
+    if codec.arithmetic == INTEGERS:
+        behind = _by_integers(codec.gradients[inter], Shown.of(trials, layout), quality)
+    else:
+        from .float_gradient import by_floats  # of torch
+
+        net = trials.nets.synthesis
+        behind = by_floats(net, codec.arithmetic, Shown.of(trials, layout), quality)
     y, best_y, best = latents.y, latents.y, np.inf
-    # whatever mode the caller is in
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        one_thread() as threads,
-        floats("float32", device),
-        ThreadPoolExecutor(threads) as pool,
-    ):
-        synthesis = smooth_synthesis(
-            motion.nets.synthesis, FLOATS[frames.codec.arithmetic], pool if threads > 1 else None
-        )
-        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, synthesis.backend)
-        worths = trials.worths * (layout.blocks == CODED_BLOCK)
-        weights = _tensor(_sample_weights(worths, tiles.at8), device)
-        source = _tensor(tiles.at8.gather(pack(trials.task.source)), device).float()
-        base, packed8 = torch.full_like(source, NEUTRAL), None
-        if seen is not None:
-            base = _tensor(tiles.at8.gather(seen.packed), device).float()
-            packed8 = _tensor(tiles.at8.gather(seen.packed8), device)
-        for step in range(rate.refine_steps + 1):
-            quantised = trials.quantise(latents._replace(y=y), quality, layout)
-            aimed = _tensor(tiles.at16.gather(quantised.y), device).float()
-            aimed.requires_grad_(True)
-            shown = (synthesis.layers(aimed, packed8, quality, tiles) + base).clamp(0, MAX_SAMPLE)
-            error = worth * ((shown - source).square() * weights).sum()
-            cost = float(error.detach()) + float(quantised.bits.sum())
-            if cost < best:
-                best, best_y = cost, y
-            if step == rate.refine_steps:
-                break
-            error.backward()
-            assert aimed.grad is not None
-            gradient = tiles.at16.scatter(aimed.grad.cpu().numpy())[0]
-            gradient *= codebooks.UNIT  # bits a step
-            least = quantised.y / np.float32(codebooks.UNIT) - gradient / curvature
-            y = y + rate.refine_rate * (least - y)
+    for step in range(rate.refine_steps + 1):
+        quantised = trials.quantise(latents._replace(y=y), quality, layout)
+        error, gradient = behind(quantised.y)
+        cost = worth * error + float(quantised.bits.sum(dtype=np.float64))
+        if cost < best:
+            best, best_y = cost, y
+        if step == rate.refine_steps:
+            break
+        slope = gradient() * np.float32(worth * codebooks.UNIT)  # bits a step
+        least = quantised.y / np.float32(codebooks.UNIT) - slope / curvature
+        y = y + np.float32(rate.refine_rate) * (least - y)
     return latents._replace(y=best_y)
 
 
-def _tensor(array: np.ndarray, device: str) -> torch.Tensor:
-    return torch.from_numpy(array).to(device)
+def _by_integers(net: SynthesisGradient, shown: Shown, quality: int) -> Behind:
+    tiles = shown.tiles
+
+    def behind(y: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
+        residual, kept = net.forward(tiles.at16.gather(y), shown.packed8, quality, tiles)
+        by_residual = np.empty(residual.shape, np.float32)
+        error = _squared_error(residual, shown.base, shown.source, shown.weights, by_residual)
+        return error, lambda: tiles.at16.scatter(
+            net.backward(by_residual, kept, quality, tiles)
+        )[0]
+
+    return behind
 
 
-def _sample_weights(worths: np.ndarray, rows: Rows[torch.Tensor]) -> np.ndarray:
-    """(M, 96) weights of the squared errors of packed samples, by plane and by block."""
+@njit
+def _squared_error(
+    residual: np.ndarray, base: np.ndarray, source: np.ndarray, weights: np.ndarray, g: np.ndarray
+) -> float:
+    """The weighed error of base + residual; g (M, 96) float32 receives its gradient."""
+    total = 0.0
+    for m in range(residual.shape[0]):
+        for c in range(residual.shape[1]):
+            shown = np.int32(residual[m, c]) + np.int32(base[m, c])
+            inside = 0 <= shown <= MAX_SAMPLE
+            difference = np.float32(min(max(shown, 0), MAX_SAMPLE) - np.int32(source[m, c]))
+            slope = weights[m, c] * difference
+            total += slope * difference
+            g[m, c] = np.float32(2) * slope if inside else np.float32(0)
+    return total
+
+
+def _sample_weights(trials: FrameTrials, layout: Layout, rows: Rows[np.ndarray]) -> np.ndarray:
+    """(M, 96) float32 weights of the squared errors of packed samples, by plane and by block."""
     y, u, v = PLANE_WEIGHTS
     planes = np.array([y] * 64 + [u] * 16 + [v] * 16, np.float32)
+    worths = trials.worths * (layout.blocks == CODED_BLOCK)
     weights: np.ndarray = planes * rows.gather(worths.repeat(2, 0).repeat(2, 1)[..., None])
-    return weights
+    return weights.astype(np.float32)

@@ -8,36 +8,62 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from ..codec.weights import Codec, StrPath, build_codec, complete, frame_shape, read_weights
-from .nets.analysis import Analysis
-from .nets.arithmetic import float_choice
-from .nets.layout import analysis_layout
+from ..codec.nets.backend_choice import FUSED
+from ..codec.nets.fused_backend import FusedBackend
+from ..codec.weights import KINDS, Codec, StrPath, build_codec, complete, frame_nets, read_weights
+from .nets.arithmetic import encoder_choice
+from .nets.integer_analysis import IntegerAnalysis
+from .nets.layout import SCALE, analysis_layout
+from .nets.synthesis_gradient import SynthesisGradient
 
 if TYPE_CHECKING:
     from ..codec.nets.shape import NetShape
     from ..codec.weights import WeightsFile
-
-_SCALE = "_scale"  # ends the names of the steps of int8 matrices, one a row
+    from .nets.analysis import Analysis
 
 
 @dataclass
 class EncoderModel(Codec):
     """What an encoder codes with, on a device."""
 
-    intra_analysis: Analysis
-    inter_analysis: Analysis
+    file: WeightsFile
     floats: str = "auto"  # as EncodeOptions.arithmetic
-
-    def analysis(self, predicted: bool) -> Analysis:
-        """The net for frames with a prediction, or for those without."""
-        return self.inter_analysis if predicted else self.intra_analysis
 
     @cached_property
     def arithmetic(self) -> str:
-        """``bfloat16`` or ``float32``: what the analysis nets multiply in."""
-        return float_choice(self.floats, self.backend.device)
+        """``integers``, ``bfloat16`` or ``float32``: what the analysis nets multiply in."""
+        return encoder_choice(self.floats, self.backend.device)
+
+    @cached_property
+    def integer_analyses(self) -> dict[bool, IntegerAnalysis]:
+        """The nets in integers: for frames without a prediction, and for those with one."""
+        return {
+            shape.inter: IntegerAnalysis(analysis_arrays(self.file, kind, shape), shape)
+            for kind, shape in self._shapes
+        }
+
+    @cached_property
+    def float_analyses(self) -> dict[bool, Analysis]:
+        """The same in floats of torch, on the device."""
+        return {
+            shape.inter: float_analysis(
+                analysis_arrays(self.file, kind, shape), shape, self.backend.device
+            )
+            for kind, shape in self._shapes
+        }
+
+    @cached_property
+    def gradients(self) -> dict[bool, SynthesisGradient]:
+        """Gradients behind the synthesis, in integers."""
+        nets = [self.intra, self.inter]
+        if self.backend.name != FUSED:
+            nets = [frame_nets(self.file, kind, FusedBackend()) for kind in KINDS]
+        return {some.shape.inter: SynthesisGradient(some.synthesis) for some in nets}
+
+    @property
+    def _shapes(self) -> tuple[tuple[str, NetShape], ...]:
+        return tuple(zip(KINDS, (self.intra.shape, self.inter.shape), strict=True))
 
 
 def load_model(
@@ -56,14 +82,14 @@ def load_model(
     file = read_weights(path, analysis=True)
     codec = build_codec(file, device, threads)
     with complete(file):
-        intra, inter = (_analysis(file, kind, codec.backend.device) for kind in ("intra", "inter"))
-    return EncoderModel(
-        **vars(codec), intra_analysis=intra, inter_analysis=inter, floats=arithmetic
-    )
+        for kind, nets in zip(KINDS, (codec.intra, codec.inter), strict=True):
+            analysis_arrays(file, kind, nets.shape)
+    return EncoderModel(**vars(codec), file=file, floats=arithmetic)
 
 
-def _analysis(file: WeightsFile, kind: str, device: str) -> Analysis:
-    shape = frame_shape(file, kind)
+def analysis_arrays(file: WeightsFile, kind: str, shape: NetShape) -> dict[str, np.ndarray]:
+    """The tensors of an analysis net, by their names behind ``analysis.``; ValueError where these
+    are not those of the sizes."""
     start = "analysis."
     arrays = {
         name.removeprefix(start): array
@@ -71,13 +97,22 @@ def _analysis(file: WeightsFile, kind: str, device: str) -> Analysis:
         if name.startswith(start)
     }
     _check_layout(kind, arrays, shape)
+    return arrays
+
+
+def float_analysis(arrays: Mapping[str, np.ndarray], shape: NetShape, device: str) -> Analysis:
+    """The net of such tensors in floats of torch."""
+    import torch
+
+    from .nets.analysis import Analysis
+
     state = {
         name: torch.from_numpy(array).float()
         for name, array in arrays.items()
-        if not name.endswith(_SCALE)
+        if not name.endswith(SCALE)
     }
-    for name in state.keys() & {k.removesuffix(_SCALE) for k in arrays if k.endswith(_SCALE)}:
-        state[name] *= torch.from_numpy(arrays[name + _SCALE]).float()[:, None]
+    for name in state.keys() & {k.removesuffix(SCALE) for k in arrays if k.endswith(SCALE)}:
+        state[name] *= torch.from_numpy(arrays[name + SCALE]).float()[:, None]
     net = Analysis(shape)
     net.load_state_dict(state, strict=False)  # ranges of activations are not stored, nor used
     return net.eval().to(device, torch.float32)
@@ -87,9 +122,9 @@ def _check_layout(kind: str, arrays: Mapping[str, np.ndarray], shape: NetShape) 
     """ValueError unless these are the tensors of the net at such sizes, before it takes memory."""
     layout = analysis_layout(shape)
     rows = {
-        name + _SCALE: size[:1]
+        name + SCALE: size[:1]
         for name, size in layout.items()
-        if len(size) == 2 and name + _SCALE in arrays
+        if len(size) == 2 and name + SCALE in arrays
     }
     wanted, found = layout | rows, {name: array.shape for name, array in arrays.items()}
     for name in sorted(wanted.keys() | found.keys()):

@@ -164,9 +164,9 @@ def chosen_arithmetic(options: EncodeOptions) -> str:
     if options.arithmetic != "auto":
         return options.arithmetic
     from ..codec.nets.backend_choice import chosen_device
-    from ..encoding.nets.arithmetic import float_choice
+    from ..encoding.nets.arithmetic import encoder_choice
 
-    return float_choice("auto", chosen_device(options.device))
+    return encoder_choice("auto", chosen_device(options.device))
 
 
 # -- open

@@ -121,7 +121,7 @@ class KeptResiduals:
     def kept(self, frame: KeptFrame) -> None:
         """A frame is encoded."""
         trial = frame.trial
-        into = self.into[bool(frame.task.references)]
+        into = self.into[frame.motion.prediction is not None]
         into.add(*residuals(trial.latents.y, trial.quantised, trial.blocks, trial.tables.books))
         into.add_hyper(trial.quality, trial.latents.z[~trial.quantised.idle])
 

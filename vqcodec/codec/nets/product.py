@@ -30,7 +30,8 @@ from .ranges import SLOPE, TOP8, TOP16, WIDE
 
 _FEATURES = set(cpu_target.target_context.codegen()._tm_features.split(","))
 _WIDE = {"+avx512f", "+avx512bw", "+avx512vl"} <= _FEATURES
-QUADS = (_WIDE and "+avx512vnni" in _FEATURES) or "+avxvnni" in _FEATURES  # four bytes in a word
+# the processor adds the products of a word, of four bytes or of a pair, at once
+QUADS = (_WIDE and "+avx512vnni" in _FEATURES) or "+avxvnni" in _FEATURES
 LANES = 16 if _WIDE else 8  # words of a vector
 ROWS, VECTORS = (
     (8, 3) if _WIDE else (6, 2)
@@ -71,8 +72,8 @@ def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
         return ir.Constant(kind, ir.Undefined)
 
     def multiplied(total: Any, a: Any, c: Any) -> Any:
-        if quads:
-            name = f"llvm.x86.avx512.vpdpbusd.{32 * LANES}"
+        if QUADS:
+            name = f"llvm.x86.avx512.{'vpdpbusd' if quads else 'vpdpwssd'}.{32 * LANES}"
             function = b.module.globals.get(name) or ir.Function(
                 b.module, ir.FunctionType(lanes, [lanes] * 3), name
             )
@@ -185,7 +186,7 @@ def _multiply8(
             for c in range(a.shape[0]):
                 o[c] = a[c]
     if not QUADS:
-        _multiply16(buffer, w, acc)
+        multiply16(buffer, w, acc)
         return
     words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
     rows, to, at = buffer.ctypes.data, acc.ctypes.data, 0
@@ -202,7 +203,7 @@ def _multiply8(
 
 
 @njit
-def _multiply16(buffer: np.ndarray, w: np.ndarray, acc: np.ndarray) -> None:
+def multiply16(buffer: np.ndarray, w: np.ndarray, acc: np.ndarray) -> None:
     """acc (ROWS, columns) = buffer (ROWS, words * 2) int16."""
     words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
     rows, to, at = buffer.ctypes.data, acc.ctypes.data, 0
@@ -224,6 +225,12 @@ def _buffers(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros((ROWS, w.shape[1] * 4), np.int8), np.empty(
             (ROWS, w.shape[0] * LANES), np.int32
         )
+    return buffers16(w)
+
+
+@njit
+def buffers16(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Room for ROWS rows of int16, and for what :func:`multiply16` makes of them."""
     return np.zeros((ROWS, w.shape[1] * 2), np.int16), np.empty(
         (ROWS, w.shape[0] * LANES), np.int32
     )
@@ -340,17 +347,14 @@ def wide16(
     out: np.ndarray,
 ) -> None:
     """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
-    buffer, acc = (
-        np.zeros((ROWS, w.shape[1] * 2), np.int16),
-        np.empty((ROWS, w.shape[0] * LANES), np.int32),
-    )
+    buffer, acc = buffers16(w)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         for r in range(n):
             a, u = x[i + r], buffer[r]
             for c in range(a.shape[0]):
                 u[c] = np.int16(np.rint(min(max(_F(a[c]) * given[c], -_WIDE_TOP), _WIDE_TOP)))
-        _multiply16(buffer, w, acc)
+        multiply16(buffer, w, acc)
         for r in range(n):
             b, o = acc[r], out[i + r]
             for c in range(o.shape[0]):

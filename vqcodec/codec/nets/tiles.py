@@ -9,12 +9,13 @@ one resolution to the other is a reshape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from .backend import Array, Backend
+from .backend import Array, ArrayLike, Backend
 
+Other = TypeVar("Other", bound=ArrayLike)
 TILE = 32  # luma samples across
 _TAPS = [(k // 3, k % 3) for k in range(9)]
 _PAIR = np.arange(2)
@@ -80,6 +81,14 @@ class Tiles(Generic[Array]):
             np.flatnonzero(places),
             backend.array(of_hyper.ravel()),
         )
+
+    def on(self, backend: Backend[Other]) -> Tiles[Other]:
+        """The same tiles as a backend holds them."""
+        at8, at16 = (
+            Rows(rows.at, backend.array(np.asarray(rows.near)), rows.shape)
+            for rows in (self.at8, self.at16)
+        )
+        return Tiles(at8, at16, self.hyper, backend.array(np.asarray(self.of_hyper)))
 
     @classmethod
     def everywhere(cls, shape: tuple[int, ...], backend: Backend[Array]) -> Tiles[Array]:

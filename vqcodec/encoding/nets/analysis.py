@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from ...codec.nets import tiles as exact_tiles
 from ...codec.nets.shape import NetShape
 from ...codec.nets.shuffle import unshuffle
+from ...codec.nets.float32_backend import Float32Backend
+from .arithmetic import floats, one_thread
+from .around_places import POSITIONS, around_places
 from .layers import NO_TILES, Block, Linear, Tiles, anchor_weights
-
-_HYPER = 16  # positions of the latent at a place of the hyper-latent
 
 
 class Analysis(nn.Module):
@@ -72,10 +73,29 @@ class Analysis(nn.Module):
             t = block(t, near=tiles.at16.near)
         y = self.last(t, at)
         places = len(tiles.hyper)
-        whole = torch.zeros(places * _HYPER, y.shape[1], dtype=y.dtype, device=y.device)
+        whole = torch.zeros(places * POSITIONS, y.shape[1], dtype=y.dtype, device=y.device)
         whole[tiles.of_hyper] = _seen_by_hyper(y)
-        near = torch.from_numpy(_around_places(tiles)).to(y.device)
+        near = torch.from_numpy(around_places(tiles, tiles.of_hyper.cpu().numpy())).to(y.device)
         return y, self.hyper(self.hyper_block(whole, near=near).reshape(places, -1))
+
+    def of_arrays(
+        self,
+        x: np.ndarray,
+        pred: np.ndarray | None,
+        q: float,
+        tiles: exact_tiles.Tiles[np.ndarray],
+        arithmetic: str,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`rows` on arrays of the CPU, on the device of the net, in ``bfloat16`` or
+        ``float32``."""
+        device = self.down.weight.device
+        there = tiles.on(Float32Backend(str(device)))
+        with torch.inference_mode(), one_thread(), floats(arithmetic, device):
+            at = torch.tensor([q], dtype=torch.float32, device=device)
+            seen = None if pred is None else torch.from_numpy(pred).to(device)
+            found = self.rows(torch.from_numpy(x).to(device), seen, at, there)
+        rows, places = (np.nan_to_num(t.float().cpu().numpy()) for t in found)
+        return rows, places
 
     def _seen(self, x: Tensor, pred: Tensor | None) -> Tensor:
         if not self.inter:
@@ -86,20 +106,3 @@ class Analysis(nn.Module):
 
 def _seen_by_hyper(y: Tensor) -> Tensor:
     return torch.asinh(2 * y.float()).to(y.dtype)
-
-
-def _around_places(tiles: exact_tiles.Tiles[Tensor]) -> np.ndarray:
-    """(K * 16, 9) int64: around all positions of the places with a coded tile, those in coded
-    tiles, by their numbers among the K * 16; K * 16 for none."""
-    frames, height, width = tiles.at16.shape
-    total = len(tiles.hyper) * _HYPER
-    number = np.full((frames, height + 2, width + 2), total)
-    frame, place = np.divmod(tiles.at16.at, height * width)
-    y, x = np.divmod(place, width)
-    number[frame, y + 1, x + 1] = tiles.of_hyper.cpu().numpy()
-    frame, place = np.divmod(tiles.hyper[:, None], height * width // _HYPER)
-    row, column = np.divmod(place, width // 4)
-    inside = np.arange(_HYPER)
-    y, x = (row * 4 + inside // 4).ravel(), (column * 4 + inside % 4).ravel()
-    frame = frame.repeat(_HYPER)
-    return np.stack([number[frame, y + dy, x + dx] for dy in range(3) for dx in range(3)], 1)

@@ -1,11 +1,12 @@
-"""What a processor is fast at: floats of 16 or of 32 bits, and one exact product or another.
+"""What the encoder's own nets multiply in: exact integers on the CPU, on other devices floats.
 
-Small products are timed once. An instruction that is missing is emulated, 10 to 40 times slower
-than what is there, and libraries don't say so. So the times decide, not a list of processors. They
-decide nothing of decoded pixels.
+In integers they give the same latents on every processor. Floats have 16 or 32 bits, whichever is
+faster: small products are timed once. An instruction that is missing is emulated, 10 to 40 times
+slower than what is there, and libraries don't say so. So the times decide, not a list of
+processors. They decide nothing of decoded pixels.
 
-An encoder's nets round otherwise in bfloat16 than in float32. So an encode keeps to what was chosen
-at its beginning, and ``EncodeOptions.arithmetic`` chooses beforehand.
+An encode keeps to what was chosen at its beginning, and ``EncodeOptions.arithmetic`` chooses
+beforehand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import cache, partial
 
 import torch
 
+INTEGERS = "integers"
 FLOATS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 # Times that bfloat16 must be faster. Processors have it at twice the speed of float32 and more, or
 # emulate it: noise of the clock is far from both.
@@ -68,6 +70,13 @@ def float_choice(wanted: str = "auto", device: str | torch.device = "cpu") -> st
     ``wanted``: one of them, or ``auto`` for the faster one.
     """
     return _fast_float(str(device)) if wanted == "auto" else wanted
+
+
+def encoder_choice(wanted: str = "auto", device: str = "cpu") -> str:
+    """What the nets of an encoder multiply in: on the CPU integers, if ``wanted`` is ``auto``."""
+    if wanted == "auto" and device == "cpu":
+        return INTEGERS
+    return wanted if wanted == INTEGERS else float_choice(wanted, device)
 
 
 @contextmanager

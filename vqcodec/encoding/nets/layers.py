@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...codec.nets.ranges import SLOPE, TOP8, WIDE
+from .layout import ANCHORS
 
 # masks (N, H, W, 1) of what is coded, at 1/8, 1/16 and 1/64 of the resolution
 Tiles = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -117,7 +118,7 @@ class Linear(nn.Module):
     ``(W x + b(q)) * g(q)``, both interpolated from :data:`ANCHORS` learned points.
     """
 
-    ANCHORS = 8
+    ANCHORS = ANCHORS
 
     def __init__(
         self,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ...codec.nets.shape import NetShape
-from .layers import Linear
 
+ANCHORS = 8  # qualities for which a layer has gains and biases; between them they are interpolated
+SCALE = "_scale"  # ends the names of the steps of int8 matrices, one a row
 Layout = dict[str, tuple[int, ...]]
 
 
 def _linear(layout: Layout, name: str, inputs: int, outputs: int, quality: bool = False) -> None:
     layout |= {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
     if quality:
-        layout |= {f"{name}.{part}": (Linear.ANCHORS, outputs) for part in ("qbias", "qgain")}
+        layout |= {f"{name}.{part}": (ANCHORS, outputs) for part in ("qbias", "qgain")}
 
 
 def _block(layout: Layout, name: str, channels: int, expansion: int = 2) -> None:

@@ -1,4 +1,5 @@
-"""The exact nets in floats, so that gradients pass: for encoders that search for better latents."""
+"""The exact nets in floats of torch, so that gradients pass: for encoders on other devices than the
+CPU."""
 
 from __future__ import annotations
 

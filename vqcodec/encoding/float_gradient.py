@@ -1,0 +1,54 @@
+"""The gradient behind the synthesis in floats of torch: for encoders on other devices than the
+CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..codec.nets.synthesis import Synthesis
+from ..picture import MAX_SAMPLE
+from .nets.arithmetic import FLOATS, floats, one_thread
+from .nets.relaxed_synthesis import smooth_synthesis
+
+if TYPE_CHECKING:
+    from .latent_refinement import Behind, Shown
+
+
+def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) -> Behind:
+    """Error and gradient on the device of a net, products in ``bfloat16`` or ``float32``; on a CPU
+    threads share them."""
+    device = net.backend.device
+
+    def there(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(device)
+
+    weights, source, base = (
+        there(array).float() for array in (shown.weights, shown.source, shown.base)
+    )
+    packed8 = None if shown.packed8 is None else there(shown.packed8)
+
+    def behind(y: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
+        # whatever mode the caller is in
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            one_thread() as threads,
+            floats("float32", device),
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            synthesis = smooth_synthesis(net, FLOATS[arithmetic], pool if threads > 1 else None)
+            tiles = shown.tiles.on(synthesis.backend)
+            aimed = there(tiles.at16.gather(y)).float().requires_grad_(True)
+            drawn = synthesis.layers(aimed, packed8, quality, tiles) + base
+            error = ((drawn.clamp(0, MAX_SAMPLE) - source).square() * weights).sum()
+            error.backward()  # type: ignore[no-untyped-call]
+            assert aimed.grad is not None
+            gradient = tiles.at16.scatter(aimed.grad.cpu().numpy())[0]
+        return float(error.detach()), lambda: gradient
+
+    return behind

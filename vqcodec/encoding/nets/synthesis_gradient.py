@@ -1,0 +1,150 @@
+"""The gradient of an error behind the exact synthesis by the latent before it.
+
+Forward the integers of the decoder run, and what they round to 8 bits is kept. Backward each
+rounding passes the gradient on as it is, but where it clipped (straight-through: Bengio et al.
+2013). Products are those of :mod:`vqcodec.encoding.nets.row_products`, so a gradient is the same on
+every processor.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...codec.nets.exact_layers import ExactBlock, ExactLinear
+from ...codec.nets.fused_backend import FusedBackend
+from ...codec.nets.synthesis import Synthesis
+from ...codec.nets.tiles import Rows, Tiles
+from .row_products import RowWeights, back_depthwise
+
+Layer = ExactLinear[np.ndarray]
+
+
+class _Keeping(FusedBackend):
+    """Keeps all activations of 8 bits, in their order."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def _kept(self, x: np.ndarray) -> np.ndarray:
+        self.seen.append(x)
+        return x
+
+    def product8(self, x: np.ndarray, layer: Layer, leaky: bool) -> np.ndarray:
+        return self._kept(super().product8(x, layer, leaky))
+
+    def product_add(
+        self, x: np.ndarray, layer: Layer, q: int, trunk: np.ndarray, scale8: np.ndarray
+    ) -> np.ndarray:
+        return self._kept(super().product_add(x, layer, q, trunk, scale8))
+
+    def quant8(self, t: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        return self._kept(super().quant8(t, scale))
+
+    def depthwise(
+        self,
+        x: np.ndarray,
+        rows: Rows[np.ndarray],
+        w: np.ndarray,
+        bias: np.ndarray,
+        scale: np.ndarray,
+    ) -> np.ndarray:
+        return self._kept(super().depthwise(x, rows, w, bias, scale))
+
+
+class _Layer:
+    """A product, backward."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        # a row of the gradient is multiplied with the scales of what is behind the product: these
+        # are part of the row that is rounded
+        self.weights = RowWeights(np.ascontiguousarray(layer.w.T))
+        self.ones = np.ones(layer.w.shape[0], np.float32)
+
+    def scaled(self, g: np.ndarray, q: int = 0) -> np.ndarray:
+        """The gradient by the sums, from that by what they are scaled to."""
+        return g * self.layer.row(q)[1]
+
+
+class _Block:
+    """A residual block, backward."""
+
+    def __init__(self, block: ExactBlock[np.ndarray]) -> None:
+        self.w1, self.w2, self.w3, self.w4 = map(
+            _Layer, (block.w1, block.w2, block.w3, block.w4)
+        )
+        self.taps = block.dw.astype(np.float32) * block.dw_scale
+        self.s_in, self.s_mid = block.s_in, block.s_mid
+
+    def back(
+        self, g: np.ndarray, x_in: np.ndarray, seen: list[np.ndarray], near: np.ndarray
+    ) -> None:
+        """Make of the gradient by the trunk behind the block that by the trunk before it, in place.
+
+        x_in: the copy of 8 bits that the block reads; seen: what it keeps, but for its last.
+        """
+        first, spread, middle, wide = seen
+        by_wide = self.w4.weights.back(self.w4.scaled(g), self.w4.ones, wide, True)
+        self.w3.weights.back_added(self.w3.scaled(by_wide), self.s_mid, middle, g)
+        by_spread = self.w2.weights.back(self.w2.scaled(g), self.w2.ones, spread, False)
+        by_first = np.empty_like(by_spread)
+        back_depthwise(by_spread, near, self.taps, first, by_first)
+        self.w1.weights.back_added(self.w1.scaled(by_first), self.s_in, x_in, g)
+
+
+class SynthesisGradient:
+    """A synthesis that is run forward, then backward."""
+
+    def __init__(self, net: Synthesis[np.ndarray]) -> None:
+        self.net = net
+
+    @cached_property
+    def _blocks8(self) -> list[_Block]:
+        return [_Block(block) for block in self.net.blocks8]
+
+    @cached_property
+    def _blocks16(self) -> list[_Block]:
+        return [_Block(block) for block in self.net.blocks16]
+
+    @cached_property
+    def _wide(self) -> list[_Layer]:
+        return [_Layer(layer) for layer in (self.net.first, self.net.up, self.net.last)]
+
+    def forward(
+        self, y: np.ndarray, pred8: np.ndarray | None, q: int, tiles: Tiles[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The residual (M, 96) int16 of rows of the tiles, and what :meth:`backward` wants."""
+        net: Any = object.__new__(Synthesis)
+        vars(net).update(vars(self.net), backend=(keeping := _Keeping()))
+        return net.layers(y, pred8, q, tiles), keeping.seen
+
+    def backward(
+        self, g: np.ndarray, seen: list[np.ndarray], q: int, tiles: Tiles[np.ndarray]
+    ) -> np.ndarray:
+        """The gradient by y, (M, channels) float32, of that by the residual, (M, 96) float32."""
+        net, count = self.net, 1 + 5 * len(self.net.blocks16)
+        first, up, last = self._wide
+        g = _back_wide(last, g, 0, net.s_last)
+        _back_blocks(self._blocks8, g, seen[count:], tiles.at8)
+        g = _back_wide(up, g.reshape(len(tiles.at16.at), -1), 0, net.s_up)
+        _back_blocks(self._blocks16, g, seen[:count], tiles.at16)
+        return _back_wide(first, g, q, net.s_y[q])
+
+
+def _back_blocks(
+    blocks: list[_Block], g: np.ndarray, seen: list[np.ndarray], rows: Rows[np.ndarray]
+) -> None:
+    """Blocks backward, in place; the first of ``seen`` is what the first of them reads."""
+    for k in reversed(range(len(blocks))):
+        blocks[k].back(g, seen[5 * k], seen[5 * k + 1 : 5 * k + 5], rows.near)
+
+
+def _back_wide(layer: _Layer, g: np.ndarray, q: int, scale: np.ndarray) -> np.ndarray:
+    """Through a product of 15 bits."""
+    none = np.zeros(1, np.float32)
+    return layer.weights.times(
+        layer.scaled(g, q), np.ascontiguousarray(scale), np.broadcast_to(none, scale.shape).copy()
+    )
