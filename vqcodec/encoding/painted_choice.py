@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .frame_trials import FrameTrials
 
 NOVEL_BITS = 1.5  # about what a sample that is neither its left nor its upper neighbour costs
+NOVEL_MOST = 192  # such samples of a block that is worth a try where a prediction is there
+PROMISE = 3  # times what painting has to gain that it promises at least: its estimate is a low one
 ROUNDS = 3  # the fewer blocks are painted, the less the others learn from them
 CERTAIN_BITS = 6.0  # of a block of one colour that needs no comparison
 DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see drawn
@@ -59,11 +61,12 @@ def choose(
     blocks: kinds of all blocks as they are so far; cost (H/16, W/16): bits that each takes and that
     its error is worth.
     """
-    source = trials.task.source
-    candidates = (novel(source[0]) * NOVEL_BITS < cost) & (
-        (blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK)
-    )
-    if not candidates.any():
+    new = novel(trials.task.source[0])
+    candidates = (new * NOVEL_BITS < cost) & ((blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK))
+    if trials.motion.prediction is not None:
+        candidates &= new <= NOVEL_MOST
+    promised = ((cost - new * NOVEL_BITS) * candidates).sum()
+    if promised < PROMISE * least:
         return None
     whole = trials.whole
     if whole[candidates].mean() > 0.5:  # of a picture of 8 bits the temporal filter left some
