@@ -158,9 +158,8 @@ class EncodeOptions:
     playlists: bool = False
     """Whether the source may name other files of this machine, as HLS and concat do."""
     arithmetic: str = "auto"
-    """Of the encoder's own nets: integers, bfloat16, float32, or auto: integers on the CPU, on other
-    devices the faster of the floats. In integers the same bytes come from every processor, as far
-    as nets decide them."""
+    """Of the encoder's own nets: integers, bfloat16, float32, or auto, which is integers on the
+    CPU, on other devices the faster of the floats. Integers are the same on every processor."""
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_ENCODE)

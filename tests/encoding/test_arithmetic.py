@@ -22,14 +22,17 @@ from vqcodec.codec.nets.float32_backend import Float32Backend
 from vqcodec.codec.nets.tiles import Tiles
 from vqcodec.codec.packed_samples import pack
 from vqcodec.codec.weights import default_path
+from vqcodec.encoding import model
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_motion import intra_motion
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
+from vqcodec.encoding.gop_encoder import GopResult
 from vqcodec.encoding.latent_refinement import refine
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.nets import arithmetic
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
+from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, key_quality, lagrangian
 from vqcodec.errors import UsageError
 from vqcodec.options import EncodeOptions
 from vqcodec.pipeline import cluster
@@ -37,6 +40,7 @@ from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.gop_coders import Model
 
 FLOATS = list(arithmetic.FLOATS)
+ALL = [arithmetic.INTEGERS, *FLOATS]
 OPTIONS = EncodeOptions(gop=5, crf=15, device="cpu", threads=1)
 
 
@@ -124,7 +128,7 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
 
     def analysed() -> list[np.ndarray]:
         with torch.inference_mode():
-            rows = codec.intra_analysis.rows(x, None, torch.tensor([30.0]), tiles)
+            rows = codec.float_analyses[False].rows(x, None, torch.tensor([30.0]), tiles)
         return [t.float().numpy() for t in rows]
 
     with torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
@@ -165,7 +169,7 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
         )
 
 
-@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("name", ALL)
 def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
     """Libraries split a sum by the threads they have, and then it rounds otherwise: float32 of MKL
     by every second size."""
@@ -186,23 +190,33 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
     )
 
 
-def test_the_two_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
+def test_all_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
     """What may differ: single decisions, so bits and error by a little; what an encoder multiplied
-    in is nothing to a decoder."""
-    codecs = [load_model(default_path(), "cpu", 1, name) for name in FLOATS]
-    a, b = coded = [encoded(codec, moving(100, 70, 3), 15) for codec in codecs]
-    assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body) and abs(
-        sum(a.sse) - sum(b.sse)
-    ) < 0.03 * sum(a.sse)
+    in is nothing to a decoder. Integers know what the decoder rounds, and cost no more than floats, which don't."""
+    codecs = [load_model(default_path(), "cpu", 1, name) for name in ALL]
+    integers, a, b = coded = [encoded(codec, moving(100, 70, 3), 15) for codec in codecs]
+    assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body)
+    assert abs(sum(a.sse) - sum(b.sse)) < 0.03 * sum(a.sse)
+    assert cost(integers) < 1.03 * cost(a)
     for r, codec in itertools.product(coded, codecs):
         assert crc(list(decode_gop(codec, r.body, 3, 100, 70))) == r.checksum
 
 
+def cost(result: GopResult) -> float:
+    """Bits of a GOP at crf 15, with those that its error is worth."""
+    weighted = np.dot(PLANE_WEIGHTS, result.sse)
+    return 8 * len(result.body) + lagrangian(key_quality(15)) * float(weighted)
+
+
 def unlike(monkeypatch: pytest.MonkeyPatch) -> str:
     """This process chooses what no other process of this machine would choose."""
-    other = next(name for name in FLOATS if name != arithmetic.float_choice("auto", "cpu"))
-    monkeypatch.setattr(arithmetic, "_fast_float", lambda device: other)
-    return other
+
+    def choice(wanted: str = "auto", device: str = "cpu") -> str:
+        return "float32" if wanted == "auto" else wanted
+
+    monkeypatch.setattr(arithmetic, "encoder_choice", choice)
+    monkeypatch.setattr(model, "encoder_choice", choice)
+    return "float32"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -225,12 +239,10 @@ def test_workers_multiply_as_the_process_that_reads_the_video(
 def test_a_worker_of_a_cluster_multiplies_as_it_is_told(tiny_weights: Path) -> None:
     path = str(tiny_weights)
     for name in FLOATS:
-        model = Model(path, "cpu", 1, 64, 48, arithmetic=name)
-        assert (
-            cluster._load(path, "cpu", 1, model.arithmetic, cluster._identity(path)).arithmetic
-            == name
-            == model.load().arithmetic
-        )
+        told = Model(path, "cpu", 1, 64, 48, arithmetic=name)
+        loaded = cluster._load(path, "cpu", 1, told.arithmetic, cluster._identity(path))
+        assert loaded.arithmetic == name
+        assert told.load().arithmetic == name
 
 
 def test_an_encode_is_gone_on_with_in_its_own_arithmetic_only(
@@ -241,7 +253,7 @@ def test_an_encode_is_gone_on_with_in_its_own_arithmetic_only(
 
     out, want = tmp_path / "out" / "a.vqv", tmp_path / "want.vqv"
     out.parent.mkdir()
-    here = arithmetic.float_choice("auto", "cpu")
+    here = arithmetic.encoder_choice()
     monkeypatch.setattr(weights, "default_path", lambda: tiny_weights)
     encode(clip, want, replace(OPTIONS, arithmetic=here))
     cut_off(clip, out, 1, replace(OPTIONS, resume=True))
@@ -257,7 +269,7 @@ def test_an_encode_is_gone_on_with_in_its_own_arithmetic_only(
 
 
 def test_unknown_arithmetic_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match="allowed are auto, bfloat16, float32"):
+    with pytest.raises(UsageError, match="allowed are auto, integers, bfloat16, float32"):
         EncodeOptions(arithmetic="float64")
     assert main(["encode", "a", "b", "--arithmetic", "float64"]) == 2
     assert "bfloat16" in capsys.readouterr().err
@@ -266,7 +278,7 @@ def test_unknown_arithmetic_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 def test_no_name_of_the_choices_is_unknown_to_the_options() -> None:
     from vqcodec.options import ARITHMETIC
 
-    assert ("auto", *FLOATS) == ARITHMETIC
+    assert ("auto", *ALL) == ARITHMETIC
 
 
 def test_the_choices_are_told(

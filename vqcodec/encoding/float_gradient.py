@@ -46,7 +46,7 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
             aimed = there(tiles.at16.gather(y)).float().requires_grad_(True)
             drawn = synthesis.layers(aimed, packed8, quality, tiles) + base
             error = ((drawn.clamp(0, MAX_SAMPLE) - source).square() * weights).sum()
-            error.backward()  # type: ignore[no-untyped-call]
+            error.backward()
             assert aimed.grad is not None
             gradient = tiles.at16.scatter(aimed.grad.cpu().numpy())[0]
         return float(error.detach()), lambda: gradient

@@ -93,9 +93,7 @@ def _by_integers(net: SynthesisGradient, shown: Shown, quality: int) -> Behind:
         residual, kept = net.forward(tiles.at16.gather(y), shown.packed8, quality, tiles)
         by_residual = np.empty(residual.shape, np.float32)
         error = _squared_error(residual, shown.base, shown.source, shown.weights, by_residual)
-        return error, lambda: tiles.at16.scatter(
-            net.backward(by_residual, kept, quality, tiles)
-        )[0]
+        return error, lambda: tiles.at16.scatter(net.backward(by_residual, kept, quality, tiles))[0]
 
     return behind
 
@@ -108,9 +106,9 @@ def _squared_error(
     total = 0.0
     for m in range(residual.shape[0]):
         for c in range(residual.shape[1]):
-            shown = np.int32(residual[m, c]) + np.int32(base[m, c])
+            shown = int(residual[m, c]) + int(base[m, c])
             inside = 0 <= shown <= MAX_SAMPLE
-            difference = np.float32(min(max(shown, 0), MAX_SAMPLE) - np.int32(source[m, c]))
+            difference = np.float32(min(max(shown, 0), MAX_SAMPLE) - int(source[m, c]))
             slope = weights[m, c] * difference
             total += slope * difference
             g[m, c] = np.float32(2) * slope if inside else np.float32(0)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ...codec.nets import tiles as exact_tiles
+from ...codec.nets.float32_backend import Float32Backend
 from ...codec.nets.shape import NetShape
 from ...codec.nets.shuffle import unshuffle
-from ...codec.nets.float32_backend import Float32Backend
 from .arithmetic import floats, one_thread
 from .around_places import POSITIONS, around_places
 from .layers import NO_TILES, Block, Linear, Tiles, anchor_weights

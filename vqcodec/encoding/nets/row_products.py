@@ -61,7 +61,9 @@ class RowWeights:
         shared(_gradient, g, self.packed, self.top, scale, seen, slope, False, out)
         return out
 
-    def back_added(self, g: np.ndarray, scale: np.ndarray, seen: np.ndarray, to: np.ndarray) -> None:
+    def back_added(
+        self, g: np.ndarray, scale: np.ndarray, seen: np.ndarray, to: np.ndarray
+    ) -> None:
         """The same, without a rectifier, added to an array."""
         shared(_gradient, g, self.packed, self.top, scale, seen, _F(1), True, to)
 
@@ -81,7 +83,8 @@ def _rounded(x: np.ndarray, top: np.float32, into: np.ndarray) -> np.float32:
     by = top / most
     for c in range(x.shape[0]):
         into[c] = np.int16(np.rint(min(max(x[c] * by, -top), top)))
-    return most / top
+    step: np.float32 = most / top
+    return step
 
 
 @njit

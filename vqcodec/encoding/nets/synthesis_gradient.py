@@ -73,9 +73,7 @@ class _Block:
     """A residual block, backward."""
 
     def __init__(self, block: ExactBlock[np.ndarray]) -> None:
-        self.w1, self.w2, self.w3, self.w4 = map(
-            _Layer, (block.w1, block.w2, block.w3, block.w4)
-        )
+        self.w1, self.w2, self.w3, self.w4 = map(_Layer, (block.w1, block.w2, block.w3, block.w4))
         self.taps = block.dw.astype(np.float32) * block.dw_scale
         self.s_in, self.s_mid = block.s_in, block.s_mid
 
