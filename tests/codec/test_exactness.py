@@ -31,7 +31,7 @@ from safetensors.numpy import load_file
 from support.clips import header, moving, same
 from support.golden_files import FILES
 from support.gops import body, crc, encoded, md5, parts
-from support.paths import ROOT, TESTS
+from support.paths import DATA, ROOT, TESTS
 
 from vqcodec.codec import weights as weights_file
 from vqcodec.codec.frame_decoder import FrameCoder
@@ -225,6 +225,21 @@ def test_instruction_sets(env: dict[str, str], tmp_path: Path) -> None:
     if env in (GENERIC, NO_AVX512, HASWELL):
         env = env | {"NUMBA_CACHE_DIR": str(tmp_path)}
     assert golden_sums(**env)[0] == WANT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env", [GENERIC, NO_AVX512, HASWELL], ids=["generic", "avx2", "haswell"])
+def test_instruction_sets_encode_the_same_bytes(env: dict[str, str], tmp_path: Path) -> None:
+    """The encoder's nets are integers too: unlike machines make one file, so they can share a
+    cluster, go on with each other's work, and be compared."""
+    arguments = ["-q", "-t", "5f", "-threads", "1", "--device", "cpu", str(DATA / "flower.mp4")]
+    made = []
+    for name, more in (("here", {}), ("there", env | {"NUMBA_CACHE_DIR": str(tmp_path)})):
+        out = tmp_path / f"{name}.vqv"
+        command = [sys.executable, "-m", "vqcodec", "encode", *arguments, str(out)]
+        subprocess.run(command, env=os.environ | more, check=True, cwd=ROOT)
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
 
 
 def test_locale_with_another_decimal_point(tmp_path: Path) -> None:
