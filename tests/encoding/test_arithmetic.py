@@ -192,7 +192,8 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
 
 def test_all_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
     """What may differ: single decisions, so bits and error by a little; what an encoder multiplied
-    in is nothing to a decoder. Integers know what the decoder rounds, and cost no more than floats, which don't."""
+    in is nothing to a decoder. Integers know what the decoder rounds, and cost no more than
+    floats, which don't."""
     codecs = [load_model(default_path(), "cpu", 1, name) for name in ALL]
     integers, a, b = coded = [encoded(codec, moving(100, 70, 3), 15) for codec in codecs]
     assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body)
