@@ -334,6 +334,14 @@ RARE: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "vtt.mkv": ({"subtitles": (("webvtt", {"language": "deu"}),)}, (".mkv",)),
     "alaw.mov": ({"sounds": (Sound("pcm_alaw", 8000, "mono"),)}, (".mkv", ".mov")),
     "klv.ts": ({"data": "klv", "base": Fraction(1, 90000)}, (".ts",)),
+    "latm.ts": (
+        {
+            "sounds": (Sound("aac", 48000),),
+            "base": Fraction(1, 90000),
+            "format_options": {"mpegts_flags": "latm"},
+        },
+        (".ts", ".mkv"),
+    ),
 }
 
 
