@@ -71,6 +71,7 @@ def test_nothing_is_left_to_compile_behind_the_command(tmp_path: Path, tiny_weig
         assert "compiling" not in run(PROGRAM, *args, cache=cache)
     for args in (["decode", coded, str(tmp_path / "b.mkv")], ["verify", coded]):
         assert "compiling" not in run(PROGRAM, *args, *model, cache=cache)
+    assert "compiling" not in run(PROGRAM, "analyze", coded, *model[:2], cache=cache)
     two = ["encode", "-y", str(clip), coded, "--jobs", "2", "-g", "20", *model]
     assert run(PROGRAM, *two, cache=tmp_path / "other").count("note: compiling kernels") == 1
 

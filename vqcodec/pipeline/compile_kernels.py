@@ -47,7 +47,8 @@ def _clip(path: Path, bits: int) -> None:
 
 
 def compile_all(weights: str | None = None) -> None:
-    """Compile what encoding, decoding and reading need, as far as the disk doesn't have it."""
+    """Compile what encoding, decoding, reading and analysing need, as far as the disk doesn't have
+    it."""
     if not torch_installed():
         _decode_anything(weights)
     elif usable() == 1 or not kernels.kept():
@@ -114,6 +115,8 @@ def _decode_anything(weights: str | None) -> None:
 
 
 def _code(weights: str | None) -> None:
+    from ..container.reader import ContainerReader
+    from ..reading.file_analysis import analyse_file
     from ..reading.info import describe
     from ..reading.open_video import open as open_video
     from .decode import decode
@@ -126,6 +129,8 @@ def _code(weights: str | None) -> None:
             encode(source, coded, weights=weights, crf=20)
             decode(coded, Path(name, f"out-{bits}.y4m"), weights=weights)
             describe(str(coded), bits=True, weights=weights)
+            with coded.open("rb") as file:
+                analyse_file(ContainerReader.open(file), weights)
             with open_video(coded, weights=weights) as video:
                 video[1], video.tokens(0, 2)
             with open_video(coded, output="numpy-float", weights=weights) as video:
