@@ -38,6 +38,10 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
+
+
 def make_models() -> dict[str, Any]:
     """Calibrated float models whose outputs are far from trivial: every class, large latents,
     residuals of many levels.

@@ -31,6 +31,7 @@ def test_processes_make_the_same_file(clip: Path, tiny_weights: Path, tmp_path: 
     assert names[0].read_bytes() == names[1].read_bytes()
 
 
+@pytest.mark.early
 def test_a_target_is_met_by_probes_that_are_cut(
     clip: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:

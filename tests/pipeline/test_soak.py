@@ -32,6 +32,7 @@ print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1
 """  # noqa: E501
 
 
+@pytest.mark.early
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, count: int) -> None:

@@ -199,6 +199,7 @@ def test_no_place_at_all(installed: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.early
 def test_the_program_tells_it_as_a_note(installed: Path, tmp_path: Path) -> None:
     """Of one picture, which takes the fewest kernels: each is compiled here."""
     code = "import sys; from vqcodec.cli import run; sys.argv[0] = 'vqcodec'; run()"

@@ -185,6 +185,7 @@ STAGES = (
 )
 
 
+@pytest.mark.early
 def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = codebooks.plan
     monkeypatch.setattr(
