@@ -9,9 +9,12 @@ from support.clips import grainy, moving
 from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import decode_gop
+from vqcodec.encoding import temporal_filter
 from vqcodec.encoding.frame_task import CodedFrame, FrameTask
 from vqcodec.encoding.gop_encoder import GopEncoder
+from vqcodec.encoding.key_frame_source import Seen, key_source
 from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.encoding.small_pictures import SmallPicture
 from vqcodec.encoding.temporal_filter import REACH, filtered
 
 QUALITY, STRENGTH = 40, RateParameters().filter_strength
@@ -127,3 +130,20 @@ def test_a_gop_that_is_cut_leaves_out_what_waits(
     for p in out:
         crc = checksum_update(crc, p)
     assert crc == result.checksum
+
+
+@pytest.mark.parametrize(("reach", "strength", "looked"), [(4, 1.5, 8), (1, 1.5, 2), (4, 0.0, 0)])
+def test_only_neighbours_within_reach_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, reach: int, strength: float, looked: int
+) -> None:
+    seen: list[int] = []
+
+    def watching(source: Planes, neighbours: list[tuple[int, Planes]], *rest: Any) -> Planes:
+        seen.extend(distance for distance, _ in neighbours)
+        return source
+
+    monkeypatch.setattr(temporal_filter, "filtered", watching)
+    around = [Seen(p, SmallPicture.of(p.y)) for p in moving(64, 64, 11)]
+    rate = RateParameters(filter_reach=reach, filter_strength=strength)
+    key_source(around, 5, 30, rate)
+    assert len(seen) == looked and all(1 <= abs(distance) <= reach for distance in seen)

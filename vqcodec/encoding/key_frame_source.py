@@ -24,9 +24,10 @@ def key_source(around: list[Seen], at: int, quality: int, rate: RateParameters) 
     """The picture ``at`` that place of those ``around`` it, for coding at a quality."""
     height, width = around[at].picture.y.shape
     source = pad(around[at].picture, width, height)
-    first, last = at - temporal_filter.REACH, at + temporal_filter.REACH
+    reach = min(rate.filter_reach, temporal_filter.REACH)
+    first, last = at - reach, at + reach
     near = range(max(0, first), min(len(around), last + 1))
-    others = [i for i in near if i != at]
+    others = [i for i in near if i != at] if rate.filter_strength > 0 else []
     neighbours = [(i - at, pad(around[i].picture, width, height)) for i in others]
     small = [around[i].small for i in (at, *others)]
     planes = temporal_filter.filtered(source, neighbours, quality, rate.filter_strength, small)

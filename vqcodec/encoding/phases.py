@@ -10,63 +10,98 @@ from ..codec.weighting import GAIN, GAIN_BITS, OFFSET, ONE
 from ..compiled import njit
 from .block_matching import PAD
 
+_TAPS = LUMA.astype(np.float32)  # products and sums are below 2 ** 24, and exact in floats
+_WHOLE, _HALF = np.float32(1 / (1 << 14)), np.float32(0.5)  # of 10 bits times two filters
+_WHOLE_ACROSS = np.float32(1 / (1 << 8))  # and times one
+
 
 @njit
 def _taps(fraction):
-    """The eight taps of a quarter-sample phase; of 16 bits, whose products are cheap."""
-    taps = LUMA[fraction]
-    return (
-        np.int16(taps[0]), np.int16(taps[1]), np.int16(taps[2]), np.int16(taps[3]),
-        np.int16(taps[4]), np.int16(taps[5]), np.int16(taps[6]), np.int16(taps[7]),
-    )  # fmt: skip
+    """The eight taps of a quarter-sample phase."""
+    taps = _TAPS[fraction]
+    return taps[0], taps[1], taps[2], taps[3], taps[4], taps[5], taps[6], taps[7]
 
 
 @njit
-def _padded(plane, row, out):
-    """A row of a plane with its border repeated, (W + 2 PAD + 7,) int16."""
-    width = plane.shape[1]
-    left = PAD + 3
-    out[:left] = plane[row, 0]
-    for i in range(width):
-        out[left + i] = plane[row, i]
-    out[left + width :] = plane[row, width - 1]
+def _padded(given, out):
+    """A row with its border repeated, (W + 2 PAD + 7,) float32."""
+    left, right = PAD + 3, PAD + 3 + given.size
+    for i in range(left):
+        out[i] = given[0]
+    inner, rest = out[left:right], out[right:]
+    for i in range(given.size):
+        inner[i] = given[i]
+    for i in range(rest.size):
+        rest[i] = given[given.size - 1]
 
 
 @njit
 def _across(source, taps, out):
-    """A row at a horizontal phase, as 14-bit intermediates."""
+    """A row at a horizontal phase."""
     b0, b1, b2, b3, b4, b5, b6, b7 = taps
     for i in range(out.size):
         out[i] = (
-            nb.int32(b0) * nb.int32(source[i])
-            + nb.int32(b1) * nb.int32(source[i + 1])
-            + nb.int32(b2) * nb.int32(source[i + 2])
-            + nb.int32(b3) * nb.int32(source[i + 3])
-            + nb.int32(b4) * nb.int32(source[i + 4])
-            + nb.int32(b5) * nb.int32(source[i + 5])
-            + nb.int32(b6) * nb.int32(source[i + 6])
-            + nb.int32(b7) * nb.int32(source[i + 7])
-        ) >> 2
+            b0 * source[i]
+            + b1 * source[i + 1]
+            + b2 * source[i + 2]
+            + b3 * source[i + 3]
+            + b4 * source[i + 4]
+            + b5 * source[i + 5]
+            + b6 * source[i + 6]
+            + b7 * source[i + 7]
+        )
+
+
+@njit
+def _sample(value):
+    return np.uint8(np.int32(min(max(value + _HALF, np.float32(0)), np.float32(255))))
 
 
 @njit
 def _down(rows, taps, out):
-    """A row of 8 bits at a vertical phase, of eight rows (8, W) of intermediates."""
+    """A row of 8 bits at a vertical phase, of eight rows at a horizontal one."""
     a0, a1, a2, a3, a4, a5, a6, a7 = taps
     m0, m1, m2, m3, m4, m5, m6, m7 = rows
     for i in range(out.size):
         value = (
-            nb.int32(a0) * nb.int32(m0[i])
-            + nb.int32(a1) * nb.int32(m1[i])
-            + nb.int32(a2) * nb.int32(m2[i])
-            + nb.int32(a3) * nb.int32(m3[i])
-            + nb.int32(a4) * nb.int32(m4[i])
-            + nb.int32(a5) * nb.int32(m5[i])
-            + nb.int32(a6) * nb.int32(m6[i])
-            + nb.int32(a7) * nb.int32(m7[i])
-            + nb.int32(2048)
-        ) >> 12
-        out[i] = min(max(value, nb.int32(0)), nb.int32(255))
+            a0 * m0[i]
+            + a1 * m1[i]
+            + a2 * m2[i]
+            + a3 * m3[i]
+            + a4 * m4[i]
+            + a5 * m5[i]
+            + a6 * m6[i]
+            + a7 * m7[i]
+        )
+        out[i] = _sample(value * _WHOLE)
+
+
+@njit
+def _row(mid, row):
+    return mid[min(max(row, 0), mid.shape[0] - 1)]
+
+
+@njit
+def _phase(mid, fraction, out):
+    """out (H + 2 PAD, W + 2 PAD) uint8: a vertical phase of rows (H, W + 2 PAD) at a horizontal
+    one."""
+    height = mid.shape[0]
+    taps, tall = _taps(fraction), height + 2 * PAD
+    for j in range(-4, height + 4):  # beyond, all rows are the same
+        to = out[j + PAD]
+        if fraction == 0:
+            near = _row(mid, j)
+            for i in range(to.size):
+                to[i] = _sample(near[i] * _WHOLE_ACROSS)
+        else:
+            rows = (
+                _row(mid, j - 3), _row(mid, j - 2), _row(mid, j - 1), _row(mid, j),
+                _row(mid, j + 1), _row(mid, j + 2), _row(mid, j + 3), _row(mid, j + 4),
+            )  # fmt: skip
+            _down(rows, taps, to)
+    for j in range(PAD - 4):
+        out[j] = out[PAD - 4]
+        out[tall - 1 - j] = out[tall - PAD + 3]
 
 
 @njit
@@ -76,36 +111,15 @@ def phases(plane):
     h, w = plane.shape
     tall, wide = h + 2 * PAD, w + 2 * PAD
     out = np.empty((4, 4, tall, wide), np.uint8)
-    source = np.empty(wide + 7, np.int16)
-    mid = np.empty((4, tall + 7, wide), np.int16)
-    for j in range(tall + 7):
-        row = j - PAD - 3
-        if 0 < row < h or j == 0:
-            _padded(plane, max(row, 0), source)
-            for fx in range(4):
-                if fx == 0:
-                    for i in range(wide):
-                        mid[fx, j, i] = source[i + 3] << 4
-                else:
-                    _across(source, _taps(fx), mid[fx, j])
-        else:
-            for fx in range(4):
-                mid[fx, j] = mid[fx, j - 1]
-    for fx in range(4):
-        for fy in range(4):
-            taps = _taps(fy)
-            for j in range(tall):
-                to, m = out[fy, fx, j], mid[fx]
-                if fy == 0:
-                    near = m[j + 3]
-                    for i in range(wide):
-                        value = (nb.int32(near[i]) + nb.int32(32)) >> 6
-                        to[i] = min(max(value, nb.int32(0)), nb.int32(255))
-                else:
-                    rows = (
-                        m[j], m[j + 1], m[j + 2], m[j + 3], m[j + 4], m[j + 5], m[j + 6], m[j + 7],
-                    )  # fmt: skip
-                    _down(rows, taps, to)
+    source, mid = np.empty((h, wide + 7), np.float32), np.empty((h, wide), np.float32)
+    for j in range(h):
+        _padded(plane[j], source[j])
+    for across in range(4):
+        taps = _taps(across)
+        for j in range(h):
+            _across(source[j], taps, mid[j])
+        for down in range(4):
+            _phase(mid, down, out[down, across])
     return out
 
 

@@ -97,6 +97,7 @@ class RateParameters:
 
     level_offsets: tuple[int, ...] = LEVEL_OFFSETS  # quality expected of each level
     filter_strength: float = 1.5  # of the temporal filter of I and key frames
+    filter_reach: int = 4  # neighbours on each side that it looks at, 1 to 4
     inherited_quality: float = 6.0  # for each octave that the look-ahead finds in a frame
     least_offset: int = -20  # quality of a frame that no other inherits, less the key frames'
     lookahead_strength: float = 1.0  # of the octaves that blocks weigh more or less
