@@ -145,8 +145,12 @@ def _fields(
 ) -> list[tuple[str, str]]:
     """Filters that tell which field is first; the container is told too."""
     if order:
-        stream.codec_context.field_order = CONTAINERS[order]
-        if not is_told(output.codec, output.suffix, output.header.height):
+        # PyAV 17 cannot tell the container; codecs that code fields say it in the pictures
+        can = hasattr(stream.codec_context, "field_order")
+        if can:
+            stream.codec_context.field_order = CONTAINERS[order]
+        suffix = output.suffix if can else ""
+        if not is_told(output.codec, suffix, output.header.height):
             warnings.append(
                 f"{output.suffix} with {output.codec} does not say that the pictures are "
                 f"interlaced ({FIELD_ORDERS[order]})"
