@@ -66,3 +66,11 @@ def test_what_is_made_of_a_picture_is_its_mean() -> None:
     below = 2 * (luma[-1, 0::2].astype(int) + luma[-1, 1::2])
     assert (small.luma[50:, :75] == below).all()
     assert (small.luma[:, 75:] == small.luma[:, 75:76]).all()
+
+
+def test_a_little_more_light_is_no_motion() -> None:
+    """Blocks of pictures as they are take it for motion, along which gains would be fitted."""
+    luma = np.clip(texture(192, 256, 4) * 0.35 + 60, 0, 255)
+    still = SmallPicture.of(luma.astype(np.uint8))
+    brighter = SmallPicture.of((1.08 * luma + 3).astype(np.uint8))
+    assert (starting_vectors(brighter, still, 1) == 0).mean() > 0.97

@@ -32,7 +32,8 @@ from .rate_distortion import Weighing
 ROUNDS = 6  # of the reweighted least squares
 LEAST_SCALE = 2.0  # of errors in samples of 10 bits: smaller ones are not told from each other
 FLAT = 16.0  # variance in samples of 10 bits below which a reference has no contrast to fit
-MOMENTS = (0.85, 1.18)  # ratio of deviations outside of which a matched picture is searched
+SAME_MEAN = 0.5  # samples of 8 bits: pictures nearer than that are equally bright
+SAME_CONTRAST = 0.02  # and of equal contrast, where the ratio of their deviations is within that
 NO_OFFSET = 0.75  # samples of 10 bits that an offset may be off that of a fade, and is taken for it
 CLEAR = 0.5  # squared error of cells' means, 8-bit scale, and share of it that weights may leave
 PROMISE = 150.0  # bits that weights must promise before they are tried
@@ -66,11 +67,12 @@ def _moments(luma8):
 
 
 def matched(luma8: np.ndarray, reference8: np.ndarray) -> np.ndarray:
-    """The reference with mean and deviation of the picture, where its deviation is far from it."""
+    """The reference with mean and deviation of the picture, itself where they are its own."""
     mean, deviation = _moments(luma8)
     other, spread = _moments(reference8)
     ratio = (deviation + 0.5) / (spread + 0.5)
-    if MOMENTS[0] < ratio < MOMENTS[1] or spread < 1:
+    same = abs(mean - other) < SAME_MEAN and abs(ratio - 1) < SAME_CONTRAST
+    if same or spread < 1:
         return reference8
     table = np.clip((np.arange(256) - other) * ratio + mean + 0.5, 0, 255).astype(np.uint8)
     return np.asarray(table[reference8])
