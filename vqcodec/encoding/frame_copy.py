@@ -13,7 +13,7 @@ from ..codec.frame_decoder import FrameCoder, Planes
 from ..codec.frame_head import copy_field, start_contexts
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
-from ..compiled import njit
+from .block_facts import squares
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .rate_distortion import PLANE_WEIGHTS, RateParameters, lagrangian
 
@@ -41,22 +41,10 @@ def block_error_bits(
     """(H/16, W/16): the same of each block."""
     error = np.zeros(no_blocks.shape)
     for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
-        _add_error(source, plane, weight, error)
+        error += weight * squares(source, plane, source.shape[0] // len(error))[1]
     worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
     return bits
-
-
-@njit
-def _add_error(source: np.ndarray, plane: np.ndarray, weight: float, error: np.ndarray) -> None:
-    """Add the squared error of each block of a plane, times a weight; error (H/16, W/16)."""
-    side = plane.shape[0] // error.shape[0]
-    for y in range(plane.shape[0]):
-        for c in range(error.shape[1]):
-            squares = np.int64(0)
-            for x in range(c * side, (c + 1) * side):
-                squares += (np.int64(source[y, x]) - np.int64(plane[y, x])) ** 2
-            error[y // side, c] += weight * squares
 
 
 def best_copy(task: FrameTask, rate: RateParameters, no_blocks: np.ndarray) -> Copy | None:

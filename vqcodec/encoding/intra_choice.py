@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..codec.frame_decoder import Planes
+from .block_facts import squares
 
 LEAST = 0.02  # excess of the prediction's error below which nothing is to be gained
 RATIO = 0.3  # excess, against that of flat cells, from which a frame is tried without references
@@ -28,12 +29,8 @@ def _excess(source: np.ndarray, prediction: np.ndarray | None, floor: float) -> 
 
     Without prediction: that of each cell's mean.
     """
-    height, width = source.shape
-    error = source.astype(np.float32)
-    if prediction is not None:
-        error = error - prediction
-    cells = error.reshape(height // 8, 8, width // 8, 8)
-    square = np.square(cells).mean((1, 3))
+    total, power = squares(source, np.zeros_like(source) if prediction is None else prediction, 8)
+    square = power / 64
     if prediction is None:
-        square -= np.square(cells.mean((1, 3)))
+        square -= np.square(total / 64)
     return float(np.log(np.maximum(square / floor, 1)).mean())

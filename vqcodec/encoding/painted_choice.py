@@ -9,6 +9,7 @@ import numpy as np
 from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, in_blocks
 from ..codec.painted_blocks import Painting, code_painted, code_painting
 from ..codec.two_way import Meter
+from .block_facts import extremes
 from .still_parts import still_blocks
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def certain(trials: FrameTrials) -> Painted | None:
     inside = trials.no_blocks == CODED_BLOCK
     even = inside.copy()
     for plane in source:
-        samples = in_blocks(plane, blocks.shape)
-        even &= _largest(samples) == _least(samples)
+        least, largest = extremes(plane, blocks.shape)
+        even &= least == largest
     if prediction is not None:
         same = inside & still_blocks(source, prediction.planes)
         blocks[same] = DIRECT_BLOCK
@@ -128,8 +129,8 @@ def drawn(luma: np.ndarray) -> np.ndarray:
     shape = (luma.shape[0] // 16, luma.shape[1] // 16)
     even = np.zeros(luma.shape, bool)
     even[:, 1:] = luma[:, 1:] == luma[:, :-1]
-    blocks = in_blocks(luma, shape)
-    span = _largest(blocks).astype(np.int32) - _least(blocks)
+    least, largest = extremes(luma, shape)
+    span = largest - least
     share = in_blocks(even, shape).mean((1, 3))
     return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span == 0)))
 
@@ -138,13 +139,5 @@ def whole_blocks(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
     """(H/16, W/16) bool: blocks of samples of 8 bits, as samples of 10 bits."""
     whole = np.ones(shape, bool)
     for plane in planes:
-        whole &= _largest(in_blocks(plane & 3, shape)) == 0
+        whole &= extremes(plane & 3, shape)[1] == 0
     return whole
-
-
-def _largest(blocks: np.ndarray) -> np.ndarray:
-    return np.asarray(blocks.max((1, 3)))
-
-
-def _least(blocks: np.ndarray) -> np.ndarray:
-    return np.asarray(blocks.min((1, 3)))

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..codec.direct_map import in_blocks
 from ..codec.frame_decoder import Coded, Planes
+from .block_facts import unequal
 
 BLOCK = 16  # luma samples
 
@@ -19,10 +19,10 @@ BLOCK = 16  # luma samples
 def still_blocks(source: Planes, other: Planes) -> np.ndarray:
     """(H/16, W/16) bool: blocks of padded planes in which two pictures are the same."""
     shape = source[0].shape[0] // BLOCK, source[0].shape[1] // BLOCK
-    same = np.ones(shape, bool)
+    changed = np.zeros(shape, bool)
     for a, b in zip(source, other, strict=True):
-        same &= in_blocks(a == b, shape).all((1, 3))
-    return same
+        changed |= unequal(a, b, shape)
+    return ~changed
 
 
 def settled(source: Planes, references: list[Coded], still: list[np.ndarray]) -> Planes:
