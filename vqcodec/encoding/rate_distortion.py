@@ -115,7 +115,7 @@ class RateParameters:
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
     refine_levels: int = 2  # only frames of the levels below are refined
-    tile_bits: float = 80.0  # that the error of a tile is worth at least if nets may mend it
+    tile_bits: float = 160.0  # that the error of a tile is worth at least if nets may mend it
     tile_gain: float = 40.0  # that nets have to save in a tile
     direct_gain: float = 20.0  # bits that a map of direct blocks promises before it is tried
     paint_gain: float = 40.0  # and of painted blocks
