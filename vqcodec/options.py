@@ -14,7 +14,13 @@ from . import values
 from .colour import Colour
 from .container import packets
 from .container.limits import Limits as Limits
-from .encoding.rate_distortion import DEFAULT_PRESET, PRESETS, RateParameters
+from .encoding.rate_distortion import (
+    DEFAULT_PRESET,
+    NUMBERED_PRESETS,
+    PRESETS,
+    RateParameters,
+    preset_name,
+)
 from .encoding.target import Target
 from .errors import UsageError
 from .span import Time as Time
@@ -77,7 +83,17 @@ _COMMON: dict[str, Callable[[Any, str], Any]] = {
 
 
 def _preset(value: Any, name: str) -> str | RateParameters:
-    return value if isinstance(value, RateParameters) else values.text(value, name)
+    if isinstance(value, RateParameters):
+        return value
+    text = str(value) if type(value) is int else values.text(value, name)
+    try:
+        return preset_name(text)
+    except KeyError:
+        raise UsageError(
+            f"{text!r} is unknown, allowed are {', '.join(PRESETS)}, and 0 (slowest) to "
+            f"{len(NUMBERED_PRESETS) - 1}",
+            option="preset",
+        ) from None
 
 
 _OF_ENCODE: dict[str, Callable[[Any, str], Any]] = {
@@ -121,7 +137,7 @@ class EncodeOptions:
 
     crf: float = 28
     """Constant quality, from 0 (best) to 63 (smallest)."""
-    preset: str | RateParameters = DEFAULT_PRESET
+    preset: str | int | RateParameters = DEFAULT_PRESET
     """How much is tried: fast, medium or slow; or trade-offs of one's own."""
     gop: int | Time = DEFAULT_GOP
     """Longest distance of I frames: 1 to 128 frames, or a time."""
@@ -163,10 +179,6 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         _take(self, _COMMON | _OF_ENCODE)
-        if not isinstance(self.preset, RateParameters) and self.preset not in PRESETS:
-            raise UsageError(
-                f"{self.preset!r} is unknown, allowed are {', '.join(PRESETS)}", option="preset"
-            )
         if not 0 <= self.crf <= MAX_CRF:
             raise UsageError(
                 f"{self.crf} is out of range, allowed are 0 (best) to {MAX_CRF} (smallest)",

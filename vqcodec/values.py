@@ -47,7 +47,7 @@ class EncodeChanges(CommonChanges, total=False):
     """Fields of EncodeOptions by keyword."""
 
     crf: float | str
-    preset: str | RateParameters
+    preset: str | int | RateParameters
     gop: int | Time | str
     stats: str | os.PathLike[str] | None
     jobs: int

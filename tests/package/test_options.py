@@ -88,7 +88,18 @@ def test_a_preset_may_be_trade_offs_of_ones_own() -> None:
     assert rate_parameters(EncodeOptions(preset=chosen).preset) is chosen
     assert rate_parameters(EncodeOptions(preset="fast").preset) is PRESETS["fast"]
     with pytest.raises(UsageError, match="texts"):
-        EncodeOptions(preset=7)  # type: ignore[arg-type]
+        EncodeOptions(preset=7.5)  # type: ignore[arg-type]
+
+
+def test_presets_have_numbers_as_those_of_svt_av1() -> None:
+    """Fewer is slower; the same preset by name and by number is one encode."""
+    names = [EncodeOptions(preset=number).preset for number in range(14)]
+    assert names == sorted(names, key=list(PRESETS).index, reverse=True)
+    assert set(names) == set(PRESETS)
+    assert EncodeOptions(preset="6").preset == EncodeOptions().preset == "medium"
+    for wrong in (14, -1, "medium-fast", ""):
+        with pytest.raises(UsageError, match="allowed are fastest, .*, and 0 .slowest. to 13"):
+            EncodeOptions(preset=wrong)
 
 
 def test_decode_ranges() -> None:

@@ -121,7 +121,7 @@ _MEASURED = group(
         "preset",
         default=EncodeOptions.preset,
         metavar="NAME",
-        help="Preset of vqcodec: fast, medium or slow.",
+        help="Preset of vqcodec: fastest, faster, fast, medium, slow, slower, or 13 to 0.",
         show_default=True,
         shell_complete=presets,
     ),

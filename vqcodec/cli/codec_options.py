@@ -19,7 +19,7 @@ QUALITY = group(
         default=EncodeOptions.preset,
         metavar="NAME",
         shell_complete=typed.presets,
-        help="How long to search: fast, medium or slow.",
+        help="How long to search: fastest, faster, fast, medium, slow, slower, or 13 to 0.",
         show_default=True,
     ),
     click.option(

@@ -3,6 +3,7 @@ kept."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -155,7 +156,7 @@ class FrameEncoder(FrameCoder):
         cost = direct_map.blocks(trial.detail.cost) + trial.quantised.bits
         prediction = trials.motion.prediction
         changed = False
-        if prediction is not None and trial.layout.coded:
+        if prediction is not None and trial.layout.coded and rate.direct_gain < math.inf:
             inside = trials.no_blocks == direct_map.CODED_BLOCK
             all_direct = np.where(inside, np.uint8(direct_map.DIRECT_BLOCK), blocks)
             plain = trials.choose_detail(prediction.planes, all_direct)

@@ -145,17 +145,75 @@ class RateParameters:
         return min(63, max(0, index)), lagrangian(q) / 16
 
 
-# what an encoder may spend its time on; the decoder's cost is the same
+_NOTHING = math.inf  # bits that nothing gains: what asks for them is left out
+
+# What an encoder may spend its time on; the decoder's cost is the same. What each is worth:
+# docs/benchmarks.md, Presets.
 PRESETS = {
-    "fast": RateParameters(refine_steps=0, detail_drops=(32,)),
+    "fastest": RateParameters(
+        refine_steps=0,
+        filter_strength=0.0,
+        tile_bits=_NOTHING,
+        direct_gain=_NOTHING,
+        paint_gain=_NOTHING,
+        detail_drops=(),
+        motion_depth=2,
+        motion_precision=2,
+        motion_enough=100.0,
+        motion_split=100.0,
+        motion_both=0,
+        motion_weights=False,
+    ),
+    "faster": RateParameters(
+        refine_steps=2,
+        refine_rate=0.6,
+        filter_strength=0.0,
+        tile_bits=5000.0,
+        direct_gain=_NOTHING,
+        paint_gain=_NOTHING,
+        detail_drops=(),
+        motion_both=0,
+    ),
+    "fast": RateParameters(
+        refine_steps=2,
+        refine_rate=0.6,
+        filter_strength=0.0,
+        tile_bits=1280.0,
+        detail_drops=(),
+        motion_both=0,
+    ),
     "medium": RateParameters(),
-    "slow": RateParameters(refine_steps=12, refine_levels=4),
+    "slow": RateParameters(refine_steps=12, refine_levels=3, tile_bits=80.0, tile_gain=20.0),
+    "slower": RateParameters(
+        refine_steps=16,
+        refine_rate=0.25,
+        refine_levels=4,
+        tile_bits=40.0,
+        tile_gain=10.0,
+        motion_enough=0.0,
+        motion_split=0.0,
+    ),
 }
-
-
 DEFAULT_PRESET = "medium"
+# numbers as SVT-AV1's, the slowest first
+NUMBERED_PRESETS = (
+    *["slower"] * 3, *["slow"] * 2, *["medium"] * 2, *["fast"] * 2, *["faster"] * 2,
+    *["fastest"] * 3,
+)  # fmt: skip
+
+
+def preset_name(preset: str) -> str:
+    """The name of a preset that is given by name, or by a number from 0, the slowest, to 13.
+
+    Raises KeyError for another.
+    """
+    if preset.isdecimal() and int(preset) < len(NUMBERED_PRESETS):
+        return NUMBERED_PRESETS[int(preset)]
+    if preset not in PRESETS:
+        raise KeyError(preset)
+    return preset
 
 
 def rate_parameters(preset: str | RateParameters) -> RateParameters:
-    """Those of a preset of PRESETS; parameters stay what they are."""
-    return PRESETS[preset] if isinstance(preset, str) else preset
+    """Those of a preset, by name or number; parameters stay what they are."""
+    return PRESETS[preset_name(preset)] if isinstance(preset, str) else preset

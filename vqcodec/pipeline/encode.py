@@ -189,7 +189,7 @@ def _open_work(
         options.threads or int(several),  # processes beside each other have one thread each
         video.width,
         video.height,
-        options.preset,
+        options.preset if isinstance(options.preset, RateParameters) else str(options.preset),
         bool(options.stats),
         arithmetic,
     )
@@ -221,7 +221,7 @@ def _open_journal(source: EncodeSource, longest: int, arithmetic: str) -> Journa
     decides = (
         __version__,
         float(options.crf),
-        options.preset,
+        options.preset if isinstance(options.preset, RateParameters) else str(options.preset),
         longest,
         options.start,
         options.duration,

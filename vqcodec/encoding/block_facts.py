@@ -1,0 +1,79 @@
+"""What the samples of each block of a plane are like, by compiled loops: numpy reduces small blocks
+slowly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiled import njit
+
+
+def extremes(plane: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest sample of each block, two int32 maps of this shape; plane (H, W)
+    int16."""
+    least, largest = np.empty(shape, np.int32), np.empty(shape, np.int32)
+    _extremes(plane, least, largest)
+    return least, largest
+
+
+@njit
+def _extremes(plane: np.ndarray, least: np.ndarray, largest: np.ndarray) -> None:
+    side = plane.shape[0] // least.shape[0]
+    low, high = np.empty(plane.shape[1], np.int16), np.empty(plane.shape[1], np.int16)
+    for r in range(least.shape[0]):
+        low[:], high[:] = plane[r * side], plane[r * side]
+        for y in range(r * side + 1, (r + 1) * side):
+            row = plane[y]
+            for x in range(row.shape[0]):
+                low[x] = row[x] if row[x] < low[x] else low[x]
+                high[x] = row[x] if row[x] > high[x] else high[x]
+        for c in range(least.shape[1]):
+            least[r, c] = low[c * side : (c + 1) * side].min()
+            largest[r, c] = high[c * side : (c + 1) * side].max()
+
+
+def unequal(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Whether any sample of a block differs, a bool map of this shape; planes (H, W) int16."""
+    out = np.empty(shape, np.bool_)
+    _unequal(a, b, out)
+    return out
+
+
+@njit
+def _unequal(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    side = a.shape[0] // out.shape[0]
+    bits = np.empty(a.shape[1], np.int16)
+    for r in range(out.shape[0]):
+        bits[:] = 0
+        for y in range(r * side, (r + 1) * side):
+            p, q = a[y], b[y]
+            for x in range(p.shape[0]):
+                bits[x] |= p[x] ^ q[x]
+        for c in range(out.shape[1]):
+            out[r, c] = bits[c * side : (c + 1) * side].any()
+
+
+def squares(a: np.ndarray, b: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of a - b, and of its square, in blocks of ``side`` samples across, at most 16; two int32
+    maps; planes (H, W) int16 of 10 bits."""
+    shape = a.shape[0] // side, a.shape[1] // side
+    total, square = np.empty(shape, np.int32), np.empty(shape, np.int32)
+    _squares(a, b, total, square)
+    return total, square
+
+
+@njit
+def _squares(a: np.ndarray, b: np.ndarray, total: np.ndarray, square: np.ndarray) -> None:
+    side = a.shape[0] // total.shape[0]
+    sums, powers = np.empty(a.shape[1], np.int32), np.empty(a.shape[1], np.int32)
+    for r in range(total.shape[0]):
+        sums[:], powers[:] = 0, 0
+        for y in range(r * side, (r + 1) * side):
+            p, q = a[y], b[y]
+            for x in range(p.shape[0]):
+                d = np.int32(np.int32(p[x]) - np.int32(q[x]))
+                sums[x] = np.int32(sums[x] + d)
+                powers[x] = np.int32(powers[x] + np.int32(d * d))
+        for c in range(total.shape[1]):
+            total[r, c] = sums[c * side : (c + 1) * side].sum()
+            square[r, c] = powers[c * side : (c + 1) * side].sum()
