@@ -137,7 +137,7 @@ class EncodeOptions:
 
     crf: float = 28
     """Constant quality, from 0 (best) to 63 (smallest)."""
-    preset: str | int | RateParameters = DEFAULT_PRESET
+    preset: str | RateParameters = DEFAULT_PRESET
     """How much is tried: fast, medium or slow; or trade-offs of one's own."""
     gop: int | Time = DEFAULT_GOP
     """Longest distance of I frames: 1 to 128 frames, or a time."""

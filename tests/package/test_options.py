@@ -6,7 +6,7 @@ import pytest
 
 from vqcodec.encoding.rate_distortion import PRESETS, RateParameters, rate_parameters
 from vqcodec.errors import UsageError
-from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time
+from vqcodec.options import DecodeOptions, EncodeOptions, Limits, Time, changed
 from vqcodec.parsing import count, parse_codec_options, parse_count, parse_gop, parse_time
 
 
@@ -93,11 +93,12 @@ def test_a_preset_may_be_trade_offs_of_ones_own() -> None:
 
 def test_presets_have_numbers_as_those_of_svt_av1() -> None:
     """Fewer is slower; the same preset by name and by number is one encode."""
-    names = [EncodeOptions(preset=number).preset for number in range(14)]
+    names = [EncodeOptions(preset=str(number)).preset for number in range(14)]
     assert names == sorted(names, key=list(PRESETS).index, reverse=True)
     assert set(names) == set(PRESETS)
     assert EncodeOptions(preset="6").preset == EncodeOptions().preset == "medium"
-    for wrong in (14, -1, "medium-fast", ""):
+    assert changed(EncodeOptions(), {"preset": 13}).preset == "fastest"
+    for wrong in ("14", "-1", "medium-fast", ""):
         with pytest.raises(UsageError, match="allowed are fastest, .*, and 0 .slowest. to 13"):
             EncodeOptions(preset=wrong)
 

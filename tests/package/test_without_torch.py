@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.golden_files import FILES, NEWEST, weights
-from support.paths import ROOT
+from support.paths import DATA, ROOT
 
 FILE, WEIGHTS = NEWEST / "latents.vqv", weights(NEWEST)
 MODEL = ("--weights", str(WEIGHTS))
@@ -142,8 +142,8 @@ def test_the_library_reads_arrays_without_torch(before: str) -> None:
 @pytest.mark.parametrize(
     "command, what",
     [
-        (["encode", "in.y4m", "out.vqv"], "encode"),
-        (["encode", "in.y4m", "--estimate"], "encode"),
+        (["encode", "in.y4m", "out.vqv", "--arithmetic", "float32"], "arithmetic float32"),
+        (["encode", "in.y4m", "--estimate", "--device", "cuda"], "device cuda"),
         (["train", "in.toml"], "train"),
         (["bench", "in.y4m"], "bench"),
         (["decode", str(FILE), "out.y4m", "--device", "cuda"], f"{FILE}: device cuda"),
@@ -161,6 +161,19 @@ def test_what_needs_torch_says_so(tmp_path: Path, command: list[str], what: str)
     assert said == [
         f"vqcodec: error: {what} needs torch, which is not installed: pip install torch"
     ]
+
+
+def test_encoding_on_the_cpu_never_loads_torch(tmp_path: Path) -> None:
+    """The bytes are those of an encode with torch; kernels and estimates do without it too."""
+    source, made = str(DATA / "flower.mp4"), []
+    for before in ("", WITHOUT):
+        out = tmp_path / f"{len(made)}.vqv"
+        arguments = ["-q", "-t", "3f", "-threads", "2", source, str(out), *MODEL]
+        commands = [["encode", *arguments], ["encode", source, "--estimate", "-q", *MODEL]]
+        done = run(f"{before}\n{COMMANDS}", json.dumps(commands))
+        assert json.loads(done.stderr.splitlines()[-1]) == [[0, False], [0, False]], done.stderr
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
 
 
 def test_tensors_need_torch_and_say_so() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from ..codec.nets.synthesis import Synthesis
 from ..picture import MAX_SAMPLE
-from .nets.arithmetic import FLOATS, floats, one_thread
+from .nets.arithmetic import floats, one_thread
 from .nets.relaxed_synthesis import smooth_synthesis
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
             floats("float32", device),
             ThreadPoolExecutor(threads) as pool,
         ):
-            synthesis = smooth_synthesis(net, FLOATS[arithmetic], pool if threads > 1 else None)
+            synthesis = smooth_synthesis(
+                net, getattr(torch, arithmetic), pool if threads > 1 else None
+            )
             tiles = shown.tiles.on(synthesis.backend)
             aimed = there(tiles.at16.gather(y)).float().requires_grad_(True)
             drawn = synthesis.layers(aimed, packed8, quality, tiles) + base

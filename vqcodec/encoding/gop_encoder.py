@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from ..codec.frame_decoder import Planes, pad
 from ..codec.gop_body import checksum_update, write_body
@@ -26,6 +25,7 @@ from ..codec.gop_structure import (
 )
 from ..metrics import squared_error
 from ..picture import Picture
+from ..system.threads import limited, side_by_side, thread_count
 from . import horizon, temporal_filter
 from .frame_encoder import FrameEncoder, Observer
 from .frame_motion import forget, prepare
@@ -33,6 +33,7 @@ from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .frames_apart import frames_apart
 from .key_frame_source import Seen, key_source
 from .lookahead import FramePlan, LookAhead
+from .nets.arithmetic import INTEGERS, one_thread
 from .rate_distortion import RateParameters, qualities, targets
 from .small_pictures import SmallPicture
 from .still_parts import settled, still_blocks
@@ -182,7 +183,7 @@ class GopEncoder:
         """
         key = mini.slots[0].frame
         uses = Counter(reference for slot in mini.slots for reference in slot.refs)
-        many = max(1, min(torch.get_num_threads(), SIDE_BY_SIDE // (self.width * self.height)))
+        many = max(1, min(thread_count(), SIDE_BY_SIDE // (self.width * self.height)))
         for same in by_level(mini.slots):
             for some in (same[i : i + many] for i in range(0, len(same), many)):
                 tasks = [self._task(slot, mini, opening, plans) for slot in some]
@@ -236,15 +237,13 @@ class GopEncoder:
         if len(tasks) == 1:
             yield self.coder.encode(tasks[0])
             return
-        threads = torch.get_num_threads()
         for task in tasks:
             prepare(task.references)
-        try:
-            torch.set_num_threads(1)
-            with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-                yield from pool.map(self.coder.encode, tasks)
-        finally:
-            torch.set_num_threads(threads)
+        with ExitStack() as stack:
+            stack.enter_context(limited(thread_count()))
+            if self.coder.codec.arithmetic != INTEGERS:
+                stack.enter_context(one_thread())
+            yield from side_by_side(self.coder.encode, tasks)
 
     def _row(
         self, slot: Slot, coded: CodedFrame, source: Picture, sse: np.ndarray

@@ -21,10 +21,10 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
+from ..system.threads import thread_count
 from .coarse_motion import in_frame, starting_vectors
 from .inheritance import Inherited, Reference, hand_down, inherited
 from .rate_distortion import RateParameters
@@ -72,7 +72,7 @@ class LookAhead:
         small = {first + i: picture for i, picture in enumerate(made)}
         uses = sorted({n for slot in slots for n in slot.refs if n in small} | {key})
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        with ThreadPoolExecutor(thread_count()) as pool:
             new = pool.map(Reference.of, (small[n] for n in uses))
             references = dict(zip(uses, new, strict=True)) | self._keys
             depend = partial(self._depend, small=small, references=references, levels=levels)

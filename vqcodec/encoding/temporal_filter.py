@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba as nb
 import numpy as np
-import torch
 
 from ..codec.frame_decoder import Planes
 from ..codec.motion_compensation import L0, compensate
 from ..codec.motion_field import Field
 from ..compiled import njit
 from ..picture import MAX_SAMPLE, plane8
+from ..system.threads import thread_count
 from .block_matching import FARTHEST, at, legal, moved, of_picture, of_reference, refined
 from .coarse_motion import starting_vectors
 from .phases import phases
@@ -165,7 +165,7 @@ def filtered(
     small = small or [SmallPicture.of(p[0]) for p in (source, *(n for _, n in neighbours))]
     cells = np.indices([n // 8 for n in source[0].shape]).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(thread_count()) as pool:
         shown = list(
             pool.map(
                 lambda n, other: _shifted(source, small[0], n[0], n[1], other, leaves),

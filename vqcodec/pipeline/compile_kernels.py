@@ -1,7 +1,6 @@
 """All kernels compiled ahead: by an encode and a decode of a made clip.
 
-Without torch, which an encode needs, those of decoding alone, by frames made of random bytes. A
-second processor does that beside the encode.
+A second processor decodes frames made of random bytes beside the encode.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from pathlib import Path
 from ..system import kernels
 from ..system.processes import spawn
 from ..system.processors import usable
-from ..system.torch_needed import torch_installed
 
 _FRAMES = 20  # an I frame, a whole mini-GOP, and one that is shorter
 
@@ -49,9 +47,7 @@ def _clip(path: Path, bits: int) -> None:
 def compile_all(weights: str | None = None) -> None:
     """Compile what encoding, decoding, reading and analysing need, as far as the disk doesn't have
     it."""
-    if not torch_installed():
-        _decode_anything(weights)
-    elif usable() == 1 or not kernels.kept():
+    if usable() == 1 or not kernels.kept():
         _code(weights)
     else:
         with _decoding_beside(weights):

@@ -131,7 +131,7 @@ def encode_plan(
 ) -> EncodeReport:
     """Do what is planned; arguments, report and errors as those of :func:`encode`."""
     begin, report = time.monotonic(), EncodeReport()
-    need_torch("encode")
+    _need_torch(plan.options)
     with ExitStack() as stack:
         source = EncodeSource.open(stack, plan)
         report.width, report.height = source.video.width, source.video.height
@@ -156,6 +156,18 @@ def encode_plan(
         _write(source, passes, work)
     report.seconds = time.monotonic() - begin
     return report
+
+
+def _need_torch(options: EncodeOptions) -> None:
+    """On a CPU, in integers, an encode does without it."""
+    from ..codec.nets.backend_choice import chosen_device
+    from ..encoding.nets.arithmetic import FLOATS
+
+    device = chosen_device(options.device)
+    if options.arithmetic in FLOATS:
+        need_torch(f"arithmetic {options.arithmetic}")
+    elif device != "cpu":
+        need_torch(f"device {device}")
 
 
 def chosen_arithmetic(options: EncodeOptions) -> str:
@@ -189,7 +201,7 @@ def _open_work(
         options.threads or int(several),  # processes beside each other have one thread each
         video.width,
         video.height,
-        options.preset if isinstance(options.preset, RateParameters) else str(options.preset),
+        options.preset,
         bool(options.stats),
         arithmetic,
     )
@@ -221,7 +233,7 @@ def _open_journal(source: EncodeSource, longest: int, arithmetic: str) -> Journa
     decides = (
         __version__,
         float(options.crf),
-        options.preset if isinstance(options.preset, RateParameters) else str(options.preset),
+        options.preset,
         longest,
         options.start,
         options.duration,

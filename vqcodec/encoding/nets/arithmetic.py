@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 INTEGERS = "integers"
-FLOATS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+FLOATS = ("bfloat16", "float32")  # of torch, by their names there
 # Times that bfloat16 must be faster. Processors have it at twice the speed of float32 and more, or
 # emulate it: noise of the clock is far from both.
 _GAIN = 1.25
@@ -50,15 +52,18 @@ def best_times(candidates: Mapping[str, Callable[[], object]]) -> dict[str, floa
 
 @cache
 def _fast_float(device: str) -> str:
+    import torch
+
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device != "cpu":
         return "bfloat16"
     m, k, n = _SHAPE
+    kinds = {name: getattr(torch, name) for name in FLOATS}
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         pairs = {
             name: (torch.ones(m, k, dtype=t), torch.ones(k, n, dtype=t))
-            for name, t in FLOATS.items()
+            for name, t in kinds.items()
         }
         times = best_times({name: partial(torch.mm, x, w) for name, (x, w) in pairs.items()})
     return "bfloat16" if times["bfloat16"] * _GAIN < times["float32"] else "float32"
@@ -85,6 +90,8 @@ def floats(name: str, device: str | torch.device = "cpu") -> Iterator[None]:
 
     An autocast that the caller is in does not matter.
     """
+    import torch
+
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=name == "bfloat16"):
         yield
 
@@ -95,6 +102,8 @@ def one_thread() -> Iterator[int]:
 
     Libraries split sums of floats by their threads, and then they round otherwise.
     """
+    import torch
+
     threads = torch.get_num_threads()
     if threads > 1:
         torch.set_num_threads(1)
