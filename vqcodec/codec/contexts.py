@@ -6,6 +6,7 @@ A syntax element has a run of contexts; which one of them codes a bit depends on
 from __future__ import annotations
 
 # motion and the rest of a frame's head
+MAX_DEPTH = 3  # of the quadtree: leaves of 64 to 8 samples
 SPLIT = 0
 MERGE = 9
 MERGE_INDEX = 21

@@ -12,7 +12,6 @@ from .motion_compensation import BI, L0, L1
 from .weighting import Weights
 
 CTU = 8  # cells on a side of the largest block (64 samples)
-MAX_DEPTH = 3  # of the quadtree: leaves of 64 to 8 samples
 MAX_MERGE = 5
 MV_LIMIT = 8191
 

@@ -18,6 +18,7 @@ from .contexts import (
     BI_FLAG,
     LEAF_SET,
     LIST_FLAG,
+    MAX_DEPTH,
     MERGE,
     MERGE_INDEX,
     MVD_CLASS,
@@ -27,7 +28,7 @@ from .contexts import (
     VECTOR_COMPONENT,
 )
 from .motion_compensation import BI, L0, L1
-from .motion_field import CTU, MAX_DEPTH, MAX_MERGE, MV_LIMIT, candidates, fill, predictor
+from .motion_field import CTU, MAX_MERGE, MV_LIMIT, candidates, fill, predictor
 from .range_coder import decode_bit, decode_raw, encode_bit, encode_raw, taken
 
 MVD_BITS = 15  # largest bit length of a vector difference

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codec.motion_field import CTU, MAX_DEPTH, Field, fill
+from ..codec.contexts import MAX_DEPTH
+from ..codec.motion_field import CTU, Field, fill
 from ..codec.motion_syntax import MVD_BITS, encode_leaf, split_context
 from ..codec.range_coder import Encoder, bit_costs, encode_bit
 from ..compiled import njit, njit_borrowing

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, overload
 
+from ..codec.contexts import MAX_DEPTH
 from ..codec.gop_structure import LEVELS
-from ..codec.motion_field import MAX_DEPTH
 
 if TYPE_CHECKING:
     from torch import Tensor
