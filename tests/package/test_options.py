@@ -75,7 +75,7 @@ def test_bad_gop(text: str) -> None:
         {"threads": -1},
         {"batch": -1},
         {"device": "gpu"},
-        {"preset": "faster"},
+        {"preset": "quick"},
     ],
 )
 def test_encode_ranges(change: dict) -> None:
