@@ -27,6 +27,8 @@ def quant8(t: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
 @njit
 def depthwise(
     x: np.ndarray,
+    begin: int,
+    end: int,
     near: np.ndarray,
     w: np.ndarray,
     bias: np.ndarray,
@@ -34,10 +36,11 @@ def depthwise(
     out: np.ndarray,
 ) -> None:
     """Convolve each channel of the rows x (M, C) int8 with its taps w (9, C) int8, and write what
-    is requantised to out, of x's shape. near (M, 9): rows around each, M for zeros."""
+    is requantised to out, of x's shape, from row ``begin`` to ``end``. near (M, 9): rows around
+    each, M for zeros."""
     rows, channels = x.shape
     acc = np.empty(channels, np.int32)
-    for m in range(rows):
+    for m in range(begin, end):
         for c in range(channels):
             acc[c] = bias[c]
         for tap in range(9):

@@ -96,5 +96,5 @@ class FusedBackend:
     ) -> np.ndarray:
         """Convolution and rounding in one kernel."""
         out = np.empty(x.shape, np.int8)
-        elementwise.depthwise(self.array(x), rows.near, w, bias, scale, out)
+        kernels.shared(elementwise.depthwise, self.array(x), rows.near, w, bias, scale, out)
         return out

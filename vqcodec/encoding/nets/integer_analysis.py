@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...codec.nets.product import shared
 from ...codec.nets.shape import NetShape
 from ...codec.nets.tiles import Tiles
 from ...compiled import njit
@@ -77,7 +78,7 @@ class _Block:
         """x (M, C) is changed in place."""
         u = self.w1(x, True)
         v = np.empty_like(u)
-        depthwise(u, near, self.taps, self.bias, v)
+        shared(depthwise, u, near, self.taps, self.bias, v)
         self.w2.add(v, x)
         self.w4.add(self.w3(x, True), x)
 

@@ -161,12 +161,18 @@ def passed(seen: int, slope: np.float32) -> np.float32:
 
 @njit
 def depthwise(
-    x: np.ndarray, near: np.ndarray, taps: np.ndarray, bias: np.ndarray, out: np.ndarray
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    near: np.ndarray,
+    taps: np.ndarray,
+    bias: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Convolve each channel of the rows x (M, C) float32 with its taps (9, C), plus bias (C,).
-    near (M, 9): rows around each, M for zeros."""
+    """Convolve each channel of the rows x (M, C) float32 with its taps (9, C), plus bias (C,), from
+    row ``begin`` to ``end``. near (M, 9): rows around each, M for zeros."""
     rows, channels = x.shape
-    for m in range(rows):
+    for m in range(begin, end):
         o = out[m]
         for c in range(channels):
             o[c] = bias[c]
@@ -180,12 +186,18 @@ def depthwise(
 
 @njit
 def back_depthwise(
-    g: np.ndarray, near: np.ndarray, taps: np.ndarray, seen: np.ndarray, out: np.ndarray
+    g: np.ndarray,
+    begin: int,
+    end: int,
+    near: np.ndarray,
+    taps: np.ndarray,
+    seen: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """The gradient by what was rounded to seen (M, C) int8 behind a leaky rectifier, of a
-    convolution with taps (9, C) float32 behind which it is g (M, C)."""
+    convolution with taps (9, C) float32 behind which it is g (M, C); of rows as above."""
     rows, channels = g.shape
-    for m in range(rows):
+    for m in range(begin, end):
         o, s = out[m], seen[m]
         o[:] = 0
         for tap in range(9):

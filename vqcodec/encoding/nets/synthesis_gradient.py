@@ -15,6 +15,7 @@ import numpy as np
 
 from ...codec.nets.exact_layers import ExactBlock, ExactLinear
 from ...codec.nets.fused_backend import FusedBackend
+from ...codec.nets.product import shared
 from ...codec.nets.synthesis import Synthesis
 from ...codec.nets.tiles import Rows, Tiles
 from .row_products import RowWeights, back_depthwise
@@ -89,7 +90,7 @@ class _Block:
         self.w3.weights.back_added(self.w3.scaled(by_wide), self.s_mid, middle, g)
         by_spread = self.w2.weights.back(self.w2.scaled(g), self.w2.ones, spread, False)
         by_first = np.empty_like(by_spread)
-        back_depthwise(by_spread, near, self.taps, first, by_first)
+        shared(back_depthwise, by_spread, near, self.taps, first, by_first)
         self.w1.weights.back_added(self.w1.scaled(by_first), self.s_in, x_in, g)
 
 
