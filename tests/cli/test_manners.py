@@ -487,7 +487,7 @@ def test_bash_completes(shell: Any) -> None:
     )
     complete("vqcodec enco", "encode ")
     complete("vqcodec encode --prog", "--progress ")
-    complete("vqcodec encode -preset slo", "-preset slow")
+    complete("vqcodec encode -preset med", "-preset medium")
     complete("vqcodec info unmis", r"unmistakable\\ film.vqv")
     complete("vqcodec decode --weights unmis", r"unmistakable\\ film.vqv")
     complete("vqcodec train rec", r"recipe.toml")

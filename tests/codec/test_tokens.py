@@ -49,7 +49,7 @@ def coded(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "in.mkv",
         folder / "a.vqv",
         gop=19,
-        crf=8,
+        crf=10,
         threads=1,
         device="cpu",
         preset=THROUGH_NETS,

@@ -158,7 +158,7 @@ def test_refinement_in_parts_has_the_gradient_of_the_whole(
     for rows in (1 << 20, 7):
         monkeypatch.setattr(relaxed_synthesis, "_ROWS", rows)
         y = start.clone().requires_grad_(True)
-        twin = smooth_synthesis(codec.intra.synthesis, arithmetic.FLOATS[name])
+        twin = smooth_synthesis(codec.intra.synthesis, getattr(torch, name))
         out = twin.layers(y, None, 30, Tiles.everywhere((1, 2, 2), twin.backend))
         out.square().sum().backward()
         found.append((out.detach(), y.grad))

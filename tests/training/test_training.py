@@ -485,9 +485,9 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     weights.write_bytes(tiny_weights.read_bytes())
     old = load_model(weights, "cpu", 1)
     heard = (
-        refit_codebooks.listen(old, [path], read_clip(path), 6, seed=1)["intra"].result().classes
+        refit_codebooks.listen(old, [path], read_clip(path), 8, seed=1)["intra"].result().classes
     )
-    material = refit_codebooks.Material([path], read_clip(path), 6, seed=1)
+    material = refit_codebooks.Material([path], read_clip(path), 8, seed=1)
     ident = refit_codebooks.refit(weights, material, silent)
     new = load_model(weights, "cpu", 1)
     assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape

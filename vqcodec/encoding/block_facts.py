@@ -1,5 +1,5 @@
 """What the samples of each block of a plane are like, by compiled loops: numpy reduces small blocks
-slowly."""
+slowly, and numba's own reductions load SciPy."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def _extremes(plane: np.ndarray, least: np.ndarray, largest: np.ndarray) -> None
                 low[x] = row[x] if row[x] < low[x] else low[x]
                 high[x] = row[x] if row[x] > high[x] else high[x]
         for c in range(least.shape[1]):
-            least[r, c] = low[c * side : (c + 1) * side].min()
-            largest[r, c] = high[c * side : (c + 1) * side].max()
+            less, more = low[c * side], high[c * side]
+            for x in range(c * side + 1, (c + 1) * side):
+                less, more = min(less, low[x]), max(more, high[x])
+            least[r, c], largest[r, c] = less, more
 
 
 def unequal(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -50,7 +52,10 @@ def _unequal(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
             for x in range(p.shape[0]):
                 bits[x] |= p[x] ^ q[x]
         for c in range(out.shape[1]):
-            out[r, c] = bits[c * side : (c + 1) * side].any()
+            any_bits = 0
+            for x in range(c * side, (c + 1) * side):
+                any_bits |= bits[x]
+            out[r, c] = any_bits != 0
 
 
 def squares(a: np.ndarray, b: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,5 +80,8 @@ def _squares(a: np.ndarray, b: np.ndarray, total: np.ndarray, square: np.ndarray
                 sums[x] = np.int32(sums[x] + d)
                 powers[x] = np.int32(powers[x] + np.int32(d * d))
         for c in range(total.shape[1]):
-            total[r, c] = sums[c * side : (c + 1) * side].sum()
-            square[r, c] = powers[c * side : (c + 1) * side].sum()
+            plain, squared = 0, 0
+            for x in range(c * side, (c + 1) * side):
+                plain += sums[x]
+                squared += powers[x]
+            total[r, c], square[r, c] = plain, squared
