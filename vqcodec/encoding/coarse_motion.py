@@ -19,6 +19,8 @@ from .weight_estimation import matched
 
 _SMOOTH = 4  # SAD that a sample of a vector's length costs at an eighth of the size
 _NEAR = 2  # and of the way from the larger block's vector
+_FAR = 8  # frames from which a page may have been scrolled far
+_SCROLLED = 56  # samples at a quarter of the size
 _ROUNDS = 6  # of steps of one sample
 _ENOUGH = 64  # SAD of a block that needs no better vector: a level a sample
 
@@ -59,10 +61,38 @@ def _full(cur, ref, reach, out):
 
 
 @njit
-def _candidate(k, r, c, coarse, out):
+def _wide(cur, ref, down, across, out):
+    """out (rows, columns, 2) [y, x]: the same for blocks of 16x16, within +-down and +-across."""
+    rows, columns = out.shape[:2]
+    h, w = rows * 16, columns * 16
+    picture, reference = _inner(cur), _inner(ref)
+    for r in range(rows):
+        for c in range(columns):
+            y, x = r * 16, c * 16
+            best = FARTHEST
+            for dy in range(-down, down + 1):
+                for dx in range(-across, across + 1):
+                    s = nb.int32(_SMOOTH * (abs(dy) + abs(dx)))
+                    if not _inside(y + dy, x + dx, h - 8, w - 8):
+                        continue
+                    for k in range(4):
+                        if s >= best:
+                            break
+                        v, u = y + 8 * (k >> 1), x + 8 * (k & 1)
+                        shown = at(reference, v + dy, u + dx)
+                        s += sad8(at(picture, v, u), picture.stride, shown, reference.stride)
+                    if s < best:
+                        best = s
+                        out[r, c, 0], out[r, c, 1] = dy, dx
+
+
+@njit
+def _candidate(k, r, c, coarse, wide, out):
     """The k-th vector to start from, in samples: of the larger block and its neighbours, of those
-    to the left and above, none at all."""
+    to the left and above, of the search in wide blocks, none at all."""
     row, column = r >> 1, c >> 1
+    if k == 5 and wide.size:
+        return nb.int64(wide[row, column, 0]), nb.int64(wide[row, column, 1])
     if k == 1:
         row = min(max(row + (1 if r & 1 else -1), 0), coarse.shape[0] - 1)
     elif k == 2:
@@ -77,9 +107,9 @@ def _candidate(k, r, c, coarse, out):
 
 
 @njit
-def _finer(cur, ref, coarse, out):
+def _finer(cur, ref, coarse, wide, out):
     """out (rows, columns, 2): vectors of 8x8 blocks in samples, from those of blocks twice as
-    large at half the size."""
+    large at half the size; wide (rows / 2, columns / 2, 2): others to start from, or nothing."""
     rows, columns = out.shape[:2]
     h, w = rows * 8, columns * 8
     picture, reference = _inner(cur), _inner(ref)
@@ -87,10 +117,10 @@ def _finer(cur, ref, coarse, out):
         for c in range(columns):
             y, x = r * 8, c * 8
             block, best = at(picture, y, x), FARTHEST
-            oy, ox = _candidate(0, r, c, coarse, out)
+            oy, ox = _candidate(0, r, c, coarse, wide, out)
             by, bx = nb.int64(0), nb.int64(0)
-            for k in range(6):
-                my, mx = _candidate(k, r, c, coarse, out)
+            for k in range(7):
+                my, mx = _candidate(k, r, c, coarse, wide, out)
                 if not _inside(y + my, x + mx, h, w):
                     continue
                 shown = at(reference, y + my, x + mx)
@@ -143,8 +173,12 @@ def coarse_motion(picture: SmallPicture, reference: SmallPicture, distance: int)
         np.zeros((*(n // (8 * k) for n in picture.luma8.shape), 2), np.int32) for k in (4, 2, 1)
     )
     _full(picture.eighth, reference.eighth, min(12, 4 + abs(distance)), first)
-    _finer(picture.quarter, reference.quarter, first, second)
-    _finer(picture.half, reference.half, second, third)
+    # what is lost at an eighth of the size: lines of text, whose pages move far up and down
+    wide, reach = np.zeros_like(first), 8 + 2 * abs(distance)
+    down = reach if abs(distance) < _FAR else _SCROLLED
+    _wide(picture.quarter, reference.quarter, down, min(24, reach), wide)
+    _finer(picture.quarter, reference.quarter, first, wide, second)
+    _finer(picture.half, reference.half, second, wide[:0], third)
     return np.ascontiguousarray(third[: picture.rows, : picture.columns])
 
 
