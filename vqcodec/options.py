@@ -29,6 +29,7 @@ from .track_choice import TrackChoice as TrackChoice
 MAX_CRF = packets.MAX_CRF
 MAX_GOP = packets.MAX_GOP  # what the format allows
 DEFAULT_GOP = 128
+PRESET_NAMES = f"{', '.join(PRESETS)}, or {len(NUMBERED_PRESETS) - 1} to 0"
 MAX_JOBS = 256
 MAX_RATE = 100_000  # frames a second
 ARITHMETIC = ("auto", "integers", "bfloat16", "float32")

@@ -72,16 +72,16 @@ def test_gradients_go_back_as_sums_say() -> None:
     tiles = Tiles.of(np.array([[[1, 0], [1, 1]]], bool), _Plain())
     near, rows = tiles.at8.near, len(tiles.at8.at)
     taps, g = normal(0, 9, 5), normal(1, rows, 5)
-    seen = np.ones((rows, 5), np.int8)
+    seen, turned = np.ones((rows, 5), np.int8), np.ascontiguousarray(taps[::-1])
     back = np.empty_like(g)
-    back_depthwise(g, 0, rows, near, taps, seen, back)
+    back_depthwise(g, 0, rows, near, turned, seen, back)
     x = normal(2, rows, 5)
     forward = np.empty_like(x)
     depthwise(x, 0, rows, near, taps, np.zeros(5, F), forward)
     # <g, A x> = <A^T g, x>
     assert math.isclose(float((g * forward).sum()), float((back * x).sum()), rel_tol=1e-4)
     seen[:] = 127
-    back_depthwise(g, 0, rows, near, taps, seen, back)
+    back_depthwise(g, 0, rows, near, turned, seen, back)
     assert not back.any()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from ..options import EncodeOptions
+from ..options import PRESET_NAMES, EncodeOptions
 from ..system.files import atomic_output, check_output
 from . import messages
 from .command import command, rare
@@ -121,7 +121,7 @@ _MEASURED = group(
         "preset",
         default=EncodeOptions.preset,
         metavar="NAME",
-        help="Preset of vqcodec: fastest, faster, fast, medium, slow, slower, or 13 to 0.",
+        help=f"Preset of vqcodec: {PRESET_NAMES}.",
         show_default=True,
         shell_complete=presets,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..options import ARITHMETIC, DEFAULT_GOP, MAX_GOP, EncodeOptions
+from ..options import ARITHMETIC, DEFAULT_GOP, MAX_GOP, PRESET_NAMES, EncodeOptions
 from . import typed
 from .command import rare
 from .groups import fields, group
@@ -19,7 +19,7 @@ QUALITY = group(
         default=EncodeOptions.preset,
         metavar="NAME",
         shell_complete=typed.presets,
-        help="How long to search: fastest, faster, fast, medium, slow, slower, or 13 to 0.",
+        help=f"How long to search: {PRESET_NAMES}.",
         show_default=True,
     ),
     click.option(

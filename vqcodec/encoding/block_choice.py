@@ -80,6 +80,13 @@ def room_for(sets):
 
 
 @njit
+def _keep(vectors, direction, index, chosen, mv, info):
+    """Note how a block is predicted best so far; index: of its merge candidate, or NEW."""
+    info[0], info[1], info[2] = direction, index, chosen
+    copied(vectors, mv)
+
+
+@njit
 def _best_merge(matching, block, merges, flag, mv, info):
     """Lowest J of the merge candidates; mv and info receive it. flag: context of the merge flag."""
     bits = matching.costs.bits
@@ -98,8 +105,7 @@ def _best_merge(matching, block, merges, flag, mv, info):
         j = rate + residual_bits(matching, block, vectors, direction, merges.sets[k], best - rate)
         if j < best:
             best = j
-            info[0], info[1], info[2] = direction, k, merges.sets[k]
-            copied(vectors, mv)
+            _keep(vectors, direction, k, merges.sets[k], mv, info)
     return best
 
 
@@ -116,8 +122,7 @@ def _best_of_one(matching, block, head, two, room, chosen, best, mv, info):
         j = rate + residual_bits(matching, block, found, direction, chosen, best - rate)
         if j < best:
             best = j
-            info[0], info[1], info[2] = direction, NEW, chosen
-            copied(found, mv)
+            _keep(found, direction, NEW, chosen, mv, info)
     return best
 
 
@@ -130,8 +135,7 @@ def _best_of_both(matching, block, head, room, chosen, best, mv, info):
     j = rate + residual_bits(matching, block, found, BI, chosen, margin - rate)
     if j < best:
         best = j
-        info[0], info[1], info[2] = BI, NEW, chosen
-        copied(found, mv)
+        _keep(found, BI, NEW, chosen, mv, info)
     if j < margin and matching.weighing.both:
         copied(found, vectors)
         first = 1 if room.single[chosen, 0] < room.single[chosen, 1] else 0
@@ -140,8 +144,7 @@ def _best_of_both(matching, block, head, room, chosen, best, mv, info):
         j = rate + residual_bits(matching, block, vectors, BI, chosen, best - rate)
         if j < best:
             best = j
-            info[0], info[1], info[2] = BI, NEW, chosen
-            copied(vectors, mv)
+            _keep(vectors, BI, NEW, chosen, mv, info)
     return best
 
 

@@ -58,30 +58,27 @@ def _unequal(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
             out[r, c] = any_bits != 0
 
 
-def squares(a: np.ndarray, b: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of a - b, and of its square, in blocks of ``side`` samples across, at most 16; two int32
-    maps; planes (H, W) int16 of 10 bits."""
-    shape = a.shape[0] // side, a.shape[1] // side
-    total, square = np.empty(shape, np.int32), np.empty(shape, np.int32)
-    _squares(a, b, total, square)
-    return total, square
+def squares(a: np.ndarray, b: np.ndarray, side: int) -> np.ndarray:
+    """Sums of squared differences in blocks of ``side`` samples across, at most 16, an int32 map;
+    planes (H, W) of 10 bits."""
+    out = np.empty((a.shape[0] // side, a.shape[1] // side), np.int32)
+    _squares(a, b, out)
+    return out
 
 
 @njit
-def _squares(a: np.ndarray, b: np.ndarray, total: np.ndarray, square: np.ndarray) -> None:
-    side = a.shape[0] // total.shape[0]
-    sums, powers = np.empty(a.shape[1], np.int32), np.empty(a.shape[1], np.int32)
-    for r in range(total.shape[0]):
-        sums[:], powers[:] = 0, 0
+def _squares(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    side = a.shape[0] // out.shape[0]
+    powers = np.empty(a.shape[1], np.int32)
+    for r in range(out.shape[0]):
+        powers[:] = 0
         for y in range(r * side, (r + 1) * side):
             p, q = a[y], b[y]
             for x in range(p.shape[0]):
                 d = np.int32(np.int32(p[x]) - np.int32(q[x]))
-                sums[x] = np.int32(sums[x] + d)
                 powers[x] = np.int32(powers[x] + np.int32(d * d))
-        for c in range(total.shape[1]):
-            plain, squared = 0, 0
+        for c in range(out.shape[1]):
+            total = 0
             for x in range(c * side, (c + 1) * side):
-                plain += sums[x]
-                squared += powers[x]
-            total[r, c], square[r, c] = plain, squared
+                total += powers[x]
+            out[r, c] = total

@@ -12,6 +12,9 @@ from ..compiled import njit
 from .sample_sums import WIDEST, sad8, sad16, sad32, sad_mean8, sad_mean16
 
 PAD = 80  # how far a block may lie outside the reference, in samples
+# the eight neighbours of a vector, in steps; the first four are the nearest
+DIRECTIONS_Y = (-1, 1, 0, 0, -1, -1, 1, 1)
+DIRECTIONS_X = (0, 0, -1, 1, -1, 1, -1, 1)
 FARTHEST = nb.int32(1 << 29)  # above any sum of differences
 
 
@@ -108,7 +111,7 @@ def refined(reference, picture, y, x, my, mx, least, first, rounds, enough, h, w
                 break
             cy, cx = my, mx
             for k in range(8):
-                dy, dx = (-1, 1, 0, 0, -1, -1, 1, 1)[k], (0, 0, -1, 1, -1, 1, -1, 1)[k]
+                dy, dx = DIRECTIONS_Y[k], DIRECTIONS_X[k]
                 if abs(dy + gone_y) < 2 and abs(dx + gone_x) < 2:
                     continue
                 ny, nx = cy + dy * step, cx + dx * step

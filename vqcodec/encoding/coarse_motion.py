@@ -12,7 +12,17 @@ import numba as nb
 import numpy as np
 
 from ..compiled import njit
-from .block_matching import FARTHEST, Samples, at, moved, of_picture, of_reference, refined
+from .block_matching import (
+    DIRECTIONS_X,
+    DIRECTIONS_Y,
+    FARTHEST,
+    Samples,
+    at,
+    moved,
+    of_picture,
+    of_reference,
+    refined,
+)
 from .sample_sums import sad8
 from .small_pictures import MARGIN, SmallPicture
 from .weight_estimation import matched
@@ -33,49 +43,28 @@ def _inner(plane):
 
 
 @njit
-def _inside(y, x, h, w):
-    """Whether a block of 8x8 at (y, x) lies in a plane (h, w) or its margin."""
-    return y >= -MARGIN and x >= -MARGIN and y + 8 <= h + MARGIN and x + 8 <= w + MARGIN
+def _inside(y, x, side, h, w):
+    """Whether a block of ``side`` samples at (y, x) lies in a plane (h, w) or its margin."""
+    return y >= -MARGIN and x >= -MARGIN and y + side <= h + MARGIN and x + side <= w + MARGIN
 
 
 @njit
-def _full(cur, ref, reach, out):
-    """out (rows, columns, 2) [y, x]: the best vector within +-reach samples for blocks of 8x8."""
+def _full(cur, ref, side, down, across, out):
+    """out (rows, columns, 2) [y, x]: the best vector within +-down and +-across samples for blocks
+    of ``side`` samples, 8 or 16."""
     rows, columns = out.shape[:2]
-    h, w = rows * 8, columns * 8
+    h, w = rows * side, columns * side
     picture, reference = _inner(cur), _inner(ref)
     for r in range(rows):
         for c in range(columns):
-            y, x = r * 8, c * 8
-            block, best = at(picture, y, x), FARTHEST
-            for dy in range(-reach, reach + 1):
-                for dx in range(-reach, reach + 1):
-                    rate = nb.int32(_SMOOTH * (abs(dy) + abs(dx)))
-                    if rate >= best or not _inside(y + dy, x + dx, h, w):
-                        continue
-                    shown = at(reference, y + dy, x + dx)
-                    s = sad8(block, picture.stride, shown, reference.stride) + rate
-                    if s < best:
-                        best = s
-                        out[r, c, 0], out[r, c, 1] = dy, dx
-
-
-@njit
-def _wide(cur, ref, down, across, out):
-    """out (rows, columns, 2) [y, x]: the same for blocks of 16x16, within +-down and +-across."""
-    rows, columns = out.shape[:2]
-    h, w = rows * 16, columns * 16
-    picture, reference = _inner(cur), _inner(ref)
-    for r in range(rows):
-        for c in range(columns):
-            y, x = r * 16, c * 16
+            y, x = r * side, c * side
             best = FARTHEST
             for dy in range(-down, down + 1):
                 for dx in range(-across, across + 1):
                     s = nb.int32(_SMOOTH * (abs(dy) + abs(dx)))
-                    if not _inside(y + dy, x + dx, h - 8, w - 8):
+                    if not _inside(y + dy, x + dx, side, h, w):
                         continue
-                    for k in range(4):
+                    for k in range(side * side // 64):
                         if s >= best:
                             break
                         v, u = y + 8 * (k >> 1), x + 8 * (k & 1)
@@ -84,6 +73,17 @@ def _wide(cur, ref, down, across, out):
                     if s < best:
                         best = s
                         out[r, c, 0], out[r, c, 1] = dy, dx
+
+
+@njit
+def _told(picture, reference, y, x, my, mx, oy, ox, h, w):
+    """SAD of the 8x8 block at (y, x) moved by (my, mx), with what its way from (oy, ox) costs;
+    FARTHEST outside of the reference."""
+    if not _inside(y + my, x + mx, 8, h, w):
+        return FARTHEST
+    shown = at(reference, y + my, x + mx)
+    s = sad8(at(picture, y, x), picture.stride, shown, reference.stride)
+    return nb.int32(s + nb.int32(_NEAR * (abs(my - oy) + abs(mx - ox))))
 
 
 @njit
@@ -116,28 +116,19 @@ def _finer(cur, ref, coarse, wide, out):
     for r in range(rows):
         for c in range(columns):
             y, x = r * 8, c * 8
-            block, best = at(picture, y, x), FARTHEST
+            best = FARTHEST
             oy, ox = _candidate(0, r, c, coarse, wide, out)
             by, bx = nb.int64(0), nb.int64(0)
             for k in range(7):
                 my, mx = _candidate(k, r, c, coarse, wide, out)
-                if not _inside(y + my, x + mx, h, w):
-                    continue
-                shown = at(reference, y + my, x + mx)
-                s = sad8(block, picture.stride, shown, reference.stride)
-                s += nb.int32(_NEAR * (abs(my - oy) + abs(mx - ox)))
+                s = _told(picture, reference, y, x, my, mx, oy, ox, h, w)
                 if s < best:
                     best, by, bx = s, my, mx
             for _ in range(_ROUNDS):
                 cy, cx = by, bx
                 for k in range(8):
-                    my = cy + (-1, 1, 0, 0, -1, -1, 1, 1)[k]
-                    mx = cx + (0, 0, -1, 1, -1, 1, -1, 1)[k]
-                    if not _inside(y + my, x + mx, h, w):
-                        continue
-                    shown = at(reference, y + my, x + mx)
-                    s = sad8(block, picture.stride, shown, reference.stride)
-                    s += nb.int32(_NEAR * (abs(my - oy) + abs(mx - ox)))
+                    my, mx = cy + DIRECTIONS_Y[k], cx + DIRECTIONS_X[k]
+                    s = _told(picture, reference, y, x, my, mx, oy, ox, h, w)
                     if s < best:
                         best, by, bx = s, my, mx
                 if by == cy and bx == cx:
@@ -172,11 +163,12 @@ def coarse_motion(picture: SmallPicture, reference: SmallPicture, distance: int)
     first, second, third = (
         np.zeros((*(n // (8 * k) for n in picture.luma8.shape), 2), np.int32) for k in (4, 2, 1)
     )
-    _full(picture.eighth, reference.eighth, min(12, 4 + abs(distance)), first)
+    near = min(12, 4 + abs(distance))
+    _full(picture.eighth, reference.eighth, 8, near, near, first)
     # what is lost at an eighth of the size: lines of text, whose pages move far up and down
     wide, reach = np.zeros_like(first), 8 + 2 * abs(distance)
     down = reach if abs(distance) < _FAR else _SCROLLED
-    _wide(picture.quarter, reference.quarter, down, min(24, reach), wide)
+    _full(picture.quarter, reference.quarter, 16, down, min(24, reach), wide)
     _finer(picture.quarter, reference.quarter, first, wide, second)
     _finer(picture.half, reference.half, second, wide[:0], third)
     return np.ascontiguousarray(third[: picture.rows, : picture.columns])

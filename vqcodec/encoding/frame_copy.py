@@ -41,7 +41,7 @@ def block_error_bits(
     """(H/16, W/16): the same of each block."""
     error = np.zeros(no_blocks.shape)
     for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
-        error += weight * squares(source, plane, source.shape[0] // len(error))[1]
+        error += weight * squares(source, plane, source.shape[0] // len(error))
     worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
     return bits

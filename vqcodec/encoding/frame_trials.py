@@ -147,6 +147,16 @@ class FrameTrials:
         """(H/16, W/16) bool: blocks whose source has samples of 8 bits."""
         return whole_blocks(self.task.source, self.no_blocks.shape)
 
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """(H/8, W/8, 96) uint16: the packed source."""
+        return pack(self.task.source)
+
+    @staticmethod
+    def tiles(layout: Layout) -> Tiles[np.ndarray]:
+        """The coded tiles of a layout, on the CPU."""
+        return Tiles.of(coded_tiles(layout.blocks)[None] > 0, FusedBackend())
+
     def seen(self, layout: Layout) -> Prediction | None:
         """The prediction as the nets see it: those of I frames see none."""
         return layout.prediction if self.nets.shape.inter else None
@@ -177,8 +187,8 @@ class FrameTrials:
         if not layout.coded:
             return Latents(y, z)
         seen, codec = self.seen(layout), frames.codec
-        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, FusedBackend())
-        picture = _centred(tiles.at8.gather(pack(self.task.source)))
+        tiles = self.tiles(layout)
+        picture = _centred(tiles.at8.gather(self.packed))
         prediction = _centred(tiles.at8.gather(seen.packed)) if seen else None
         if codec.arithmetic == INTEGERS:
             net = codec.integer_analyses[seen is not None]

@@ -232,7 +232,7 @@ class GopEncoder:
     def _side_by_side(self, tasks: list[FrameTask]) -> Iterator[CodedFrame]:
         """Encode frames that don't refer to each other.
 
-        torch's thread count, which is the process', is 1 meanwhile.
+        Of floats torch's thread count, which is the process', is 1 meanwhile.
         """
         if len(tasks) == 1:
             yield self.coder.encode(tasks[0])
@@ -240,8 +240,8 @@ class GopEncoder:
         for task in tasks:
             prepare(task.references)
         with ExitStack() as stack:
-            stack.enter_context(limited(thread_count()))
             if self.coder.codec.arithmetic != INTEGERS:
+                stack.enter_context(limited(thread_count()))
                 stack.enter_context(one_thread())
             yield from side_by_side(self.coder.encode, tasks)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..codec.frame_decoder import Planes
 from .block_facts import squares
+from .weight_estimation import cell_means
 
 LEAST = 0.02  # excess of the prediction's error below which nothing is to be gained
 RATIO = 0.3  # excess, against that of flat cells, from which a frame is tried without references
@@ -21,7 +22,7 @@ def promising(source: Planes, prediction: Planes, floor: float) -> bool:
     floor: squared error a sample (8-bit scale) that coding leaves anyway.
     """
     excess = _excess(source[0], prediction[0], 16 * floor)
-    return excess > max(LEAST, RATIO * _excess(source[0], None, 16 * floor))
+    return excess > LEAST and excess > RATIO * _excess(source[0], None, 16 * floor)
 
 
 def _excess(source: np.ndarray, prediction: np.ndarray | None, floor: float) -> float:
@@ -29,8 +30,7 @@ def _excess(source: np.ndarray, prediction: np.ndarray | None, floor: float) -> 
 
     Without prediction: that of each cell's mean.
     """
-    total, power = squares(source, np.zeros_like(source) if prediction is None else prediction, 8)
-    square = power / 64
+    square = squares(source, np.zeros_like(source) if prediction is None else prediction, 8) / 64
     if prediction is None:
-        square -= np.square(total / 64)
+        square -= np.square(cell_means(source, 8).astype(np.float64))
     return float(np.log(np.maximum(square / floor, 1)).mean())

@@ -11,11 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..codec import codebooks
-from ..codec.direct_map import CODED_BLOCK, coded_tiles
+from ..codec.direct_map import CODED_BLOCK
 from ..codec.frame_decoder import NEUTRAL
-from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Rows, Tiles
-from ..codec.packed_samples import pack
 from ..compiled import njit
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials, Latents, Layout
@@ -43,8 +41,8 @@ class Shown(NamedTuple):
     def of(cls, trials: FrameTrials, layout: Layout) -> Shown:
         """What stands behind the latent of a frame."""
         seen = trials.seen(layout)
-        tiles = Tiles.of(coded_tiles(layout.blocks)[None] > 0, FusedBackend())
-        source = tiles.at8.gather(pack(trials.task.source))
+        tiles = trials.tiles(layout)
+        source = tiles.at8.gather(trials.packed)
         base, packed8 = np.full_like(source, NEUTRAL), None
         if seen is not None:
             base, packed8 = (tiles.at8.gather(a) for a in (seen.packed, seen.packed8))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba as nb
 
 from ..compiled import njit
-from .block_matching import at, legal, moved, sad
+from .block_matching import DIRECTIONS_X, DIRECTIONS_Y, at, legal, moved, sad
 from .motion_costs import (
     NEVER,
     bits_of_both,
@@ -22,8 +22,6 @@ FIRST_STEP = 8  # of the pattern search, in quarter samples
 AROUND = 5  # starts that are tried of those given: in the middle of a block, and beside it
 ROUNDS = 8  # of the pattern at each step
 FURTHER = 9  # steps: farther than any pattern reaches
-DIRECTIONS_Y = (-1, 1, 0, 0, -1, -1, 1, 1)  # of a pattern's points; the first four are the nearest
-DIRECTIONS_X = (0, 0, -1, 1, -1, 1, -1, 1)
 
 
 @njit

@@ -71,12 +71,11 @@ class RowWeights:
 @njit
 def _rounded(x: np.ndarray, top: np.float32, into: np.ndarray) -> np.float32:
     """A row as integers of at most ``top``; returns what one of them stands for."""
-    bits, largest = x.view(np.uint32), np.empty(1, np.uint32)
-    most_bits = np.uint32(0)  # of floats without sign, which are in the order of the floats
+    bits = x.view(np.uint32)
+    largest = np.uint32(0)  # of floats without sign, which are in the order of the floats
     for c in range(x.shape[0]):
-        most_bits = max(most_bits, np.uint32(bits[c] & np.uint32(0x7FFFFFFF)))
-    largest[0] = most_bits
-    most = largest.view(np.float32)[0]
+        largest = max(largest, np.uint32(bits[c] & np.uint32(0x7FFFFFFF)))
+    most = np.uint32(largest).view(np.float32)
     if most < _LEAST:
         into[: x.shape[0]] = 0
         return _F(0)
@@ -85,6 +84,23 @@ def _rounded(x: np.ndarray, top: np.float32, into: np.ndarray) -> np.float32:
         into[c] = np.int16(np.rint(min(max(x[c] * by, -top), top)))
     step: np.float32 = most / top
     return step
+
+
+@njit
+def _multiply(
+    x: np.ndarray,
+    i: int,
+    n: int,
+    w: np.ndarray,
+    top: np.float32,
+    buffer: np.ndarray,
+    steps: np.ndarray,
+    acc: np.ndarray,
+) -> None:
+    """acc (ROWS, columns) = rows i to i + n of x, rounded by the steps that ``steps`` receives."""
+    for r in range(n):
+        steps[r] = _rounded(x[i + r], top, buffer[r])
+    multiply16(buffer, w, acc)
 
 
 @njit
@@ -104,9 +120,7 @@ def _product(
     steps = np.empty(ROWS, np.float32)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
-        for r in range(n):
-            steps[r] = _rounded(x[i + r], top, buffer[r])
-        multiply16(buffer, w, acc)
+        _multiply(x, i, n, w, top, buffer, steps, acc)
         for r in range(n):
             a, o, step = acc[r], out[i + r], steps[r]
             if add:
@@ -138,9 +152,7 @@ def _gradient(
     steps = np.empty(ROWS, np.float32)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
-        for r in range(n):
-            steps[r] = _rounded(g[i + r], top, buffer[r])
-        multiply16(buffer, w, acc)
+        _multiply(g, i, n, w, top, buffer, steps, acc)
         for r in range(n):
             a, s, o, step = acc[r], seen[i + r], out[i + r], steps[r]
             for c in range(o.shape[0]):
@@ -160,6 +172,17 @@ def passed(seen: int, slope: np.float32) -> np.float32:
 
 
 @njit
+def _add_around(x: np.ndarray, m: int, near: np.ndarray, taps: np.ndarray, o: np.ndarray) -> None:
+    """Add what the taps take of the rows around row m, to o (C,)."""
+    for tap in range(9):
+        if near[m, tap] == x.shape[0]:
+            continue
+        r, k = x[near[m, tap]], taps[tap]
+        for c in range(o.shape[0]):
+            o[c] += r[c] * k[c]
+
+
+@njit
 def depthwise(
     x: np.ndarray,
     begin: int,
@@ -171,17 +194,11 @@ def depthwise(
 ) -> None:
     """Convolve each channel of the rows x (M, C) float32 with its taps (9, C), plus bias (C,), from
     row ``begin`` to ``end``. near (M, 9): rows around each, M for zeros."""
-    rows, channels = x.shape
     for m in range(begin, end):
         o = out[m]
-        for c in range(channels):
+        for c in range(o.shape[0]):
             o[c] = bias[c]
-        for tap in range(9):
-            if near[m, tap] == rows:
-                continue
-            r, k = x[near[m, tap]], taps[tap]
-            for c in range(channels):
-                o[c] += r[c] * k[c]
+        _add_around(x, m, near, taps, o)
 
 
 @njit
@@ -195,16 +212,11 @@ def back_depthwise(
     out: np.ndarray,
 ) -> None:
     """The gradient by what was rounded to seen (M, C) int8 behind a leaky rectifier, of a
-    convolution with taps (9, C) float32 behind which it is g (M, C); of rows as above."""
-    rows, channels = g.shape
+    convolution behind which it is g (M, C), with its taps (9, C) float32 from the last to the
+    first; of rows as above."""
     for m in range(begin, end):
         o, s = out[m], seen[m]
         o[:] = 0
-        for tap in range(9):
-            if near[m, tap] == rows:
-                continue
-            r, k = g[near[m, tap]], taps[8 - tap]
-            for c in range(channels):
-                o[c] += r[c] * k[c]
-        for c in range(channels):
+        _add_around(g, m, near, taps, o)
+        for c in range(o.shape[0]):
             o[c] *= passed(s[c], _SLOPE)

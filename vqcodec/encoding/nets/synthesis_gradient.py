@@ -8,8 +8,8 @@ every processor.
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -75,7 +75,8 @@ class _Block:
 
     def __init__(self, block: ExactBlock[np.ndarray]) -> None:
         self.w1, self.w2, self.w3, self.w4 = map(_Layer, (block.w1, block.w2, block.w3, block.w4))
-        self.taps = block.dw.astype(np.float32) * block.dw_scale
+        taps = block.dw.astype(np.float32) * block.dw_scale
+        self.turned = np.ascontiguousarray(taps[::-1])
         self.s_in, self.s_mid = block.s_in, block.s_mid
 
     def back(
@@ -90,7 +91,7 @@ class _Block:
         self.w3.weights.back_added(self.w3.scaled(by_wide), self.s_mid, middle, g)
         by_spread = self.w2.weights.back(self.w2.scaled(g), self.w2.ones, spread, False)
         by_first = np.empty_like(by_spread)
-        shared(back_depthwise, by_spread, near, self.taps, first, by_first)
+        shared(back_depthwise, by_spread, near, self.turned, first, by_first)
         self.w1.weights.back_added(self.w1.scaled(by_first), self.s_in, x_in, g)
 
 
@@ -116,9 +117,9 @@ class SynthesisGradient:
         self, y: np.ndarray, pred8: np.ndarray | None, q: int, tiles: Tiles[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """The residual (M, 96) int16 of rows of the tiles, and what :meth:`backward` wants."""
-        net: Any = object.__new__(Synthesis)
-        vars(net).update(vars(self.net), backend=(keeping := _Keeping()))
-        return net.layers(y, pred8, q, tiles), keeping.seen
+        keeping, twin = _Keeping(), copy.copy(self.net)
+        twin.backend = keeping
+        return twin.layers(y, pred8, q, tiles), keeping.seen
 
     def backward(
         self, g: np.ndarray, seen: list[np.ndarray], q: int, tiles: Tiles[np.ndarray]
@@ -143,7 +144,5 @@ def _back_blocks(
 
 def _back_wide(layer: _Layer, g: np.ndarray, q: int, scale: np.ndarray) -> np.ndarray:
     """Through a product of 15 bits."""
-    none = np.zeros(1, np.float32)
-    return layer.weights.times(
-        layer.scaled(g, q), np.ascontiguousarray(scale), np.broadcast_to(none, scale.shape).copy()
-    )
+    none = np.zeros(scale.shape, np.float32)
+    return layer.weights.times(layer.scaled(g, q), np.ascontiguousarray(scale), none)
