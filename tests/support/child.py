@@ -74,7 +74,8 @@ def main() -> int:
             super().add(pictures)
             if seconds is not None:
                 time.sleep(seconds * len(pictures))
-            elif select.select([sys.stdin], [], [], 120)[0]:
+            # in short turns: a signal that comes right before a wait does not end it
+            elif any(select.select([sys.stdin], [], [], 0.1)[0] for _ in range(1200)):
                 os.read(sys.stdin.fileno(), 1)
             else:
                 raise TimeoutError("nobody says to go on")
