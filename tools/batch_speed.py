@@ -85,7 +85,8 @@ def main() -> None:
                     f"{workers} workers: {seconds:.1f} s, {busy:.1f} s of processor, load of the machine {os.getloadavg()[0]:.1f}",  # noqa: E501
                     flush=True,
                 )
-    assert len(outputs[0]) == files and all(o == outputs[0] for o in outputs), "the outputs differ"
+    assert len(outputs[0]) == files, "the outputs differ"
+    assert all(o == outputs[0] for o in outputs), "the outputs differ"
     one, two = min(elapsed[1]), min(elapsed[2])
     print(
         f"{files} files: {one:.1f} s with one worker, {two:.1f} s with two, {one / two:.2f} times as fast; processor time {min(processor[2]) / min(processor[1]):.2f} times"  # noqa: E501

@@ -54,7 +54,8 @@ def test_zoom_is_told_and_is_no_pan() -> None:
     right = rate * (8 * CELLS[1] + 4 - WIDTH / 2)
     told = row(facts(moving(right, down)))
     assert told["zoom"] == pytest.approx(100 * rate, rel=0.05)
-    assert abs(told["right"]) < 0.05 and abs(told["turn"]) < 0.05
+    assert abs(told["right"]) < 0.05
+    assert abs(told["turn"]) < 0.05
 
 
 def test_few_blocks_that_move_alone_leave_the_camera_still() -> None:
@@ -97,7 +98,8 @@ def test_lost_frames_have_a_row_of_their_own() -> None:
     told = rows.rows()
     lost = NAMES.index("lost")
     assert told[:, lost].tolist() == [0, 1, 0]
-    assert np.isfinite(told).all() and told.dtype == np.float32
+    assert np.isfinite(told).all()
+    assert told.dtype == np.float32
     assert np.count_nonzero(told[1, NAMES.index("quality") :]) == 0
 
 

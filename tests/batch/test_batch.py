@@ -159,9 +159,8 @@ def test_log_of_a_killed_run(tmp_path: Path) -> None:
         assert [entry and entry["state"] for entry in last] == ["done", "begun", None]
         log.write("c", "failed")
     with open_log(path) as log:
-        assert (log.last("c") or {})["state"] == "failed" and len(
-            path.read_bytes().splitlines()
-        ) == 5
+        assert (log.last("c") or {})["state"] == "failed"
+        assert len(path.read_bytes().splitlines()) == 5
     (tmp_path / "torn").write_bytes(b'{"output": "c", "st')
     for n in range(2):  # a power failure in the first line must not spoil the log for good
         with open_log(tmp_path / "torn") as log:
@@ -195,9 +194,11 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
         output = (Path("out") / name).with_suffix(".vqv")
         assert main(["encode", "-q", "-crf", "30", f"in/{name}", "want.vqv", "-y"]) == 0
         assert output.read_bytes() == Path("want.vqv").read_bytes(), name
-    assert files_in("out") == ["a.vqv", LOG, "sub"] and len(files_in("out/sub")) == 2
+    assert files_in("out") == ["a.vqv", LOG, "sub"]
+    assert len(files_in("out/sub")) == 2
     ended = {e["file"]: e for e in lines() if e["state"] != "begun"}
-    assert len(ended) == 5 and len(lines()) == 10
+    assert len(ended) == 5
+    assert len(lines()) == 10
     a = ended["in/a.mkv"]
     assert (a["state"], a["code"], a["frames"], a["bytes"]) == (
         "done",
@@ -208,9 +209,8 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert 0 < a["bpp"] < a["bytes"] * 8 / (3 * 256)
     assert a["psnr"] > 20
     assert a["fps"] > 0
-    assert (
-        ended["in/broken.mp4"]["code"] == 3 and "broken.mp4" in ended["in/broken.mp4"]["at_fault"]
-    )
+    assert ended["in/broken.mp4"]["code"] == 3
+    assert "broken.mp4" in ended["in/broken.mp4"]["at_fault"]
     assert "no such file" in ended["in/missing.mp4"]["message"]
 
     before = coded()
@@ -225,7 +225,8 @@ def test_a_tree_there_and_back(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert (here / "back/sub/b.y4m").read_bytes().split(b"\n", 1)[1] == (
         here / "in/sub/b.y4m"
     ).read_bytes().split(b"\n", 1)[1]
-    assert capsys.readouterr() == ("", "") and len(lines("back")) == 6
+    assert capsys.readouterr() == ("", "")
+    assert len(lines("back")) == 6
 
 
 def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,32 +240,30 @@ def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -
         "made from another source or with other options; -y makes it anew, -n leaves it"
         in capsys.readouterr().err
     )
-    assert (
-        main([*command, "-crf", "40", "-n"]) == 0
-        and "1 left as they were" in capsys.readouterr().err
-    )
-    assert Path("out/a.vqv").read_bytes() == first and main([*command]) == 0
-    assert main([*command, "-crf", "40", "-y"]) == 0 and Path("out/a.vqv").read_bytes() != first
-    assert (
-        main([*command, "-crf", "40", "-threads", "1", "--workers", "2"]) == 0
-        and "1 done before" in capsys.readouterr().err
-    )
+    assert main([*command, "-crf", "40", "-n"]) == 0
+    assert "1 left as they were" in capsys.readouterr().err
+    assert Path("out/a.vqv").read_bytes() == first
+    assert main([*command]) == 0
+    assert main([*command, "-crf", "40", "-y"]) == 0
+    assert Path("out/a.vqv").read_bytes() != first
+    assert main([*command, "-crf", "40", "-threads", "1", "--workers", "2"]) == 0
+    assert "1 done before" in capsys.readouterr().err
     clip(here / "a.y4m", frames=4)
     assert main([*command, "-crf", "40"]) == 5
     assert main([*command, "-crf", "40", "-y"]) == 0
     Path("out/a.vqv").write_bytes(b"mine")
-    assert (
-        main([*command, "-crf", "40"]) == 5
-        and "made from something else" in capsys.readouterr().err
-    )
+    assert main([*command, "-crf", "40"]) == 5
+    assert "made from something else" in capsys.readouterr().err
     assert Path("out/a.vqv").read_bytes() == b"mine"
     Path("out/a.vqv").unlink()
-    assert main([*command, "-crf", "40"]) == 0 and Path("out/a.vqv").stat().st_size > 4
+    assert main([*command, "-crf", "40"]) == 0
+    assert Path("out/a.vqv").stat().st_size > 4
     # killed between the renaming and the line in the log
     text = Path("out", LOG).read_text().splitlines(keepends=True)
     Path("out", LOG).write_text("".join(text[:-1]))
     n = len(coded())
-    assert main([*command, "-crf", "40"]) == 0 and len(coded()) > n
+    assert main([*command, "-crf", "40"]) == 0
+    assert len(coded()) > n
 
 
 def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(
@@ -280,7 +279,8 @@ def test_what_is_done_is_not_forgotten_by_tries_that_came_to_nothing(
             log.write(
                 "a.vqv", state, source=line["source"], options="another", before=line["result"]
             )
-        assert main(command) == 0 and Path("out/a.vqv").read_bytes() == made
+        assert main(command) == 0
+        assert Path("out/a.vqv").read_bytes() == made
     n = len(coded())
     for same in (["-crf", "28"], ["-g", "128"], ["-g", "300f"]):  # the defaults, said aloud
         assert main([*command, *same]) == 0
@@ -296,7 +296,8 @@ def test_n_leaves_what_came_after_a_kill(here: Path, capsys: pytest.CaptureFixtu
     log = Path("out", LOG)
     log.write_text(log.read_text().splitlines(keepends=True)[0])
     Path("out/a.vqv").write_bytes(b"mine")
-    assert main([*command, "-n"]) == 0 and "1 left as they were" in capsys.readouterr().err
+    assert main([*command, "-n"]) == 0
+    assert "1 left as they were" in capsys.readouterr().err
     assert Path("out/a.vqv").read_bytes() == b"mine"
 
 
@@ -318,7 +319,8 @@ def test_damaged_sources_show_in_every_run(here: Path, capsys: pytest.CaptureFix
     clip(here / "a.y4m")
     path = clip(here / "cut.y4m", frames=4)
     path.write_bytes(path.read_bytes()[:-100])
-    assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4 and Path("out/cut.vqv").exists()
+    assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4
+    assert Path("out/cut.vqv").exists()
     assert main(["batch", "a.y4m", "cut.y4m", "-o", "out"]) == 4
     told = capsys.readouterr()
     assert "2 done before" in told.err
@@ -336,10 +338,8 @@ def test_a_worker_that_is_killed(here: Path) -> None:
     clip(here / "in/good.y4m")
     assert main(["batch", "in", "-o", "out", "-q", "--workers", "2", "-g", "9"]) == 0
     assert main(["encode", "-q", "in/bad.mkv", "want.vqv", "-g", "9"]) == 0
-    assert (
-        Path("out/bad.vqv").read_bytes() == Path("want.vqv").read_bytes()
-        and Path("killed").exists()
-    )
+    assert Path("out/bad.vqv").read_bytes() == Path("want.vqv").read_bytes()
+    assert Path("killed").exists()
     assert files_in("out") == ["bad.vqv", LOG, "good.vqv"]
     assert [e["state"] for e in lines()].count("begun") == 2
     assert sum(coded()) == 9 + 1 + 16 + 3  # the first GOP of the file was kept
@@ -400,17 +400,16 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
             for _ in range(100):
                 os.killpg(process.pid, 0)
                 time.sleep(0.1)
-    assert "Traceback" not in told and (
-        signum != signal.SIGINT or "stopped: the same command goes on" in told
-    )
-    assert Path("out/a.vqv").exists() and not Path("out/slow.vqv").exists()
+    assert "Traceback" not in told
+    assert signum != signal.SIGINT or "stopped: the same command goes on" in told
+    assert Path("out/a.vqv").exists()
+    assert not Path("out/slow.vqv").exists()
     Path("log").unlink()
     assert main([*command, "-q"]) == 0
     assert sum(coded()) <= 40 - 5
     assert main(["encode", "-q", "in/slow.mkv", "want.vqv", "-g", "5"]) == 0
-    assert Path("out/slow.vqv").read_bytes() == Path("want.vqv").read_bytes() and sorted(
-        files_in("out")
-    ) == ["a.vqv", LOG, "slow.vqv"]
+    assert Path("out/slow.vqv").read_bytes() == Path("want.vqv").read_bytes()
+    assert sorted(files_in("out")) == ["a.vqv", LOG, "slow.vqv"]
 
 
 def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,7 +429,8 @@ def test_lists_of_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         input=b"in/c.y4m\n",
         env=env,
     )
-    assert done.returncode == 0 and files_in("out2/in") == ["c.vqv"]
+    assert done.returncode == 0
+    assert files_in("out2/in") == ["c.vqv"]
 
 
 def test_refusals(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -474,7 +474,8 @@ def test_only_errors_of_files_stop_a_file(here: Path, monkeypatch: pytest.Monkey
     clip(here / "in/a/x.y4m")
     clip(here / "in/b/y.y4m")
     touch("out/a")
-    assert main(["batch", "in", "-o", "out", "-q"]) == 5 and Path("out/b/y.vqv").exists()
+    assert main(["batch", "in", "-o", "out", "-q"]) == 5
+    assert Path("out/b/y.vqv").exists()
 
 
 def test_outputs_are_whole(here: Path) -> None:

@@ -151,7 +151,8 @@ def test_psnr_by_another_formula(tmp_path: Path) -> None:
         assert of.yuv == pytest.approx((6 * want[0] + want[1] + want[2]) / 8, abs=1e-6)
     # they are not the same thing
     assert found.psnr_mean_of_frames.y > found.psnr_of_mean_error.y + 5
-    assert np.array_equal(found.picture.y, b[1].y) and found.ms_ssim_db is None
+    assert np.array_equal(found.picture.y, b[1].y)
+    assert found.ms_ssim_db is None
 
 
 def test_ten_bits_are_on_the_scale_of_eight(tmp_path: Path) -> None:
@@ -190,7 +191,8 @@ def test_bd_rate_is_the_package_s() -> None:
         require_matching_points=False,
         min_overlap=0,
     )
-    assert bd_rate(anchor[::-1], test).percent == pytest.approx(want, abs=1e-6) and abs(want) > 1
+    assert bd_rate(anchor[::-1], test).percent == pytest.approx(want, abs=1e-6)
+    assert abs(want) > 1
     # the same curve with a tenth fewer bits, where the answer is known
     assert bd_rate(anchor, [(0.9 * r, q) for r, q in anchor]).percent == pytest.approx(
         -10, abs=1e-6
@@ -207,7 +209,8 @@ def test_bd_rate_undefined() -> None:
         (rising, [(0.01, 30.0), (0.03, None)], "fewer than two points"),
     ):
         value = bd_rate(anchor, test)
-        assert value.percent is None and reason in value.reason
+        assert value.percent is None
+        assert reason in value.reason
 
 
 def test_anchors_reach_for_our_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,37 +248,31 @@ def test_rate_is_matched_along_the_curve() -> None:
 def test_what_is_measured(
     clips: list[Path], made: Results, results: dict[str, Any], store: Store, said: list[str]
 ) -> None:
-    assert [c["name"] for c in results["clips"]] == ["large", "small"] and len(
-        all_points(results)
-    ) == 8
+    assert [c["name"] for c in results["clips"]] == ["large", "small"]
+    assert len(all_points(results)) == 8
     for clip in results["clips"]:
         pixels = clip["width"] * clip["height"] * FRAMES
         for p in clip["points"]["vqcodec"] + clip["points"]["x264-medium"]:
-            assert p["bpp"] == pytest.approx(8 * p["bytes"] / pixels) and p[
-                "kbps"
-            ] == pytest.approx(8 * p["bytes"] * 25 / FRAMES / 1000)
+            assert p["bpp"] == pytest.approx(8 * p["bytes"] / pixels)
+            assert p["kbps"] == pytest.approx(8 * p["bytes"] * 25 / FRAMES / 1000)
             assert p["encode"]["peak_bytes"] > 2**20
             assert p["decode"]["seconds"] > 0
             assert p["frames"] == FRAMES
             assert (p["ms_ssim_db"] is None) == (clip["name"] == "small")
             assert store.picture_path(p["key"]).is_file()
         for points in clip["points"].values():
-            assert (
-                points[0]["bpp"] > points[1]["bpp"]
-                and points[0]["psnr_of_mean_error"]["Y"] > points[1]["psnr_of_mean_error"]["Y"]
-            )
+            assert points[0]["bpp"] > points[1]["bpp"]
+            assert points[0]["psnr_of_mean_error"]["Y"] > points[1]["psnr_of_mean_error"]["Y"]
         bd = clip["bd_rate"]["x264-medium"]["psnr"]["percent"]
         points = next(of.points for of in made.clips if of.name == clip["name"])
         curves = [curve(points[codec], "psnr") for codec in ("x264-medium", "vqcodec")]
         assert bd == bd_rate(*curves).percent
     assert all(math.isfinite(n) for n in numbers(results))
     json.dumps(results, allow_nan=False)
-    assert sum(bool(re.match(r"\[\d+/8\]", s)) for s in said) == 8 and any(
-        "only 5 frames" in s for s in said
-    )
-    assert (
-        results["settings"]["anchors"][0]["options"]["tune"] == "psnr" and results["versions"]["av"]
-    )
+    assert sum(bool(re.match(r"\[\d+/8\]", s)) for s in said) == 8
+    assert any("only 5 frames" in s for s in said)
+    assert results["settings"]["anchors"][0]["options"]["tune"] == "psnr"
+    assert results["versions"]["av"]
 
 
 def test_bytes_are_those_on_disk(
@@ -321,7 +318,8 @@ def test_anchor_s_bytes_and_settings(
         packets = [p.size for p in c.demux(video=0) if p.size]
     # in Matroska each NAL unit begins with its length in 4 bytes, where x264 writes start codes of
     # 3 or 4
-    assert len(packets) == FRAMES and 0 <= sum(packets) - coded.bytes <= 2 * FRAMES
+    assert len(packets) == FRAMES
+    assert 0 <= sum(packets) - coded.bytes <= 2 * FRAMES
     assert coded.file_bytes == target.stat().st_size > sum(packets)
     data = target.read_bytes()
     assert all(
@@ -338,9 +336,8 @@ def test_anchor_s_bytes_and_settings(
     # what the decoder wrote is what another reader of the file sees
     with av.open(str(target)) as c, av.open(str(tmp_path / "decoded.y4m")) as d:
         pairs = list(zip(c.decode(video=0), d.decode(video=0), strict=True))
-        assert len(pairs) == FRAMES and all(
-            np.array_equal(x.to_ndarray(), y.to_ndarray()) for x, y in pairs
-        )
+        assert len(pairs) == FRAMES
+        assert all(np.array_equal(x.to_ndarray(), y.to_ndarray()) for x, y in pairs)
 
 
 def test_vmaf(clips: list[Path], results: dict[str, Any]) -> None:
@@ -367,10 +364,8 @@ def test_second_run_measures_nothing(
     monkeypatch.setattr(vmaf, "vmaf", forbidden)
     said: list[str] = []
     again = run.run(clips, options(), Store(store.folder), matched=True, say=said.append)
-    assert (
-        again.to_json()["clips"] == results["clips"]
-        and sum("from the cache" in s for s in said) >= 8
-    )
+    assert again.to_json()["clips"] == results["clips"]
+    assert sum("from the cache" in s for s in said) >= 8
     # other settings, frames, or the wish to measure anew are no hits
     for changed in (
         options(threads=2),
@@ -402,18 +397,15 @@ def test_goes_on_where_it_was_stopped(
     with pytest.raises(KeyboardInterrupt):
         run.run(clips, plain, Store(cache))
     lines = (cache / "points.jsonl").read_text()
-    assert lines.count("\n") == 3 and done == [("large", 4), ("large", 30), ("small", 4)]
+    assert lines.count("\n") == 3
+    assert done == [("large", 4), ("large", 30), ("small", 4)]
     (cache / "points.jsonl").write_text(lines[:-40])
     done.clear()
     found = run.run(clips, plain, Store(cache))
-    assert (
-        done == [("small", 4), ("small", 30)]
-        and [p["bytes"] for p in all_points(found.to_json())] == [1004, 1030] * 2
-    )
-    assert (
-        len((cache / "points.jsonl").read_text().splitlines()) == 5
-        and len(Store(cache)._records) == 4
-    )
+    assert done == [("small", 4), ("small", 30)]
+    assert [p["bytes"] for p in all_points(found.to_json())] == [1004, 1030] * 2
+    assert len((cache / "points.jsonl").read_text().splitlines()) == 5
+    assert len(Store(cache)._records) == 4
     # points of lossless results have 100 dB, no infinity, and their curve no BD-rate
     assert all(p["psnr_of_mean_error"]["Y"] == 100 for p in all_points(found.to_json()))
 
@@ -499,7 +491,8 @@ def test_anchors_and_options() -> None:
         "crf": "22.5",
     }
     assert svt.all_options(30, 0) == {"preset": "4", "svtav1-params": "tune=1", "crf": "30"}
-    assert parse_anchors("none") == () and parse_crfs("44, 14") == (14, 44)
+    assert parse_anchors("none") == ()
+    assert parse_crfs("44, 14") == (14, 44)
     for text in ("x266", "x264:nice", "x264,", ""):
         with pytest.raises(UsageError, match="anchors"):
             parse_anchors(text)
@@ -545,10 +538,12 @@ def test_refusals(clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
         got, _, err = call(
             "bench", *([str(clips[0])] if args else []), *args, monkeypatch=monkeypatch
         )
-        assert got == code and text in err, err
+        assert got == code, err
+        assert text in err, err
     monkeypatch.setitem(bench._NEEDED, "no_such_module", "no-such-package")
     got, _, err = call("bench", str(clips[0]), monkeypatch=monkeypatch)
-    assert got == 2 and "needs no-such-package: pip install 'vqcodec[bench]'" in err
+    assert got == 2
+    assert "needs no-such-package: pip install 'vqcodec[bench]'" in err
 
 
 def test_command(
@@ -583,9 +578,12 @@ def test_command(
     )
     assert code == 0, err
     found = json.loads(js.read_text())
-    assert found["clips"] == results["clips"] and found["summary"] == results["summary"]
-    assert out.strip() == as_text(made) and "[1/8]" in err
-    assert html.read_text().startswith("<!doctype html>") and plot.read_text().startswith("<?xml")
+    assert found["clips"] == results["clips"]
+    assert found["summary"] == results["summary"]
+    assert out.strip() == as_text(made)
+    assert "[1/8]" in err
+    assert html.read_text().startswith("<!doctype html>")
+    assert plot.read_text().startswith("<?xml")
     code, out, err = call(*args, "--json", "-", "-q", monkeypatch=monkeypatch)
     assert code == 0
     assert err == ""
@@ -606,11 +604,11 @@ def test_table(made: Results, results: dict[str, Any]) -> None:
     small = next(
         line for line in text.splitlines() if line.startswith("small") and "x264-medium" in line
     )
-    assert (
-        small.split()[2:4]
-        == [f"{results['clips'][1]['bd_rate']['x264-medium']['psnr']['percent']:+.1f}", "%"]
-        and "undefined" in small
-    )  # no MS-SSIM of small pictures
+    assert small.split()[2:4] == [
+        f"{results['clips'][1]['bd_rate']['x264-medium']['psnr']['percent']:+.1f}",
+        "%",
+    ]
+    assert "undefined" in small
 
 
 def test_plots(made: Results) -> None:
@@ -645,10 +643,8 @@ def test_report_holds_everything(made: Results, results: dict[str, Any], store: 
         "mean error",
     ):
         assert wanted in text, wanted
-    assert (
-        text.count("<svg") >= 3
-        and len(set(re.findall(r'<svg[^>]*aria-label="([^"]*)"', text))) >= 2
-    )
+    assert text.count("<svg") >= 3
+    assert len(set(re.findall(r'<svg[^>]*aria-label="([^"]*)"', text))) >= 2
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
@@ -657,7 +653,8 @@ def test_report_holds_everything(made: Results, results: dict[str, Any], store: 
         "original",
         "vqcodec",
         "x264-medium",
-    ] and "% bits" in sides[2]["text"] + "% bits" * ("equal" in sides[2]["text"])
+    ]
+    assert "% bits" in sides[2]["text"] + "% bits" * ("equal" in sides[2]["text"])
     assert all(data["pictures"][s["picture"]].startswith("data:image/webp;base64,") for s in sides)
     # the matched points are nearer to the rate than the curve's, or as near
     for clip in results["clips"]:
@@ -694,13 +691,12 @@ def test_frames_are_shown_in_the_colours_that_are_meant(
     y, u, v = (120 - 16) / 219, (90 - 128) / 224, (170 - 128) / 224
     r, b = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
     want = [255 * b, 255 * (y - kr * r - kb * b) / (1 - kr - kb), 255 * r]
-    assert (
-        shown.shape == (height, width, 3)
-        and np.abs(shown[height // 2, width // 2] - want).max() < 0.52
-    )
+    assert shown.shape == (height, width, 3)
+    assert np.abs(shown[height // 2, width // 2] - want).max() < 0.52
 
 
 def test_names_are_escaped(made: Results, store: Store) -> None:
     odd = "</script><b>&'\""
     html = page(replace(made, clips=[replace(made.clips[0], name=odd)]), store)
-    assert odd not in html and "<b>&'" not in html
+    assert odd not in html
+    assert "<b>&'" not in html

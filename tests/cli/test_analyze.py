@@ -83,7 +83,8 @@ def shots(out: str) -> list[dict[str, Any]]:
 def test_shots_as_json(tmp_path: Path, run: Run) -> None:
     file = made(tmp_path / "a.vqv", time_base=Fraction(1, 1000), rate=Fraction(25))
     code, out, _ = run("--shots", "--json", file)
-    assert code == 0 and len(out.splitlines()) == 1
+    assert code == 0
+    assert len(out.splitlines()) == 1
     found = shots(out)
     assert [(s["start"], s["end"], s["transition"]) for s in found] == [
         (0, 3, "start"),
@@ -98,7 +99,8 @@ def test_shots_as_json(tmp_path: Path, run: Run) -> None:
 def test_the_table(tmp_path: Path, run: Run) -> None:
     file = made(tmp_path / "a.vqv", time_base=Fraction(1, 1000), rate=Fraction(25))
     code, out, _ = run(file)
-    assert code == 0 and "3 shots in 7 frames, 0:00:00.28" in out
+    assert code == 0
+    assert "3 shots in 7 frames, 0:00:00.28" in out
     assert re.search(r"2 +0:00:00.12 +0:00:00.24 +3-5 +cut +0.90 +2.5 +pan", out)
     code, out, _ = run("--activity", "--anomaly", file)
     assert "unusual at" in out
@@ -113,7 +115,8 @@ def test_threshold_and_shortest_shot(tmp_path: Path, run: Run) -> None:
     assert [s["start"] for s in shots(run("--json", "--min-shot", "2f", file)[1])] == [0, 3]
     for bad in ("--threshold=1.5", "--threshold=-1", "--threshold=nan", "--min-shot=soon"):
         code, _, err = run(bad, file)
-        assert code == 2 and len(err.splitlines()) == 1, err
+        assert code == 2, err
+        assert len(err.splitlines()) == 1, err
     slow = made(
         tmp_path / "b.vqv", time_base=Fraction(1, 1000), steps=lambda n: 400 if n == 6 else 40
     )
@@ -153,7 +156,8 @@ def test_edl_round_trip(tmp_path: Path, run: Run) -> None:
         steps=lambda n: 1,
     )
     code, out, _ = run("--edl", "--start-timecode", "00:58:59;20", file)
-    assert code == 0 and "FCM: DROP FRAME" in out
+    assert code == 0
+    assert "FCM: DROP FRAME" in out
     found = shots(run("--json", file)[1])
     (tmp_path / "a.edl").write_text(out)
     timeline = otio.adapters.read_from_file(str(tmp_path / "a.edl"), rate=30000 / 1001)
@@ -164,7 +168,8 @@ def test_edl_round_trip(tmp_path: Path, run: Run) -> None:
         own = clip.source_range
         assert own.start_time.value - start == shot["start"]
         assert own.duration.value == shot["end"] - shot["start"]
-    assert "00:59:00;02" in out and "00:59:00;00" not in out
+    assert "00:59:00;02" in out
+    assert "00:59:00;00" not in out
 
 
 def test_opens_in_opentimelineio(tmp_path: Path, run: Run) -> None:
@@ -180,7 +185,8 @@ def test_opens_in_opentimelineio(tmp_path: Path, run: Run) -> None:
     assert timeline.global_start_time.to_timecode() == "01:00:00:00"
     assert [child.source_range.duration.value for child in track] == [3, 3, 1]
     clip = track[2]
-    assert clip.source_range.start_time.value == 90006 and clip.metadata["vqcodec"]["start"] == 6
+    assert clip.source_range.start_time.value == 90006
+    assert clip.metadata["vqcodec"]["start"] == 6
     assert clip.media_reference.target_url == str(file)
 
 
@@ -207,7 +213,8 @@ def test_lost_frames_are_a_gap(tmp_path: Path, run: Run) -> None:
     ]
     assert answer["gaps"] == [{"start": 3, "end": 6, "start_seconds": 0.12, "end_seconds": 0.24}]
     code, out, _ = run(file)
-    assert code == 4 and "lost: frames 3 to 5" in out
+    assert code == 4
+    assert "lost: frames 3 to 5" in out
     assert run("--stats", tmp_path / "s.csv", file)[0] == 4
     rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
     assert [r["kind"] for r in rows] == ["I", "B", "P", "-", "-", "-", "I"]
@@ -233,7 +240,8 @@ def test_a_gop_whose_streams_are_damaged_is_a_gap(tmp_path: Path, run: Run) -> N
     if code == 4:
         assert answer["gaps"][0]["start"] == 3
     else:  # any bytes may be heads
-        assert code == 0 and not answer["gaps"]
+        assert code == 0
+        assert not answer["gaps"]
 
 
 def test_empty_and_of_one_frame(tmp_path: Path, run: Run) -> None:
@@ -245,7 +253,8 @@ def test_empty_and_of_one_frame(tmp_path: Path, run: Run) -> None:
     assert "0 shots in 0 frames" in run(empty)[1]
     for form in ("--edl", "--otio", "--chapters"):
         code, _, err = run(form, empty)
-        assert code == 2 and "no frame" in err
+        assert code == 2
+        assert "no frame" in err
     assert run("--like", empty, empty)[0] == 0
     assert run("--csv", "--activity", empty)[:2] == (0, "")
     with (NEWEST / "short-gops.vqv").open("rb") as file:
@@ -280,13 +289,15 @@ def test_what_is_no_vqv(tmp_path: Path, run: Run) -> None:
     good = made(tmp_path / "good.vqv")
     code, out, err = run("--json", clip, good)
     lines = [json.loads(line) for line in out.splitlines()]
-    assert code == 3 and [line["ok"] for line in lines] == [False, True]
+    assert code == 3
+    assert [line["ok"] for line in lines] == [False, True]
 
 
 def test_csv_and_stats(tmp_path: Path, run: Run) -> None:
     file = made(tmp_path / "a.vqv", time_base=Fraction(1, 1000), rate=Fraction(25))
     rows = list(csv.DictReader(io.StringIO(run("--csv", file)[1])))
-    assert [r["start"] for r in rows] == ["0", "3", "6"] and rows[0]["file"] == str(file)
+    assert [r["start"] for r in rows] == ["0", "3", "6"]
+    assert rows[0]["file"] == str(file)
     target = tmp_path / "stats.csv"
     assert run("--stats", target, file)[0] == 0
     frames = list(csv.DictReader(io.StringIO(target.read_text())))
@@ -295,7 +306,8 @@ def test_csv_and_stats(tmp_path: Path, run: Run) -> None:
     assert [int(r["bytes"]) for r in frames] == [t.bytes for t in tokens]
     assert [r["kind"] for r in frames] == [t.kind for t in tokens]
     code, _, err = run("--stats", target, file)
-    assert code == 5 and "-y" in err
+    assert code == 5
+    assert "-y" in err
     assert run("-y", "--stats", target, file)[0] == 0
 
 
@@ -304,11 +316,13 @@ def test_embeddings_and_likeness(tmp_path: Path, run: Run) -> None:
     b = made(tmp_path / "b.vqv", "motion")
     assert run("--embed", tmp_path / "e.npy", a, b)[0] == 0
     vectors = np.load(tmp_path / "e.npy")
-    assert vectors.shape == (6, 64) and vectors.dtype == np.float32
+    assert vectors.shape == (6, 64)
+    assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(6))
     code, out, _ = run("--like", made(tmp_path / "c.vqv"), "--json", b, a)
     ranked = [json.loads(line) for line in out.splitlines()]
-    assert code == 0 and [r["file"] for r in ranked] == [str(a), str(b)]
+    assert code == 0
+    assert [r["file"] for r in ranked] == [str(a), str(b)]
     assert ranked[0]["similarity"] > 0.99 > ranked[1]["similarity"]
     assert str(b) in run("--like", a, b)[1]
 
@@ -327,7 +341,8 @@ def test_options_that_do_not_go_together(tmp_path: Path, run: Run) -> None:
         ("--like", a, "--edl", a),
     ):
         code, _, err = run(*args)
-        assert code == 2 and len(err.splitlines()) == 1, (args, err)
+        assert code == 2, (args, err)
+        assert len(err.splitlines()) == 1, (args, err)
 
 
 def test_a_sheet_has_a_picture_of_each_shot(tmp_path: Path, run: Run) -> None:
@@ -393,7 +408,8 @@ def test_the_answer_is_the_same_for_all_threads(threads: int, tmp_path: Path) ->
         ).stdout
         for n in (1, threads)
     }
-    assert len(answers) == 1 and b"surprise" in answers.pop()
+    assert len(answers) == 1
+    assert b"surprise" in answers.pop()
     with (
         vqcodec.open(file, output="numpy", weights=MODEL) as video,
         ThreadPoolExecutor(threads) as pool,

@@ -67,7 +67,8 @@ def test_info_and_fast_verify_need_no_network(coded: Path) -> None:
         ["repair", str(coded), str(coded.with_name("b.vqv"))],
     ):
         result = run(*args)
-        assert result.returncode == 0 and "HEAVY []" in result.stderr, result.stderr
+        assert result.returncode == 0, result.stderr
+        assert "HEAVY []" in result.stderr, result.stderr
 
 
 def test_refusals(tmp_path: Path, clip: Path, coded: Path) -> None:
@@ -109,11 +110,11 @@ def test_refusals(tmp_path: Path, clip: Path, coded: Path) -> None:
             patch.setattr(sys, "stderr", err)
             got = main(args)
         assert got == code, (args, err.getvalue())
-        assert text in err.getvalue() and "Traceback" not in err.getvalue(), (args, err.getvalue())
+        assert text in err.getvalue(), (args, err.getvalue())
+        assert "Traceback" not in err.getvalue(), (args, err.getvalue())
         if args:
-            assert (
-                err.getvalue().startswith("vqcodec: error: ") and err.getvalue().count("\n") == 1
-            ), err.getvalue()
+            assert err.getvalue().startswith("vqcodec: error: "), err.getvalue()
+            assert err.getvalue().count("\n") == 1, err.getvalue()
     assert files_in(tmp_path) == ["a.vqv", "empty.vqv", "in.y4m", "text.vqv"]
 
 
@@ -171,7 +172,8 @@ def test_closed_pipe(coded: Path) -> None:
         text=True,
         env=os.environ | {"PYTHONPATH": root},
     )
-    assert result.stdout.strip() in ("0", "141") and "Traceback" not in result.stderr
+    assert result.stdout.strip() in ("0", "141")
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -198,7 +200,8 @@ def test_termination_leaves_nothing(tmp_path: Path, clip: Path) -> None:
             text=True,
             env=os.environ | {"PYTHONPATH": PYTHONPATH},
         ) as process:
-            assert process.stdout is not None and process.stdout.readline() == "started\n"
+            assert process.stdout is not None
+            assert process.stdout.readline() == "started\n"
             watch = Stopwatch(process.pid)
             process.send_signal(signum)
             took, code = watch.until_end(process)
@@ -227,7 +230,8 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     bar = Progress("bar", 100, None, out)
     now[0] += 1
     bar.update(5)
-    assert out.getvalue().lstrip("\r").startswith("frame 5/100") and "\n" not in out.getvalue()
+    assert out.getvalue().lstrip("\r").startswith("frame 5/100")
+    assert "\n" not in out.getvalue()
     bar.close()
     out = io.StringIO()
     Progress("none", 1, None, out).update(1)
@@ -252,10 +256,14 @@ def test_version_tells_what_a_report_of_a_fault_needs(
     out = capsys.readouterr().out
     assert out.startswith(first)
     told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
-    assert read_model_id().hex() in told["model"] and told["format"] == f"version {packets.VERSION}"
-    assert f"PyAV {av.__version__}" in told["ffmpeg"] and "libavcodec" in told["ffmpeg"]
-    assert torch.__version__ in told["torch"] and "numba" in told["packages"]
-    assert "cpu" in told["devices"] and "processors" in told["processor"]
+    assert read_model_id().hex() in told["model"]
+    assert told["format"] == f"version {packets.VERSION}"
+    assert f"PyAV {av.__version__}" in told["ffmpeg"]
+    assert "libavcodec" in told["ffmpeg"]
+    assert torch.__version__ in told["torch"]
+    assert "numba" in told["packages"]
+    assert "cpu" in told["devices"]
+    assert "processors" in told["processor"]
     assert "exact nets" in told["arithmetic"]
     assert "integers (the encoder's)" in told["arithmetic"]
 
@@ -266,7 +274,8 @@ def test_version_tells_what_a_report_of_a_fault_needs(
     assert main(["--version"]) == 0
     out = capsys.readouterr().out
     told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
-    assert "/nowhere/model.safetensors" in told["model"] and "ffmpeg" in told
+    assert "/nowhere/model.safetensors" in told["model"]
+    assert "ffmpeg" in told
     for name in ("torch", "devices"):
         assert told[name].startswith("not usable: TypeError: ")
 
@@ -274,7 +283,8 @@ def test_version_tells_what_a_report_of_a_fault_needs(
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["--version"]) == 0
     told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
-    assert told["torch"].startswith("not installed") and told["devices"] == "cpu"
+    assert told["torch"].startswith("not installed")
+    assert told["devices"] == "cpu"
     assert told["arithmetic"] == "fused (exact nets), on cpu"
 
 

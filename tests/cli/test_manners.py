@@ -58,9 +58,9 @@ def test_short_help_shows_little_and_long_help_all(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = cli.commands[name]
-    assert isinstance(command, Command) and command.examples, (
-        "commands are made with @command(examples=[...]) of cli/command.py"
-    )
+    rule = "commands are made with @command(examples=[...]) of cli/command.py"
+    assert isinstance(command, Command), rule
+    assert command.examples, rule
     assert main([name, "-h"]) == 0
     short = capsys.readouterr().out
     assert main([name, "--help-all"]) == 0
@@ -68,14 +68,14 @@ def test_short_help_shows_little_and_long_help_all(
     for option in command.params:
         if isinstance(option, click.Option):
             shown = re.compile(rf"(?m)^  (?:.*, )?{re.escape(option.opts[0])}\b")
-            assert shown.search(long) and bool(shown.search(short)) != isinstance(option, Rare), (
-                option.opts
-            )
+            assert shown.search(long), option.opts
+            assert bool(shown.search(short)) != isinstance(option, Rare), option.opts
     assert f"vqcodec {name} --help-all" in short or not any(
         isinstance(p, Rare) for p in command.params
     )
     for example in command.examples:
-        assert example in short and f"vqcodec {name}" in example
+        assert example in short
+        assert f"vqcodec {name}" in example
     assert len(short.splitlines()) < 60
 
 
@@ -93,7 +93,8 @@ def test_examples_are_understood(name: str) -> None:
 def test_long_help_of_the_program_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help-all"]) == 0
     text = capsys.readouterr().out
-    assert all(f"Usage: vqcodec {name} " in text for name in COMMANDS) and "--max-concealed" in text
+    assert all(f"Usage: vqcodec {name} " in text for name in COMMANDS)
+    assert "--max-concealed" in text
 
 
 def test_reference_is_current() -> None:
@@ -237,9 +238,8 @@ def test_two_v_in_any_spelling_show_where_an_error_arose(
 ) -> None:
     assert main(["verify", *given, str(tmp_path / "none.vqv")]) == 3
     said = capsys.readouterr().err
-    assert ("Traceback" in said) == shown and said.splitlines()[-1].endswith(
-        "none.vqv: no such file"
-    )
+    assert ("Traceback" in said) == shown
+    assert said.splitlines()[-1].endswith("none.vqv: no such file")
 
 
 def test_log_file_is_no_file_of_the_command(
@@ -267,7 +267,8 @@ def test_log_file_is_no_file_of_the_command(
         )
         == 5
     )
-    assert clip.read_bytes() == before and files_in(tmp_path) == ["in.y4m"]
+    assert clip.read_bytes() == before
+    assert files_in(tmp_path) == ["in.y4m"]
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -299,15 +300,18 @@ def test_colours_are_for_terminals(program: dict[str, str], tmp_path: Path) -> N
         child.expect(pexpect.EOF)
         return str(child.before)
 
-    assert "\x1b[31m" in shown() and "error:" in shown()
-    assert "\x1b" not in shown(NO_COLOR="1") and "\x1b" not in shown(TERM="dumb")
+    assert "\x1b[31m" in shown()
+    assert "error:" in shown()
+    assert "\x1b" not in shown(NO_COLOR="1")
+    assert "\x1b" not in shown(TERM="dumb")
     piped = subprocess.run(
         ["vqcodec", "info", "none.vqv"],
         capture_output=True,
         text=True,
         env=program | {"TERM": "xterm"},
     )
-    assert "\x1b" not in piped.stderr and piped.stderr.startswith("vqcodec: error: ")
+    assert "\x1b" not in piped.stderr
+    assert piped.stderr.startswith("vqcodec: error: ")
 
 
 # -- standard output
@@ -383,18 +387,15 @@ def test_progress_json(
         told = lines(capsys)
         for line in told:
             schema.validate(line)
-        assert [line["done"] for line in told] == [False] * (len(told) - 1) + [True] and (
-            len(told) > 1
-        ) == updates
+        assert [line["done"] for line in told] == [False] * (len(told) - 1) + [True]
+        assert (len(told) > 1) == updates
         last = told[-1]
         assert last["exit_code"] == code
         assert (last["error"] is None) == (code == 0)
         assert (last["result"] or {}).get("command") == made
         if made == "encode":
-            assert (
-                last["result"]["frames"] == 3
-                and last["result"]["bytes"] == Path(coded).stat().st_size
-            )
+            assert last["result"]["frames"] == 3
+            assert last["result"]["bytes"] == Path(coded).stat().st_size
     with pytest.raises(Exception, match="done"):
         schema.validate({"frames": 1})
 
@@ -410,7 +411,8 @@ def test_progress_json_of_a_damaged_file(
     assert main(["verify", "--progress", "json", str(coded)]) == 4
     (last,) = [line for line in lines(capsys) if line["done"]]
     schema.validate(last)
-    assert last["exit_code"] == 4 and last["result"]["damage"]
+    assert last["exit_code"] == 4
+    assert last["result"]["damage"]
 
 
 def test_progress_json_leaves_standard_output_to_data(
@@ -418,7 +420,8 @@ def test_progress_json_leaves_standard_output_to_data(
 ) -> None:
     assert main(["encode", "--progress", "json", str(clip), str(tmp_path / "a.vqv")]) == 0
     shown = capsys.readouterr()
-    assert shown.out == "" and all(line.startswith("{") for line in shown.err.splitlines())
+    assert shown.out == ""
+    assert all(line.startswith("{") for line in shown.err.splitlines())
 
 
 # -- completions
@@ -432,7 +435,8 @@ def test_completion_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert main(["completions", shell]) == 0
         script = capsys.readouterr().out
-        assert own in script and f"_VQCODEC_COMPLETE={shell}_complete" in script
+        assert own in script
+        assert f"_VQCODEC_COMPLETE={shell}_complete" in script
     assert main(["completions", "tcsh"]) == 2
 
 
@@ -595,7 +599,8 @@ def test_words_of_ffmpeg_are_answered(
 def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "encode"]) == 0
     assert "Usage: vqcodec encode" in capsys.readouterr().out
-    assert main(["help"]) == 0 and "Usage: vqcodec [OPTIONS]" in capsys.readouterr().out
+    assert main(["help"]) == 0
+    assert "Usage: vqcodec [OPTIONS]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -645,7 +650,8 @@ def test_figures_of_pictures_stand_apart_from_those_of_sound(
     for key in ("picture_bytes", "track_bytes"):
         assert made[key] == told[key] > 0
     parts = (told["picture_bytes"], told["track_bytes"], told["container_bytes"])
-    assert sum(parts) == told["bytes"] == Path(coded).stat().st_size and parts[2] > 0
+    assert sum(parts) == told["bytes"] == Path(coded).stat().st_size
+    assert parts[2] > 0
     for key, whole in (("picture_kbps", "kbps"), ("picture_bpp", "bpp")):
         share = told["picture_bytes"] / told["bytes"]
         assert told[key] == pytest.approx(told[whole] * share, rel=1e-3)
@@ -666,8 +672,10 @@ def test_info_numbers_gops_by_their_place_and_shows_ten(
     assert main(["encode", "-q", str(clip), str(coded), "-g", "2"]) == 0
     assert main(["info", str(coded)]) == 0
     shown = capsys.readouterr().out
-    assert "30 frames in 15 GOPs," in shown and shown.count("\n  GOP ") == 9
-    assert "6 more (--gops shows them)" in shown and "\n  GOP 14: frames 28 to 29" in shown
+    assert "30 frames in 15 GOPs," in shown
+    assert shown.count("\n  GOP ") == 9
+    assert "6 more (--gops shows them)" in shown
+    assert "\n  GOP 14: frames 28 to 29" in shown
     assert main(["info", "--gops", str(coded)]) == 0
     assert capsys.readouterr().out.count("\n  GOP ") == 15
     assert main(["info", "--json", str(coded)]) == 0
@@ -677,5 +685,6 @@ def test_info_numbers_gops_by_their_place_and_shows_ten(
     coded.write_bytes(data)
     assert main(["info", "--gops", str(coded)]) == 4
     shown = capsys.readouterr().out
-    assert "15 GOPs, 1 damaged" in shown and "GOP 3: " not in shown.split("damaged:")[0]
+    assert "15 GOPs, 1 damaged" in shown
+    assert "GOP 3: " not in shown.split("damaged:")[0]
     assert "\n  GOP 4: frames 8 to 9" in shown

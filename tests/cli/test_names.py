@@ -25,15 +25,18 @@ def test_an_output_that_is_not_named_lies_beside_the_input(
 ) -> None:
     coded = clip.with_suffix(".vqv")
     assert main(["encode", str(clip)]) == 0
-    assert coded.stat().st_size > 0 and str(coded) in capsys.readouterr().err
+    assert coded.stat().st_size > 0
+    assert str(coded) in capsys.readouterr().err
     before = coded.read_bytes()
     assert main(["encode", "-crf", "50", str(clip)]) == 5  # never over a file without -y
-    assert "exists already" in capsys.readouterr().err and coded.read_bytes() == before
+    assert "exists already" in capsys.readouterr().err
+    assert coded.read_bytes() == before
     assert main(["encode", "-q", "-y", "-crf", "50", str(clip)]) == 0
     assert coded.read_bytes() != before
     assert main(["decode", "-q", str(coded)]) == 5  # it would be the source
     clip.unlink()
-    assert main(["decode", "-q", str(coded)]) == 0 and clip.stat().st_size > 0
+    assert main(["decode", "-q", str(coded)]) == 0
+    assert clip.stat().st_size > 0
 
 
 @pytest.mark.parametrize("command", ["encode", "decode", "repair"])
@@ -72,9 +75,11 @@ def test_several_files_and_the_worst_exit_code(
         lines = [json.loads(line) for line in out.splitlines()]
         assert [line["file"] for line in lines] == [foreign, good, none, bad]
         assert [line["ok"] for line in lines] == [False, True, False, False]
-        assert "no such file" in lines[2]["error"] and "no such file" in err
+        assert "no such file" in lines[2]["error"]
+        assert "no such file" in err
         assert main([*command, good, none]) == 3
-        assert main([*command, "-", "-"]) == 2 and "once only" in capsys.readouterr().err
+        assert main([*command, "-", "-"]) == 2
+        assert "once only" in capsys.readouterr().err
 
 
 def test_the_last_line_of_json_of_several_files(

@@ -45,7 +45,8 @@ def test_real_ffmpeg_on_both_ends(tmp_path: Path) -> None:
         shell("vqcodec decode -q out.vqv - | ffmpeg -v error -i - -c:v ffv1 out.mkv", tmp_path)
     ) == [0, 0]
     a, b = pictures(tmp_path / "in.mkv"), pictures(tmp_path / "out.mkv")
-    assert len(a) == 30 and all(same(x, y) for x, y in zip(a, b, strict=True))
+    assert len(a) == 30
+    assert all(same(x, y) for x, y in zip(a, b, strict=True))
     assert listing(tmp_path / "out.mkv")["times"] == listing(tmp_path / "in.mkv")["times"]
 
 
@@ -65,7 +66,8 @@ def test_pixel_formats_of_ffmpegs_y4m(tmp_path: Path, fmt: str) -> None:
         f"ffmpeg -v error -i in.mkv -strict -1 -pix_fmt {fmt} -f yuv4mpegpipe - | vqcodec encode - out.vqv",  # noqa: E501
         tmp_path,
     )
-    assert codes(result) == [0, 0] and "damaged" not in result.stderr
+    assert codes(result) == [0, 0]
+    assert "damaged" not in result.stderr
     assert codes(
         shell(
             f"vqcodec decode -q out.vqv - -pix_fmt {fmt} | ffmpeg -v error -i - -c:v ffv1 -pix_fmt {fmt} out.mkv",  # noqa: E501
@@ -113,7 +115,8 @@ def test_info_and_verify_read_standard_input(tmp_path: Path) -> None:
         "vqcodec encode -q one_frame.mp4 - > a.vqv; vqcodec info - < a.vqv; cat a.vqv | vqcodec verify - | cat; cat a.vqv | vqcodec verify --fast -",  # noqa: E501
         tmp_path,
     )
-    assert codes(result) == [0, 0] and "1 frame in 1 GOP" in result.stdout
+    assert codes(result) == [0, 0]
+    assert "1 frame in 1 GOP" in result.stdout
 
 
 def test_a_reader_that_stops_early(tmp_path: Path) -> None:
@@ -124,7 +127,8 @@ def test_a_reader_that_stops_early(tmp_path: Path) -> None:
     assert "Exception" not in result.stderr
     assert "Broken" not in result.stderr
     result = shell("vqcodec encode in.y4m - -g 5 | head -c 100", tmp_path)
-    assert codes(result)[0] in (0, 141) and "Exception" not in result.stderr
+    assert codes(result)[0] in (0, 141)
+    assert "Exception" not in result.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.vqv", "in.y4m"]
 
 
@@ -134,10 +138,8 @@ def test_standard_output_carries_data_only(tmp_path: Path) -> None:
         "vqcodec encode -y in.y4m a.vqv; vqcodec decode a.vqv out.y4m; vqcodec decode a.vqv - --progress json -v > b.y4m",  # noqa: E501
         tmp_path,
     )
-    assert (
-        result.stdout == "codes 0\n"
-        and (tmp_path / "b.y4m").read_bytes() == (tmp_path / "in.y4m").read_bytes()
-    )
+    assert result.stdout == "codes 0\n"
+    assert (tmp_path / "b.y4m").read_bytes() == (tmp_path / "in.y4m").read_bytes()
 
 
 def test_standard_input_is_read_for_the_dash_only(tmp_path: Path) -> None:
@@ -164,10 +166,8 @@ def test_a_cut_pipe_ends_in_code_4(tmp_path: Path) -> None:
     assert codes(result) == [0, 4]
     assert "ends within a frame" in result.stderr
     assert (tmp_path / "cut.vqv").exists()
-    assert (
-        codes(shell("cat in.y4m | vqcodec encode --strict -q - strict.vqv", tmp_path)) == [0, 4]
-        and not (tmp_path / "strict.vqv").exists()
-    )
+    assert codes(shell("cat in.y4m | vqcodec encode --strict -q - strict.vqv", tmp_path)) == [0, 4]
+    assert not (tmp_path / "strict.vqv").exists()
 
 
 @pytest.mark.parametrize("fmt", ["420", "422", "444", "mono", "420p10", "422p10"])
@@ -232,7 +232,8 @@ def test_no_binary_data_to_or_from_a_terminal(tmp_path: Path) -> None:
                 timeout=PATIENCE,
                 env=environment,
             )
-            assert result.returncode == 2 and "terminal" in result.stderr
+            assert result.returncode == 2
+            assert "terminal" in result.stderr
     finally:
         os.close(master)
         os.close(slave)
@@ -245,9 +246,11 @@ def test_a_full_disk_behind_standard_output(tmp_path: Path) -> None:
     result = shell(
         "vqcodec encode -q in.y4m - | tee a.vqv | vqcodec decode - - > /dev/full", tmp_path
     )
-    assert codes(result) == [0, 0, 5] and "standard output cannot be written" in result.stderr
+    assert codes(result) == [0, 0, 5]
+    assert "standard output cannot be written" in result.stderr
     result = shell("vqcodec encode in.y4m - > /dev/full", tmp_path)
-    assert codes(result) == [5] and "standard output cannot be written" in result.stderr
+    assert codes(result) == [5]
+    assert "standard output cannot be written" in result.stderr
 
 
 @pytest.mark.parametrize(("name", "told"), [("vfr.mkv", True), ("no_audio.mkv", False)])
@@ -342,7 +345,8 @@ def test_memory_of_pipes_does_not_grow_with_length(tmp_path: Path) -> None:
             f"{frames} | vqcodec encode -g 16 --progress none - - | vqcodec decode --progress none - - | wc -c",  # noqa: E501
             tmp_path,
         )
-        assert codes(result) == [0, 0, 0, 0] and result.stdout.startswith(
+        assert codes(result) == [0, 0, 0, 0]
+        assert result.stdout.startswith(
             str(n * (size + 6) + len("YUV4MPEG2 W64 H64 F25:1 Ip A0:0 C420jpeg\n"))
         )
         peaks.append(sorted(_peak(result)))
@@ -386,7 +390,8 @@ def test_counted_pipe() -> None:
         b"456789",
         b"",
     ]
-    assert pipe.count == 9 and pipe.start == b"123456789"
+    assert pipe.count == 9
+    assert pipe.start == b"123456789"
 
 
 def test_start_of_a_pipe_is_not_sought(tmp_path: Path) -> None:
@@ -395,7 +400,8 @@ def test_start_of_a_pipe_is_not_sought(tmp_path: Path) -> None:
         path.open("rb") as f,
         VideoSource("-", Time(seconds=Fraction(1)), pipe=CountedPipe(f)) as source,
     ):
-        assert len(list(source)) == 5 and source.corrupt == 0
+        assert len(list(source)) == 5
+        assert source.corrupt == 0
 
 
 def test_strict_writes_nothing_into_a_pipe_either(tmp_path: Path) -> None:
@@ -410,18 +416,14 @@ def test_strict_writes_nothing_into_a_pipe_either(tmp_path: Path) -> None:
     for suffix, form in ((".y4m", ""), (".mkv", "-f matroska")):
         (tmp_path / "a.vqv").write_bytes(data)
         whole = f"vqcodec decode -q --strict a.vqv {form} - > whole{suffix}"
-        assert (
-            codes(shell(whole, tmp_path)) == [0]
-            and len(pictures(tmp_path / f"whole{suffix}")) == 30
-        )
+        assert codes(shell(whole, tmp_path)) == [0]
+        assert len(pictures(tmp_path / f"whole{suffix}")) == 30
         (tmp_path / "a.vqv").write_bytes(
             data[: last + 60] + bytes([data[last + 60] ^ 1]) + data[last + 61 :]
         )
         damaged = f"vqcodec decode -q --strict a.vqv {form} - > out{suffix}"
-        assert (
-            codes(shell(damaged, tmp_path)) == [4]
-            and (tmp_path / f"out{suffix}").read_bytes() == b""
-        )
+        assert codes(shell(damaged, tmp_path)) == [4]
+        assert (tmp_path / f"out{suffix}").read_bytes() == b""
     cut = (tmp_path / "in.y4m").read_bytes()[:-100]
     (tmp_path / "cut.y4m").write_bytes(cut)
     assert codes(shell("vqcodec encode -q --strict cut.y4m - > out.vqv", tmp_path)) == [4]

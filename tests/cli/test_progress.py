@@ -50,7 +50,8 @@ def test_the_line_fits_its_terminal_and_leaves_no_trail(columns: int) -> None:
     assert all(len(text) < columns for text in drawn if "vqcodec:" not in text)
     # sentences stand alone on their lines, where the display was before
     assert [line.rpartition("\r")[2] for line in lines] == ["vqcodec: note: a sentence", "the end"]
-    assert not rest and all(line.split("\r")[-2].isspace() for line in lines)
+    assert not rest
+    assert all(line.split("\r")[-2].isspace() for line in lines)
 
 
 def test_what_fits_is_the_first() -> None:
@@ -75,7 +76,8 @@ def test_the_clock_goes_on_while_no_frame_ends(monkeypatch: pytest.MonkeyPatch) 
         if mode == "json":
             told = [json.loads(line) for line in lines]
             clock = [t["elapsed"] for t in told]
-            assert clock == sorted(set(clock)) and {t["frames"] for t in told} == {0}
+            assert clock == sorted(set(clock))
+            assert {t["frames"] for t in told} == {0}
 
 
 def test_a_heartbeat_comes_more_often_than_the_schema_promises() -> None:
@@ -95,8 +97,10 @@ def test_nothing_comes_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_said_of_the_rest_before_a_tenth() -> None:
-    assert ProgressEvent(9, 100, 9.0).eta is None and ProgressEvent(10, 100, 10.0).eta == 90
-    assert ProgressEvent(1, None, 9.0).eta is None and ProgressEvent(101, 100, 9.0).eta is None
+    assert ProgressEvent(9, 100, 9.0).eta is None
+    assert ProgressEvent(10, 100, 10.0).eta == 90
+    assert ProgressEvent(1, None, 9.0).eta is None
+    assert ProgressEvent(101, 100, 9.0).eta is None
 
 
 def test_frames_of_a_mini_gop_count_one_by_one(tmp_path: Path, tiny_weights: Path) -> None:
@@ -108,7 +112,8 @@ def test_frames_of_a_mini_gop_count_one_by_one(tmp_path: Path, tiny_weights: Pat
 
     options: dict[str, Any] = dict(weights=tiny_weights, threads=1, device="cpu")
     encode(clip, tmp_path / "a.vqv", progress=told, **options)
-    assert seen == sorted(seen) and set(range(1, 21)) <= set(seen)
+    assert seen == sorted(seen)
+    assert set(range(1, 21)) <= set(seen)
 
 
 def test_workers_tell_each_frame(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,4 +130,5 @@ def test_workers_tell_each_frame(tiny_weights: Path, monkeypatch: pytest.MonkeyP
     kernels_module.tell()
     assert isinstance(ours.recv(), gop_coders.News)
     ours.close()
-    assert answer.frames == 17 and heard == list(range(1, 18))
+    assert answer.frames == 17
+    assert heard == list(range(1, 18))

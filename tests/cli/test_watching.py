@@ -97,11 +97,14 @@ def test_kinds_by_name(rich: Path, tmp_path: Path) -> None:
     assert codes(run)[0] == 141, run.stderr  # a closed pipe, as for y4m
     for name, kind in (("p.ts", "mpegts"), ("b.bin", "mov"), ("y.y4m", "yuv4mpegpipe")):
         with av.open(str(tmp_path / name)) as c:
-            assert kind in c.format.name and sum(1 for _ in c.decode(video=0)) == 30
+            assert kind in c.format.name
+            assert sum(1 for _ in c.decode(video=0)) == 30
     run = shell("vqcodec decode -q a.vqv -f mp4 - | cat", tmp_path)
-    assert codes(run) == [2, 0] and "use -f matroska" in run.stderr
+    assert codes(run) == [2, 0]
+    assert "use -f matroska" in run.stderr
     run = shell("vqcodec decode -q a.vqv -f avi - | cat", tmp_path)
-    assert codes(run) == [2, 0] and "allowed are matroska" in run.stderr
+    assert codes(run) == [2, 0]
+    assert "allowed are matroska" in run.stderr
 
 
 @pytest.mark.usefixtures("fake_network")
@@ -135,7 +138,8 @@ def test_a_full_disk_behind_matroska(rich: Path, tmp_path: Path) -> None:
         "vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv -f matroska - > /dev/full",
         tmp_path,
     )
-    assert codes(run) == [5] and "No space left" in run.stderr
+    assert codes(run) == [5]
+    assert "No space left" in run.stderr
 
 
 # -- players
@@ -176,7 +180,8 @@ def test_play(coded: Path, tmp_path: Path, tiny_weights: Path) -> None:
         (bin_ / tool).symlink_to(f"/bin/{tool}")
     empty = at | {"path": tmp_path / "none"}
     env_free = find_without_players(tmp_path, coded, tiny_weights)
-    assert env_free.returncode == 2 and "install mpv or FFmpeg's ffplay" in env_free.stderr
+    assert env_free.returncode == 2
+    assert "install mpv or FFmpeg's ffplay" in env_free.stderr
     player(bin_, "mpv", 'echo "$@" > args; cat > seen.mkv')
     done = play("a.vqv", "-ss", "0.2", **at)
     assert done.returncode == 0, done.stderr
@@ -186,13 +191,15 @@ def test_play(coded: Path, tmp_path: Path, tiny_weights: Path) -> None:
         assert sum(1 for _ in c.decode(video=0)) == 25
     assert play("a.vqv", "-an", "-t", "3f", **at).returncode == 0
     with av.open(str(tmp_path / "seen.mkv")) as c:
-        assert not c.streams.audio and sum(1 for _ in c.decode(video=0)) == 3
+        assert not c.streams.audio
+        assert sum(1 for _ in c.decode(video=0)) == 3
     # a window that is closed early is no error, a player that fails is
     player(bin_, "mpv", "head -c 50 > /dev/null")
     assert play("a.vqv", **at).returncode == 0
     player(bin_, "mpv", "cat > /dev/null; exit 3")
     done = play("a.vqv", **at)
-    assert done.returncode == 5 and "ended with code 3" in done.stderr
+    assert done.returncode == 5
+    assert "ended with code 3" in done.stderr
     assert play("none.vqv", **at).returncode == 3
     assert play("a.vqv", "--player", "nothing", **empty).returncode == 2
 
@@ -225,10 +232,12 @@ def test_pictures_are_what_open_gives(coded: Path, tmp_path: Path, tiny_weights:
     assert main([*base, pattern, "-frames:v", "4"]) == 5  # one is there: none is written
     assert not (tmp_path / "f004.png").exists()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".vqcodec")]
-    assert main([*base, pattern, "-frames:v", "4", "-y"]) == 0 and (tmp_path / "f004.png").exists()
+    assert main([*base, pattern, "-frames:v", "4", "-y"]) == 0
+    assert (tmp_path / "f004.png").exists()
     one = tmp_path / "100%.png"
     assert main([*base, str(one)]) == 2  # which of the frames?
-    assert main([*base, str(one), "-frames:v", "1"]) == 0 and one.exists()
+    assert main([*base, str(one), "-frames:v", "1"]) == 0
+    assert one.exists()
     assert main([*base, str(one), "-frames:v", "1", "-y", "--vcodec", "png"]) == 2
     assert main([*base, str(one), "-frames:v", "1", "-t", "2"]) == 2
 
@@ -240,7 +249,8 @@ def test_ten_bits_rotation_and_aspect_ratio(tmp_path: Path, tiny_weights: Path) 
     vqcodec.encode(tmp_path / "in.mkv", out, weights=tiny_weights, device="cpu", preset="fast")
     vqcodec.decode(out, tmp_path / "%d.png", weights=tiny_weights, device="cpu")
     got, frame = read_png(tmp_path / "1.png")
-    assert frame.format.name == "rgb48be" and (frame.width, frame.height) == (48, 64)
+    assert frame.format.name == "rgb48be"
+    assert (frame.width, frame.height) == (48, 64)
     with vqcodec.open(out, output="float", weights=tiny_weights) as video:
         assert video.metadata.rotation == 90
         want = torch.rot90(video[0].permute(1, 2, 0), -1)
@@ -280,7 +290,8 @@ def test_filters_of_ffmpeg_without_losing_sound(rich: Path, tmp_path: Path) -> N
     )
     assert codes(run) == [0], run.stderr
     with av.open(str(tmp_path / "out.mkv")) as c:
-        assert c.streams.video[0].width == 48 and len(c.streams.audio) == 2
+        assert c.streams.video[0].width == 48
+        assert len(c.streams.audio) == 2
     got, want = packets(tmp_path / "out.mkv"), packets(rich)
     sounds = [list(p) for p in want.values()][:2]
     assert [list(p) for p in got.values()] == sounds

@@ -121,7 +121,8 @@ def test_painted_blocks_are_never_touched(field: Field) -> None:
     deblock(after, borders(blocks, field, *SHOWN), STRENGTHS - 1)
     for plane, before, size in zip(after, planes, (16, 8, 8), strict=True):
         exact = np.kron(blocks == PAINTED_BLOCK, np.ones((size, size), bool))
-        assert exact.any() and np.array_equal(plane[exact], before[exact])
+        assert exact.any()
+        assert np.array_equal(plane[exact], before[exact])
 
 
 @pytest.mark.parametrize("field", [still(), moved(2, 0)])
@@ -178,7 +179,8 @@ def test_nothing_outside_of_the_picture_reaches_into_it() -> None:
     for height, width in ((8, 8), (9, 17), (1, 1), SHOWN):
         smoothed = borders(blocks, field, height, width)
         rows, columns = -(-height // 8), -(-width // 8)
-        assert not smoothed[:, rows:].any() and not smoothed[:, :, columns:].any()
+        assert not smoothed[:, rows:].any()
+        assert not smoothed[:, :, columns:].any()
         assert smoothed[deblocking.LEFT, :rows, 1:columns].all()
         assert smoothed[deblocking.ABOVE, 1:rows, :columns].all()
 
@@ -218,7 +220,8 @@ def test_strengths_come_back() -> None:
     data = coder.finished()
     assert len(data) < 24  # what does not change costs next to nothing
     decoder = Decoder.start(data, new_contexts(CONTEXTS))
-    assert [code_strength(decoder, 0) for _ in strengths] == strengths and decoder.left <= 0
+    assert [code_strength(decoder, 0) for _ in strengths] == strengths
+    assert decoder.left <= 0
 
 
 @pytest.mark.parametrize("blur", [0.0, 1.0])
@@ -234,4 +237,5 @@ def test_the_encoder_takes_what_is_nearer_to_the_source(blur: float) -> None:
         return float(sum(np.square(a - b).sum() for a, b in zip(shown, source, strict=True)))
 
     strength, shown = deblocking_choice.choose(planes, smoothed, error)
-    assert strength == (5 if blur else 0) and error(shown) == 0
+    assert strength == (5 if blur else 0)
+    assert error(shown) == 0

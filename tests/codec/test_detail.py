@@ -85,7 +85,8 @@ def test_a_fine_step_leaves_less_error_than_its_own_size() -> None:
 def test_worthless_error_is_not_refined() -> None:
     source, start = planes(5, False), planes(6, False)
     data, refined, skip = code(source, start, 40, 1e-9)
-    assert (skip == -1).all() and len(data) < 40
+    assert (skip == -1).all()
+    assert len(data) < 40
     assert all(np.array_equal(a, b) for a, b in zip(start, refined, strict=True))
 
 
@@ -120,7 +121,8 @@ def test_the_transform_is_orthonormal_within_its_rounding() -> None:
         detail_syntax.inverse(levels, 8, 0, out)
         want = matrix.T @ levels.reshape(4, 4) @ matrix
         assert np.abs(out.reshape(4, 4) - want).max() < 1.0
-    assert detail_syntax.step8(0) == 8 and all(
+    assert detail_syntax.step8(0) == 8
+    assert all(
         b >= a for a, b in zip(detail_syntax.STEP_TABLE, detail_syntax.STEP_TABLE[1:], strict=False)
     )
 

@@ -56,9 +56,11 @@ def test_maps_of_tiles_come_back_with_what_is_painted_and_outside() -> None:
     assert 0 < tiles.sum() < tiles.size
     past = tiles.repeat(2, 0).repeat(2, 1) == 0
     painted = blocks == direct_map.PAINTED_BLOCK
-    assert (got[past & painted] == direct_map.DIRECT_BLOCK).all() and (past & painted).any()
+    assert (got[past & painted] == direct_map.DIRECT_BLOCK).all()
+    assert (past & painted).any()
     code_painting(decoder, got, Painting(), True)
-    assert np.array_equal(got, blocks) and decoder.left <= 0
+    assert np.array_equal(got, blocks)
+    assert decoder.left <= 0
 
 
 def test_a_64_block_is_idle_when_all_of_it_is_direct() -> None:

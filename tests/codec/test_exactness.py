@@ -145,7 +145,8 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
         steps = (prior.step(k, h, layout(y), 20) for k, h in enumerate(contexts))
         shown = synthesis(layout(y), layout(pred8), 20)
         results.append((*(t for step in steps for t in step), shown))
-    assert len(results) == 8 and not first(y).flags.c_contiguous
+    assert len(results) == 8
+    assert not first(y).flags.c_contiguous
     for other in results[1:]:
         assert all(map(np.array_equal, results[0], other))
 
@@ -250,7 +251,8 @@ def test_locale_with_another_decimal_point(tmp_path: Path) -> None:
         ["localedef", "-i", "tr_TR", "-f", "UTF-8", str(tmp_path / "tr_TR.UTF-8")], check=True
     )
     sums, point = golden_sums(LOCPATH=str(tmp_path), LC_ALL="tr_TR.UTF-8")
-    assert point == "," and sums == WANT
+    assert point == ","
+    assert sums == WANT
 
 
 # --- sizes
@@ -320,7 +322,8 @@ def seek(
         (pts, p)
         for pts, _, p in frames(ContainerReader.open(io.BytesIO(data)), codec, options, report)
     ]
-    assert report.ok and report.frames == len(chosen)
+    assert report.ok
+    assert report.frames == len(chosen)
     return chosen
 
 
@@ -330,9 +333,8 @@ def test_random_seeks_and_slices(
 ) -> None:
     data, times, pictures = long_file
     whole = seek(data, tiny_codec, None, None)
-    assert [t for t, _ in whole] == times and all(
-        same(a, b) for (_, a), b in zip(whole, pictures, strict=True)
-    )
+    assert [t for t, _ in whole] == times
+    assert all(same(a, b) for (_, a), b in zip(whole, pictures, strict=True))
     rng = np.random.default_rng(count)
     lengths: set[int] = set()
     for i in range(count):
@@ -402,12 +404,10 @@ def test_seeking_decodes_only_ancestors(tiny_codec: Any, monkeypatch: pytest.Mon
         for batch in (1, 7):
             decoded.clear()
             got = list(decode_gop(tiny_codec, r.body, n, 20, 12, batch, wanted))
-            assert len(got) == len(wanted) and all(
-                same(p, pictures[f]) for p, f in zip(got, wanted, strict=True)
-            )
-            assert len(decoded) == len(set(decoded)) and set(decoded) == ancestors_of(n, wanted), (
-                wanted
-            )
+            assert len(got) == len(wanted)
+            assert all(same(p, pictures[f]) for p, f in zip(got, wanted, strict=True))
+            assert len(decoded) == len(set(decoded)), wanted
+            assert set(decoded) == ancestors_of(n, wanted), wanted
             if len(wanted) == 1:  # I frame, key frames on the way, one B frame of each level
                 assert len(decoded) <= 2 + wanted[0] // 16 + 4
 

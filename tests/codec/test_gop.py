@@ -45,7 +45,8 @@ def test_every_frame_is_coded_once_after_its_references(frames: int) -> None:
                 min(s.frame for s in slots) - 1, len(slots), keys[-2] if len(keys) > 1 else None
             )
         for s in slots:
-            assert s.frame not in seen and all(r in seen for r in s.refs)
+            assert s.frame not in seen
+            assert all(r in seen for r in s.refs)
             # frames of one level don't need each other, and the deeper reference is the one of the
             # level before
             assert all(seen[r] < s.level for r in s.refs) or s.level == 1
@@ -55,9 +56,8 @@ def test_every_frame_is_coded_once_after_its_references(frames: int) -> None:
                 )  # the last two key frames, the nearer one first
             else:
                 assert len(s.refs) == 2
-                assert (
-                    s.refs[0] < s.frame < s.refs[1] and max(seen[r] for r in s.refs) == s.level - 1
-                )
+                assert s.refs[0] < s.frame < s.refs[1]
+                assert max(seen[r] for r in s.refs) == s.level - 1
             seen[s.frame] = s.level
         assert max(seen) == len(seen) - 1  # a mini-GOP leaves no gap
     assert sorted(seen) == list(range(frames))
@@ -84,7 +84,8 @@ def test_the_decoder_shows_what_the_encoder_saw(
     source = moving(width, height, frames, seed=width)
     r = encoded(tiny_codec, source)
     out = list(decode_gop(tiny_codec, r.body, frames, width, height))
-    assert r.frames == len(out) == frames and crc(out) == r.checksum
+    assert r.frames == len(out) == frames
+    assert crc(out) == r.checksum
     for p, s in zip(out, source, strict=True):
         assert all(
             a.shape == b.shape and a.dtype == np.uint16 and a.max() <= 1023
@@ -136,7 +137,8 @@ def test_the_same_pixels_for_any_batch_threads_and_backend(
         monkeypatch.setenv("VQCODEC_BACKEND", backend)
         for threads in (1, 2):
             codec = load_model(tiny_weights, "cpu", threads)
-            assert codec.backend.name == backend and torch.get_num_threads() == threads
+            assert codec.backend.name == backend
+            assert torch.get_num_threads() == threads
             for batch in (1, 2, 7):
                 assert md5(list(decode_gop(codec, r.body, 18, 100, 70, batch))) == want
 
@@ -175,7 +177,8 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(frame_trials.latent_syntax, "encode_step", spy)
     r = encoded(tiny_codec, moving(100, 70, 12))
-    assert dims == {0, 1, 2, 4} and escapes > 20
+    assert dims == {0, 1, 2, 4}
+    assert escapes > 20
     rows = [s for s in r.stats if s.get("leaves")]  # but for copies and frames without prediction
     assert len(rows) > 6
     assert all(0 < s["merged"] < 1 for s in rows)
@@ -204,7 +207,8 @@ def test_statistics_are_made_only_where_they_are_wanted(
     assert [row["frame"] for row in made[0].stats] == [0, 1, 2]
     assert made[1].stats == []
     searched = [row["frame"] for row in made[0].stats if row.get("leaves")]  # no copies
-    assert sorted(read) == searched and searched
+    assert sorted(read) == searched
+    assert searched
 
 
 def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> None:
@@ -215,11 +219,13 @@ def test_bits_by_element_add_up_to_the_bytes(tiny_codec: Any, coded: Any) -> Non
         types = "".join(s["type"] for s in stats)
         # any frame may be coded without prediction
         assert all(a in ("I", b) for a, b in zip(types, "I" + "B" * 15 + "PP", strict=True))
-        assert types.count("B") > 10 and "P" in types
+        assert types.count("B") > 10
+        assert "P" in types
         for s in stats:
             assert sum(s["bits"].values()) == pytest.approx(8 * s["bytes"], abs=0.5)
     for a, b in zip(r.stats, rows, strict=True):
-        assert a["bytes"] == b["bytes"] and a["q"] == b["q"]
+        assert a["bytes"] == b["bytes"]
+        assert a["q"] == b["q"]
         assert all(abs(a["bits"][k] - b["bits"][k]) < 1 for k in bit_statistics.ELEMENTS)
         assert all(
             a.get(k) == b.get(k) for k in ("skip", "merged", "bi", "direct", "painted", "leaves")
@@ -258,16 +264,16 @@ def outcome(codec: Any, data: bytes, frames: int, width: int, height: int) -> st
         out = list(decode_gop(codec, data, frames, width, height))
     except DamageError:
         return "refused"
-    assert len(out) == frames and all(
-        p.y.shape == (height, width) and max(int(a.max()) for a in p) <= 1023 for p in out
-    )
+    assert len(out) == frames
+    assert all(p.y.shape == (height, width) and max(int(a.max()) for a in p) <= 1023 for p in out)
     return md5(out)
 
 
 def test_bodies_that_cannot_be_are_refused(tiny_codec: Any) -> None:
     good = encoded(tiny_codec, moving(9, 7, 3)).body
     q, streams = parts(good, 3)
-    assert body(q, streams) == good and outcome(tiny_codec, good, 3, 9, 7) != "refused"
+    assert body(q, streams) == good
+    assert outcome(tiny_codec, good, 3, 9, 7) != "refused"
     assert (
         outcome(tiny_codec, b"", 3, 9, 7)
         == outcome(tiny_codec, good[:-1], 3, 9, 7)

@@ -117,7 +117,8 @@ def test_the_steps_of_tensors_are_exact(seed: int) -> None:
     t = ints(rng, -32767, 32767, (m, n), np.int16)
     s = scales(rng, n, 1.0)
     (ha, la), (hb, lb) = (done(b, "split", t, s) for b in (A, B))
-    assert same(ha, hb) and same(la, lb)
+    assert same(ha, hb)
+    assert same(la, lb)
     want = np.rint(np.clip(t.astype(np.float32) * s, -16000, 16000))
     assert np.array_equal(128 * hb.astype(np.int32) + lb, want)
     assert int(np.abs(hb).max()) <= 125
@@ -324,7 +325,8 @@ def test_unshuffle_and_shuffle_are_inverse(r: int) -> None:
     array = np.arange(2 * 8 * 12 * 3).reshape(2, 8, 12, 3)
     for x in (array, torch.from_numpy(array)):
         y = unshuffle(x, r)
-        assert y.shape == (2, 8 // r, 12 // r, 3 * r * r) and (shuffle(y, r) == x).all()
+        assert y.shape == (2, 8 // r, 12 // r, 3 * r * r)
+        assert (shuffle(y, r) == x).all()
         assert y[1, 1, 0, ((r - 1) * r + 0) * 3 + 2] == x[1, 2 * r - 1, 0, 2]
 
 
@@ -334,10 +336,13 @@ def test_samples_are_packed_by_blocks_and_come_back() -> None:
         rng.integers(0, 1024, size).astype(np.uint16) for size in ((16, 48), (8, 24), (8, 24))
     )
     x, x8 = pack(planes), pack8(planes)
-    assert x.shape == (2, 6, 96) and x.dtype == np.int16
-    assert x[1, 2, 8 * 3 + 5] == y[11, 21] and x[1, 2, 80] == v[4, 8]
+    assert x.shape == (2, 6, 96)
+    assert x.dtype == np.int16
+    assert x[1, 2, 8 * 3 + 5] == y[11, 21]
+    assert x[1, 2, 80] == v[4, 8]
     assert x[1, 2, 64 + 4 * 2 + 3] == u[6, 11]
-    assert x8.dtype == np.int8 and np.array_equal(x8, (x - 512) >> 2)
+    assert x8.dtype == np.int8
+    assert np.array_equal(x8, (x - 512) >> 2)
     grey = tuple(np.full_like(plane, NEUTRAL) for plane in planes)
     none = np.full((1, 3), CODED_BLOCK, np.uint8)
     assert all(map(np.array_equal, reconstruct(x - NEUTRAL, none, grey), planes))
@@ -346,7 +351,8 @@ def test_samples_are_packed_by_blocks_and_come_back() -> None:
     for shown, plane in zip(reconstruct(large, blocks, planes), planes, strict=True):
         third = plane.shape[1] // 3
         assert np.array_equal(shown[:, third:], plane[:, third:])
-        assert shown.max() <= 1023 and not np.array_equal(shown[:, :third], plane[:, :third])
+        assert shown.max() <= 1023
+        assert not np.array_equal(shown[:, :third], plane[:, :third])
 
 
 def nets(m: Any, b: Any) -> tuple[Prior, Synthesis]:
@@ -396,7 +402,8 @@ def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(
             steps = (t for k in range(m.s.steps) for t in pa.step(k, h[k], yi, q))
             single = (*steps, sa(yi, one(i), q))
             assert all(same(a[i : i + 1], b) for a, b in zip(results[0], single, strict=True))
-        assert len(np.unique(results[0][-1])) > 50 and len(np.unique(results[0][1])) > 8
+        assert len(np.unique(results[0][-1])) > 50
+        assert len(np.unique(results[0][1])) > 8
 
 
 def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> None:
@@ -411,7 +418,8 @@ def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> No
     assert (cls == 0).any()
     normal = nets(m, A)[0]
     cls2 = normal.step(0, normal.context(z, pred8)[0], y, 30)[1]
-    assert (cls[cls2 > 15] == 39).all() and (cls[cls2 < 15] == 0).all()
+    assert (cls[cls2 > 15] == 39).all()
+    assert (cls[cls2 < 15] == 0).all()
 
 
 @pytest.mark.parametrize("kind", ["intra", "inter"])
@@ -459,9 +467,7 @@ def test_integer_nets_follow_the_fake_quantised_ones(
                 for got, want in pairs:
                     error = (torch.from_numpy(got).float() - want).abs()
                     spread = float(want.std())
-                    assert (
-                        float(error.mean()) < 0.02 * spread + 0.3
-                        and float(error.max()) < 0.33 * float(want.max() - want.min()) + 1
-                    )
+                    assert float(error.mean()) < 0.02 * spread + 0.3
+                    assert float(error.max()) < 0.33 * float(want.max() - want.min()) + 1
     finally:
         m.quantise_aware("float")

@@ -64,7 +64,8 @@ def test_nothing_is_left_to_compile_behind_the_command(tmp_path: Path, tiny_weig
     clip, coded = tmp_path / "in.mkv", str(tmp_path / "a.vqv")
     write(clip, header(66, 50), moving(66, 50, 40, seed=2), vcodec="ffv1")
     said = run(PROGRAM, "kernels", *model[:2], cache=cache)
-    assert "note: compiling kernels" in said and "kernels are compiled" in said
+    assert "note: compiling kernels" in said
+    assert "kernels are compiled" in said
     assert "compiling" not in run(PROGRAM, "kernels", *model[:2], cache=cache)
     for preset in ("fast", "slow"):
         args = ["encode", "-y", str(clip), coded, "-preset", preset, *model]

@@ -97,7 +97,8 @@ def run(
     coded = (dims > 0) & (
         (np.arange(M) % np.maximum(dims, 1) == 0) | is_escape(symbols)
     )  # the first channel of a vector, all of an escaped one
-    assert np.array_equal(classes, cls) and np.array_equal(read, np.where(coded, symbols, -1))
+    assert np.array_equal(classes, cls)
+    assert np.array_equal(read, np.where(coded, symbols, -1))
     assert np.array_equal(d.adapted(), t.adapted())
     return y, symbols, data
 
@@ -125,7 +126,8 @@ def test_steps_come_back(books: Any, dim: int | None, spread: float, steps: int)
         target, mean, cls = job(seed, books, dim, spread)
         y, symbols, data = run(books, target, mean, cls, steps=steps)
         if dim == 0:
-            assert data == b"" and np.array_equal(y, mean)
+            assert data == b""
+            assert np.array_equal(y, mean)
         if dim in (1, 2) and spread >= 300:
             assert is_escape(symbols).any(), "no escape was needed"
 
@@ -155,7 +157,8 @@ def test_four_steps_take_each_place_of_a_cell_and_each_quarter_in_turn() -> None
     positions diagonally opposite. The float nets learn with the same masks."""
     step = turns(4)
     assert sorted(step[0, 0]) == [0, 1, 2, 3] == sorted(step[:2, :2, 2].ravel())
-    assert (step[:2, :2] == step[2:, 2:]).all() and (step[0, 0, 0], step[1, 1, 0]) == (0, 1)
+    assert (step[:2, :2] == step[2:, 2:]).all()
+    assert (step[0, 0, 0], step[1, 1, 0]) == (0, 1)
     for steps in (2, 4):
         masks = step_masks(4, 4, 16, steps)
         for k in range(steps):
@@ -164,7 +167,8 @@ def test_four_steps_take_each_place_of_a_cell_and_each_quarter_in_turn() -> None
 
 def test_two_steps_are_a_checkerboard() -> None:
     first = turns(2) == 0
-    assert first[0, 1].tolist() == [True, True, False, False] and first[0, 0].tolist() == [
+    assert first[0, 1].tolist() == [True, True, False, False]
+    assert first[0, 0].tolist() == [
         False,
         False,
         True,
@@ -248,7 +252,8 @@ def test_counts_adapt_by_what_was_seen_and_are_halved_at_the_limit() -> None:
     assert counts[1].tolist() == [(HALVE_AT + 3 * INCREMENT) >> 1, (5 + INCREMENT) >> 1, 0]
     counts = np.array([[HALVE_AT * 8 + 1, 1]], np.uint32)
     adapt(counts, np.zeros((1, 2), np.uint32))
-    assert counts.sum() <= HALVE_AT and counts[0, 1] == 0
+    assert counts.sum() <= HALVE_AT
+    assert counts[0, 1] == 0
     counts = np.array([[HALVE_AT - 1, 1]], np.uint32)
     adapt(counts, np.zeros((1, 2), np.uint32))
     assert counts[0].tolist() == [HALVE_AT - 1, 1]  # at the limit, not above it
@@ -269,7 +274,8 @@ def test_adaptation_saves_bits(books: Any) -> None:
     for _ in range(6):
         sizes.append(len(run(books, target, mean, cls, 0.01, tables)[2]))
         tables = Tables(books, tables.adapted())
-    assert sizes[-1] < 0.5 * sizes[0] and sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < 0.5 * sizes[0]
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:

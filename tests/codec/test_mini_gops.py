@@ -50,14 +50,16 @@ def test_nothing_refers_to_frames_set_apart_but_their_neighbours(seed: int) -> N
     seen: dict[int, int] = {}
     for slots in gop_order(frames, shapes):
         for slot in slots:
-            assert slot.frame not in seen and all(r in seen for r in slot.refs)
+            assert slot.frame not in seen
+            assert all(r in seen for r in slot.refs)
             assert all(seen[r] < slot.level for r in slot.refs) or slot.level == 1
             assert (slot.frame in apart) == (slot.level >= APART)
             if slot.frame not in apart:
                 assert not apart.intersection(slot.refs)
             elif slot.level == APART:  # the nearest frames on both sides that are not set apart
                 lo, hi = slot.refs
-                assert set(range(lo + 1, hi)) <= apart and not {lo, hi} & apart
+                assert set(range(lo + 1, hi)) <= apart
+                assert not {lo, hi} & apart
             seen[slot.frame] = slot.level
         assert max(seen) == len(seen) - 1
     assert sorted(seen) == list(range(frames))
@@ -71,7 +73,8 @@ def test_shapes_come_back(seed: int) -> None:
     parsed = parse_body(body, frames)
     assert parsed.order == gop_order(frames, shapes)
     assert [bytes(s) for s in parsed.streams] == [b"x" * i for i in range(frames)]
-    assert parsed.quality(3) == 3 and parsed.quality(LEVELS + 2) == LEVELS - 1
+    assert parsed.quality(3) == 3
+    assert parsed.quality(LEVELS + 2) == LEVELS - 1
 
 
 def test_usual_shapes_take_one_byte() -> None:

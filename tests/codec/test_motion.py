@@ -135,11 +135,14 @@ def test_the_temporal_candidate_continues_the_motion_of_the_reference() -> None:
     out = np.zeros((2, 2), np.int64)
     assert not temporal(col, 3, 3, f.dist, out)
     col.direction[3, 3], col.mv[3, 3] = BI, [[8, -12], [99, 99]]
-    assert temporal(col, 3, 3, f.dist, out) and out.tolist() == [[4, -6], [-12, 18]]
+    assert temporal(col, 3, 3, f.dist, out)
+    assert out.tolist() == [[4, -6], [-12, 18]]
     col.direction[3, 3], col.mv[3, 3] = L1, [[99, 99], [8, -12]]
-    assert temporal(col, 3, 3, f.dist, out) and out.tolist() == [[-4, 6], [12, -18]]
+    assert temporal(col, 3, 3, f.dist, out)
+    assert out.tolist() == [[-4, 6], [12, -18]]
     one = Field.empty(64, 64, -3, 0)
-    assert temporal(col, 3, 3, one.dist, out) and out.tolist() == [[-6, 9], [0, 0]]
+    assert temporal(col, 3, 3, one.dist, out)
+    assert out.tolist() == [[-6, 9], [0, 0]]
 
 
 def test_candidates_are_ordered_and_differ() -> None:
@@ -162,9 +165,11 @@ def test_candidates_are_ordered_and_differ() -> None:
     f.mv[7, 9, 1] = 55  # the unused list doesn't make a candidate different
     assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 3
     f.mv[7, 9, 1], f.chosen[7, 9] = 0, 2  # other weights do
-    assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 4 and cset.tolist()[:2] == [0, 2]
+    assert candidates(f, col, 8, 8, 2, cdir, cmv, cset) == 4
+    assert cset.tolist()[:2] == [0, 2]
     weighted = Field.empty(128, 128, -2, 2, Weights.none(2))  # blocks that none is near to: set 1
-    assert candidates(weighted, col, 0, 0, 8, cdir, cmv, cset) == 1 and cset[0] == 1
+    assert candidates(weighted, col, 0, 0, 8, cdir, cmv, cset) == 1
+    assert cset[0] == 1
     p = np.zeros((2, 2), np.int64)
     f.mv[8, 7], f.direction[8, 7] = [[10, 0], [0, 0]], L0
     f.mv[7, 8], f.direction[7, 8] = [[30, 5], [0, 0]], L0
@@ -228,7 +233,8 @@ def motion(
     assert np.array_equal(coder.contexts, decoder.contexts)
     assert np.array_equal(leaves, back)
     assert same(f, g)
-    assert (leaves[:n, 2].astype(int) ** 2).sum() == h * w // 64 and f.direction.min() >= 1
+    assert (leaves[:n, 2].astype(int) ** 2).sum() == h * w // 64
+    assert f.direction.min() >= 1
     pred = tuple(np.empty(p.shape, np.uint16) for p in planes[0])
     compensate(leaves[:n], g, ref[0], ref[-1], pred)
     return f, leaves[:n], data, g, pred[0]
@@ -257,14 +263,14 @@ def test_the_decoder_finds_the_motion_of_the_search(height: int, width: int, two
             pictures, refs, height, width, Weighing(0.5, 5.0, 1e4) if noisy else None
         )
         if noisy:
-            assert len(leaves) > height * width // 64 // 8 and (
-                not two or {1, 2, 3} <= set(np.unique(f.direction))
-            )
+            assert len(leaves) > height * width // 64 // 8
+            assert not two or {1, 2, 3} <= set(np.unique(f.direction))
         else:
             still = np.abs(clip[0].y.astype(int) - clip[1].y).mean()
             assert np.abs(pred[:height, :width] / 4 - clip[1].y).mean() < 0.35 * still
             middle = f.mv[2 : height // 8 - 2, 2 : width // 16, 0]
-            assert np.median(middle[..., 0]) == -5 and np.median(middle[..., 1]) == 10
+            assert np.median(middle[..., 0]) == -5
+            assert np.median(middle[..., 1]) == 10
             # and the next picture, predicted from the same references, is helped by the grid of
             # this one
             again = motion(pictures, refs, height, width, col=f)
@@ -328,7 +334,8 @@ def test_any_motion_comes_back(seed: int, two: bool) -> None:
     assert leaves[:n].tolist() == [list(b) for b in blocks]
     assert decoder.left <= 0
     assert np.array_equal(coder.contexts, decoder.contexts)
-    assert same(f, g) and len(np.unique(f.direction)) == (3 if two else 1)
+    assert same(f, g)
+    assert len(np.unique(f.direction)) == (3 if two else 1)
     assert len(np.unique(f.chosen)) == seed + 1
 
 
@@ -398,7 +405,8 @@ def test_what_the_search_leaves_out_is_not_there(less: dict) -> None:
         for kind in ({}, less)
     )
     smallest = usual[1][:, 2].min()
-    assert smallest == 1 and (usual[0].mv[..., 0, :] & 3).any()
+    assert smallest == 1
+    assert (usual[0].mv[..., 0, :] & 3).any()
     field, leaves = small[:2]
     if "motion_depth" in less:
         assert leaves[:, 2].min() == 4

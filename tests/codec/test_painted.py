@@ -72,7 +72,8 @@ def test_samples_come_back(follow: int, shift: int) -> None:
         bits = code_painted(c, blocks, painting, planes, source)
     assert abs(given(coder) - meter.spent[0]) < 0.005 * meter.spent[0]
     data = coder.finished()
-    assert bits[blocks == PAINTED_BLOCK].min() > 0 and not bits[blocks != PAINTED_BLOCK].any()
+    assert bits[blocks == PAINTED_BLOCK].min() > 0
+    assert not bits[blocks != PAINTED_BLOCK].any()
     decoder = Decoder.start(data, new_contexts(CONTEXTS))
     # as the map of tiles leaves them: where nothing is coded all is direct
     coded = coded_tiles(blocks).repeat(2, 0).repeat(2, 1)
@@ -82,7 +83,8 @@ def test_samples_come_back(follow: int, shift: int) -> None:
     assert np.array_equal(got, blocks)
     shown = copied(prediction)
     code_painted(decoder, got, painting, shown, shown)
-    assert decoder.left <= 0 and np.array_equal(decoder.contexts, coder.contexts)
+    assert decoder.left <= 0
+    assert np.array_equal(decoder.contexts, coder.contexts)
     for plane, was, painted, target in zip(shown, prediction, planes, source, strict=True):
         size = plane.shape[0] // blocks.shape[0]
         where = np.kron(blocks == PAINTED_BLOCK, np.ones((size, size), bool))
@@ -106,7 +108,8 @@ def test_any_bytes_paint_what_the_reference_decoder_paints(seed: int) -> None:
     direct = blocks == DIRECT_BLOCK
     passed = direct & of_coded_tiles(blocks != CODED_BLOCK) | (blocks == OUTSIDE_BLOCK)
     rule = painted_blocks(stream, passed, predicted)
-    assert rule is not None and rule[0].any()
+    assert rule is not None
+    assert rule[0].any()
     want = paint(stream, rule, direct & ~rule[0], list(prediction))
     decoder = Decoder.start(data, new_contexts(CONTEXTS))
     painting = code_painting(decoder, blocks, Painting(), predicted)

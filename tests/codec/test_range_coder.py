@@ -80,7 +80,8 @@ def test_any_mix_comes_back(n: int) -> None:
         ops = mix(seed, n)
         data = coded(ops)
         got, coder = decoded(data, ops)
-        assert got == [b for _, _, b in ops] and coder.left <= 0
+        assert got == [b for _, _, b in ops]
+        assert coder.left <= 0
         assert not data or data[-1] != 0
 
 
@@ -97,7 +98,8 @@ def test_carries_run_through_any_number_of_bytes(tail: int) -> None:
             + [(2, 4, int(rng.integers(2))) for _ in range(tail)]
         )
         got, coder = decoded(coded(ops), ops)
-        assert got == [b for _, _, b in ops] and coder.left <= 0
+        assert got == [b for _, _, b in ops]
+        assert coder.left <= 0
 
 
 def test_a_carry_turns_a_run_of_ff_bytes_into_zeros() -> None:
@@ -123,7 +125,8 @@ def test_probabilities_stay_within_their_limits(bit: int) -> None:
     ops = [(0, 0, bit)] * 5000 + [(0, 0, 1 - bit)] * 3 + [(0, 0, bit)] * 50
     data = coded(ops)
     got, _ = decoded(data, ops)
-    assert got == [b for _, _, b in ops] and len(data) < 30
+    assert got == [b for _, _, b in ops]
+    assert len(data) < 30
 
 
 def test_what_is_cut_reads_as_zero() -> None:
@@ -132,7 +135,8 @@ def test_what_is_cut_reads_as_zero() -> None:
     for n in range(0, len(data), 7):
         got, coder = decoded(data[:n], ops)
         assert got == decoded(data[:n] + bytes(5000), ops)[0]
-        assert len(got) == len(ops) and coder.left <= 0
+        assert len(got) == len(ops)
+        assert coder.left <= 0
         k = next(
             i
             for i, (g, op) in enumerate(zip([*got, -1], [*ops, (0, 0, 0)], strict=True))
@@ -208,5 +212,6 @@ def test_empty_tables_are_left_alone() -> None:
 
 
 def test_nothing_takes_no_bytes() -> None:
-    assert coded([]) == b"" and decoded(b"", [(1, 8, 0)])[0] == [0]
+    assert coded([]) == b""
+    assert decoded(b"", [(1, 8, 0)])[0] == [0]
     assert range_coder.TOTAL == 1 << range_coder.TOTAL_BITS

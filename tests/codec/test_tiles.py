@@ -138,10 +138,12 @@ def test_the_analysis_of_rows_is_that_of_masked_pictures(
         rows, places = model.analysis.rows(
             *(torch.from_numpy(tiles.at8.gather(a)) for a in (picture, seen)), at, tiles
         )
-    assert 0 < coded.sum() < coded.size and not masks[2].all()
+    assert 0 < coded.sum() < coded.size
+    assert not masks[2].all()
     assert np.allclose(tiles.at16.scatter(rows.numpy()), y.numpy(), atol=1e-4)
     assert np.allclose(places.numpy(), z.reshape(-1, z.shape[-1]).numpy()[tiles.hyper], atol=1e-4)
-    assert float(y.std()) > 0.01 and float(z.std()) > 0.01
+    assert float(y.std()) > 0.01
+    assert float(z.std()) > 0.01
 
 
 def still_but_for_a_corner(frames: int) -> list[Picture]:
@@ -171,8 +173,10 @@ def test_nets_run_in_no_more_than_the_candidates(
     monkeypatch.setattr(Tiles, "of", spy)
     result = encode_gop(tiny_codec, clip, 30)
     predicted = [row for row in result.stats if row["type"] != "I"]
-    assert len(predicted) == 3 and all(row["coded"] <= 1 / 16 for row in predicted)
-    assert seen and set(seen[-3:]) <= {1.0}
+    assert len(predicted) == 3
+    assert all(row["coded"] <= 1 / 16 for row in predicted)
+    assert seen
+    assert set(seen[-3:]) <= {1.0}
 
 
 def test_a_frame_without_coded_tiles_costs_no_net(
@@ -196,7 +200,8 @@ def test_a_frame_without_coded_tiles_costs_no_net(
     monkeypatch.setattr(Analysis, "rows", watched(Analysis.rows))
     result = encode_gop(tiny_codec, clip, 40)
     assert [row["coded"] for row in result.stats if row["type"] != "I"] == [0.0, 0.0]
-    assert ran and not any(ran)
+    assert ran
+    assert not any(ran)
     ran.clear()
     assert len(list(decode_gop(tiny_codec, result.body, 3, 96, 64))) == 3
     assert ran == [False, False]  # prior and synthesis of the first frame

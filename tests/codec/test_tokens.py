@@ -80,9 +80,8 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
     tokens = video.tokens()
-    assert [t.frame for t in tokens] == list(range(FRAMES)) and [
-        t.pts_seconds for t in tokens
-    ] == pytest.approx([i / 25 for i in range(FRAMES)])
+    assert [t.frame for t in tokens] == list(range(FRAMES))
+    assert [t.pts_seconds for t in tokens] == pytest.approx([i / 25 for i in range(FRAMES)])
     kinds = ["I", *"BBBBBBBBBBBBBBBP", "B", "P", "I", "B", "P"]
     # any frame may be coded without prediction
     assert all(t.kind in ("I", kind) for t, kind in zip(tokens, kinds, strict=True))
@@ -90,33 +89,28 @@ def test_shapes_and_types(video: Any, tiny_codec: Any) -> None:
     assert tokens[8].level == 2
     places = {8: (0, 16), 16: (0,), 18: (16, 0), 20: (19, 21), 21: (19,)}
     predicted = {i: tokens[i].references for i in places if tokens[i].kind != "I"}
-    assert len(predicted) > 1 and predicted.items() <= places.items()
+    assert len(predicted) > 1
+    assert predicted.items() <= places.items()
     for t in tokens:
         s = (tiny_codec.intra if t.kind == "I" else tiny_codec.inter).shape
-        assert (
-            t.latent.shape == (Y, X, s.latent // 4, 4)
-            and t.latent.dtype == np.int16
-            and t.classes.shape == t.latent.shape[:3]
-        )
-        assert (
-            t.hyper.shape == (1, 2, s.hyper // 4)
-            and t.direction.shape == t.depth.shape == t.merged.shape == (8, 16)
-            and t.vectors.shape == (8, 16, 2, 2)
-        )
-        assert t.direct.shape == (4, 8) and 0 <= t.quality <= 63 and t.escapes.shape[1] == 4
+        assert t.latent.shape == (Y, X, s.latent // 4, 4)
+        assert t.latent.dtype == np.int16
+        assert t.classes.shape == t.latent.shape[:3]
+        assert t.hyper.shape == (1, 2, s.hyper // 4)
+        assert t.direction.shape == t.depth.shape == t.merged.shape == (8, 16)
+        assert t.vectors.shape == (8, 16, 2, 2)
+        assert t.direct.shape == (4, 8)
+        assert 0 <= t.quality <= 63
+        assert t.escapes.shape[1] == 4
         assert (t.direction == 0).all() if t.kind == "I" else (t.direction > 0).all()
         passed = t.direct | t.painted | t.outside
         assert np.array_equal(t.tiles, (~passed).reshape(2, 2, 4, 2).any((1, 3)))
-        assert (
-            (t.classes[passed] == -1).all()
-            and (t.classes[~passed] >= 0).all()
-            and (t.latent[passed] == -1).all()
-        )
-    assert (
-        any(t.direct.any() for t in tokens)
-        and any(len(t.escapes) for t in tokens)
-        and {t.direction.max() for t in tokens} >= {0, 1, 3}
-    )
+        assert (t.classes[passed] == -1).all()
+        assert (t.classes[~passed] >= 0).all()
+        assert (t.latent[passed] == -1).all()
+    assert any(t.direct.any() for t in tokens)
+    assert any(len(t.escapes) for t in tokens)
+    assert {t.direction.max() for t in tokens} >= {0, 1, 3}
 
 
 def test_indices_are_those_of_the_latents(
@@ -158,7 +152,8 @@ def test_indices_are_those_of_the_latents(
         got = np.zeros((*t.latent.shape[:3], 4), int)
         for i, j, g, s in np.argwhere(t.latent >= 0):
             c = t.classes[i, j, g]
-            assert books.dims[c] > 0 and s % books.dims[c] == 0
+            assert books.dims[c] > 0
+            assert s % books.dims[c] == 0
             got[i, j, g, s : s + books.dims[c]] = books.words[
                 c, t.latent[i, j, g, s], : books.dims[c]
             ]
@@ -166,9 +161,8 @@ def test_indices_are_those_of_the_latents(
         for i, j, channel, value in t.escapes:
             c = t.classes[i, j, channel // 4]
             lead = channel % 4 // books.dims[c] * books.dims[c]
-            assert (
-                t.latent[i, j, channel // 4, lead] == books.sizes[c] - 1 and got[i, j, channel] == 0
-            )
+            assert t.latent[i, j, channel // 4, lead] == books.sizes[c] - 1
+            assert got[i, j, channel] == 0
             got[i, j, channel] = 16 * value
         assert np.array_equal(got, residuals[t.frame])
         some += int(np.count_nonzero(got))
@@ -207,14 +201,11 @@ def test_tokens_and_pictures_share_the_cache(
         want = [t.latent for t in a.tokens()]
         pictures = a[:]
         first = len(shown)
-        assert (
-            np.array_equal(pictures.y, b[:].y) and len(shown) > first
-        )  # frames decoded for tokens are those decoded for pictures
+        assert np.array_equal(pictures.y, b[:].y)
+        assert len(shown) > first
         shown.clear()
-        assert (
-            all(np.array_equal(t.latent, w) for t, w in zip(b.tokens(), want, strict=True))
-            and not shown
-        )
+        assert all(np.array_equal(t.latent, w) for t, w in zip(b.tokens(), want, strict=True))
+        assert not shown
 
 
 def test_max_level(video: Any) -> None:
@@ -226,7 +217,8 @@ def test_max_level(video: Any) -> None:
         17,
         18,
         19,
-    ] and video.tokens(5, 5) == []
+    ]
+    assert video.tokens(5, 5) == []
     part, whole = video.tokens(-4), video.tokens()[-4:]
     assert all(
         np.array_equal(a.latent, b.latent) and np.array_equal(a.vectors, b.vectors)
@@ -244,16 +236,12 @@ def test_sequences(video: Any, tiny_codec: Any) -> None:
     used: set[int] = set()
     for t in video.tokens():
         ids, places = words.sequence(t)
-        assert (
-            ids.dtype == np.int32
-            and ids.min() >= 0
-            and ids.max() < words.size
-            and len(places) == len(ids)
-        )
-        assert (
-            ids[0] == "IPB".index(t.kind)
-            and len(ids) == 1 + (t.hyper >= 0).sum() + (t.latent >= 0).sum()
-        )
+        assert ids.dtype == np.int32
+        assert ids.min() >= 0
+        assert ids.max() < words.size
+        assert len(places) == len(ids)
+        assert ids[0] == "IPB".index(t.kind)
+        assert len(ids) == 1 + (t.hyper >= 0).sum() + (t.latent >= 0).sum()
         books = (tiny_codec.intra if t.kind == "I" else tiny_codec.inter).books
         for k, (i, j, g, s) in list(zip(ids, places, strict=True))[1:]:
             table = (
@@ -293,7 +281,9 @@ def test_tokens_are_shown_in_a_few_lines(video: Any) -> None:
     """Printed in a notebook they were hundreds of lines of zeros."""
     for shallow in (False, True):
         shown = repr(video.tokens(1, 2, shallow=shallow)[0])
-        assert len(shown) < 1200 and "frame=1" in shown and "direct=<bool (" in shown
+        assert len(shown) < 1200
+        assert "frame=1" in shown
+        assert "direct=<bool (" in shown
 
 
 def test_a_gop_alone(tiny_codec: Any) -> None:
@@ -317,8 +307,10 @@ def test_a_gop_alone(tiny_codec: Any) -> None:
         range(1, 4),
         range(1, 4),
     ]
-    assert [f for f, _ in access.pictures([3, 0, 3])] == [0, 3] and not access.wrong
-    assert len(list(access.pictures(range(4)))) == 4 and not access.wrong
+    assert [f for f, _ in access.pictures([3, 0, 3])] == [0, 3]
+    assert not access.wrong
+    assert len(list(access.pictures(range(4)))) == 4
+    assert not access.wrong
     assert not FrameCoder(tiny_codec, W, H).parse([])
     with pytest.raises(DamageError):
         GopAccess(

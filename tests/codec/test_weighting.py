@@ -58,9 +58,11 @@ def test_any_bytes_give_weights_in_range() -> None:
         weights = decode_weights(decoder, 2)
         most = max(most, weights.blends.size)
         if weights.blends.size:
-            assert weights.sets[..., 0].min() >= 0 and weights.sets[..., 0].max() <= MAX_GAIN
+            assert weights.sets[..., 0].min() >= 0
+            assert weights.sets[..., 0].max() <= MAX_GAIN
             assert np.abs(weights.sets[..., 1]).max() <= MAX_OFFSET
-            assert weights.blends.min() >= 0 and weights.blends.max() <= FULL
+            assert weights.blends.min() >= 0
+            assert weights.blends.max() <= FULL
     assert most == MAX_SETS
 
 

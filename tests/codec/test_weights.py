@@ -32,7 +32,8 @@ def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(
 ) -> None:
     tensors = load_file(tiny_weights)
     ident = model_id(tensors)
-    assert ident == read_model_id(tiny_weights) == tiny_codec.model_id and len(ident) == 8
+    assert ident == read_model_id(tiny_weights) == tiny_codec.model_id
+    assert len(ident) == 8
     assert model_id(dict(reversed(tensors.items()))) == ident
     name = next(k for k in tensors if ".analysis." in k)
     assert model_id(tensors | {name: tensors[name] + 1}) == ident
@@ -43,10 +44,8 @@ def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(
         weights.save(tmp_path / "again.safetensors", tensors, shapes(tiny_weights), {"note": "x"})
         == ident
     )
-    assert (
-        read_model_id(tmp_path / "again.safetensors") == ident
-        and read_metadata(tmp_path / "again.safetensors")["note"] == "x"
-    )
+    assert read_model_id(tmp_path / "again.safetensors") == ident
+    assert read_metadata(tmp_path / "again.safetensors")["note"] == "x"
 
 
 def test_weights_without_an_analysis_id_are_accepted(tiny_weights: Path, tmp_path: Path) -> None:
@@ -225,7 +224,8 @@ def test_missing_weights_and_where_they_are_looked_for(
     with pytest.raises(WeightsError, match="no weights at"):
         load_codec(tmp_path)
     monkeypatch.setenv("VQCODEC_WEIGHTS", str(tiny_weights))
-    assert default_path() == tiny_weights and read_model_id() == read_model_id(tiny_weights)
+    assert default_path() == tiny_weights
+    assert read_model_id() == read_model_id(tiny_weights)
     monkeypatch.setenv("VQCODEC_WEIGHTS", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="none"):
         read_model_id()

@@ -83,7 +83,8 @@ def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
         assert q.damaged or not q.complete or set(good) - set(got) or tracks.damage, bit
         assert {k: g for k, g in good.items() if k not in hit} == {
             k: g for k, g in got.items() if k not in hit
-        } and q.frames == r.frames, bit
+        }, bit
+        assert q.frames == r.frames, bit
         assert all(good[k] == g for k, g in got.items()), bit
     assert time.process_time() - begin < 10 + count * 0.01
 
@@ -318,4 +319,5 @@ def test_files_of_other_kinds_are_refused_at_once(tmp_path: Path) -> None:
             return children_time() - begin
 
         quickest(attempt, 0.5)
-    assert not (tmp_path / "out.vqv").exists() and not (tmp_path / "out.y4m").exists()
+    assert not (tmp_path / "out.vqv").exists()
+    assert not (tmp_path / "out.y4m").exists()

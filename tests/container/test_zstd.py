@@ -49,9 +49,11 @@ def saying(size: int, content: bytes = TEXT) -> bytes:
 
 def test_frames() -> None:
     made = compress(TEXT)
-    assert made is not None and len(made) < len(TEXT) // 10
+    assert made is not None
+    assert len(made) < len(TEXT) // 10
     assert decompress(made, len(TEXT)) == TEXT == decompress(saying(len(TEXT)), 1 << 20)
-    assert compress(b"") is None and compress(b"ab") is None
+    assert compress(b"") is None
+    assert compress(b"ab") is None
     assert compress(bytes(range(256))) is None  # it would not be shorter
 
 
@@ -149,7 +151,8 @@ def test_what_shrinks_is_compressed_and_the_rest_is_not() -> None:
     reader = opened(f.getvalue())
     assert [e.type for e in reader.extras] == [TRACK] * 3
     assert [e.compressed for e in reader.extras] == [True, False, True]
-    assert reader.complete and list(StoredTracks(reader).tracks.values()) == held
+    assert reader.complete
+    assert list(StoredTracks(reader).tracks.values()) == held
     # nor does it matter to a reader whether something was compressed
     plain = opened(written(*((TRACK, t.to_bytes()) for t in held)))
     assert StoredTracks(plain).tracks == StoredTracks(reader).tracks
@@ -164,21 +167,25 @@ def test_a_bad_frame_costs_its_content_only() -> None:
         assert list(stored.tracks.values()) == [SOUND]
         assert reader.complete
         assert not reader.damaged
-        assert len(stored.damage) == 1 and "packet at byte" in stored.damage[0]
+        assert len(stored.damage) == 1
+        assert "packet at byte" in stored.damage[0]
 
 
 def test_bombs_are_over_a_limit(tmp_path: Path) -> None:
     """Whatever --max-memory, --max-packet and the format allow; the pictures stay."""
     bomb = Track(0, "attachment", "", Fraction(1), sample=bytes(60 << 20)).to_bytes()
     data = written((TRACK | COMPRESSED, frame(bomb)))
-    assert len(data) < 10_000 and StoredTracks(opened(data)).tracks[0].sample == bytes(60 << 20)
+    assert len(data) < 10_000
+    assert StoredTracks(opened(data)).tracks[0].sample == bytes(60 << 20)
     for limits in (Limits(memory=100 << 20), Limits(packet=50 << 20)):
         stored = StoredTracks(opened(data, limits))
-        assert not stored.tracks and "over the limit of 52428800" in stored.damage[0]
+        assert not stored.tracks
+        assert "over the limit of 52428800" in stored.damage[0]
     # many of them are not decompressed one by one
     crowd = written(*[(TRACK | COMPRESSED, frame(bomb))] * 50, *[(0xC0, frame(bomb))] * 50)
     stored = StoredTracks(opened(crowd, Limits(memory=250 << 20)))
-    assert len(stored.damage) == 98 and len(stored.tracks) == 1
+    assert len(stored.damage) == 98
+    assert len(stored.tracks) == 1
     assert sum("when decompressed" in text for text in stored.damage) == 98
     huge = written((TRACK | COMPRESSED, saying(packets_module.MAX_PAYLOAD + 1)))
     assert "over the limit of 67108864" in StoredTracks(opened(huge)).damage[0]
@@ -195,14 +202,16 @@ def test_compressed_packets_have_a_limit_together(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(module, "MAX_DECOMPRESSED", size // 2)
     stored = StoredTracks(opened(whole))
     got = list(stored.packets())
-    assert 0 < len(got) < 100 and got == [p for p in packets if p in got]
+    assert 0 < len(got) < 100
+    assert got == [p for p in packets if p in got]
     assert "over the limit" in stored.damage[0]
     for again in (list(stored.packets()), list(stored.packets())):  # it holds for each pass alone
         assert again == got
     half = file_of(*packets, gops=1, seconds=200)
     assert {e.compressed for _, e in collected(half)} == {True, False}
     stored = StoredTracks(opened(half))
-    assert list(stored.packets()) == packets and not stored.damage
+    assert list(stored.packets()) == packets
+    assert not stored.damage
 
 
 def collected(data: bytes) -> list[tuple[int, packets_module.Extra]]:
@@ -218,22 +227,28 @@ def test_collected_texts_come_in_step_with_the_sound() -> None:
     data = file_of(*packets, gops=50)
     reader = opened(data)
     stored = StoredTracks(reader)
-    assert list(stored.packets()) == packets and not stored.damage
-    assert sum(e.type == PACKETS for e in reader.extras) == 50 and len(collected(data)) == 4
+    assert list(stored.packets()) == packets
+    assert not stored.damage
+    assert sum(e.type == PACKETS for e in reader.extras) == 50
+    assert len(collected(data)) == 4
     # a reader that begins in the middle finds all that begins later
     late = [p for p in stored.packets(60) if p.track == 0]
-    assert late == [p for p in packets if p.track == 0][-len(late) :] and late[0].time is not None
-    assert late[0].time <= 60_000 and {p for p in packets if p.track == 0} > set(late)
+    assert late == [p for p in packets if p.track == 0][-len(late) :]
+    assert late[0].time is not None
+    assert late[0].time <= 60_000
+    assert {p for p in packets if p.track == 0} > set(late)
 
 
 def test_how_long_texts_are_collected() -> None:
     """For 30 seconds or 64 KiB, even where no other text follows; so a cut costs no more."""
     data = file_of(text(1), text(200), gops=150)
     first, last = (e for _, e in collected(data))
-    assert first.first_frame == 2 * 15 and last.first_frame == 2 * 115
+    assert first.first_frame == 2 * 15
+    assert last.first_frame == 2 * 115
     big = file_of(*(text(i / 10, bytes([i]) * 10_000) for i in range(20)), gops=1)
     sizes = [len(opened(big).read_extra(i)) for i, _ in collected(big)]
-    assert len(sizes) == 10 and max(sizes) <= tracks_module.COLLECTED_CHUNK
+    assert len(sizes) == 10
+    assert max(sizes) <= tracks_module.COLLECTED_CHUNK
     assert len(collected(file_of(*(text(i) for i in range(100)), gops=50))) == 4
 
 
@@ -246,7 +261,8 @@ def test_a_cut_or_damaged_file_keeps_the_texts_elsewhere() -> None:
     bad = bytearray(data)
     bad[places[2] + 40] ^= 1
     stored = StoredTracks(opened(bytes(bad)))
-    assert list(stored.packets()) == packets[: 2 * 31] + packets[3 * 31 :] and stored.damage
+    assert list(stored.packets()) == packets[: 2 * 31] + packets[3 * 31 :]
+    assert stored.damage
 
 
 def test_hostile_times_are_given_all_the_same() -> None:
@@ -284,7 +300,8 @@ def test_files_that_encode_writes(tmp_path: Path) -> None:
     reader = opened((tmp_path / "a.vqv").read_bytes())
     stored = StoredTracks(reader)
     font = next(t for t in stored.tracks.values() if t.kind == "attachment")
-    assert font.sample == TEXT and any(e.type == TRACK and e.compressed for e in reader.extras)
+    assert font.sample == TEXT
+    assert any(e.type == TRACK and e.compressed for e in reader.extras)
     assert sum(e.type == COLLECTED for e in reader.extras) == 1
     assert not any(e.compressed for e in reader.extras if e.type == PACKETS)
     assert main(["verify", "--fast", str(tmp_path / "a.vqv")]) == 0
@@ -297,7 +314,8 @@ def test_files_that_encode_writes(tmp_path: Path) -> None:
         assert tuple(found[number]) == want
         want_packets = [astuple(p) for p in stored.packets() if p.track == number]
         assert [tuple(p) for p in packets.get(number, [])] == want_packets
-    assert len(found) == len(stored.tracks) == 3 and len(packets) == 2
+    assert len(found) == len(stored.tracks) == 3
+    assert len(packets) == 2
 
 
 def test_join_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +330,8 @@ def test_join_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     both = (tmp_path / "both.vqv").read_bytes()
     assert {e.compressed for _, e in collected(both)} == {True}
     stored = StoredTracks(opened(both))
-    assert len(list(stored.packets())) == 200 and not stored.damage
+    assert len(list(stored.packets())) == 200
+    assert not stored.damage
     monkeypatch.setattr(join, "MAX_DECOMPRESSED", size - 1)
     with pytest.raises(LimitError, match="when decompressed"):
         vqcodec.join(parts, tmp_path / "more.vqv")

@@ -59,7 +59,8 @@ def test_quarter_samples_are_found() -> None:
 def test_what_is_made_of_a_picture_is_its_mean() -> None:
     luma = texture(100, 150)
     small = SmallPicture.of(luma)
-    assert small.luma.shape == (64, 128) and (small.rows, small.columns) == (7, 10)
+    assert small.luma.shape == (64, 128)
+    assert (small.rows, small.columns) == (7, 10)
     even = luma.reshape(50, 2, 75, 2).sum((1, 3), dtype=np.int64)
     assert np.array_equal(small.luma[:50, :75], even)
     assert np.array_equal(SmallPicture.of(luma.astype(np.uint16) << 2).luma, small.luma)

@@ -22,7 +22,8 @@ def test_a_line_is_found_among_outliers() -> None:
     y = 0.6 * x + 25 + rng.normal(0, 2, x.size)
     y[::5] = rng.uniform(0, 1023, y[::5].size)  # what moved, or came into view
     line = weight_estimation.fit(x, y)
-    assert line.gain == pytest.approx(0.6, abs=0.01) and line.offset == pytest.approx(25, abs=4)
+    assert line.gain == pytest.approx(0.6, abs=0.01)
+    assert line.offset == pytest.approx(25, abs=4)
     assert weight_estimation.pair(line, x, y, 0) == (
         round(line.gain * ONE),
         pytest.approx(25, abs=6),

@@ -58,7 +58,8 @@ def test_the_first_frame_of_what_stays_is_the_best(still: dict[int, FramePlan]) 
     """All 65 frames show the error of the first: 6 octaves. The last ones are shown by none."""
     assert still[0].offset == LEAST + round(RateParameters().inherited_quality * np.log2(65))
     keys = [still[frame].offset for frame in (0, 16, 32, 48, 64)]
-    assert keys == sorted(keys, reverse=True) and keys[0] > keys[3] + 6
+    assert keys == sorted(keys, reverse=True)
+    assert keys[0] > keys[3] + 6
     assert {still[frame].offset for frame in range(1, 64, 2)} == {LEAST}
     assert still[40].offset > still[36].offset > still[34].offset > LEAST
 
@@ -88,14 +89,16 @@ def test_noise_is_not_inherited() -> None:
 def test_nothing_is_inherited_behind_the_end_of_a_scene(still: dict[int, FramePlan]) -> None:
     """Where the cut was not seen as one, and the GOP goes on."""
     cut = planned([texture(1)] * 33 + [texture(9)] * 32)
-    assert cut[32].offset < still[48].offset - 3 and cut[0].offset < still[0].offset
+    assert cut[32].offset < still[48].offset - 3
+    assert cut[0].offset < still[0].offset
     assert cut[48].offset >= still[48].offset  # the frames before it show no other of the scene
 
 
 def test_light_that_changes_is_no_new_content(still: dict[int, FramePlan]) -> None:
     gains = np.linspace(1.0, 0.25, 65)
     fade = planned([np.rint((texture(1) - 16.0) * gain + 16).astype(np.uint8) for gain in gains])
-    assert fade[0].offset >= still[0].offset - 5 and fade[32].offset >= still[32].offset - 5
+    assert fade[0].offset >= still[0].offset - 5
+    assert fade[32].offset >= still[32].offset - 5
 
 
 def test_a_dissolve_is_new_content(still: dict[int, FramePlan]) -> None:
@@ -118,7 +121,8 @@ def test_blocks_that_stay_are_worth_more_than_others() -> None:
         assert np.median(worths[:, :6]) > 4 * np.median(worths[:, 6:])
     assert plans[2].worths is None  # hardly any other shows it
     flat = planned([texture(1)] * 17)[0].worths
-    assert flat is not None and np.allclose(flat, 1, atol=1e-3)
+    assert flat is not None
+    assert np.allclose(flat, 1, atol=1e-3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 70), (130, 66)])
@@ -161,8 +165,10 @@ def test_pictures_wait_for_what_follows(tiny_codec: Any) -> None:
         encoder.add(pictures)
         coded.append(encoder.count)
     assert coded == [0, 0, 0, 1, 17, 33]
-    assert encoder.step() and encoder.count == 49
-    assert encoder.finish().frames == 81 and not encoder.step()
+    assert encoder.step()
+    assert encoder.count == 49
+    assert encoder.finish().frames == 81
+    assert not encoder.step()
 
 
 def watched(encoder: GopEncoder, monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
@@ -187,7 +193,8 @@ def test_a_start_is_coded_as_it_is_in_the_whole(tiny_codec: Any) -> None:
             encoder.add(pictures)
         result = encoder.finish(cut=frames == 65)
         streams.append([bytes(s) for s in parse_body(result.body, result.frames).streams])
-    assert [len(some) for some in streams] == [17, 97] and streams[0] == streams[1][:17]
+    assert [len(some) for some in streams] == [17, 97]
+    assert streams[0] == streams[1][:17]
 
 
 def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:
@@ -204,7 +211,8 @@ def test_error_is_left_where_it_is_worth_least(tiny_codec: Any) -> None:
         coded = FrameEncoder(tiny_codec, 256, 128).encode(task).frame
         e = np.square(coded.planes[0].astype(float) - y)
         errors.append((e[:, :128].mean(), e[:, 128:].mean()))
-    assert errors[0][0] < 0.8 * errors[1][0] and errors[1][1] < 0.8 * errors[0][1]
+    assert errors[0][0] < 0.8 * errors[1][0]
+    assert errors[1][1] < 0.8 * errors[0][1]
 
 
 def test_frames_of_reference_are_weighed_and_decode_as_they_were_coded(

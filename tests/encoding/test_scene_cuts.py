@@ -83,7 +83,8 @@ def test_a_flash_is_no_cut(kind: str, length: int) -> None:
 def test_a_flash_at_a_cut_starts_one_gop(length: int) -> None:
     white = [np.full((HEIGHT, WIDTH), 235.0)] * length
     found = cuts(scene(1, 20) + white + scene(2, 20))
-    assert len(found) == 1 and 20 <= found[0] <= 20 + length
+    assert len(found) == 1
+    assert 20 <= found[0] <= 20 + length
 
 
 @pytest.mark.parametrize("white", [True, False])

@@ -212,7 +212,8 @@ def test_bounds_end_the_search() -> None:
         ("size", 1e12, 0),
     ):
         got, crfs, passes = World(4, 1).run(Target(kind, value))
-        assert set(crfs) == {crf} and passes <= 2, (kind, value, crfs, passes)
+        assert set(crfs) == {crf}, (kind, value, crfs, passes)
+        assert passes <= 2, (kind, value, crfs, passes)
         missed = Target(kind, value).missed(
             got.bytes / 1000, psnr_yuv(got.sse, W, H, got.frames)[0], round(got.bytes), crf
         )
@@ -317,7 +318,8 @@ def check(path: Path, report: EncodeReport, kind: str, value: float) -> None:
         path.stat().st_size,
         psnr_yuv(sse, reader.header.width, reader.header.height, reader.frames)[0],
     )
-    assert size == report.bytes and psnr == pytest.approx(report.psnr[0], abs=0.001)
+    assert size == report.bytes
+    assert psnr == pytest.approx(report.psnr[0], abs=0.001)
     if kind == "max_size":
         assert 0.97 * value <= size <= value
     elif kind == "bitrate":
@@ -446,7 +448,8 @@ def test_amounts() -> None:
 
 def test_fractions_of_a_crf(tmp_path: Path, clip: Path, sized: type[Sized]) -> None:
     sizes = [at(clip, tmp_path / "a.vqv", crf).bytes for crf in (28, 28.25, 28.5, 29)]
-    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 4
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 4
     assert (
         main(["encode", "-y", str(clip), str(tmp_path / "b.vqv"), "-g", "20", "-crf", "28.5"]) == 0
     )
@@ -483,7 +486,8 @@ def test_the_same_bytes_after_any_kill(
                 encode(str(clip), str(out), options, overwrite=True)
         sized.log.clear()
         report = encode(str(clip), str(out), options)
-        assert out.read_bytes() == want and len(sized.log) == total - moment
+        assert out.read_bytes() == want
+        assert len(sized.log) == total - moment
         resumed.append(report.resumed)
         out.unlink()
     assert resumed[0] == 0 < resumed[-1] <= FRAMES

@@ -146,4 +146,5 @@ def test_only_neighbours_within_reach_are_looked_at(
     around = [Seen(p, SmallPicture.of(p.y)) for p in moving(64, 64, 11)]
     rate = RateParameters(filter_reach=reach, filter_strength=strength)
     key_source(around, 5, 30, rate)
-    assert len(seen) == looked and all(1 <= abs(distance) <= reach for distance in seen)
+    assert len(seen) == looked
+    assert all(1 <= abs(distance) <= reach for distance in seen)

@@ -81,7 +81,8 @@ def test_losses_of_an_encode_are_said_even_by_a_quiet_run(
 ) -> None:
     source = make(tmp_path / "a.mkv", frames=3, codec="ffv1", fmt="yuva420p")
     assert main(["encode", "-q", str(source), str(tmp_path / "a.vqv")]) == 0
-    assert "warning: " in (said := capsys.readouterr().err) and "transparency" in said
+    assert "warning: " in (said := capsys.readouterr().err)
+    assert "transparency" in said
 
 
 def test_suffixes_are_those_of_ffmpegs_muxers(tmp_path: Path, rich: Path) -> None:
@@ -92,7 +93,8 @@ def test_suffixes_are_those_of_ffmpegs_muxers(tmp_path: Path, rich: Path) -> Non
         decode(rich, out)
         assert out.read_bytes()[4 if suffix == ".m2ts" else 0] == 0x47
         with VideoSource(out) as source:
-            assert len(list(source)) == 5 and not source.corrupt
+            assert len(list(source)) == 5
+            assert not source.corrupt
         assert [t["codec"] for t in listing(out)["tracks"]] == ["aac"]
     assert not {".m4a", ".rgb", ".mka"} & suffixes().keys()
     with pytest.raises(UsageError, match=r"\.m2ts"):
@@ -119,7 +121,8 @@ def test_a_playlist_fails_for_what_it_names(tmp_path: Path, named: str, why: str
     listed.write_text(PLAYLIST.format(named))
     if not why:
         with VideoSource(listed, playlists=True) as source:  # its lengths are rounded: no damage
-            assert len(list(source)) == 3 and not source.corrupt
+            assert len(list(source)) == 3
+            assert not source.corrupt
         return
     with pytest.raises(InputError) as caught:
         VideoSource(listed, playlists=True)

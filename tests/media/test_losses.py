@@ -86,7 +86,8 @@ def test_sound_that_begins_in_the_middle_of_a_frame(tmp_path: Path) -> None:
         assert main(["encode", "-y", "-q", str(source), str(coded), *options]) in (0, 4)
         assert main(["decode", "-y", "-q", str(coded), str(out)]) == 0
         (got,) = listing(out)["tracks"]
-        assert got["codec"] == "ac3" and got["count"] > 10
+        assert got["codec"] == "ac3"
+        assert got["count"] > 10
         if not options:
             assert (got["count"], got["md5"]) == (want[0]["count"], want[0]["md5"])
 
@@ -105,7 +106,8 @@ def test_a_track_that_cannot_be_kept_shows_in_the_exit_code(
     assert describe(str(coded)).left_out == [said]
     assert main(["verify", "-q", str(coded)]) == 0
     assert main(["encode", str(source), str(tmp_path / "b.vqv"), "--strict"]) == 4
-    assert said in capsys.readouterr().err and not (tmp_path / "b.vqv").exists()
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b.vqv").exists()
     assert main(["encode", "-q", "-an", str(source), str(tmp_path / "c.vqv"), "--strict"]) == 0
     from vqcodec.batch.order import Order, perform
     from vqcodec.options import EncodeOptions
@@ -183,10 +185,12 @@ def test_a_cut_ends_each_track_by_itself(
     assert main(["decode", "-q", coded, str(out), *options * (when == "decode")]) == 0
     got = listing(out)
     end = span[0] + math.ceil(span[1] * 25) / 25
-    assert len(got["times"]) == math.ceil(span[1] * 25) and len(got["tracks"]) == 2
+    assert len(got["times"]) == math.ceil(span[1] * 25)
+    assert len(got["tracks"]) == 2
     for track, want in zip(got["tracks"], listing(source)["tracks"], strict=True):
         inside = [t for t, _ in want["times"] if span[0] <= t < end]
-        assert abs(track["count"] - len(inside)) <= 1 and inside
+        assert abs(track["count"] - len(inside)) <= 1
+        assert inside
 
 
 @pytest.mark.parametrize("suffix", [".y4m", ".mkv", ".mp4"])
@@ -240,7 +244,8 @@ def test_refusals_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert main(["encode", str(tmp_path / name), str(tmp_path / "o.vqv")]) == 3
         err = capsys.readouterr().err
         assert said in err, err
-        assert err.count("\n") == 1 and str(tmp_path / name) in err
+        assert err.count("\n") == 1
+        assert str(tmp_path / name) in err
     assert main(["encode", str(tmp_path / "f_%03d.png"), str(tmp_path / "o.vqv")]) == 3
     assert "pictures in a row come through a pipe" in capsys.readouterr().err
     assert main(["encode", "-q", f"file:{tmp_path / 'a.mp4'}", str(tmp_path / "o.vqv")]) == 0
@@ -293,7 +298,8 @@ def test_speech_of_several_frames_a_packet(tmp_path: Path, frames: int) -> None:
         [(p.pts * p.time_base, bytes(p)) for p in _sound_of(path)]
         for path in (source, tmp_path / "b.mov")
     )
-    assert len(want) == 40 // frames and len(got) == 40
+    assert len(want) == 40 // frames
+    assert len(got) == 40
     assert b"".join(data for _, data in got) == speech
     assert [t for t, _ in want] == [t for t, _ in got[::frames]]
 

@@ -54,7 +54,8 @@ def test_cut_files_of_rare_kinds_are_noticed(tmp_path: Path, name: str) -> None:
         path.write_bytes(data[: int(len(data) * part) + 7])
         assert broken_at(str(path), kind_of(path)), part
         report = encode(str(path), str(tmp_path / f"{part}.vqv"))
-        assert report.corrupt > 0 and report.frames > 0, (part, report)
+        assert report.corrupt > 0, (part, report)
+        assert report.frames > 0, (part, report)
 
 
 def test_walks_end_whatever_the_bytes_are(tmp_path: Path) -> None:
@@ -68,7 +69,8 @@ def test_walks_end_whatever_the_bytes_are(tmp_path: Path) -> None:
             changed[at % len(changed)] ^= 0xFF
             (tmp_path / "x").write_bytes(changed)
             found = broken_at(str(tmp_path / "x"), kind, 20)
-            assert len(found) <= 20 and all(0 <= n <= len(data) for n in found)
+            assert len(found) <= 20
+            assert all(0 <= n <= len(data) for n in found)
 
 
 def test_checksums_of_ogg(tmp_path: Path) -> None:
@@ -88,7 +90,8 @@ def test_a_cut_file_in_which_ffmpeg_seeks_before_its_begin(tmp_path: Path) -> No
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     report = encode(str(path), str(tmp_path / "a.vqv"))
-    assert 15 <= report.frames <= 20 and report.corrupt
+    assert 15 <= report.frames <= 20
+    assert report.corrupt
 
 
 RAW = {

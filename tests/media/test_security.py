@@ -91,10 +91,12 @@ def left_out(track: Track, suffix: str, kind: str) -> bytes:
         muxer.write(TrackPacket(0, 0, 0, 10, True, False, (), b"data"), Fraction(0))
         for packet in video.encode(av.VideoFrame(16, 16, "yuv420p")) + video.encode(None):
             out.mux(packet)
-        assert len(muxer.warnings) == 1 and "is left out" in muxer.warnings[0], track
+        assert len(muxer.warnings) == 1, track
+        assert "is left out" in muxer.warnings[0], track
         muxer.close()
     with av.open(io.BytesIO(target.getvalue())) as made:
-        assert len(made.streams) == 1 and len(list(made.decode(video=0))) == 1
+        assert len(made.streams) == 1
+        assert len(list(made.decode(video=0))) == 1
     return target.getvalue()
 
 
@@ -188,7 +190,8 @@ def test_playlists_are_read_when_asked_for(tmp_path: Path, asked: tuple[str, lis
     (tmp_path / "a.ffconcat").write_text("ffconcat version 1.0\n" + f"file {part.name}\n" * 2)
     options = EncodeOptions(playlists=True)
     report = encode(str(tmp_path / "a.ffconcat"), str(tmp_path / "a.vqv"), options)
-    assert report.frames == 20 and report.tracks == 1
+    assert report.frames == 20
+    assert report.tracks == 1
     (tmp_path / "b.m3u8").write_bytes(lists(part, address)["applehttp"])
     with pytest.raises(InputError):
         encode(str(tmp_path / "b.m3u8"), str(tmp_path / "b.vqv"), options)

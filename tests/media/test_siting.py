@@ -163,6 +163,5 @@ def test_swscale_puts_chroma_there(fmt: str, column: float) -> None:
         for p in frame.reformat(format="yuv420p").planes[1:]
     )
     inside = np.arange(4, 28)
-    assert np.array_equal(u[16, inside] / 2, 2 * inside + column) and np.array_equal(
-        v[inside, 16] / 2, 2 * inside + 0.5
-    )
+    assert np.array_equal(u[16, inside] / 2, 2 * inside + column)
+    assert np.array_equal(v[inside, 16] / 2, 2 * inside + 0.5)

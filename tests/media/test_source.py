@@ -33,7 +33,8 @@ def test_lossless_planes(
     with VideoSource(path) as source:
         assert (source.width, source.height, source.ten_bit) == (*size, ten_bit)
         got = list(source)
-        assert len(got) == 4 and all(same(a, b) for (_, a), b in zip(got, want, strict=True))
+        assert len(got) == 4
+        assert all(same(a, b) for (_, a), b in zip(got, want, strict=True))
         assert seconds(source, got) == [Fraction(i, 25) for i in range(4)]
         assert source.corrupt == 0
         assert source.warnings == []
@@ -145,8 +146,10 @@ def test_conversions(tmp_path: Path, fmt: str, ten_bit: bool, depth: int) -> Non
         out.mux(stream.encode(None))
     with VideoSource(path) as source:
         ((_, got),) = list(source)
-        assert got.ten_bit == ten_bit == source.ten_bit and source.bit_depth == depth
-        assert got.y.shape == (22, 34) and got.u.shape == (11, 17)
+        assert got.ten_bit == ten_bit == source.ten_bit
+        assert source.bit_depth == depth
+        assert got.y.shape == (22, 34)
+        assert got.u.shape == (11, 17)
         assert source.corrupt == 0
         scale = 4 if ten_bit else 1
         if fmt.startswith("gray"):
@@ -276,7 +279,8 @@ def test_limit(tmp_path: Path) -> None:
 
 
 def test_output_choices(tmp_path: Path) -> None:
-    assert choose_codec("a.mkv", 15, 9)[0] == "ffv1" and choose_codec("a.mkv", 15, 9)[1]
+    assert choose_codec("a.mkv", 15, 9)[0] == "ffv1"
+    assert choose_codec("a.mkv", 15, 9)[1]
     assert choose_codec("a.mp4", 16, 16) == ("libx264", None)
     for arguments in (
         ("a.mp4", 15, 9),

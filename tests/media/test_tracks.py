@@ -95,7 +95,8 @@ def close(times: list[tuple[Fraction, Fraction]], want: list[tuple[Fraction, Fra
 
 def test_description_bytes() -> None:
     assert Description.from_bytes(FULL.to_bytes()) == FULL
-    assert not Description() and FULL
+    assert not Description()
+    assert FULL
     assert Description.from_bytes(Description().to_bytes()) == Description()
     for n in range(len(FULL.to_bytes())):
         with pytest.raises(DamageError):
@@ -108,7 +109,8 @@ def test_tracks_and_packets_bytes() -> None:
     track = Track(
         7, "subtitle", "ass", Fraction(1, 1000), 1, {"language": "deu"}, "matroska", b"sample"
     )
-    assert Track.from_bytes(track.to_bytes()) == track and "subtitle, ass, deu" in str(track)
+    assert Track.from_bytes(track.to_bytes()) == track
+    assert "subtitle, ass, deu" in str(track)
     assert list(get_packets(chunk(PACKETS))) == PACKETS
     # sound at its usual pace costs seven bytes a packet
     regular = [
@@ -126,7 +128,8 @@ def test_worked_example_of_the_documentation() -> None:
         TrackPacket(0, 0, 0, 1024, True, False, (), b"de"),
         TrackPacket(1, None, 500, 250, True, False, (), b"Hi"),
     ]
-    assert list(get_packets(data)) == want and chunk(want) == data
+    assert list(get_packets(data)) == want
+    assert chunk(want) == data
 
 
 def test_random_changes_of_stored_tracks_give_only_our_errors() -> None:
@@ -180,7 +183,8 @@ def test_metadata_over_the_limit_is_left_out_with_a_note() -> None:
     assert "tag a" in notes[0]
     many = Description(chapters=(Chapter(0, 0, 1, Fraction(1), {"title": "x" * 2000}),) * 1000)
     fitted, notes = many.fitted()
-    assert fitted.chapters == () and "1000 chapters" in notes[0]
+    assert fitted.chapters == ()
+    assert "1000 chapters" in notes[0]
 
 
 def test_clip_chapters() -> None:
@@ -338,13 +342,15 @@ def test_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         given = [word for text in maps for word in ("-map", text)]
         assert main(["encode", str(source), coded, *given]) == 2
         err = capsys.readouterr().err
-        assert err.count("there is no such track") == 1 and not Path(coded).exists(), err
+        assert err.count("there is no such track") == 1, err
+        assert not Path(coded).exists(), err
     assert main(["encode", str(source), coded, "-map", "v", "-map", "s?", "-map", "-d:3"]) == 0
     assert capsys.readouterr().err.count("-map -d:3: there is no such track") == 1
     assert not stored(tmp_path / "a.vqv").tracks
     for suffix in (".mkv", ".y4m"):
         out = tmp_path / f"b{suffix}"
-        assert main(["decode", coded, str(out), "-map", "a:0"]) == 2 and not out.exists()
+        assert main(["decode", coded, str(out), "-map", "a:0"]) == 2
+        assert not out.exists()
         assert "a.vqv: -map a:0: there is no such track" in capsys.readouterr().err
         assert main(["decode", coded, str(out), "-map", "v", "-map", "a?"]) == 0
 
@@ -370,7 +376,8 @@ def test_tracks_of_a_stretch(tmp_path: Path, name: str, when: str, begin: str) -
         assert (a["kind"], a["tags"]) == (b["kind"], b["tags"])
         if b["kind"] == "audio":
             times = [t - start for t, _ in b["times"] if start <= t < stop]
-            assert len(times) > 20 and a["count"] == len(times)
+            assert len(times) > 20
+            assert a["count"] == len(times)
             assert max(abs(x - y) for (x, _), y in zip(a["times"], times, strict=True)) <= Fraction(
                 1, 1000
             )
@@ -465,15 +472,12 @@ def test_damage_of_tracks_costs_no_picture(tmp_path: Path, kind: int, index: boo
     elif kind == tracks_module.DESCRIPTION:
         assert got["tracks"] == want["tracks"]
     else:
-        assert (
-            sum(t["count"] for t in got["tracks"]) < sum(t["count"] for t in want["tracks"])
-            and len(got["tracks"]) == 2
-        )
-    assert not verify(str(coded), fast=True).ok and main(["verify", "--fast", str(coded)]) == 4
-    assert (
-        main(["decode", "-q", "--strict", str(coded), str(tmp_path / "c.mkv")]) == 4
-        and not (tmp_path / "c.mkv").exists()
-    )
+        assert sum(t["count"] for t in got["tracks"]) < sum(t["count"] for t in want["tracks"])
+        assert len(got["tracks"]) == 2
+    assert not verify(str(coded), fast=True).ok
+    assert main(["verify", "--fast", str(coded)]) == 4
+    assert main(["decode", "-q", "--strict", str(coded), str(tmp_path / "c.mkv")]) == 4
+    assert not (tmp_path / "c.mkv").exists()
 
 
 def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
@@ -488,10 +492,8 @@ def test_a_reader_without_tracks_shows_the_video(tmp_path: Path) -> None:
     w.finish()
     (tmp_path / "b.vqv").write_bytes(f.getvalue())
     assert decode(str(tmp_path / "b.vqv"), str(tmp_path / "b.mkv"), DecodeOptions(vcodec="ffv1")).ok
-    assert (
-        _pictures(tmp_path / "a.mkv") == _pictures(tmp_path / "b.mkv")
-        and not listing(tmp_path / "b.mkv")["tracks"]
-    )
+    assert _pictures(tmp_path / "a.mkv") == _pictures(tmp_path / "b.mkv")
+    assert not listing(tmp_path / "b.mkv")["tracks"]
 
 
 def test_hostile_samples_of_tracks_cost_their_track_only(tmp_path: Path) -> None:
@@ -564,8 +566,10 @@ def test_info_lists_tracks(tmp_path: Path) -> None:
         "attachment",
         "attachment",
     ]
-    assert d.tracks[0].number == 1 and d.tracks[0].tags["language"] == "deu"
-    assert "track 1 (audio, aac, deu, Deutsch)" in as_text(d) and "A \u6f22 film" in as_text(d)
+    assert d.tracks[0].number == 1
+    assert d.tracks[0].tags["language"] == "deu"
+    assert "track 1 (audio, aac, deu, Deutsch)" in as_text(d)
+    assert "A \u6f22 film" in as_text(d)
 
 
 def test_letters_that_a_terminal_lacks_are_no_fault(tmp_path: Path) -> None:
@@ -656,10 +660,8 @@ def test_pixel_formats_that_a_codec_refuses(tmp_path: Path) -> None:
             == 0
         )
         with av.open(str(tmp_path / "b.y4m")) as c:
-            assert (
-                c.streams.video[0].codec_context.format.name == fmt
-                and len(list(c.decode(video=0))) == 1
-            )
+            assert c.streams.video[0].codec_context.format.name == fmt
+            assert len(list(c.decode(video=0))) == 1
 
 
 def test_the_index_of_the_stream_is_read_before_the_file_is_closed(tmp_path: Path) -> None:

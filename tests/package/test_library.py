@@ -31,7 +31,8 @@ def test_import_is_light() -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
         ).stdout.split()
     )
-    assert "vqcodec.options" in loaded and not loaded & {
+    assert "vqcodec.options" in loaded
+    assert not loaded & {
         "torch",
         "numba",
         "numpy",
@@ -42,9 +43,8 @@ def test_import_is_light() -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    assert {
-        name for name in vqcodec.__all__ if getattr(vqcodec, name) is None
-    } == set() and vqcodec.__all__ == sorted(vqcodec.__all__, key=str)
+    assert {name for name in vqcodec.__all__ if getattr(vqcodec, name) is None} == set()
+    assert vqcodec.__all__ == sorted(vqcodec.__all__, key=str)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         vqcodec.nothing  # noqa: B018
 
@@ -54,9 +54,8 @@ def test_the_package_is_marked_as_typed() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
         "targets"
     ]["wheel"]
-    assert (
-        wheel["packages"] == ["vqcodec"] and "exclude" not in wheel
-    )  # the marker lies within, so it is shipped
+    assert wheel["packages"] == ["vqcodec"]
+    assert "exclude" not in wheel
 
 
 @pytest.mark.usefixtures("fake_network")
@@ -65,10 +64,10 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
     report = vqcodec.encode(
         source, tmp_path / "a.vqv", EncodeOptions(crf=30, gop=8), crf=35, progress=events.append
     )
-    assert report.frames == 40 and report.gops == 5
-    assert [e.frames for e in events] == sorted(e.frames for e in events) and events[
-        -1
-    ].frames == 40
+    assert report.frames == 40
+    assert report.gops == 5
+    assert [e.frames for e in events] == sorted(e.frames for e in events)
+    assert events[-1].frames == 40
     last = events[-1]
     assert last.total == 40
     assert last.bytes
@@ -76,10 +75,8 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
     assert last.elapsed > 0
     assert last.fps > 0
     assert last.eta == 0
-    assert (
-        last.kbps == pytest.approx(last.bytes * 8 * 25 / 40 / 1000)
-        and last.predicted_bytes == last.bytes
-    )
+    assert last.kbps == pytest.approx(last.bytes * 8 * 25 / 40 / 1000)
+    assert last.predicted_bytes == last.bytes
     seen: list[int] = []
     done = vqcodec.decode(
         tmp_path / "a.vqv",
@@ -88,7 +85,8 @@ def test_options_by_keyword_and_progress(source: Path, tmp_path: Path) -> None:
         duration=vqcodec.Time(frames=12),
         progress=lambda e: seen.append(e.frames),
     )
-    assert done.frames == 12 and seen == list(range(1, 13))
+    assert done.frames == 12
+    assert seen == list(range(1, 13))
     from vqcodec.reading.info import describe
 
     assert describe(str(tmp_path / "a.vqv")).crf == 35
@@ -133,7 +131,8 @@ def test_info_verify_and_join_take_any_path(source: Path, tmp_path: Path) -> Non
     assert checked.frames == 40
     assert not checked.pixels_checked
     told = vqcodec.info(str(tmp_path / "c.vqv"))
-    assert told.frames == 40 and told.bytes == joined.bytes
+    assert told.frames == 40
+    assert told.bytes == joined.bytes
     broken = bytearray(a.read_bytes())
     broken[len(broken) // 2] ^= 255
     a.write_bytes(broken)

@@ -110,4 +110,5 @@ def test_lines_of_the_readme_can_be_pasted_one_after_the_other() -> None:
     lines = [shlex.split(line, comments=True) for line in block.splitlines()]
     written = [line[3] for line in lines if line[1] in ("encode", "decode") and len(line) > 3]
     written = [name for name in written if not name.startswith("-")]
-    assert len(written) > 4 and len(set(written)) == len(written)
+    assert len(written) > 4
+    assert len(set(written)) == len(written)

@@ -128,7 +128,8 @@ def test_decoded_pictures_go_to_a_pipe_without_torch(tmp_path: Path, before: str
         input=FILE.read_bytes(),
         capture_output=True,
     )
-    assert done.returncode == 0 and done.stdout.startswith(b"YUV4MPEG2"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"YUV4MPEG2"), done.stderr
 
 
 @pytest.mark.parametrize("before", ["", WITHOUT], ids=["installed", "missing"])

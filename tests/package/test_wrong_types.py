@@ -175,4 +175,5 @@ def test_the_argument_is_named(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         call(coded, tiny_weights)
-    assert caught.value.option == option and str(caught.value).startswith(f"{option}: ")
+    assert caught.value.option == option
+    assert str(caught.value).startswith(f"{option}: ")

@@ -126,7 +126,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing(here: Path) -> None:
     assert sum(int(n) for _, n in lines) > 60
     assert os.getpid() not in {int(pid) for pid, _ in lines}
     encode(str(source), "want.vqv", options)
-    assert Path("a.vqv").read_bytes() == Path("want.vqv").read_bytes() and report.frames == 60
+    assert Path("a.vqv").read_bytes() == Path("want.vqv").read_bytes()
+    assert report.frames == 60
 
 
 @pytest.mark.slow
@@ -151,7 +152,8 @@ def test_real_networks_and_a_killed_worker(
             progress=act,
             cluster=cluster,
         )
-    assert (tmp_path / "a.vqv").read_bytes() == gop_want and report.frames == FRAMES
+    assert (tmp_path / "a.vqv").read_bytes() == gop_want
+    assert report.frames == FRAMES
 
 
 def test_a_batch_on_a_cluster(here: Path, threads: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,10 +199,8 @@ def test_a_batch_on_a_cluster(here: Path, threads: Any, capsys: pytest.CaptureFi
             )
             == 0
         )
-    assert (
-        Path("a.vqv").read_bytes() == Path("b.vqv").read_bytes()
-        and Path("a.stats").read_bytes() == Path("b.stats").read_bytes()
-    )
+    assert Path("a.vqv").read_bytes() == Path("b.vqv").read_bytes()
+    assert Path("a.stats").read_bytes() == Path("b.stats").read_bytes()
 
 
 def test_little_is_read_ahead(here: Path, threads: Any) -> None:
@@ -238,7 +238,8 @@ def test_a_scheduler_that_is_lost(
         assert time.monotonic() - begin < 30
     report = encode(source, "a.vqv", options)
     encode(source, "want.vqv", EncodeOptions(gop=6))
-    assert report.resumed >= 6 and Path("a.vqv").read_bytes() == Path("want.vqv").read_bytes()
+    assert report.resumed >= 6
+    assert Path("a.vqv").read_bytes() == Path("want.vqv").read_bytes()
 
 
 def test_waiting_for_a_worker_with_a_gpu(
@@ -269,14 +270,14 @@ def test_waiting_for_a_worker_with_a_gpu(
     helper = threading.Thread(target=later)
     helper.start()
     with Cluster(threads.scheduler_address, {"GPU": 1}, told.append) as cluster:
-        assert cluster.slots() == 0 and not cluster.room()
+        assert cluster.slots() == 0
+        assert not cluster.room()
         encode(str(source), "a.vqv", EncodeOptions(gop=9), cluster=cluster)
         assert cluster.slots() == 1
     helper.join()
     threads.sync(workers[0].close)
-    assert len(told) == 1 and told[0].endswith(
-        "the cluster has no worker with GPU=1; waiting for one"
-    )
+    assert len(told) == 1
+    assert told[0].endswith("the cluster has no worker with GPU=1; waiting for one")
 
 
 def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +326,8 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
             patch.setattr(cluster_module, "unpack", die)
             with pytest.raises(LimitError, match="lost again and again: not enough memory"):
                 encode(source, "a.vqv", cluster=cluster)
-        assert cluster._begun == 0 and not Path("a.vqv").exists()
+        assert cluster._begun == 0
+        assert not Path("a.vqv").exists()
         encode(source, "a.vqv", EncodeOptions(duration=Time(frames=3)), cluster=cluster)
 
 

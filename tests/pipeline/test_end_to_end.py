@@ -69,23 +69,22 @@ def test_files_in_and_out(
         DecodeOptions(threads=1, device="cpu", **options),
         weights=str(tiny_weights),
     )
-    assert done.ok and done.frames == 6
+    assert done.ok
+    assert done.frames == 6
     got = frames(tmp_path / f"out.{suffix}")
     codec = load_model(tiny_weights, "cpu", 1)
     r = reader(tmp_path / "a.vqv")
     want = [
         p for i in range(2) for p in decode_gop(codec, r.read_gop(i).body, r.gops[i].count, W, H)
     ]
-    assert len(got) == 6 and all(
-        same(a, b if ten_bit else b.to8()) for a, b in zip(got, want, strict=True)
-    )
+    assert len(got) == 6
+    assert all(same(a, b if ten_bit else b.to8()) for a, b in zip(got, want, strict=True))
     # the error that was reported is that of the file
     sse = sum(
         float(((a.y.astype(float) - b.y) ** 2).sum()) for a, b in zip(got, pictures, strict=True)
     ) / (16 if ten_bit else 1)
-    assert report.sse[0] == pytest.approx(sse, rel=1e-6) and round(
-        sum(r.read_gop(i).sse[0] for i in range(2))
-    ) == pytest.approx(sse, abs=2)
+    assert report.sse[0] == pytest.approx(sse, rel=1e-6)
+    assert round(sum(r.read_gop(i).sse[0] for i in range(2))) == pytest.approx(sse, abs=2)
 
 
 def test_every_pixel_is_verified(coded: Path, tiny_weights: Path) -> None:
@@ -114,7 +113,8 @@ def test_wrong_pixels_do_not_pass(
     choose = backend_choice.choose_backend
     monkeypatch.setattr(backend_choice, "choose_backend", wrong)
     result = verify(str(coded), weights=str(tiny_weights))
-    assert not result.ok and result.damaged_gops == 3
+    assert not result.ok
+    assert result.damaged_gops == 3
 
 
 def test_other_weights_are_refused(coded: Path, tiny_weights: Path, tmp_path: Path) -> None:
@@ -163,7 +163,8 @@ def test_a_flipped_byte_costs_one_gop(
         assert report.concealed == len(lost)
         assert report.frames == 14
         got = frames(tmp_path / "out.mkv")
-        assert len(got) == 14 and all(
+        assert len(got) == 14
+        assert all(
             same(a, b) for i, (a, b) in enumerate(zip(got, want, strict=True)) if i not in lost
         )
         assert not all(same(got[i], want[i]) for i in lost)
@@ -213,9 +214,8 @@ def test_a_slice_is_that_of_the_whole(coded: Path, tiny_weights: Path, tmp_path:
     )
     decode(str(coded), str(tmp_path / "part.mkv"), options, weights=str(tiny_weights))
     part = frames(tmp_path / "part.mkv")
-    assert len(part) == 4 and all(
-        same(a, b) for a, b in zip(part, frames(tmp_path / "all.mkv")[7:11], strict=True)
-    )
+    assert len(part) == 4
+    assert all(same(a, b) for a, b in zip(part, frames(tmp_path / "all.mkv")[7:11], strict=True))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2)])

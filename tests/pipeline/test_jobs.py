@@ -98,11 +98,10 @@ def test_a_killed_worker_loses_nothing(
         weights=str(tiny_weights),
         progress=Act(kill),
     )
-    assert (tmp_path / "a.vqv").read_bytes() == gop_want and not children()
-    assert (
-        len(report.warnings) == 1
-        and "worker process was lost (killed by signal 9)" in report.warnings[0]
-    )
+    assert (tmp_path / "a.vqv").read_bytes() == gop_want
+    assert not children()
+    assert len(report.warnings) == 1
+    assert "worker process was lost (killed by signal 9)" in report.warnings[0]
 
 
 @pytest.mark.slow
@@ -177,7 +176,8 @@ def test_gops_finished_out_of_order(tmp_path: Path, gop_clip: Path, fake_network
         data[: entries[0]] + b"".join(data[entries[i] : entries[i + 1]] for i in order)
     )
     report = encode(str(gop_clip), str(out), options, overwrite=True)
-    assert out.read_bytes() == gop_want and report.resumed == sum(COUNTS[i] for i in order)
+    assert out.read_bytes() == gop_want
+    assert report.resumed == sum(COUNTS[i] for i in order)
 
 
 def test_errors_of_workers_are_those_of_the_program(
@@ -194,7 +194,8 @@ def test_errors_of_workers_are_those_of_the_program(
             replace(OPTIONS, jobs=2, duration=Time(frames=5)),
             weights=str(tmp_path / "bad.safetensors"),
         )
-    assert files_in(tmp_path) == ["bad.safetensors"] and not children()
+    assert files_in(tmp_path) == ["bad.safetensors"]
+    assert not children()
 
 
 class Broken:
@@ -227,7 +228,8 @@ def test_a_gop_that_kills_its_workers_is_given_up(
             replace(OPTIONS, jobs=1 + 1, duration=Time(frames=5)),
             weights=str(tiny_weights),
         )
-    assert Broken.starts == 3 and files_in(tmp_path) == []
+    assert Broken.starts == 3
+    assert files_in(tmp_path) == []
 
 
 # Joining. The stand-ins for the networks do: bodies are not looked into.
@@ -342,9 +344,10 @@ def test_joins_that_are_refused(
 
 def test_another_model_is_not_joined() -> None:
     a = header(8, 8)
-    assert isinstance(a, StreamHeader) and join_module._differences(
-        a, replace(a, model_id=b"12345678", content_id=9)
-    ) == ["model_id"]
+    assert isinstance(a, StreamHeader)
+    assert join_module._differences(a, replace(a, model_id=b"12345678", content_id=9)) == [
+        "model_id"
+    ]
 
 
 @pytest.mark.slow
@@ -392,13 +395,16 @@ def test_join_carries_tracks_along(tmp_path: Path) -> None:
             gop_want.read_gop(i) for i in range(len(gop_want.gops))
         ]
         one, two = StoredTracks(got), StoredTracks(gop_want)
-        assert len(two.tracks) > 1 and {
-            n: (t.kind, t.codec, t.tags) for n, t in one.tracks.items()
-        } == {n: (t.kind, t.codec, t.tags) for n, t in two.tracks.items()}
-        assert one.description.tags == two.description.tags and len(two.description.chapters) > 1
+        assert len(two.tracks) > 1
+        assert {n: (t.kind, t.codec, t.tags) for n, t in one.tracks.items()} == {
+            n: (t.kind, t.codec, t.tags) for n, t in two.tracks.items()
+        }
+        assert one.description.tags == two.description.tags
+        assert len(two.description.chapters) > 1
         assert one.description.chapters == two.description.chapters
         sound = [n for n, t in two.tracks.items() if t.kind == "audio"]
         for number in sound:
             p, q = ([x for x in s.packets() if x.track == number] for s in (one, two))
-            assert q and [x.data for x in p] == [x.data for x in q]
+            assert q
+            assert [x.data for x in p] == [x.data for x in q]
             assert all(abs((x.time or 0) - (y.time or 0)) <= 1 for x, y in zip(p, q, strict=True))

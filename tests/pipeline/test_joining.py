@@ -62,7 +62,8 @@ def joined(tmp_path: Path, *parts: Path) -> int:
     if out.exists():  # 4 where chapters that no time can hold were left out
         assert code in (0, 4)
         report = verify(str(out), fast=True)
-        assert report.ok and report.frames == 2 * len(parts), report.damage
+        assert report.ok, report.damage
+        assert report.frames == 2 * len(parts), report.damage
         describe(str(out))
     return code
 

@@ -76,7 +76,8 @@ def test_cutter_gives_every_frame_once(total: int) -> None:
     cutter = GopCutter(128)
     out = [item for i in range(total) for item in cutter.push(i, gray(4, 4))] + cutter.flush()
     assert [pts for pictures, _ in out for pts, _ in pictures] == list(range(total))
-    assert out[-1][1] and sum(ends for _, ends in out) == (total + 127) // 128
+    assert out[-1][1]
+    assert sum(ends for _, ends in out) == (total + 127) // 128
 
 
 def test_cuts_keep_their_distance_and_noise_is_no_cut() -> None:
@@ -85,7 +86,8 @@ def test_cuts_keep_their_distance_and_noise_is_no_cut() -> None:
         for i in range(60)
     ]
     cuts = cuts_of(flicker)
-    assert all(b - a >= 4 for a, b in pairwise(cuts)) and len(cuts) <= 1
+    assert all(b - a >= 4 for a, b in pairwise(cuts))
+    assert len(cuts) <= 1
     assert not cuts_of([picture(64, 64, i) for i in range(30)])
     assert not cuts_of(scene(1, 60))
 
@@ -104,7 +106,8 @@ def test_round_trip(tmp_path: Path, scene_clip: Path, scene_coded: Path) -> None
     want, got = frames(scene_clip), frames(tmp_path / "out.mkv")
     assert [t for t, _ in got] == [t for t, _ in want]
     assert all(same(a, b) for (_, a), (_, b) in zip(want, got, strict=True))
-    assert verify(str(scene_coded)).ok and verify(str(scene_coded), fast=True).ok
+    assert verify(str(scene_coded)).ok
+    assert verify(str(scene_coded), fast=True).ok
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5)])
@@ -159,13 +162,11 @@ def test_decode_span(
         DecodeOptions(vcodec="ffv1", start=start, duration=length),
     )
     want, got = frames(scene_clip), frames(tmp_path / "out.mkv")
-    assert len(got) == len(expected) and [t for t, _ in got] == [
-        Fraction(i, 25) for i in range(len(expected))
-    ]
+    assert len(got) == len(expected)
+    assert [t for t, _ in got] == [Fraction(i, 25) for i in range(len(expected))]
     if start is not None:
-        assert report.ok and all(
-            same(p, want[i][1]) for (_, p), i in zip(got, expected, strict=True)
-        )
+        assert report.ok
+        assert all(same(p, want[i][1]) for (_, p), i in zip(got, expected, strict=True))
 
 
 def test_encode_span(tmp_path: Path, scene_clip: Path) -> None:
@@ -213,10 +214,8 @@ def test_damage_is_contained_and_concealed(
         == verify(str(scene_coded), fast=True).damaged_gops
         == 1
     )
-    assert (
-        main(["decode", "-q", str(scene_coded), str(tmp_path / "cli.y4m")]) == 4
-        and (tmp_path / "cli.y4m").exists()
-    )
+    assert main(["decode", "-q", str(scene_coded), str(tmp_path / "cli.y4m")]) == 4
+    assert (tmp_path / "cli.y4m").exists()
 
 
 @pytest.mark.parametrize("bad", [(0, 1), (1, 2), (2, 3), (0, 1, 2), (0, 2), (0, 1, 2, 3)])
@@ -228,7 +227,8 @@ def test_a_gap_of_many_gops_is_blended_as_one(
         flip(scene_coded, i)
     if len(bad) == len(entries):
         report = decode(str(scene_coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
-        assert report.concealed == 55 and report.damaged_gops == 4
+        assert report.concealed == 55
+        assert report.damaged_gops == 4
         assert all(same(p, gray(32, 24).to8()) for _, p in frames(tmp_path / "out.mkv"))
         return
     report = decode(str(scene_coded), str(tmp_path / "out.mkv"), DecodeOptions(vcodec="ffv1"))
@@ -238,7 +238,8 @@ def test_a_gap_of_many_gops_is_blended_as_one(
         for b in bad
         for i in range(entries[b].first_frame, entries[b].first_frame + entries[b].count)
     }
-    assert report.concealed == len(lost) and [t for t, _ in got] == [t for t, _ in want]
+    assert report.concealed == len(lost)
+    assert [t for t, _ in got] == [t for t, _ in want]
     for i, (_, p) in enumerate(got):
         if i not in lost:
             assert same(p, want[i][1])
@@ -284,11 +285,13 @@ def test_a_decode_that_begins_among_lost_frames_is_the_rest_of_a_whole_one(
 
 def test_blending_stays_between_the_two_pictures() -> None:
     a, b = picture(9, 7, 1, ten_bit=True), picture(9, 7, 2, ten_bit=True)
-    assert same(blend(a, b, 0, 5), a) and same(blend(a, b, 5, 5), b)
+    assert same(blend(a, b, 0, 5), a)
+    assert same(blend(a, b, 5, 5), b)
     for k in range(1, 300):
         for p, q, r in zip(a, b, blend(a, b, k, 300), strict=True):
             exact = p + (q.astype(float) - p) * k / 300
-            assert r.dtype == np.uint16 and abs(r - exact).max() <= 0.53
+            assert r.dtype == np.uint16
+            assert abs(r - exact).max() <= 0.53
 
 
 def test_what_stands_in_for_lost_frames_has_a_limit(tmp_path: Path, scene_coded: Path) -> None:
@@ -315,9 +318,8 @@ def test_lost_packet_without_an_index(tmp_path: Path, scene_clip: Path, scene_co
     assert report.concealed == 20
     assert not report.complete
     assert [t for t, _ in frames(tmp_path / "out.mkv")] == [t for t, _ in frames(scene_clip)][:50]
-    assert any("frames 20 to 39 are missing" in text for text in report.damage) and any(
-        "frames 50 to 54): cut after 20 of" in text for text in report.damage
-    )
+    assert any("frames 20 to 39 are missing" in text for text in report.damage)
+    assert any("frames 50 to 54): cut after 20 of" in text for text in report.damage)
 
 
 def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_network: Any) -> None:
@@ -327,10 +329,8 @@ def test_wrong_pixels_are_reported(tmp_path: Path, scene_clip: Path, fake_networ
     assert len(report.damage) == 3
     assert "pixels differ" in report.damage[0]
     assert report.concealed == 0
-    assert (
-        verify(str(tmp_path / "a.vqv")).damaged_gops == 3
-        and verify(str(tmp_path / "a.vqv"), fast=True).ok
-    )
+    assert verify(str(tmp_path / "a.vqv")).damaged_gops == 3
+    assert verify(str(tmp_path / "a.vqv"), fast=True).ok
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,8 @@ def test_failure_leaves_nothing(tmp_path: Path, scene_clip: Path, fake_network: 
             EncodeOptions(stats=str(tmp_path / "stats.json")),
             overwrite=True,
         )
-    assert old.read_bytes() == b"old" and files_in(tmp_path) == before
+    assert old.read_bytes() == b"old"
+    assert files_in(tmp_path) == before
     with pytest.raises(OutputError):
         encode(str(scene_clip), str(old))
 
@@ -385,14 +386,10 @@ def test_damaged_source(tmp_path: Path, scene_clip: Path) -> None:
     assert 0 < report.frames < 55
     assert report.corrupt > 0
     assert report.warnings
-    assert (
-        main(["encode", "-q", str(scene_clip), str(tmp_path / "b.vqv")]) == 4
-        and (tmp_path / "b.vqv").exists()
-    )
-    assert (
-        main(["encode", "-q", "--strict", str(scene_clip), str(tmp_path / "c.vqv")]) == 4
-        and not (tmp_path / "c.vqv").exists()
-    )
+    assert main(["encode", "-q", str(scene_clip), str(tmp_path / "b.vqv")]) == 4
+    assert (tmp_path / "b.vqv").exists()
+    assert main(["encode", "-q", "--strict", str(scene_clip), str(tmp_path / "c.vqv")]) == 4
+    assert not (tmp_path / "c.vqv").exists()
 
 
 def check_budget(info: FileInfo) -> None:
@@ -406,10 +403,8 @@ def check_budget(info: FileInfo) -> None:
         == d["bytes"]
         == Path(d["file"]).stat().st_size
     )
-    assert (
-        frames == sum(p["bytes"] for g in d["gops"] for p in g["pictures"])
-        and min(b["gop_headers"], b["file"]) > 0 <= b["tracks"]
-    )
+    assert frames == sum(p["bytes"] for g in d["gops"] for p in g["pictures"])
+    assert min(b["gop_headers"], b["file"]) > 0 <= b["tracks"]
     assert sum(line["frames"] for line in b["levels"]) == sum(g["frames"] for g in d["gops"])
     for line in b["levels"]:
         assert sum(line["bits"].values()) == pytest.approx(
@@ -428,9 +423,12 @@ def test_budget_of_a_damaged_file(
     out.write_bytes(bytes(data))
     d = describe(str(out), bits=True)
     check_budget(d)
-    assert d.bits and whole.bits
-    assert len(d.gops) == len(whole.gops) - 1 and d.bits.file > whole.bits.file
-    assert main(["info", "--bits", str(out)]) == 4 and "100.0 %" in capsys.readouterr().out
+    assert d.bits
+    assert whole.bits
+    assert len(d.gops) == len(whole.gops) - 1
+    assert d.bits.file > whole.bits.file
+    assert main(["info", "--bits", str(out)]) == 4
+    assert "100.0 %" in capsys.readouterr().out
 
 
 def test_budget_shows_no_minus_zero() -> None:
@@ -442,7 +440,8 @@ def test_budget_shows_no_minus_zero() -> None:
             frame_line(row),
         ]
     )
-    assert "-0" not in shown and "792 bits (latent 792, end 0)" in shown
+    assert "-0" not in shown
+    assert "792 bits (latent 792, end 0)" in shown
 
 
 def test_budget_counts_other_tracks(tmp_path: Path) -> None:
@@ -451,11 +450,13 @@ def test_budget_counts_other_tracks(tmp_path: Path) -> None:
     assert main(["encode", "-q", str(source), str(out)]) == 0
     d = describe(str(out), bits=True)
     check_budget(d)
-    assert d.bits and d.bits.tracks > 500
+    assert d.bits
+    assert d.bits.tracks > 500
 
 
 def test_the_curve_follows_the_numbers() -> None:
-    assert curve([30.0, 37.0, 33.5]) == "\u2581\u2588\u2585" and curve([35.0] * 3) == "\u2588" * 3
+    assert curve([30.0, 37.0, 33.5]) == "\u2581\u2588\u2585"
+    assert curve([35.0] * 3) == "\u2588" * 3
     long = curve([float(i) for i in range(1000)])
     assert len(long) == 80
     assert list(long) == sorted(long)
@@ -484,7 +485,8 @@ def test_stats_and_info(
         == 0
     )
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert len(lines) == 55 and lines[1]["pts"] == 40
+    assert len(lines) == 55
+    assert lines[1]["pts"] == 40
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "55 frames" in captured.err
@@ -494,11 +496,11 @@ def test_stats_and_info(
     assert d.crf == 20
     assert d.seconds == pytest.approx(2.2)
     assert d.ok
-    assert "GOP 0" in as_text(d) and d.gops[0].pictures
+    assert "GOP 0" in as_text(d)
+    assert d.gops[0].pictures
     bars = next(line for line in as_text(d).splitlines() if "PSNR of the GOPs" in line).split()[0]
-    assert len(bars) == len(d.gops) == 4 and set(bars) <= set(
-        "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
-    )
+    assert len(bars) == len(d.gops) == 4
+    assert set(bars) <= set("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588")
     check_budget(d)
     assert main(["info", "--bits", str(out)]) == 0
     text = capsys.readouterr().out

@@ -42,7 +42,8 @@ def repaired(data: bytes, folder: Path) -> tuple[int, bytes]:
     code = main(["repair", "-q", "-y", str(folder / "bad.vqv"), str(folder / "good.vqv")])
     good = (folder / "good.vqv").read_bytes()
     r = ContainerReader.open(io.BytesIO(good))
-    assert r.complete and not r.damaged
+    assert r.complete
+    assert not r.damaged
     assert main(["repair", "-q", "-y", str(folder / "good.vqv"), str(folder / "again.vqv")]) == (
         4 if any(e.offset < 0 for e in r.gops) else 0
     )
@@ -73,7 +74,8 @@ def test_header_and_index_are_made_anew(tmp_path: Path) -> None:
         data[: o[1]] + data[o[2] : o[3]] + data[o[1] : o[2]] + data[o[3] :], tmp_path
     ) == (0, data)  # two exchanged
     code, cut = repaired(data[: o[4] - 1], tmp_path)
-    assert code == 4 and sound(cut) == {f: g for f, g in list(sound(data).items())[:3]}
+    assert code == 4
+    assert sound(cut) == {f: g for f, g in list(sound(data).items())[:3]}
 
 
 @pytest.mark.parametrize("index", [True, False])
@@ -104,7 +106,8 @@ def test_packets_of_other_types_are_kept(tmp_path: Path) -> None:
     sid = ContainerReader.open(io.BytesIO(data)).stream_id
     other = packets_module.packet(0x90, sid, 5, 0, b"of a later version")
     code, good = repaired(data[: o[1]] + other + data[o[1] :], tmp_path)
-    assert code == 0 and good[: o[1]] + other == good[: o[1] + len(other)]
+    assert code == 0
+    assert good[: o[1]] + other == good[: o[1] + len(other)]
     assert sound(good) == sound(data)
 
 
@@ -123,14 +126,10 @@ def test_what_cannot_be_repaired(tmp_path: Path) -> None:
         assert not (tmp_path / "out.vqv").exists()
     (tmp_path / "a.vqv").write_bytes(data)
     (tmp_path / "old.vqv").write_bytes(b"old")
-    assert (
-        main(["repair", str(tmp_path / "a.vqv"), str(tmp_path / "old.vqv")]) == 5
-        and (tmp_path / "old.vqv").read_bytes() == b"old"
-    )
-    assert (
-        main(["repair", "-y", str(tmp_path / "a.vqv"), str(tmp_path / "a.vqv")]) == 2
-        and (tmp_path / "a.vqv").read_bytes() == data
-    )
+    assert main(["repair", str(tmp_path / "a.vqv"), str(tmp_path / "old.vqv")]) == 5
+    assert (tmp_path / "old.vqv").read_bytes() == b"old"
+    assert main(["repair", "-y", str(tmp_path / "a.vqv"), str(tmp_path / "a.vqv")]) == 2
+    assert (tmp_path / "a.vqv").read_bytes() == data
     with pytest.raises(DamageError, match="no GOP could be saved"):
         repair(str(tmp_path / "cut.vqv"), str(tmp_path / "out.vqv"))
 
@@ -158,10 +157,8 @@ def test_a_repaired_file_decodes_as_the_damaged_one(tmp_path: Path, scene_coded:
     one, two = frames(tmp_path / "a.mkv"), frames(tmp_path / "b.mkv")
     assert [t for t, _ in one] == [t for t, _ in two] == [Fraction(i, 25) for i in range(55)]
     assert all(same(p, q) for (_, p), (_, q) in zip(one, two, strict=True))
-    assert (
-        verify(str(tmp_path / "good.vqv")).damaged_gops == 2
-        and main(["info", str(tmp_path / "good.vqv")]) == 4
-    )
+    assert verify(str(tmp_path / "good.vqv")).damaged_gops == 2
+    assert main(["info", str(tmp_path / "good.vqv")]) == 4
 
 
 def test_tracks_are_carried_along(tmp_path: Path) -> None:
@@ -210,13 +207,13 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
         return s.description, list(s.tracks.values()), list(s.packets())
 
     want = held(data)
-    assert want[2] == packets and len(want[1]) == 2
+    assert want[2] == packets
+    assert len(want[1]) == 2
     parts = [data[a:b] for a, b in zip([0, *begins], [*begins, len(data)], strict=True)]
     assert repaired(data, tmp_path) == (0, data)
     twice = b"".join(parts[i] for i in (0, 1, 2, 2, 3, 1, 4, 5))
-    assert held(twice) == want and any(
-        "more than once" in text for text in ContainerReader.open(io.BytesIO(twice)).damaged
-    )
+    assert held(twice) == want
+    assert any("more than once" in text for text in ContainerReader.open(io.BytesIO(twice)).damaged)
     for bad in (bytes(40) + data[40:], b"".join(parts[i] for i in (0, 2, 1, 3, 4, 5)), twice):
         assert repaired(bad, tmp_path) == (0, data)
     assert held(repaired(b"".join(parts[:-1]), tmp_path)[1]) == want  # without an index
@@ -370,9 +367,8 @@ def test_whatever_happens_a_repaired_file_shows_what_the_damaged_one_does(
         assert got == want, i
         assert opened(good).complete, i
         assert not opened(good).damaged, i
-        assert report.lost == before.concealed == after.concealed and (
-            before.ok or before.damage
-        ), i
+        assert report.lost == before.concealed == after.concealed, i
+        assert before.ok or before.damage, i
         timeline = Timeline(opened(bad), DamageLog())
         assert [t for g in range(len(opened(bad).gops)) for t in timeline[g].pts] == [
             t for t, *_ in want
@@ -380,7 +376,8 @@ def test_whatever_happens_a_repaired_file_shows_what_the_damaged_one_does(
         start = rng.randrange(len(want))
         assert shown(bad, start)[0] == want[start:], (i, start)
         compared, lost = compared + 1, lost + bool(report.lost)
-    assert compared > count // 2 and lost > count // 4
+    assert compared > count // 2
+    assert lost > count // 4
 
 
 def test_repair_through_pipes(tmp_path: Path) -> None:
@@ -390,4 +387,5 @@ def test_repair_through_pipes(tmp_path: Path) -> None:
         input=data[: o[-1]],
         capture_output=True,
     )
-    assert run.returncode == 4 and run.stdout == data
+    assert run.returncode == 4
+    assert run.stdout == data

@@ -83,7 +83,8 @@ def test_killed_at_any_moment(
         assert names[0].endswith(".part")
         fake_network.log.clear()
         report = encode(str(clip), str(out), OPTIONS)
-        assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
+        assert out.read_bytes() == want
+        assert files_in(out.parent) == ["a.vqv"]
         total = -(-FRAMES // GOP)
         kept = total - len(fake_network.log)
         assert report.gops == total
@@ -121,7 +122,8 @@ def test_damage_in_what_is_gone_on_with(clip: Path, out: Path, want: bytes) -> N
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     report = encode(str(clip), str(out), OPTIONS)
-    assert out.read_bytes() == want and report.resumed == 2 * GOP
+    assert out.read_bytes() == want
+    assert report.resumed == 2 * GOP
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -138,7 +140,8 @@ def test_killed_while_the_output_is_put_together(
         patch.setattr(Path, "unlink", lambda *args, **options: None)
         with pytest.raises(Killed):
             encode(str(clip), str(out), OPTIONS)
-    assert len(files_in(out.parent)) == 2 and not out.exists()
+    assert len(files_in(out.parent)) == 2
+    assert not out.exists()
     # the same encode uses the work, and another one that throws it away cleans up as well
     encode(
         str(clip),
@@ -146,19 +149,22 @@ def test_killed_while_the_output_is_put_together(
         replace(OPTIONS, crf=5, resume=False) if overwrite else OPTIONS,
         overwrite=overwrite,
     )
-    assert files_in(out.parent) == ["a.vqv"] and (overwrite or out.read_bytes() == want)
+    assert files_in(out.parent) == ["a.vqv"]
+    assert overwrite or out.read_bytes() == want
 
 
 def test_killed_again_and_again(clip: Path, out: Path, want: bytes) -> None:
     for gops in (1, 3, 4, 8):
         cut_off(clip, out, gops)
     report = encode(str(clip), str(out), OPTIONS)
-    assert out.read_bytes() == want and report.resumed == 8 * GOP
+    assert out.read_bytes() == want
+    assert report.resumed == 8 * GOP
 
 
 def test_nothing_there_begins_at_the_beginning(clip: Path, out: Path, want: bytes) -> None:
     assert main(["encode", "-q", "--resume", "-g", str(GOP), str(clip), str(out)]) == 0
-    assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
+    assert out.read_bytes() == want
+    assert files_in(out.parent) == ["a.vqv"]
 
 
 def test_without_resume_earlier_work_is_neither_used_nor_lost(
@@ -179,7 +185,8 @@ def test_without_resume_earlier_work_is_neither_used_nor_lost(
 def test_a_journal_without_a_gop_is_no_obstacle(clip: Path, out: Path, want: bytes) -> None:
     cut_off(clip, out, 0)
     encode(str(clip), str(out), replace(OPTIONS, resume=False))
-    assert out.read_bytes() == want and files_in(out.parent) == ["a.vqv"]
+    assert out.read_bytes() == want
+    assert files_in(out.parent) == ["a.vqv"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +219,8 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
         UsageError, match=f"was made {what}: it cannot be gone on with; `overwrite=True` begins"
     ):
         encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights)
-    assert path.exists() and not out.exists()
+    assert path.exists()
+    assert not out.exists()
     encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights, overwrite=True)
     assert files_in(out.parent) == ["a.vqv"]
 
@@ -221,7 +229,8 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
 def test_what_decides_no_bytes_may_change(clip: Path, out: Path, want: bytes, change: dict) -> None:
     cut_off(clip, out, 4)
     report = encode(str(clip), str(out), replace(OPTIONS, **change))
-    assert out.read_bytes() == want and report.resumed == 4 * GOP
+    assert out.read_bytes() == want
+    assert report.resumed == 4 * GOP
 
 
 def test_tracks_may_be_chosen_anew(tmp_path: Path, out: Path) -> None:
@@ -240,10 +249,8 @@ def test_a_copy_of_the_source_is_the_source(
 ) -> None:
     cut_off(clip, out, 4)
     shutil.copy2(clip, tmp_path / "moved.y4m")
-    assert (
-        encode(str(tmp_path / "moved.y4m"), str(out), OPTIONS).resumed == 4 * GOP
-        and out.read_bytes() == want
-    )
+    assert encode(str(tmp_path / "moved.y4m"), str(out), OPTIONS).resumed == 4 * GOP
+    assert out.read_bytes() == want
 
 
 def test_frames_that_differ_are_refused(
@@ -290,9 +297,8 @@ def test_a_change_that_no_sample_shows_is_noticed(
                 match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",  # noqa: E501
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
-            assert len(journal_name.journals(out)) == 1 and files_in(out.parent) == [
-                next(iter(journal_name.journals(out).values())).name
-            ]
+            assert len(journal_name.journals(out)) == 1
+            assert files_in(out.parent) == [next(iter(journal_name.journals(out).values())).name]
     encode(str(source), str(tmp_path / "want.vqv"), replace(options, resume=False))
     report = encode(str(source), str(out), replace(options, resume=told is None), overwrite=True)
     assert report.resumed == (8 if told is None else 0)
@@ -321,7 +327,8 @@ def test_failure_keeps_the_work_with_resume(
     fake_network.fail_after = 30
     with pytest.raises(RuntimeError):
         encode(str(clip), str(out), OPTIONS)
-    assert len(files_in(out.parent)) == 1 and not out.exists()
+    assert len(files_in(out.parent)) == 1
+    assert not out.exists()
     fake_network.fail_after = None
     assert encode(str(clip), str(out), OPTIONS).resumed == 4 * GOP
     assert out.read_bytes() == want
@@ -346,7 +353,8 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
             encode(str(clip), str(out), OPTIONS)
     assert len(journal_name.journals(out)) == 1
     report = encode(str(clip), str(out), OPTIONS, overwrite=True)
-    assert out.read_bytes() == want and report.resumed >= 3 * GOP
+    assert out.read_bytes() == want
+    assert report.resumed >= 3 * GOP
     assert files_in(out.parent) == ["a.vqv"]
 
 
@@ -369,9 +377,8 @@ def test_stats_are_refused(clip: Path, out: Path, tmp_path: Path) -> None:
 def test_long_and_odd_names(tmp_path: Path, clip: Path, out: Path, name: str) -> None:
     target = out.with_name(name)
     cut_off(clip, target, 2)
-    assert not journal_name.journals(out.with_name("a")) and not journal_name.journals(
-        out.with_name("a.b")
-    )
+    assert not journal_name.journals(out.with_name("a"))
+    assert not journal_name.journals(out.with_name("a.b"))
     assert encode(str(clip), str(target), OPTIONS).resumed == 2 * GOP
     assert files_in(out.parent) == [name]
 
@@ -380,9 +387,8 @@ def test_a_link_is_followed(tmp_path: Path, clip: Path, out: Path, want: bytes) 
     link = tmp_path / "link.vqv"
     out.write_bytes(b"old")
     link.symlink_to(out)
-    assert cut_off(clip, link, 2).parent == out.parent and journal_name.journals(
-        link
-    ) == journal_name.journals(out)
+    assert cut_off(clip, link, 2).parent == out.parent
+    assert journal_name.journals(link) == journal_name.journals(out)
     assert encode(str(clip), str(link), OPTIONS, overwrite=True).resumed == 2 * GOP
     assert link.is_symlink()
     assert out.read_bytes() == want

@@ -42,16 +42,19 @@ def test_an_estimate_is_near_the_encode(
     seen: list[int] = []
     told = vqcodec.estimate(clip, progress=lambda e: seen.append(e.frames), **options)
     report = vqcodec.encode(clip, tmp_path / "a.vqv", **options)
-    assert told.frames == report.frames == 360 and seen == [65, 130, 195]
+    assert told.frames == report.frames == 360
+    assert seen == [65, 130, 195]
     assert (told.sampled_frames, told.stretches) == (195, 3)
     assert told.bytes == pytest.approx(report.bytes, rel=0.15)
     assert told.picture_bytes == pytest.approx(report.picture_bytes, rel=0.15)
     assert told.psnr == pytest.approx(report.psnr[0], abs=0.5)
-    assert told.psnr_worst <= told.psnr <= told.psnr_best and told.seconds > 0
+    assert told.psnr_worst <= told.psnr <= told.psnr_best
+    assert told.seconds > 0
     assert told.share == told.bytes / clip.stat().st_size
     monkeypatch.setattr(estimate, "STRETCHES", 1)
     part = vqcodec.estimate(clip, start=vqcodec.Time(frames=10), **options)
-    assert part.frames == 350 and part.share is None
+    assert part.frames == 350
+    assert part.share is None
     assert not [p for p in tmp_path.iterdir() if p.name not in ("in.mkv", "a.vqv")]
 
 
@@ -86,13 +89,17 @@ def test_a_short_video_is_encoded_whole(
         assert main([*base, *names]) == 0
         out, err = capsys.readouterr()
         made = json.loads(err.splitlines()[-1])["result"]
-        assert made["command"] == "estimate" and made["stretches"] == 1
-        assert made["picture_bytes"] == report.picture_bytes and made["psnr"] == report.psnr[0]
+        assert made["command"] == "estimate"
+        assert made["stretches"] == 1
+        assert made["picture_bytes"] == report.picture_bytes
+        assert made["psnr"] == report.psnr[0]
         assert abs(made["bytes"] - report.bytes) < 64
-        assert out.count("\n") == 1 and f"PSNR {report.psnr[0]:.2f} dB" in out
+        assert out.count("\n") == 1
+        assert f"PSNR {report.psnr[0]:.2f} dB" in out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.vqv", "in.mkv"]
     for more, text in ((["-b", "100k"], "met by itself"), (["--resume"], "writes nothing")):
-        assert main([*base, *more]) == 2 and text in capsys.readouterr().err
+        assert main([*base, *more]) == 2
+        assert text in capsys.readouterr().err
     assert main(["encode", "--estimate", str(tmp_path / "none.mkv")]) == 3
 
 
@@ -104,5 +111,6 @@ def test_refused(tmp_path: Path, options: dict[str, Any]) -> None:
 
 
 def test_mean_length_of_gops() -> None:
-    assert _gop_length(0, 128) == 128 and _gop_length(1, 128) == 1
+    assert _gop_length(0, 128) == 128
+    assert _gop_length(1, 128) == 1
     assert _gop_length(0.01, 128) == pytest.approx(sum(0.99**i for i in range(128)))

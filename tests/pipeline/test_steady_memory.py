@@ -78,7 +78,11 @@ def test_memory_does_not_grow_with_length(folder: Path, command: list[str]) -> N
         peaks(folder, *(a.format(n) for a in command), codes=(0, 8)) for n in (SHORT, LONG)
     )
     print(short, long)
-    assert short.keys() == long.keys() and all(long[who] <= GROWTH * short[who] for who in short), (
+    assert short.keys() == long.keys(), (
+        short,
+        long,
+    )
+    assert all(long[who] <= GROWTH * short[who] for who in short), (
         short,
         long,
     )
@@ -93,9 +97,8 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
             write(tmp_path / f"in{n}" / f"{i}.y4m", header(64, 64), [picture(64, 64, i)] * 6)
         found.append(peaks(tmp_path, "batch", f"in{n}", "-o", f"out{n}", "--workers", "2"))
     print(found)
-    assert found[0].keys() == found[1].keys() == {"program", "worker"} and all(
-        found[1][who] <= GROWTH * found[0][who] for who in found[0]
-    ), found
+    assert found[0].keys() == found[1].keys() == {"program", "worker"}, found
+    assert all(found[1][who] <= GROWTH * found[0][who] for who in found[0]), found
 
 
 def test_memory_of_a_search_does_not_grow(tmp_path: Path, tiny_weights: Path) -> None:
@@ -183,4 +186,5 @@ def test_memory_of_a_reader_does_not_grow(long_file: Path, tiny_weights: Path, m
     seen = json.loads(run.stdout)
     early = max(seen[10:16])
     print(f"{mode}: {early >> 10} KiB, then {max(seen) >> 10} KiB")
-    assert len(seen) == 50 and max(seen[10:]) <= GROWTH * early, seen
+    assert len(seen) == 50, seen
+    assert max(seen[10:]) <= GROWTH * early, seen

@@ -55,9 +55,11 @@ def test_planes_have_the_bytes_of_an_encode_of_y4m(ten_bit: bool, tmp_path: Path
         assert writer.frames == N
         assert writer.report is None
         assert not out.exists()
-    assert writer.report is not None and writer.report.frames == N == report.frames
+    assert writer.report is not None
+    assert writer.report.frames == N == report.frames
     assert out.read_bytes() == (tmp_path / "want.vqv").read_bytes()
-    assert writer.close() is writer.report and writer.report.psnr == report.psnr
+    assert writer.close() is writer.report
+    assert writer.report.psnr == report.psnr
 
 
 @pytest.mark.parametrize(("ten_bit", "size"), [(False, (W, H)), (True, (W, H)), (False, (64, 720))])
@@ -90,7 +92,8 @@ def test_rgb_is_what_an_encode_of_rgb_is(
         vqcodec.decode(tmp_path / f"{name}.vqv", tmp_path / f"{name}.y4m")
         with VideoSource(tmp_path / f"{name}.y4m") as source:
             shown.append([p for _, p in source])
-    assert len(shown[0]) == 4 and all(same(a, b) for a, b in zip(*shown, strict=True))
+    assert len(shown[0]) == 4
+    assert all(same(a, b) for a, b in zip(*shown, strict=True))
     want, got = (vqcodec.info(tmp_path / f"{name}.vqv") for name in ("want", "a"))
     for key in ("colour", "width", "height", "frames", "rate", "psnr", "seconds"):
         assert getattr(got, key) == getattr(want, key), key
@@ -170,7 +173,8 @@ def test_refused_at_once(tmp_path: Path) -> None:
         given: dict[str, Any] = {"path": tmp_path / "a.vqv", "fps": 25} | changes
         with pytest.raises(error, match=text):
             vqcodec.Writer(**given)
-    assert taken.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
+    assert taken.read_bytes() == b"mine"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @fake
@@ -198,7 +202,8 @@ def test_nothing_is_left_where_the_caller_gives_up(tmp_path: Path) -> None:
         for _ in range(30):
             w.write(RGB)
         raise ZeroDivisionError
-    assert not list(tmp_path.iterdir()) and threading.active_count() == threads
+    assert not list(tmp_path.iterdir())
+    assert threading.active_count() == threads
     with pytest.raises(UsageError, match="is closed"):
         w.write(RGB)
     with pytest.raises(UsageError, match="nothing was written"):
@@ -221,7 +226,8 @@ def test_an_error_of_the_encode_comes_out_of_write(tmp_path: Path) -> None:
     ):
         for _ in range(1000):
             w.write(RGB)
-    assert w.frames < 2000 and not list(tmp_path.iterdir())
+    assert w.frames < 2000
+    assert not list(tmp_path.iterdir())
 
 
 @fake
@@ -230,7 +236,8 @@ def test_an_encode_that_wants_no_more_frames(tmp_path: Path) -> None:
     with vqcodec.Writer(tmp_path / "a.vqv", 25, gop=4, duration=vqcodec.Time(frames=6)) as w:
         for _ in range(200):
             w.write(RGB)
-    assert w.report is not None and w.report.frames == 6
+    assert w.report is not None
+    assert w.report.frames == 6
 
 
 def test_a_target_reads_the_frames_several_times(tmp_path: Path, tiny_weights: Path) -> None:

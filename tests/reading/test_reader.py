@@ -91,7 +91,8 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_metadata(video: Any, coded: Path) -> None:
     m = video.metadata
-    assert len(video) == m.num_frames == FRAMES and (
+    assert len(video) == m.num_frames == FRAMES
+    assert (
         m.width,
         m.height,
         m.codec,
@@ -101,10 +102,10 @@ def test_metadata(video: Any, coded: Path) -> None:
     assert (m.begin_stream_seconds, m.end_stream_seconds) == (
         0,
         (TIMES[-1] + 40) / 1000,
-    ) and m.duration_seconds == m.end_stream_seconds
-    assert m.average_fps == pytest.approx(
-        FRAMES / m.duration_seconds
-    ) and m.bit_rate == pytest.approx(8 * coded.stat().st_size / m.duration_seconds)
+    )
+    assert m.duration_seconds == m.end_stream_seconds
+    assert m.average_fps == pytest.approx(FRAMES / m.duration_seconds)
+    assert m.bit_rate == pytest.approx(8 * coded.stat().st_size / m.duration_seconds)
     assert m.time_base == Fraction(1, 1000)
     assert video.gop_starts == [0, 20, 40]
     assert "50x38, 45 frames" in repr(video)
@@ -117,7 +118,8 @@ def test_frames_by_number(video: Any, want: list[torch.Tensor]) -> None:
         assert torch.equal(f.data.y, want[i])
         assert torch.equal(video[i].y, want[i])
         assert not f.concealed
-        assert f.pts_seconds == TIMES[i] / 1000 and f.data.u.shape == f.data.v.shape == (19, 25)
+        assert f.pts_seconds == TIMES[i] / 1000
+        assert f.data.u.shape == f.data.v.shape == (19, 25)
         assert [type(x) for x in f] == [vqcodec.Planes, float, float]
     for i in (45, -46):
         with pytest.raises(RangeError, match=f"there is no frame {i}, it has 45"):
@@ -132,10 +134,8 @@ def test_durations_add_up(video: Any) -> None:
     batch = video.get_frames_in_range(0, FRAMES)
     for a, b in pairwise(batch):
         assert a.pts_seconds + a.duration_seconds == pytest.approx(b.pts_seconds, abs=1e-12)
-    assert (
-        batch[-1].duration_seconds == pytest.approx(0.04)
-        and batch.pts_seconds.dtype == torch.float64
-    )
+    assert batch[-1].duration_seconds == pytest.approx(0.04)
+    assert batch.pts_seconds.dtype == torch.float64
     with pytest.raises(RangeError):
         batch[FRAMES]
 
@@ -155,22 +155,18 @@ def test_durations_add_up(video: Any) -> None:
 def test_slices(video: Any, want: list[torch.Tensor], key: slice) -> None:
     expected = want[key]
     got = video[key].y
-    assert got.shape == (len(expected), H, W) and all(
-        torch.equal(a, b) for a, b in zip(got, expected, strict=True)
-    )
+    assert got.shape == (len(expected), H, W)
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
 def test_batches_of_numbers(video: Any, want: list[torch.Tensor], decodes: list[int]) -> None:
     """In any order, with repetitions, and no frame is decoded twice."""
     numbers = [41, 3, 3, 20, 0, -1, 44, 3]
     batch = video.get_frames_at(numbers)
-    assert len(batch) == 8 and all(
-        torch.equal(f.data.y, want[n]) for f, n in zip(batch, numbers, strict=True)
-    )
-    assert (
-        batch.pts_seconds.tolist() == [TIMES[n] / 1000 for n in numbers]
-        and not batch.concealed.any()
-    )
+    assert len(batch) == 8
+    assert all(torch.equal(f.data.y, want[n]) for f, n in zip(batch, numbers, strict=True))
+    assert batch.pts_seconds.tolist() == [TIMES[n] / 1000 for n in numbers]
+    assert not batch.concealed.any()
     # GOP 0: frame 3 and its ancestors 0 16 8 4 2, GOP 1: 0, GOP 2: 1 and its ancestors 0 4 2
     assert sorted(decodes) == sorted([0, 16, 8, 4, 2, 3, 0, 0, 4, 2, 1])
 
@@ -178,13 +174,10 @@ def test_batches_of_numbers(video: Any, want: list[torch.Tensor], decodes: list[
 def test_iteration_decodes_each_frame_once(
     video: Any, want: list[torch.Tensor], decodes: list[int]
 ) -> None:
-    assert (
-        all(torch.equal(a.y, b) for a, b in zip(video, want, strict=True))
-        and len(decodes) == FRAMES
-    )
-    assert (
-        all(torch.equal(video[i].y, want[i]) for i in range(12, 16)) and len(decodes) == FRAMES
-    )  # from the cache
+    assert all(torch.equal(a.y, b) for a, b in zip(video, want, strict=True))
+    assert len(decodes) == FRAMES
+    assert all(torch.equal(video[i].y, want[i]) for i in range(12, 16))
+    assert len(decodes) == FRAMES
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 60_000, 200_000])
@@ -195,10 +188,8 @@ def test_the_cache_is_bounded(
         for i in (5, 6, 7, 33, 44, 2, 6, 19):
             assert torch.equal(v[i].y, want[i])
             assert 0 <= v._access.cache.bytes <= cache_bytes
-        assert (
-            all(torch.equal(a, b) for a, b in zip(v[:].y, want, strict=True))
-            and v._access.cache.bytes <= cache_bytes
-        )
+        assert all(torch.equal(a, b) for a, b in zip(v[:].y, want, strict=True))
+        assert v._access.cache.bytes <= cache_bytes
     with vqcodec.open(coded, weights=tiny_weights, limits=Limits(memory=400 << 20)) as v:
         v[0]
         assert v._access.cache.limit < 256 << 20
@@ -250,7 +241,8 @@ def test_a_reader_is_shared_by_threads_and_pickled(video: Any, want: list[torch.
         t.join()
     assert not wrong
     with pickle.loads(pickle.dumps(video)) as other:
-        assert torch.equal(other[7].y, want[7]) and other.metadata == video.metadata
+        assert torch.equal(other[7].y, want[7])
+        assert other.metadata == video.metadata
 
 
 def test_models_are_loaded_once(
@@ -258,7 +250,8 @@ def test_models_are_loaded_once(
 ) -> None:
     random_access._codec.cache_clear()
     a, b = (vqcodec.open(coded, weights=tiny_weights) for _ in range(2))
-    assert a._made is None and a.metadata.width == W  # nothing but the container so far
+    assert a._made is None
+    assert a.metadata.width == W
     a[0], b[0]
     assert a._access.codec is b._access.codec
     a.close()
@@ -332,7 +325,8 @@ def test_damage_is_raised_where_it_lies(
 ) -> None:
     path = broken(coded, tmp_path, 1)
     with vqcodec.open(path, output="yuv", weights=tiny_weights) as v:
-        assert torch.equal(v[5].y, want[5]) and torch.equal(v[41].y, want[41])
+        assert torch.equal(v[5].y, want[5])
+        assert torch.equal(v[41].y, want[41])
         for use in (lambda: v[20], lambda: v[0:30], lambda: v.tokens(0, 30)):
             with pytest.raises(
                 DamageError,
@@ -353,7 +347,8 @@ def test_concealed_as_decode_does(
     path = broken(coded, tmp_path, *gops)
     expected = decoded(path, tiny_weights)
     with vqcodec.open(path, output="yuv", on_damage="conceal", weights=tiny_weights) as v:
-        assert len(v.damage) == len(gops) and "checksum mismatch" in v.damage[0]
+        assert len(v.damage) == len(gops)
+        assert "checksum mismatch" in v.damage[0]
         batch = v.get_frames_at(range(FRAMES))
         assert (batch.pts_seconds * 1000).round().int().tolist() == [pts for pts, _, _ in expected]
         for f, (_, _, p) in zip(batch, expected, strict=True):
@@ -362,7 +357,8 @@ def test_concealed_as_decode_does(
             g in gops for g in range(3) for _ in range(min(20, FRAMES - 20 * g))
         ]
         f = v.get_frame_at(sum(v.gop_starts[g] for g in gops[:1]) + 3)
-        assert f.concealed and v.at(f.pts_seconds).pts_seconds == f.pts_seconds
+        assert f.concealed
+        assert v.at(f.pts_seconds).pts_seconds == f.pts_seconds
         assert {t.frame // 20 for t in v.tokens()} == set(range(3)) - set(gops)
 
 
@@ -396,9 +392,8 @@ def test_wrong_bodies_and_wrong_pixels(
             v[40:]
     with vqcodec.open(coded, output="yuv", on_damage="conceal", weights=tiny_weights) as v:
         batch = v.get_frames_in_range(0, FRAMES)
-        assert batch.concealed.tolist() == [20 <= i < 40 for i in range(FRAMES)] and torch.equal(
-            batch[44].data.y, want[44]
-        )
+        assert batch.concealed.tolist() == [20 <= i < 40 for i in range(FRAMES)]
+        assert torch.equal(batch[44].data.y, want[44])
         assert len(v.damage) == 2
         assert "GOP body" in v.damage[0]
         assert "differ" in v.damage[1]
@@ -461,7 +456,8 @@ def test_processes_do_not_disturb_each_others_reading(coded: Path) -> None:
     fd = os.open(coded, os.O_RDONLY)
     try:
         a, b = PathFile(fd), PathFile(fd)
-        assert a.seek(0, os.SEEK_END) == coded.stat().st_size and a.read(1) == b""
+        assert a.seek(0, os.SEEK_END) == coded.stat().st_size
+        assert a.read(1) == b""
         assert b.read(8) == coded.read_bytes()[:8]
         assert a.seek(1) == 1
         assert b.read(2) == coded.read_bytes()[8:10]
@@ -485,9 +481,11 @@ def test_bytes_and_file_objects(coded: Path, tiny_weights: Path, want: list[torc
     with coded.open("rb") as file, coded.open("rb", buffering=0) as raw:
         for source in (file, raw, _Slow(data)):
             assert torch.equal(_picture(source, tiny_weights), want[21])
-        assert not file.closed and not raw.closed  # they are the caller's
+        assert not file.closed
+        assert not raw.closed
     with vqcodec.open(data, weights=tiny_weights) as v:
-        assert v.path == "<bytes>" and v.metadata.bytes == len(data)
+        assert v.path == "<bytes>"
+        assert v.metadata.bytes == len(data)
         assert torch.equal(pickle.loads(pickle.dumps(v))[3], v[3])
 
 

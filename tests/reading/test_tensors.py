@@ -57,9 +57,8 @@ def test_what_is_not_told() -> None:
     assert np.array_equal(ToRgb(header(7, 5))(p), ToRgb(header(7, 5, matrix=6, range=1))(p))
     assert np.array_equal(ToRgb(header(1280, 720))(p), ToRgb(header(7, 5, matrix=1, range=1))(p))
     assert not np.array_equal(ToRgb(header(7, 5, matrix=1))(p), ToRgb(header(7, 5, matrix=6))(p))
-    assert (ToRgb(header(7, 5))(flat(940, 512, 512)) == 255).all() and (
-        ToRgb(header(7, 5, range=2))(flat(1020, 512, 512)) == 255
-    ).all()
+    assert (ToRgb(header(7, 5))(flat(940, 512, 512)) == 255).all()
+    assert (ToRgb(header(7, 5, range=2))(flat(1020, 512, 512)) == 255).all()
     with pytest.raises(
         UsageError, match="matrix 14 .* have no linear way to RGB: open the file with output='yuv'"
     ):
@@ -79,7 +78,8 @@ def test_chroma_lies_where_its_location_says(location: int, dx: float, dy: float
     samples = (100 + 8 * rows[:, None] + 4 * columns[None]).astype(np.uint16)
     got = ToRgb(header(w, h, chroma_location=location)).whole(samples, h, w)
     want = 16 * (100 + 8 * np.arange(h)[:, None] + 4 * np.arange(w)[None])
-    assert got.shape == (h, w) and np.array_equal(got[2:-2, 2:-2], want[2:-2, 2:-2])
+    assert got.shape == (h, w)
+    assert np.array_equal(got[2:-2, 2:-2], want[2:-2, 2:-2])
 
 
 def test_sizes_and_planes() -> None:
@@ -91,7 +91,8 @@ def test_sizes_and_planes() -> None:
             one, room = made(p), made.empty(2)
             pairs = zip(one, room, strict=True) if isinstance(one, tuple) else [(one, room)]
             for part, place in pairs:
-                assert part.shape == place.shape[1:] and part.dtype == place.dtype
+                assert part.shape == place.shape[1:]
+                assert part.dtype == place.dtype
 
 
 def test_arrays_hold_what_tensors_hold() -> None:
@@ -110,4 +111,5 @@ def test_arrays_hold_what_tensors_hold() -> None:
             arrays.y[:] = 0
             assert p.y.any()  # they are the caller's own
         else:
-            assert np.array_equal(tensors.numpy(), arrays) and arrays.shape == (3, 4, 6)
+            assert np.array_equal(tensors.numpy(), arrays)
+            assert arrays.shape == (3, 4, 6)

@@ -27,7 +27,8 @@ def test_write(tmp_path: Path) -> None:
     with atomic_output(target) as f:
         f.write(b"new")
         assert not target.exists()
-    assert target.read_bytes() == b"new" and files_in(tmp_path) == ["a.vqv"]
+    assert target.read_bytes() == b"new"
+    assert files_in(tmp_path) == ["a.vqv"]
 
 
 def test_old_content_stays_on_failure(tmp_path: Path) -> None:
@@ -37,7 +38,8 @@ def test_old_content_stays_on_failure(tmp_path: Path) -> None:
         with pytest.raises(error), atomic_output(target, overwrite=True) as f:
             f.write(b"half")
             raise error
-    assert target.read_bytes() == b"old" and files_in(tmp_path) == ["a.vqv"]
+    assert target.read_bytes() == b"old"
+    assert files_in(tmp_path) == ["a.vqv"]
     with atomic_output(target, overwrite=True) as f:
         f.write(b"new")
     assert target.read_bytes() == b"new"
@@ -63,7 +65,8 @@ def test_the_name_comes_last(
     monkeypatch.setattr(os, "replace", lambda *args: (replace(*args), done.append("name")))
     with atomic_output(tmp_path / "a.vqv", overwrite) as f:
         f.write(b"new")
-    assert done[-3:] == ["content 3", "name", "folder"] and done.count("name") == 1
+    assert done[-3:] == ["content 3", "name", "folder"]
+    assert done.count("name") == 1
 
 
 def test_mode_and_suffix(tmp_path: Path) -> None:
@@ -71,9 +74,11 @@ def test_mode_and_suffix(tmp_path: Path) -> None:
     target.write_bytes(b"old")
     target.chmod(0o640)
     with atomic_path(target, overwrite=True) as temp:
-        assert temp.suffix == ".mkv" and temp.parent == tmp_path
+        assert temp.suffix == ".mkv"
+        assert temp.parent == tmp_path
         temp.write_bytes(b"new")
-    assert target.read_bytes() == b"new" and target.stat().st_mode & 0o777 == 0o640
+    assert target.read_bytes() == b"new"
+    assert target.stat().st_mode & 0o777 == 0o640
 
 
 def test_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
@@ -81,7 +86,8 @@ def test_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"), atomic_output(target) as f:
         f.write(b"mine")
         target.write_bytes(b"theirs")
-    assert target.read_bytes() == b"theirs" and files_in(tmp_path) == ["a.vqv"]
+    assert target.read_bytes() == b"theirs"
+    assert files_in(tmp_path) == ["a.vqv"]
 
 
 def test_link_is_kept(tmp_path: Path) -> None:
@@ -90,14 +96,16 @@ def test_link_is_kept(tmp_path: Path) -> None:
     link.symlink_to(real)
     with atomic_output(link, overwrite=True) as f:
         f.write(b"new")
-    assert link.is_symlink() and real.read_bytes() == b"new"
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
 
 
 def test_full_disk(tmp_path: Path) -> None:
     target = tmp_path / "a.vqv"
     with pytest.raises(OutputError, match="a.vqv.*No space") as info, atomic_output(target):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert isinstance(info.value.__cause__, OSError) and files_in(tmp_path) == []
+    assert isinstance(info.value.__cause__, OSError)
+    assert files_in(tmp_path) == []
     if Path("/dev/full").exists():
         with (
             Path("/dev/full").open("wb", buffering=0) as full,
@@ -169,11 +177,12 @@ def test_read_only_folder(tmp_path: Path, command: str) -> None:
         folder.chmod(0o755)
     if "not permitted" in result.stderr:
         pytest.skip("rights cannot be given up here")
-    assert (
-        result.returncode == 5
-        and result.stderr == f"vqcodec: error: {old}: the folder {folder} is not writable\n"
-    ), result.stderr
-    assert old.read_bytes() == b"old" and files_in(folder) == ["old.vqv"]
+    assert result.returncode == 5, result.stderr
+    assert result.stderr == f"vqcodec: error: {old}: the folder {folder} is not writable\n", (
+        result.stderr
+    )
+    assert old.read_bytes() == b"old"
+    assert files_in(folder) == ["old.vqv"]
 
 
 def test_check_input(tmp_path: Path) -> None:
@@ -215,7 +224,8 @@ def refused(capsys: pytest.CaptureFixture[str], args: list[str], path: Path, cod
     assert err.startswith("vqcodec: error: "), err
     assert err.count("\n") == 1, err
     assert str(path) in err, err
-    assert ".part" not in err and ".vqcodec" not in err, err
+    assert ".part" not in err, err
+    assert ".vqcodec" not in err, err
     return err
 
 
@@ -270,7 +280,8 @@ def test_an_error_at_any_write(
         old.write_bytes(b"old")
         if (code := main(arguments)) == 0:
             break
-        assert code == 5 and fails_at < 100
+        assert code == 5
+        assert fails_at < 100
         err = capsys.readouterr().err
         assert f"{old}: cannot be written: No space left on device" in err, err
         assert ".part" not in err, err
@@ -288,9 +299,8 @@ def test_an_error_at_any_write(
             else {"write": 13, "flush": 6, "fsync": 2}
         )[operation]
     )
-    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes() and files_in(old.parent) == [
-        old.name
-    ]
+    assert old.read_bytes() == (tmp_path / "want.vqv").read_bytes()
+    assert files_in(old.parent) == [old.name]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of processes")
@@ -342,7 +352,8 @@ def test_a_disk_that_fills_up(
             refused(capsys, [*arguments, str(target), "-y"], target)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert target.read_bytes() == b"old" and files_in(old.parent) == [target.name], limit
+        assert target.read_bytes() == b"old", limit
+        assert files_in(old.parent) == [target.name], limit
 
 
 def test_output_is_a_folder_or_its_folder_takes_no_files(
@@ -372,7 +383,8 @@ def test_an_error_of_the_renaming(
         atomic_output(old, overwrite=True) as f,
     ):
         f.write(b"new")
-    assert old.read_bytes() == b"old" and files_in(old.parent) == [old.name]
+    assert old.read_bytes() == b"old"
+    assert files_in(old.parent) == [old.name]
 
 
 def test_errors_name_the_output_and_not_the_temporary_file(tmp_path: Path) -> None:
@@ -488,6 +500,5 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
         ".vqcodec-link",
         "precious",
     }
-    assert (tmp_path / "b.mkv").read_bytes() == b"other" and (
-        tmp_path / "c.mkv"
-    ).read_bytes() == b"whole"
+    assert (tmp_path / "b.mkv").read_bytes() == b"other"
+    assert (tmp_path / "c.mkv").read_bytes() == b"whole"

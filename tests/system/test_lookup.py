@@ -28,7 +28,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", NOTHING, ids=ascii)
 def test_names_of_nothing(folder: Path, name: str) -> None:
     assert look_up(name) is None
-    assert not (is_folder(name) or is_regular(name) or is_fifo(name))
+    assert not (is_folder(name))
+    assert not (is_regular(name))
+    assert not (is_fifo(name))
     assert not same_file(name, name)
     assert not same_file(name, "file.txt")
     assert local(name) == name
@@ -47,12 +49,14 @@ def test_what_is_there(folder: Path) -> None:
     (folder / "hard").hardlink_to(folder / "file.txt")
     odd = os.fsdecode(b"\xff\xfe.y4m")  # no UTF-8
     (folder / odd).write_bytes(b"123")
-    assert (found := look_up(odd)) is not None and found.st_size == 3
+    assert (found := look_up(odd)) is not None
+    assert found.st_size == 3
     assert is_regular("file.txt")
     assert is_regular(odd)
     assert is_folder("inner")
     assert is_fifo("fifo")
-    assert same_file("file.txt", "hard") and not same_file("file.txt", odd)
+    assert same_file("file.txt", "hard")
+    assert not same_file("file.txt", odd)
     assert local("file:file.txt") == "file.txt"
     assert local("file:") == "file:"
 

@@ -81,7 +81,8 @@ def test_an_output_never_gets_the_number_of_a_stream(tmp_path: Path) -> None:
     code += "try: c.run()\nexcept SystemExit: pass\n"
     code += "open('got', 'w').write(str(os.open('got', os.O_RDONLY)))"
     result = shell(f'"{sys.executable}" -c "{code}" <&- >&- 2>&-', tmp_path)
-    assert result.returncode == 0 and int((tmp_path / "got").read_text()) > 2
+    assert result.returncode == 0
+    assert int((tmp_path / "got").read_text()) > 2
 
 
 def test_a_failing_disk_is_named(coded: Path, tmp_path: Path) -> None:
@@ -93,7 +94,8 @@ def test_a_failing_disk_is_named(coded: Path, tmp_path: Path) -> None:
             read("/proc/self/mem")
     result = shell('"$VQ" info /proc/self/mem', tmp_path)
     assert result.returncode == 3, result.stderr
-    assert "/proc/self/mem: " in result.stderr and "standard output" not in result.stderr
+    assert "/proc/self/mem: " in result.stderr
+    assert "standard output" not in result.stderr
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -180,11 +182,13 @@ OTHERS = [
 
 
 def test_what_means_that_memory_ran_out() -> None:
-    assert all(map(ran_out, OUT_OF_MEMORY)) and not any(map(ran_out, OTHERS))
+    assert all(map(ran_out, OUT_OF_MEMORY))
+    assert not any(map(ran_out, OTHERS))
     for exc in OUT_OF_MEMORY:
         outer = RuntimeError("the library cannot be loaded")
         outer.__cause__ = exc
-        assert ran_out(outer) and _failed(exc)[0] == 6
+        assert ran_out(outer)
+        assert _failed(exc)[0] == 6
 
 
 def test_little_memory_is_told(tmp_path: Path) -> None:
@@ -196,6 +200,7 @@ def test_little_memory_is_told(tmp_path: Path) -> None:
     for mib, more in ((200, ""), (350, ""), (500, ""), (700, torch), (900, torch)):
         command = f'ulimit -v {mib * 1024}; exec "$VQ" encode -q in.y4m o.vqv {more}'
         result = shell(command, tmp_path)
-        assert result.returncode == 6 and "not enough memory" in result.stderr, (mib, result)
+        assert result.returncode == 6, (mib, result)
+        assert "not enough memory" in result.stderr, (mib, result)
         assert result.stderr.count("\n") == 1, result.stderr
         assert sorted(p.name for p in tmp_path.iterdir()) == ["in.y4m", "vq"]

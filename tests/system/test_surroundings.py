@@ -102,8 +102,10 @@ def test_what_was_set_is_set_again() -> None:
     c = ctypes.CDLL(None)
     with rounding(), default_device():
         with undisturbed():
-            assert c.fegetround() == 0 and torch.empty(0).device.type == "cpu"
-        assert c.fegetround() == UPWARD and torch.empty(0).device.type == "meta"
+            assert c.fegetround() == 0
+            assert torch.empty(0).device.type == "cpu"
+        assert c.fegetround() == UPWARD
+        assert torch.empty(0).device.type == "meta"
 
 
 _FORKS = """
@@ -188,7 +190,8 @@ def test_a_read_only_installation_without_a_home(installed: Path) -> None:
     """Kernels are kept in a folder of the run, which is gone afterwards, and that is told once."""
     result = run_installed(installed, _KERNEL, "")
     assert result.stdout == "True {True}\n", result
-    assert result.stderr.count("NUMBA_CACHE_DIR") == 1 and "Traceback" not in result.stderr
+    assert result.stderr.count("NUMBA_CACHE_DIR") == 1
+    assert "Traceback" not in result.stderr
     assert not list(installed.with_name("tmp").iterdir())
 
 
@@ -210,7 +213,8 @@ def test_the_program_tells_it_as_a_note(installed: Path, tmp_path: Path) -> None
     assert result.returncode == 0, result.stderr
     said = result.stderr
     assert said.startswith("vqcodec: note: compiling kernels, which takes every run"), result
-    assert said.count("kernels cannot be kept") == 1 and "once on this machine" not in said, said
+    assert said.count("kernels cannot be kept") == 1, said
+    assert "once on this machine" not in said, said
     assert not list(installed.with_name("tmp").glob("vqcodec-*"))
 
 
@@ -218,7 +222,8 @@ def test_all_kernels_are_made_by_it() -> None:
     """A kernel that numba caches by itself would end the program on a read-only disk."""
     for path in (ROOT / "vqcodec").rglob("*.py"):
         if path.name != "compiled.py":
-            assert "nb.njit" not in path.read_text() and "cache=True" not in path.read_text(), path
+            assert "nb.njit" not in path.read_text(), path
+            assert "cache=True" not in path.read_text(), path
 
 
 def test_worker_processes_share_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,4 +369,5 @@ def test_names_of_clips_in_a_drawing(name: str) -> None:
     for kind in ("svg", "png"):
         drawn = plots.draw(results, kind)
     svg = plots.draw(results, "svg").decode()
-    assert drawn and (name != "a$b$" or "a$b$" in svg)
+    assert drawn
+    assert name != "a$b$" or "a$b$" in svg

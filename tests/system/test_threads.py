@@ -30,7 +30,8 @@ def test_works_share_the_threads_evenly(
         return i, thread_count(), in_parts(abs, [-i, i])
 
     assert side_by_side(work, range(works)) == [(i, each, [i, i]) for i in range(works)]
-    assert sorted(seen) == list(range(works)) and thread_count() == threads
+    assert sorted(seen) == list(range(works))
+    assert thread_count() == threads
 
 
 def test_works_run_at_the_same_time_and_the_first_error_is_raised(one_thread: None) -> None:
@@ -61,7 +62,8 @@ print(*found, thread_count(), "torch" in sys.modules)
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         first, second, third, loaded = done.stdout.split()
-        assert (first, second, loaded) == (third, "7", "False") and int(first) >= 1
+        assert (first, second, loaded) == (third, "7", "False")
+        assert int(first) >= 1
         assert want is None or done.stdout.strip() == want
 
 
@@ -90,7 +92,8 @@ def test_an_iterator_runs_ahead_by_some_steps() -> None:
         time.sleep(0.01)
     time.sleep(0.05)
     assert made == [0, 1, 2, 3, 4]  # one was taken, three wait, one more stands before the queue
-    assert list(items) == list(range(1, 100)) and closed.is_set()
+    assert list(items) == list(range(1, 100))
+    assert closed.is_set()
 
 
 def test_who_stops_early_closes_the_iterator() -> None:
@@ -99,7 +102,8 @@ def test_who_stops_early_closes_the_iterator() -> None:
     items = read_ahead(counting(made, closed), 2)
     next(items)
     items.close()
-    assert closed.is_set() and len(made) < 10
+    assert closed.is_set()
+    assert len(made) < 10
     assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
 
 

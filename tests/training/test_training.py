@@ -157,7 +157,8 @@ def test_the_recipe_of_the_repository_is_valid(tmp_path: Path) -> None:
     for name in ("a/shared/corpus/train", "a/shared/corpus/photos", "a/repo"):
         (tmp_path / name).mkdir(parents=True)
     c = load_config(config(tmp_path / "a/repo", text))
-    assert [s.kind for s in c.stages][-1] == "export" and any(s.quantise for s in c.stages)
+    assert [s.kind for s in c.stages][-1] == "export"
+    assert any(s.quantise for s in c.stages)
 
 
 # --- a whole recipe
@@ -228,30 +229,26 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
         "train.log",
         "interim.safetensors",
     }
-    assert list((folder / "pairs").glob("p*.npz.zst")) and list(
-        (folder / "pairs").glob("c*.npz.zst")
-    )
+    assert list((folder / "pairs").glob("p*.npz.zst"))
+    assert list((folder / "pairs").glob("c*.npz.zst"))
     log = (folder / "train.log").read_text()
     assert "resumed" not in log
     assert "held out at" in log
     assert "stage 3 inter quantisation-aware" in log
     last = log.splitlines()[-1]
-    assert "held-out clips (1): " in last and "against the model that came with the program" in last
+    assert "held-out clips (1): " in last
+    assert "against the model that came with the program" in last
     codec = load_model(out, "cpu", 1)
-    assert (
-        codec.intra.shape == NetShape(inter=False, **SIZES)
-        and f"model {codec.model_id.hex()}" in log
-    )
+    assert codec.intra.shape == NetShape(inter=False, **SIZES)
+    assert f"model {codec.model_id.hex()}" in log
 
     source = tmp_path / "clips" / "a.mkv"
     coded, again = tmp_path / "a.vqv", tmp_path / "a.y4m"
     report = encode(
         str(source), str(coded), EncodeOptions(threads=1, device="cpu"), weights=str(out)
     )
-    assert (
-        report.frames == 18
-        and verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu")).ok
-    )
+    assert report.frames == 18
+    assert verify(str(coded), weights=str(out), options=DecodeOptions(threads=1, device="cpu")).ok
     assert decode(
         str(coded), str(again), DecodeOptions(threads=1, device="cpu"), weights=str(out)
     ).ok
@@ -288,9 +285,8 @@ def test_a_run_without_resume_keeps_the_checkpoints_of_an_earlier_one(
     checkpoint = tmp_path / "run" / "00-intra.pt"
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"hours of work")
-    assert (
-        main(["train", str(path)]) == UsageError.exit_code and "--resume" in capsys.readouterr().err
-    )
+    assert main(["train", str(path)]) == UsageError.exit_code
+    assert "--resume" in capsys.readouterr().err
     assert main(["train", str(path), "--resume", "--restart"]) == UsageError.exit_code
     assert checkpoint.read_bytes() == b"hours of work"
     assert main(["train", str(path), "--restart"]) == 0
@@ -366,7 +362,8 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(
         m.quantise_aware("quant")
         rough = outputs()
     for a, b in zip(exact, rough, strict=True):
-        assert not torch.equal(a, b) and float((a - b).norm() / a.norm()) < 0.05
+        assert not torch.equal(a, b)
+        assert float((a - b).norm() / a.norm()) < 0.05
     # the gradient passes the rounding
     m.train()
     out, bits, zbits = m(x, pred, q)
@@ -377,7 +374,8 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(
         m.prior.steps[-1].mean.weight,
         m.analysis.first.weight,
     ):
-        assert torch.isfinite(w.grad).all() and float(w.grad.abs().max()) > 0
+        assert torch.isfinite(w.grad).all()
+        assert float(w.grad.abs().max()) > 0
     m.quantise_aware("float")
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(exact, outputs(), strict=True))
@@ -420,9 +418,8 @@ def test_ranges_are_learned() -> None:
         1.0,
         -(round(0.70001 / step) * step - 0.70001),
     ]  # rounding, the upper bound, rounding
-    assert act.stretch.grad is not None and torch.allclose(
-        act.stretch.grad, torch.tensor(want), atol=1e-3
-    )
+    assert act.stretch.grad is not None
+    assert torch.allclose(act.stretch.grad, torch.tensor(want), atol=1e-3)
     old = Act(3)
     old.load_state_dict({"peak": torch.ones(3)})  # models saved before there were learned ranges
     assert torch.equal(old.scale, torch.full((3,), step))
@@ -434,9 +431,8 @@ def test_old_calibration_clipped_sixteen_bits() -> None:
     act.mode = "observe"
     act(torch.tensor([[1.0, -3.0]]))
     act.mode = "quant"
-    assert torch.equal(act.peak, torch.tensor([2.0, 6.0])) and torch.equal(
-        act(torch.tensor([[1.9, -5.0]])), torch.tensor([[1.9, -5.0]])
-    )
+    assert torch.equal(act.peak, torch.tensor([2.0, 6.0]))
+    assert torch.equal(act(torch.tensor([[1.9, -5.0]])), torch.tensor([[1.9, -5.0]]))
 
 
 # --- codebooks
@@ -490,7 +486,8 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     material = refit_codebooks.Material([path], read_clip(path), 8, seed=1)
     ident = refit_codebooks.refit(weights, material, silent)
     new = load_model(weights, "cpu", 1)
-    assert new.model_id == ident != old.model_id and new.intra.shape == old.intra.shape
+    assert new.model_id == ident != old.model_id
+    assert new.intra.shape == old.intra.shape
 
     def cost(books: codebooks_module.Codebooks, c: int) -> float:
         """Squared steps a vector, and its bits at what they are worth: what the quantiser
@@ -503,10 +500,10 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     met = [c for c in range(CLASSES) if old.intra.books.dims[c] and len(heard[c])]
     costs = {c: (cost(old.intra.books, c), cost(new.intra.books, c)) for c in met}
     often = [c for c in met if len(heard[c]) >= 50]
-    assert len(often) > 2 and sum(costs[c][1] for c in often) < 0.95 * sum(
-        costs[c][0] for c in often
-    )
-    assert len(often) < len(met) and all(a == b for c, (a, b) in costs.items() if c not in often)
+    assert len(often) > 2
+    assert sum(costs[c][1] for c in often) < 0.95 * sum(costs[c][0] for c in often)
+    assert len(often) < len(met)
+    assert all(a == b for c, (a, b) in costs.items() if c not in often)
 
 
 def test_what_was_hardly_met_keeps_its_codebooks(tiny_codec: Any) -> None:
@@ -661,15 +658,18 @@ def test_a_chain_never_begins_at_a_copied_frame(
 def test_unpack_is_the_inverse_of_pack() -> None:
     y, c = torch.rand(2, 64, 32), torch.rand(2, 2, 32, 16)
     again = unpack(pack(y, c))
-    assert torch.equal(again[0], y) and torch.equal(again[1], c)
+    assert torch.equal(again[0], y)
+    assert torch.equal(again[1], c)
 
 
 def test_a_codebook_may_be_left_with_the_zero_word() -> None:
     for lam in (0.0, 0.1):
         words, counts = codebooks.lloyd(np.full((1, 4), 3.0, np.float32), 8, lam)
-        assert words.tolist() == [[0, 0, 0, 0]] and counts.tolist() == [1]
+        assert words.tolist() == [[0, 0, 0, 0]]
+        assert counts.tolist() == [1]
     words, counts = codebooks.lloyd(np.full((50, 2), 3.0, np.float32), 8, 0.01)
-    assert words.tolist() == [[0, 0], [3, 3]] and counts.tolist() == [0, 50]
+    assert words.tolist() == [[0, 0], [3, 3]]
+    assert counts.tolist() == [0, 50]
 
 
 # --- made material
@@ -684,9 +684,8 @@ def test_pages_have_the_size_asked_for_and_follow_the_seed() -> None:
         assert a.shape == (200, 320, 3)
         assert a.dtype == np.uint8
         assert a.std() > 1
-        assert np.array_equal(a, make(seed, 320, 200)) and not np.array_equal(
-            a, make(seed + 1, 320, 200)
-        )
+        assert np.array_equal(a, make(seed, 320, 200))
+        assert not np.array_equal(a, make(seed + 1, 320, 200))
     y, u, v = synthetic.to_picture(make(0, 320, 200))
     assert y.shape == (200, 320)
     assert u.shape == v.shape == (100, 160)
@@ -746,7 +745,8 @@ def test_chunks_of_pairs_are_compressed_and_plain_ones_are_read(tmp_path: Path) 
     chunks.save(tmp_path / f"p0{chunks.SUFFIX}", arrays)
     np.savez(tmp_path / "p1.npz", **arrays)  # as they were written before
     sizes = [p.stat().st_size for p in sorted(tmp_path.iterdir())]
-    assert len(sizes) == 2 and sizes[0] < sizes[1] / 4
+    assert len(sizes) == 2
+    assert sizes[0] < sizes[1] / 4
     data = Crops(64, 1)
     assert data.add_pairs(tmp_path) == 2
     assert data.add_pairs(tmp_path) == 2
@@ -790,8 +790,10 @@ def test_a_recipe_is_checked_before_its_first_stage(
     assert main(["train", str(path), "--dry-run", "-y"]) == 0
     said = capsys.readouterr().out
     assert "1 clips to train on, 1 of them large enough for crops of 128; 1 held out: c1" in said
-    assert "stage 0 intra: 10 min" in said and "0.3 hours in all" in said
-    assert not (tmp_path / "runs").exists() and out.read_bytes() == b"mine"
+    assert "stage 0 intra: 10 min" in said
+    assert "0.3 hours in all" in said
+    assert not (tmp_path / "runs").exists()
+    assert out.read_bytes() == b"mine"
     found = check.find_spec
     monkeypatch.setattr(check, "find_spec", lambda name: None if name == "PIL" else found(name))
     assert main(["train", str(path), "-y"]) == 2
@@ -837,7 +839,8 @@ def test_the_example_goes_on_from_the_released_model(tmp_path: Path) -> None:
     for i in range(12):
         write(tmp_path / "my-clips" / f"c{i:02d}.y4m", header(256, 192), moving(256, 192, 1, i))
     c = load_config(config(tmp_path, text))
-    assert [f.stem for f in c.held_clips] == ["c01", "c11"] and len(c.train_clips) == 10
+    assert [f.stem for f in c.held_clips] == ["c01", "c11"]
+    assert len(c.train_clips) == 10
     assert check.check(c)[-1].startswith("1.7 hours in all")
     for kind, path in c.init.items():
         load_state(FrameModel(c.shapes[kind]), path)

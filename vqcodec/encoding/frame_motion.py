@@ -100,7 +100,8 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     leaves = np.empty((luma8.size // 64, 3), np.int32)
     prepare(references)
     first, second = references[0].phases, references[-1].phases
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     vectors = _starting_vectors(task)
     weighing = rate.motion(task.quality)
     weights = Weights.none()
