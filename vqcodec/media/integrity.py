@@ -4,7 +4,7 @@ tells.
 Only the nesting and order of a file's parts are looked at, and their checksums where they have
 them, never their content: EBML elements of Matroska with their CRC-32, packets of MPEG-TS and
 their counters, boxes of mp4, chunks of AVI, the size that ASF declares; the smaller kinds are in
-:mod:`.integrity_by_kind`.
+:mod:`.integrity_by_kind` and :mod:`.integrity_of_rows`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 
 from ..errors import InputError
 from .file_bytes import CHUNK, WINDOW, FileBytes
-from .integrity_by_kind import dv, flv, gif, mjpeg, mpeg, nut, ogg
+from .integrity_by_kind import amv, dv, flv, gif, mjpeg, mpeg, nut, ogg
+from .integrity_of_rows import apng, av1_units, gxf, mxf, obu, real_media, roq, swf
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 # children of a segment; a cluster of unknown length ends with one of them
@@ -197,6 +198,9 @@ def _mp4(data: FileBytes, size: int) -> Iterator[int]:
 
 
 def _avi(data: FileBytes, size: int) -> Iterator[int]:
+    if data[8:12] == b"AMV ":  # which FFmpeg takes for AVI, and which says no sizes
+        yield from amv(data, size)
+        return
     pos = 0
     while pos + 8 <= size and data[pos : pos + 4] == b"RIFF":
         pos += 8 + int.from_bytes(data[pos + 4 : pos + 8], "little")
@@ -226,6 +230,14 @@ _WALKS: dict[str, Callable[[FileBytes, int], Iterator[int]]] = {
     "mjpeg": mjpeg,
     "jpeg_pipe": mjpeg,
     "nut": nut,
+    "apng": apng,
+    "roq": roq,
+    "rm": real_media,
+    "gxf": gxf,
+    "mxf": mxf,
+    "swf": swf,
+    "obu": obu,
+    "av1": av1_units,
 }
 
 

@@ -22,6 +22,8 @@ _JPEG, _JPEG_FIRST = (
     b"\xff\xd8\xff",
     {bytes((marker,)) for marker in (0xC4, 0xDB, 0xFE, *range(0xE0, 0xF0))},
 )
+_OGG_ENDS = 4  # the flag of the last page of a stream
+_AMV_END, _AMV_PADDING = b"AMV_END_", 4096
 _NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
 
 
@@ -50,12 +52,14 @@ def _flv_size(data: FileBytes, size: int) -> int:
 
 
 def ogg(data: FileBytes, size: int) -> Iterator[int]:
-    """Pages of Ogg and their checksums."""
-    pos = 0
+    """Pages of Ogg and their checksums, and whether each stream has a last page."""
+    pos, whole = 0, True
+    ended: dict[bytes, bool] = {}  # by the number of the stream
     while pos < size:
         head = data[pos : pos + _OGG_HEAD]
         if len(head) < _OGG_HEAD or head[:4] != b"OggS":
             yield pos
+            whole = False
             pos = data.find(b"OggS", pos + 1, size)
             if pos < 0:
                 return
@@ -67,7 +71,11 @@ def ogg(data: FileBytes, size: int) -> Iterator[int]:
             return
         if not _ogg_checksum_fits(data[pos:end]):
             yield pos
+            whole = False
+        ended[head[14:18]] = bool(head[5] & _OGG_ENDS)
         pos = end
+    if whole and not all(ended.values()):
+        yield size
 
 
 def _ogg_checksum_fits(page: bytes) -> bool:
@@ -137,6 +145,12 @@ def mjpeg(data: FileBytes, size: int) -> Iterator[int]:
         if tail[begun + 3 : begun + 4] in _JPEG_FIRST:
             break
     if begun >= 0 and tail.find(b"\xff\xd9", begun) < 0:
+        yield size
+
+
+def amv(data: FileBytes, size: int) -> Iterator[int]:
+    """Whether AMV ends with the words that players of it look for."""
+    if data.find(_AMV_END, max(0, size - _AMV_PADDING), size) < 0:
         yield size
 
 

@@ -21,6 +21,7 @@ from ..system.stdio import CountedPipe
 from .clock import Jump
 from .frame_reader import FrameReader
 from .frames import to_picture
+from .last_picture import OPEN_ENDED, ends_within_picture
 from .side_data import CAPTIONS, Losses, shown_otherwise, side_data
 from .source_check import Reached, SourceCheck, declared_length
 from .source_facts import PictureFacts, facts_of, is_transparent, retagged
@@ -320,7 +321,9 @@ class VideoSource:
         self.close()
 
     def _cut(self) -> bool:
-        """Whether a y4m file ends within a frame."""
+        """Whether a y4m file, or a stream whose frames have no length, ends within a frame."""
+        if self._check.kind in OPEN_ENDED:
+            return ends_within_picture(self.path)
         if self._check.kind != "yuv4mpegpipe":
             return False
         start, size = self._place.first_bytes(), self._place.size()

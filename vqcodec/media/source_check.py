@@ -71,7 +71,8 @@ class SourceCheck:
         stream: VideoStream,
         cut: Callable[[], bool],
     ) -> None:
-        """Compare what came with what the file declares; ``cut`` tells whether a y4m file is."""
+        """Compare what came with what the file declares; ``cut`` tells of files without
+        lengths whether they end within a frame."""
         if self.jumps:
             times = "once" if len(self.jumps) == 1 else f"{len(self.jumps)} times"
             self.warnings.append(
