@@ -75,3 +75,17 @@ def test_files_that_pages_and_sources_name_are_there() -> None:
         if not any(file.endswith(f"/{name}") for file in files)
     }
     assert missing == set()
+
+
+def test_the_words_that_are_explained_are_those_of_the_pages() -> None:
+    """Each once, in a sentence, and none that no other page uses."""
+    glossary = ROOT / "docs" / "glossary.md"
+    others = {*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"} - {glossary}
+    used = " ".join(" ".join(page.read_text().split()) for page in others)
+    rows = re.findall(r"^\| (?!word |--)(.+?) \| (.+?) \|$", glossary.read_text(), re.M)
+    words = [w for named, _ in rows for w in re.split(r", | and ", named.removeprefix("to "))]
+    assert len(words) > 60
+    assert len(set(words)) == len(words)
+    unused = [w for w in words if not re.search(rf"(?i)\b{re.escape(w)}(s|d|ed)?\b", used)]
+    assert unused == []
+    assert [named for named, sentence in rows if not re.match(r"[A-Z].*\.$", sentence)] == []
