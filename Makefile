@@ -35,14 +35,18 @@ $(BIN)/python:
 
 venv: $(BIN)/python ## Make the virtual environment in .venv.
 
+# pip would compile modules one by one
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt
+
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 ifneq ($(TORCH_INDEX),)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch --index-url $(TORCH_INDEX)
+	$(PIP) torch --index-url $(TORCH_INDEX)
 else ifeq ($(shell uname -s),Linux)
 	@echo "torch comes from pip's own index; where that is PyPI, it is the CUDA build, which takes" \
 	"gigabytes more than the CPU build: README.md, Installing, says how to have that"
 endif
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(PIP) -e '.[test]'
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # some are of other versions of Python
 	@touch $@
 
 install: $(INSTALLED) ## Install the program and the test tools into .venv.
@@ -102,7 +106,7 @@ site: $(INSTALLED) ## Write the documentation as a site into site/, its links ch
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
 
 dist: $(INSTALLED) ## Build the wheel and the source archive into dist/.
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt build
+	$(PIP) -q build
 	rm -rf dist
 	$(BIN)/python -m build
 

@@ -16,7 +16,7 @@ from vqcodec.codec.contexts import CONTEXTS
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.gop_structure import LEVELS, MINI_GOP, gop_order, mini_gop
 from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
-from vqcodec.encoding import frame_trials
+from vqcodec.encoding import frame_writing
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.gop_encoder import GopEncoder, GopResult
 from vqcodec.encoding.model import load_model
@@ -166,7 +166,7 @@ def test_the_same_bytes_for_any_threads_and_backend(
 
 def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clips reach every dimension of the quantiser, escapes, both lists, vectors and merges."""
-    dims, escapes, original = set(), 0, frame_trials.latent_syntax.encode_step
+    dims, escapes, original = set(), 0, frame_writing.latent_syntax.encode_step
 
     def spy(coder: Any, cls: np.ndarray, *more: Any) -> None:
         nonlocal escapes
@@ -175,7 +175,7 @@ def test_the_coder_is_put_to_the_test(tiny_codec: Any, monkeypatch: pytest.Monke
         escapes += int(is_escape(symbols).sum())
         original(coder, cls, *more)
 
-    monkeypatch.setattr(frame_trials.latent_syntax, "encode_step", spy)
+    monkeypatch.setattr(frame_writing.latent_syntax, "encode_step", spy)
     r = encoded(tiny_codec, moving(100, 70, 12))
     assert dims == {0, 1, 2, 4}
     assert escapes > 20
@@ -252,8 +252,8 @@ def test_first_frames_need_nothing_of_those_behind(tiny_codec: Any, coded: Any) 
 @pytest.mark.parametrize("d", [0, 1, -1, 5, -6, 62, -62, 63, -63])
 def test_quality_differences_come_back(d: int) -> None:
     coder = Encoder.start(999, new_contexts(CONTEXTS))
-    frame_trials.encode_quality_difference(coder, d)
-    frame_trials.encode_quality_difference(coder, -d)
+    frame_writing.encode_quality_difference(coder, d)
+    frame_writing.encode_quality_difference(coder, -d)
     decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
     assert [frame_head._decode_qdelta(decoder) for _ in range(2)] == [d, -d]
     assert np.array_equal(coder.contexts, decoder.contexts)

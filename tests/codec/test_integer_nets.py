@@ -13,7 +13,8 @@ from support.plain_backend import PlainBackend
 from vqcodec.codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK
 from vqcodec.codec.frame_decoder import NEUTRAL
 from vqcodec.codec.nets import product
-from vqcodec.codec.nets.backend_choice import BACKENDS, choose_backend
+from vqcodec.codec.nets.backend_choice import choose_backend
+from vqcodec.codec.nets.device_choice import BACKENDS
 from vqcodec.codec.nets.exact_layers import ExactBlock, ExactLinear
 from vqcodec.codec.nets.float32_backend import Float32Backend
 from vqcodec.codec.nets.fused_backend import FusedBackend

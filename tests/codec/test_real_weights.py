@@ -13,7 +13,7 @@ from support.work import tile_products
 
 from vqcodec.codec.gop_body import checksum_update
 from vqcodec.codec.gop_decoder import decode_gop
-from vqcodec.codec.nets.backend_choice import BACKENDS
+from vqcodec.codec.nets.device_choice import BACKENDS
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian, qualities

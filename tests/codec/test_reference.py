@@ -7,7 +7,7 @@ import ast
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +53,17 @@ def test_the_reference_decoder_is_independent() -> None:
     assert len(PARTS) >= 9
 
 
-@every_file
-def test_golden_files(folder: Path, name: str, entry: dict[str, Any]) -> None:
-    file, pictures = reference.decode_file(
-        folder / f"{name}.vqv", reference.load_model(weights(folder))
-    )
-    assert (file.header.width, file.header.height, file.header.depth, len(file.gops)) == (
-        entry["width"],
-        entry["height"],
-        entry["depth"],
-        entry["gops"],
-    )
-    assert len(pictures) == entry["frames"]
-    assert hashlib.md5(raw(pictures)).hexdigest() == entry["md5"]
+@cache
+def decoded(folder: Path, name: str) -> tuple[Any, list[Any], Counter[str]]:
+    """A golden file as the reference decoder reads it, and the rarer ways that it came by."""
+    with pytest.MonkeyPatch.context() as patch:
+        seen = spies(patch)
+        model = reference.load_model(weights(folder))
+        return *reference.decode_file(folder / f"{name}.vqv", model), seen
 
 
-@pytest.fixture
-def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """How often the reference decoder came by its rarer ways."""
+def spies(patch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts how often the reference decoder comes by its rarer ways."""
     seen: Counter[str] = Counter()
 
     def spy(module: Any, name: str, note: Any) -> None:
@@ -82,7 +75,7 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
                 seen[key] += 1
             return result
 
-        monkeypatch.setattr(module, name, wrapped)
+        patch.setattr(module, name, wrapped)
 
     spy(reference.decode, "quality_difference", lambda d, *a: ["other quality"] if d else [])
     spy(motion.MotionDecoder, "merge", lambda r, *a: ["merged"])
@@ -115,14 +108,26 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     spy(paint, "learn_direct", lambda r, *a: ["learnt from direct blocks"])
     spy(painted, "colour", lambda r, *a: ["one colour"])
     spy(reference.decode, "painted_blocks", lambda r, *a: [f"follow {r[1]}"] if r else [])
-    yield seen
+    return seen
 
 
-def test_golden_files_reach_every_part_of_the_page(reached: Counter[str]) -> None:
+@every_file
+def test_golden_files(folder: Path, name: str, entry: dict[str, Any]) -> None:
+    file, pictures, _ = decoded(folder, name)
+    assert (file.header.width, file.header.height, file.header.depth, len(file.gops)) == (
+        entry["width"],
+        entry["height"],
+        entry["depth"],
+        entry["gops"],
+    )
+    assert len(pictures) == entry["frames"]
+    assert hashlib.md5(raw(pictures)).hexdigest() == entry["md5"]
+
+
+def test_golden_files_reach_every_part_of_the_page() -> None:
     newest = FILES[-1][0]
-    for folder, name, _ in FILES:
-        if folder == newest:
-            reference.decode_file(folder / f"{name}.vqv", reference.load_model(weights(folder)))
+    ways = (decoded(folder, name)[2] for folder, name, _ in FILES if folder == newest)
+    reached = sum(ways, Counter[str]())
     want = {"direct", "other quality", "merged", "temporal", "escape", "hyper", "long level"}
     want |= {"weights", "weighted block", "frame without prediction"}
     want |= (

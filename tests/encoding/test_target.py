@@ -50,7 +50,7 @@ from vqcodec.reading.verify import verify
 from vqcodec.system.interrupt import Interrupt
 from vqcodec.system.progress import ProgressEvent
 
-W, H, GOP, FRAMES = 32, 24, 20, 150
+W, H, GOP, FRAMES = 32, 24, 20, 100
 
 
 # Qualities between whole crfs.
@@ -274,7 +274,7 @@ def sized(monkeypatch: pytest.MonkeyPatch) -> type[Sized]:
 
 def film(n: int) -> Iterator[Picture]:
     for i, p in enumerate(moving(W, H, n)):
-        yield Picture(p.y // (1 + i // 40), p.u, p.v)
+        yield Picture(p.y // (1 + i // 27), p.u, p.v)
 
 
 @pytest.fixture(scope="module")
@@ -352,7 +352,7 @@ def test_targets_are_met(
 @pytest.mark.parametrize(
     "options",
     [
-        replace(OPTIONS, start=Time(frames=31), duration=Time(seconds=Fraction(3))),
+        replace(OPTIONS, start=Time(frames=31), duration=Time(seconds=Fraction(5, 2))),
         replace(OPTIONS, gop=1),
         replace(OPTIONS, gop=128),
     ],

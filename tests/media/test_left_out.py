@@ -174,7 +174,7 @@ def test_lists_within_options_go_on() -> None:
 WRITE = """
 import sys
 from support.clips import header, moving, write
-write(sys.argv[1], header(336, 192), moving(336, 192, 40))
+write(sys.argv[1], header(336, 192), moving(336, 192, 10))
 """
 
 

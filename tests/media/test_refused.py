@@ -81,10 +81,13 @@ def coded(tmp_path: Path) -> Path:
     return tmp_path / "in.vqv"
 
 
-def written(path: Path, *options: str) -> int:
+SUFFIXES = (".mkv", ".mp4", ".mov", ".ts", ".webm")
+
+
+def written(path: Path, *options: str, suffixes: tuple[str, ...] = SUFFIXES) -> int:
     """Decode to all kinds; the frames must be there, whatever else is not."""
     worst = 0
-    for suffix in (".mkv", ".mp4", ".mov", ".ts", ".webm"):
+    for suffix in suffixes:
         out = path.with_name("out" + suffix)
         code = main(["decode", "-y", str(path), str(out), *options])
         assert code in (0, 4), suffix
@@ -102,8 +105,10 @@ def test_metadata_that_is_refused_is_left_out(
     description, said = REFUSED[name]
     path = changed(coded, tmp_path / "a.vqv", description)
     begin = time.process_time()
-    assert written(path) == 0 == written(path, "-ss", "1f")
-    assert time.process_time() - begin < 25
+    assert written(path) == 0
+    assert time.process_time() - begin < 15
+    # a later start changes times before any muxer sees them
+    assert written(path, "-ss", "1f", suffixes=(".mkv", ".mp4")) == 0
     told = capsys.readouterr().err
     for part in said.split(": "):
         assert part in told

@@ -12,8 +12,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.clips import header, moving, write
 from support.golden_files import FILES, NEWEST, weights
-from support.paths import DATA, ROOT
+from support.paths import ROOT
 
 FILE, WEIGHTS = NEWEST / "latents.vqv", weights(NEWEST)
 MODEL = ("--weights", str(WEIGHTS))
@@ -166,7 +167,8 @@ def test_what_needs_torch_says_so(tmp_path: Path, command: list[str], what: str)
 
 def test_encoding_on_the_cpu_never_loads_torch(tmp_path: Path) -> None:
     """The bytes are those of an encode with torch; kernels and estimates do without it too."""
-    source, made = str(DATA / "flower.mp4"), []
+    source = str(write(tmp_path / "in.y4m", header(96, 64), moving(96, 64, 6)))
+    made: list[bytes] = []
     for before in ("", WITHOUT):
         out = tmp_path / f"{len(made)}.vqv"
         arguments = ["-q", "-t", "3f", "-threads", "2", source, str(out), *MODEL]

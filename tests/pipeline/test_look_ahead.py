@@ -13,7 +13,7 @@ from vqcodec.options import EncodeOptions
 from vqcodec.pipeline.encode import encode
 
 W, H = 48, 32
-FRAMES = 120  # a GOP whose probe is cut, and one that ends before
+FRAMES = 96  # a GOP whose probe is cut, and one that ends before
 OPTIONS = EncodeOptions(gop=81, preset="fast", device="cpu", threads=1)
 
 

@@ -26,7 +26,7 @@ from support.paths import ROOT
 import vqcodec
 from vqcodec import compiled
 from vqcodec.codec.nets.shape import NetShape
-from vqcodec.errors import UsageError, WeightsError
+from vqcodec.errors import UsageError, VqvError, WeightsError
 from vqcodec.media.side_data import side_data
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.system.surroundings import undisturbed
@@ -202,19 +202,30 @@ def test_no_place_at_all(installed: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.early
-def test_the_program_tells_it_as_a_note(installed: Path, tmp_path: Path) -> None:
-    """Of one picture, which takes the fewest kernels: each is compiled here."""
-    code = "import sys; from vqcodec.cli import run; sys.argv[0] = 'vqcodec'; run()"
-    clip = write(tmp_path / "in.y4m", header(64, 64), [picture(64, 64, 0)])
-    vqcodec.encode(clip, tmp_path / "a.vqv", weights=str(WEIGHTS), threads=1)
-    args = ("info", "--bits", str(tmp_path / "a.vqv"), "--weights", str(WEIGHTS))
-    result = run_installed(installed, code, *args)
-    assert result.returncode == 0, result.stderr
-    said = result.stderr
+_FIRST = """
+import sys
+from vqcodec import compiled, errors
+from vqcodec.cli import run
+from vqcodec.codec.nets import backend_choice
+def chosen(device):
+    compiled.nb.njit(lambda a: a + 1)(1)
+    raise errors.VqvError("that was enough")
+backend_choice.choose_backend = chosen
+sys.argv[0] = "vqcodec"
+run()
+"""
+
+
+def test_the_program_tells_it_as_a_note(installed: Path) -> None:
+    """Before its first kernel is compiled, whichever that is; here the rest is not waited for."""
+    args = ("info", "--bits", str(coded()), "--weights", str(WEIGHTS))
+    result = run_installed(installed, _FIRST, *args)
+    assert result.returncode == VqvError.exit_code, result
+    said, enough = result.stderr.splitlines()
     assert said.startswith("vqcodec: note: compiling kernels, which takes every run"), result
     assert said.count("kernels cannot be kept") == 1, said
     assert "once on this machine" not in said, said
+    assert enough.endswith(": that was enough"), enough
     assert not list(installed.with_name("tmp").glob("vqcodec-*"))
 
 

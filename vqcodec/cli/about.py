@@ -97,7 +97,8 @@ def _devices() -> str:
 
 
 def _arithmetic() -> str:
-    from ..codec.nets.backend_choice import choose_backend, chosen_device
+    from ..codec.nets.backend_choice import choose_backend
+    from ..codec.nets.device_choice import chosen_device
 
     device = chosen_device("auto")
     exact = f"{choose_backend(device).name} (exact nets)"

@@ -100,18 +100,9 @@ class ContainerReader:
             gops, indexed = merge(entries, salvage.gops, damaged)
             complete = indexed and index is not None
         reader = cls(
-            packets,
-            limits,
-            header,
-            raw,
-            gops,
-            extras,
-            offset,
-            complete,
-            indexed,
-            damaged,
+            packets, limits, header, raw, gops, extras, offset, complete, indexed, damaged,
             lost_extras,
-        )
+        )  # fmt: skip
         if reader.frames > limits.frames:
             raise LimitError(
                 f"{reader.frames} frames are over the limit of {limits.frames}", option="frames"

@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..codec import codebooks, deblocking, detail_syntax, direct_map, latent_syntax, painted_blocks
+from ..codec import codebooks, deblocking, detail_syntax, direct_map, painted_blocks
 from ..codec.codebooks import Tables
-from ..codec.contexts import QDELTA
 from ..codec.direct_map import coded_tiles
 from ..codec.frame_decoder import Planes
-from ..codec.frame_head import MAX_QDELTA, hyper_tables
+from ..codec.frame_head import hyper_tables
 from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Tiles
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
-from ..codec.range_coder import Encoder, encode_bit
+from ..codec.range_coder import Encoder
 from ..picture import ALIGN
 from . import deblocking_choice, detail_choice, direct_choice, latent_search
 from .frame_copy import block_error_bits, error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
+from .frame_writing import (
+    encode_detail,
+    encode_hyper,
+    encode_latents,
+    encode_quality_difference,
+)
 from .nets.arithmetic import INTEGERS
 from .painted_choice import Painted, whole_blocks
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
@@ -238,7 +243,7 @@ class FrameTrials:
         # choice makes of them
         contexts = motion.coder.contexts.copy()
         scratch = Encoder.start(motion.coder.out.size, contexts)
-        _encode_detail(
+        encode_detail(
             scratch, detail, blocks, (planes[0].copy(), planes[1].copy(), planes[2].copy())
         )
         # the slow estimates: the fast ones know the last cells only
@@ -285,13 +290,13 @@ class FrameTrials:
         predicted, painting = motion.prediction is not None, layout.painting or Painting()
         painted_blocks.code_painting(coder, blocks, painting, predicted)
         marks.append(bits_given(coder))
-        _encode_hyper(coder, quantised, tables)
+        encode_hyper(coder, quantised, tables)
         marks.append(bits_given(coder))
         self._paint(coder, layout)
         marks.append(bits_given(coder))
-        _encode_latents(coder, quantised, blocks, tables)
+        encode_latents(coder, quantised, blocks, tables)
         marks.append(bits_given(coder))
-        _encode_detail(coder, detail, blocks, planes)
+        encode_detail(coder, detail, blocks, planes)
         frames._extend(planes)
         marks.append(bits_given(coder))
         data = coder.finished()
@@ -327,38 +332,3 @@ class FrameTrials:
 def _centred(packed: np.ndarray) -> np.ndarray:
     """Samples as the analysis takes them: from -0.5 to 0.5."""
     return packed.astype(np.float32) / np.float32(1020) - np.float32(0.5)
-
-
-def encode_quality_difference(coder: Encoder, difference: int) -> None:
-    """Zero flag, sign, then the magnitude in unary: contexts QDELTA, +1, and +2 to +7."""
-    encode_bit(coder, QDELTA, 1 if difference else 0)
-    if difference:
-        magnitude = abs(difference)
-        encode_bit(coder, QDELTA + 1, 1 if difference < 0 else 0)
-        for i in range(1, min(magnitude, MAX_QDELTA - 1) + 1):  # the largest has no end mark
-            encode_bit(coder, QDELTA + 2 + min(i, 5), 1 if i < magnitude else 0)
-
-
-def _encode_hyper(coder: Encoder, quantised: QuantisedLatents, tables: Tables) -> None:
-    latent_syntax.encode_hyper(
-        coder, quantised.idle, quantised.first_table, quantised.z_symbols, tables.cdf, tables.seen
-    )
-
-
-def _encode_latents(
-    coder: Encoder, quantised: QuantisedLatents, blocks: np.ndarray, tables: Tables
-) -> None:
-    books, steps = tables.books, len(quantised.classes)
-    for k, classes in enumerate(quantised.classes):
-        latent_syntax.encode_step(
-            coder, classes, blocks, k, steps, books.dims, books.sizes, quantised.symbols,
-            tables.cdf, tables.seen,
-        )  # fmt: skip
-
-
-def _encode_detail(coder: Encoder, detail: Detail, blocks: np.ndarray, planes: Planes) -> None:
-    """Code the detail and add it to the planes."""
-    step = detail_syntax.STEP_TABLE[max(detail.step, 0)]
-    detail_syntax.encode_detail(
-        coder, detail.step, step, blocks, detail.modes, detail.levels, planes
-    )

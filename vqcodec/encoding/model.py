@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..codec.nets.backend_choice import FUSED
+from ..codec.nets.device_choice import FUSED
 from ..codec.nets.fused_backend import FusedBackend
 from ..codec.weights import KINDS, Codec, StrPath, build_codec, complete, frame_nets, read_weights
 from .nets.arithmetic import encoder_choice

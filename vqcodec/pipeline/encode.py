@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from .. import values
+from ..codec.nets.device_choice import chosen_device
+from ..encoding.nets import arithmetic
 from ..encoding.target_search import Pass, search
 from ..errors import DamageError, UsageError
 from ..options import EncodeOptions, changed
@@ -74,9 +76,8 @@ def encode(
     """Encode the first video stream of a file to a .vqv file, which appears when it is complete.
 
     The bytes depend on the pictures, the options, the weights and the arithmetic of the encoder's
-    nets, not on threads, ``options.jobs`` or ``options.resume``. The arithmetic is the one that
-    the processor is faster at, unless ``options.arithmetic`` says which; the same bytes on all
-    processors are not promised (docs/cluster.md).
+    nets, not on threads, ``options.jobs`` or ``options.resume``. In integers, as on every CPU, all
+    processors make the same bytes; in floats they need not (docs/cluster.md).
 
     Args:
         src_path: The video; any kind that FFmpeg reads.
@@ -160,11 +161,8 @@ def encode_plan(
 
 def _need_torch(options: EncodeOptions) -> None:
     """On a CPU, in integers, an encode does without it."""
-    from ..codec.nets.backend_choice import chosen_device
-    from ..encoding.nets.arithmetic import FLOATS
-
     device = chosen_device(options.device)
-    if options.arithmetic in FLOATS:
+    if options.arithmetic in arithmetic.FLOATS:
         need_torch(f"arithmetic {options.arithmetic}")
     elif device != "cpu":
         need_torch(f"device {device}")
@@ -175,10 +173,7 @@ def chosen_arithmetic(options: EncodeOptions) -> str:
     codes it."""
     if options.arithmetic != "auto":
         return options.arithmetic
-    from ..codec.nets.backend_choice import chosen_device
-    from ..encoding.nets.arithmetic import encoder_choice
-
-    return encoder_choice("auto", chosen_device(options.device))
+    return arithmetic.encoder_choice("auto", chosen_device(options.device))
 
 
 # -- open

@@ -191,6 +191,15 @@ def _gop_length(cut_rate: float, longest: int) -> float:
     return float((1 - (1 - cut_rate) ** longest) / cut_rate)
 
 
+def _check(source: Source, options: EncodeOptions) -> None:
+    if source.once:
+        raise UsageError("an estimate needs a file: a pipe can be read once only", file=source.name)
+    if options.target:
+        raise UsageError(
+            "an estimate is of a crf: a target of bitrate, PSNR or size is met by itself"
+        )
+
+
 @values.taking(
     src_path=values.path,
     options=values.instance(EncodeOptions),
@@ -226,12 +235,7 @@ def estimate(
     """
     options = changed(options or EncodeOptions(), changes)
     source = Source.of(src_path)
-    if source.once:
-        raise UsageError("an estimate needs a file: a pipe can be read once only", file=source.name)
-    if options.target:
-        raise UsageError(
-            "an estimate is of a crf: a target of bitrate, PSNR or size is met by itself"
-        )
+    _check(source, options)
     samples = _Samples.of(source.name, options)
     sums = _Sums(options.gop_frames(samples.rate))
     meter = as_meter(progress)

@@ -140,11 +140,6 @@ def open(
     if not of_numpy(output):
         need_torch(f"output={output!r}")
     options = DecodeOptions(device=device, batch=batch, limits=limits or Limits())
-    manner = Manner(
-        options,
-        output,
-        on_damage == "conceal",
-        cache_bytes,
-        cast(str | None, weights),  # by its form
-    )
+    file = cast(str | None, weights)  # by its form
+    manner = Manner(options, output, on_damage == "conceal", cache_bytes, file)
     return VideoReader.open(source, manner)

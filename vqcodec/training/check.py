@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..codec.nets.backend_choice import chosen_device
+from ..codec.nets.device_choice import chosen_device
 from ..errors import InputError, OutputError, UsageError, VqvError
 from ..media.inputs import open_source
 from ..system.files import check_output

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ..codec.nets.backend_choice import chosen_device
+from ..codec.nets.device_choice import chosen_device
 from ..codec.weights import NAME, released
 from ..encoding.model import load_model
 from ..errors import InputError, UsageError

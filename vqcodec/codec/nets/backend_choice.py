@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, VqvError
 from ...system.torch_needed import need_torch
 from .backend import Backend
+from .device_choice import FLOAT32, FUSED, chosen_device, forced_backend
 from .fused_backend import FusedBackend
 from .self_test import self_test
-
-FUSED, FLOAT32 = BACKENDS = ("fused", "float32")
-
-
-def _forced() -> str:
-    forced = os.environ.get("VQCODEC_BACKEND", "")
-    if forced not in ("", *BACKENDS):
-        raise UsageError(f"VQCODEC_BACKEND={forced!r}: use {' or '.join(BACKENDS)}")
-    return forced
-
-
-def chosen_device(device: str = "auto") -> str:
-    """The device that ``auto`` stands for."""
-    if device != "auto":
-        return device
-    return "cuda" if _forced() in ("", FLOAT32) and _gpu() else "cpu"
-
-
-def _gpu() -> bool:
-    """Whether torch can use a GPU; it is loaded only where a driver is there."""
-    if not _driver():
-        return False
-    try:
-        import torch
-    except ImportError:  # without it a GPU is of no use
-        return False
-    return torch.cuda.is_available()
-
-
-def _driver() -> bool:
-    """Whether there is a driver of NVIDIA, or of AMD, which torch calls cuda too."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return Path("/dev/kfd").exists()
-    return True
 
 
 def choose_backend(device: str = "auto") -> Backend[Any]:
@@ -55,7 +17,7 @@ def choose_backend(device: str = "auto") -> Backend[Any]:
 
     VQCODEC_BACKEND=fused|float32 forces one.
     """
-    forced, device = _forced(), chosen_device(device)
+    forced, device = forced_backend(), chosen_device(device)
     if forced == FUSED and device != "cpu":
         raise UsageError(f"VQCODEC_BACKEND={forced} runs on the CPU only, not on device {device}")
     names = [FUSED, FLOAT32] if device == "cpu" else [FLOAT32]
