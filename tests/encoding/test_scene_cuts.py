@@ -142,6 +142,24 @@ def test_a_dissolve_is_no_cut(length: int) -> None:
     assert cuts([a * (1 - s) + b * s for a, b, s in pairs]) == []
 
 
+def page(seed: int) -> np.ndarray:
+    """A tall page of boxes."""
+    boxes = np.random.default_rng(seed).choice([20.0, 80.0, 160.0, 230.0], (32, 10))
+    return np.kron(boxes, np.ones((14, 14)))[:, :WIDTH]
+
+
+@pytest.mark.parametrize("step", [0.35, 0.6])
+def test_a_page_that_is_scrolled_far_is_no_cut(step: float) -> None:
+    whole = page(4)
+    tops = [round(step * HEIGHT) * (i // 16) for i in range(64)]
+    assert starts([whole[top : top + HEIGHT] for top in tops]) == [0]
+
+
+def test_another_page_is_a_cut() -> None:
+    pages = [page(seed)[:HEIGHT] for seed in range(4)]
+    assert starts([p for p in pages for _ in range(16)]) == [0, 16, 32, 48]
+
+
 def test_a_cut_among_repeated_frames_is_found() -> None:
     pictures = [p for p in scene(1, 10) + scene(2, 10) for _ in range(2)]
     assert cuts(pictures) == [20]

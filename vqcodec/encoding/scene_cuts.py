@@ -12,6 +12,7 @@ from ..codec.gop_structure import MAX_MINI_GOP, MINI_GOP
 from ..picture import Picture
 from .frames_apart import same_picture
 from .scene_changes import LEAST, SHARE, change, is_blank, is_new, novelty, odd_run, thumbnail
+from .scrolls import is_scrolled, row_profile
 
 MIN_DISTANCE = 4  # frames between two cuts
 AHEAD = 4  # different pictures that are looked at behind the one in question
@@ -34,11 +35,14 @@ class SceneDetector:
     """Says what pictures are, from those before and a few behind them.
 
     A picture or three whose neighbours match each other are a flash and no cut. A fade or a
-    dissolve goes on in the next picture as it came to this one, and is no cut either.
+    dissolve goes on in the next picture as it came to this one, and a page that is scrolled far at
+    once is still there: neither is a cut.
     """
 
     def __init__(self) -> None:
         self._thumbs: list[np.ndarray] = []  # those not judged yet
+        self._rows: deque[np.ndarray] = deque()  # their profiles
+        self._rows_before: np.ndarray | None = None  # of the last of this scene
         self._past: deque[np.ndarray] = deque(maxlen=9)  # of this scene, without odd ones
         # the first picture counts like a cut: a part that begins at one is cut as the whole is
         self._since = -1
@@ -49,6 +53,7 @@ class SceneDetector:
     def push(self, picture: Picture) -> list[Verdict]:
         """Take the next picture; verdicts on those that can be judged now, in their order."""
         self._thumbs.append(thumbnail(picture.y))
+        self._rows.append(row_profile(picture.y))
         enough = len(self._thumbs) > AT_MOST_AHEAD or len(_different(self._thumbs)) > AHEAD
         return [self._judge()] if enough else []
 
@@ -65,6 +70,9 @@ class SceneDetector:
         else:
             verdict = self._judge_new(_different(self._thumbs))
         del self._thumbs[0]
+        rows = self._rows.popleft()
+        if not verdict.odd:
+            self._rows_before = rows
         self._last = thumb, verdict
         return verdict
 
@@ -103,6 +111,8 @@ class SceneDetector:
         behind = novelty(thumb, settled[0]).share if settled else 0.0
         calm = settled and behind < _CALM * new.share
         if new.share < max(_FACTOR * behind, (_CALMER if calm else _FACTOR) * self._usual()):
+            return False
+        if self._rows_before is not None and is_scrolled(self._rows_before, self._rows[0]):
             return False
         return not _returns(before, settled)
 
