@@ -3,7 +3,7 @@
 [--peers PEERS/bin/python]`.
 
 Films are made of recordings and photographs that the stage `shots` trains nothing on, and encoded
-at crf 22, 34, 46 and presets fast and medium. The net that comes with the program judges them from
+at crf 22, 34, 46 and presets fast and fastest. The net that comes with the program judges them from
 the file on. Other detectors (tools/shot_peers.py) see the same films before they were encoded.
 """
 
@@ -65,8 +65,8 @@ def make(folder: Path, stories: Stories, count: int) -> None:
         out = film_path(folder, story)
         if out.exists():
             continue
-        size = (192, 108) if n < 6 or n % 6 == 0 else (128, 64)
-        crf, preset = (22, 34, 46)[n % 3], ("fast", "medium")[n // 3 % 2]
+        size = ((192, 108), (320, 180), (128, 64))[n // 6 % 3]
+        crf, preset = (22, 34, 46)[n % 3], ("fast", "fastest")[n // 3 % 2]
         settings = Settings(*size, crf, preset, (128, 128, 128, 48)[n % 4])
         lossless = out.with_suffix(".mkv")
         film = encode_film(

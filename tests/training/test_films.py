@@ -28,7 +28,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def drawn(photos: list[Path], seed: int) -> tuple[Film, list[np.ndarray]]:
     """A film of eight changes."""
-    editor = Editor(Material([], photos, SIZE[0]), np.random.default_rng(seed), SIZE)
+    editor = Editor(Material([], photos, *SIZE), np.random.default_rng(seed), SIZE)
     frames = list(editor.frames(8))
     return editor.film, frames
 
@@ -75,7 +75,7 @@ def test_no_source_is_trained_on_and_held() -> None:
 
 
 def test_a_shot_shows_another_recording_than_the_one_before(photos: list[Path]) -> None:
-    editor = Editor(Material([], photos, SIZE[0]), np.random.default_rng(5), SIZE)
+    editor = Editor(Material([], photos, *SIZE), np.random.default_rng(5), SIZE)
     shot = editor._new_shot(None)
     for _ in range(12):
         before, shot = shot, editor._new_shot(shot)

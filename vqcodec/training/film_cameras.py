@@ -13,6 +13,7 @@ import numpy as np
 CAMERAS = ("still", "pan", "zoom", "shaky")  # what a camera does
 UNKNOWN = -1  # where footage moves in its own way
 _LONGEST = 48  # frames of footage
+_PAGES = 0.06  # of shots are pages
 _MARGIN = 1.25  # footage is read this much larger, for a camera to move in
 
 
@@ -73,6 +74,26 @@ def camera(rng: np.random.Generator, kind: str, frames: int) -> Camera:
         right = size * _smooth(rng, frames, slow) + drift
         return Camera(kind, Path2D(right, size * _smooth(rng, frames, slow), one))
     return Camera("still", Path2D(none, none, one))
+
+
+def scrolling(rng: np.random.Generator, frames: int, room: float, height: float) -> Camera:
+    """A page that is scrolled: it rests, then goes on at once or within a few frames by 8 to 45 %
+    of the view's height, and back at its ends.
+
+    room: how far from its middle a page can be seen. room and height: in widths of the view.
+    """
+    down, at, way = np.empty(frames), float(rng.uniform(-room, room)), 1.0
+    number = 0
+    while number < frames:
+        rest, taken = int(rng.integers(3, 22)), int(rng.choice([1, 1, 2, 4, 8]))
+        down[number : number + rest] = at
+        step = height * float(rng.uniform(0.08, 0.45))
+        way = -way if abs(at + way * step) > room else way
+        goal = at + way * step if abs(at + way * step) <= room else at
+        part = down[number + rest : number + rest + taken]
+        part[:] = at + (goal - at) * np.arange(1, taken + 1)[: len(part)] / taken
+        at, number = goal, number + rest + taken
+    return Camera("scroll", Path2D(np.zeros(frames), down, np.ones(frames)))
 
 
 def view(
@@ -156,7 +177,7 @@ class Shot:
     @property
     def label(self) -> int:
         """Index of what the camera does in CAMERAS; UNKNOWN for footage."""
-        if self.camera is None or len(self.pictures) > 1:
+        if self.camera is None or len(self.pictures) > 1 or self.camera.kind not in CAMERAS:
             return UNKNOWN
         return CAMERAS.index(self.camera.kind)
 
@@ -214,14 +235,27 @@ class Material:
     clips: list[Path]
     photos: list[Path]
     width: int
+    height: int
     _read: dict[Path, list[np.ndarray]] = field(default_factory=dict)
 
     def shot(self, rng: np.random.Generator, frames: int) -> Shot:
         """A shot of any kind that has at least so many different camera positions."""
         kind = float(rng.random())
+        if kind > 1 - _PAGES:
+            return self.page_shot(rng, frames)
         if self.clips and (kind < 0.58 or not self.photos):
             return self._footage(rng, frames)
         return self.photo_shot(rng, frames, str(rng.choice(CAMERAS, p=[0.25, 0.35, 0.2, 0.2])))
+
+    def page_shot(self, rng: np.random.Generator, frames: int) -> Shot:
+        """A page of text that is scrolled, jumps among them: what changes at once is no cut."""
+        height = self.height
+        tall = height * int(rng.integers(2, 5))
+        picture = next(pages(rng, self.width, tall))
+        scale = picture.shape[1] / self.width / _MARGIN  # samples of the page to one of the view
+        room = max(0.0, picture.shape[0] / scale - height) / 2 / self.width
+        way = scrolling(rng, frames, room, height / self.width)
+        return Shot(f"page{rng.integers(10**9)}", [picture], camera=way)
 
     def photo_shot(self, rng: np.random.Generator, frames: int, kind: str) -> Shot:
         """A photograph seen by a camera of a kind, half of them with something that moves."""

@@ -22,12 +22,16 @@ from .synthetic import RATE, to_picture
 TRANSITIONS = 14  # of a film
 HELD = 10_000  # stories from this number on show nothing that those before show
 _SHARES = 8  # of the material, one of them for these stories
-_SIZES = ((128, 64), (192, 108), (192, 128), (256, 144))
-_SIZE_SHARES = (0.8, 0.1, 0.04, 0.06)
-_CRFS = (22, 28, 34, 40, 46)
+_SIZES = ((128, 64), (192, 108), (192, 128), (256, 144), (320, 180))
+_SIZE_SHARES = (0.35, 0.4, 0.08, 0.1, 0.07)
+_CRFS = (18, 50)  # lowest and highest
+_PRESETS = ("fastest", "faster", "fast", "medium")
+_PRESET_SHARES = (0.3, 0.2, 0.3, 0.2)
+_LENGTHS = ((7, 26), (16, 80))  # fewest and most frames of shots of a film
+_LONG = 0.25  # of films have the longer ones
 _GOPS = (128, 96, 64, 48, 25, 16, 8)
 _GOP_SHARES = (0.5, 0.08, 0.14, 0.1, 0.08, 0.06, 0.04)
-_AGAIN = 5  # each film of this number is the one before it, encoded in another way
+_AGAIN = 3  # each film of this number is the one before it, encoded in another way
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,9 @@ class Settings:
     def drawn(cls, rng: np.random.Generator) -> Settings:
         """Any that occur."""
         width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_SHARES)]
-        preset = "medium" if rng.random() < 0.15 else "fast"
+        preset = str(rng.choice(_PRESETS, p=_PRESET_SHARES))
         gop = int(rng.choice(_GOPS, p=_GOP_SHARES))
-        return cls(width, height, int(rng.choice(_CRFS)), preset, gop)
+        return cls(width, height, int(rng.integers(_CRFS[0], _CRFS[1] + 1)), preset, gop)
 
 
 def encode_film(
@@ -109,11 +113,11 @@ def make_films(
     """Make those of ``count`` films that the folder does not have yet, and an eighth as many of
     stories from HELD on.
 
-    Each fifth is the one before it, encoded in another way.
+    Each third is the one before it, encoded in another way.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stories = Stories(clips, photos, seed)
-    for number in (*range(count), *range(HELD, HELD + count // _SHARES)):
+    for number in _order(count):
         out = film_path(folder, number)
         if out.exists():
             continue
@@ -124,6 +128,14 @@ def make_films(
             drawn = _same_shape(drawn, np.random.default_rng([seed, number, 1]))
         film = encode_film(editor, drawn, TRANSITIONS, story, out)
         log(f"film {number}: {len(film.labels)} frames, {drawn}")
+
+
+def _order(count: int) -> Iterator[int]:
+    """Numbers of films: behind each eighth one of a story that is held back."""
+    for number in range(count):
+        yield number
+        if number % _SHARES == _SHARES - 1:
+            yield HELD + number // _SHARES
 
 
 class Stories:
@@ -149,7 +161,8 @@ class Stories:
         """What draws a film of this size."""
         clips, photos = self._parts[story >= HELD]
         rng = rng or np.random.default_rng([self._seed, story])
-        return Editor(Material(clips, photos, width), rng, (width, height))
+        lengths = _LENGTHS[rng.random() < _LONG]
+        return Editor(Material(clips, photos, width, height), rng, (width, height), lengths)
 
 
 def _shared_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
