@@ -46,8 +46,19 @@ def test_kind_is_what_most_of_the_frames_say() -> None:
     assert [s.transition for s in shots] == ["start", "fade"]
 
 
-def test_fades_at_both_ends_begin_no_shot() -> None:
-    assert len(find_shots(reading(80, fade=[(0, 10, 0.9), (70, 80, 0.9)]))) == 1
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_fades_at_both_ends_begin_no_shot(first: int) -> None:
+    assert len(find_shots(reading(80, fade=[(first, 10, 0.9), (70, 80, 0.9)]))) == 1
+
+
+def test_fast_motion_up_to_a_cut_is_no_wipe() -> None:
+    shots = find_shots(reading(80, wipe=[(33, 40, 0.6)], cut=[(40, 41, 0.9)]))
+    assert [(s.start, s.transition) for s in shots] == [(0, "start"), (40, "cut")]
+
+
+def test_a_cut_told_at_the_end_of_a_dissolve_is_part_of_it() -> None:
+    shots = find_shots(reading(80, dissolve=[(33, 40, 0.85)], cut=[(40, 41, 0.9)]))
+    assert [(s.start, s.transition) for s in shots] == [(0, "start"), (33, "dissolve")]
 
 
 def test_threshold_leaves_out_what_is_less_certain() -> None:

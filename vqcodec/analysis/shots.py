@@ -13,6 +13,7 @@ _CUT = CHANGES.index("cut")
 _NEAR = 2  # frames that a cut may be told beside its place
 _GAP = 2  # frames without a sign that a gradual change may have
 _SHORTEST = 3  # frames of a gradual change
+_SURER = 0.2  # by which a cut at an end of a gradual change is, for that to be none
 _EDGE = 0.5  # of the threshold: a change goes on as far as this
 
 
@@ -47,7 +48,8 @@ def find_shots(reading: Reading, threshold: float = 0.5) -> list[ShotSpan]:
     if frames == 0:
         return []
     changes = _apart(_gradual(reading.change, threshold), _cuts(reading.change, threshold))
-    changes = [c for c in changes if c.start > 0 and c.end < frames]
+    # what the video itself begins or ends with brings no shot in
+    changes = [c for c in changes if c.start > (c.kind != "cut") * _NEAR and c.end < frames]
     first = _Found(0, 0, "start", 1.0)
     ends = [*(c.start for c in changes), frames]
     return [
@@ -97,8 +99,15 @@ def _gradual(change: np.ndarray, threshold: float) -> list[_Found]:
 
 
 def _apart(gradual: list[_Found], cuts: list[_Found]) -> list[_Found]:
-    """All changes in their order; a cut within a gradual one is part of it."""
-    alone = [
-        c for c in cuts if not any(g.start - _NEAR <= c.start <= g.end + _NEAR for g in gradual)
-    ]
-    return sorted(gradual + alone)
+    """All changes in their order; a cut within a gradual one is part of it. At one of its ends it
+    stands in the place of a gradual one that is believed less: fast motion up to a cut.
+    """
+    kept = [g for g in gradual if not any(_supersedes(c, g) for c in cuts)]
+    alone = [c for c in cuts if not any(g.start - _NEAR <= c.start <= g.end + _NEAR for g in kept)]
+    return sorted(kept + alone)
+
+
+def _supersedes(cut: _Found, gradual: _Found) -> bool:
+    """Whether there is a cut alone, at an end of what looks like a gradual change."""
+    near = min(abs(cut.start - gradual.start), abs(cut.start - gradual.end)) <= _NEAR
+    return near and cut.confidence >= gradual.confidence + _SURER

@@ -59,4 +59,4 @@ def _explained(before: np.ndarray, after: np.ndarray) -> float:
 
 def _changes(profile: np.ndarray) -> np.ndarray:
     """From the row before to the row behind."""
-    return profile[2:] - profile[:-2]
+    return np.asarray(profile[2:] - profile[:-2])
