@@ -139,7 +139,8 @@ class EncodeOptions:
     crf: float = 28
     """Constant quality, from 0 (best) to 63 (smallest)."""
     preset: str | RateParameters = DEFAULT_PRESET
-    """How much is tried: fast, medium or slow; or trade-offs of one's own."""
+    """How much is tried: a name from fastest to slower, a number from 13 to 0, or trade-offs of
+    one's own."""
     gop: int | Time = DEFAULT_GOP
     """Longest distance of I frames: 1 to 128 frames, or a time."""
     start: Time | None = None

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from support import plain_kernels
 from vqcodec.encoding import horizon
 from vqcodec.errors import DamageError
 from vqcodec.fields import crc32
@@ -197,6 +198,8 @@ def install(patch: Patch) -> type[GopEncoder]:
     it takes longer than all else that a process of theirs does."""
     from vqcodec.pipeline import encode
 
+    if isinstance(patch, Lasting):  # in a process of their own
+        plain_kernels.install()
     patch.setattr(encode, "need_torch", lambda what: check_room(with_torch=True))
     patch.setattr(encode, "chosen_arithmetic", lambda options: "float32")
     weights: Any = types.ModuleType("vqcodec.codec.weights")

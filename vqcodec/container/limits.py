@@ -1,4 +1,4 @@
-"""What a reader refuses before memory is taken for it."""
+"""What a reader refuses before memory is taken for it. What the format ends at: `packets`."""
 
 from __future__ import annotations
 

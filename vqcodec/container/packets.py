@@ -48,12 +48,13 @@ VERSION = 0
 
 
 GOP, INDEX, IGNORABLE, COMPRESSED = 0x01, 0x02, 0x80, 0x40
-MAX_SIDE = 16384
-MAX_PIXELS = 64 << 20
-MAX_PAYLOAD = 64 << 20
-MAX_HEADER = 1 << 20
-MAX_GOP = 128
-MAX_FRACTION = (1 << 31) - 1
+# what the format ends at
+MAX_SIDE = 16384  # width or height
+MAX_PIXELS = 64 << 20  # of a picture
+MAX_PAYLOAD = 64 << 20  # bytes of a packet
+MAX_HEADER = 1 << 20  # bytes of the stream header
+MAX_GOP = 128  # frames
+MAX_FRACTION = (1 << 31) - 1  # numerator or denominator
 MAX_PTS = 1 << 62
 MAX_CRF = 63
 PACKET_HEADER_MAX = 4 + 1 + 3 * 10 + 4
