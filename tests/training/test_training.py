@@ -178,11 +178,11 @@ folder = "run"
 {SHAPE}
 """
 STAGES = (
-    dict(kind="intra", minutes=0.02, batch=2),
-    dict(kind="inter", minutes=0.02, batch=2),
+    dict(kind="intra", minutes=0.01, batch=2),
+    dict(kind="inter", minutes=0.01, batch=2),
     dict(kind="pairs", minutes=0.05, batches=4),
-    dict(kind="inter", minutes=0.02, batch=2, quantise=True, recursion=True),
-    dict(kind="intra", minutes=0.02, batch=2, quantise=True),
+    dict(kind="inter", minutes=0.01, batch=2, quantise=True, recursion=True),
+    dict(kind="intra", minutes=0.01, batch=2, quantise=True),
 )
 
 
@@ -269,7 +269,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     assert main(["train", str(path), "--resume"]) == 0
     new = (folder / "train.log").read_text()[len(log) :]
     assert [line.split(" ", 1)[1] for line in new.splitlines() if "resumed" in line] == [
-        f"stage {n} {kind}: resumed at {spent(folder / f'{n:02d}-{kind}.pt'):.1f} of 0.02 min"
+        f"stage {n} {kind}: resumed at {spent(folder / f'{n:02d}-{kind}.pt'):.1f} of 0.01 min"
         for n, kind in enumerate(s["kind"] for s in STAGES)
         if kind != "pairs"
     ]
