@@ -63,3 +63,24 @@ def test_every_tool_finds_what_it_imports() -> None:
         [sys.executable, "-c", code, *tools], env=environment, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
+
+
+# compiled kernels, which are faster in one piece, and what emits one
+LONG_MODULES = {"codec/nets/product.py", "codec/painted_samples.py"}
+LONG_FUNCTIONS = {"luma_block", "_emit", "choose", "search_step"}
+
+
+def test_modules_have_at_most_350_lines_and_functions_60() -> None:
+    package = ROOT / "vqcodec"
+    modules, functions = set(), set()
+    for path in package.rglob("*.py"):
+        text = path.read_text()
+        if text.count("\n") > 350:
+            modules.add(path.relative_to(package).as_posix())
+        functions |= {
+            node.name
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+        }
+    assert modules == LONG_MODULES
+    assert functions == LONG_FUNCTIONS
