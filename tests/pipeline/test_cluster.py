@@ -220,6 +220,7 @@ def test_little_is_read_ahead(here: Path, threads: Any) -> None:
     assert most[-1] == 0
 
 
+@pytest.mark.early
 def test_a_scheduler_that_is_lost(
     here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
