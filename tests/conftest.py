@@ -28,8 +28,12 @@ SIZES = dict(
     dec8=16,
     dec_blocks=2,
 )
-# of the intra nets only, so that both ways of coding a latent are met
-MORE_SIZES = dict(enc16_blocks=2, dec16_blocks=2, prior_blocks=2, steps=4)
+# both ways of coding a latent are met, and nets of key frames that differ from the inter nets
+MORE_SIZES: dict[str, dict[str, int]] = {
+    "intra": dict(enc16_blocks=2, dec16_blocks=2, prior_blocks=2, steps=4),
+    "inter": {},
+    "key": dict(enc_blocks=3, prior_blocks=2, dec_blocks=1),
+}
 
 
 def pytest_configure() -> None:
@@ -61,10 +65,9 @@ def make_models() -> dict[str, Any]:
 
     torch.set_num_threads(1)
     models = {}
-    for seed, kind in ((7, "intra"), (8, "inter")):
+    for seed, kind in ((7, "intra"), (8, "inter"), (9, "key")):
         torch.manual_seed(seed)
-        more = MORE_SIZES if kind == "intra" else {}
-        m = FrameModel(NetShape(inter=kind == "inter", **SIZES, **more))
+        m = FrameModel(NetShape(inter=kind != "intra", **(SIZES | MORE_SIZES[kind])))
         with torch.no_grad():
             m.analysis.last.weight *= 6
             m.analysis.hyper.weight *= 6
@@ -96,7 +99,7 @@ def crops(kind: str) -> Any:
     for seed in range(3):
         a, b = moving(160, 160, 2, seed)
         for p, q in ((a, b), (picture(160, 160, seed), a)):
-            data.add(p, q if kind == "inter" else None)
+            data.add(p, None if kind == "intra" else q)
     return data
 
 
@@ -105,7 +108,8 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
     from vqcodec.codec import weights
     from vqcodec.codec.codebooks import Codebooks
     from vqcodec.training import codebooks
-    from vqcodec.training.release import kind_tensors
+    from vqcodec.training.export import exact_arrays
+    from vqcodec.training.release import analysis_tensors, kind_tensors
 
     with (
         pytest.MonkeyPatch.context() as patch
@@ -114,6 +118,10 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
         patch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
         tensors: dict[str, Any] = {}
         for kind, m in models.items():
+            if kind == "key":
+                made = exact_arrays(m) | analysis_tensors(m.analysis)
+                tensors |= {f"{kind}.{k}": v for k, v in made.items()}
+                continue
             made = kind_tensors(m, crops(kind), 0.12, 24, log=lambda text: None)
             books = Codebooks.unpacked(
                 *(made[f"books.{k}"] for k in ("dims", "sizes", "words", "counts"))

@@ -90,7 +90,7 @@ def make_pairs(job: Job) -> None:
         frames = read_clip(clips[rng.integers(len(clips))])
         if len(frames) < LEAST or min(frames[0].y.shape) < SMALLEST:
             continue
-        name = f"{chunks.PAIRS}{job.seed:03d}-{count:05d}{chunks.SUFFIX}"
+        name = f"{chunks.KEYS}{job.seed:03d}-{count:05d}{chunks.SUFFIX}"
         chunks.save_pairs(job.folder / name, code_stretch(codec, frames, rng))
         count += 1
 

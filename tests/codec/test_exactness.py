@@ -597,15 +597,12 @@ def test_layers_whose_tensors_do_not_fit_are_refused() -> None:
 def test_scales_that_are_no_normal_positive_numbers_are_refused(
     tiny_weights: Path, tmp_path: Path, name: str, value: float, one_thread: None
 ) -> None:
-    from vqcodec.codec.nets.shape import NetShape
-
     arrays = load_file(tiny_weights)
     arrays[name].flat[-1] = value
-    meta = weights_file.read_metadata(tiny_weights)
     weights_file.save(
         tmp_path / "bad.safetensors",
         arrays,
-        {k: NetShape.from_dict(json.loads(meta[k])) for k in weights_file.KINDS},
+        weights_file.read_weights(tiny_weights).shapes(),
     )
     with pytest.raises(WeightsError, match=name):
         load_model(tmp_path / "bad.safetensors", "cpu", 1)

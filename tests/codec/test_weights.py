@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ from vqcodec.errors import WeightsError
 
 
 def shapes(path: Path) -> dict[str, NetShape]:
-    meta = read_metadata(path)
-    return {k: NetShape.from_dict(json.loads(meta[k])) for k in weights.KINDS}
+    return weights.read_weights(path).shapes()
 
 
 def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(
@@ -46,6 +46,25 @@ def test_the_model_id_is_that_of_the_tensors_the_decoder_uses(
     )
     assert read_model_id(tmp_path / "again.safetensors") == ident
     assert read_metadata(tmp_path / "again.safetensors")["note"] == "x"
+
+
+def test_nets_of_key_frames_may_be_missing(tiny_weights: Path, tmp_path: Path) -> None:
+    """Their frames are then coded by the inter nets, and the file says by its format which."""
+    file = weights.read_weights(tiny_weights, analysis=True)
+    assert file.metadata["format"] == weights.FORMAT_WITH_KEY
+    with_key = load_model(tiny_weights, "cpu")
+    assert [nets.kind for nets in with_key.all_nets] == ["intra", "inter", "key"]
+    assert with_key.nets(False, 1) is with_key.key
+    assert with_key.nets(False, 2) is with_key.inter
+    assert with_key.nets(True, 1) is with_key.intra
+    path = tmp_path / "without.safetensors"
+    tensors = {k: v for k, v in file.tensors.items() if not k.startswith("key.")}
+    sizes = {k: v for k, v in file.shapes().items() if k != "key"}
+    assert weights.save(path, tensors, sizes) != with_key.model_id
+    assert read_metadata(path)["format"] == weights.FORMAT
+    without = load_model(path, "cpu")
+    assert without.key is without.inter
+    assert [nets.kind for nets in without.all_nets] == ["intra", "inter"]
 
 
 def test_weights_without_an_analysis_id_are_accepted(tiny_weights: Path, tmp_path: Path) -> None:
@@ -149,6 +168,8 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
         "intra.books.sizes",
         "inter.prior.cx_first.w",
         "inter.synthesis.s_y",
+        "key.prior.cx_first.w",
+        "key.analysis.hyper.bias",
         "intra.analysis.first.weight",
     ):
         refused({k: v for k, v in tensors.items() if k != name})
@@ -165,6 +186,8 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
     ):
         refused(tensors | {f"inter.books.{name}": value})
     refused(tensors, inter=NetShape(inter=True))
+    for sizes in ({"inter": False}, {"latent": s["key"].latent + 16}, {"hyper": 8}):
+        refused(tensors, key=replace(s["key"], **sizes))
     with pytest.raises(WeightsError):  # too large to be exact
         weights.save(
             path, tensors | {"intra.prior.up.bias": tensors["intra.prior.up.bias"] + (1 << 24)}, s
@@ -209,6 +232,7 @@ def test_tensors_of_other_sizes_never_reach_compiled_code(
             "inter.books.dims": np.zeros(8_000_000, np.int64),
         },
         {"intra.surplus": np.zeros(3, np.int8)},
+        {f"key.books.{k}": tensors[f"inter.books.{k}"] for k in ("dims", "sizes")},
     ]
     for changed in cases:
         weights.save(path, tensors | changed, s)

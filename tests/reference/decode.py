@@ -128,7 +128,8 @@ def decode_frame(
     copy = copied(s, len(references))
     if references and copy is None and intra(s, place.level):
         references = []
-    kind = model.inter if references else model.intra
+    predicted = model.key if place.level == 1 else model.inter
+    kind = predicted if references else model.intra
     tables = Tables(counts if references else kind.books.counts)
 
     if copy is not None:

@@ -39,6 +39,7 @@ class Model:
     id: str
     intra: Kind
     inter: Kind
+    key: Kind  # of predicted key frames; the inter nets where the file has no others
 
 
 def load_model(path: Path) -> Model:
@@ -46,7 +47,7 @@ def load_model(path: Path) -> Model:
     n = int.from_bytes(data[:8], "little")
     header, data = json.loads(data[8 : 8 + n]), data[8 + n :]
     meta = header.pop("__metadata__")
-    demand(meta["format"] == "vqcodec-2", "format of the weights")
+    demand(meta["format"] in ("vqcodec-2", "vqcodec-3"), "format of the weights")
     tensors, sha = {}, hashlib.sha256()
     for name in sorted(header):
         if ".analysis." in name:
@@ -59,14 +60,18 @@ def load_model(path: Path) -> Model:
         sha.update(f"{name} {kind} {shape} ".encode("ascii") + data[start:end])
         tensors[name] = np.frombuffer(data[start:end], kind).reshape(shape)
     demand(sha.hexdigest()[:16] == meta["model_id"], "model id")
-    kinds = [
-        make_kind(
+    kinds = {
+        k: make_kind(
             json.loads(meta[k]),
             {n.removeprefix(k + "."): t for n, t in tensors.items() if n.startswith(k + ".")},
         )
         for k in ("intra", "inter")
-    ]
-    return Model(meta["model_id"], *kinds)
+    }
+    kinds["key"] = inter = kinds["inter"]
+    if meta["format"] == "vqcodec-3":
+        own = {n.removeprefix("key."): t for n, t in tensors.items() if n.startswith("key.")}
+        kinds["key"] = Kind(json.loads(meta["key"]), own, inter.books)
+    return Model(meta["model_id"], **kinds)
 
 
 def make_kind(sizes: dict[str, Any], tensors: dict[str, np.ndarray]) -> Kind:

@@ -176,6 +176,8 @@ folder = "run"
 {SHAPE}
 [shape.inter]
 {SHAPE}
+[shape.key]
+dec_blocks = 3
 """
 STAGES = (
     dict(kind="intra", minutes=0.01, batch=2),
@@ -183,6 +185,7 @@ STAGES = (
     dict(kind="pairs", minutes=0.05, batches=4),
     dict(kind="inter", minutes=0.01, batch=2, quantise=True, recursion=True),
     dict(kind="intra", minutes=0.01, batch=2, quantise=True),
+    dict(kind="key", minutes=0.01, batch=2, quantise=True),
 )
 
 
@@ -228,11 +231,13 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
         "02-pairs.done",
         "03-inter.pt",
         "04-intra.pt",
+        "05-key.pt",
         "train.log",
         "interim.safetensors",
     }
-    assert list((folder / "pairs").glob("p*.npz.zst"))
-    assert list((folder / "pairs").glob("c*.npz.zst"))
+    for of in "pc":
+        assert list((folder / "pairs").glob(f"{of}*.npz.zst"))
+    assert load_model(folder / "interim.safetensors", "cpu", 1).key.kind == "inter"
     log = (folder / "train.log").read_text()
     assert "resumed" not in log
     assert "held out at" in log
@@ -242,6 +247,7 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     assert "against the model that came with the program" in last
     codec = load_model(out, "cpu", 1)
     assert codec.intra.shape == NetShape(inter=False, **SIZES)
+    assert codec.key.shape == NetShape(inter=True, **(SIZES | dict(dec_blocks=3)))
     assert f"model {codec.model_id.hex()}" in log
 
     source = tmp_path / "clips" / "a.mkv"

@@ -25,7 +25,7 @@ from .nets.tiles import Tiles
 from .packed_samples import pack8, reconstruct
 
 if TYPE_CHECKING:
-    from .weights import Codec, FrameNets
+    from .weights import Codec
 
 NEUTRAL = 510  # base of an I frame's samples
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -70,9 +70,6 @@ class FrameCoder:
         self.h, self.w, self.no_blocks = self.heads.h, self.heads.w, self.heads.no_blocks
 
     # -- both directions
-
-    def _nets(self, intra: bool) -> FrameNets:
-        return self.codec.intra if intra else self.codec.inter
 
     def _compensate(self, field: Field, leaves: np.ndarray, refs: list[Coded]) -> Planes:
         out = (
@@ -238,7 +235,7 @@ class Decoding(FrameHead):
         refs: list[Coded],
     ):
         super().__init__(c.heads, data, number, level, quality, refs)
-        self.refs, self.nets = refs, c._nets(self.intra)
+        self.refs, self.nets = refs, c.codec.nets(self.intra, level)
         self.pred: Planes = ()  # type: ignore[assignment]
         self.planes: Planes = ()  # type: ignore[assignment]
         # symbols of the latents as latent_syntax gives them, where they are asked for
@@ -270,7 +267,7 @@ class Decoding(FrameHead):
 
 
 def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
-    out: dict[tuple[bool, int], list[Decoding]] = {}
+    out: dict[tuple[str, int], list[Decoding]] = {}
     for r in runs:
-        out.setdefault((r.intra, r.quality), []).append(r)
+        out.setdefault((r.nets.kind, r.quality), []).append(r)
     return list(out.values())

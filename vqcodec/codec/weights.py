@@ -1,7 +1,8 @@
 """The weights file, and the decoder's model in it.
 
 The file is safetensors and holds, for both frame types, the exact nets, the codebooks and the
-encoder's analysis nets (:mod:`vqcodec.encoding.model` loads those too).
+encoder's analysis nets (:mod:`vqcodec.encoding.model` loads those too). Nets of their own for key
+frames that are predicted may be there, without codebooks: they code by those of the inter nets.
 
 The model id names everything the decoder uses: the first 8 bytes of the SHA-256 over names, types,
 shapes and bytes of the tensors in order of name. The analysis tensors are not part of it, so files
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 StrPath = str | os.PathLike[str]
 _LOG = logging.getLogger("vqcodec.nets")
 NAME = "vqcodec.safetensors"
-FORMAT = "vqcodec-2"
+FORMAT, FORMAT_WITH_KEY = "vqcodec-2", "vqcodec-3"  # without nets of key frames, with them
 KINDS = ("intra", "inter")
+KEY = "key"  # nets that a file may have besides
+KEY_LEVEL = 1  # of the frames that they code
 MAX_BYTES = 256 << 20
 _ANALYSIS = ".analysis."  # in the names of what the encoder alone uses
 
@@ -108,9 +111,10 @@ def read_metadata(path: StrPath | None = None) -> dict[str, str]:
             raise WeightsError("not a weights file", file=found) from exc
     if not isinstance(metadata, dict):
         raise WeightsError("not a weights file", file=found)
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") not in (FORMAT, FORMAT_WITH_KEY):
         raise WeightsError(
-            f"weights of format {metadata.get('format', 'unknown')}, this program reads {FORMAT}",
+            f"weights of format {metadata.get('format', 'unknown')}, this program reads {FORMAT} "
+            f"and {FORMAT_WITH_KEY}",
             file=found,
         )
     return metadata
@@ -150,7 +154,16 @@ class WeightsFile:
 
     path: Path
     metadata: dict[str, str]
-    tensors: dict[str, np.ndarray]  # ``intra.*`` and ``inter.*``
+    tensors: dict[str, np.ndarray]  # ``intra.*``, ``inter.*``, ``key.*``
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The nets that it has."""
+        return (*KINDS, KEY) if self.metadata["format"] == FORMAT_WITH_KEY else KINDS
+
+    def shapes(self) -> dict[str, NetShape]:
+        """The sizes of the nets by kind."""
+        return {kind: frame_shape(self, kind) for kind in self.kinds}
 
     def kind(self, kind: str) -> dict[str, np.ndarray]:
         """The tensors of one frame type, without its name in theirs."""
@@ -196,12 +209,14 @@ def save(
     shapes: dict[str, NetShape],
     extra: dict[str, str] | None = None,
 ) -> bytes:
-    """Write numpy tensors named ``intra.*`` and ``inter.*``; returns the model id."""
+    """Write numpy tensors named ``intra.*``, ``inter.*`` and perhaps ``key.*``; returns the
+    model id."""
     from safetensors.numpy import save_file
 
     ident = model_id(tensors)
     metadata = (
-        {"format": FORMAT, "model_id": ident.hex(), "analysis_id": analysis_id(tensors).hex()}
+        {"format": FORMAT_WITH_KEY if KEY in shapes else FORMAT, "model_id": ident.hex()}
+        | {"analysis_id": analysis_id(tensors).hex()}
         | {kind: json.dumps(shape.to_dict()) for kind, shape in shapes.items()}
         | (extra or {})
     )
@@ -216,6 +231,7 @@ def save(
 class FrameNets:
     """All that decodes frames of one type."""
 
+    kind: str  # intra, inter or key
     shape: NetShape
     prior: Prior[Any]  # of arrays of the backend
     synthesis: Synthesis[Any]
@@ -228,8 +244,21 @@ class Codec:
 
     intra: FrameNets
     inter: FrameNets
+    key: FrameNets  # the inter nets where the file has none
     backend: Backend[Any]
     model_id: bytes
+
+    def nets(self, intra: bool, level: int) -> FrameNets:
+        """The nets of a frame of a level; ``intra``: one that is coded without prediction."""
+        if intra:
+            return self.intra
+        return self.key if level == KEY_LEVEL else self.inter
+
+    @property
+    def all_nets(self) -> tuple[FrameNets, ...]:
+        """All that there are, each once."""
+        own = () if self.key is self.inter else (self.key,)
+        return (self.intra, self.inter, *own)
 
 
 def load_codec(path: StrPath | None = None, device: str = "auto", threads: int = 0) -> Codec:
@@ -246,7 +275,7 @@ def build_codec(file: WeightsFile, device: str = "auto", threads: int = 0) -> Co
     """The decoder's model of a file, as :func:`load_codec`."""
     from ..system import kernels
     from .nets.backend_choice import choose_backend
-    from .weights_check import check_scales
+    from .weights_check import check_key, check_scales
 
     kernels.watch()
     if threads:
@@ -255,8 +284,10 @@ def build_codec(file: WeightsFile, device: str = "auto", threads: int = 0) -> Co
     _LOG.info("exact products: %s, on %s", backend.name, backend.device)
     with complete(file):
         check_scales(file.tensors)
-        intra, inter = (frame_nets(file, kind, backend) for kind in KINDS)
-    return Codec(intra, inter, backend, bytes.fromhex(file.metadata["model_id"]))
+        found = {kind: frame_nets(file, kind, backend) for kind in file.kinds}
+        key = found.setdefault(KEY, found["inter"])
+        check_key(key.shape, found["inter"].shape)
+    return Codec(**found, backend=backend, model_id=bytes.fromhex(file.metadata["model_id"]))
 
 
 @contextmanager
@@ -299,13 +330,13 @@ def _books(file: WeightsFile, kind: str) -> Codebooks:
 
 
 def frame_nets(file: WeightsFile, kind: str, backend: Backend[Any]) -> FrameNets:
-    """The nets of one frame type on a backend."""
+    """The nets of one frame type on a backend, with the codebooks that they code by."""
     from .nets.prior import Prior
     from .nets.synthesis import Synthesis
     from .weights_check import check_layout
 
     shape = frame_shape(file, kind)
     arrays = {k: v for k, v in file.kind(kind).items() if not f".{k}".startswith(_ANALYSIS)}
-    check_layout(kind, arrays, shape)
+    check_layout(kind, arrays, shape, books=kind != KEY)
     nets = Prior(arrays, shape, backend), Synthesis(arrays, shape, backend)
-    return FrameNets(shape, *nets, _books(file, kind))
+    return FrameNets(kind, shape, *nets, _books(file, "inter" if kind == KEY else kind))

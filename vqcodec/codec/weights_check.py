@@ -19,28 +19,48 @@ def _table_count(shape: NetShape) -> int:
     return CLASSES + HYPER_BUCKETS * shape.hyper // 4
 
 
-def check_layout(kind: str, arrays: Mapping[str, np.ndarray], shape: NetShape) -> None:
+def check_layout(
+    kind: str, arrays: Mapping[str, np.ndarray], shape: NetShape, books: bool = True
+) -> None:
     """ValueError unless these are the tensors that the decoder uses at such sizes.
 
-    ``arrays``: those of one frame type, ``prior.*``, ``synthesis.*`` and ``books.*``.
+    ``arrays``: those of one frame type, ``prior.*``, ``synthesis.*`` and, with ``books``,
+    ``books.*``.
     """
-    tables = (_table_count(shape),)
-    wanted = exact_layout(shape) | {
-        f"books.{part}": ("int64", tables) for part in ("dims", "sizes")
-    }
+    wanted = exact_layout(shape)
     found = {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
-    for name, type_name in (("books.words", "int16"), ("books.counts", "uint32")):
-        there = found.get(name)
-        if there is not None and (there[0] != type_name or len(there[1]) != 1):
-            raise ValueError(f"{kind}.{name} is {there[0]} {there[1]}")
-        # the sizes of the tables say how long they are: Codebooks.unpacked looks
-        wanted[name] = there or (type_name, ())
+    if books:
+        wanted |= _wanted_books(kind, found, shape)
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise ValueError(
                 f"{kind}.{name} is {found.get(name, 'missing')}, "
                 f"the sizes ask for {wanted.get(name, 'none')}"
             )
+
+
+def _wanted_books(
+    kind: str, found: Mapping[str, tuple[str, tuple[int, ...]]], shape: NetShape
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The tensors of the codebooks at such sizes."""
+    tables = (_table_count(shape),)
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
+        f"books.{part}": ("int64", tables) for part in ("dims", "sizes")
+    }
+    for name, type_name in (("books.words", "int16"), ("books.counts", "uint32")):
+        there = found.get(name)
+        if there is not None and (there[0] != type_name or len(there[1]) != 1):
+            raise ValueError(f"{kind}.{name} is {there[0]} {there[1]}")
+        # the sizes of the tables say how long they are: Codebooks.unpacked looks
+        wanted[name] = there or (type_name, ())
+    return wanted
+
+
+def check_key(key: NetShape, inter: NetShape) -> None:
+    """ValueError unless nets of key frames have the latents of the inter nets, whose codebooks
+    they code by."""
+    if not key.inter or (key.latent, key.hyper) != (inter.latent, inter.hyper):
+        raise ValueError("nets of key frames with other latents than the inter nets")
 
 
 def check_books(books: Codebooks, shape: NetShape) -> None:

@@ -89,7 +89,7 @@ def intra_motion(frames: FrameCoder, task: FrameTask) -> FrameMotion:
         encode_bit(coder, intra_context(task.level), 1)
     start = frames.heads.start(task.number, task.references, True)
     costs = context_costs(coder.contexts)
-    marks, nets = [0.0, bits_given(coder)], frames._nets(True)
+    marks, nets = [0.0, bits_given(coder)], frames.codec.nets(True, task.level)
     return FrameMotion(coder, marks, costs, start.tables, nets, start.field, 0, None)
 
 
@@ -125,7 +125,7 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     planes = frames._compensate(start.field, leaves[:count], references)
     prediction = Prediction.of(planes)
     costs = context_costs(coder.contexts)
-    nets = frames._nets(False)
+    nets = frames.codec.nets(False, task.level)
     return FrameMotion(coder, marks, costs, start.tables, nets, start.field, int(count), prediction)
 
 

@@ -196,10 +196,10 @@ class FrameTrials:
         picture = _centred(tiles.at8.gather(self.packed))
         prediction = _centred(tiles.at8.gather(seen.packed)) if seen else None
         if codec.arithmetic == INTEGERS:
-            net = codec.integer_analyses[seen is not None]
+            net = codec.integer_analyses[self.nets.kind]
             rows, places = net.rows(picture, prediction, quality, tiles)
         else:
-            floats = codec.float_analyses[seen is not None]
+            floats = codec.float_analyses[self.nets.kind]
             rows, places = floats.of_arrays(picture, prediction, quality, tiles, codec.arithmetic)
         z.reshape(-1, sizes.hyper)[tiles.hyper] = places
         return Latents(tiles.at16.scatter(rows)[0], z)

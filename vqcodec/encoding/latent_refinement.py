@@ -61,9 +61,9 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
     rate = trials.rate
     worth = rate.detail(trials.task.aim)[1]
     curvature = 2 / rate.vq_lambda * trials.worths[:, :, None]
-    codec, inter = trials.frames.codec, trials.nets.shape.inter
+    codec = trials.frames.codec
     if codec.arithmetic == INTEGERS:
-        behind = _by_integers(codec.gradients[inter], Shown.of(trials, layout), quality)
+        behind = _by_integers(codec.gradients[trials.nets.kind], Shown.of(trials, layout), quality)
     else:
         from .float_gradient import by_floats  # of torch
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..codec.nets.device_choice import FUSED
 from ..codec.nets.fused_backend import FusedBackend
-from ..codec.weights import KINDS, Codec, StrPath, build_codec, complete, frame_nets, read_weights
+from ..codec.weights import Codec, StrPath, build_codec, complete, frame_nets, read_weights
 from .nets.arithmetic import encoder_choice
 from .nets.integer_analysis import IntegerAnalysis
 from .nets.layout import SCALE, analysis_layout
@@ -19,7 +19,7 @@ from .nets.synthesis_gradient import SynthesisGradient
 
 if TYPE_CHECKING:
     from ..codec.nets.shape import NetShape
-    from ..codec.weights import WeightsFile
+    from ..codec.weights import FrameNets, WeightsFile
     from .nets.analysis import Analysis
 
 
@@ -36,34 +36,30 @@ class EncoderModel(Codec):
         return encoder_choice(self.floats, self.backend.device)
 
     @cached_property
-    def integer_analyses(self) -> dict[bool, IntegerAnalysis]:
-        """The nets in integers: for frames without a prediction, and for those with one."""
+    def integer_analyses(self) -> dict[str, IntegerAnalysis]:
+        """The nets in integers, by kind."""
         return {
-            shape.inter: IntegerAnalysis(analysis_arrays(self.file, kind, shape), shape)
-            for kind, shape in self._shapes
+            nets.kind: IntegerAnalysis(self._arrays(nets), nets.shape) for nets in self.all_nets
         }
 
     @cached_property
-    def float_analyses(self) -> dict[bool, Analysis]:
+    def float_analyses(self) -> dict[str, Analysis]:
         """The same in floats of torch, on the device."""
         return {
-            shape.inter: float_analysis(
-                analysis_arrays(self.file, kind, shape), shape, self.backend.device
-            )
-            for kind, shape in self._shapes
+            nets.kind: float_analysis(self._arrays(nets), nets.shape, self.backend.device)
+            for nets in self.all_nets
         }
 
     @cached_property
-    def gradients(self) -> dict[bool, SynthesisGradient]:
-        """Gradients behind the synthesis, in integers."""
-        nets = [self.intra, self.inter]
+    def gradients(self) -> dict[str, SynthesisGradient]:
+        """Gradients behind the synthesis, in integers, by kind."""
+        all_nets = list(self.all_nets)
         if self.backend.name != FUSED:
-            nets = [frame_nets(self.file, kind, FusedBackend()) for kind in KINDS]
-        return {some.shape.inter: SynthesisGradient(some.synthesis) for some in nets}
+            all_nets = [frame_nets(self.file, nets.kind, FusedBackend()) for nets in all_nets]
+        return {nets.kind: SynthesisGradient(nets.synthesis) for nets in all_nets}
 
-    @property
-    def _shapes(self) -> tuple[tuple[str, NetShape], ...]:
-        return tuple(zip(KINDS, (self.intra.shape, self.inter.shape), strict=True))
+    def _arrays(self, nets: FrameNets) -> dict[str, np.ndarray]:
+        return analysis_arrays(self.file, nets.kind, nets.shape)
 
 
 def load_model(
@@ -82,8 +78,8 @@ def load_model(
     file = read_weights(path, analysis=True)
     codec = build_codec(file, device, threads)
     with complete(file):
-        for kind, nets in zip(KINDS, (codec.intra, codec.inter), strict=True):
-            analysis_arrays(file, kind, nets.shape)
+        for nets in codec.all_nets:
+            analysis_arrays(file, nets.kind, nets.shape)
     return EncoderModel(**vars(codec), file=file, floats=arithmetic)
 
 

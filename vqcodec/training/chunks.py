@@ -3,10 +3,11 @@
 Pictures and predictions get 1.7 times smaller (chains 2.2) for 6 ms of writing and 1 ms of reading
 a MB; the Deflate of ``np.savez_compressed`` gets no further and takes six times as long.
 
-``p*.npz.zst`` holds, for each pair i, ``i_y, i_c`` (8-bit picture), ``i_py, i_pc`` (10-bit
-prediction) and ``i_q``. ``c*.npz.zst`` holds chains: the pair of the first frame, ``i_ry, i_rc``
-(10 bits) as it was decoded, the pair of the second (``i_y2`` to ``i_q2``), and for each cell of
-8x8 samples its ``i_share`` and its motion ``i_mv``. ``c`` is Cb and Cr, (2, H/2, W/2).
+``p*.npz.zst``, of key frames ``k*.npz.zst``, holds, for each pair i, ``i_y, i_c`` (8-bit picture),
+``i_py, i_pc`` (10-bit prediction) and ``i_q``. ``c*.npz.zst`` holds chains: the pair of the first
+frame, ``i_ry, i_rc`` (10 bits) as it was decoded, the pair of the second (``i_y2`` to ``i_q2``),
+and for each cell of 8x8 samples its ``i_share`` and its motion ``i_mv``. ``c`` is Cb and Cr,
+(2, H/2, W/2).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import zstandard
 from ..picture import Picture
 
 SUFFIX = ".npz.zst"
-PAIRS, CHAINS = "p", "c"  # what the names of the files begin with
+PAIRS, CHAINS, KEYS = "p", "c", "k"  # what the names of the files begin with
 _LEVEL = 3
 Arrays = Mapping[str, np.ndarray]
 Item = TypeVar("Item")

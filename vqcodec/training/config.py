@@ -11,8 +11,8 @@ from ..errors import InputError, UsageError
 from ..options import DecodeOptions
 from .objective import Objective
 
-KINDS = ("intra", "inter", "pairs", "clips", "shots", "export")
-NETS = ("intra", "inter")
+KINDS = ("intra", "inter", "key", "pairs", "clips", "shots", "export")
+NETS = ("intra", "inter", "key")
 _SWITCHES = ("quantise", "recursion", "halfway")
 
 
@@ -20,9 +20,9 @@ _SWITCHES = ("quantise", "recursion", "halfway")
 class Stage:
     """One step of the recipe.
 
-    intra, inter: train those nets; clips: make synthetic clips; pairs: encode clips for the inter
-    nets; shots: make edited films, and train the net of ``vqcodec analyze`` on them; export: write
-    the weights file.
+    intra, inter, key: train those nets; clips: make synthetic clips; pairs: encode clips for the
+    inter and key nets; shots: make edited films, and train the net of ``vqcodec analyze`` on them;
+    export: write the weights file.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class Stage:
     @property
     def timed(self) -> bool:
         """Whether it takes the minutes that it says."""
-        return self.kind in ("intra", "inter", "pairs", "shots")
+        return self.kind in (*NETS, "pairs", "shots")
 
     @property
     def objective(self) -> Objective:
@@ -80,7 +80,9 @@ class Stage:
 
 @dataclass
 class Config:
-    """What a recipe holds: [data], [run], [[stage]], [shape.intra] and [shape.inter].
+    """What a recipe holds: [data], [run], [[stage]], and [shape.NETS] for each of the nets.
+
+    Nets of key frames are made only where it names them; they begin as the inter nets are.
 
     Raises UsageError for a value that makes no sense, InputError for a missing file.
     """
@@ -97,7 +99,9 @@ class Config:
     device: str = "cpu"  # where nets are trained: cpu, cuda, cuda:N, mps or auto
     batch: int = 8  # samples of a step, where a stage does not say
     fused: bool = False  # compile parts of the nets, see vqcodec.training.fused
-    shapes: Mapping[str, NetShape] = field(default_factory=lambda: {"intra": INTRA, "inter": INTER})
+    shapes: Mapping[str, NetShape] = field(
+        default_factory=lambda: {"intra": INTRA, "inter": INTER, "key": INTER}
+    )
     init: Mapping[str, Path] = field(default_factory=dict)  # nets to go on from, by frame type
 
     def __post_init__(self) -> None:
@@ -113,11 +117,20 @@ class Config:
         DecodeOptions(device=self.device)  # refuses words that name no device
         for kind, shape in self.shapes.items():
             _check_shape(kind, shape)
+        shape, inter = self.shapes["key"], self.shapes["inter"]
+        if "key" in self.nets and (shape.latent, shape.hyper) != (inter.latent, inter.hyper):
+            raise UsageError("shape.key: latent and hyper must be those of shape.inter")
         for kind, path in self.init.items():
             if kind not in self.shapes:
-                raise UsageError(f"run.init: {kind!r}: use intra or inter")
+                raise UsageError(f"run.init: {kind!r}: use one of {', '.join(NETS)}")
             if not path.is_file():
                 raise InputError("no such file", file=path)
+
+    @property
+    def nets(self) -> tuple[str, ...]:
+        """The nets that its weights files have."""
+        with_key = "key" in self.init or any(stage.kind == "key" for stage in self.stages)
+        return NETS if with_key else NETS[:2]
 
     @property
     def held_clips(self) -> list[Path]:

@@ -19,7 +19,7 @@ PHOTO_TYPES = (".webp", ".png", ".jpg", ".jpeg", ".bmp")
 DATA_KEYS = ("clips", "photos", "held_out", "pages", "crop")
 RUN_KEYS = ("folder", "threads", "seed", "init", "device", "batch", "fused")
 _SHAPES = {"intra": INTRA, "inter": INTER}
-_LARGE = {"intra": LARGE_INTRA, "inter": LARGE_KEY}
+_LARGE = {"intra": LARGE_INTRA, "key": LARGE_KEY}
 Table = dict[str, Any]  # what a TOML file says; the Config checks each value
 
 
@@ -57,7 +57,7 @@ def _config(base: Path, tables: Table) -> Config:
         raise UsageError("no [[stage]]")
     for kind in shapes:
         if kind not in NETS:
-            raise UsageError(f"unknown shape {kind!r}; there are intra and inter")
+            raise UsageError(f"unknown shape {kind!r}; there are {', '.join(NETS)}")
     held_out = data.pop("held_out", None)
     return Config(
         clips=_files(base, data.pop("clips", []), VIDEO),
@@ -66,7 +66,7 @@ def _config(base: Path, tables: Table) -> Config:
         folder=base / run.pop("folder", "runs/default"),
         stages=stages,
         init=_init(base, run.pop("init", {})),
-        shapes={kind: _shape(kind, shapes.get(kind, {})) for kind in NETS},
+        shapes=_shapes(shapes),
         **data,
         **run,
     )
@@ -92,12 +92,19 @@ def _stage(number: int, given: Table) -> Stage:
         raise UsageError(f"stage {number}: {exc}") from exc
 
 
-def _shape(kind: str, given: Table | str) -> NetShape:
-    """Sizes that differ from the model's, or ``large``: four times the arithmetic."""
+def _shapes(given: Mapping[str, Table | str]) -> dict[str, NetShape]:
+    """The sizes of all nets; those of key frames are the inter nets' where nothing is said."""
+    found = {kind: _shape(kind, given.get(kind, {}), _SHAPES[kind]) for kind in _SHAPES}
+    return found | {"key": _shape("key", given.get("key", {}), found["inter"])}
+
+
+def _shape(kind: str, given: Table | str, usual: NetShape) -> NetShape:
+    """Sizes that differ from the usual ones, or ``large``: four times the arithmetic."""
     if not isinstance(given, str):
-        return replace(_SHAPES[kind], **given)
-    if given != "large":
-        raise UsageError(f"[shape]: {kind} = {given!r}: use 'large', or numbers of channels")
+        return replace(usual, **given)
+    if given != "large" or kind not in _LARGE:
+        large = "'large', or " if kind in _LARGE else ""
+        raise UsageError(f"[shape]: {kind} = {given!r}: use {large}numbers of channels")
     return _LARGE[kind]
 
 
@@ -109,7 +116,7 @@ def _init(base: Path, given: Mapping[str, str] | str) -> dict[str, Path]:
                 f"[run]: init = {given!r}: use 'released', or name files by init.intra and "
                 "init.inter"
             )
-        return {kind: released(f"training/{kind}.safetensors") for kind in NETS}
+        return {kind: released(f"training/{kind}.safetensors") for kind in ("intra", "inter")}
     return {kind: base / name for kind, name in given.items()}
 
 

@@ -85,9 +85,12 @@ class Crops:
         if min(picture.y.shape) >= self.size:
             self.items.append(CropItem(picture, prediction, qualities))
 
-    def add_pairs(self, folder: Path) -> int:
-        """Load new chunks that :mod:`vqcodec.training.pairs` wrote; gives the number of items."""
-        for path in sorted(folder.glob(f"{chunks.PAIRS}*.npz*")):
+    def add_pairs(self, folder: Path, of: str = chunks.PAIRS) -> int:
+        """Load new chunks that :mod:`vqcodec.training.pairs` wrote; gives the number of items.
+
+        ``of``: what their names begin with.
+        """
+        for path in sorted(folder.glob(f"{of}*.npz*")):
             if path in self._read:
                 continue
             self._read.add(path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..picture import Picture
+from . import chunks
 from .chains import Chains
 from .config import Config
 from .crops import Crops
@@ -44,7 +45,9 @@ class Materials:
         self.pair_folder = config.folder / "pairs"
         self.held_folder = config.folder / "pairs-held"
         self.clip_folder = config.folder / "clips"
-        self._pairs: dict[bool, Material] = {}  # that codecs made, with chains and without
+        self.key_nets = False  # whether key frames have nets of their own by now
+        # that codecs made, by what their names begin with, and with chains or without
+        self._pairs: dict[tuple[tuple[str, ...], bool], Material] = {}
 
     def made_clips(self) -> list[Path]:
         """What a ``clips`` stage has made."""
@@ -52,7 +55,7 @@ class Materials:
 
     def of(self, kind: str, chains: bool = False) -> Material:
         """For nets of a kind."""
-        return self.pictures if kind == "intra" else self.pairs(chains)
+        return self.pictures if kind == "intra" else self.pairs(kind, chains)
 
     @cached_property
     def pictures(self) -> Material:
@@ -76,10 +79,15 @@ class Materials:
         items = [HeldOut(packed_picture(p, LARGEST), None) for p in measured[:MOST_HELD]]
         return Material(crops, items)
 
-    def pairs(self, chains: bool = False) -> Material:
-        """Pairs for the inter nets, and chains. Raises InputError where no clip is large enough."""
-        if chains in self._pairs:
-            known = self._pairs[chains]
+    def pairs(self, kind: str = "inter", chains: bool = False) -> Material:
+        """Pairs for the inter or the key nets, and chains. As long as there are no nets of key
+        frames the inter nets have their pairs too.
+
+        Raises InputError where no clip is large enough.
+        """
+        names = self._names(kind)
+        if (names, chains) in self._pairs:
+            known = self._pairs[names, chains]
             if known.refresh:
                 known.refresh()
             return known
@@ -88,14 +96,15 @@ class Materials:
         chain_crops = Chains(c.crop, c.seed) if chains else None
 
         def refresh() -> None:
-            crops.add_pairs(self.pair_folder)
+            for name in names:
+                crops.add_pairs(self.pair_folder, name)
             if chain_crops is not None:
                 chain_crops.add_folder(self.pair_folder)
 
         refresh()
-        material = Material(crops, self._held_pairs(), refresh, chain_crops)
+        material = Material(crops, self._held_pairs(names), refresh, chain_crops)
         if crops.items:
-            self._pairs[chains] = material
+            self._pairs[names, chains] = material
         else:
             self._add_stand_ins(crops)
         if not crops.items:
@@ -110,9 +119,16 @@ class Materials:
             for before, picture in zip(frames[::4], frames[1::4], strict=False):
                 crops.add(picture, before)
 
-    def _held_pairs(self) -> list[HeldOut]:
+    def _names(self, kind: str) -> tuple[str, ...]:
+        """What the names of the chunks that nets learn from begin with."""
+        if kind == "key":
+            return (chunks.KEYS,)
+        return (chunks.PAIRS,) if self.key_nets else (chunks.PAIRS, chunks.KEYS)
+
+    def _held_pairs(self, names: tuple[str, ...]) -> list[HeldOut]:
         test = Crops(64, self.config.seed)
-        test.add_pairs(self.held_folder)
+        for name in names:
+            test.add_pairs(self.held_folder, name)
         step = max(1, len(test.items) // MOST_HELD)
         items = [
             HeldOut(packed_picture(picture, LARGEST), packed_picture(prediction, LARGEST))

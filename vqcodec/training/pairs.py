@@ -16,6 +16,7 @@ import numpy as np
 
 from ..codec.frame_decoder import Coded
 from ..codec.motion_compensation import BI, L0, L1
+from ..codec.weights import KEY_LEVEL
 from ..encoding.frame_encoder import KeptFrame
 from ..encoding.model import EncoderModel
 from ..picture import Picture
@@ -112,12 +113,14 @@ def make_pairs(
     begin, total = time.time(), 0
     name = run.folder / f"{chunks.PAIRS}{run.seed}"
     pairs = ChunkWriter(name, CHUNK, chunks.save_pairs)
+    keys = ChunkWriter(name.with_name(chunks.KEYS + name.name), CHUNK, chunks.save_pairs)
     chains = ChunkWriter(name.with_name(chunks.CHAINS + name.name), CHAIN, chunks.save_chains)
     for notes, frames in encode_stretches(codec, clips, rng, Notes):
         for number, noted in notes.noted.items():
             if rng.random() >= KEEP[noted.coded.level]:
                 continue
-            written = pairs.add(training_pair(frames[number], noted))
+            into = keys if noted.coded.level == KEY_LEVEL else pairs
+            written = into.add(training_pair(frames[number], noted))
             chain = _chain(frames, notes.noted, number)
             if chain is not None:
                 chains.add(chain)
@@ -127,7 +130,7 @@ def make_pairs(
         if time.time() - begin > run.minutes * 60:
             break
     chains.end()
-    return total + pairs.end()
+    return total + keys.end() + pairs.end()
 
 
 class ChunkWriter(Generic[Item]):

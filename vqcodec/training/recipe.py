@@ -32,7 +32,7 @@ from .model import FrameModel
 from .refit_codebooks import Material as Encodes
 from .refit_codebooks import refit
 from .release import calibrate, release
-from .states import learned_ranges, load_state
+from .states import learned_ranges, load_state, set_state
 from .transform_start import transform_start
 
 INTERIM_BATCHES = 40  # of latents for the codebooks of nets that only make pairs
@@ -116,9 +116,12 @@ class Recipe:
                 load_state(model, self.config.init[kind])
                 if learned_ranges(model):
                     self.quantised.add(kind)
+            elif kind == "key":
+                set_state(model, self.model("inter").state_dict())
             else:
                 transform_start(model, self.materials.of(kind).crops)
             self.models[kind] = model
+            self.materials.key_nets |= kind == "key"
         return self.models[kind]
 
     def train(self, number: int, stage: Stage) -> None:
@@ -161,8 +164,10 @@ class Recipe:
 
     def export(self, out: Path, batches: int, encodes: int = 0) -> None:
         """Write the weights file of the nets as they are."""
-        crops = {kind: self.materials.of(kind).crops for kind in NETS}
-        models = {kind: self.model(kind) for kind in NETS}
+        # until their first stage key frames are coded by the inter nets
+        kinds = [k for k in NETS if k != "key" or k in self.models or k in self.config.init]
+        crops = {kind: self.materials.of(kind).crops for kind in kinds}
+        models = {kind: self.model(kind) for kind in kinds}
         for kind, model in models.items():
             # ranges of nets that learned under them are part of what they learned
             if kind not in self.quantised:

@@ -169,4 +169,4 @@ def refit(path: Path, material: Material, log: Callable[[str], object] = print) 
             log(f"codebooks of the {kind} nets again, by {material.encodes} encodes")
             books = fit(residual.result(), RateParameters().vq_lambda, log, old=nets[kind].books)
             tensors |= {f"{kind}.books.{k}": v for k, v in books.packed().items()}
-    return weights.save(path, tensors, {kind: n.shape for kind, n in nets.items()})
+    return weights.save(path, tensors, {n.kind: n.shape for n in codec.all_nets})

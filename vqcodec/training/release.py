@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -10,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.numpy import load_file
 
 from ..codec import weights
 from ..codec.nets.backend_choice import choose_backend
 from ..codec.nets.prior import Prior
-from ..codec.nets.shape import NetShape
 from ..encoding.nets.analysis import Analysis
 from ..encoding.nets.arithmetic import float_choice, floats
 from ..encoding.nets.layers import Act
@@ -140,7 +136,7 @@ def release(
     """Write the weights file of calibrated (better: quantisation-aware trained) models.
 
     Args:
-        models: by frame type, ``intra`` and ``inter``.
+        models: by kind: ``intra``, ``inter``, and ``key`` where there are nets of key frames.
         data: what their codebooks are fitted to.
         path: the weights file.
         batches: of crops for the codebooks.
@@ -152,13 +148,18 @@ def release(
     """
     tensors: dict[str, np.ndarray] = {}
     shapes = {kind: m.s for kind, m in models.items()}
-    for kind in weights.KINDS:
+    kept = None if keep is None else weights.read_weights(keep, analysis=True)
+    for kind in (*weights.KINDS, weights.KEY):
         if kind not in models:
-            if keep is None:
+            if kept is not None and kind in kept.kinds:
+                tensors |= {f"{kind}.{name}": value for name, value in kept.kind(kind).items()}
+                shapes[kind] = weights.frame_shape(kept, kind)
+            elif kind != weights.KEY:
                 raise UsageError(f"no {kind} nets")
-            tensors |= {k: v for k, v in load_file(keep).items() if k.startswith(kind + ".")}
-            with safe_open(keep, "np") as f:
-                shapes[kind] = NetShape.from_dict(json.loads(f.metadata()[kind]))
+            continue
+        if kind == weights.KEY:  # they code by the codebooks of the inter nets
+            made = exact_arrays(models[kind]) | analysis_tensors(models[kind].analysis)
+            tensors |= {f"{kind}.{name}": value for name, value in made.items()}
             continue
         log(f"codebooks of the {kind} nets")
         made = kind_tensors(models[kind], data[kind], LAMBDA, batches, log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,8 @@ from ..errors import InputError
 from .model import FrameModel
 
 AVERAGE = "ema"  # the averaged weights in a checkpoint
+_BLOCK = re.compile(r"blocks\d*\.\d+\.")  # of a list of residual blocks
+_ENDS = (".w2.weight", ".w4.weight")  # what a block adds goes through these
 _STRETCH = ".stretch"  # logarithms of learned ranges, see Act
 
 
@@ -40,11 +43,31 @@ def load_state(model: FrameModel, path: Path) -> None:
     """Set a model's weights. Raises InputError for another file or other sizes."""
     try:
         with path.open("rb") as file:
-            model.load_state_dict(read_state(file))
-    except RuntimeError as exc:
-        raise InputError(f"no model of these sizes: {exc}", file=path) from exc
+            set_state(model, read_state(file))
     except InputError as exc:
         raise InputError(exc, file=path) from exc
+
+
+def set_state(model: FrameModel, state: dict[str, Tensor]) -> None:
+    """Set a model's weights; blocks that the state lacks add nothing at first.
+
+    Raises InputError for other sizes.
+    """
+    try:
+        model.load_state_dict(grown(state, model))
+    except RuntimeError as exc:
+        raise InputError(f"no model of these sizes: {exc}") from exc
+
+
+def grown(state: dict[str, Tensor], model: FrameModel) -> dict[str, Tensor]:
+    """A state with the residual blocks that it lacks, which add nothing at first.
+
+    A net with more blocks begins as the one without them.
+    """
+    own = model.state_dict()
+    added = {name: own[name] for name in own if _BLOCK.search(name) and name not in state}
+    ends = {name: value * 0 for name, value in added.items() if name.endswith(_ENDS)}
+    return state | added | ends
 
 
 def learned_ranges(model: FrameModel) -> bool:

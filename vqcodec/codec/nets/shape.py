@@ -79,8 +79,7 @@ LARGE_INTRA = NetShape(
     prior=224, prior_blocks=2, dec16=384, dec16_blocks=2, dec8=192, dec_blocks=6, steps=4,
 )  # fmt: skip
 LARGE_KEY = NetShape(
-    inter=True, enc8=160, enc16=320, enc_blocks=4, enc16_blocks=2, latent=256, hyper=48,
-    hyper_up=96,
+    inter=True, enc8=160, enc16=320, enc_blocks=4, enc16_blocks=2, latent=256, hyper_up=96,
     context=128, context_out=128, prior=224, prior_blocks=2, dec16=320, dec16_blocks=2, dec8=192,
     dec_blocks=6, steps=4,
 )  # fmt: skip
