@@ -32,7 +32,7 @@ SIZES = dict(
 MORE_SIZES: dict[str, dict[str, int]] = {
     "intra": dict(enc16_blocks=2, dec16_blocks=2, prior_blocks=2, steps=4),
     "inter": {},
-    "key": dict(enc_blocks=3, prior_blocks=2, dec_blocks=1),
+    "key": dict(enc_blocks=3, prior=8, dec16=8, dec8=8, dec_blocks=1),
 }
 
 

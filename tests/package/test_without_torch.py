@@ -165,14 +165,15 @@ def test_what_needs_torch_says_so(tmp_path: Path, command: list[str], what: str)
     ]
 
 
-def test_encoding_on_the_cpu_never_loads_torch(tmp_path: Path) -> None:
+def test_encoding_on_the_cpu_never_loads_torch(tmp_path: Path, tiny_weights: Path) -> None:
     """The bytes are those of an encode with torch; kernels and estimates do without it too."""
     source = str(write(tmp_path / "in.y4m", header(96, 64), moving(96, 64, 6)))
     made: list[bytes] = []
     for before in ("", WITHOUT):
         out = tmp_path / f"{len(made)}.vqv"
-        arguments = ["-q", "-t", "3f", "-threads", "2", source, str(out), *MODEL]
-        commands = [["encode", *arguments], ["encode", source, "--estimate", "-q", *MODEL]]
+        model = ("--weights", str(tiny_weights))
+        arguments = ["-q", "-t", "3f", "-threads", "2", source, str(out), *model]
+        commands = [["encode", *arguments], ["encode", source, "--estimate", "-q", *model]]
         done = run(f"{before}\n{COMMANDS}", json.dumps(commands))
         assert json.loads(done.stderr.splitlines()[-1]) == [[0, False], [0, False]], done.stderr
         made.append(out.read_bytes())

@@ -83,13 +83,13 @@ SETTINGS = [default_device, device_block, float64, rounding]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_pixels_and_bytes_are_the_same(setting: Any, tmp_path: Path) -> None:
+def test_pixels_and_bytes_are_the_same(setting: Any, tmp_path: Path, tiny_weights: Path) -> None:
     clip = write(tmp_path / "in.y4m", header(64, 64), [picture(64, 64, i) for i in range(3)])
     want = pixels()
 
     def encoded(name: str) -> bytes:
-        vqcodec.encode(clip, tmp_path / name, weights=str(WEIGHTS), threads=1)
-        vqcodec.decode(tmp_path / name, tmp_path / f"{name}.y4m", weights=str(WEIGHTS))
+        vqcodec.encode(clip, tmp_path / name, weights=str(tiny_weights), threads=1)
+        vqcodec.decode(tmp_path / name, tmp_path / f"{name}.y4m", weights=str(tiny_weights))
         return (tmp_path / name).read_bytes() + (tmp_path / f"{name}.y4m").read_bytes()
 
     plain = encoded("a.vqv")
@@ -328,7 +328,7 @@ def test_hostile_sizes_of_nets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_sizes_are_part_of_the_check(name: str, tmp_path: Path) -> None:
+def test_sizes_are_part_of_the_check(name: str, tmp_path: Path, tiny_weights: Path) -> None:
     """The largest sizes allowed, and others than those of the tensors, before memory is taken."""
     import resource
 
@@ -337,7 +337,7 @@ def test_sizes_are_part_of_the_check(name: str, tmp_path: Path) -> None:
 
     from vqcodec.encoding.model import load_model
 
-    with safe_open(WEIGHTS, "np") as file:
+    with safe_open(tiny_weights, "np") as file:
         meta = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     sizes = json.loads(meta["inter"])
