@@ -47,7 +47,7 @@ MODEL = "tiny.safetensors"
 THROUGH_NETS = RateParameters(
     detail_share=1.0, direct_gain=9000.0, paint_gain=9000.0, tile_bits=0.0
 )
-IN_SOME_TILES = replace(THROUGH_NETS, tile_bits=400.0, detail_share=0.1)
+IN_SOME_TILES = replace(THROUGH_NETS, tile_bits=300.0, detail_share=0.1)
 
 
 def flashes_and_repeats() -> list[Picture]:
@@ -60,7 +60,7 @@ def flashes_and_repeats() -> list[Picture]:
 
 def page_beside_picture() -> list[Picture]:
     """Letters on the right of something that moves: painted blocks and latents in one frame."""
-    pairs = zip(moving(64, 64, 6, seed=2, speed=(1.25, -2.5)), letters(64, 64, 6), strict=True)
+    pairs = zip(moving(64, 64, 18, seed=2, speed=(1.25, -2.5)), letters(64, 64, 18), strict=True)
     return [
         Picture(*(np.concatenate(planes, 1) for planes in zip(*pair, strict=True)))
         for pair in pairs
@@ -93,11 +93,11 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         ),
         "short-gops": (moving(65, 38, 7, seed=4), options(crf=44, gop=3)),
         "latents": (moving(96, 70, 18, seed=6), options(crf=26, preset=THROUGH_NETS)),
-        "tiles": (moving(96, 70, 9, seed=6), options(crf=26, preset=IN_SOME_TILES)),
+        "tiles": (moving(96, 70, 9, seed=6), options(crf=22, preset=IN_SOME_TILES)),
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
         "page-beside-picture": (
             page_beside_picture(),
-            options(crf=24, preset=RateParameters(detail_share=1.0, direct_gain=9000.0)),
+            options(crf=26, preset=RateParameters(detail_share=1.0, direct_gain=9000.0)),
         ),
         "letters": (letters(75, 57, 6), options(crf=20)),
         "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),

@@ -375,7 +375,9 @@ def test_the_library(tmp_path: Path) -> None:
         assert [(s.start, s.end) for s in video.shots()] == [(0, 3), (6, 7)]
 
 
-def test_encode_on_the_way_finds_a_cut_of_a_film(tmp_path: Path, run: Run) -> None:
+def test_encode_on_the_way_finds_a_cut_of_a_film(
+    tmp_path: Path, run: Run, tiny_weights: Path
+) -> None:
     """From a film of two scenes to its shots; the file that was made on the way is gone."""
     film = tmp_path / "film.mkv"
     rng = np.random.default_rng(2)
@@ -388,7 +390,7 @@ def test_encode_on_the_way_finds_a_cut_of_a_film(tmp_path: Path, run: Run) -> No
             planes = np.concatenate([luma, np.full((24, 64), 128, np.uint8)])
             out.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv420p")))
         out.mux(stream.encode(None))
-    code, answer, said = run("--encode", "--json", film)
+    code, answer, said = run("--encode", "--json", film, "--weights", tiny_weights)
     assert code == 0, said
     assert [(s["start"], s["end"]) for s in shots(answer)] == [(0, 11), (11, 20)]
     assert list(tmp_path.iterdir()) == [film]

@@ -14,6 +14,7 @@ from support.symbol_tables import tables
 
 from vqcodec import picture
 from vqcodec.codec import (
+    adaptive_filter,
     codebooks,
     contexts,
     deblocking,
@@ -72,6 +73,7 @@ OWNERS: dict[str, tuple[ModuleType, ...]] = {
     "Weighted prediction": (weighting,),
     "Painted blocks": (painted_blocks, painted_samples),
     "Deblocking": (deblocking,),
+    "Adaptive loop filter": (adaptive_filter,),
     "Latents": (codebooks, shape),
     "Networks": (ranges, shape),
 }
@@ -132,6 +134,7 @@ def test_contexts_do_not_overlap() -> None:
         ("PAINTED_LENGTH", contexts.ACTIVITIES * painted_samples.LENGTHS),
         ("PAINTED_TOP", contexts.ACTIVITIES * painted_samples.LENGTHS),
         ("PAINTED_SIGN", contexts.ACTIVITIES),
+        ("FILTER_INDEX", 1 << adaptive_filter.INDEX_BITS),
     ],
 )
 def test_strides_of_contexts(name: str, stride: int) -> None:

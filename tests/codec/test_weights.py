@@ -186,7 +186,7 @@ def test_incomplete_or_impossible_weights_are_refused(tiny_weights: Path, tmp_pa
     ):
         refused(tensors | {f"inter.books.{name}": value})
     refused(tensors, inter=NetShape(inter=True))
-    for sizes in ({"inter": False}, {"latent": s["key"].latent + 16}, {"hyper": 8}):
+    for sizes in ({"inter": False}, {"latent": s["key"].latent + 16}, {"hyper": 16}):
         refused(tensors, key=replace(s["key"], **sizes))
     with pytest.raises(WeightsError):  # too large to be exact
         weights.save(

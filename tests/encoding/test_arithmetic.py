@@ -126,7 +126,7 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
 
     def analysed() -> list[np.ndarray]:
         with torch.inference_mode():
-            rows = codec.float_analyses[False].rows(x, None, torch.tensor([30.0]), tiles)
+            rows = codec.float_analyses["intra"].rows(x, None, torch.tensor([30.0]), tiles)
         return [t.float().numpy() for t in rows]
 
     with torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):

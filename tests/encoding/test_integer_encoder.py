@@ -104,7 +104,7 @@ def test_the_gradient_is_that_of_the_floats() -> None:
     layout = trials.plain(trials.no_blocks)
     y = trials.quantise(trials.analyse(30), 30, layout).y
     shown = Shown.of(trials, layout)
-    error, gradient = latent_refinement._by_integers(codec.gradients[False], shown, 30)(y)
+    error, gradient = latent_refinement._by_integers(codec.gradients["intra"], shown, 30)(y)
     close, floats = by_floats(codec.intra.synthesis, "float32", shown, 30)(y)
     assert math.isclose(error, close, rel_tol=0.02)
     assert np.corrcoef(gradient().ravel(), floats().ravel())[0, 1] > 0.95

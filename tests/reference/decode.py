@@ -14,6 +14,7 @@ from .container import Bytes, File, demand, read_file
 from .deblocking import smooth, strength_index
 from .detail import refine
 from .entropy import START, Contexts, RangeDecoder, Tables
+from .filters import apply, frame_filters
 from .interpolate import Planes, predict
 from .latents import hyper, latent
 from .model import Model
@@ -28,7 +29,7 @@ MAX_MINI_GOP = 32
 LEVELS = 7
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 995
+CONTEXTS = 1077
 INTRA = 299
 COPY = 111
 
@@ -155,6 +156,7 @@ def decode_frame(
     q = quality + quality_difference(s, MAX_QDELTA)
     demand(0 <= q <= 63, "quality of a frame")
     strength = strength_index(s)
+    where, choices = frame_filters(s)
     if references:
         direct = direct_blocks(s, grid, outside)
         prediction = predict(grid, [r.planes for r in references])
@@ -183,6 +185,7 @@ def decode_frame(
         through_nets = np.kron(~passed, np.ones((size, size), bool))
         planes.append(np.clip(p + r * through_nets, 0, 1023))
     smooth(planes, strength, grid, direct, passed & ~direct, shown)
+    apply(planes, where, choices, direct, passed & ~direct)
     refine(s, planes, direct, passed & ~direct)
     for plane, half in zip(planes, (0, 1, 1), strict=True):
         rows, columns = (v + half >> half for v in shown)

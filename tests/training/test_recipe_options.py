@@ -12,7 +12,7 @@ import torch
 from conftest import SIZES
 from support.paths import ROOT
 
-from vqcodec.codec.nets.shape import LARGE_INTRA, LARGE_KEY, NetShape
+from vqcodec.codec.nets.shape import INTER, LARGE_INTRA, LARGE_KEY, NetShape
 from vqcodec.errors import InputError, UsageError
 from vqcodec.training import recipe as recipe_module
 from vqcodec.training.check import check
@@ -81,8 +81,11 @@ def test_a_device_that_is_not_here_is_refused_before_the_first_stage(tmp_path: P
 
 
 def test_nets_may_be_large(tmp_path: Path) -> None:
-    text = DATA + '[shape]\nintra = "large"\ninter = "large"\n' + STAGES
-    assert load_config(write(tmp_path, text)).shapes == {"intra": LARGE_INTRA, "inter": LARGE_KEY}
+    text = DATA + '[shape]\nintra = "large"\nkey = "large"\n' + STAGES
+    large = {"intra": LARGE_INTRA, "inter": INTER, "key": LARGE_KEY}
+    assert load_config(write(tmp_path, text)).shapes == large
+    with pytest.raises(UsageError, match="inter = 'large': use numbers of channels"):
+        load_config(write(tmp_path, text.replace("key =", "inter =")))
 
 
 @pytest.fixture

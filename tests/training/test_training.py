@@ -25,10 +25,11 @@ from vqcodec.encoding import latent_search
 from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.frame_motion import intra_motion
 from vqcodec.encoding.frame_task import FrameTask
-from vqcodec.encoding.frame_trials import FrameTrials, Latents
+from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.nets.layers import Act, anchor_weights
 from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.encoding.trial import Latents
 from vqcodec.errors import InputError, UsageError
 from vqcodec.options import DecodeOptions, EncodeOptions
 from vqcodec.picture import Picture

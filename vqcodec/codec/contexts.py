@@ -54,7 +54,11 @@ DEBLOCK = 977
 # coded tiles
 TILES = 985
 
-CONTEXTS = 995  # of a frame
+# adaptive loop filter
+FILTER = 995
+FILTER_INDEX = 997
+
+CONTEXTS = 1077  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -94,6 +98,8 @@ NUMBER = {
     "PAINTED_SIGN": 8,
     "DEBLOCK": 8,
     "TILES": 10,
+    "FILTER": 2,
+    "FILTER_INDEX": 80,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.

@@ -15,7 +15,14 @@ import numpy as np
 from ..errors import DamageError
 from ..picture import Picture, padded_size
 from ..system.threads import side_by_side, thread_count
-from . import deblocking, detail_syntax, direct_map, latent_syntax, painted_blocks
+from . import (
+    adaptive_filter,
+    deblocking,
+    detail_syntax,
+    direct_map,
+    latent_syntax,
+    painted_blocks,
+)
 from .bit_statistics import element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
@@ -214,6 +221,7 @@ class FrameCoder:
         """The picture of a frame from what the nets, or its prediction alone, make of it."""
         if r.strength:
             deblocking.deblock(planes, self.borders(r.blocks, r.field), r.strength)
+        adaptive_filter.filter_planes(planes, r.blocks, r.filtered, r.filters)
         cells = np.empty((self.h // 8, self.w // 8), np.int8)
         detail_syntax.decode_detail(r.coder, detail_syntax.STEP_TABLE, r.blocks, cells, planes)
         self._extend(planes)

@@ -1,9 +1,10 @@
 """The head of a frame: all that lies before its samples, and needs neither nets nor pictures.
 
 Order inside a frame's stream: whether the frame is a copy, whether it is predicted, weights and
-motion (P and B), quality difference, strength of the deblocking filter, direct blocks (P and B),
-which blocks are painted, the hyper-latent. Contexts and counts of these elements adapt by nothing
-else, so that heads are read alone as well: they need those of the frame's ancestors, and no sample.
+motion (P and B), quality difference, strength of the deblocking filter, adaptive loop filters,
+direct blocks (P and B), which blocks are painted, the hyper-latent. Contexts and counts of these
+elements adapt by nothing else, so that heads are read alone as well: they need those of the
+frame's ancestors, and no sample.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..picture import ALIGN, padded_size
-from . import deblocking, direct_map, latent_syntax, painted_blocks
+from . import adaptive_filter, deblocking, direct_map, latent_syntax, painted_blocks
 from .codebooks import Codebooks, Tables
 from .contexts import CONTEXTS, COPY, INTRA, QDELTA
 from .motion_compensation import L0, L1
@@ -141,6 +142,7 @@ class FrameHead:
         self.field, self.tables = start.field, start.tables
         self.leaves, self.vector_bits = np.empty((0, 3), np.int32), 0.0
         self.strength = 0  # of the deblocking filter
+        self.filtered, self.filters = adaptive_filter.NOWHERE, adaptive_filter.no_filters()
         self.blocks = reader.no_blocks.copy()  # kinds of blocks
         self.painting: painted_blocks.Painting | None = None
         channels = self.tables.books.hyper_channels
@@ -166,6 +168,7 @@ class FrameHead:
         if not 0 <= self.quality <= 63:
             raise DamageError(f"frame {self.number}: quality {self.quality} outside 0..63")
         self.strength = int(deblocking.code_strength(self.coder, 0))
+        self.filtered = int(adaptive_filter.code_filters(self.coder, 0, self.filters))
         self.mark()
         if not self.intra:
             direct_map.code_map(self.coder, self.blocks, self.field.merged)

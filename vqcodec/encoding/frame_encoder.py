@@ -16,8 +16,9 @@ from . import direct_choice, intra_choice, latent_refinement, painted_choice
 from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
-from .frame_trials import FrameTrials, Latents, Layout, Trial
+from .frame_trials import FrameTrials
 from .rate_distortion import RateParameters, lagrangian
+from .trial import Latents, Layout, Trial
 
 if TYPE_CHECKING:
     from .model import EncoderModel
@@ -148,7 +149,7 @@ class FrameEncoder(FrameCoder):
                 if trial.cost >= best.cost:
                     break
                 best = trial
-        return best
+        return trials.filtered(best)
 
     def _layout(self, trials: FrameTrials, trial: Trial) -> Layout | None:
         """Direct and painted blocks that promise to cost less than a trial without them did."""
@@ -179,7 +180,7 @@ class FrameEncoder(FrameCoder):
         predicted = motion.prediction is not None
         vectors = self._vector_bits(task, trial.data) if predicted else 0.0
         bits = element_bits(trial.marks, vectors, len(trial.data))
-        stats = FrameStatistics(q=trial.quality, deblock=trial.strength, bits=bits)
+        stats = FrameStatistics(q=trial.quality, deblock=trial.smoothed.strength, bits=bits)
         stats["lambda"] = lagrangian(task.quality)
         if trial.detail.step >= 0:
             stats["refined"] = trial.refined

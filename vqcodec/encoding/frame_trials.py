@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..codec import codebooks, deblocking, detail_syntax, direct_map, painted_blocks
-from ..codec.codebooks import Tables
+from ..codec import (
+    adaptive_filter,
+    codebooks,
+    deblocking,
+    detail_syntax,
+    direct_map,
+    painted_blocks,
+)
+from ..codec.adaptive_filter import NOWHERE
 from ..codec.direct_map import coded_tiles
 from ..codec.frame_decoder import Planes
 from ..codec.frame_head import hyper_tables
@@ -19,7 +25,7 @@ from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder
 from ..picture import ALIGN
-from . import deblocking_choice, detail_choice, direct_choice, latent_search
+from . import deblocking_choice, detail_choice, direct_choice, filter_choice, latent_search
 from .frame_copy import block_error_bits, error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
@@ -32,98 +38,12 @@ from .frame_writing import (
 from .nets.arithmetic import INTEGERS
 from .painted_choice import Painted, whole_blocks
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
+from .trial import Detail, Latents, Layout, QuantisedLatents, Smoothed, Trial
 
 if TYPE_CHECKING:
     from .frame_encoder import FrameEncoder
 
 DETAIL_BITS = 24  # expected gain below which a frame goes without detail
-
-
-class Latents(NamedTuple):
-    """What the analysis makes of a frame, float32 in quantisation steps."""
-
-    y: np.ndarray  # (H/16, W/16, M)
-    z: np.ndarray  # (H/64, W/64, Z): the hyper-latent
-
-
-@dataclass
-class QuantisedLatents:
-    """Latents as codewords, in sixteenths of a step, with the symbols that stand for them."""
-
-    z: np.ndarray  # (H/64, W/64, Z) int16
-    z_symbols: np.ndarray  # (H/64, W/64, Z/4) int32
-    idle: np.ndarray  # (H/64, W/64): places without a coded latent
-    first_table: int  # of the hyper-latent
-    y: np.ndarray  # (H/16, W/16, M) int16
-    symbols: np.ndarray  # (H/16, W/16, M) int32
-    classes: list[np.ndarray]  # (H/16, W/16, M/4) uint8 of each step
-    bits: np.ndarray  # (H/16, W/16) float32 of y
-
-    @classmethod
-    def empty(cls, latents: Latents, idle: np.ndarray, first_table: int) -> QuantisedLatents:
-        """Nothing quantised yet."""
-        y, z = latents.y.shape, latents.z.shape
-        return cls(
-            np.empty(z, np.int16),
-            np.zeros((*z[:2], z[2] // 4), np.int32),
-            idle,
-            first_table,
-            np.zeros(y, np.int16),
-            np.zeros(y, np.int32),
-            [],
-            np.zeros(y[:2], np.float32),
-        )
-
-
-@dataclass
-class Detail:
-    """Decision of the detail layer on top of some planes."""
-
-    step: int  # index, -1 none
-    modes: np.ndarray  # (H/8, W/8) int8: -1 plain, 0 DCT, 1 samples
-    levels: np.ndarray  # (H/8, W/8, 6, 16) int32
-    cost: np.ndarray  # (H/8, W/8) bits that error and detail are worth
-
-
-class Layout(NamedTuple):
-    """What of a frame is left to the nets."""
-
-    blocks: np.ndarray  # (H/16, W/16) uint8: kinds of blocks, see vqcodec/codec/direct_map.py
-    painting: Painting | None  # None: no block is painted
-    prediction: Prediction | None  # with the painted blocks in it; None: neutral everywhere
-
-    @property
-    def coded(self) -> bool:
-        """Whether the nets run anywhere."""
-        return bool((self.blocks == direct_map.CODED_BLOCK).any())
-
-
-@dataclass
-class Trial:
-    """A frame coded in one way."""
-
-    quality: int  # of the latent
-    layout: Layout
-    latents: Latents
-    quantised: QuantisedLatents
-    strength: int  # of the deblocking filter
-    detail: Detail
-    data: bytes
-    planes: Planes
-    contexts: np.ndarray
-    tables: Tables
-    marks: list[float]  # bits given out before each syntax element and at the end
-    cost: float  # bits, with those that its error is worth
-
-    @property
-    def blocks(self) -> np.ndarray:
-        """(H/16, W/16) uint8: kinds of blocks."""
-        return self.layout.blocks
-
-    @property
-    def refined(self) -> float:
-        """Share of the cells that have detail."""
-        return round(float((self.detail.modes >= 0).mean()), 4) if self.detail.step >= 0 else 0.0
 
 
 class FrameTrials:
@@ -271,18 +191,49 @@ class FrameTrials:
         return detail
 
     def code(self, latents: Latents, quality: int, layout: Layout) -> Trial:
-        """Code what follows the motion: latents at a quality."""
-        frames, motion, blocks = self.frames, self.motion, layout.blocks
+        """Code what follows the motion: latents at a quality, without loop filters."""
+        frames, motion = self.frames, self.motion
         quantised = self.quantise(latents, quality, layout)
         drawn = self._reconstruct(quantised, quality, layout)
-        strength, planes = deblocking_choice.choose(
-            drawn, frames.borders(blocks, motion.field), self.error_bits
+        borders = frames.borders(layout.blocks, motion.field)
+        strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits)
+        smoothed = Smoothed(strength, planes, filter_choice.NONE, planes)
+        return self._written(latents, quality, layout, quantised, smoothed)
+
+    def filtered(self, trial: Trial) -> Trial:
+        """A trial with the adaptive loop filters that pay, or the trial itself."""
+        if self.task.level >= self.rate.loop_filter_levels:
+            return trial
+        blocks, plain = trial.blocks, trial.smoothed.planes
+        planes = plain[0].copy(), plain[1].copy(), plain[2].copy()
+        worths = self.rate.detail(self.task.aim)[1] * self.worths.astype(np.float64)
+        filters = filter_choice.filter_best(
+            planes, self.task.source, blocks, worths, self.motion.coder
         )
+        if filters.where == NOWHERE:
+            return trial
+        smoothed = trial.smoothed._replace(filters=filters, shown=planes)
+        other = self._written(trial.latents, trial.quality, trial.layout, trial.quantised, smoothed)
+        return other if other.cost < trial.cost else trial
+
+    def _written(
+        self,
+        latents: Latents,
+        quality: int,
+        layout: Layout,
+        quantised: QuantisedLatents,
+        smoothed: Smoothed,
+    ) -> Trial:
+        """The stream of a trial, with the detail that pays."""
+        frames, motion, blocks = self.frames, self.motion, layout.blocks
+        planes = smoothed.shown[0].copy(), smoothed.shown[1].copy(), smoothed.shown[2].copy()
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
         marks = [*motion.marks, bits_given(coder)]
         encode_quality_difference(coder, quality - self.task.base)
-        deblocking.code_strength(coder, strength)
+        deblocking.code_strength(coder, smoothed.strength)
+        filters = smoothed.filters
+        adaptive_filter.code_filters(coder, filters.where, filters.choices.copy())
         marks.append(bits_given(coder))
         if motion.prediction is not None:
             direct_map.code_map(coder, blocks, motion.field.merged)
@@ -302,7 +253,7 @@ class FrameTrials:
         data = coder.finished()
         cost = 8 * len(data) + self.error_bits(planes)
         return Trial(
-            quality, layout, latents, quantised, strength, detail, data, planes, coder.contexts,
+            quality, layout, latents, quantised, smoothed, detail, data, planes, coder.contexts,
             tables, marks, cost,
         )  # fmt: skip
 

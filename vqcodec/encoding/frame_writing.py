@@ -14,7 +14,7 @@ from ..codec.frame_head import MAX_QDELTA
 from ..codec.range_coder import Encoder, encode_bit
 
 if TYPE_CHECKING:
-    from .frame_trials import Detail, QuantisedLatents
+    from .trial import Detail, QuantisedLatents
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

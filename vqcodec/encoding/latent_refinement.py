@@ -16,10 +16,11 @@ from ..codec.frame_decoder import NEUTRAL
 from ..codec.nets.tiles import Rows, Tiles
 from ..compiled import njit
 from ..picture import MAX_SAMPLE
-from .frame_trials import FrameTrials, Latents, Layout
+from .frame_trials import FrameTrials
 from .nets.arithmetic import INTEGERS
 from .nets.synthesis_gradient import SynthesisGradient
 from .rate_distortion import PLANE_WEIGHTS
+from .trial import Latents, Layout
 
 # larger frames are not refined: their gradients take a kilobyte of memory a pixel
 MAX_PIXELS = 1 << 20

@@ -115,6 +115,7 @@ class RateParameters:
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
     refine_levels: int = 2  # only frames of the levels below are refined
+    loop_filter_levels: int = 4  # only frames of the levels below choose filters
     tile_bits: float = 160.0  # that the error of a tile is worth at least if nets may mend it
     tile_gain: float = 40.0  # that nets have to save in a tile
     direct_gain: float = 20.0  # bits that a map of direct blocks promises before it is tried
@@ -152,6 +153,7 @@ _NOTHING = math.inf  # bits that nothing gains: what asks for them is left out
 PRESETS = {
     "fastest": RateParameters(
         refine_steps=0,
+        loop_filter_levels=2,
         filter_strength=0.0,
         tile_bits=_NOTHING,
         direct_gain=_NOTHING,
@@ -165,6 +167,7 @@ PRESETS = {
         motion_weights=False,
     ),
     "faster": RateParameters(
+        loop_filter_levels=2,
         refine_steps=2,
         refine_rate=0.6,
         filter_strength=0.0,
@@ -175,6 +178,7 @@ PRESETS = {
         motion_both=0,
     ),
     "fast": RateParameters(
+        loop_filter_levels=2,
         refine_steps=2,
         refine_rate=0.6,
         filter_strength=0.0,
@@ -183,11 +187,14 @@ PRESETS = {
         motion_both=0,
     ),
     "medium": RateParameters(),
-    "slow": RateParameters(refine_steps=12, refine_levels=3, tile_bits=80.0, tile_gain=20.0),
+    "slow": RateParameters(
+        refine_steps=12, refine_levels=3, tile_bits=80.0, tile_gain=20.0, loop_filter_levels=8
+    ),
     "slower": RateParameters(
         refine_steps=16,
         refine_rate=0.25,
         refine_levels=4,
+        loop_filter_levels=8,
         tile_bits=40.0,
         tile_gain=10.0,
         motion_enough=0.0,

@@ -20,9 +20,9 @@ from ..codec import weights
 from ..codec.codebooks import UNIT, Codebooks, escaped_number, is_escape
 from ..codec.nets.shape import CLASSES, GROUP, HYPER_BUCKETS
 from ..encoding.frame_encoder import KeptFrame
-from ..encoding.frame_trials import QuantisedLatents
 from ..encoding.model import EncoderModel, load_model
 from ..encoding.rate_distortion import RateParameters
+from ..encoding.trial import QuantisedLatents
 from ..picture import Picture
 from .codebooks import Latents, fit
 from .model import step_masks

@@ -1,0 +1,215 @@
+"""Which filters of the bank a frame names: those that pay for their bits.
+
+Samples of the coded and of the direct blocks give the normal equations of each class and plane;
+from these follows what each filter of the bank gains. Arithmetic is integers, and floats in a
+written order, so that every processor makes the same choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..codec import adaptive_filter
+from ..codec.adaptive_filter import (
+    ALL_BLOCKS,
+    BORDER,
+    CHOICES,
+    CLASSES,
+    CODED_BLOCKS,
+    NOWHERE,
+    ONE_BITS,
+    SIZE,
+    TAPS,
+    activity_class,
+    is_filtered,
+    no_filters,
+    with_border,
+)
+from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK
+from ..codec.filter_bank import BANK
+from ..codec.frame_decoder import Planes
+from ..codec.range_coder import Encoder
+from ..codec.two_way import Meter
+from ..compiled import njit
+from .block_facts import unequal
+from .rate_distortion import PLANE_WEIGHTS
+
+_COUNT = len(TAPS)
+
+
+class Equations(NamedTuple):
+    """Normal equations of the weights, of coded blocks and of direct ones, in bits that the error
+    is worth."""
+
+    left: np.ndarray  # (2, 6, 12, 12) float64
+    right: np.ndarray  # (2, 6, 12) float64
+
+
+class Filters(NamedTuple):
+    """Where a frame is filtered, and by what."""
+
+    where: int
+    choices: np.ndarray  # (6,) int64
+
+
+NONE = Filters(NOWHERE, no_filters())
+
+
+@njit
+def _row_sums(wide: np.ndarray, row: int, column: int, sums: np.ndarray) -> None:
+    """Of eight samples from (row, column) on the differences to both samples of each tap."""
+    here = wide[row, column : column + SIZE]
+    for tap in range(_COUNT):
+        down, right = TAPS[tap, 0], TAPS[tap, 1]
+        behind = wide[row + down, column + right : column + right + SIZE]
+        before = wide[row - down, column - right : column - right + SIZE]
+        for i in range(SIZE):
+            sums[tap, i] = behind[i] + before[i] - 2 * here[i]
+
+
+@njit
+def _add_cell(
+    wide: np.ndarray,
+    error: np.ndarray,
+    row: int,
+    column: int,
+    products: np.ndarray,
+    aims: np.ndarray,
+) -> None:
+    """Sum up over the cell (row, column) the products of all sums of taps, and of these with the
+    error (H, W) int32 of the picture."""
+    sums = np.empty((_COUNT, SIZE), np.int32)
+    products[:] = 0
+    aims[:] = 0
+    for y in range(SIZE * row, SIZE * (row + 1)):
+        _row_sums(wide, y + BORDER, SIZE * column + BORDER, sums)
+        off = error[y, SIZE * column : SIZE * (column + 1)]
+        for a in range(_COUNT):
+            total = np.int32(0)
+            for i in range(SIZE):
+                total += sums[a, i] * off[i]
+            aims[a] += total
+            for b in range(a + 1):
+                total = np.int32(0)
+                for i in range(SIZE):
+                    total += sums[a, i] * sums[b, i]
+                products[a, b] += total
+
+
+@njit
+def _fill(
+    plane: np.ndarray,
+    error: np.ndarray,
+    blocks: np.ndarray,
+    worths: np.ndarray,
+    first: int,
+    equations: Equations,
+) -> None:
+    """Add a plane to the equations: luma with ``first`` 0, else chroma, to those of ``first``."""
+    left, right = equations
+    luma = first == 0
+    wide = with_border(plane)
+    products, aims = np.empty((_COUNT, _COUNT), np.int64), np.empty(_COUNT, np.int64)
+    for r in range(plane.shape[0] // SIZE):
+        for c in range(plane.shape[1] // SIZE):
+            at = (r >> 1, c >> 1) if luma else (r, c)
+            kind = blocks[at]
+            if not is_filtered(kind, ALL_BLOCKS):
+                continue
+            _add_cell(wide, error, r, c, products, aims)
+            k = activity_class(wide, r, c) if luma else first
+            worth, of = np.float64(worths[at]), 0 if kind == CODED_BLOCK else 1
+            for a in range(_COUNT):
+                right[of, k, a] += worth * aims[a]
+                for b in range(a + 1):
+                    left[of, k, a, b] += worth * products[a, b]
+                    if a != b:
+                        left[of, k, b, a] += worth * products[a, b]
+
+
+def equations_of(
+    planes: Planes, source: Planes, blocks: np.ndarray, worths: np.ndarray
+) -> Equations:
+    """The equations of a picture.
+
+    planes, source: before the filter, and what it should be; blocks (H/16, W/16): their kinds;
+    worths (H/16, W/16): bits that a unit of squared error of luma is worth, before its plane's
+    weight.
+    """
+    made = Equations(np.zeros((2, CHOICES, _COUNT, _COUNT)), np.zeros((2, CHOICES, _COUNT)))
+    firsts = (0, CLASSES, CLASSES + 1)
+    for plane, wanted, weight, first in zip(planes, source, PLANE_WEIGHTS, firsts, strict=True):
+        error = wanted.astype(np.int32) - plane
+        _fill(plane, error, blocks, weight * worths, first, made)
+    return made
+
+
+@njit
+def gains_of(left: np.ndarray, right: np.ndarray, filters: np.ndarray, out: np.ndarray) -> None:
+    """By how much filters (n, 12), in 128ths, make the weighed squared error smaller: (n,)."""
+    one = float(1 << ONE_BITS)
+    for n in range(len(filters)):
+        total = 0.0
+        for a in range(_COUNT):
+            weight = filters[n, a] / one
+            total += 2 * right[a] * weight
+            for b in range(_COUNT):
+                total -= left[a, b] * weight * (filters[n, b] / one)
+        out[n] = total
+
+
+def exact_blocks(planes: Planes, source: Planes, blocks: np.ndarray) -> bool:
+    """Whether direct blocks show their source exactly: what stands still is to stay as it is."""
+    unlike = np.zeros(blocks.shape, bool)
+    for plane, wanted in zip(planes, source, strict=True):
+        unlike |= unequal(plane, wanted, blocks.shape)
+    return bool(((blocks == DIRECT_BLOCK) & ~unlike).any())
+
+
+def choose(equations: Equations, everywhere: bool, bits: Callable[[Filters], float]) -> Filters:
+    """The filters of a frame.
+
+    everywhere: whether direct blocks may be filtered too; bits: those that filters take.
+    """
+    best = NONE
+    cost = bits(best)
+    left, right = equations
+    places = [(CODED_BLOCKS, left[0], right[0])]
+    if everywhere:
+        places.append((ALL_BLOCKS, left.sum(0), right.sum(0)))
+    for where, a, b in places:
+        choices, gain = no_filters(), 0.0
+        out = np.empty(BANK.shape[1])
+        for k in range(CHOICES):
+            gains_of(a[k], b[k], BANK[min(k, CLASSES)], out)
+            n = int(np.argmax(out))
+            alone = choices.copy()
+            alone[k] = n + 1
+            if out[n] > bits(Filters(where, alone)) - bits(Filters(where, choices)):
+                choices, gain = alone, gain + float(out[n])
+        if choices.any() and (found := bits(Filters(where, choices)) - gain) < cost:
+            best, cost = Filters(where, choices), found
+    return best
+
+
+def filter_best(
+    planes: Planes, source: Planes, blocks: np.ndarray, worths: np.ndarray, coder: Encoder
+) -> Filters:
+    """Filter a picture as pays best, in place.
+
+    planes, source, blocks, worths as for :func:`equations_of`; coder: its contexts say what the
+    choices take. Returns what was chosen.
+    """
+
+    def bits(filters: Filters) -> float:
+        meter = Meter(np.zeros(1), coder.contexts.copy())
+        adaptive_filter.code_filters(meter, filters.where, filters.choices.copy())
+        return float(meter.spent[0])
+
+    equations = equations_of(planes, source, blocks, worths)
+    chosen = choose(equations, not exact_blocks(planes, source, blocks), bits)
+    adaptive_filter.filter_planes(planes, blocks, *chosen)
+    return chosen
