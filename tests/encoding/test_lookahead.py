@@ -46,7 +46,7 @@ def planned(clip: list[np.ndarray]) -> dict[int, FramePlan]:
     for slots in minis:
         frames = sorted(slot.frame for slot in slots)
         ahead.add([grey(clip[frame]) for frame in frames], slots)
-    return {frame: plan for _ in minis for frame, plan in ahead.next().items()}
+    return {frame: plan for _ in minis for frame, plan in ahead.next().result().items()}
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_pictures_of_all_sizes(height: int, width: int) -> None:
     for number in range(2):
         chroma = np.zeros((-(-height // 2), -(-width // 2)), np.uint8)
         ahead.add([Picture(luma, chroma, chroma)], slots[number])
-    worths = ahead.next()[0].worths
+    worths = ahead.next().result()[0].worths
     assert worths is not None
     assert worths.shape == (-(-height // 64) * 4, -(-width // 64) * 4)
     assert np.isfinite(worths).all()

@@ -84,6 +84,9 @@ class GopEncoder:
         """Pictures are coded when they are added."""
         return False
 
+    def close(self) -> None:
+        """Nothing runs by itself."""
+
     def coded(self, cut: bool) -> int:
         """Frames of the result; a cut leaves out what only the look-ahead of a probe has seen."""
         certain = horizon.certain(self._lengths)

@@ -7,7 +7,9 @@ in two or four steps, detail.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -53,7 +55,9 @@ class Coded(State):
     """A decoded frame as a reference, with its padded planes of 10 bits."""
 
     planes: Planes
-    phases: np.ndarray | None = None  # of the encoder's search
+    # of the encoder's search, and who makes them
+    phases: np.ndarray | None = None
+    making: AbstractContextManager[bool] = field(default_factory=Lock, repr=False, compare=False)
 
 
 class FrameJob(NamedTuple):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DamageError
 from ..picture import Picture, chroma_size
-from ..system.schedule import Schedule
+from ..system.schedule import Later, Schedule
 from ..system.threads import thread_count
 from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import GopBody, parse_body
@@ -121,18 +121,21 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
     coder, keys, shown = gop.coder, list[int](), 0
     ahead = 1 if 3 * coder.h * coder.w * MINI_GOP <= AHEAD_BYTES else 0
     todo, begun = gop.jobs(), deque[list[Slot]]()
-    with Schedule[Coded](threads) as schedule:
+    coded: dict[int, Later[Coded]] = {}
+    with Schedule(threads) as schedule:
         for _ in gop.body.order:
             for slots, jobs in islice(todo, 1 + ahead - len(begun)):
                 for s in slots:
                     if s.frame in jobs:
-                        schedule.add(s.frame, s.refs, partial(_decoded, coder, jobs[s.frame]))
+                        needs = [coded[r] for r in s.refs]
+                        work = partial(_decoded, coder, jobs[s.frame], needs)
+                        coded[s.frame] = schedule.add(work, needs)
                 begun.append(slots)
                 keys.append(max(s.frame for s in slots))
             # all of them before the first is shown, in an order that no number of threads changes:
             # what is shown of a damaged GOP must not depend on it
             numbers = [s.frame for of_level in by_level(begun.popleft()) for s in of_level]
-            made = {f: schedule.result(f) for f in numbers if f in gop.needed}
+            made = {f: coded[f].result() for f in numbers if f in gop.needed}
             last = max(numbers)
             for f in range(shown, last + 1):
                 if f in gop.wanted:
@@ -141,13 +144,14 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
             if last not in gop.needed:  # and so nothing behind it is
                 return
             shown = last + 1
-            schedule.forget({*numbers, *keys[:-2]}.difference(keys[-2:]))
+            for f in {*numbers, *keys[:-2]}.difference(keys[-2:]):
+                coded.pop(f, None)
 
 
 def _decoded(
-    coder: FrameCoder, job: Callable[[list[Coded]], FrameJob], references: list[Coded]
+    coder: FrameCoder, job: Callable[[list[Coded]], FrameJob], references: list[Later[Coded]]
 ) -> Coded:
-    return coder.decode([job(references)])[0]
+    return coder.decode([job([reference.result() for reference in references])])[0]
 
 
 def decode_gop(

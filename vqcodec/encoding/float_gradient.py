@@ -12,6 +12,7 @@ import torch
 
 from ..codec.nets.synthesis import Synthesis
 from ..picture import MAX_SAMPLE
+from ..system.threads import thread_count
 from .nets.arithmetic import floats, one_thread
 from .nets.relaxed_synthesis import smooth_synthesis
 
@@ -33,11 +34,12 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
     packed8 = None if shown.packed8 is None else there(shown.packed8)
 
     def behind(y: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
+        threads = thread_count()
         # whatever mode the caller is in
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
-            one_thread() as threads,
+            one_thread(),
             floats("float32", device),
             ThreadPoolExecutor(threads) as pool,
         ):

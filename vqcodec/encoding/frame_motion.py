@@ -66,10 +66,12 @@ class FrameMotion:
 
 
 def prepare(references: list[Coded]) -> None:
-    """What the search needs of references, once for all frames that refer to them."""
+    """What the search needs of references, once for all frames that refer to them, of which
+    several may be coded at once."""
     for reference in references:
-        if reference.phases is None:
-            reference.phases = phases(reference.planes[0])
+        with reference.making:
+            if reference.phases is None:
+                reference.phases = phases(reference.planes[0])
 
 
 def forget(reference: Coded) -> None:

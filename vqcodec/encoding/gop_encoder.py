@@ -1,42 +1,36 @@
-"""One GOP encoded: filter, qualities, order, frames of a level side by side."""
+"""One GOP encoded: its mini-GOPs planned, coded while others are, and put together."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..codec.frame_decoder import Planes, pad
 from ..codec.gop_body import checksum_update, write_body
-from ..codec.gop_decoder import ReferencePool, crop
 from ..codec.gop_structure import (
     LEVELS,
     MAX_MINI_GOP,
     MINI_GOP,
     MiniGopShape,
     Slot,
-    by_level,
     mini_gop,
 )
-from ..metrics import squared_error
 from ..picture import Picture
-from ..system.threads import limited, side_by_side, thread_count
-from . import horizon, temporal_filter
+from ..system.schedule import Later, OnDemand, Schedule, Works
+from ..system.threads import thread_count
+from . import horizon
 from .frame_encoder import FrameEncoder, Observer
-from .frame_motion import forget, prepare
-from .frame_task import CodedFrame, FrameStatistics, FrameTask
+from .frame_task import FrameStatistics
 from .frames_apart import frames_apart
-from .key_frame_source import Seen, key_source
-from .lookahead import FramePlan, LookAhead
+from .lookahead import LookAhead
+from .mini_gop import CodedPicture, MiniGop, MiniGopCoder
 from .nets.arithmetic import INTEGERS, one_thread
-from .rate_distortion import RateParameters, qualities, targets
-from .small_pictures import SmallPicture
-from .still_parts import settled, still_blocks
+from .rate_distortion import RateParameters
 
 if TYPE_CHECKING:
     from .model import EncoderModel
@@ -58,13 +52,18 @@ class GopResult:
 class GopEncoder:
     """Encodes one GOP; pictures come in mini-GOPs.
 
+    Look-ahead, temporal filter and frames are works of one schedule, in as many threads as there
+    are to be: while a mini-GOP is coded the next one may begin, and :meth:`add` returns while one
+    is still being coded. What is decided, and the bytes, don't depend on that.
+
     Args:
         crf: 0..63, lower is better; fractions are allowed.
         rate: trade-offs of the encoder.
         stats: whether the result has a row of statistics for each frame.
         observer: is told of each frame.
 
-    ``tell`` is called with the number of frames encoded, whenever one more is.
+    ``tell`` is called with the number of frames encoded, whenever one more is. :meth:`close` stops
+    what is being coded; :meth:`finish`, and every error, does that too.
     """
 
     def __init__(
@@ -79,18 +78,19 @@ class GopEncoder:
     ):
         self.rate = rate or RateParameters()
         self.coder = FrameEncoder(codec, width, height, self.rate, stats, observer)
-        self.width, self.height = width, height
-        self.quality = qualities(crf, self.rate.level_offsets)
-        self.target = targets(crf, self.rate.level_offsets)
-        self.lookahead = LookAhead(self.target, self.rate)
-        self.pool = ReferencePool()
+        at_once = max(1, min(thread_count(), SIDE_BY_SIDE // (width * height)))
+        self.works: Works = OnDemand()
+        if at_once > 1:
+            self.works = Schedule(thread_count(), at_once)
+        self.minis = MiniGopCoder(self.coder, crf, self.works)
+        self.lookahead = LookAhead(self.minis.target, self.rate, self.works)
         self.given = 0  # pictures added
         self.keys: list[int] = []  # the last two key frames of those
         self.last: list[Picture] = []  # the last of them
-        self.waiting: deque[_MiniGop] = deque()  # those not coded yet
+        self.waiting: deque[MiniGop] = deque()  # those that are not begun
+        self.coding: deque[tuple[MiniGop, list[Later[CodedPicture]]]] = deque()
         self.count = 0  # pictures coded
         self.shapes: list[MiniGopShape] = []  # of the mini-GOPs coded, without the I frame
-        self.behind: list[Seen] = []  # the last pictures coded that are not set apart
         self.streams: list[bytes] = []  # in coding order
         self.tell: Callable[[int], object] = lambda frames: None
         self.checksum = 0
@@ -110,34 +110,73 @@ class GopEncoder:
         apart = frames_apart([*self.last, *pictures]) if self.given else frozenset()
         if added - len(apart) > MINI_GOP:
             raise ValueError(f"{added - len(apart)} different pictures in a mini-GOP")
-        slots = self._slots(added, apart)
-        small = self.lookahead.add(pictures, slots)
-        self.waiting.append(_MiniGop(list(pictures), small, apart, slots))
-        self.given += added
-        self.keys = [*self.keys, slots[0].frame][-2:]
-        self.last = pictures[-1:]
-        for _ in range(horizon.certain([len(m.pictures) for m in self.waiting])):
-            self.step()
+        with self._threads():
+            slots = self._slots(added, apart)
+            small = self.lookahead.add(pictures, slots)
+            self.waiting.append(MiniGop(list(pictures), small, apart, slots))
+            self.given += added
+            self.keys = [*self.keys, slots[0].frame][-2:]
+            self.last = pictures[-1:]
+            for _ in range(horizon.certain([len(mini.pictures) for mini in self.waiting])):
+                self._begin()
+                self._end(self._ahead)
 
     def step(self) -> bool:
         """Encode the first mini-GOP that waits, whatever is behind it; False where none does."""
-        if self.waiting:
-            plans = self.lookahead.next()
-            self._code(self.waiting.popleft(), plans)
-            return True
-        return False
+        if not (self.waiting or self.coding):
+            return False
+        with self._threads():
+            while self.waiting and len(self.coding) <= self._ahead:
+                self._begin()
+            self._end(len(self.coding) - 1)
+        return True
 
     def finish(self, cut: bool = False) -> GopResult:
         """The GOP of all pictures added.
 
-        With ``cut`` those that are not coded yet are left out, so that it is there at once; the I
+        With ``cut`` those that are not begun yet are left out, so that it is there soon; the I
         frame is always in it.
         """
+        with self._threads():
+            self._end(0)
         while not (cut and self.count) and self.step():
             pass
-        body = write_body(self.quality, self.shapes, self.streams)
+        self.close()
+        body = write_body(self.minis.quality, self.shapes, self.streams)
         y, u, v = self.sse.tolist()
         return GopResult(body, self.count, self.checksum, (y, u, v), self.stats)
+
+    def close(self) -> None:
+        """Stop what is being coded, and wait until it has; repeated calls do nothing."""
+        self.works.close()
+
+    @property
+    def _floats(self) -> bool:
+        """Whether nets multiply in floats of torch."""
+        return self.coder.codec.arithmetic != INTEGERS
+
+    @property
+    def _ahead(self) -> int:
+        """Mini-GOPs that are still being coded when there is no more to wait for.
+
+        What is done on demand is done when it is waited for.
+        """
+        return 0 if self._floats or isinstance(self.works, OnDemand) else 1
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """A context in which works are added and waited for; an error ends all of them.
+
+        Of floats torch's thread count, which is the process', is 1 meanwhile, where frames are
+        coded side by side.
+        """
+        alone = self._floats and not isinstance(self.works, OnDemand)
+        try:
+            with one_thread() if alone else nullcontext():
+                yield
+        except BaseException:
+            self.close()
+            raise
 
     def _slots(self, pictures: int, apart: frozenset[int]) -> list[Slot]:
         """The next frames added in coding order, the I or key frame first."""
@@ -146,122 +185,51 @@ class GopEncoder:
         older = self.keys[-2] if len(self.keys) > 1 else None
         return mini_gop(self.given - 1, pictures, older, apart)
 
-    def _code(self, mini: _MiniGop, plans: dict[int, FramePlan]) -> None:
-        """Encode a mini-GOP, or the I frame alone."""
-        following = self.waiting[0].kept()[: temporal_filter.REACH] if self.waiting else []
-        around = self.behind + mini.kept()
-        aim = self._aim(mini.slots[0], plans)
-        opening = key_source(around + following, len(around) - 1, aim, self.rate)
-        streams: dict[int, bytes] = {}
+    def _begin(self) -> None:
+        """Plan the first mini-GOP that waits, and let it be coded."""
+        mini, plans = self.waiting.popleft(), self.lookahead.next()
+        following = self.waiting[0].kept() if self.waiting else []
+        self.coding.append((mini, self.minis.add(mini, plans, following)))
+
+    def _end(self, left: int) -> None:
+        """Take in the mini-GOPs that are being coded, but for the last ones."""
+        while len(self.coding) > left:
+            self._take(*self.coding.popleft())
+
+    def _take(self, mini: MiniGop, coded: list[Later[CodedPicture]]) -> None:
+        """Take in a mini-GOP, or the I frame alone, as its frames become ready."""
         shown: dict[int, Picture] = {}
         rows: dict[int, FrameStatistics] = {}
-        for slot, coded in self._coded(mini, opening, plans):
-            source = mini.pictures[slot.frame - self.count]
-            streams[slot.frame] = coded.data
-            shown[slot.frame] = crop(coded.frame, self.width, self.height)
+        for slot, later in zip(mini.slots, coded, strict=True):
+            made = later.result()
+            self.streams.append(made.frame.data)
+            shown[slot.frame] = made.shown
             self.tell(self.count + len(shown))
-            sse = squared_error(shown[slot.frame], source)
-            self.sse += sse
+            self.sse += made.sse
             if self.coder.stats:
-                rows[slot.frame] = self._row(slot, coded, source, sse)
-        self.streams += [streams[slot.frame] for slot in mini.slots]
+                rows[slot.frame] = self._row(slot, made)
         if self.count:
             self.shapes.append(MiniGopShape(len(mini.pictures), mini.apart))
         for frame in sorted(shown):
             self.checksum = checksum_update(self.checksum, shown[frame])
         self.stats += [rows[frame] for frame in sorted(rows)]
         self.count += len(mini.pictures)
-        self.behind = around[-temporal_filter.REACH :]
-        self.pool.close(self.count - 1)
 
-    def _coded(
-        self, mini: _MiniGop, opening: Planes, plans: dict[int, FramePlan]
-    ) -> Iterator[tuple[Slot, CodedFrame]]:
-        """Encode a mini-GOP level by level.
-
-        As many frames of a level at once as torch has threads and memory should hold.
-        """
-        key = mini.slots[0].frame
-        uses = Counter(reference for slot in mini.slots for reference in slot.refs)
-        many = max(1, min(thread_count(), SIDE_BY_SIDE // (self.width * self.height)))
-        for same in by_level(mini.slots):
-            for some in (same[i : i + many] for i in range(0, len(same), many)):
-                tasks = [self._task(slot, mini, opening, plans) for slot in some]
-                for slot, coded in zip(some, self._side_by_side(tasks), strict=True):
-                    self.pool.frames[slot.frame] = coded.frame
-                    yield slot, coded
-                uses.subtract(reference for slot in some for reference in slot.refs)
-                for reference in {reference for slot in some for reference in slot.refs}:
-                    if uses[reference] == 0 and reference != key:  # it opens the next mini-GOP
-                        forget(self.pool.frames[reference])
-
-    def _aim(self, slot: Slot, plans: dict[int, FramePlan]) -> int:
-        """The quality aimed at for a frame; may lie above 63."""
-        level = min(slot.level, LEVELS - 1)
-        key = self.target[level] - self.rate.level_offsets[level]
-        return max(0, key + plans[slot.frame].offset)
-
-    def _task(
-        self, slot: Slot, mini: _MiniGop, opening: Planes, plans: dict[int, FramePlan]
-    ) -> FrameTask:
-        """The frame of a slot; ``opening`` is the source of the I or key frame."""
-        level, references = min(slot.level, LEVELS - 1), self.pool.refs(slot)
-        plain = self._source(slot.frame, mini.pictures)
-        others = [self._source(r, mini.pictures) for r in slot.refs if r >= self.count - 1]
-        still = [still_blocks(plain, other) for other in others]
-        source = opening if slot == mini.slots[0] else plain
-        aim = self._aim(slot, plans)
-        return FrameTask(
-            settled(source, references[: len(still)], still),
-            slot.frame,
-            slot.level,
-            min(63, aim),
-            references,
-            aim,
-            plans[slot.frame].worths,
-            tuple(bool(blocks.all()) for blocks in still),
-            self.quality[level],
-            plans[slot.frame].vectors,
-        )
-
-    def _source(self, frame: int, pictures: list[Picture]) -> Planes:
-        """Padded planes of a frame of the mini-GOP, or of the key frame before it."""
-        picture = self.behind[-1].picture if frame < self.count else pictures[frame - self.count]
-        return pad(picture, self.width, self.height)
-
-    def _side_by_side(self, tasks: list[FrameTask]) -> Iterator[CodedFrame]:
-        """Encode frames that don't refer to each other.
-
-        Of floats torch's thread count, which is the process', is 1 meanwhile.
-        """
-        if len(tasks) == 1:
-            yield self.coder.encode(tasks[0])
-            return
-        for task in tasks:
-            prepare(task.references)
-        with ExitStack() as stack:
-            if self.coder.codec.arithmetic != INTEGERS:
-                stack.enter_context(limited(thread_count()))
-                stack.enter_context(one_thread())
-            yield from side_by_side(self.coder.encode, tasks)
-
-    def _row(
-        self, slot: Slot, coded: CodedFrame, source: Picture, sse: np.ndarray
-    ) -> FrameStatistics:
+    def _row(self, slot: Slot, made: CodedPicture) -> FrameStatistics:
         """Statistics of a frame."""
         psnr = [
             10 * math.log10(65025 * plane.size / error) if error else None
-            for plane, error in zip(source, sse.tolist(), strict=True)
+            for plane, error in zip(made.shown, made.sse.tolist(), strict=True)
         ]
         row = FrameStatistics(
             frame=slot.frame,
             type="IPB"[min(slot.level, 2)],
             level=slot.level,
-            q=self.quality[min(slot.level, LEVELS - 1)],
-            bytes=len(coded.data),
+            q=self.minis.quality[min(slot.level, LEVELS - 1)],
+            bytes=len(made.frame.data),
             psnr=psnr,
         )
-        row.update(coded.stats)
+        row.update(made.frame.stats)
         return row
 
 
@@ -280,17 +248,3 @@ def encode_gop(
     for i in range(1, len(pictures), MINI_GOP):
         encoder.add(pictures[i : i + MINI_GOP])
     return encoder.finish()
-
-
-class _MiniGop(NamedTuple):
-    """A mini-GOP that waits to be coded, or the I frame alone."""
-
-    pictures: list[Picture]
-    small: list[SmallPicture]
-    apart: frozenset[int]  # numbers of those set apart, from 1
-    slots: list[Slot]  # in coding order
-
-    def kept(self) -> list[Seen]:
-        """The pictures that are not set apart."""
-        seen = zip(self.pictures, self.small, strict=True)
-        return [Seen(*pair) for i, pair in enumerate(seen, 1) if i not in self.apart]

@@ -15,8 +15,7 @@ step of the quantiser: the format knows nothing of them.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ import numpy as np
 
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
-from ..system.threads import thread_count
+from ..system.schedule import Later, OnDemand, Works
 from .coarse_motion import in_frame, starting_vectors
 from .inheritance import Inherited, Reference, hand_down, inherited
 from .rate_distortion import RateParameters
@@ -53,30 +52,39 @@ class _Dependence(NamedTuple):
 
 @dataclass
 class LookAhead:
-    """The mini-GOPs of a GOP that wait to be coded."""
+    """The mini-GOPs of a GOP that wait to be coded.
+
+    What it finds out is work for ``works``, frame by frame: nothing is waited for.
+    """
 
     targets: list[int]  # quality expected on each level
     rate: RateParameters
+    works: Works = field(default_factory=OnDemand)
 
     def __post_init__(self) -> None:
-        self._waiting: deque[list[_Dependence]] = deque()
-        self._keys: dict[int, Reference] = {}  # the last two added
+        self._waiting: deque[list[Later[_Dependence]]] = deque()
+        self._alone = False  # whether the I frame alone was added
+        self._keys: dict[int, Later[Reference]] = {}  # the last two added
 
-    def add(self, pictures: list[Picture], slots: list[Slot]) -> list[SmallPicture]:
+    def add(self, pictures: list[Picture], slots: list[Slot]) -> list[Later[SmallPicture]]:
         """The next mini-GOP, in order of display, and how it will be coded.
 
         Returns its small pictures.
         """
         first, key = min(slot.frame for slot in slots), slots[0].frame
-        made = [SmallPicture.of(p.y) for p in pictures]
+        made = [self.works.add(partial(SmallPicture.of, p.y)) for p in pictures]
         small = {first + i: picture for i, picture in enumerate(made)}
         uses = sorted({n for slot in slots for n in slot.refs if n in small} | {key})
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
-        with ThreadPoolExecutor(thread_count()) as pool:
-            new = pool.map(Reference.of, (small[n] for n in uses))
-            references = dict(zip(uses, new, strict=True)) | self._keys
-            depend = partial(self._depend, small=small, references=references, levels=levels)
-            self._waiting.append(list(pool.map(depend, slots)))
+        new = {n: self.works.add(partial(_reference, small[n]), [small[n]]) for n in uses}
+        references = new | self._keys
+        dependences = []
+        for slot in slots:
+            given = [references[n] for n in slot.refs]
+            work = partial(self._depend, slot, small[slot.frame], given, levels)
+            dependences.append(self.works.add(work, [small[slot.frame], *given]))
+        self._waiting.append(dependences)
+        self._alone = key == 0
         before = {n: self._keys[n] for n in sorted(self._keys)[-1:]}
         self._keys = before | {key: references[key]}
         return made
@@ -84,43 +92,55 @@ class LookAhead:
     def _depend(
         self,
         slot: Slot,
-        small: dict[int, SmallPicture],
-        references: dict[int, Reference],
+        small: Later[SmallPicture],
+        references: list[Later[Reference]],
         levels: dict[int, int],
     ) -> _Dependence:
-        picture, used = small[slot.frame], [n for n in slot.refs if n in levels]
+        picture = small.result()
+        given = {n: r.result() for n, r in zip(slot.refs, references, strict=True)}
+        used = [n for n in slot.refs if n in levels]
         active, shares = inherited(
             picture,
-            [(n - slot.frame, references[n]) for n in used],
+            [(n - slot.frame, given[n]) for n in used],
             self._expected(slot.level),
             [self._expected(levels[n]) for n in used],
         )
         older = None
         if len(used) < len(slot.refs):
             n = slot.refs[-1]
-            older = starting_vectors(picture, references[n].picture, n - slot.frame)
+            older = starting_vectors(picture, given[n].picture, n - slot.frame)
         return _Dependence(slot, active, shares, older)
 
     def _expected(self, level: int) -> float:
         """The quality that a frame of a level has in a usual video."""
         return self.targets[min(level, LEVELS - 1)]
 
-    def next(self) -> dict[int, FramePlan]:
+    def next(self) -> Later[dict[int, FramePlan]]:
         """What is said of the frames of the mini-GOP that is coded next; it waits no longer.
 
         A GOP of one frame, such as a single picture, has the quality that I frames usually have.
         """
-        if len(self._waiting) == 1 and self._waiting[0][0].slot.level == 0:
-            self._waiting.clear()
-            return {0: FramePlan(self.rate.level_offsets[0], None)}
+        waiting = list(self._waiting)
+        self._waiting.popleft()
+        if self._alone:
+            return self.works.add(self._of_a_picture)
+        needs = [one for dependences in waiting for one in dependences]
+        return self.works.add(partial(self._plans, waiting), needs)
+
+    def _of_a_picture(self) -> dict[int, FramePlan]:
+        return {0: FramePlan(self.rate.level_offsets[0], None)}
+
+    def _plans(self, waiting: list[list[Later[_Dependence]]]) -> dict[int, FramePlan]:
+        """Plans of the first of some mini-GOPs, by what those behind it inherit."""
+        known = [[one.result() for one in dependences] for dependences in waiting]
         worth: dict[int, np.ndarray] = {}
-        for dependences in reversed(self._waiting):
+        for dependences in reversed(known):
             for slot, active, parts, _ in reversed(dependences):
                 mine = worth.setdefault(slot.frame, np.ones_like(active))
                 for n, part in zip(slot.refs, parts, strict=False):
                     into = worth.setdefault(n, np.ones_like(active))
                     hand_down(mine, part.shares, part.vectors, into)
-        return {d.slot.frame: self._plan(d, worth[d.slot.frame]) for d in self._waiting.popleft()}
+        return {d.slot.frame: self._plan(d, worth[d.slot.frame]) for d in known[0]}
 
     def _plan(self, dependence: _Dependence, worth: np.ndarray) -> FramePlan:
         """What follows from what error in each cell of a frame is worth."""
@@ -135,3 +155,7 @@ class LookAhead:
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
         worths = np.exp2(in_frame(around)).astype(np.float32)
         return FramePlan(offset, worths, vectors)
+
+
+def _reference(small: Later[SmallPicture]) -> Reference:
+    return Reference.of(small.result())

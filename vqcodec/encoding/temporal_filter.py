@@ -12,7 +12,6 @@ al. 2020). Only the encoder's source changes.
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numba as nb
 import numpy as np
@@ -22,7 +21,7 @@ from ..codec.motion_compensation import L0, compensate
 from ..codec.motion_field import Field
 from ..compiled import njit
 from ..picture import MAX_SAMPLE, plane8
-from ..system.threads import thread_count
+from ..system.threads import in_parts
 from .block_matching import FARTHEST, at, legal, moved, of_picture, of_reference, refined
 from .coarse_motion import starting_vectors
 from .phases import phases
@@ -165,14 +164,10 @@ def filtered(
     small = small or [SmallPicture.of(p[0]) for p in (source, *(n for _, n in neighbours))]
     cells = np.indices([n // 8 for n in source[0].shape]).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
-    with ThreadPoolExecutor(thread_count()) as pool:
-        shown = list(
-            pool.map(
-                lambda n, other: _shifted(source, small[0], n[0], n[1], other, leaves),
-                neighbours,
-                small[1:],
-            )
-        )
+    shown = in_parts(
+        lambda one: _shifted(source, small[0], *one[0], one[1], leaves),
+        zip(neighbours, small[1:], strict=True),
+    )
     errors = np.stack([e for _, e in shown])
     table = BOTH_SIDES if len({d > 0 for d, _ in neighbours}) == 2 else ONE_SIDE
     strengths = strength * np.array([table[abs(d) - 1] for d, _ in neighbours])

@@ -122,7 +122,8 @@ class Coder(Protocol):
 
 
 class LocalCoder:
-    """Codes in this process: :meth:`add` returns when no more than the look-ahead is left to code.
+    """Codes in this process: :meth:`add` returns when no more than the look-ahead, and with several
+    threads a mini-GOP that is being coded meanwhile, is left to code.
 
     The rest of a GOP is coded by :meth:`finished`, a mini-GOP in each call: who waits for it can
     look at other things meanwhile."""
@@ -181,4 +182,6 @@ class LocalCoder:
         return self._finish(cut=True) if self.coded(key) else None
 
     def close(self) -> None:
-        """Stop; repeated calls do nothing."""
+        """Stop what is being coded; repeated calls do nothing."""
+        if self._encoder is not None:
+            self._encoder.close()

@@ -33,29 +33,38 @@ def _work(pipe: Connection, model: Model) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(model.threads)
     encoder: GopEncoder | None = None
-    kernels_module.tell = lambda: pipe.send(News(compiling=True))
+    sending = threading.Lock()  # kernels are compiled by any of its threads
+
+    def send(message: News | Result | Exception | int | None) -> None:
+        with sending:
+            pipe.send(message)
+
+    kernels_module.tell = lambda: send(News(compiling=True))
     try:
         codec = model.load()
         while True:
             crf, pictures, ends = pipe.recv()
             if encoder is None and pictures:
                 encoder = model.encoder(codec, crf)
-                encoder.tell = lambda frames: pipe.send(News(frames))
+                encoder.tell = lambda frames: send(News(frames))
             if encoder is not None and pictures:
                 encoder.add(pictures)
             answer: Result | int | None = len(pictures)
             if ends:
                 answer = None if encoder is None else _finished(encoder, pipe, cut=not pictures)
                 encoder = None
-            pipe.send(answer)
+            send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the program is gone
     except Exception as exc:
-        pipe.send(
+        send(
             exc
             if isinstance(exc, VqvError | MemoryError)
             else RuntimeError(f"{type(exc).__name__}: {exc}")
         )
+    finally:
+        if encoder is not None:
+            encoder.close()
 
 
 def _finished(encoder: GopEncoder, pipe: Connection, cut: bool) -> Result:

@@ -1,44 +1,106 @@
-"""Works that need the results of others, in several threads."""
+"""Works that need the results of others, in several threads or in the one that asks for them."""
 
 from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from .threads import limited
 
 Result = TypeVar("Result")
+Given = TypeVar("Given", covariant=True)
+
+
+class Later(Protocol[Given]):
+    """What a work will have given."""
+
+    def result(self) -> Given:
+        """It, once the work is done; raises what that raised."""
+
+
+class Works(Protocol):
+    """What takes works."""
+
+    def add(
+        self,
+        work: Callable[[], Result],
+        needs: Sequence[Later[object]] = (),
+        urgent: bool = False,
+    ) -> Later[Result]:
+        """Add a work, and what it will ask for the results of: works that were added before."""
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for the rest; repeated calls do nothing."""
+
+
+class OnDemand:
+    """Does each work when its result is asked for, in the thread that asks."""
+
+    def add(
+        self,
+        work: Callable[[], Result],
+        needs: Sequence[Later[object]] = (),
+        urgent: bool = False,
+    ) -> Later[Result]:
+        """See :class:`Works`."""
+        return _Asked(work)
+
+    def close(self) -> None:
+        """Nothing runs by itself."""
+
+
+class _Asked(Generic[Result]):
+    """A work until it is asked for, its result behind that."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work: Callable[[], Result] | None = work
+        self._future: Future[Result] = Future()
+
+    def result(self) -> Result:
+        work, self._work = self._work, None
+        if work is not None:
+            try:
+                self._future.set_result(work())
+            except Exception as exc:
+                self._future.set_exception(exc)
+            except BaseException:  # ctrl-C: it is not done, and not to be waited for
+                self._work = work
+                raise
+        return self._future.result()
 
 
 @dataclass(order=True)
-class _Task(Generic[Result]):
-    order: int
-    work: Callable[[list[Result]], Result] = field(compare=False)
-    needs: list[Future[Result]] = field(compare=False)
-    future: Future[Result] = field(compare=False)
+class _Task:
+    rank: tuple[bool, int]
+    run: Callable[[], None] = field(compare=False)
+    share: int = field(compare=False)  # threads that it may use where it is not alone
     missing: int = field(compare=False)  # of its needs, and one until all of them were looked at
 
 
-class Schedule(Generic[Result]):
-    """Begins each work as soon as what it needs is there, of several that could begin the one that
-    was added first. No thread waits for a result while there is something to do.
+class Schedule:
+    """Begins each work as soon as what it needs is there, of several that could begin an urgent
+    one, and else the one that was added first. No thread waits for a result while there is
+    something to do.
 
-    A work that runs alone may use all threads for its parts, others have one each. Leaving the
-    context drops what has not begun, and waits for the rest.
+    Args:
+        threads: that all works may use together.
+        at_once: works that run at once at most, where these are fewer.
+
+    A work that runs alone may use all threads for its parts, an urgent one half of them, others the
+    same number each. Leaving the context closes.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "schedule")
+    def __init__(self, threads: int, at_once: int = 0) -> None:
+        self._threads, self._at_once = threads, min(at_once or threads, threads)
+        self._pool = ThreadPoolExecutor(self._at_once, "schedule")
         self._lock = threading.Lock()
-        self._results: dict[int, Future[Result]] = {}
-        self._waiting: dict[int, _Task[Result]] = {}  # by their order
-        self._ready: list[_Task[Result]] = []  # a heap
+        self._waiting: dict[int, _Task] = {}  # by their number
+        self._ready: list[_Task] = []  # a heap
         self._added = self._running = 0
         self._closed = False
 
@@ -51,44 +113,59 @@ class Schedule(Generic[Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for the rest; repeated calls do nothing."""
         with self._lock:
             self._closed = True
             self._ready.clear()
+            self._waiting.clear()
         self._pool.shutdown(cancel_futures=True)
 
     def add(
-        self, number: int, needs: Sequence[int], work: Callable[[list[Result]], Result]
-    ) -> None:
-        """Add a work under a number; it is called with the results of those it needs, which were
-        added before. Where one of them failed it fails alike."""
-        needed = [self._results[n] for n in needs]
-        order, future = self._added, Future[Result]()
-        self._waiting[order] = _Task(order, work, needed, future, len(needed) + 1)
+        self,
+        work: Callable[[], Result],
+        needs: Sequence[Later[object]] = (),
+        urgent: bool = False,
+    ) -> Later[Result]:
+        """See :class:`Works`."""
+        number, future = self._added, Future[Result]()
         self._added += 1
-        self._results[number] = future
+        each = self._threads // self._at_once
+        share = max(each, self._threads // 2) if urgent else each
 
-        def one_is_there(_: object) -> None:  # knows no task, which would keep its result
-            self._count(order)
+        def run() -> None:
+            try:
+                result = work()
+            except BaseException as exc:  # of any kind: who asks for the result gets it
+                self._done()
+                future.set_exception(exc)
+            else:
+                self._done()
+                future.set_result(result)
 
-        for one in needed:
-            one.add_done_callback(one_is_there)
-        self._count(order)
+        def one_is_there(_: object) -> None:  # knows no task, which would keep what it needed
+            self._count(number)
 
-    def result(self, number: int) -> Result:
-        """What a work gave, once it is done; raises what it raised."""
-        return self._results[number].result()
-
-    def forget(self, numbers: Iterable[int]) -> None:
-        """Drop results that no work to be added needs."""
-        for number in numbers:
-            self._results.pop(number, None)
-
-    def _count(self, order: int) -> None:
         with self._lock:
-            self._waiting[order].missing -= 1
-            if self._waiting[order].missing or self._closed:
+            self._waiting[number] = _Task((not urgent, number), run, share, len(needs) + 1)
+        for one in needs:
+            assert isinstance(one, Future)
+            one.add_done_callback(one_is_there)
+        self._count(number)
+        return future
+
+    def _count(self, number: int) -> None:
+        """One more of what a task needs is there."""
+        with self._lock:
+            task = self._waiting.get(number)
+            if task is None:  # closed
                 return
-            heapq.heappush(self._ready, self._waiting.pop(order))
+            task.missing -= 1
+            if task.missing:
+                return
+            heapq.heappush(self._ready, self._waiting.pop(number))
             self._pool.submit(self._next)
 
     def _next(self) -> None:
@@ -99,16 +176,8 @@ class Schedule(Generic[Result]):
             task = heapq.heappop(self._ready)
             alone = not self._running and not self._ready
             self._running += 1
-        try:
-            needed = [future.result() for future in task.needs]
-            with limited(self._threads if alone else 1):
-                result = task.work(needed)
-        except BaseException as exc:  # of any kind: who asks for the result gets it
-            self._done()
-            task.future.set_exception(exc)
-        else:
-            self._done()
-            task.future.set_result(result)
+        with limited(self._threads if alone else task.share):
+            task.run()
 
     def _done(self) -> None:
         with self._lock:

@@ -63,6 +63,8 @@ def _default() -> int:
 
 def in_parts(function: Callable[[Item], Result], parts: Iterable[Item]) -> list[Result]:
     """The results of parts of one work, in as many threads as this thread may use."""
+    if thread_count() == 1:
+        return [function(part) for part in parts]
     return list(_pool(thread_count(), "part", os.getpid()).map(function, parts))
 
 
