@@ -87,7 +87,8 @@ def wrap(owner: Any, stage: str, *names: str) -> None:
 def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
-    wrap(lookahead.LookAhead, "look-ahead", "add", "next")
+    wrap(lookahead.LookAhead, "look-ahead", "_depend", "_plans")
+    wrap(lookahead, "look-ahead", "_reference")
     wrap(weight_estimation, "weights of references", "weights", "matched")
     wrap(frame_motion, "motion: starting vectors", "starting_vectors")
     wrap(frame_motion, "motion: interpolated phases", "phases")

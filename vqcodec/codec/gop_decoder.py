@@ -127,9 +127,11 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
             for slots, jobs in islice(todo, 1 + ahead - len(begun)):
                 for s in slots:
                     if s.frame in jobs:
-                        needs = [coded[r] for r in s.refs]
-                        work = partial(_decoded, coder, jobs[s.frame], needs)
-                        coded[s.frame] = schedule.add(work, needs)
+                        given = [coded[r] for r in s.refs]
+                        coded[s.frame] = schedule.add(
+                            partial(_decoded, coder, jobs[s.frame], given), given
+                        )
+                        del given  # the frames themselves, as long as this waits
                 begun.append(slots)
                 keys.append(max(s.frame for s in slots))
             # all of them before the first is shown, in an order that no number of threads changes:
