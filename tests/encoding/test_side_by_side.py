@@ -121,7 +121,7 @@ def test_pictures_are_taken_while_others_are_coded(
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_an_error_in_a_frame_ends_the_encode(
-    tiny_codec: Any, clip: list[Picture], threads: Callable[[int], None], n: int
+    tiny_codec: Any, threads: Callable[[int], None], n: int
 ) -> None:
     """It is raised as it came, no frame that needs it begins, and no thread is left."""
     threads(n)
@@ -134,7 +134,7 @@ def test_an_error_in_a_frame_ends_the_encode(
 
     watch(encoder, see)
     with pytest.raises(OSError, match="no space left"):
-        whole(encoder, clip)
+        whole(encoder, moving(64, 64, FRAMES))
     assert 24 in begun
     assert not begun & {20, 28}
     assert workers() == before
@@ -162,7 +162,7 @@ def test_ctrl_c_stops_at_once(
 
 @pytest.mark.parametrize("n", [1, 4])
 def test_references_keep_their_phases_no_longer_than_needed(
-    tiny_codec: Any, clip: list[Picture], threads: Callable[[int], None], n: int
+    tiny_codec: Any, threads: Callable[[int], None], n: int
 ) -> None:
     """Sixteen times the luma each. The key frames that the next one refers to keep theirs."""
     threads(n)
@@ -173,7 +173,7 @@ def test_references_keep_their_phases_no_longer_than_needed(
             seen[reference.number] = reference
 
     watch(encoder, see)
-    whole(encoder, clip)
+    whole(encoder, moving(64, 64, FRAMES))
     assert {16, 8, 24, 40} <= seen.keys()
     assert {number for number, coded in seen.items() if coded.phases is not None} <= {32, 48}
 
