@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import weakref
+from concurrent.futures import CancelledError
 from functools import partial
 
 import pytest
@@ -181,3 +182,28 @@ def test_forgotten_results_are_gone_though_what_they_needed_stays(threads: int) 
         assert kept is None or seen[kept]() is not None
     assert later.result()
     works.close()
+
+
+def test_who_asks_for_a_work_that_was_dropped_is_told() -> None:
+    """An encoder that was closed by an error was waited for, for ever, when it was asked again."""
+    begun, go_on = threading.Event(), threading.Event()
+    schedule = Schedule(2)
+
+    def first() -> int:
+        begun.set()
+        return 1 if go_on.wait(20) else 0
+
+    done = schedule.add(first)
+    behind = schedule.add(lambda: 2, [done])
+    furthest = schedule.add(lambda: 3, [behind])
+    assert begun.wait(20)
+    closing = threading.Thread(target=schedule.close)
+    closing.start()
+    for dropped in (behind, furthest):
+        with pytest.raises(CancelledError):
+            dropped.result()
+    go_on.set()
+    closing.join(20)
+    assert done.result() == 1
+    with pytest.raises(RuntimeError, match="closed"):
+        schedule.add(lambda: 4, [behind])

@@ -13,6 +13,7 @@ from conftest import SIZES
 from support.paths import ROOT
 
 from vqcodec.codec.nets.shape import INTER, LARGE_INTRA, LARGE_KEY, NetShape
+from vqcodec.encoding.nets.layers import Act
 from vqcodec.errors import InputError, UsageError
 from vqcodec.training import recipe as recipe_module
 from vqcodec.training.check import check
@@ -21,7 +22,7 @@ from vqcodec.training.fused import eager
 from vqcodec.training.loop import Run
 from vqcodec.training.model import FrameModel
 from vqcodec.training.recipe import Recipe
-from vqcodec.training.states import load_state
+from vqcodec.training.states import learned_ranges, load_state
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 DATA = "[data]\npages = 2\ncrop = 64\n"
@@ -158,3 +159,28 @@ def test_parts_join_to_the_file(tmp_path: Path, tools: Any) -> None:
     assert parts.read(path) == b"short"
     with pytest.raises(FileNotFoundError):
         parts.read(tmp_path / "b.pt")
+
+
+def test_nets_with_more_blocks_begin_as_they_were(tmp_path: Path) -> None:
+    """Added blocks do nothing at first, and their ranges are to be observed."""
+    torch.manual_seed(3)
+    small = FrameModel(NetShape(inter=True, **SIZES))
+    for act in (m for m in small.modules() if isinstance(m, Act)):
+        act.peak += 1
+        act.stretch.data += 0.1
+    torch.save(small.state_dict(), tmp_path / "small.pt")
+    more = SIZES | dict(enc_blocks=3, prior_blocks=2, dec_blocks=4, dec16_blocks=2)
+    large = FrameModel(NetShape(inter=True, **more))
+    load_state(large, tmp_path / "small.pt")
+    picture, prediction = torch.rand(2, 2, 16, 16, 96) - 0.5
+    quality = torch.tensor([10.0, 50.0])
+    with torch.no_grad():
+        seen = [m.eval()(picture, prediction, quality) for m in (small, large)]
+    for before, after in zip(*seen, strict=True):
+        assert torch.equal(before, after)
+    assert learned_ranges(small)
+    assert not learned_ranges(large)
+    with pytest.raises(InputError, match="no model of these sizes"):
+        load_state(
+            FrameModel(NetShape(inter=True, **(SIZES | dict(dec8=24)))), tmp_path / "small.pt"
+        )

@@ -1,6 +1,6 @@
 """The bank of the adaptive loop filter: filters that were fitted to decodes of training clips.
 
-Weights in 128ths, in the order of the taps. docs/design/deblocking.md says how they were made.
+Weights in 128ths, in the order of the taps. docs/design/adaptive_filter.md says how they were made.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class GopEncoder:
         observer: is told of each frame.
 
     ``tell`` is called with the number of frames encoded, whenever one more is. :meth:`close` stops
-    what is being coded; :meth:`finish`, and every error, does that too.
+    what is being coded; :meth:`finish`, and what goes wrong while coding, does that too.
     """
 
     def __init__(

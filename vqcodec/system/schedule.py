@@ -78,6 +78,7 @@ class _Asked(Generic[Result]):
 class _Task:
     rank: tuple[bool, int]
     run: Callable[[], None] = field(compare=False)
+    drop: Callable[[], object] = field(compare=False)
     share: int = field(compare=False)  # threads that it may use where it is not alone
     missing: int = field(compare=False)  # of its needs, and one until all of them were looked at
 
@@ -116,11 +117,17 @@ class Schedule:
         self.close()
 
     def close(self) -> None:
-        """Drop what has not begun, and wait for the rest; repeated calls do nothing."""
+        """Drop what has not begun, and wait for the rest; repeated calls do nothing.
+
+        Who asks for the result of a dropped work gets CancelledError.
+        """
         with self._lock:
             self._closed = True
+            dropped = [*self._ready, *self._waiting.values()]
             self._ready.clear()
             self._waiting.clear()
+        for task in dropped:
+            task.drop()
         self._pool.shutdown(cancel_futures=True)
 
     def add(
@@ -129,7 +136,9 @@ class Schedule:
         needs: Sequence[Later[object]] = (),
         urgent: bool = False,
     ) -> Later[Result]:
-        """See :class:`Works`."""
+        """See :class:`Works`. One thread adds all works. RuntimeError once it is closed."""
+        if self._closed:
+            raise RuntimeError("works are added to a schedule that is closed")
         number, future = self._added, Future[Result]()
         self._added += 1
         each = self._threads // self._at_once
@@ -149,7 +158,9 @@ class Schedule:
             self._count(number)
 
         with self._lock:
-            self._waiting[number] = _Task((not urgent, number), run, share, len(needs) + 1)
+            self._waiting[number] = _Task(
+                (not urgent, number), run, future.cancel, share, len(needs) + 1
+            )
         for one in needs:
             assert isinstance(one, Future)
             one.add_done_callback(one_is_there)

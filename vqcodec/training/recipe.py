@@ -114,12 +114,12 @@ class Recipe:
             model = FrameModel(self.config.shapes[kind])
             if kind in self.config.init:
                 load_state(model, self.config.init[kind])
-                if learned_ranges(model):
-                    self.quantised.add(kind)
             elif kind == "key":
                 set_state(model, self.model("inter").state_dict())
             else:
                 transform_start(model, self.materials.of(kind).crops)
+            if learned_ranges(model):
+                self.quantised.add(kind)
             self.models[kind] = model
             self.materials.key_nets |= kind == "key"
         return self.models[kind]
@@ -166,8 +166,8 @@ class Recipe:
         """Write the weights file of the nets as they are."""
         # until their first stage key frames are coded by the inter nets
         kinds = [k for k in NETS if k != "key" or k in self.models or k in self.config.init]
-        crops = {kind: self.materials.of(kind).crops for kind in kinds}
         models = {kind: self.model(kind) for kind in kinds}
+        crops = {kind: self.materials.of(kind).crops for kind in kinds}
         for kind, model in models.items():
             # ranges of nets that learned under them are part of what they learned
             if kind not in self.quantised:

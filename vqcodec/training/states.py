@@ -18,6 +18,8 @@ from .model import FrameModel
 AVERAGE = "ema"  # the averaged weights in a checkpoint
 _BLOCK = re.compile(r"blocks\d*\.\d+\.")  # of a list of residual blocks
 _ENDS = (".w2.weight", ".w4.weight")  # what a block adds goes through these
+_EXACT = ("prior.", "synthesis.")  # what a decoder runs in integers
+_PEAK = ".peak"  # the ranges that were observed
 _STRETCH = ".stretch"  # logarithms of learned ranges, see Act
 
 
@@ -71,9 +73,14 @@ def grown(state: dict[str, Tensor], model: FrameModel) -> dict[str, Tensor]:
 
 
 def learned_ranges(model: FrameModel) -> bool:
-    """Whether it has been trained under the integers' arithmetic: its ranges are its own."""
+    """Whether it has been trained under the integers' arithmetic: its ranges are its own.
+
+    Not where blocks were added since, whose ranges nobody has observed yet.
+    """
     state = model.state_dict()
-    return any(bool(v.any()) for name, v in state.items() if name.endswith(_STRETCH))
+    learned = any(bool(v.any()) for name, v in state.items() if name.endswith(_STRETCH))
+    exact = (v for name, v in state.items() if name.startswith(_EXACT) and name.endswith(_PEAK))
+    return learned and all(bool(v.any()) for v in exact)
 
 
 def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
