@@ -147,15 +147,21 @@ class LookAhead:
         level, active = dependence.slot.level, dependence.active
         found = [2 * in_frame(part.vectors) for part in dependence.inherited]
         vectors = (*found, *([] if dependence.older is None else [dependence.older]))
-        octaves = np.log2(worth)
+        octaves = _settled(np.log2(worth.astype(np.float64)))
         mean = float((octaves * active).sum() / active.sum())
         offset = self.rate.least_offset + round(self.rate.inherited_quality * mean)
         if level >= self.rate.weighed_levels:
             return FramePlan(offset, None, vectors)
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
-        worths = np.exp2(in_frame(around)).astype(np.float32)
+        worths = _settled(np.exp2(in_frame(around))).astype(np.float32)
         return FramePlan(offset, worths, vectors)
 
 
 def _reference(small: Later[SmallPicture]) -> Reference:
     return Reference.of(small.result())
+
+
+def _settled(values: np.ndarray) -> np.ndarray:
+    """Multiples of 1/4096: numpy's logarithms and powers differ in their last bits between
+    processors, and what is coded must not."""
+    return np.asarray(np.round(values * 4096) / 4096)
