@@ -108,8 +108,7 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
     from vqcodec.codec import weights
     from vqcodec.codec.codebooks import Codebooks
     from vqcodec.training import codebooks
-    from vqcodec.training.export import exact_arrays
-    from vqcodec.training.release import analysis_tensors, kind_tensors
+    from vqcodec.training.release import kind_tensors, net_tensors
 
     with (
         pytest.MonkeyPatch.context() as patch
@@ -119,8 +118,7 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
         tensors: dict[str, Any] = {}
         for kind, m in models.items():
             if kind == "key":
-                made = exact_arrays(m) | analysis_tensors(m.analysis)
-                tensors |= {f"{kind}.{k}": v for k, v in made.items()}
+                tensors |= {f"{kind}.{k}": v for k, v in net_tensors(m).items()}
                 continue
             made = kind_tensors(m, crops(kind), 0.12, 24, log=lambda text: None)
             books = Codebooks.unpacked(

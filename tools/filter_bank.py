@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from held_out import HELD
 
-from vqcodec.codec.adaptive_filter import CHOICES, CLASSES, INDEX_BITS, LARGEST, ONE_BITS, TAPS
+from vqcodec.codec.adaptive_filter import CHOICES, CLASSES, INDEX_BITS, ONE_BITS, TAPS
 from vqcodec.codec.direct_map import OUTSIDE_BLOCK
 from vqcodec.codec.frame_decoder import Planes
 from vqcodec.codec.gop_structure import LEVELS
@@ -46,6 +46,7 @@ STARTS, ROUNDS = 6, 60  # of Lloyd's algorithm
 FEWEST = 3  # sets of a filter
 WEIGHTS = {0: 6, 1: 4, 2: 2}  # of frames of the first levels, which others inherit
 ONE = 1 << ONE_BITS
+LARGEST = ONE - 1  # of a weight
 
 
 class Sets(NamedTuple):

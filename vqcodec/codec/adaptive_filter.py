@@ -22,7 +22,7 @@ from ..picture import MAX_SAMPLE
 from .contexts import FILTER, FILTER_INDEX
 from .direct_map import CODED_BLOCK, DIRECT_BLOCK
 from .filter_bank import BANK
-from .two_way import Coder, code_bit
+from .two_way import Coder, code_bit, code_tree
 
 # one of each pair of opposite samples: rows and columns off the sample that is filtered
 TAPS = np.array(
@@ -33,8 +33,8 @@ BORDER = 3  # samples around one that a filter looks at
 CLASSES = 4  # of luma, by activity
 ACTIVITIES = np.array([384, 1024, 2560], np.int64)  # of a cell, from which the next class begins
 ONE_BITS = 7  # 128 stands for a weight of one
-LARGEST = 127  # of a weight of the bank
 CHOICES = CLASSES + 2  # filters that a frame names: of the classes, of Cb and of Cr
+FIRST_CHOICES = (0, CLASSES, CLASSES + 1)  # of Y, Cb and Cr
 INDEX_BITS = 4  # of a choice: 0 for no filter, else one of the bank
 SIZE = 8  # samples of a cell of luma; of a plane of chroma those of a block
 NOWHERE, CODED_BLOCKS, ALL_BLOCKS = 0, 1, 2  # where a frame is filtered
@@ -50,10 +50,7 @@ def code_filters(coder: Coder, where: int, choices: np.ndarray) -> int:
     where = CODED_BLOCKS + code_bit(coder, FILTER + 1, where - CODED_BLOCKS)
     for k in range(CHOICES):
         first = FILTER_INDEX + (min(k, CLASSES) << INDEX_BITS)
-        node = 1
-        for bit in range(INDEX_BITS - 1, -1, -1):
-            node = 2 * node + code_bit(coder, first + node, (choices[k] >> bit) & 1)
-        choices[k] = node - (1 << INDEX_BITS)
+        choices[k] = code_tree(coder, first, choices[k], INDEX_BITS)
     return where
 
 
@@ -93,21 +90,31 @@ def is_filtered(kind: int, where: int) -> bool:
 
 
 @njit
-def _filter_row(
-    wide: np.ndarray, row: int, column: int, weights: np.ndarray, out: np.ndarray
-) -> None:
-    """Eight samples of a row, filtered, from (row, column) on."""
+def tap_sums(wide: np.ndarray, row: int, column: int, sums: np.ndarray) -> None:
+    """Of eight samples from (row, column) on, in a plane with its border, the differences to both
+    samples of each tap, added: (12, 8) int32."""
     here = wide[row, column : column + SIZE]
-    out[:] = 1 << (ONE_BITS - 1)
     for tap in range(len(TAPS)):
-        weight = np.int32(weights[tap])
         down, right = TAPS[tap, 0], TAPS[tap, 1]
         behind = wide[row + down, column + right : column + right + SIZE]
         before = wide[row - down, column - right : column - right + SIZE]
         for i in range(SIZE):
-            out[i] += weight * (behind[i] + before[i] - 2 * here[i])
+            sums[tap, i] = behind[i] + before[i] - 2 * here[i]
+
+
+@njit
+def _filter_row(
+    wide: np.ndarray, row: int, column: int, weights: np.ndarray, sums: np.ndarray, out: np.ndarray
+) -> None:
+    """Eight samples of a row, filtered, from (row, column) on; sums (12, 8): room to work."""
+    tap_sums(wide, row, column, sums)
+    out[:] = 1 << (ONE_BITS - 1)
+    for tap in range(len(TAPS)):
+        weight = np.int32(weights[tap])
+        for i in range(SIZE):
+            out[i] += weight * sums[tap, i]
     for i in range(SIZE):
-        out[i] = here[i] + (out[i] >> ONE_BITS)
+        out[i] = wide[row, column + i] + (out[i] >> ONE_BITS)
 
 
 @njit
@@ -117,7 +124,7 @@ def _filter_plane(
     """Filter a plane: luma with ``first`` 0, else chroma by the choice ``first``."""
     luma = first == 0
     wide = with_border(plane)
-    row = np.empty(SIZE, np.int32)
+    row, sums = np.empty(SIZE, np.int32), np.empty((len(TAPS), SIZE), np.int32)
     for r in range(plane.shape[0] // SIZE):
         for c in range(plane.shape[1] // SIZE):
             kind = blocks[r >> 1, c >> 1] if luma else blocks[r, c]
@@ -128,7 +135,7 @@ def _filter_plane(
                 continue
             weights = BANK[min(k, CLASSES), choices[k] - 1]
             for y in range(SIZE * r, SIZE * (r + 1)):
-                _filter_row(wide, y + BORDER, SIZE * c + BORDER, weights, row)
+                _filter_row(wide, y + BORDER, SIZE * c + BORDER, weights, sums, row)
                 for i in range(SIZE):
                     plane[y, SIZE * c + i] = min(max(row[i], 0), MAX_SAMPLE)
 
@@ -146,7 +153,7 @@ def filter_planes(
     """
     if where == NOWHERE:
         return
-    for plane, first in zip(planes, (0, CLASSES, CLASSES + 1), strict=True):
+    for plane, first in zip(planes, FIRST_CHOICES, strict=True):
         if (choices[:CLASSES] if first == 0 else choices[first : first + 1]).any():
             _filter_plane(plane, blocks, where, choices, first)
 

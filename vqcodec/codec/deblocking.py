@@ -23,7 +23,7 @@ from .contexts import DEBLOCK
 from .direct_map import CODED_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
 from .motion_compensation import L0, L1
 from .motion_field import Field
-from .two_way import Coder, code_bit
+from .two_way import Coder, code_tree
 
 STRENGTH_BITS = 3
 STRENGTHS = 1 << STRENGTH_BITS  # indices, no filter among them
@@ -37,10 +37,7 @@ SEGMENT = 4  # lines that are filtered or left alone together
 @njit
 def code_strength(coder: Coder, strength: int) -> int:
     """The index of the strength of a frame, 0..7, as a binary tree of contexts; returns it."""
-    node = 1
-    for k in range(STRENGTH_BITS - 1, -1, -1):
-        node = 2 * node + code_bit(coder, DEBLOCK + node, (strength >> k) & 1)
-    return node - STRENGTHS
+    return code_tree(coder, DEBLOCK, strength, STRENGTH_BITS)
 
 
 @njit

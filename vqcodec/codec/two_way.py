@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
+from ..compiled import njit
 from .range_coder import (
     Decoder,
     Encoder,
@@ -38,6 +39,16 @@ Coder = Encoder | Decoder | Meter
 def code_bit(coder: Coder, context: int, bit: int) -> int:
     """A bit in an adaptive context; returns it. Like all below for compiled code alone."""
     raise NotImplementedError
+
+
+@njit
+def code_tree(coder: Coder, first: int, value: int, bits: int) -> int:
+    """``bits`` bits of a value, most significant first, as a binary tree of adaptive contexts:
+    node n, from 1 on, has the context first + n. Returns the value."""
+    node = 1
+    for k in range(bits - 1, -1, -1):
+        node = 2 * node + code_bit(coder, first + node, (value >> k) & 1)
+    return node - (1 << bits)
 
 
 def code_raw(coder: Coder, value: int, bits: int) -> int:

@@ -19,6 +19,7 @@ from ..codec.adaptive_filter import (
     CHOICES,
     CLASSES,
     CODED_BLOCKS,
+    FIRST_CHOICES,
     NOWHERE,
     ONE_BITS,
     SIZE,
@@ -26,6 +27,7 @@ from ..codec.adaptive_filter import (
     activity_class,
     is_filtered,
     no_filters,
+    tap_sums,
     with_border,
 )
 from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK
@@ -59,18 +61,6 @@ NONE = Filters(NOWHERE, no_filters())
 
 
 @njit
-def _row_sums(wide: np.ndarray, row: int, column: int, sums: np.ndarray) -> None:
-    """Of eight samples from (row, column) on the differences to both samples of each tap."""
-    here = wide[row, column : column + SIZE]
-    for tap in range(_COUNT):
-        down, right = TAPS[tap, 0], TAPS[tap, 1]
-        behind = wide[row + down, column + right : column + right + SIZE]
-        before = wide[row - down, column - right : column - right + SIZE]
-        for i in range(SIZE):
-            sums[tap, i] = behind[i] + before[i] - 2 * here[i]
-
-
-@njit
 def _add_cell(
     wide: np.ndarray,
     error: np.ndarray,
@@ -85,7 +75,7 @@ def _add_cell(
     products[:] = 0
     aims[:] = 0
     for y in range(SIZE * row, SIZE * (row + 1)):
-        _row_sums(wide, y + BORDER, SIZE * column + BORDER, sums)
+        tap_sums(wide, y + BORDER, SIZE * column + BORDER, sums)
         off = error[y, SIZE * column : SIZE * (column + 1)]
         for a in range(_COUNT):
             total = np.int32(0)
@@ -105,6 +95,7 @@ def _fill(
     error: np.ndarray,
     blocks: np.ndarray,
     worths: np.ndarray,
+    where: int,
     first: int,
     equations: Equations,
 ) -> None:
@@ -117,7 +108,7 @@ def _fill(
         for c in range(plane.shape[1] // SIZE):
             at = (r >> 1, c >> 1) if luma else (r, c)
             kind = blocks[at]
-            if not is_filtered(kind, ALL_BLOCKS):
+            if not is_filtered(kind, where):
                 continue
             _add_cell(wide, error, r, c, products, aims)
             k = activity_class(wide, r, c) if luma else first
@@ -131,19 +122,24 @@ def _fill(
 
 
 def equations_of(
-    planes: Planes, source: Planes, blocks: np.ndarray, worths: np.ndarray
+    planes: Planes,
+    source: Planes,
+    blocks: np.ndarray,
+    worths: np.ndarray,
+    where: int = ALL_BLOCKS,
 ) -> Equations:
     """The equations of a picture.
 
     planes, source: before the filter, and what it should be; blocks (H/16, W/16): their kinds;
     worths (H/16, W/16): bits that a unit of squared error of luma is worth, before its plane's
-    weight.
+    weight; where: the blocks that are looked at.
     """
     made = Equations(np.zeros((2, CHOICES, _COUNT, _COUNT)), np.zeros((2, CHOICES, _COUNT)))
-    firsts = (0, CLASSES, CLASSES + 1)
-    for plane, wanted, weight, first in zip(planes, source, PLANE_WEIGHTS, firsts, strict=True):
+    for plane, wanted, weight, first in zip(
+        planes, source, PLANE_WEIGHTS, FIRST_CHOICES, strict=True
+    ):
         error = wanted.astype(np.int32) - plane
-        _fill(plane, error, blocks, weight * worths, first, made)
+        _fill(plane, error, blocks, weight * worths, where, first, made)
     return made
 
 
@@ -181,17 +177,18 @@ def choose(equations: Equations, everywhere: bool, bits: Callable[[Filters], flo
     if everywhere:
         places.append((ALL_BLOCKS, left.sum(0), right.sum(0)))
     for where, a, b in places:
-        choices, gain = no_filters(), 0.0
-        out = np.empty(BANK.shape[1])
+        choices, gain, out = no_filters(), 0.0, np.empty(BANK.shape[1])
+        taken = bits(Filters(where, choices))
         for k in range(CHOICES):
             gains_of(a[k], b[k], BANK[min(k, CLASSES)], out)
             n = int(np.argmax(out))
             alone = choices.copy()
             alone[k] = n + 1
-            if out[n] > bits(Filters(where, alone)) - bits(Filters(where, choices)):
-                choices, gain = alone, gain + float(out[n])
-        if choices.any() and (found := bits(Filters(where, choices)) - gain) < cost:
-            best, cost = Filters(where, choices), found
+            more = bits(Filters(where, alone))
+            if out[n] > more - taken:
+                choices, gain, taken = alone, gain + float(out[n]), more
+        if choices.any() and taken - gain < cost:
+            best, cost = Filters(where, choices), taken - gain
     return best
 
 
@@ -209,7 +206,9 @@ def filter_best(
         adaptive_filter.code_filters(meter, filters.where, filters.choices.copy())
         return float(meter.spent[0])
 
-    equations = equations_of(planes, source, blocks, worths)
-    chosen = choose(equations, not exact_blocks(planes, source, blocks), bits)
+    everywhere = not exact_blocks(planes, source, blocks)
+    where = ALL_BLOCKS if everywhere else CODED_BLOCKS
+    equations = equations_of(planes, source, blocks, worths, where)
+    chosen = choose(equations, everywhere, bits)
     adaptive_filter.filter_planes(planes, blocks, *chosen)
     return chosen

@@ -23,21 +23,6 @@ class Later(Protocol[Given]):
         """It, once the work is done; raises what that raised."""
 
 
-class Works(Protocol):
-    """What takes works."""
-
-    def add(
-        self,
-        work: Callable[[], Result],
-        needs: Sequence[Later[object]] = (),
-        urgent: bool = False,
-    ) -> Later[Result]:
-        """Add a work, and what it will ask for the results of: works that were added before."""
-
-    def close(self) -> None:
-        """Drop what has not begun, and wait for the rest; repeated calls do nothing."""
-
-
 class OnDemand:
     """Does each work when its result is asked for, in the thread that asks."""
 
@@ -47,7 +32,7 @@ class OnDemand:
         needs: Sequence[Later[object]] = (),
         urgent: bool = False,
     ) -> Later[Result]:
-        """See :class:`Works`."""
+        """As :meth:`Schedule.add`."""
         return _Asked(work)
 
     def close(self) -> None:
@@ -136,7 +121,10 @@ class Schedule:
         needs: Sequence[Later[object]] = (),
         urgent: bool = False,
     ) -> Later[Result]:
-        """See :class:`Works`. One thread adds all works. RuntimeError once it is closed."""
+        """Add a work, and what it will ask for the results of: works that were added before.
+
+        One thread adds all works. RuntimeError once it is closed.
+        """
         if self._closed:
             raise RuntimeError("works are added to a schedule that is closed")
         number, future = self._added, Future[Result]()
@@ -193,3 +181,6 @@ class Schedule:
     def _done(self) -> None:
         with self._lock:
             self._running -= 1
+
+
+Works = OnDemand | Schedule

@@ -100,11 +100,15 @@ def kind_tensors(
     m: FrameModel, data: Crops, lam: float, batches: int, log: Log = print
 ) -> dict[str, np.ndarray]:
     """Everything the weights file holds about one frame type."""
-    out = exact_arrays(m)
+    out = net_tensors(m)
     prior = Prior(out, m.s, choose_backend("cpu"))
     books = fit(collect(m, prior, data, batches), lam, log)
-    out |= {f"books.{k}": v for k, v in books.packed().items()}
-    return out | analysis_tensors(m.analysis)
+    return out | {f"books.{k}": v for k, v in books.packed().items()}
+
+
+def net_tensors(m: FrameModel) -> dict[str, np.ndarray]:
+    """What the weights file holds of the nets alone."""
+    return exact_arrays(m) | analysis_tensors(m.analysis)
 
 
 def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:
@@ -158,10 +162,9 @@ def release(
                 raise UsageError(f"no {kind} nets")
             continue
         if kind == weights.KEY:  # they code by the codebooks of the inter nets
-            made = exact_arrays(models[kind]) | analysis_tensors(models[kind].analysis)
-            tensors |= {f"{kind}.{name}": value for name, value in made.items()}
-            continue
-        log(f"codebooks of the {kind} nets")
-        made = kind_tensors(models[kind], data[kind], LAMBDA, batches, log)
+            made = net_tensors(models[kind])
+        else:
+            log(f"codebooks of the {kind} nets")
+            made = kind_tensors(models[kind], data[kind], LAMBDA, batches, log)
         tensors |= {f"{kind}.{name}": value for name, value in made.items()}
     return weights.save(path, tensors, shapes)
