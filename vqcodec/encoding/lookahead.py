@@ -30,6 +30,7 @@ from .rate_distortion import RateParameters
 from .small_pictures import SmallPicture
 
 _MOST = 3.0  # octaves that a block's weight is off the mean of its frame
+_FINE = 1 << 20  # parts of an octave, and of a weight, that decisions know
 
 
 class FramePlan(NamedTuple):
@@ -162,6 +163,6 @@ def _reference(small: Later[SmallPicture]) -> Reference:
 
 
 def _settled(values: np.ndarray) -> np.ndarray:
-    """Multiples of 1/4096: numpy's logarithms and powers differ in their last bits between
-    processors, and what is coded must not."""
-    return np.asarray(np.round(values * 4096) / 4096)
+    """Multiples of a millionth, or so: numpy's logarithms and powers differ in their last bits
+    between processors, and what is coded must not."""
+    return np.asarray(np.round(values * _FINE) / _FINE)
