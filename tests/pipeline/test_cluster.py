@@ -31,6 +31,7 @@ from vqcodec.options import EncodeOptions, Time
 from vqcodec.pipeline import cluster as cluster_module
 from vqcodec.pipeline.cluster import Cluster
 from vqcodec.pipeline.encode import encode
+from vqcodec.system import kernels
 
 pytest.importorskip("distributed")
 dask: Any = pytest.importorskip("dask")
@@ -281,6 +282,30 @@ def test_waiting_for_a_worker_with_a_gpu(
     assert told[0].endswith("the cluster has no worker with GPU=1; waiting for one")
 
 
+def test_whoever_waits_for_the_kernels_of_workers_is_told(
+    here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, however many of them compile."""
+    monkeypatch.setattr(kernels, "tell", kernels.to_log)  # as in a process of its own
+    source = str(film(here / "in.mkv", 30))
+
+    def notes() -> list[str]:
+        return [r.getMessage() for r in caplog.records if r.name == "vqcodec.notes"]
+
+    def compiling(*args: Any) -> Any:
+        kernels.tell()
+        return unpack(*args)
+
+    monkeypatch.setattr(cluster_module, "unpack", compiling)
+    with caplog.at_level("INFO", "vqcodec.notes"), Cluster(threads.scheduler_address) as cluster:
+        encode(source, "a.vqv", EncodeOptions(gop=9), cluster=cluster)
+        end = time.monotonic() + 30
+        while not (told := notes()) and time.monotonic() < end:
+            time.sleep(0.05)
+    assert told == notes()
+    assert [text.split(",")[0] for text in told] == ["workers of the cluster are compiling kernels"]
+
+
 def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed.scheduler import KilledWorker
 
@@ -368,6 +393,7 @@ from support import fakes
 from distributed import LocalCluster
 from vqcodec.pipeline.cluster import Cluster
 from vqcodec.pipeline.encode import encode
+from vqcodec.system import kernels
 from vqcodec.options import EncodeOptions
 with pytest.MonkeyPatch.context() as patch:
     fakes.install(patch)

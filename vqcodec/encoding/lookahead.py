@@ -24,13 +24,13 @@ import numpy as np
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
 from ..system.schedule import Later, OnDemand, Works
+from . import settled
 from .coarse_motion import in_frame, starting_vectors
 from .inheritance import Inherited, Reference, hand_down, inherited
 from .rate_distortion import RateParameters
 from .small_pictures import SmallPicture
 
 _MOST = 3.0  # octaves that a block's weight is off the mean of its frame
-_FINE = 1 << 20  # parts of an octave, and of a weight, that decisions know
 
 
 class FramePlan(NamedTuple):
@@ -148,21 +148,15 @@ class LookAhead:
         level, active = dependence.slot.level, dependence.active
         found = [2 * in_frame(part.vectors) for part in dependence.inherited]
         vectors = (*found, *([] if dependence.older is None else [dependence.older]))
-        octaves = _settled(np.log2(worth.astype(np.float64)))
+        octaves = settled.log2(worth)
         mean = float((octaves * active).sum() / active.sum())
         offset = self.rate.least_offset + round(self.rate.inherited_quality * mean)
         if level >= self.rate.weighed_levels:
             return FramePlan(offset, None, vectors)
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
-        worths = _settled(np.exp2(in_frame(around))).astype(np.float32)
+        worths = settled.exp2(in_frame(around)).astype(np.float32)
         return FramePlan(offset, worths, vectors)
 
 
 def _reference(small: Later[SmallPicture]) -> Reference:
     return Reference.of(small.result())
-
-
-def _settled(values: np.ndarray) -> np.ndarray:
-    """Multiples of a millionth, or so: numpy's logarithms and powers differ in their last bits
-    between processors, and what is coded must not."""
-    return np.asarray(np.round(values * _FINE) / _FINE)

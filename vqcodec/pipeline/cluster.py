@@ -21,6 +21,7 @@ from typing import Any
 from ..errors import ClusterError, LimitError, VqvError, WeightsError
 from ..media.packed_pictures import Packed, pack, unpack
 from ..picture import Picture
+from ..system import kernels
 from ..version import __version__
 from .gop_coders import Model, Result, code_gop, nothing_to_tell
 
@@ -29,6 +30,11 @@ _ADDRESS = re.compile(r"(?:[a-z+]+://)?\S+:\d{1,5}/?|inproc://\S+")
 _LOOK = 2.0  # seconds between two looks at which workers there are
 _PATIENCE = 10.0  # seconds without a worker until that is said
 _IDENTITY = ("model_id", "analysis_id")
+_KERNELS = "vqcodec-kernels"  # topic of Dask's events: a worker compiles them
+_COMPILING = (
+    "workers of the cluster are compiling kernels, once on each machine: a minute or two"
+    " (vqcodec kernels does it ahead)"
+)
 
 
 def _identity(weights: str | None) -> tuple[str, ...]:
@@ -62,9 +68,20 @@ def code(model: Model, identity: tuple[str, ...], crf: float, parts: list[Packed
         )
     if "numba" not in sys.modules:
         os.environ["NUMBA_NUM_THREADS"] = str(model.threads)
+    _tell_of_kernels()
     with _loading:
         codec = _load(model.weights, model.device, model.threads, model.arithmetic, identity)
     return code_gop(model.encoder(codec, crf), map(unpack, parts))
+
+
+def _tell_of_kernels() -> None:
+    """Clients are told when this worker begins to compile kernels, unless its process tells it
+    by itself."""
+    from distributed import get_worker
+
+    if kernels.tell is kernels.to_log:
+        worker = get_worker()  # known to this thread, not to those that compile
+        kernels.tell = lambda: worker.log_event(_KERNELS, worker.address)
 
 
 class Cluster:
@@ -108,10 +125,17 @@ class Cluster:
             raise ClusterError(
                 f"{address}: no Dask scheduler can be reached there: {' '.join(str(exc).split())}"
             ) from exc
+        self._client.subscribe_topic(_KERNELS, self._compiling)
         self._lock = threading.Lock()
         self._begun = 0  # GOPs that are read or coded
         self._slots, self._looked = 0, -_LOOK
         self._idle: float | None = None  # since when there has been no worker
+        self._told = False  # that kernels are compiled
+
+    def _compiling(self, event: object) -> None:
+        if not self._told:
+            self._told = True
+            kernels.NOTES.info(_COMPILING)
 
     def slots(self) -> int:
         """GOPs that the workers can code at the same time, as of a moment ago."""

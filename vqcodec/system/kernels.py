@@ -31,12 +31,12 @@ def kept() -> bool:
     return compiled.kept()
 
 
-def _tell() -> None:
+def to_log() -> None:
     """A program that uses the library is told what its user can mend, not what passes."""
     NOTES.log(logging.INFO if kept() else logging.WARNING, note())
 
 
-tell: Callable[[], object] = _tell  # called when the first kernel of this process is compiled
+tell: Callable[[], object] = to_log  # called when the first kernel of this process is compiled
 
 
 @cache
