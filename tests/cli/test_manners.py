@@ -604,7 +604,11 @@ def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["out.mp4", "out.MKV", "out.y4m", "out.webm", "out.gif", "out.opus"]
+    "name",
+    [
+        *("out.mp4", "out.MKV", "out.y4m", "out.webm", "out.gif", "out.opus", "out.qt", "out.swf"),
+        *("out.amv", "out.roq", "out.wtv", "out.ismv", "out.divx", "out.dvr-ms", "out.yuv"),
+    ],
 )
 def test_encode_writes_no_video_of_another_name(
     name: str, tmp_path: Path, clip: Path, network: Any, capsys: pytest.CaptureFixture[str]

@@ -239,6 +239,8 @@ def test_refusals_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ("mixed.y4m", head % (b"Im", b"C420jpeg") + frame, "mixed interlaced"),
         ("head.y4m", head % (b"Ip", b"C420jpeg"), "there is no frame in it"),
         ("b.vqv", coded, "coded already"),
+        ("no.jpg", b"a text", "does not begin as pictures do"),
+        ("a.tga", bytes(12) + b"\2\0\2\0\x18 " + bytes(12), "ffmpeg -i "),
     ):
         (tmp_path / name).write_bytes(data)
         assert main(["encode", str(tmp_path / name), str(tmp_path / "o.vqv")]) == 3

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 from errno import EINVAL
 from functools import cache
 from pathlib import Path, PurePath
@@ -24,6 +25,7 @@ from av.container import InputContainer
 from av.format import Flags
 
 from ..errors import InputError
+from ..system.files import piped
 from ..system.lookup import look_up
 from ..system.stdio import CountedPipe
 
@@ -183,6 +185,11 @@ def reason(path: str | os.PathLike[str], exc: BaseException, playlists: bool = F
     said = [t.strip().rstrip(".") for level, _, t in lines if level <= av.logging.ERROR]
     said = [text for text in said if text]
     if said and said[0].startswith("Format not on whitelist"):
+        if PurePath(path).suffix[1:].lower() in av.ContainerFormat("image2", "w").extensions:
+            return (
+                "it does not begin as pictures do; those that FFmpeg knows by their names alone "
+                f"come through a pipe: {piped(shlex.quote(str(path)))}"
+            )
         return "it is of a kind for which FFmpeg would open other files or devices"
     return said[0] if said else str(getattr(exc, "strerror", None) or exc)
 

@@ -43,13 +43,14 @@ def _nameless(path: str | os.PathLike[str]) -> bool:
     return not name or "\0" in name
 
 
+def piped(source: str, lavfi: bool = False) -> str:
+    """How pictures that only ffmpeg reads by itself are encoded."""
+    read = f"ffmpeg -f lavfi -i {source}" if lavfi else f"ffmpeg -i {source}"
+    return f"{read} -f yuv4mpegpipe - | vqcodec encode - out.vqv"
+
+
 def _not_there(name: str) -> InputError:
     """What to say of an input that is no file: perhaps FFmpeg would make something of its name."""
-
-    def piped(source: str, lavfi: bool = False) -> str:
-        read = f"ffmpeg -f lavfi -i {source}" if lavfi else f"ffmpeg -i {source}"
-        return f"{read} -f yuv4mpegpipe - | vqcodec encode - out.vqv"
-
     if "://" in name:
         return InputError("addresses are not read: fetch it, or pipe it into -", file=name)
     if found := _PROTOCOLS.match(name):
