@@ -146,11 +146,12 @@ def main() -> None:
     ]
     table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines])
     text = (
-        f"{len(lines)} files, encoded with the real weights and decoded to files of their own kind, or of the kind named;\n"  # noqa: E501
-        "written by `tools/roundtrip.py`. The first are those of tests/data,\n"
-        "the others are made by `tests/support/media.py`, which says how. Identical packets have the same MD5, times, codec parameters, tags and dispositions; durations are\n"  # noqa: E501
-        "compared of subtitles. Tags that every muxer writes anew (encoder, duration, brands) are left out. Pictures themselves are coded with loss, and are no part\n"  # noqa: E501
-        "of this table.\n"
+        f"{len(lines)} files were encoded with the real weights and decoded to files of the same\n"
+        "kind, or of the kind named; `tools/roundtrip.py` wrote this page. The first files are\n"
+        "those of tests/data, the others are made by `tests/support/media.py`. Identical packets\n"
+        "have the same MD5, times, codec parameters, tags and dispositions; of subtitles the\n"
+        "durations are compared too. Tags that every muxer writes itself (encoder, duration,\n"
+        "brands) are left out. The pictures are coded with loss, and are not compared here.\n"
     )
     args.out.write_text(f"# What comes back\n\n{text}\n{table}\n")
 

@@ -89,3 +89,18 @@ def test_the_words_that_are_explained_are_those_of_the_pages() -> None:
     unused = [w for w in words if not re.search(rf"(?i)\b{re.escape(w)}(s|d|ed)?\b", used)]
     assert unused == []
     assert [named for named, sentence in rows if not re.match(r"[A-Z].*\.$", sentence)] == []
+
+
+def test_tables_are_tables() -> None:
+    """A row that is wrapped, or behind an empty line, is shown as a sentence with strokes in it."""
+    broken = []
+    for page in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")):
+        text = re.sub(r"(?ms)^```.*?^```|`[^`\n]*`", "", page.read_text())
+        table = 0  # cells of each row of the one that goes on
+        for line in text.splitlines():
+            cells = len(re.findall(r"(?<!\\)\|", line))
+            row = line.startswith("|") and line.endswith("|")
+            if cells > 1 and not (row and cells == (table or cells)):
+                broken.append(f"{page.name}: {line[:60]}")
+            table = cells if row else 0
+    assert broken == []
