@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import UsageError
 
 _MAP = re.compile(r"(-?)(?:0(?::|$))?(?:([vastd])(?::(\d{1,4}))?|(\d{1,4}))?(\??)")
 _LETTERS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
+
+
+class _Map(NamedTuple):
+    """What one map names; None stands for any."""
+
+    text: str
+    taken_away: bool
+    kind: str | None
+    position: int | None  # among its kind
+    number: int | None  # in the file
+
+    def names(self, kind: str, position: int, number: int) -> bool:
+        return all(
+            own is None or own == given
+            for own, given in zip(self[2:], (kind, position, number), strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -34,8 +51,7 @@ class TrackChoice:
             self._parse(text)
 
     @staticmethod
-    def _parse(text: str) -> tuple[bool, str | None, int | None, int | None]:
-        """(taken away, kind, position among its kind, number in the file)."""
+    def _parse(text: str) -> _Map:
         match = _MAP.fullmatch(text) if text not in ("", "-") else None
         if match is None or text.lstrip("-").startswith("?"):
             raise UsageError(
@@ -44,7 +60,8 @@ class TrackChoice:
                 option="tracks",
             )
         minus, letter, position, number, _ = match.groups()
-        return (
+        return _Map(
+            text,
             bool(minus),
             _LETTERS[letter] if letter else None,
             int(position) if position else None,
@@ -59,22 +76,18 @@ class TrackChoice:
 class _Matcher:
     def __init__(self, choice: TrackChoice) -> None:
         self._choice = choice
-        self._maps = [(text, *choice._parse(text)) for text in choice.maps]
+        self._maps = [choice._parse(text) for text in choice.maps]
         self._used: set[str] = set()
 
     def keeps(self, kind: str, position: int, number: int) -> bool:
         """Whether a track is kept: ``position`` among its kind and ``number`` in the file count
         from 0, the pictures' track too.
         """
-        keep = all(minus for _, minus, *_ in self._maps)
-        for text, minus, of_kind, at, index in self._maps:
-            if (
-                (of_kind is None or of_kind == kind)
-                and (at is None or at == position)
-                and (index is None or index == number)
-            ):
-                keep = not minus
-                self._used.add(text)
+        keep = all(named.taken_away for named in self._maps)
+        for named in self._maps:
+            if named.names(kind, position, number):
+                keep = not named.taken_away
+                self._used.add(named.text)
         return keep and kind not in self._choice.without
 
     def unused(self) -> list[str]:
@@ -86,12 +99,14 @@ class _Matcher:
         return self._unmatched(minus=False)
 
     def _unmatched(self, minus: bool) -> list[str]:
-        texts = (text for text, m, *_ in self._maps if m == minus and text not in self._used)
         own = ("v", "v:0", "0")  # the picture's
         return [
-            f"`tracks={t}`: there is no such track"
-            for t in texts
-            if not t.endswith("?") and t.removeprefix("0:") not in own
+            f"`tracks={named.text}`: there is no such track"
+            for named in self._maps
+            if named.taken_away == minus
+            and named.text not in self._used
+            and not named.text.endswith("?")
+            and named.text.removeprefix("0:") not in own
         ]
 
     def check(self, name: str) -> None:

@@ -238,7 +238,8 @@ def test_anchors_reach_for_our_qualities(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_rate_is_matched_along_the_curve() -> None:
-    curve = [(20, 0.8), (30, 0.2), (40, 0.05)]  # a factor of four in ten steps
+    points = ((20, 0.8), (30, 0.2), (40, 0.05))
+    curve = [clip_run.RatePoint(*p) for p in points]  # a factor of four in ten steps
     assert clip_run.crf_for_rate(curve, 0.1) == pytest.approx(35)
     assert clip_run.crf_for_rate(curve, 0.4) == pytest.approx(25)
     assert clip_run.crf_for_rate(curve, 1.6) == pytest.approx(15)

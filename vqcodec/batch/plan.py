@@ -117,9 +117,9 @@ def plan(
     return jobs
 
 
-def _collision(a: str, b: str, output: str) -> UsageError:
+def _collision(first: str, second: str, output: str) -> UsageError:
     return UsageError(
-        f"{a} and {b} would both become {output}",
+        f"{first} and {second} would both become {output}",
         advice="give them in batches of their own, with another `out`",
     )
 

@@ -89,11 +89,11 @@ class Task:
     def digest(self) -> str:
         """Of all that decides the bytes of outputs but their sources."""
 
-        def value(v: object) -> object:
+        def value(given: object) -> object:
             # 28 and 28.0 are one crf; sets have no order
-            if isinstance(v, TrackChoice):
-                return sorted(v.without), v.maps
-            return float(v) if isinstance(v, int) else v
+            if isinstance(given, TrackChoice):
+                return sorted(given.without), given.maps
+            return float(given) if isinstance(given, int) else given
 
         parts = [
             type(self.options).__name__,

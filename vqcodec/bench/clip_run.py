@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import __version__
 from ..codec.weights import read_metadata
@@ -181,7 +182,7 @@ class ClipRun:
         known = list(points)
         for _ in range(TRIES):
             best = min(known, key=apart)
-            crf = crf_for_rate([(point.crf, point.bpp) for point in known], target)
+            crf = crf_for_rate([RatePoint(point.crf, point.bpp) for point in known], target)
             # from 1: to SVT-AV1 0 means its default, to the others lossless
             crf = min(anchor.max_crf, max(1, round(crf / anchor.step) * anchor.step))
             crf = round(crf, 1) if anchor.step < 1 else int(crf)
@@ -212,19 +213,26 @@ def _farther(anchor: Anchor, found: Sequence[Point], ours: Sequence[Point]) -> s
     return crfs
 
 
-def crf_for_rate(points: Sequence[tuple[float, float]], target: float) -> float:
-    """The crf that gives ``target`` bits per pixel, by a line through the two nearest of (crf, bits
-    per pixel) with the rate's logarithm."""
-    ordered = sorted(points)
-    pairs = [(first, second) for first, second in pairwise(ordered) if first[1] != second[1]]
-    if not pairs:
-        return ordered[0][0]
+class RatePoint(NamedTuple):
+    """What an encode at a crf took."""
 
-    def outside(pair: tuple[tuple[float, float], tuple[float, float]]) -> float:
-        (_, high), (_, low) = pair
-        return max(0.0, math.log(target / high), math.log(low / target))
+    crf: float
+    bpp: float
+
+
+def crf_for_rate(points: Sequence[RatePoint], target: float) -> float:
+    """The crf that gives ``target`` bits per pixel, by a line through the two nearest points with
+    the rate's logarithm."""
+    ordered = sorted(points)
+    pairs = [(low, high) for low, high in pairwise(ordered) if low.bpp != high.bpp]
+    if not pairs:
+        return ordered[0].crf
+
+    def outside(pair: tuple[RatePoint, RatePoint]) -> float:
+        most, least = (point.bpp for point in pair)
+        return max(0.0, math.log(target / most), math.log(least / target))
 
     # the segment that holds the target, else the nearest end's
-    (crf, rate), (next_crf, next_rate) = min(pairs, key=outside)
-    share = math.log(target / rate) / math.log(next_rate / rate)
-    return crf + (next_crf - crf) * share
+    low, high = min(pairs, key=outside)
+    share = math.log(target / low.bpp) / math.log(high.bpp / low.bpp)
+    return low.crf + (high.crf - low.crf) * share

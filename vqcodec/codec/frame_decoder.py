@@ -40,13 +40,15 @@ NEUTRAL = 510  # base of an I frame's samples
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def pad(p: Picture, width: int, height: int) -> Planes:
+def pad(picture: Picture, width: int, height: int) -> Planes:
     """Planes of 10 bits, extended to multiples of 64 by repeating the last row and column."""
     h, w = padded_size(width, height)
     out = []
-    for a, (hh, ww) in zip(p, ((h, w), (h // 2, w // 2), (h // 2, w // 2)), strict=True):
-        a = a.astype(np.uint16) << 2 if a.dtype == np.uint8 else a
-        out.append(np.pad(a, ((0, hh - a.shape[0]), (0, ww - a.shape[1])), mode="edge"))
+    sizes = ((h, w), (h // 2, w // 2), (h // 2, w // 2))
+    for plane, (rows, columns) in zip(picture, sizes, strict=True):
+        ten_bit = plane.astype(np.uint16) << 2 if plane.dtype == np.uint8 else plane
+        beyond = ((0, rows - plane.shape[0]), (0, columns - plane.shape[1]))
+        out.append(np.pad(ten_bit, beyond, mode="edge"))
     return out[0], out[1], out[2]
 
 
@@ -167,23 +169,27 @@ class FrameCoder:
                     self._refine(r, r.pred)
         return runs
 
-    def finish(self, r: Decoding, stats: list[dict[str, Any]] | None = None) -> Coded:
+    def finish(self, run: Decoding, stats: list[dict[str, Any]] | None = None) -> Coded:
         """The frame as a reference; DamageError where its stream holds more than was read."""
-        left = r.coder.left
+        left = run.coder.left
         if left > 0:
-            raise DamageError(f"frame {r.number}: {left} bytes of its stream are left over")
+            raise DamageError(f"frame {run.number}: {left} bytes of its stream are left over")
         if stats is not None:
             row = dict(
-                frame=r.number,
-                type="I" if r.intra else "IPB"[min(r.level, 2)],
-                level=r.level,
-                q=r.quality,
-                deblock=r.strength,
-                bytes=r.coder.data.size,
-                bits=element_bits(r.marks, r.vector_bits, r.coder.data.size),
+                frame=run.number,
+                type="I" if run.intra else "IPB"[min(run.level, 2)],
+                level=run.level,
+                q=run.quality,
+                deblock=run.strength,
+                bytes=run.coder.data.size,
+                bits=element_bits(run.marks, run.vector_bits, run.coder.data.size),
             )
-            stats.append(row | ({} if r.intra else shares(r.field, r.blocks, len(r.leaves))))
-        return self._coded(r.number, r.level, r.planes, r.field, r.coder.contexts, r.tables, r.refs)
+            stats.append(
+                row | ({} if run.intra else shares(run.field, run.blocks, len(run.leaves)))
+            )
+        return self._coded(
+            run.number, run.level, run.planes, run.field, run.coder.contexts, run.tables, run.refs
+        )
 
     def _decode_latents(
         self, runs: list[Decoding]
@@ -221,16 +227,16 @@ class FrameCoder:
         for i, r in enumerate(runs):
             self._refine(r, self._reconstruct(residual[i], r.pred or None, r.blocks))
 
-    def _refine(self, r: Decoding, planes: Planes) -> None:
+    def _refine(self, run: Decoding, planes: Planes) -> None:
         """The picture of a frame from what the nets, or its prediction alone, make of it."""
-        if r.strength:
-            deblocking.deblock(planes, self.borders(r.blocks, r.field), r.strength)
-        adaptive_filter.filter_planes(planes, r.blocks, r.filtered, r.filters)
+        if run.strength:
+            deblocking.deblock(planes, self.borders(run.blocks, run.field), run.strength)
+        adaptive_filter.filter_planes(planes, run.blocks, run.filtered, run.filters)
         cells = np.empty((self.h // 8, self.w // 8), np.int8)
-        detail_syntax.decode_detail(r.coder, detail_syntax.STEP_TABLE, r.blocks, cells, planes)
+        detail_syntax.decode_detail(run.coder, detail_syntax.STEP_TABLE, run.blocks, cells, planes)
         self._extend(planes)
-        r.planes = planes
-        r.mark()
+        run.planes = planes
+        run.mark()
 
 
 class Decoding(FrameHead):
@@ -271,11 +277,11 @@ class Decoding(FrameHead):
         """Whether nets run in any of its tiles."""
         return bool((self.blocks == direct_map.CODED_BLOCK).any())
 
-    def expect_symbols(self, h: int, w: int) -> None:
+    def expect_symbols(self, rows: int, columns: int) -> None:
         """Room for the symbols of the latents of a padded picture, -1 where nothing is coded."""
         s = self.nets.shape
-        self.symbols = np.full((h // 16, w // 16, s.latent), -1, np.int32)
-        self.classes = np.full((h // 16, w // 16, s.latent // 4), -1, np.int8)
+        self.symbols = np.full((rows // 16, columns // 16, s.latent), -1, np.int32)
+        self.classes = np.full((rows // 16, columns // 16, s.latent // 4), -1, np.int8)
 
 
 def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:

@@ -51,21 +51,21 @@ def parse_body(body: bytes | memoryview, frames: int) -> GopBody:
     return GopBody(qualities, streams, order)
 
 
-def _parse_shapes(r: Reader, frames: int) -> list[MiniGopShape]:
-    number = r.varint()
+def _parse_shapes(reader: Reader, frames: int) -> list[MiniGopShape]:
+    number = reader.varint()
     if number >= frames:
-        raise r.error(f"{number} mini-GOPs in {frames} frames")
+        raise reader.error(f"{number} mini-GOPs in {frames} frames")
     shapes = []
     for _ in range(number):
-        length, mask = r.varint(), r.varint()
+        length, mask = reader.varint(), reader.varint()
         if not 1 <= length <= MAX_MINI_GOP or mask >> (length - 1):
-            raise r.error(f"mini-GOP of {length} frames with {mask:#x} set apart")
+            raise reader.error(f"mini-GOP of {length} frames with {mask:#x} set apart")
         apart = frozenset(i + 1 for i in range(length) if mask >> i & 1)
         if length - len(apart) > MINI_GOP:
-            raise r.error(f"mini-GOP of {length - len(apart)} frames that others refer to")
+            raise reader.error(f"mini-GOP of {length - len(apart)} frames that others refer to")
         shapes.append(MiniGopShape(length, apart))
     if sum(s.length for s in shapes) > frames - 1:
-        raise r.error(f"mini-GOPs of more than {frames} frames")
+        raise reader.error(f"mini-GOPs of more than {frames} frames")
     return shapes
 
 

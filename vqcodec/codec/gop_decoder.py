@@ -1,5 +1,4 @@
-"""Pictures to the body of one GOP packet and back: structure, qualities, and the order in which
-things are coded.
+"""The body of one GOP packet to pictures: the order in which its frames are decoded.
 
 A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from
 the two key frames before) and a dyadic pyramid of B frames between it and the one before, each
@@ -17,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DamageError
 from ..picture import Picture, chroma_size
@@ -63,6 +62,14 @@ class ReferencePool:
         self.frames = {k: self.frames[k] for k in self.keys}
 
 
+class _MiniGop(NamedTuple):
+    """Frames of a mini-GOP in the order of the stream. Those that are needed have a function by
+    their number that makes the job of decoding one with its references."""
+
+    slots: list[Slot]
+    jobs: dict[int, Callable[[list[Coded]], FrameJob]]
+
+
 @dataclass
 class _Gop:
     """A GOP to decode, or the part of it that is wanted."""
@@ -85,15 +92,15 @@ class _Gop:
         wanted = range(frames) if wanted is None else wanted
         return cls(FrameCoder(codec, *size), parsed, wanted, ancestors(parsed.order, wanted))
 
-    def jobs(self) -> Iterator[tuple[list[Slot], dict[int, Callable[[list[Coded]], FrameJob]]]]:
-        """Mini-GOPs, and of the frames that are needed the jobs of decoding them."""
+    def mini_gops(self) -> Iterator[_MiniGop]:
+        """In the order of the stream."""
         streams = iter(self.body.streams)
         for slots in self.body.order:
             jobs = {}
             for slot, data in zip(slots, streams, strict=False):
                 quality = self.body.quality(slot.level)
                 jobs[slot.frame] = partial(FrameJob, data, slot.frame, slot.level, quality)
-            yield slots, {frame: job for frame, job in jobs.items() if frame in self.needed}
+            yield _MiniGop(slots, {f: job for f, job in jobs.items() if f in self.needed})
 
 
 def _in_batches(
@@ -101,7 +108,7 @@ def _in_batches(
 ) -> Iterator[Coded]:
     """The wanted frames, those of a level through the nets at once."""
     pool, shown, at_once = ReferencePool(), 0, min(batch, MAX_BATCH)
-    for slots, jobs in gop.jobs():
+    for slots, jobs in gop.mini_gops():
         for of_level in by_level(slots):
             same = [s for s in of_level if s.frame in jobs]
             for some in (same[i : i + at_once] for i in range(0, len(same), at_once)):
@@ -120,7 +127,7 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
     of the next mini-GOP while these are shown."""
     coder, keys, shown = gop.coder, list[int](), 0
     ahead = 1 if 3 * coder.h * coder.w * MINI_GOP <= AHEAD_BYTES else 0
-    todo, begun = gop.jobs(), deque[list[Slot]]()
+    todo, begun = gop.mini_gops(), deque[list[Slot]]()
     coded: dict[int, Later[Coded]] = {}
     with Schedule(threads) as schedule:
         for _ in gop.body.order:

@@ -31,9 +31,9 @@ LOW, RANGE, CACHE, PENDING, POSITION, STARTED = range(6)
 CODE = LOW
 
 
-def new_contexts(n: int) -> np.ndarray:
+def new_contexts(count: int) -> np.ndarray:
     """(n, 2) uint16 contexts at one half."""
-    return np.full((n, 2), START, np.uint16)
+    return np.full((count, 2), START, np.uint16)
 
 
 class Encoder(NamedTuple):

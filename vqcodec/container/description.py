@@ -43,20 +43,20 @@ MAX_REMARKS = 1000
 Tags = dict[str, str]
 
 
-def put_text(w: Writer, text: str) -> None:
+def put_text(writer: Writer, text: str) -> None:
     """Write a text: its length in bytes as a varint, then UTF-8. What UTF-8 cannot hold becomes
     ``?``."""
     data = text.encode("utf-8", "replace")
-    w.varint(len(data)).raw(data)
+    writer.varint(len(data)).raw(data)
 
 
-def get_text(r: Reader) -> str:
+def get_text(reader: Reader) -> str:
     """Read a text; DamageError where it is too long for what is left, or no UTF-8."""
-    data = bytes(r.take(r.varint(r.remaining)))
+    data = bytes(reader.take(reader.varint(reader.remaining)))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise r.error("text that is no UTF-8") from exc
+        raise reader.error("text that is no UTF-8") from exc
 
 
 def _tag(key: str, value: str) -> bytes:
@@ -66,39 +66,39 @@ def _tag(key: str, value: str) -> bytes:
     return w.getvalue()
 
 
-def put_tags(w: Writer, tags: Tags) -> None:
+def put_tags(writer: Writer, tags: Tags) -> None:
     """Write tags: their number, then each key and value as texts."""
-    w.varint(len(tags))
+    writer.varint(len(tags))
     for key, value in tags.items():
-        w.raw(_tag(key, value))
+        writer.raw(_tag(key, value))
 
 
-def get_tags(r: Reader) -> Tags:
+def get_tags(reader: Reader) -> Tags:
     """Read tags; the last of equal keys counts. DamageError as of :func:`get_text`."""
-    return {get_text(r): get_text(r) for _ in range(r.varint(r.remaining // 2))}
+    return {get_text(reader): get_text(reader) for _ in range(reader.varint(reader.remaining // 2))}
 
 
-def get_base(r: Reader) -> Fraction:
+def get_base(reader: Reader) -> Fraction:
     """Read a time base: seconds a tick as two varints from 1 to MAX_FRACTION.
 
     Raises:
         DamageError: one of them is 0 or out of range.
     """
-    num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+    num, den = reader.varint(MAX_FRACTION), reader.varint(MAX_FRACTION)
     if not num or not den:
-        raise r.error(f"time base {num}/{den}")
+        raise reader.error(f"time base {num}/{den}")
     return Fraction(num, den)
 
 
-def get_time(r: Reader, base: int = 0) -> int:
+def get_time(reader: Reader, base: int = 0) -> int:
     """Read a time as the difference to ``base``, both in ticks.
 
     Raises:
         DamageError: the time is outside of -MAX_PTS to MAX_PTS.
     """
-    value = base + r.svarint()
+    value = base + reader.svarint()
     if abs(value) > MAX_PTS:
-        raise r.error(f"time {value} out of range")
+        raise reader.error(f"time {value} out of range")
     return value
 
 

@@ -124,13 +124,13 @@ class ContainerReader:
         """Frames of the file, lost ones included as far as they are known of."""
         return self.gops[-1].first_frame + self.gops[-1].count if self.gops else 0
 
-    def read_extra(self, i: int, room: int = MAX_PAYLOAD) -> memoryview:
+    def read_extra(self, number: int, room: int = MAX_PAYLOAD) -> memoryview:
         """Content of the i-th of ``extras``; DamageError when it is damaged.
 
         LimitError where a compressed one has more than ``room`` bytes, or than a payload or memory
         may have.
         """
-        extra = self.extras[i]
+        extra = self.extras[number]
         payload = self.packets.payload(self.packets.head(extra.offset), extra.offset)
         if not extra.compressed:
             return payload
@@ -138,11 +138,11 @@ class ContainerReader:
         with located(part="packet", byte=extra.offset):
             return memoryview(decompress(payload, limit))
 
-    def read_gop(self, i: int, after: int | None = None) -> GopPayload:
+    def read_gop(self, number: int, after: int | None = None) -> GopPayload:
         """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or
         doesn't begin after the time ``after`` (ticks).
         """
-        entry = self.gops[i]
+        entry = self.gops[number]
         if entry.offset < 0:
             raise DamageError("lost", frames=entry.frames)
         head = self.packets.head(entry.offset)

@@ -196,14 +196,14 @@ def _sound(entries: list[IndexEntry]) -> int:
     return sum(e.count for e in entries if e.offset >= 0)
 
 
-def _frames(e: IndexEntry) -> int:
+def _frames(entry: IndexEntry) -> int:
     """First frame and number of frames in one number, which takes less memory than two."""
-    return e.first_frame << 64 | e.count
+    return entry.first_frame << 64 | entry.count
 
 
-def _sound_first(e: IndexEntry) -> int:
+def _sound_first(entry: IndexEntry) -> int:
     """Order of packets: by first frame, sound ones before damaged ones."""
-    return 2 * e.first_frame + (e.offset < 0)
+    return 2 * entry.first_frame + (entry.offset < 0)
 
 
 def _alone(packets: list[IndexEntry]) -> tuple[list[IndexEntry], DamageLog]:

@@ -179,44 +179,44 @@ class _Clock:
         self.next = (self.next if time is None else time) + packet.duration
 
 
-def put_packet(out: Writer, clocks: dict[int, _Clock], p: TrackPacket) -> None:
+def put_packet(out: Writer, clocks: dict[int, _Clock], packet: TrackPacket) -> None:
     """Append a packet to a chunk; ``clocks`` begins empty with each chunk.
 
     LimitError for times that a reader would refuse; ValueError, and nothing is appended, where they
     are further from those before than a chunk can tell.
     """
-    for time in (p.dts or 0, p.pts or 0, p.duration):
+    for time in (packet.dts or 0, packet.pts or 0, packet.duration):
         if abs(time) > MAX_PTS:
             raise LimitError(
-                f"the time {time} of a packet of track {p.track + 1} is beyond {MAX_PTS}, the "
+                f"the time {time} of a packet of track {packet.track + 1} is beyond {MAX_PTS}, the "
                 "largest that the format holds"
             )
     w = Writer()
-    clock = clocks.setdefault(p.track, _Clock())
+    clock = clocks.setdefault(packet.track, _Clock())
     flags = (
-        _KEY * p.key
-        | _PTS * (p.pts is not None)
-        | _DTS * (p.dts is not None)
-        | _SIDE * bool(p.side)
-        | _CORRUPT * p.corrupt
+        _KEY * packet.key
+        | _PTS * (packet.pts is not None)
+        | _DTS * (packet.dts is not None)
+        | _SIDE * bool(packet.side)
+        | _CORRUPT * packet.corrupt
     )
-    w.varint(p.track).u8(flags)
+    w.varint(packet.track).u8(flags)
     expected = clock.next
-    if p.dts is not None:
-        w.svarint(p.dts - expected)
-        expected = p.dts
-    if p.pts is not None:
-        w.svarint(p.pts - expected)
-    w.svarint(p.duration - clock.duration)
-    if p.side:
-        w.varint(len(p.side))
-        for kind, data in p.side:
+    if packet.dts is not None:
+        w.svarint(packet.dts - expected)
+        expected = packet.dts
+    if packet.pts is not None:
+        w.svarint(packet.pts - expected)
+    w.svarint(packet.duration - clock.duration)
+    if packet.side:
+        w.varint(len(packet.side))
+        for kind, data in packet.side:
             w.varint(kind).varint(len(data)).raw(data)
-    w.varint(len(p.data)).raw(p.data)
-    if abs((clock.next if p.time is None else p.time) + p.duration) > 2 * MAX_PTS:
+    w.varint(len(packet.data)).raw(packet.data)
+    if abs((clock.next if packet.time is None else packet.time) + packet.duration) > 2 * MAX_PTS:
         raise ValueError("the packet ends too late")
     out.raw(w.getvalue())
-    clock.advance(p)
+    clock.advance(packet)
 
 
 def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPacket]:

@@ -136,12 +136,12 @@ class _Search:
         self._crf: dict[int, float] = {}  # of the GOPs in the last pass
         self._base = 0.0  # the crf from which none is farther than BAND
 
-    def _value(self, m: Measure) -> float:
+    def _value(self, measure: Measure) -> float:
         """What falls with the crf: the logarithm of bytes, or the PSNR in dB."""
         return (
-            psnr_yuv(m.sse, *self._size, m.frames).yuv
+            psnr_yuv(measure.sse, *self._size, measure.frames).yuv
             if self._target.kind == "psnr"
-            else math.log(max(1.0, m.bytes))
+            else math.log(max(1.0, measure.bytes))
         )
 
     def _slope(self) -> float:
@@ -207,9 +207,9 @@ class _Search:
         frames = sum(probe.frames.values())
         return replace(m.scaled(frames / m.frames), frames=frames)
 
-    def _promising(self, crf: float, m: Measure) -> float:
-        """The crf that meets the goal, seen from one at which the video comes to ``m``."""
-        return _nearest(key_quality(crf) + (self._goal.aim - self._value(m)) / self._slope())
+    def _promising(self, crf: float, measure: Measure) -> float:
+        """The crf that meets the goal, seen from one at which the video comes to ``measure``."""
+        return _nearest(key_quality(crf) + (self._goal.aim - self._value(measure)) / self._slope())
 
     def _learn_from_last(self, seen: list[dict[int, float]]) -> None:
         """From the GOPs whose crf the last pass changed."""

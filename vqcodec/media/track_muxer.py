@@ -261,21 +261,23 @@ class TrackMuxer:
                 f"{track} ends at {at:.2f} s: {self._suffix} refuses its packets ({why})"
             )
 
-    def _set_times(self, p: Packet[Stream], moved: TrackPacket, dts: int, track: Track) -> None:
+    def _set_times(
+        self, packet: Packet[Stream], moved: TrackPacket, dts: int, track: Track
+    ) -> None:
         """Times of a packet; BeyondError for those that no file holds."""
         base = track.time_base
-        p.dts = ticks(dts, base)
-        p.pts = p.dts if moved.pts is None else max(p.dts, ticks(moved.pts, base))
-        p.duration = length(moved.duration, base)
+        packet.dts = ticks(dts, base)
+        packet.pts = packet.dts if moved.pts is None else max(packet.dts, ticks(moved.pts, base))
+        packet.duration = length(moved.duration, base)
         # times that repeat or fall: one tick more than the last, as ffmpeg does it
-        least, unit = self._last.get(track.number, _LEAST), p.stream.time_base
+        least, unit = self._last.get(track.number, _LEAST), packet.stream.time_base
         assert unit is not None  # it was given one
         if moved.time is None or round_half_up(dts * base / unit) < least:
             if moved.time is None and least == _LEAST:
                 least = 0
-            later = round_half_up(p.pts * base / unit)
-            p.duration = length(round_half_up(p.duration * base / unit), unit)
-            p.time_base, p.dts, p.pts = unit, least, max(least, later)
+            later = round_half_up(packet.pts * base / unit)
+            packet.duration = length(round_half_up(packet.duration * base / unit), unit)
+            packet.time_base, packet.dts, packet.pts = unit, least, max(least, later)
 
     @staticmethod
     def _add_side(packet: Packet[Stream], name: str, data: bytes) -> None:

@@ -292,13 +292,17 @@ class TrackSource:
         return sound or stream.index not in self._sounding
 
     @staticmethod
-    def _convert(p: Packet[Stream], number: int) -> TrackPacket:
+    def _convert(packet: Packet[Stream], number: int) -> TrackPacket:
         side = tuple(
-            (i, bytes(p.get_sidedata(name))) for i, name in enumerate(_SIDE) if p.has_sidedata(name)
+            (i, bytes(packet.get_sidedata(name)))
+            for i, name in enumerate(_SIDE)
+            if packet.has_sidedata(name)
         )
-        dts, pts = (None if t is None or abs(t) > MAX_PTS else t for t in (p.dts, p.pts))
-        duration = p.duration if p.duration and 0 < p.duration <= MAX_PTS else 0
-        return TrackPacket(number, dts, pts, duration, p.is_keyframe, p.is_corrupt, side, bytes(p))
+        dts, pts = (None if t is None or abs(t) > MAX_PTS else t for t in (packet.dts, packet.pts))
+        duration = packet.duration if packet.duration and 0 < packet.duration <= MAX_PTS else 0
+        return TrackPacket(
+            number, dts, pts, duration, packet.is_keyframe, packet.is_corrupt, side, bytes(packet)
+        )
 
     def _range(self, stored: TrackPacket, packet: Packet[Stream]) -> TrackPacket | None:
         stream = packet.stream

@@ -31,19 +31,19 @@ FRAME = b"FRAME\n"
 _FASTEST = 1000  # frames a second, of a time base that is taken for a rate
 
 
-def first_line(h: StreamHeader, pixel_format: str, field_order: int) -> bytes:
+def first_line(header: StreamHeader, pixel_format: str, field_order: int) -> bytes:
     """What a y4m file begins with."""
-    rate, sar = h.rate or 1 / h.time_base, h.sar or Fraction(0)
-    if h.rate is None and rate > _FASTEST:
+    rate, sar = header.rate or 1 / header.time_base, header.sar or Fraction(0)
+    if header.rate is None and rate > _FASTEST:
         rate = Fraction(25)
     aspect = f"{sar.numerator}:{sar.denominator}" if sar else "0:0"
     tag = TAGS[pixel_format]
     if pixel_format == "yuv420p":
-        tag = chroma_siting.Y4M.get(h.chroma_location, tag)
+        tag = chroma_siting.Y4M.get(header.chroma_location, tag)
     fields = Y4M.get(field_order, "p")
     return (
-        f"YUV4MPEG2 W{h.width} H{h.height} F{rate.numerator}:{rate.denominator} I{fields} "
-        f"A{aspect} C{tag}{_RANGES.get(h.range, '')}\n"
+        f"YUV4MPEG2 W{header.width} H{header.height} F{rate.numerator}:{rate.denominator} "
+        f"I{fields} A{aspect} C{tag}{_RANGES.get(header.range, '')}\n"
     ).encode()
 
 

@@ -83,13 +83,15 @@ class _Gop:
     closed: bool = False  # all that is coded in this pass has come
     source: int = 0  # checksum of the pictures of these frames
 
-    def times(self, n: int, step: int) -> tuple[tuple[int, ...], int]:
+    def times(self, count: int, step: int) -> tuple[tuple[int, ...], int]:
         """Times of the first n frames, and how long the last of them lasts. Where the GOP was cut
         short, the time of the frame behind is known."""
-        if not 0 < n <= len(self.pts):
-            raise RuntimeError(f"{len(self.pts)} pictures went into a GOP and {n} were coded")
-        following = self.pts[n] if n < len(self.pts) else self.following
-        return tuple(self.pts[:n]), step if following is None else following - self.pts[n - 1]
+        if not 0 < count <= len(self.pts):
+            raise RuntimeError(f"{len(self.pts)} pictures went into a GOP and {count} were coded")
+        following = self.pts[count] if count < len(self.pts) else self.following
+        return tuple(self.pts[:count]), step if following is None else following - self.pts[
+            count - 1
+        ]
 
     def payload(self, result: Result, step: int) -> GopPayload:
         """The packet's content."""

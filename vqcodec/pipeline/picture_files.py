@@ -76,19 +76,21 @@ class PictureFiles:
         except OSError as exc:
             raise OutputError(f"cannot be written: {exc.strerror or exc}", file=path) from exc
 
-    def _open(self, h: StreamHeader) -> Any:
+    def _open(self, header: StreamHeader) -> Any:
         coder: Any = av.CodecContext.create("png", "w")
-        sar = h.sar or Fraction(1)
-        turned = h.rotation in (90, 270)
-        coder.width, coder.height = (h.height, h.width) if turned else (h.width, h.height)
+        sar = header.sar or Fraction(1)
+        turned = header.rotation in (90, 270)
+        coder.width, coder.height = (
+            (header.height, header.width) if turned else (header.width, header.height)
+        )
         coder.pix_fmt = "rgb48be" if self._deep else "rgb24"
         coder.time_base = Fraction(1, 25)  # wanted by FFmpeg, not stored
         coder.sample_aspect_ratio = 1 / sar if turned else sar
         coder.color_range = 2
-        if h.primaries != _UNKNOWN:
-            coder.color_primaries = h.primaries
-        if h.transfer != _UNKNOWN:
-            coder.color_trc = h.transfer
+        if header.primaries != _UNKNOWN:
+            coder.color_primaries = header.primaries
+        if header.transfer != _UNKNOWN:
+            coder.color_trc = header.transfer
         return coder
 
     def _target(self, number: int) -> Path:

@@ -89,15 +89,15 @@ class _Task:
     done: int = 0  # frames that are known to be coded, which is less
     change: threading.Condition = field(default_factory=threading.Condition)
 
-    def part(self, i: int) -> tuple[list[Picture], bool]:
+    def part(self, number: int) -> tuple[list[Picture], bool]:
         """The i-th mini-GOP, waited for, and whether it is the last; no pictures where the GOP was
         ended without another."""
         with self.change:
-            self.change.wait_for(lambda: self.ended or len(self.parts) > i)
-            self.sent = max(self.sent, i + 1)
-            return (self.parts[i] if i < len(self.parts) else []), self.ended and i >= len(
-                self.parts
-            ) - 1
+            self.change.wait_for(lambda: self.ended or len(self.parts) > number)
+            self.sent = max(self.sent, number + 1)
+            return (
+                self.parts[number] if number < len(self.parts) else []
+            ), self.ended and number >= len(self.parts) - 1
 
     def end(self) -> None:
         """Let the GOP end with the mini-GOPs that went to the worker."""

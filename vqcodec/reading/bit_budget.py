@@ -106,12 +106,12 @@ def _percent(part: float, whole: float) -> str:
     return f"{round(100 * part / whole, 1) + 0:.1f} %" if whole else "-"
 
 
-def as_lines(b: Budget) -> list[str]:
+def as_lines(budget: Budget) -> list[str]:
     """A budget as tables for people."""
-    lines = columns(_sizes(b), indent="  ")
-    if b.levels:
+    lines = columns(_sizes(budget), indent="  ")
+    if budget.levels:
         rows = [["level", "frames", "bits a frame", "quality", *_AREAS]]
-        rows += [_qualities(line) for line in b.levels]
+        rows += [_qualities(line) for line in budget.levels]
         lines += ["", *columns(rows, indent="  ")]
     return lines
 
@@ -121,25 +121,27 @@ def _label(line: LevelBits) -> str:
     return f"{line.level} {names.get(line.level, 'B')}"
 
 
-def _sizes(b: Budget) -> list[list[str]]:
+def _sizes(budget: Budget) -> list[list[str]]:
     """Rows of bytes by level and element."""
-    levels = b.levels
+    levels = budget.levels
     elements = list(levels[0].bits) if levels else []
     rows = [["bytes", *elements, "all", "share"]]
     for line in levels:
         parts = (str(round(line.bits[e] / 8)) for e in elements)
-        rows.append([_label(line), *parts, str(line.bytes), _percent(line.bytes, b.total)])
+        rows.append([_label(line), *parts, str(line.bytes), _percent(line.bytes, budget.total)])
     sums = [sum(line.bits[e] for line in levels) / 8 for e in elements]
     frames = sum(line.bytes for line in levels)
-    rows.append(["frames", *(str(round(n)) for n in sums), str(frames), _percent(frames, b.total)])
-    rows.append(["share", *(_percent(n, b.total) for n in sums), "", ""])
+    rows.append(
+        ["frames", *(str(round(n)) for n in sums), str(frames), _percent(frames, budget.total)]
+    )
+    rows.append(["share", *(_percent(n, budget.total) for n in sums), "", ""])
     for label, size in (
-        ("headers of GOPs", b.gop_headers),
-        ("tracks and tags", b.tracks),
-        ("header, index", b.file),
-        ("file", b.total),
+        ("headers of GOPs", budget.gop_headers),
+        ("tracks and tags", budget.tracks),
+        ("header, index", budget.file),
+        ("file", budget.total),
     ):
-        rows.append([label, *("" for _ in elements), str(size), _percent(size, b.total)])
+        rows.append([label, *("" for _ in elements), str(size), _percent(size, budget.total)])
     return rows
 
 
@@ -155,9 +157,9 @@ def _qualities(line: LevelBits) -> list[str]:
     ]
 
 
-def frame_line(p: FrameRow) -> str:
+def frame_line(point: FrameRow) -> str:
     """A row of a frame for people."""
-    bits = p["bits"]
+    bits = point["bits"]
     parts = ", ".join(f"{name} {round(value)}" for name, value in bits.items())
-    which = f"frame {p['frame']} {p['type']} level {p['level']}"
+    which = f"frame {point['frame']} {point['type']} level {point['level']}"
     return f"{which}: {sum(bits.values()):.0f} bits ({parts})"

@@ -112,15 +112,15 @@ class Analysis:
             yield at, at + count, lost
             at += count
 
-    def _spans(self, a: int, b: int, threshold: float, least: float) -> list[ShotSpan]:
-        part = Reading(*(array[a:b] for array in self.reading))
+    def _spans(self, first: int, b: int, threshold: float, least: float) -> list[ShotSpan]:
+        part = Reading(*(array[first:b] for array in self.reading))
         spans = find_shots(part, threshold)
-        starts = [self.seconds(a + span.start) for span in spans]
+        starts = [self.seconds(first + span.start) for span in spans]
         certain = [span.confidence for span in spans]
         kept = [spans[k] for k in spaced(starts, certain, self.seconds(b), least)]
-        ends = [*(span.start for span in kept[1:]), b - a]
+        ends = [*(span.start for span in kept[1:]), b - first]
         return [
-            span._replace(start=a + span.start, end=a + end, settled=a + span.settled)
+            span._replace(start=first + span.start, end=first + end, settled=first + span.settled)
             for span, end in zip(kept, ends, strict=True)
         ]
 

@@ -50,12 +50,12 @@ class FileHeads:
             books = _books(path, Path(path).stat().st_mtime_ns)
         self._heads = HeadReader(*books, reader.header.width, reader.header.height)
 
-    def gop(self, g: int, wanted: Container[int] | None = None) -> Iterator[PlacedHead]:
+    def gop(self, number: int, wanted: Container[int] | None = None) -> Iterator[PlacedHead]:
         """The heads of a GOP in order of display, or of those of its frames that are ``wanted``.
 
         Raises DamageError where it cannot be read.
         """
-        payload = self.reader.read_gop(g)
+        payload = self.reader.read_gop(number)
         body = parse_body(payload.body, len(payload.pts))
         return read_heads(self._heads, body, wanted)
 

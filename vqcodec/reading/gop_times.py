@@ -65,15 +65,15 @@ class LostTimes:
         # the frame behind the last one asked for, and when it is shown if it is lost too
         self._next: tuple[int, int | None] = (0, None)
 
-    def _time_behind(self, i: int) -> tuple[int, int | None]:
+    def _time_behind(self, number: int) -> tuple[int, int | None]:
         """Number and time of the first frame behind the i-th GOP that has a known time."""
         entries = self._entries
-        self._timed = max(self._timed, i + 1)
+        self._timed = max(self._timed, number + 1)
         while self._timed < len(entries) and entries[self._timed].first_pts is None:
             self._timed += 1
         if self._timed < len(entries):
             return entries[self._timed].first_frame, entries[self._timed].first_pts
-        return entries[i].first_frame + entries[i].count, None
+        return entries[number].first_frame + entries[number].count, None
 
     def of(self, i: int, after: int | None) -> list[int]:
         """Times of the frames of the i-th entry, in ticks; GOPs are asked for in ascending order.

@@ -62,14 +62,16 @@ class _Gops:
             self._first = gop.pts[0] if self._first is None else self._first
             self._end = before + (gop.duration or frame_step(reader))
 
-    def _info(self, i: int, first_frame: int, offset: int, gop: GopPayload) -> GopInfo:
+    def _info(self, number: int, first_frame: int, offset: int, gop: GopPayload) -> GopInfo:
         count, header, pictures = len(gop.pts), self._header, None
         quality = rounded(psnr_yuv(gop.sse, header.width, header.height, count))
         if self._codec is not None:
             from ..codec.gop_decoder import body_stats
 
             pictures = body_stats(self._codec, gop.body, count, header.width, header.height)
-        return GopInfo(i, first_frame, count, offset, gop.pts[0], len(gop.body), quality, pictures)
+        return GopInfo(
+            number, first_frame, count, offset, gop.pts[0], len(gop.body), quality, pictures
+        )
 
     @property
     def seconds(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from ..picture import Picture, gray
 
 
-def blend(a: Picture, b: Picture, part: int, of: int) -> Picture:
+def blend(before: Picture, behind: Picture, part: int, of: int) -> Picture:
     """The picture ``part`` / ``of`` of the way from a to b, in steps of 1 / 65536 of it."""
     w = (part << 16) // of
     return Picture(
@@ -17,7 +17,7 @@ def blend(a: Picture, b: Picture, part: int, of: int) -> Picture:
             ((p.astype(np.int32) * (65536 - w) + q.astype(np.int32) * w + 32768) >> 16).astype(
                 p.dtype
             )
-            for p, q in zip(a, b, strict=True)
+            for p, q in zip(before, behind, strict=True)
         )
     )
 

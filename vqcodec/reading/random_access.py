@@ -99,16 +99,22 @@ class RandomAccess:
             except DamageError as exc:
                 self._timeline.lose(g, exc, self._damage)
 
-    def _access(self, g: int) -> GopAccess:
-        access = self._gops.get(g)
+    def _access(self, number: int) -> GopAccess:
+        access = self._gops.get(number)
         if access is None:
             h = self._reader.header
-            access = self._gops[g] = GopAccess(
-                self.codec, g, self._reader.read_gop(g), h.width, h.height, self._batch, self.cache
+            access = self._gops[number] = GopAccess(
+                self.codec,
+                number,
+                self._reader.read_gop(number),
+                h.width,
+                h.height,
+                self._batch,
+                self.cache,
             )
             if len(self._gops) > _OPEN_GOPS:
                 self._gops.popitem(last=False)
-        self._gops.move_to_end(g)
+        self._gops.move_to_end(number)
         return access
 
     def pictures(
@@ -141,11 +147,11 @@ class RandomAccess:
                     for f in wanted[given:]
                 )
 
-    def _differs(self, g: int, access: GopAccess) -> None:
-        e = self._reader.gops[g]
+    def _differs(self, number: int, access: GopAccess) -> None:
+        e = self._reader.gops[number]
         error = DamageError(
             "decoded pixels differ from the encoder's",
-            part=f"GOP {g}",
+            part=f"GOP {number}",
             byte=e.offset,
             frames=e.frames,
         )
@@ -154,11 +160,11 @@ class RandomAccess:
         access.wrong = False  # told once
         self._damage.note(error)
 
-    def _gap(self, g: int) -> Gap:
+    def _gap(self, number: int) -> Gap:
         """The lost GOPs around this one, between the pictures that are there."""
         gops, lost = self._reader.gops, self._timeline.lost
         while True:
-            a, b = g, g + 1
+            a, b = number, number + 1
             while a > 0 and a - 1 in lost:
                 a -= 1
             while b < len(gops) and b in lost:

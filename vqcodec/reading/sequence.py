@@ -69,11 +69,11 @@ class GopDecoder:
         if len(wanted) == len(gop.pts) and crc != gop.checksum:
             raise DamageError("decoded pixels differ from the encoder's")
 
-    def _behind(self, i: int) -> tuple[int, Picture | None]:
+    def _behind(self, number: int) -> tuple[int, Picture | None]:
         """Number and picture of the first frame behind the i-th GOP that can be decoded; past the
         last frame there is none.
         """
-        for j in range(i + 1, len(self._reader.gops)):
+        for j in range(number + 1, len(self._reader.gops)):
             try:
                 gop = self._reader.read_gop(j, self._last_pts)
                 return self._reader.gops[j].first_frame, next(self._decoded(gop, range(1)))
@@ -130,7 +130,7 @@ class GopDecoder:
             yield times[frame - first], self._gap.picture(frame, header.width, header.height)
 
     def pictures(
-        self, i: int, choose: Callable[[list[int]], range] | None = None
+        self, number: int, choose: Callable[[list[int]], range] | None = None
     ) -> Iterator[tuple[int, int, Picture | None]]:
         """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict``
         DamageError.
@@ -138,13 +138,13 @@ class GopDecoder:
         ``choose`` says from the times of its frames which of them are wanted; the pictures of
         others may be None.
         """
-        entry = self._reader.gops[i]
-        self._begin = i if self._begin is None else self._begin
+        entry = self._reader.gops[number]
+        self._begin = number if self._begin is None else self._begin
         done = 0
         times: list[int] | None = None
         duration = 0
         try:
-            gop = self._reader.read_gop(i, self._last_pts)
+            gop = self._reader.read_gop(number, self._last_pts)
             times, duration = list(gop.pts), gop.duration
             with closing(
                 self._decoded(gop, choose(times) if choose else range(len(times)))
@@ -155,12 +155,12 @@ class GopDecoder:
                     yield times[done - 1], duration if done == entry.count else 0, picture
         except DamageError as exc:
             exc.place = exc.place.within(
-                Place(part=f"GOP {i}", byte=entry.offset, frames=entry.frames)
+                Place(part=f"GOP {number}", byte=entry.offset, frames=entry.frames)
             )
             self._lost(exc)
         if done < entry.count:
             for pts, picture in self._concealed(
-                i, entry.first_frame + done, times and times[done:]
+                number, entry.first_frame + done, times and times[done:]
             ):
                 self._last_pts = pts
                 done += 1

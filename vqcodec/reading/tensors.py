@@ -26,10 +26,10 @@ class ToTensors:
         """The output of a 10-bit picture, on the device."""
         return self._there(self._arrays(picture))
 
-    def empty(self, n: int) -> Any:
+    def empty(self, count: int) -> Any:
         """Tensors for n pictures on the device, their values not set, with n before their
         dimensions."""
-        return self._there(self._arrays.empty(n))
+        return self._there(self._arrays.empty(count))
 
     def column(self, values: Sequence[float] | Sequence[bool], dtype: type) -> Any:
         """A tensor of one value for each picture, on the CPU."""

@@ -33,17 +33,17 @@ class Timeline:
         if damage is not None:
             self._read_all(damage)
 
-    def __getitem__(self, i: int) -> GopTimes:
+    def __getitem__(self, number: int) -> GopTimes:
         """Times of the i-th GOP; DamageError where it cannot be read."""
-        known = self._known.get(i)
+        known = self._known.get(number)
         if known is None:
-            gop = self._reader.read_gop(i)
-            known = self._known[i] = self._times(i, gop.pts, gop.duration)
+            gop = self._reader.read_gop(number)
+            known = self._known[number] = self._times(number, gop.pts, gop.duration)
         return known
 
-    def _times(self, i: int, pts: tuple[int, ...], duration: int) -> GopTimes:
+    def _times(self, number: int, pts: tuple[int, ...], duration: int) -> GopTimes:
         entries = self._reader.gops
-        behind = entries[i + 1].first_pts if i + 1 < len(entries) else None
+        behind = entries[number + 1].first_pts if number + 1 < len(entries) else None
         if duration:
             return GopTimes(pts, pts[-1] + duration)
         if behind is not None and behind > pts[-1]:
@@ -58,16 +58,16 @@ class Timeline:
             else:
                 self._known[gop.number] = self._times(gop.number, gop.pts, gop.duration)
 
-    def lose(self, g: int, exc: DamageError, damage: DamageLog | None) -> None:
+    def lose(self, gop: int, exc: DamageError, damage: DamageLog | None) -> None:
         """Note in ``damage`` that a GOP cannot be read; raises where that is not to be passed
         over."""
         if damage is None:
             raise exc
-        entry = self._reader.gops[g]
-        place = Place(part=f"GOP {g}", byte=entry.offset, frames=entry.frames)
+        entry = self._reader.gops[gop]
+        place = Place(part=f"GOP {gop}", byte=entry.offset, frames=entry.frames)
         exc.place = exc.place.within(place)
         damage.note(exc)
-        self.lost.add(g)
+        self.lost.add(gop)
 
     @property
     def starts(self) -> list[int]:

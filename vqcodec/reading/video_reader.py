@@ -176,11 +176,11 @@ class VideoReader(CodedReader, Generic[Data]):
                 0, bisect_right(self._timeline[g].pts, seconds, key=self._seconds) - 1
             )
 
-    def _times(self, i: int) -> tuple[float, float]:
+    def _times(self, number: int) -> tuple[float, float]:
         """When a frame begins, and for how long it is shown, in seconds."""
-        g = self._timeline.gop_of(i)
+        g = self._timeline.gop_of(number)
         pts, end = self._timeline[g]
-        f = i - self._container.gops[g].first_frame
+        f = number - self._container.gops[g].first_frame
         return self._seconds(pts[f]), self._seconds(
             (pts[f + 1] if f + 1 < len(pts) else end) - pts[f]
         )

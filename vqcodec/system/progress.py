@@ -57,17 +57,17 @@ def exact_clock(seconds: float) -> str:
     return f"{sign}{minutes // 60}:{minutes % 60:02}:{rest // 100:02}.{rest % 100:02}"
 
 
-def counted(n: int, thing: str) -> str:
+def counted(count: int, thing: str) -> str:
     """``1 GOP``, ``2 GOPs``."""
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def size(n: float) -> str:
+def size(count: float) -> str:
     """Bytes with a decimal prefix."""
     for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000 or unit == "GB":
-            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.2f} {unit}"
-        n /= 1000
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.2f} {unit}"
+        count /= 1000
     return ""
 
 
@@ -163,25 +163,28 @@ def fitted(parts: Sequence[str], columns: int) -> str:
     return _GAP.join(kept)[:columns]
 
 
-def words(e: ProgressEvent) -> list[str]:
+def words(event: ProgressEvent) -> list[str]:
     """What is said of an event, the most important first."""
-    found = [e.stage] if e.stage else []
-    found += [f"frame {e.frames}/{e.total}" if e.total else f"frame {e.frames}", clock(e.elapsed)]
-    if e.eta is not None:
-        found.append(f"ETA {clock(e.eta)}")
-    found.append(f"{e.fps:.2f} fps")
-    if e.kbps is not None:
-        found.append(f"{e.kbps:.1f} kbps")
-    if e.psnr is not None:
-        found.append(f"PSNR {e.psnr:.2f} dB")
-    if e.predicted_bytes is not None:
-        found.append(f"about {size(e.predicted_bytes)}")
+    found = [event.stage] if event.stage else []
+    found += [
+        f"frame {event.frames}/{event.total}" if event.total else f"frame {event.frames}",
+        clock(event.elapsed),
+    ]
+    if event.eta is not None:
+        found.append(f"ETA {clock(event.eta)}")
+    found.append(f"{event.fps:.2f} fps")
+    if event.kbps is not None:
+        found.append(f"{event.kbps:.1f} kbps")
+    if event.psnr is not None:
+        found.append(f"PSNR {event.psnr:.2f} dB")
+    if event.predicted_bytes is not None:
+        found.append(f"about {size(event.predicted_bytes)}")
     return found
 
 
-def as_json(e: ProgressEvent) -> str:
+def as_json(event: ProgressEvent) -> str:
     """A line of ``--progress json``."""
-    values = {name: getattr(e, name) for name in _JSON}
+    values = {name: getattr(event, name) for name in _JSON}
     short = {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
     return json.dumps({"done": False} | short, allow_nan=False)
 
@@ -199,13 +202,13 @@ class _Line:
         self._out = out
         self._bar = Bar(file=out, leave=False, bar_format="{desc}", ncols=_NARROW)
 
-    def draw(self, e: ProgressEvent) -> None:
+    def draw(self, event: ProgressEvent) -> None:
         columns = self._columns() - 1
-        text = fitted(words(e), columns)
-        bar = e.total and columns - len(text) >= _BAR_COLUMNS
+        text = fitted(words(event), columns)
+        bar = event.total and columns - len(text) >= _BAR_COLUMNS
         self._bar.ncols = columns  # some versions of tqdm would take the last one too
         self._bar.bar_format = "{desc}" + _GAP + "|{bar}|" if bar else "{desc}"
-        self._bar.total, self._bar.n = e.total, min(e.frames, e.total or e.frames)
+        self._bar.total, self._bar.n = event.total, min(event.frames, event.total or event.frames)
         self._bar.set_description_str(text)
 
     def _columns(self) -> int:

@@ -280,6 +280,6 @@ def suffix_of(name: str) -> str:
     return ".y4m" if name == PIPE else Path(name).suffix.lower()
 
 
-def same_output(a: str, b: str) -> bool:
+def same_output(first: str, second: str) -> bool:
     """Whether two names are one output."""
-    return a != PIPE and b != PIPE and os.path.realpath(a) == os.path.realpath(b)
+    return first != PIPE and second != PIPE and os.path.realpath(first) == os.path.realpath(second)

@@ -10,12 +10,12 @@ _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # no words of Persian and no families of emoji without them
 
 
-def _shown(c: str) -> str:
-    if c in _JOINERS or unicodedata.category(c) not in _ESCAPED:
-        return c
-    if "\udc80" <= c <= "\udcff":  # a byte of a name that is no UTF-8
-        return f"\\x{ord(c) - 0xDC00:02x}"
-    return c.encode("unicode_escape", "surrogatepass").decode("ascii")
+def _shown(character: str) -> str:
+    if character in _JOINERS or unicodedata.category(character) not in _ESCAPED:
+        return character
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def printable(text: str) -> str:

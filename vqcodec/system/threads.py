@@ -31,16 +31,16 @@ class _Share(threading.local):
 _share = _Share()
 
 
-def set_threads(n: int) -> None:
+def set_threads(count: int) -> None:
     """Let the nets, and torch where it is loaded, use so many threads.
 
     A process that was forked from one with torch has but one.
     """
     global _wanted
-    _wanted = n
+    _wanted = count
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.set_num_threads(1 if forked_from_torch() else n)
+        torch.set_num_threads(1 if forked_from_torch() else count)
 
 
 def thread_count() -> int:

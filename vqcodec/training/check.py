@@ -59,8 +59,8 @@ def _fitting(paths: Iterable[Path], crop: int, what: str) -> list[Path]:
     return large
 
 
-def _check_outputs(c: Config, overwrite: bool) -> None:
-    for stage in (s for s in c.stages if s.kind in ("export", "shots")):
+def _check_outputs(config: Config, overwrite: bool) -> None:
+    for stage in (s for s in config.stages if s.kind in ("export", "shots")):
         out = Path(stage.out)
         if out.parent.is_dir():
             check_output(out, [], overwrite)
@@ -68,30 +68,30 @@ def _check_outputs(c: Config, overwrite: bool) -> None:
             raise OutputError("its folder cannot be made: a file is in the way", file=out)
 
 
-def check(c: Config, overwrite: bool = False) -> list[str]:
+def check(config: Config, overwrite: bool = False) -> list[str]:
     """Raise UsageError, InputError or OutputError for what would end a later stage.
 
     Returns lines of what will be done.
     """
     check_packages()
-    check_device(c.device)
-    _check_outputs(c, overwrite)
-    clips, held = c.train_clips, c.held_clips
-    kinds = {s.kind for s in c.stages}
+    check_device(config.device)
+    _check_outputs(config, overwrite)
+    clips, held = config.train_clips, config.held_clips
+    kinds = {s.kind for s in config.stages}
     if not clips and kinds & {"inter", "pairs", "shots"}:
         raise InputError(
             "there are no training clips, which stages inter, pairs and shots need: [data] clips "
             "names a folder"
         )
-    if not clips and not c.photos and not c.pages:
+    if not clips and not config.photos and not config.pages:
         raise InputError("there is nothing to train on: [data] clips and photos name folders")
-    large = _fitting(clips, c.crop, "clip")
-    if "intra" in kinds and not clips and not c.pages:
-        _fitting(c.photos, c.crop, "picture")
+    large = _fitting(clips, config.crop, "clip")
+    if "intra" in kinds and not clips and not config.pages:
+        _fitting(config.photos, config.crop, "picture")
     names = ", ".join(p.stem for p in held[:6]) + (", ..." if len(held) > 6 else "")
     lines = [
-        f"{len(clips)} clips to train on, {len(large)} of them large enough for crops of {c.crop}; "
-        f"{len(held)} held out" + (f": {names}" if held else "")
+        f"{len(clips)} clips to train on, {len(large)} of them large enough for crops of "
+        f"{config.crop}; {len(held)} held out" + (f": {names}" if held else "")
     ]
     if not held:  # the comparison with the model that it began from is what many train for
         lines.append(
@@ -99,18 +99,18 @@ def check(c: Config, overwrite: bool = False) -> list[str]:
             "two clips or more"
         )
     lines += [
-        f"{len(c.photos)} photographs, {c.pages} made pages",
-        f"work and checkpoints in {c.folder}",
-        f"nets are trained on {chosen_device(c.device)}{', in compiled parts' * c.fused}",
+        f"{len(config.photos)} photographs, {config.pages} made pages",
+        f"work and checkpoints in {config.folder}",
+        f"nets are trained on {chosen_device(config.device)}{', in compiled parts' * config.fused}",
     ]
-    lines += [f"nets of {kind} frames go on from {path}" for kind, path in c.init.items()]
-    return lines + _stage_lines(c)
+    lines += [f"nets of {kind} frames go on from {path}" for kind, path in config.init.items()]
+    return lines + _stage_lines(config)
 
 
-def _stage_lines(c: Config) -> list[str]:
+def _stage_lines(config: Config) -> list[str]:
     """A line for each stage, and how long all of them take."""
     lines = []
-    for number, stage in enumerate(c.stages):
+    for number, stage in enumerate(config.stages):
         aware = " quantisation-aware" if stage.quantise else ""
         what = f"{stage.count} clips"
         if stage.timed:
@@ -118,5 +118,5 @@ def _stage_lines(c: Config) -> list[str]:
         elif stage.kind == "export":
             what = stage.out
         lines.append(f"stage {number} {stage.kind}{aware}: {what}")
-    hours = sum(stage.minutes for stage in c.stages if stage.timed) / 60
+    hours = sum(stage.minutes for stage in config.stages if stage.timed) / 60
     return [*lines, f"{hours:.1f} hours in all, and some minutes for each export"]

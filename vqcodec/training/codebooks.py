@@ -52,7 +52,9 @@ class Codewords(NamedTuple):
 
 
 @torch.no_grad()
-def collect(m: FrameModel, prior: Prior[Any], data: Crops, batches: int, seed: int = 5) -> Latents:
+def collect(
+    model: FrameModel, prior: Prior[Any], data: Crops, batches: int, seed: int = 5
+) -> Latents:
     """Latents of random crops, by the exact prior.
 
     A quality range that no crop fell into gets the hyper-latents of the nearest one.
@@ -60,14 +62,16 @@ def collect(m: FrameModel, prior: Prior[Any], data: Crops, batches: int, seed: i
     data.rng = np.random.default_rng(seed)
     classes: list[list[np.ndarray]] = [[] for _ in range(CLASSES)]
     hyper: list[list[np.ndarray]] = [[] for _ in range(HYPER_BUCKETS)]
-    m.eval()
+    model.eval()
     for _ in range(batches):
         batch = data.batch(4)
         quality = round(float(batch.quality[0]))
         with floats(float_choice()):
-            y, z = m.analysis(batch.picture, batch.prediction, torch.full((4,), float(quality)))
+            y, z = model.analysis(batch.picture, batch.prediction, torch.full((4,), float(quality)))
         hyper[quality * HYPER_BUCKETS // 64].append(z.float().reshape(-1, z.shape[-1]).numpy())
-        _collect_classes(prior, _Coded(batch, y.float(), z.float(), quality, m.s.steps), classes)
+        _collect_classes(
+            prior, _Coded(batch, y.float(), z.float(), quality, model.s.steps), classes
+        )
     seen = [i for i, parts in enumerate(hyper) if parts]
     nearest = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]
     return Latents(

@@ -33,6 +33,21 @@ class Batches(Protocol):
         """A new batch."""
 
 
+class _Planes(NamedTuple):
+    """A crop, in [-0.5, 0.5]: luma (size, size), chroma (2, size/2, size/2)."""
+
+    luma: np.ndarray
+    chroma: np.ndarray
+
+
+class _Sample(NamedTuple):
+    """One of a batch."""
+
+    picture: _Planes
+    prediction: _Planes | None
+    quality: float
+
+
 class CropItem(NamedTuple):
     """A picture that crops are cut from, and the range of qualities it is to be coded at."""
 
@@ -102,32 +117,30 @@ class Crops:
     def batch(self, samples: int) -> Batch:
         """Crops at even places, each turned in its own way."""
         crops = [self._crop() for _ in range(samples)]
-        pictures = pack(*_stacked([crop[0] for crop in crops]))
-        predictions = [crop[1] for crop in crops if crop[1] is not None]
+        pictures = pack(*_stacked([crop.picture for crop in crops]))
+        predictions = [crop.prediction for crop in crops if crop.prediction is not None]
         return Batch(
             pictures,
             pack(*_stacked(predictions)) if predictions else None,
-            torch.tensor([crop[2] for crop in crops]),
+            torch.tensor([crop.quality for crop in crops]),
         )
 
-    def _crop(
-        self,
-    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray] | None, float]:
-        """Luma and chroma of a picture, of its prediction, and a quality."""
+    def _crop(self) -> _Sample:
+        """A crop at random."""
         item = self.items[self.rng.integers(len(self.items))]
         top, left = (
             int(self.rng.integers((v - self.size) // 2 + 1)) * 2 for v in item.picture.y.shape
         )
         turn = Turn.random(self.rng)
 
-        def part(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+        def part(picture: Picture) -> _Planes:
             crop = cut(picture, self.size, self.size, top, left)
             scale = np.float32(1 / full_scale(picture))
             luma, chroma = crop.y * scale, np.stack([crop.u, crop.v]) * scale
-            return turn(luma - np.float32(0.5)), turn(chroma - np.float32(0.5))
+            return _Planes(turn(luma - np.float32(0.5)), turn(chroma - np.float32(0.5)))
 
         prediction = None if item.prediction is None else part(item.prediction)
-        return part(item.picture), prediction, self._quality(*item.qualities)
+        return _Sample(part(item.picture), prediction, self._quality(*item.qualities))
 
     def _quality(self, low: float, high: float) -> float:
         """Of a sample: near the one its prediction was made for, sometimes anywhere."""
@@ -136,6 +149,6 @@ class Crops:
         return float(np.clip(self.rng.uniform(low, high), 0, BEST))
 
 
-def _stacked(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tensor]:
+def _stacked(parts: list[_Planes]) -> tuple[Tensor, Tensor]:
     luma, chroma = (np.ascontiguousarray(np.stack(planes)) for planes in zip(*parts, strict=True))
     return torch.from_numpy(luma), torch.from_numpy(chroma)

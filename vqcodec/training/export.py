@@ -98,13 +98,13 @@ def _shared(tensors: Tensors, name: str, layer: Linear, units: list[Tensor]) -> 
 
 
 @torch.no_grad()
-def exact_arrays(m: FrameModel) -> dict[str, np.ndarray]:
+def exact_arrays(model: FrameModel) -> dict[str, np.ndarray]:
     """Integer prior and synthesis of a calibrated model.
 
     Named as :mod:`vqcodec.codec.nets.prior` and ``synthesis`` read them.
     """
     d: dict[str, Tensor] = {}
-    p, y, s = m.prior, m.synthesis, m.s
+    p, y, s = model.prior, model.synthesis, model.s
     d["prior.s_z"] = _to8(p.a_z, 1 / 16)
     up = s.hyper_up
     # contexts enter the first step as they are and the others behind the latent
@@ -136,17 +136,17 @@ def exact_arrays(m: FrameModel) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def calibrated(m: FrameModel) -> None:
+def calibrated(model: FrameModel) -> None:
     """Make the ranges consistent with how the integer nets share them.
 
     Call after observing, before quantisation-aware steps.
     """
-    for act in [m.synthesis.a_pred, m.prior.a_pred] if m.s.inter else []:
+    for act in [model.synthesis.a_pred, model.prior.a_pred] if model.s.inter else []:
         act.peak.fill_(127 / 255)
-    if m.s.inter:
-        a = m.prior.a_cx
+    if model.s.inter:
+        a = model.prior.a_cx
         a.peak.copy_(a.peak.reshape(4, -1).amax(0).repeat(4))
-    y = m.synthesis
+    y = model.synthesis
     for act, layer in ((y.a_y, y.first), (y.a_up, y.up), (y.a_last, y.last)):
         # of 16 bits some can be given away to let all columns of the int8 weights use their range
         # (cross-layer equalisation, Nagel et al. 2019)
@@ -154,5 +154,5 @@ def calibrated(m: FrameModel) -> None:
         even = (act.peak * column).log().mean().exp() / column
         act.peak.copy_(torch.minimum(torch.maximum(even, act.peak), 8 * act.peak))
     # the latent's few huge values must not cost the many small ones their resolution
-    for step in m.prior.each_step()[1:]:
-        step.a_in.peak[: m.s.latent].clamp_(max=127 / 3)
+    for step in model.prior.each_step()[1:]:
+        step.a_in.peak[: model.s.latent].clamp_(max=127 / 3)

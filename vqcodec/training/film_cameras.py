@@ -181,20 +181,20 @@ class Shot:
             return UNKNOWN
         return CAMERAS.index(self.camera.kind)
 
-    def frame(self, i: int, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-        """Frame ``i`` from the start of the shot, (height, width, 3) uint8."""
+    def frame(self, number: int, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+        """Frame ``number`` from the start of the shot, (height, width, 3) uint8."""
         n = len(self.pictures)
-        k = int(self.first + i * self.speed)
+        k = int(self.first + number * self.speed)
         k %= max(1, 2 * n - 2)  # forth and back
         picture = self.pictures[k if k < n else 2 * n - 2 - k]
         at = (0.0, 0.0, 1.0)
         if self.camera is not None:
             path = self.camera.path
-            j = min(i, len(path.zoom) - 1)
+            j = min(number, len(path.zoom) - 1)
             at = (float(path.right[j]), float(path.down[j]), float(path.zoom[j]))
         out = view(picture, width, height, at)
         if self.patch is not None:
-            out = self._with_patch(out, i)
+            out = self._with_patch(out, number)
         if self.grain:
             noise = rng.normal(0, self.grain, (height, width, 1))
             out = np.clip(out + noise, 0, 255).astype(np.uint8)
@@ -207,14 +207,14 @@ class Shot:
             [rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.8), rng.uniform(0.01, 0.12), rng.random()]
         )
 
-    def _with_patch(self, out: np.ndarray, i: int) -> np.ndarray:
+    def _with_patch(self, out: np.ndarray, number: int) -> np.ndarray:
         patch = self.patch
         assert patch is not None
         height, width = out.shape[:2]
         tall, wide = patch.shape[:2]
         x, y, turn, phase = self._way
-        left = int(width * (x + 0.3 * np.sin(turn * i + 6.3 * phase)) - wide / 2)
-        top = int(height * (y + 0.2 * np.cos(0.7 * turn * i + 6.3 * phase)) - tall / 2)
+        left = int(width * (x + 0.3 * np.sin(turn * number + 6.3 * phase)) - wide / 2)
+        top = int(height * (y + 0.2 * np.cos(0.7 * turn * number + 6.3 * phase)) - tall / 2)
         x0, y0 = max(0, left), max(0, top)
         x1, y1 = min(width, left + wide), min(height, top + tall)
         if x1 > x0 and y1 > y0:

@@ -139,8 +139,8 @@ class Editor:
         low, high = self._lengths
         return int(low * (high / low) ** float(self._rng.random()))
 
-    def _draw(self, shot: Shot, i: int) -> np.ndarray:
-        return shot.frame(i, self._width, self._height, self._rng)
+    def _draw(self, shot: Shot, number: int) -> np.ndarray:
+        return shot.frame(number, self._width, self._height, self._rng)
 
     def _note(
         self, picture: np.ndarray, label: int, camera: int, shot: int, jump: bool = False
@@ -276,24 +276,24 @@ class _Effect:
         self._card, self._stays = card, int(rng.integers(6, 30))
         self._place = float(rng.random())
 
-    def time(self, i: int) -> int:
+    def time(self, number: int) -> int:
         """The frame of the shot that is shown as the i-th."""
         if self._kind == "twos":
-            return i - i % 2
-        if self._kind == "freeze" and i > self._at:
-            return self._at + max(0, i - self._at - 8)
-        return i
+            return number - number % 2
+        if self._kind == "freeze" and number > self._at:
+            return self._at + max(0, number - self._at - 8)
+        return number
 
-    def hides(self, i: int) -> bool:
+    def hides(self, number: int) -> bool:
         """Whether what the camera does cannot be seen in a frame."""
         if self._kind in ("flash", "black"):
-            return self._at <= i <= self._at + self._length
+            return self._at <= number <= self._at + self._length
         return self._kind == "freeze"
 
-    def __call__(self, picture: np.ndarray, i: int) -> np.ndarray:
-        if not self._kind or i < self._at:
+    def __call__(self, picture: np.ndarray, number: int) -> np.ndarray:
+        if not self._kind or number < self._at:
             return picture
-        since = i - self._at
+        since = number - self._at
         if self._kind == "flash" and since < self._length:
             if self._white:
                 return np.full_like(picture, 250)

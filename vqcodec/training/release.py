@@ -32,26 +32,26 @@ Log = Callable[[str], object]
 
 
 @torch.no_grad()
-def calibrate(m: FrameModel, data: Batches, batches: int = 24) -> None:
+def calibrate(model: FrameModel, data: Batches, batches: int = 24) -> None:
     """Observe the range of every activation over random crops and qualities.
 
     Data and model are on one device. Leaves the model in float mode.
     """
-    m.eval()
-    m.quantise_aware("observe")
+    model.eval()
+    model.quantise_aware("observe")
     for i in range(batches):
         batch = data.batch(4)
         if i % 4 == 0:  # every quality, the extremes too
             batch = batch._replace(quality=torch.linspace(0, 63, 4, device=batch.picture.device))
         with _fast_floats(batch):
-            m(*batch)
-    m.quantise_aware("float")
-    calibrated(m)
-    balance(m, data)
+            model(*batch)
+    model.quantise_aware("float")
+    calibrated(model)
+    balance(model, data)
 
 
 @torch.no_grad()
-def balance(m: FrameModel, data: Batches, batches: int = 2) -> None:
+def balance(model: FrameModel, data: Batches, batches: int = 2) -> None:
     """Find for each 8-bit activation the range that costs least between clipping and coarse steps.
 
     All others are quantised too. Ranges of the largest values seen cost up to a tenth of the rate
@@ -63,13 +63,13 @@ def balance(m: FrameModel, data: Batches, batches: int = 2) -> None:
         total = torch.zeros(len(EQUAL_Q))
         for batch in fixed:
             with _fast_floats(batch):
-                total += cost_of(m, batch).total.cpu().reshape(2, -1).sum(0)
+                total += cost_of(model, batch).total.cpu().reshape(2, -1).sum(0)
         return float(total.log2().mean())
 
-    m.eval()
-    m.quantise_aware("quant")
+    model.eval()
+    model.quantise_aware("quant")
     best = cost()
-    for act in balanced(m):
+    for act in balanced(model):
         for factor in (0.7, 1.4):
             while True:
                 act.stretch += math.log(factor)
@@ -77,7 +77,7 @@ def balance(m: FrameModel, data: Batches, batches: int = 2) -> None:
                     act.stretch -= math.log(factor)
                     break
                 best = now
-    m.quantise_aware("float")
+    model.quantise_aware("float")
 
 
 def _of_equal_qualities(batch: Batch) -> Batch:
@@ -89,26 +89,26 @@ def _fast_floats(batch: Batch) -> AbstractContextManager[None]:
     return floats(float_choice(device=device), device)
 
 
-def balanced(m: FrameModel) -> Iterator[Act]:
+def balanced(model: FrameModel) -> Iterator[Act]:
     """The activations of a decoder whose ranges :func:`balance` chooses."""
-    for module in [*m.prior.modules(), *m.synthesis.modules()]:
+    for module in [*model.prior.modules(), *model.synthesis.modules()]:
         if isinstance(module, Act) and module.bits == 8 and module.share:
             yield module
 
 
 def kind_tensors(
-    m: FrameModel, data: Crops, lam: float, batches: int, log: Log = print
+    model: FrameModel, data: Crops, lam: float, batches: int, log: Log = print
 ) -> dict[str, np.ndarray]:
     """Everything the weights file holds about one frame type."""
-    out = net_tensors(m)
-    prior = Prior(out, m.s, choose_backend("cpu"))
-    books = fit(collect(m, prior, data, batches), lam, log)
+    out = net_tensors(model)
+    prior = Prior(out, model.s, choose_backend("cpu"))
+    books = fit(collect(model, prior, data, batches), lam, log)
     return out | {f"books.{k}": v for k, v in books.packed().items()}
 
 
-def net_tensors(m: FrameModel) -> dict[str, np.ndarray]:
+def net_tensors(model: FrameModel) -> dict[str, np.ndarray]:
     """What the weights file holds of the nets alone."""
-    return exact_arrays(m) | analysis_tensors(m.analysis)
+    return exact_arrays(model) | analysis_tensors(model.analysis)
 
 
 def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:

@@ -89,13 +89,22 @@ def exported(net: ShotNet) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(a, np.float32) for name, a in out.items()}
 
 
+class _Stretch(NamedTuple):
+    """Frames ``start`` to ``stop`` - 1 of a sample, all of one shot."""
+
+    sample: int
+    start: int
+    stop: int
+    shown: int  # a number for each shot of each story
+
+
 @dataclass
 class _Batch:
     rows: Tensor
     labels: Tensor
     cameras: Tensor
     change: Tensor
-    stretches: list[tuple[int, int, int, int]]  # sample, start, stop, story and shot as a number
+    stretches: list[_Stretch]
 
 
 class _Block(NamedTuple):
@@ -127,7 +136,7 @@ def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
     rows = np.zeros((*size, len(NAMES)), np.float32)
     labels, cameras = np.full(size, -1), np.full(size, -1)
     change = np.full(size, np.nan, np.float32)
-    stretches: list[tuple[int, int, int, int]] = []
+    stretches: list[_Stretch] = []
     chosen: list[_Block] = []
     for k in range(_BATCH):
         chosen = [_twin(c, blocks, rng) for c in chosen] if k % 2 else _drawn(blocks, rng)
@@ -169,17 +178,15 @@ def _twin(block: _Block, blocks: list[_Block], rng: np.random.Generator) -> _Blo
     return same[rng.integers(len(same))]
 
 
-def _stretches(
-    film: Labelled, part: slice, sample: int, at: int
-) -> list[tuple[int, int, int, int]]:
+def _stretches(film: Labelled, part: slice, sample: int, at: int) -> list[_Stretch]:
     """Frames of single shots, long enough to be compared."""
     plain, shots = film.labels[part] <= _CUT, film.shots[part]
     found = []
     for shot in np.unique(shots).tolist():
         own = np.flatnonzero(plain & (shots == shot))
         if len(own) >= _LEAST:
-            name = film.story * 1000 + shot
-            found.append((sample, at + int(own[0]), at + int(own[-1]) + 1, name))
+            shown = film.story * 1000 + shot
+            found.append(_Stretch(sample, at + int(own[0]), at + int(own[-1]) + 1, shown))
     return found
 
 
@@ -193,17 +200,17 @@ def _varied(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out.astype(np.float32)
 
 
-def _contrast(traits: Tensor, stretches: list[tuple[int, int, int, int]]) -> Tensor:
-    """How well a stretch finds the others of the same name among all (InfoNCE, van den Oord et al.
+def _contrast(traits: Tensor, stretches: list[_Stretch]) -> Tensor:
+    """How well a stretch finds those that show the same among all (InfoNCE, van den Oord et al.
     2018).
     """
     if len(stretches) < 2:
         return traits.sum() * 0
-    means = torch.stack([traits[k, a:b].mean(0) for k, a, b, _ in stretches])
+    means = torch.stack([traits[s.sample, s.start : s.stop].mean(0) for s in stretches])
     means = functional.normalize(means, dim=1)
-    names = torch.tensor([name for *_, name in stretches])
-    same: Tensor = torch.eq(names[:, None], names[None])
-    own = torch.eye(len(names), dtype=torch.bool)
+    shown = torch.tensor([s.shown for s in stretches])
+    same: Tensor = torch.eq(shown[:, None], shown[None])
+    own = torch.eye(len(shown), dtype=torch.bool)
     likeness = (means @ means.T / _TEMPERATURE).masked_fill(own, -1e4)
     same = same & ~own
     some = same.any(1)

@@ -54,16 +54,16 @@ def lagrangian_step() -> float:
     return uniform_step(STEP_Q) / 255
 
 
-def transform_start(m: FrameModel, data: Batches) -> None:
+def transform_start(model: FrameModel, data: Batches) -> None:
     """Give a new model the linear path above.
 
     A net narrower than the 96 signals at 1/8 can't carry it and keeps its random start.
     """
-    s = m.s
+    s = model.s
     if min(s.enc8, s.dec8) < 96:
         return
     with torch.no_grad():
-        for b in m.modules():
+        for b in model.modules():
             if isinstance(b, Block):
                 b.w2.weight.zero_()
                 b.w4.weight.zero_()
@@ -75,7 +75,7 @@ def transform_start(m: FrameModel, data: Batches) -> None:
         pc = pc.reshape(-1, GROUP, 384)[order].reshape(s.latent, 384)
         k = weighted(torch.ones(96))
         step = lagrangian_step()
-        a = m.analysis
+        a = model.analysis
         a.first.weight.mul_(0.1)
         a.first.weight[:96, :96] = torch.diag(k) * (TRUNK / 8 if s.inter else TRUNK)
         # unshuffle orders channels (dy, dx, c): the 96 signals sit at the start of each of four
@@ -86,7 +86,7 @@ def transform_start(m: FrameModel, data: Batches) -> None:
         a.down.weight[:n, cols] = pc[:n] / (TRUNK * step)
         a.last.weight.zero_()
         a.last.weight[:n, :n] = torch.eye(n)
-        d = m.synthesis
+        d = model.synthesis
         d.first.weight.zero_()
         d.first.weight[:n, :n] = torch.eye(n)
         cols = torch.cat([torch.arange(96) + i * s.dec8 for i in range(4)])
@@ -97,4 +97,4 @@ def transform_start(m: FrameModel, data: Batches) -> None:
         if s.inter:
             d.pred.weight.mul_(0.1)
             d.pred.weight[:96] = 0
-            m.analysis.first.weight[:96, 96:] = 0
+            model.analysis.first.weight[:96, 96:] = 0

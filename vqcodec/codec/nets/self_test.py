@@ -34,7 +34,7 @@ class _Layer(NamedTuple):
         return result
 
 
-def self_test(b: Backend[Array]) -> bool:
+def self_test(backend: Backend[Array]) -> bool:
     """True when the backend computes worst-case and a few pseudo-random layers exactly, and rounds
     as it must."""
     rng = np.random.default_rng(1)
@@ -45,9 +45,9 @@ def self_test(b: Backend[Array]) -> bool:
         (_bytes(rng, 40, 96), _bytes(rng, 96, 112)),
     ]
     return (
-        all(_same(b, rng, _random(rng, x, w)) for x, w in worst)
-        and _same(b, rng, _halves(rng))
-        and _convolves(b, rng)
+        all(_same(backend, rng, _random(rng, x, w)) for x, w in worst)
+        and _same(backend, rng, _halves(rng))
+        and _convolves(backend, rng)
     )
 
 
@@ -73,11 +73,11 @@ def _halves(rng: np.random.Generator) -> _Layer:
     return _Layer(x.astype(np.int8), w.astype(np.int8), bias, scale, scale8)
 
 
-def _same(b: Backend[Array], rng: np.random.Generator, given: _Layer) -> bool:
+def _same(backend: Backend[Array], rng: np.random.Generator, given: _Layer) -> bool:
     """Whether each kind of layer gives what it must."""
     x, w, _, _, scale8 = given
     (m, k), n = x.shape, w.shape[1]
-    layer = ExactLinear(*(b.array(a) for a in (w, given.bias, given.scale)))
+    layer = ExactLinear(*(backend.array(a) for a in (w, given.bias, given.scale)))
     trunk = rng.integers(-TOP16, TOP16 + 1, (m, n)).astype(np.int16)
     wide = rng.choice(np.array([-TOP16, TOP16, 999, 998], np.int16), (m, k))
     by = np.full(k, 1 / 4, np.float32)
@@ -87,26 +87,26 @@ def _same(b: Backend[Array], rng: np.random.Generator, given: _Layer) -> bool:
     total = np.clip(trunk + _clipped(other, TOP16), -TOP16, TOP16)
     eights = total.astype(np.float32) * scale8
     products = _clipped(wide * by, WIDE).astype(np.int64) @ w
-    xs, summed = b.array(x), b.array(trunk.copy())
-    both = b.product8_each(xs, layer)
+    xs, summed = backend.array(x), backend.array(trunk.copy())
+    both = backend.product8_each(xs, layer)
     pairs = [
-        (b.product8(xs, layer, True), _clipped(leaky, TOP8)),
-        (b.product8(xs, layer, False), _clipped(plain, TOP8)),
+        (backend.product8(xs, layer, True), _clipped(leaky, TOP8)),
+        (backend.product8(xs, layer, False), _clipped(plain, TOP8)),
         (both[0], _clipped(plain, TOP8)),
         (both[1], _clipped(other, TOP8)),
-        (b.product16(xs, layer, 1), _clipped(other, TOP16)),
-        (b.product_add(xs, layer, 1, summed, b.array(scale8)), _clipped(eights, TOP8)),
+        (backend.product16(xs, layer, 1), _clipped(other, TOP16)),
+        (backend.product_add(xs, layer, 1, summed, backend.array(scale8)), _clipped(eights, TOP8)),
         (summed, total),
-        (b.quant8(summed, b.array(scale8)), _clipped(eights, TOP8)),
+        (backend.quant8(summed, backend.array(scale8)), _clipped(eights, TOP8)),
         (
-            b.wide16(b.array(wide), b.array(by), layer, 0),
+            backend.wide16(backend.array(wide), backend.array(by), layer, 0),
             _clipped(given.scaled(products, 0), TOP16),
         ),
     ]
-    return all(np.array_equal(b.host(got), want) for got, want in pairs)
+    return all(np.array_equal(backend.host(got), want) for got, want in pairs)
 
 
-def _convolves(b: Backend[Array], rng: np.random.Generator) -> bool:
+def _convolves(backend: Backend[Array], rng: np.random.Generator) -> bool:
     """The depthwise convolution, half of whose results lie between two integers."""
     image, taps = _bytes(rng, 1, 5, 6, 64), _bytes(rng, 9, 64)
     bias = rng.integers(-99, 100, 64).astype(np.int32)
@@ -114,7 +114,9 @@ def _convolves(b: Backend[Array], rng: np.random.Generator) -> bool:
     around = np.pad(image.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifted = (around[:, k // 3 : k // 3 + 5, k % 3 : k % 3 + 6] for k in range(9))
     total = np.sum([a * tap for a, tap in zip(shifted, taps, strict=True)], axis=0)
-    rows = Rows.of(np.arange(30), (1, 5, 6), b)
-    got = b.depthwise(b.array(image[0].reshape(30, 64)), rows, *map(b.array, (taps, bias, scale)))
+    rows = Rows.of(np.arange(30), (1, 5, 6), backend)
+    got = backend.depthwise(
+        backend.array(image[0].reshape(30, 64)), rows, *map(backend.array, (taps, bias, scale))
+    )
     want = _clipped((total + bias).astype(np.float32) * scale, TOP8)
-    return np.array_equal(b.host(got), want.reshape(30, 64))
+    return np.array_equal(backend.host(got), want.reshape(30, 64))
