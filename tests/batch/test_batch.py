@@ -237,7 +237,7 @@ def test_what_is_there_already(here: Path, capsys: pytest.CaptureFixture[str]) -
     # other options, then another source, then an output that something else wrote
     assert main([*command, "-crf", "40"]) == 5
     assert (
-        "made from another source or with other options; -y makes it anew, -n leaves it"
+        "made from another source or with other options; -y replaces it, -n leaves it"
         in capsys.readouterr().err
     )
     assert main([*command, "-crf", "40", "-n"]) == 0
@@ -401,7 +401,7 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
                 os.killpg(process.pid, 0)
                 time.sleep(0.1)
     assert "Traceback" not in told
-    assert signum != signal.SIGINT or "stopped: the same command goes on" in told
+    assert signum != signal.SIGINT or "stopped: the same command continues" in told
     assert Path("out/a.vqv").exists()
     assert not Path("out/slow.vqv").exists()
     Path("log").unlink()

@@ -261,7 +261,7 @@ def test_an_encode_is_gone_on_with_in_its_own_arithmetic_only(
         unlike(patch)
         with pytest.raises(
             UsageError,
-            match=f"another arithmetic; `arithmetic={here}` goes on with it, `overwrite=True` begins",  # noqa: E501
+            match=f"another arithmetic; `arithmetic={here}` continues it, `overwrite=True` begins",
         ):
             encode(clip, out, replace(OPTIONS, resume=True))
         report = encode(clip, out, replace(OPTIONS, resume=True, arithmetic=here))

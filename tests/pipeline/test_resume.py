@@ -175,7 +175,7 @@ def test_without_resume_earlier_work_is_neither_used_nor_lost(
     assert main(arguments) == 5
     assert path.exists()
     assert not out.exists()
-    assert "; --resume goes on with that one, -y begins anew" in capsys.readouterr().err
+    assert "; --resume continues that one, -y begins again" in capsys.readouterr().err
     report = encode(str(clip), str(out), replace(OPTIONS, resume=False), overwrite=True)
     assert report.resumed == 0
     assert out.read_bytes() == want
@@ -216,7 +216,7 @@ def test_other_work_is_refused(clip: Path, out: Path, change: dict, what: str) -
         if source == 1:  # a changed byte, with the time as it was
             os.utime(clip, ns=times)
     with pytest.raises(
-        UsageError, match=f"was made {what}: it cannot be gone on with; `overwrite=True` begins"
+        UsageError, match=f"was made {what}: it cannot be continued; `overwrite=True` begins"
     ):
         encode(str(clip), str(out), replace(OPTIONS, **change), weights=weights)
     assert path.exists()
@@ -294,7 +294,7 @@ def test_a_change_that_no_sample_shows_is_noticed(
         for overwrite in (False, True):
             with pytest.raises(
                 UsageError,
-                match=f"other frames from {told} on than the source: it cannot be gone on with; `overwrite=True` without",  # noqa: E501
+                match=f"other frames from {told} on than the source: it cannot be continued; `overwrite=True` without",  # noqa: E501
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
             assert len(journal_name.journals(out)) == 1
@@ -348,7 +348,7 @@ def test_signals_keep_the_work_with_resume(clip: Path, out: Path, want: bytes, s
         reader = ContainerReader.open(io.BytesIO(out.read_bytes()))
         assert reader.complete
         assert 3 * GOP < reader.frames < FRAMES
-        assert "--resume -y goes on" in err
+        assert "--resume -y continues it" in err
         with pytest.raises(OutputError, match="exists"):
             encode(str(clip), str(out), OPTIONS)
     assert len(journal_name.journals(out)) == 1

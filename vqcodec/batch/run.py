@@ -140,7 +140,7 @@ def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     entry.state = FAILED
     entry.outcome = Outcome(
         OutputError.exit_code,
-        f"exists already, made from {why}; `overwrite=True` makes it anew, "
+        f"exists already, made from {why}; `overwrite=True` replaces it, "
         "`overwrite=False` leaves it",
         at_fault=target,
     )

@@ -59,7 +59,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     examples=[
         "vqcodec encode in.mp4 out.vqv",
         "vqcodec decode out.vqv out.mp4",
-        "vqcodec encode -h         # what an encode can be told",
+        "vqcodec encode -h         # the options of encode",
     ],
 )
 @click.option(

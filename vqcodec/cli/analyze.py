@@ -122,15 +122,17 @@ class Wanted:
     help="Time codes with dropped numbers; without a word at 30000/1001 and 60000/1001 only.",
 )
 @click.option(
-    "--encode", is_flag=True, help="Encode files that are no .vqv on the way, fast, for this only."
+    "--encode",
+    is_flag=True,
+    help="Encode other files than .vqv for this, fast, and throw that away.",
 )
 @OVERWRITE
 @WEIGHTS
 @LIMITS
 @MESSAGES
 def analyze(files: tuple[str, ...], like: str | None, limits: Limits, **words: Any) -> int:
-    """Tell what videos show by how they are coded: thousands of frames a second, since no picture
-    is decoded.
+    """Find out what videos show from how they are coded: thousands of frames a second, since no
+    picture is decoded.
 
     All files are read; the exit code is the worst one. JSON has a line for each. Lost frames are
     gaps between shots.

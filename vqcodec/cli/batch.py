@@ -90,7 +90,7 @@ _WORK = group(
         flag_value="y",
         type=str,
         default=None,
-        help="Make outputs anew that are of another source or other options.",
+        help="Replace outputs of another source or of other options.",
     ),
     click.option(
         "-n",
@@ -104,7 +104,7 @@ _WORK = group(
         "--suffix",
         default=".mkv",
         metavar="SUFFIX",
-        help="With --decode: kind of the outputs whose names don't tell one.",
+        help="With --decode: suffix of outputs whose names have none.",
         show_default=True,
     ),
     click.option(
@@ -194,7 +194,7 @@ def batch(
     _table(report, manner.quiet)
     _summary(out, report, manner.quiet)
     if report.stopped:
-        say("vqcodec: stopped: the same command goes on")
+        say("vqcodec: stopped: the same command continues")
         return 128 + signal.SIGINT
     return report.exit_code
 

@@ -199,7 +199,7 @@ def bench(
     """Measure vqcodec beside other encoders on the same frames of CLIPS (files, or folders of
     them).
 
-    A run that was stopped goes on when it is started again: what is finished is kept.
+    A run that was stopped continues when it is started again.
     """
     from ..bench import check_packages
     from ..bench.options import find_clips

@@ -70,28 +70,28 @@ COLOUR = group(
         "--color-primaries",
         "color_primaries",
         metavar="NAME",
-        help="Colour primaries in the place of the source's, e.g. bt709.",
+        help="Colour primaries instead of the source's, e.g. bt709.",
     ),
     rare(
         "-color_trc",
         "--color-trc",
         "color_trc",
         metavar="NAME",
-        help="Transfer characteristics in the place of the source's, e.g. smpte2084.",
+        help="Transfer characteristics instead of the source's, e.g. smpte2084.",
     ),
     rare(
         "-colorspace",
         "--colorspace",
         "colorspace",
         metavar="NAME",
-        help="Matrix in the place of the source's, e.g. bt2020nc.",
+        help="Matrix instead of the source's, e.g. bt2020nc.",
     ),
     rare(
         "-color_range",
         "--color-range",
         "color_range",
         metavar="NAME",
-        help="Range in the place of the source's: tv or pc.",
+        help="Range instead of the source's: tv or pc.",
     ),
 )
 PLAYLISTS = fields(
@@ -132,7 +132,7 @@ RECORDS = fields(
     rare(
         "--resume",
         is_flag=True,
-        help="Go on with an encode that was cut off; keep the work of this one should it be.",
+        help="Continue an encode that was cut off; if this one is, keep its work.",
     ),
     rare(
         "--stats",

@@ -52,10 +52,7 @@ _STOPPING = (
 @rare(
     "--estimate",
     is_flag=True,
-    help=(
-        "Write nothing, but tell about what size, PSNR and time it would take, from a few"
-        " stretches."
-    ),
+    help="Write nothing; estimate size, PSNR and time from a few stretches.",
 )
 @STRICT
 @TALK
@@ -97,7 +94,7 @@ def encode(
     say(_summary(dst, report), manner.quiet)
     if report.stopped:
         of = f" of about {shown.total}" if shown.total else ""
-        goes_on = "; --resume -y goes on" if options.resume else ""
+        goes_on = "; --resume -y continues it" if options.resume else ""
         first = counted(report.frames, "frame")
         say(f"vqcodec: stopped: {dst} holds the first {first}{of}{goes_on}")
         return 128 + signal.SIGINT

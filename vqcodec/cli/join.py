@@ -19,7 +19,7 @@ from .options import MESSAGES, OVERWRITE
 @OVERWRITE
 @MESSAGES
 def join(paths: tuple[str, ...], overwrite: bool, quiet: bool) -> int:
-    """Join .vqv files that were encoded from ranges of a video, without coding anything anew."""
+    """Join .vqv files that were encoded from ranges of a video, without coding anything again."""
     if len(paths) < 2:
         raise UsageError("at least one part and the output are needed: vqcodec join PART... OUT")
     *parts, dst = paths

@@ -20,9 +20,9 @@ from .options import MESSAGES, WEIGHTS
 @WEIGHTS
 @MESSAGES
 def kernels(weights: str | None, quiet: bool) -> int:
-    """Compile what the first run would wait for. Kernels that are there already are left.
+    """Compile the kernels now, so that the first run need not wait for them.
 
-    It is an error where they cannot be kept for later runs."""
+    Kernels that exist are kept. It is an error if they cannot be kept for later runs."""
     from ..pipeline import compile_kernels
     from ..system import kernels as kernels_module
 

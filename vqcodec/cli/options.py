@@ -71,8 +71,8 @@ STRETCH = group(
         metavar="TIME",
         help="Begin at this time: 12.5, 00:01:02.5, or 300f (frames).",
     ),
-    click.option("-t", "duration", metavar="TIME", help="Length of what is taken."),
-    click.option("-to", "end", metavar="TIME", help="End, instead of the length."),
+    click.option("-t", "duration", metavar="TIME", help="Length of the part that is taken."),
+    click.option("-to", "end", metavar="TIME", help="End of that part, instead of its length."),
     rare(
         "-frames:v",
         "-vframes",
@@ -143,9 +143,9 @@ VERBOSE = rare(
     expose_value=False,
     callback=_told_in_detail,
     is_eager=True,
-    help="-v tells what arithmetic was chosen, -vv also where an error came from.",
+    help="-v also says which arithmetic was chosen, -vv also where an error came from.",
 )
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Show only errors and warnings.")
 MESSAGES = options(LOG, VERBOSE, QUIET)
 TALK = group(
     typed.manner,
@@ -196,7 +196,7 @@ RATE = group(
         metavar="RATE",
         help=(
             "Frames a second (25, 30000/1001, ntsc): of a source with wrong times or none; of"
-            " the output, by repeating and leaving out."
+            " the output, where frames are repeated or dropped for it."
         ),
     ),
 )

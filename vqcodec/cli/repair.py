@@ -23,8 +23,8 @@ def repair(
     limits: Limits,
     quiet: bool,
 ) -> int:
-    """Write the undamaged packets of a damaged .vqv file to a new one, with header and index made
-    anew."""
+    """Write the undamaged packets of a damaged .vqv file to a new one, with a new header and
+    index."""
     src, dst = named.pair(".repaired.vqv")
     from ..pipeline.repair import repair as run
 

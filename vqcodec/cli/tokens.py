@@ -71,8 +71,8 @@ def tokens(
     limits: Limits,
     quiet: bool,
 ) -> int:
-    """Print a line of JSON for each frame: its place, quality, references, bytes and bits; what
-    the arrays are stands at ShallowTokens and FrameTokens. Lost frames are left out.
+    """Print a line of JSON for each frame: its place, quality, references, bytes and bits.
+    ShallowTokens and FrameTokens describe the arrays. Lost frames are left out.
     """
     messages.need_stdout()
     check_source(file)

@@ -18,7 +18,7 @@ from .options import LOG, VERBOSE
     ]
 )
 @click.argument("config", type=click.Path())
-@click.option("--resume", is_flag=True, help="Go on where an earlier run was stopped.")
+@click.option("--resume", is_flag=True, help="Continue where an earlier run was stopped.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run trained.")
 @click.option(
     "--dry-run",

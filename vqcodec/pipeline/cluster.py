@@ -154,8 +154,8 @@ class Cluster:
     def lost(self) -> ClusterError:
         """The error of a connection that is gone."""
         return ClusterError(
-            f"{self.address}: the connection to the scheduler was lost; the same command goes"
-            " on with what is done"
+            f"{self.address}: the connection to the scheduler was lost; the same command continues"
+            " after what is done"
         )
 
     def _fits(self, worker: dict[str, Any]) -> int:

@@ -137,9 +137,9 @@ class Journal:
         coded from."""
         return UsageError(
             f"the encode that was cut off has other frames from {first_frame} on than the "
-            "source: it cannot be gone on with",
+            "source: it cannot be continued",
             file=self.output,
-            advice="`overwrite=True` without `resume` begins anew",
+            advice="`overwrite=True` without `resume` begins again",
         )
 
     def _append(self, data: bytes) -> None:
@@ -226,22 +226,21 @@ def _worth_keeping(output: str, theirs: str, mine: str, resume: bool) -> VqvErro
         return OutputError(
             "an earlier encode of it was cut off",
             file=output,
-            advice="`resume=True` goes on with that one, `overwrite=True` begins anew",
+            advice="`resume=True` continues that one, `overwrite=True` begins again",
         )
     other = differences(theirs, mine)
     if other == ["arithmetic"]:  # of a processor that is fast at something else
         return UsageError(
             "the encode that was cut off was made with another arithmetic",
             file=output,
-            advice=f"`arithmetic={arithmetic(theirs)}` goes on with it, "
-            "`overwrite=True` begins anew",
+            advice=f"`arithmetic={arithmetic(theirs)}` continues it, `overwrite=True` begins again",
         )
     words = {"source": "of another source", "options": "with other options"}
     made = " and ".join(words.get(name, f"with another {name}") for name in other)
     return UsageError(
-        f"the encode that was cut off was made {made}: it cannot be gone on with",
+        f"the encode that was cut off was made {made}: it cannot be continued",
         file=output,
-        advice="`overwrite=True` begins anew",
+        advice="`overwrite=True` begins again",
     )
 
 

@@ -247,7 +247,7 @@ class ProcessCoder:
                         ) from None
                     self._warn(
                         f"a worker process was lost ({how}) in the GOP of frame {task.key},"
-                        " which was begun anew"
+                        " which was begun again"
                     )
         except BaseException as exc:
             result = exc
