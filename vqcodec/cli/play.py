@@ -73,7 +73,8 @@ def find_player(wanted: str | None) -> list[str]:
 def play(ctx: click.Context, /, file: str, player: str | None, **given: object) -> int:
     """Decode a .vqv file into the pipe of a player, with all its tracks.
 
-    It cannot be wound back or forward; -ss says where it begins. Closing the player ends the decoding.
+    It cannot be wound back or forward; -ss says where it begins. Closing the player ends the
+    decoding.
     """
     check_source(file)
     watch = find_player(player)
