@@ -125,7 +125,7 @@ class ContainerReader:
         return self.gops[-1].first_frame + self.gops[-1].count if self.gops else 0
 
     def read_extra(self, number: int, room: int = MAX_PAYLOAD) -> memoryview:
-        """Content of the i-th of ``extras``; DamageError when it is damaged.
+        """Content of ``extras[number]``; DamageError when it is damaged.
 
         LimitError where a compressed one has more than ``room`` bytes, or than a payload or memory
         may have.
@@ -139,7 +139,7 @@ class ContainerReader:
             return memoryview(decompress(payload, limit))
 
     def read_gop(self, number: int, after: int | None = None) -> GopPayload:
-        """The i-th GOP; DamageError when it is lost, damaged, another one than the index says, or
+        """The GOP with that number; DamageError when it is lost, damaged, another one than the index says, or
         doesn't begin after the time ``after`` (ticks).
         """
         entry = self.gops[number]

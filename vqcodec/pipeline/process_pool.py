@@ -90,7 +90,7 @@ class _Task:
     change: threading.Condition = field(default_factory=threading.Condition)
 
     def part(self, number: int) -> tuple[list[Picture], bool]:
-        """The i-th mini-GOP, waited for, and whether it is the last; no pictures where the GOP was
+        """The mini-GOP with that number, waited for, and whether it is the last; no pictures where the GOP was
         ended without another."""
         with self.change:
             self.change.wait_for(lambda: self.ended or len(self.parts) > number)

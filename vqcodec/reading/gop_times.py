@@ -66,7 +66,7 @@ class LostTimes:
         self._next: tuple[int, int | None] = (0, None)
 
     def _time_behind(self, number: int) -> tuple[int, int | None]:
-        """Number and time of the first frame behind the i-th GOP that has a known time."""
+        """Number and time of the first frame behind that GOP that has a known time."""
         entries = self._entries
         self._timed = max(self._timed, number + 1)
         while self._timed < len(entries) and entries[self._timed].first_pts is None:
@@ -75,20 +75,20 @@ class LostTimes:
             return entries[self._timed].first_frame, entries[self._timed].first_pts
         return entries[number].first_frame + entries[number].count, None
 
-    def of(self, i: int, after: int | None) -> list[int]:
-        """Times of the frames of the i-th entry, in ticks; GOPs are asked for in ascending order.
+    def of(self, number: int, after: int | None) -> list[int]:
+        """Times in ticks of the frames of that entry; GOPs are asked for in ascending order.
 
         They increase, and begin behind ``after``, the time of the frame before (None: there is
         none). The first time of each lost GOP of a row is what the one before it leaves: a reader
         that is told it, as by the index of a repaired file, finds the same times.
         """
-        entry = self._entries[i]
+        entry = self._entries[number]
         frame, following = self._next
         start = entry.first_pts
         if start is None and frame == entry.first_frame:
             start = following
-        number, before = self._time_behind(i)
-        count, total = entry.count, number - entry.first_frame
+        end, before = self._time_behind(number)
+        count, total = entry.count, end - entry.first_frame
         times = lost_times(min(count + 1, total), start, after, before, self._step, total)
         following = None
         if total > count:

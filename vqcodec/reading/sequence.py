@@ -70,7 +70,7 @@ class GopDecoder:
             raise DamageError("decoded pixels differ from the encoder's")
 
     def _behind(self, number: int) -> tuple[int, Picture | None]:
-        """Number and picture of the first frame behind the i-th GOP that can be decoded; past the
+        """Number and picture of the first frame behind that GOP that can be decoded; past the
         last frame there is none.
         """
         for j in range(number + 1, len(self._reader.gops)):
@@ -81,12 +81,12 @@ class GopDecoder:
                 continue
         return self._reader.frames, None
 
-    def _look_back(self, i: int) -> None:
-        """Where decoding begins with lost frames of the i-th GOP: hold the picture and time before
+    def _look_back(self, number: int) -> None:
+        """Where decoding begins with lost frames of that GOP: hold the picture and time before
         them, as if all had been decoded from there on.
         """
         gops, lost = self._reader.gops, 0
-        for j in range(i - 1, -1, -1):
+        for j in range(number - 1, -1, -1):
             try:
                 gop = self._reader.read_gop(j)
                 *_, picture = self._decoded(gop, range(len(gop.pts) - 1, len(gop.pts)))
@@ -96,18 +96,18 @@ class GopDecoder:
                     return
                 continue
             self._held, self._last_pts = picture, gop.pts[-1]
-            for k in range(j + 1, i):
+            for k in range(j + 1, number):
                 self._last_pts = self._lost_times.of(k, self._last_pts)[-1]
-            number, behind = self._behind(i)
-            self._gap = Gap(gops[j + 1].first_frame, number, picture, behind)
+            end, behind = self._behind(number)
+            self._gap = Gap(gops[j + 1].first_frame, end, picture, behind)
             return
 
     def _concealed(
-        self, i: int, first: int, times: list[int] | None
+        self, number: int, first: int, times: list[int] | None
     ) -> Iterator[tuple[int, Picture]]:
-        """Times and pictures in the place of the i-th GOP's frames from number ``first`` on."""
+        """Times and pictures in the place of that GOP's frames from number ``first`` on."""
         entry, header, limit = (
-            self._reader.gops[i],
+            self._reader.gops[number],
             self._reader.header,
             self._options.limits.concealed,
         )
@@ -118,13 +118,13 @@ class GopDecoder:
                 f"{lost} frames are lost, over the limit of {limit}",
                 option="concealed",
             )
-        if i == self._begin and first == entry.first_frame:
-            self._look_back(i)
+        if number == self._begin and first == entry.first_frame:
+            self._look_back(number)
         if not self._gap.first <= first < self._gap.end:
-            number, picture = self._behind(i)
-            self._gap = Gap(first, number, self._held, picture)
+            stop, picture = self._behind(number)
+            self._gap = Gap(first, stop, self._held, picture)
         if times is None:
-            times = self._lost_times.of(i, self._last_pts)
+            times = self._lost_times.of(number, self._last_pts)
         for frame in range(first, end):
             self._report.concealed += 1
             yield times[frame - first], self._gap.picture(frame, header.width, header.height)
@@ -132,8 +132,8 @@ class GopDecoder:
     def pictures(
         self, number: int, choose: Callable[[list[int]], range] | None = None
     ) -> Iterator[tuple[int, int, Picture | None]]:
-        """Frames of the i-th GOP; always as many as its entry says. LimitError, and with ``strict``
-        DamageError.
+        """Frames of the GOP with that number, always as many as its entry says. LimitError, and
+        with ``strict`` DamageError.
 
         ``choose`` says from the times of its frames which of them are wanted; the pictures of
         others may be None.

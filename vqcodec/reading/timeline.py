@@ -34,7 +34,7 @@ class Timeline:
             self._read_all(damage)
 
     def __getitem__(self, number: int) -> GopTimes:
-        """Times of the i-th GOP; DamageError where it cannot be read."""
+        """Times of the GOP with that number; DamageError where it cannot be read."""
         known = self._known.get(number)
         if known is None:
             gop = self._reader.read_gop(number)

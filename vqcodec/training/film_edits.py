@@ -277,7 +277,7 @@ class _Effect:
         self._place = float(rng.random())
 
     def time(self, number: int) -> int:
-        """The frame of the shot that is shown as the i-th."""
+        """The frame of the shot that is shown as frame ``number``."""
         if self._kind == "twos":
             return number - number % 2
         if self._kind == "freeze" and number > self._at:
