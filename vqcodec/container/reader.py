@@ -139,8 +139,8 @@ class ContainerReader:
             return memoryview(decompress(payload, limit))
 
     def read_gop(self, number: int, after: int | None = None) -> GopPayload:
-        """The GOP with that number; DamageError when it is lost, damaged, another one than the index says, or
-        doesn't begin after the time ``after`` (ticks).
+        """The GOP with that number; DamageError when it is lost, damaged, another one than the
+        index says, or doesn't begin after the time ``after`` (ticks).
         """
         entry = self.gops[number]
         if entry.offset < 0:

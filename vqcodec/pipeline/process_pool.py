@@ -90,8 +90,8 @@ class _Task:
     change: threading.Condition = field(default_factory=threading.Condition)
 
     def part(self, number: int) -> tuple[list[Picture], bool]:
-        """The mini-GOP with that number, waited for, and whether it is the last; no pictures where the GOP was
-        ended without another."""
+        """The mini-GOP with that number, waited for, and whether it is the last; no pictures where
+        the GOP was ended without another."""
         with self.change:
             self.change.wait_for(lambda: self.ended or len(self.parts) > number)
             self.sent = max(self.sent, number + 1)
