@@ -3,6 +3,7 @@ that make the real one."""
 
 from __future__ import annotations
 
+import fcntl
 import math
 import signal
 from collections.abc import Iterator
@@ -134,8 +135,17 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_weights(tiny_models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_weights(tiny_models, tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+def tiny_weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by the first worker that asks for them, and read by the others."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base  # of the whole run
+    path = shared / "tiny.safetensors"
+    with (shared / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            made = make_weights(request.getfixturevalue("tiny_models"), shared / "made.safetensors")
+            made.rename(path)
+    return path
 
 
 @pytest.fixture(scope="session")

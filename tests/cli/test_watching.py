@@ -151,19 +151,6 @@ def player(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def play(*args: str, cwd: Path, path: Path, weights: Path) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {
-        "PATH": f"{path}{os.pathsep}/bin",
-        "PYTHONPATH": str(ROOT),
-        "VQCODEC_WEIGHTS": str(weights),
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "vqcodec", "play", *args]
-    return subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE
-    )
-
-
 @pytest.fixture
 def coded(rich: Path, tiny_weights: Path) -> Path:
     out = rich.with_name("a.vqv")
@@ -171,37 +158,45 @@ def coded(rich: Path, tiny_weights: Path) -> Path:
     return out
 
 
-def test_play(coded: Path, tmp_path: Path, tiny_weights: Path) -> None:
+def test_play(
+    coded: Path,
+    tmp_path: Path,
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def play(*args: str, at: Path) -> int:
+        monkeypatch.setenv("PATH", f"{at}{os.pathsep}/bin")
+        return main(["play", *args])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VQCODEC_WEIGHTS", str(tiny_weights))
     bin_ = tmp_path / "bin"
-    at = {"cwd": tmp_path, "path": bin_, "weights": tiny_weights}
     bin_.mkdir()
     # /bin may hold a real ffplay; a path without any player
     for tool in ("cat", "echo", "head"):
         (bin_ / tool).symlink_to(f"/bin/{tool}")
-    empty = at | {"path": tmp_path / "none"}
     env_free = find_without_players(tmp_path, coded, tiny_weights)
     assert env_free.returncode == 2
     assert "install mpv or FFmpeg's ffplay" in env_free.stderr
     player(bin_, "mpv", 'echo "$@" > args; cat > seen.mkv')
-    done = play("a.vqv", "-ss", "0.2", **at)
-    assert done.returncode == 0, done.stderr
+    assert play("a.vqv", "-ss", "0.2", at=bin_) == 0
     assert (tmp_path / "args").read_text() == "--force-window=immediate --title=a.vqv -\n"
     with av.open(str(tmp_path / "seen.mkv")) as c:
         assert [s.type for s in c.streams].count("audio") == 2
         assert sum(1 for _ in c.decode(video=0)) == 25
-    assert play("a.vqv", "-an", "-t", "3f", **at).returncode == 0
+    assert play("a.vqv", "-an", "-t", "3f", at=bin_) == 0
     with av.open(str(tmp_path / "seen.mkv")) as c:
         assert not c.streams.audio
         assert sum(1 for _ in c.decode(video=0)) == 3
     # a window that is closed early is no error, a player that fails is
     player(bin_, "mpv", "head -c 50 > /dev/null")
-    assert play("a.vqv", **at).returncode == 0
+    assert play("a.vqv", at=bin_) == 0
     player(bin_, "mpv", "cat > /dev/null; exit 3")
-    done = play("a.vqv", **at)
-    assert done.returncode == 5
-    assert "ended with code 3" in done.stderr
-    assert play("none.vqv", **at).returncode == 3
-    assert play("a.vqv", "--player", "nothing", **empty).returncode == 2
+    assert play("a.vqv", at=bin_) == 5
+    assert "ended with code 3" in capsys.readouterr().err
+    assert play("none.vqv", at=bin_) == 3
+    assert play("a.vqv", "--player", "nothing", at=tmp_path / "none") == 2
 
 
 def find_without_players(cwd: Path, coded: Path, weights: Path) -> subprocess.CompletedProcess[str]:

@@ -116,6 +116,8 @@ def test_killed_with_workers_and_gone_on_with(
         "9",
         "-crf",
         "30",
+        "-preset",
+        "faster",
         "--device",
         "cpu",
         "--weights",

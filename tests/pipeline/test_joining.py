@@ -133,13 +133,13 @@ def test_attachments_of_all_parts_together(tmp_path: Path, monkeypatch: pytest.M
 
 def test_chapters_take_time_by_their_number(tmp_path: Path) -> None:
     """It once was by the square of it: 8,000 took seconds, 130,000 half an hour."""
-    same = tuple(Chapter(0, 0, 80, MS) for _ in range(30000))
-    for chapters in (tuple(Chapter(i, 0, 80, MS) for i in range(30000)), same):
+    same = tuple(Chapter(0, 0, 80, MS) for _ in range(15000))
+    for chapters in (tuple(Chapter(i, 0, 80, MS) for i in range(15000)), same):
         made = part(tmp_path / "a.vqv", description=Description(chapters=chapters))
         begin = time.process_time()
         assert main(["join", "-q", str(made), str(made), str(tmp_path / "b.vqv"), "-y"]) == 0
-        assert time.process_time() - begin < 7.5
-        assert len(describe(str(tmp_path / "b.vqv")).chapters) == 30000
+        assert time.process_time() - begin < 3.75
+        assert len(describe(str(tmp_path / "b.vqv")).chapters) == 15000
 
 
 def test_chapters_of_one_part_stay_apart(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vqcodec.pipeline.encode import encode
 
 W, H = 48, 32
 FRAMES = 96  # a GOP whose probe is cut, and one that ends before
-OPTIONS = EncodeOptions(gop=81, preset="fast", device="cpu", threads=1)
+OPTIONS = EncodeOptions(gop=81, preset="fastest", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def options(tiny_weights: Path) -> dict[str, Any]:
-    return {"weights": tiny_weights, "device": "cpu", "preset": "fast", "threads": 1}
+    return {"weights": tiny_weights, "device": "cpu", "preset": "fastest", "threads": 1}
 
 
 @pytest.mark.usefixtures("few")
@@ -83,7 +83,7 @@ def test_a_short_video_is_encoded_whole(
 ) -> None:
     clip = write(tmp_path / "in.mkv", header(W, H), moving(W, H, 20), vcodec="ffv1")
     report = vqcodec.encode(clip, tmp_path / "a.vqv", **options)
-    base = ["encode", "--weights", str(options["weights"]), "-preset", "fast", "-threads", "1"]
+    base = ["encode", "--weights", str(options["weights"]), "-preset", "fastest", "-threads", "1"]
     base += ["--device", "cpu", "--estimate", "--progress", "json", str(clip)]
     for names in ([], [str(tmp_path / "new.vqv")], ["-o", str(tmp_path / "new.vqv")]):
         assert main([*base, *names]) == 0

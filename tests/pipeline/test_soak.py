@@ -17,7 +17,7 @@ from vqcodec.picture import Picture
 
 SCRIPT = """
 import json, os, sys, vqcodec
-source, coded, output, weights, count, every = sys.argv[1:]
+source, coded, output, weights, count, every, preset = sys.argv[1:]
 def watch():
     seen = []
     def look(event):
@@ -26,7 +26,7 @@ def watch():
             seen.append((event.frames, pages * os.sysconf('SC_PAGE_SIZE'), len(os.listdir('/proc/self/fd'))))
     return look, seen
 encoding, decoding = watch(), watch()
-report = vqcodec.encode(source, coded, crf=40, gop=32, device='cpu', threads=1, weights=weights, progress=encoding[0])
+report = vqcodec.encode(source, coded, crf=40, gop=32, preset=preset, device='cpu', threads=1, weights=weights, progress=encoding[0])
 shown = vqcodec.decode(coded, output, device='cpu', threads=1, weights=weights, progress=decoding[0])
 print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1]]))
 """  # noqa: E501
@@ -34,8 +34,12 @@ print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1
 
 @pytest.mark.early
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
-@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "preset"), [(400, "fastest"), pytest.param(10_000, "medium", marks=pytest.mark.slow)]
+)
+def test_memory_and_files_stay_as_they_are(
+    tmp_path: Path, tiny_weights: Path, count: int, preset: str
+) -> None:
     """From a fifth of the video on memory grows by at most 5 percent, and the number of open files
     not at all."""
     rng = np.random.default_rng(4)
@@ -58,6 +62,7 @@ def test_memory_and_files_stay_as_they_are(tmp_path: Path, tiny_weights: Path, c
         str(tiny_weights),
         str(count),
         str(max(64, count // 100)),
+        preset,
     ]
     run = subprocess.run(
         command,

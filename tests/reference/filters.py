@@ -39,30 +39,32 @@ def frame_filters(s: RangeDecoder) -> tuple[int, list[int]]:
     return where, choices
 
 
-def at(plane: np.ndarray, y: int, x: int) -> int:
-    """A sample of the padded plane; outside of it the nearest one."""
+def moved(plane: np.ndarray, down: int, right: int) -> np.ndarray:
+    """At each place the sample so far down and right of it; outside of the plane the nearest."""
     h, w = plane.shape
-    return int(plane[min(max(y, 0), h - 1), min(max(x, 0), w - 1)])
+    rows = np.clip(np.arange(h) + down, 0, h - 1)
+    columns = np.clip(np.arange(w) + right, 0, w - 1)
+    return plane[np.ix_(rows, columns)].astype(np.int64)
 
 
-def activity(plane: np.ndarray, y: int, x: int) -> int:
-    """The class of the 8x8 luma samples from (y, x) on."""
-    total = 0
-    for r in range(y, y + 8):
-        for c in range(x, x + 8):
-            twice = 2 * at(plane, r, c)
-            total += abs(twice - at(plane, r, c - 1) - at(plane, r, c + 1))
-            total += abs(twice - at(plane, r - 1, c) - at(plane, r + 1, c))
-    return sum(total >= bound for bound in ACTIVITIES)
+def around(plane: np.ndarray, down: int, right: int) -> np.ndarray:
+    """The sum of the two samples that lie opposite each other around each place, less twice that
+    of the place itself."""
+    return moved(plane, down, right) + moved(plane, -down, -right) - 2 * moved(plane, 0, 0)
 
 
-def filtered(plane: np.ndarray, y: int, x: int, weights: tuple[int, ...]) -> int:
-    """One sample."""
-    here, total = at(plane, y, x), 0
-    for (down, right), weight in zip(TAPS, weights, strict=True):
-        both = at(plane, y + down, x + right) + at(plane, y - down, x - right)
-        total += weight * (both - 2 * here)
-    return min(max(here + (total + 64 >> 7), 0), 1023)
+def activity(plane: np.ndarray) -> np.ndarray:
+    """The class of each 8x8 luma samples."""
+    steps = abs(around(plane, 0, 1)) + abs(around(plane, 1, 0))
+    h, w = plane.shape
+    totals = steps.reshape(h // 8, 8, w // 8, 8).sum((1, 3))
+    return np.asarray(sum((totals >= bound).astype(int) for bound in ACTIVITIES))
+
+
+def filtered(plane: np.ndarray, weights: tuple[int, ...]) -> np.ndarray:
+    """All samples by the same filter."""
+    total = sum(w * around(plane, *tap) for tap, w in zip(TAPS, weights, strict=True))
+    return np.clip(plane + (total + 64 >> 7), 0, 1023)
 
 
 def apply(
@@ -79,15 +81,16 @@ def apply(
     if not where:
         return
     for i, plane in enumerate(planes):
-        before = plane.copy()
+        before, side = plane.copy(), 16 if i == 0 else 8  # samples of a block across
+        classes = activity(before) if i == 0 else None
+        shown = {}  # the plane by each filter that is needed
         for y in range(0, plane.shape[0], 8):
             for x in range(0, plane.shape[1], 8):
-                block = (y // 16, x // 16) if i == 0 else (y // 8, x // 8)
+                block = y // side, x // side
                 if never[block] or (direct[block] and where != ALL):
                     continue
-                k = activity(before, y, x) if i == 0 else CLASSES + i - 1
+                k = CLASSES + i - 1 if classes is None else int(classes[y // 8, x // 8])
                 if choices[k]:
-                    weights = BANK[min(k, CLASSES), choices[k]]
-                    for r in range(y, y + 8):
-                        for c in range(x, x + 8):
-                            plane[r, c] = filtered(before, r, c, weights)
+                    if k not in shown:
+                        shown[k] = filtered(before, BANK[min(k, CLASSES), choices[k]])
+                    plane[y : y + 8, x : x + 8] = shown[k][y : y + 8, x : x + 8]

@@ -20,7 +20,7 @@ from vqcodec.system.progress import Progress
 W, H, FRAMES = 32, 24, 62
 
 
-OPTIONS = EncodeOptions(gop=9, crf=30, device="cpu", threads=1)
+OPTIONS = EncodeOptions(gop=9, crf=30, preset="faster", device="cpu", threads=1)
 
 
 COUNTS = [9, 9, 9, 3, 9, 8, 9, 6]

@@ -206,12 +206,12 @@ def test_a_recipe_from_clips_to_a_codec(tmp_path: Path, monkeypatch: pytest.Monk
     for seed, (name, frames) in enumerate((("a.mkv", 18), ("b.y4m", 18), ("held.mkv", 10))):
         write(
             tmp_path / "clips" / name,
-            header(80, 64),
-            moving(80, 64, frames, seed),
+            header(64, 64),
+            moving(64, 64, frames, seed),
             **({"vcodec": "ffv1"} if name.endswith("mkv") else {}),
         )
     out = tmp_path / "new" / "tiny.safetensors"
-    stages = [*STAGES, dict(kind="export", out=str(out), batches=6, encodes=2)]
+    stages = [*STAGES, dict(kind="export", out=str(out), batches=6, encodes=1)]
 
     def value(v: object) -> str:
         return str(v).lower() if isinstance(v, bool) else repr(v)
