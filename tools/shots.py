@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,15 +31,21 @@ from vqcodec.training.film_material import (
     TRANSITIONS,
     Settings,
     Stories,
+    draw_film,
     encode_film,
     film_path,
 )
-from vqcodec.training.shot_score import Guess, Score, guesses
+from vqcodec.training.shot_score import TOLERANCE, Guess, Score, guesses
 from vqcodec.training.shot_stage import GRADUAL, Known, coded_rows, read_films
 
 HEAD = "| films | changes | cuts F1 | gradual F1 | " + " | ".join(f"{k} found" for k in KINDS)
 _FIRST = 2 * HELD  # story: those from HELD on are seen while a net is trained
 _LONG = 8  # frames of a shot whose camera is judged
+# what false ones are taken in by
+LURES = (
+    *("flash", "black", "lamp", "title", "twos", "freeze"),
+    *("pan", "zoom", "shaky", "scroll", "speed", "change", "nothing"),
+)
 
 
 def row(name: str, score: Score, cost: float | None = None) -> str:
@@ -69,10 +75,28 @@ def make(folder: Path, stories: Stories, count: int) -> None:
         crf, preset = (22, 34, 46)[n % 3], ("fast", "fastest")[n // 3 % 2]
         settings = Settings(*size, crf, preset, (128, 128, 128, 48)[n % 4])
         lossless = out.with_suffix(".mkv")
-        film = encode_film(
-            stories.editor(story, *size), settings, TRANSITIONS, story, out, lossless
-        )
-        print(f"{out.name}: {len(film.labels)} frames, {settings}", flush=True)
+        if not lossless.exists():
+            draw_film(stories.editor(story, *size), TRANSITIONS, story, lossless)
+        encode_film(lossless, settings, out)
+        print(f"{out.name}: {settings}", flush=True)
+
+
+class Lured(Counter[str]):
+    """False ones by what they were taken in by."""
+
+    def of(self, film: Known, wrong: Iterable[Guess]) -> None:
+        """Count those of one film: by what its frames show within the tolerance, else "change" at
+        one that was found already, or "nothing".
+        """
+        for guess in wrong:
+            near = slice(max(0, guess.start - TOLERANCE), guess.end + TOLERANCE + 1)
+            shown = [lure for lure in film.lures[near] if lure]
+            at_change = (film.labelled.labels[near] > 0).any()
+            self[shown[0] if shown else "change" if at_change else "nothing"] += 1
+
+    def row(self, name: str) -> str:
+        """A line of their table."""
+        return f"| {name} | " + " | ".join(str(self[lure]) for lure in LURES) + " |"
 
 
 class Trial:
@@ -83,6 +107,7 @@ class Trial:
         self.scores: dict[str, Score] = defaultdict(Score)
         self.cameras = np.zeros((len(CAMERAS), len(CAMERAS)), int)
         self.activity: list[np.ndarray] = []
+        self.lured = Lured()
         for film in known:
             self._judge(film)
         paths = [film_path(folder, k.labelled.story) for k in known]
@@ -97,7 +122,8 @@ class Trial:
         read = self.model(film.labelled.rows)
         found, s = guesses(find_shots(read)), film.settings
         for name in ("all films", f"crf {s.crf}", f"preset {s.preset}", f"{s.width}x{s.height}"):
-            self.scores[name].add(film.transitions, found)
+            wrong = self.scores[name].add(film.transitions, found)
+        self.lured.of(film, wrong)
         self._judge_cameras(film, read.camera)
         there = ~np.isnan(film.labelled.change)
         self.activity.append(np.stack([film.labelled.change[there], read.activity[there]]))
@@ -112,19 +138,24 @@ class Trial:
                 self.cameras[truth, int(told[own].mean(0).argmax())] += 1
 
 
-def peers(known: list[Known], folder: Path, python: str) -> Iterable[str]:
-    """Lines of other detectors, on the films before they were encoded."""
+def peers(known: list[Known], folder: Path, python: str) -> Iterable[tuple[str, str]]:
+    """Lines of other detectors for both tables, on the films before they were encoded."""
     scores: dict[str, Score] = defaultdict(Score)
+    lured: dict[str, Lured] = defaultdict(Lured)
     costs: dict[str, list[float]] = defaultdict(list)
     paths = {str(film_path(folder, k.labelled.story).with_suffix(".mkv")): k for k in known}
     script = Path(__file__).with_name("shot_peers.py")
     run = subprocess.run([python, str(script), *paths], stdout=subprocess.PIPE, check=True)
     for line in run.stdout.decode().splitlines():
         told = json.loads(line)
+        film = paths[told["video"]]
         for name, (found, cost) in told["found"].items():
-            scores[name].add(paths[told["video"]].transitions, [Guess(*f) for f in found])
+            lured[name].of(film, scores[name].add(film.transitions, [Guess(*f) for f in found]))
             costs[name].append(cost)
-    return [row(name, score, float(np.mean(costs[name]))) for name, score in scores.items()]
+    return [
+        (row(name, score, float(np.mean(costs[name]))), lured[name].row(name))
+        for name, score in scores.items()
+    ]
 
 
 def main() -> None:
@@ -144,8 +175,10 @@ def main() -> None:
     print(HEAD + " | false | ms a frame |\n" + "|---" * (len(KINDS) + 6) + "|")
     for name, score in trial.scores.items():
         print(row(f"vqcodec, {name}", score, trial.cost if name == "all films" else None))
-    if a.peers:
-        print(*peers(known, folder, a.peers), sep="\n")
+    others = list(peers(known, folder, a.peers)) if a.peers else []
+    print(*(line for line, _ in others), sep="\n")
+    print("\n| false at | " + " | ".join(LURES) + " |\n" + "|---" * (len(LURES) + 1) + "|")
+    print(trial.lured.row("vqcodec"), *(line for _, line in others), sep="\n")
     for kind in KINDS:
         print(f"called {kind}: F1 {trial.scores['all films'].f1_named(kind):.3f}")
     right = trial.cameras.trace()

@@ -30,7 +30,7 @@ def moving(right: np.ndarray, down: np.ndarray) -> Field:
 
 def row(frame: FrameFacts) -> dict[str, float]:
     """The numbers of the second frame of a GOP by their names."""
-    rows = FeatureRows(WIDTH, HEIGHT, 8)
+    rows = FeatureRows(WIDTH, HEIGHT, 8, 16)
     rows.add([frame, frame])
     return dict(zip(NAMES, rows.rows()[1].tolist(), strict=True))
 
@@ -84,7 +84,7 @@ def test_rows_of_a_mirrored_field_are_the_mirrored_rows() -> None:
         field.sets,
         field.blends,
     )
-    plain, seen = FeatureRows(WIDTH, HEIGHT, 8), FeatureRows(WIDTH, HEIGHT, 8)
+    plain, seen = FeatureRows(WIDTH, HEIGHT, 8, 16), FeatureRows(WIDTH, HEIGHT, 8, 16)
     plain.add([facts(field, blocks)])
     seen.add([facts(other, blocks[:, ::-1].copy())])
     assert np.allclose(mirrored(plain.rows()), seen.rows(), atol=1e-4)
@@ -93,7 +93,7 @@ def test_rows_of_a_mirrored_field_are_the_mirrored_rows() -> None:
 
 def test_lost_frames_have_a_row_of_their_own() -> None:
     field = moving(*np.zeros((2, *CELLS.shape[1:])))
-    rows = FeatureRows(WIDTH, HEIGHT, 8)
+    rows = FeatureRows(WIDTH, HEIGHT, 8, 16)
     rows.add([facts(field), None, facts(field)])
     told = rows.rows()
     lost = NAMES.index("lost")
@@ -104,17 +104,17 @@ def test_lost_frames_have_a_row_of_their_own() -> None:
 
 
 def test_no_gop_no_row() -> None:
-    assert FeatureRows(WIDTH, HEIGHT, 8).rows().shape == (0, len(NAMES))
+    assert FeatureRows(WIDTH, HEIGHT, 8, 0).rows().shape == (0, len(NAMES))
 
 
 def test_the_end_of_a_full_gop_is_no_cut() -> None:
     field = moving(*np.zeros((2, *CELLS.shape[1:])))
-    rows = FeatureRows(WIDTH, HEIGHT, 4)
+    rows = FeatureRows(WIDTH, HEIGHT, 4, 16)
     for length in (4, 4, 3, 4):
         rows.add([facts(field)] * length)
     # the first frame of the video, those behind the first, the second, and not behind the third
     assert np.flatnonzero(ended_full(rows.rows())).tolist() == [0, 4, 8]
-    alone = FeatureRows(WIDTH, HEIGHT, 4)
+    alone = FeatureRows(WIDTH, HEIGHT, 4, 16)
     for length in (3, 4, 2):
         alone.add([facts(field)] * length)
     assert not ended_full(alone.rows())[7]

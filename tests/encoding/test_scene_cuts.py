@@ -155,6 +155,35 @@ def test_a_page_that_is_scrolled_far_is_no_cut(step: float) -> None:
     assert starts([whole[top : top + HEIGHT] for top in tops]) == [0]
 
 
+def test_a_cut_between_jumps_of_pages_is_found() -> None:
+    """What comes before was at rest, and what changes right behind is over at once."""
+    first, second = page(4), page(5)
+    jumps = [(first, 0), (first, 0.35), (second, 0.1), (second, 0.8)]
+    for rests in ([12, 3, 1, 12], [12, 2, 2, 12], [12, 12, 3, 12]):
+        tops = [
+            (whole, round(at * HEIGHT))
+            for (whole, at), rest in zip(jumps, rests, strict=True)
+            for _ in range(rest)
+        ]
+        found = cuts([whole[top : top + HEIGHT] for whole, top in tops])
+        assert found == [sum(rests[:2])]
+
+
+def test_soft_pictures_of_another_scene_are_a_cut() -> None:
+    """Much of a smooth picture is like much of any other, but nothing of its texture is there."""
+    grain = np.random.default_rng(1).uniform(-30, 30, (2, HEIGHT // 2, WIDTH // 2))
+    first, second = 128 + np.linspace(-80, 80, WIDTH) + grain.repeat(2, 1).repeat(2, 2)
+    assert cuts([first] * 12 + [second] * 12) == [12]
+
+
+def test_black_frames_in_a_fast_pan_are_no_cut() -> None:
+    coarse = np.random.default_rng(4).uniform(16, 235, (HEIGHT // 8, 60))
+    wide = coarse.repeat(8, 0).repeat(8, 1)
+    fast = [wide[:, 6 * i : 6 * i + WIDTH] for i in range(30)]
+    fast[10:13] = [np.full((HEIGHT, WIDTH), 16.0)] * 3
+    assert cuts(fast) == []
+
+
 def test_another_page_is_a_cut() -> None:
     pages = [page(seed)[:HEIGHT] for seed in range(4)]
     assert starts([p for p in pages for _ in range(16)]) == [0, 16, 32, 48]

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from vqcodec.reading.info import info
 from vqcodec.training.film_cameras import CAMERAS, UNKNOWN, Material, camera
-from vqcodec.training.film_edits import KINDS, Editor, Film, Transition
-from vqcodec.training.film_material import HELD, Stories
+from vqcodec.training.film_edits import KINDS, Editor, Film, Transition, _Effect
+from vqcodec.training.film_material import (
+    HELD,
+    Settings,
+    Stories,
+    draw_film,
+    encode_film,
+    truth_of,
+)
 from vqcodec.training.shot_score import Guess, Score
 
 SIZE = (64, 48)
@@ -37,6 +46,7 @@ def drawn(photos: list[Path], seed: int) -> tuple[Film, list[np.ndarray]]:
 def test_labels_are_those_of_the_transitions(photos: list[Path], seed: int) -> None:
     film, frames = drawn(photos, seed)
     assert len(frames) == len(film.labels) == len(film.cameras) == len(film.change)
+    assert len(film.lures) == len(frames)
     assert len(film.transitions) == 8
     labels = np.array(film.labels)
     for kind, start, end in film.transitions:
@@ -45,6 +55,35 @@ def test_labels_are_those_of_the_transitions(photos: list[Path], seed: int) -> N
         assert film.shots[start - 1] + 1 == film.shots[max(end, start)]
         assert all(c == UNKNOWN for c in film.cameras[start:end])
     assert all(f.shape == (SIZE[1], SIZE[0], 3) and f.dtype == np.uint8 for f in frames)
+
+
+def test_frames_of_a_flash_and_the_one_behind_are_its_lures() -> None:
+    """Within a shot a flash is what makes two frames apart look like another scene."""
+    grey = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
+    for seed in range(8):
+        effect = _Effect(np.random.default_rng(seed), "flash", 5, None)
+        changed = [not np.array_equal(effect(grey, i), grey) for i in range(20)]
+        jumps = [i for i in range(1, 20) if changed[i] != changed[i - 1]]
+        assert changed.count(True) in (1, 2, 3)
+        assert all(effect.shows(i) for i in jumps)
+        assert [i for i in range(20) if effect.shows(i)] == list(range(jumps[0], jumps[1] + 1))
+
+
+def test_a_film_in_another_encode_shows_the_same(photos: list[Path], tmp_path: Path) -> None:
+    """It is drawn once; size and quality change, and what is true of it goes along."""
+    editor = Editor(Material([], photos, *SIZE), np.random.default_rng(3), SIZE, (7, 9))
+    clip = tmp_path / "drawn.mkv"
+    film = draw_film(editor, 1, 7, clip)
+    for number, (width, height) in enumerate([SIZE, (48, 32)]):
+        out = tmp_path / f"film-{number}.vqv"
+        encode_film(clip, Settings(width, height, 40, "fastest", 16), out)
+        found = info(out)
+        assert (found.width, found.height, found.frames) == (width, height, len(film.labels))
+        truth = truth_of(out)
+        assert truth["lures"].tolist() == film.lures
+        assert json.loads(str(truth["settings"]))["width"] == width
+        assert int(truth["story"]) == 7
+    assert not list(tmp_path.glob("*.scaled.mkv"))
 
 
 def test_one_number_makes_one_film(photos: list[Path]) -> None:

@@ -97,17 +97,19 @@ class FeatureRows:
         width: of the picture.
         height: of the picture.
         longest: frames of the longest GOP of the file, which cuts alone make shorter.
+        count: frames of the file.
     """
 
-    def __init__(self, width: int, height: int, longest: int) -> None:
+    def __init__(self, width: int, height: int, longest: int, count: int) -> None:
         self._width, self._height, self._longest = width, height, max(1, longest)
-        self._parts: list[np.ndarray] = []
+        self._rows = np.zeros((count, len(NAMES)), np.float32)
+        self._given = 0  # of those
         self._before = longest  # frames of the last GOP
         self._full = 0  # GOPs that are the longest
 
     def add(self, frames: Sequence[FrameFacts | None]) -> None:
         """The next GOP, in order of display. None stands for a frame that cannot be read."""
-        rows = np.zeros((len(frames), len(NAMES)), np.float32)
+        rows = self._rows[self._given : self._given + len(frames)]
         shortened = 1 - self._before / self._longest
         for number, facts in enumerate(frames):
             row = rows[number]
@@ -122,13 +124,13 @@ class FeatureRows:
                 row[_AT["GOP before cut short"]] = shortened
         self._before = len(frames)
         self._full += len(frames) == self._longest
-        self._parts.append(rows)
+        self._given += len(frames)
 
     def rows(self) -> np.ndarray:
-        """(frames, len(NAMES)) float32 of all GOPs so far, compared within the file."""
-        if not self._parts:
-            return np.zeros((0, len(NAMES)), np.float32)
-        rows = np.concatenate(self._parts)
+        """(frames, len(NAMES)) float32 of all GOPs, compared within the file. To be asked for once,
+        at the end.
+        """
+        rows = self._rows[: self._given]
         if self._full < 2 and self._longest < _LIMIT:  # a cut ended that one too
             short = rows[:, _AT["GOP before cut short"]]
             short[(rows[:, _AT["gop start"]] > 0) & (short == 0)] = 0.01

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from ..codec.weights import released
 from ..compiled import njit
 from ..errors import WeightsError
-from .features import PLACES, ended_full
+from .features import NAMES, PLACES, ended_full
 
 CHANGES = ("none", "cut", "dissolve", "fade", "wipe")  # what a frame may be part of
 CAMERAS = ("still", "pan", "zoom", "shaky")
@@ -50,8 +50,16 @@ class ShotModel:
     """The net with its weights."""
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        """weights: those that :func:`vqcodec.training.shot_net.exported` names."""
+        """weights: those that :func:`vqcodec.training.shot_net.exported` names; WeightsError where
+        they are for other numbers of a frame.
+        """
         self._w = {name: np.ascontiguousarray(a, np.float32) for name, a in weights.items()}
+        taken = self._w["in.weight"].shape[0]
+        if taken != len(NAMES):
+            raise WeightsError(
+                f"the shots' net takes {taken} numbers a frame, this program has {len(NAMES)}: "
+                "use the weights that came with the program"
+            )
 
     @classmethod
     def load(cls, path: Path | None = None) -> ShotModel:
@@ -61,59 +69,84 @@ class ShotModel:
         return _loaded(path or released(NAME))
 
     def __call__(self, rows: np.ndarray) -> Reading:
-        """What the frames with these rows, (n, numbers) float32, are."""
-        w, count = self._w, len(rows)
-        hidden = np.empty((count, 2 * HIDDEN), np.float32)
-        self._recurrent("forward", "in", rows, hidden[:, :HIDDEN])
-        self._recurrent("backward", "in", rows[::-1], hidden[::-1, HIDDEN:])
-        out = {
-            name: _dense(hidden, w[f"{name}.weight"], w[f"{name}.bias"])
-            for name in ("change", "activity", "camera", "traits")
-        }
-        change = _softmax(out["change"])
+        """What the frames with these rows, (n, numbers) float32, are.
+
+        Taken in blocks: what lies between is several times the rows.
+        """
+        count = len(rows)
+        reading = Reading(
+            np.empty((count, len(CHANGES)), np.float32),
+            np.empty(count, np.float32),
+            np.empty((count, len(CAMERAS)), np.float32),
+            self._surprise(rows),
+            np.empty((count, EMBEDDING), np.float32),
+        )
+        behind = np.empty((count, HIDDEN), np.float32)
+        recurrent = _Recurrent(self._w, "backward", "in")
+        for own in reversed(_blocks(count)):
+            behind[own] = recurrent(rows[own][::-1])[::-1]
+        recurrent = _Recurrent(self._w, "forward", "in")
+        for own in _blocks(count):
+            self._read(np.concatenate([recurrent(rows[own]), behind[own]], 1), reading, own)
         full = ended_full(rows)
         # a full GOP ends wherever it is: its end is no sign of a cut
-        change[full, 0] += (1 - _FULL) * change[full, 1]
-        change[full, 1] *= _FULL
-        return Reading(
-            change,
-            np.maximum(np.exp2(out["activity"][:, 0]) - 1, 0),
-            _softmax(out["camera"]),
-            self._surprise(rows),
-            out["traits"],
-        )
+        reading.change[full, 0] += (1 - _FULL) * reading.change[full, 1]
+        reading.change[full, 1] *= _FULL
+        return reading
 
-    def _recurrent(self, name: str, entry: str, rows: np.ndarray, out: np.ndarray) -> None:
-        """Hidden states of the LSTM with this name behind the layer ``entry``, (n, HIDDEN).
-
-        Taken in blocks, which hand on their state: what lies between is several times the rows.
-        """
+    def _read(self, hidden: np.ndarray, reading: Reading, own: slice) -> None:
+        """What hidden states (n, 2 HIDDEN) tell, into these frames of ``reading``."""
         w = self._w
-        cell, last = np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32)
-        for at in range(0, len(rows), BLOCK):
-            block = np.ascontiguousarray(rows[at : at + BLOCK])
-            seen = np.maximum(_dense(block, w[f"{entry}.weight"], w[f"{entry}.bias"]), 0)
-            gates = _dense(seen, w[f"{name}.input"], w[f"{name}.bias"])
-            out[at : at + BLOCK] = _lstm(gates, w[f"{name}.hidden"], cell, last)
+
+        def head(name: str) -> np.ndarray:
+            return _dense(hidden, w[f"{name}.weight"], w[f"{name}.bias"])
+
+        reading.change[own] = _softmax(head("change"))
+        reading.activity[own] = np.maximum(np.exp2(head("activity")[:, 0]) - 1, 0)
+        reading.camera[own] = _softmax(head("camera"))
+        reading.traits[own] = head("traits")
 
     def _surprise(self, rows: np.ndarray) -> np.ndarray:
+        bits = np.zeros(len(rows), np.float32)
         if len(rows) < 2:
-            return np.zeros(len(rows), np.float32)
-        w = self._w
-        # where the next frame stands in its GOP is no news
-        known = np.concatenate([rows[:-1], rows[1:, :PLACES]], 1)
-        hidden = np.empty((len(known), HIDDEN), np.float32)
-        self._recurrent("next", "next.in", known, hidden)
-        bits = np.empty(len(rows), np.float32)
+            return bits
+        w, recurrent = self._w, _Recurrent(self._w, "next", "next.in")
         told = rows.shape[1] - PLACES
-        for at in range(0, len(hidden), BLOCK):
-            guess = _dense(hidden[at : at + BLOCK], w["guess.weight"], w["guess.bias"])
+        for own in _blocks(len(rows) - 1):
+            following = rows[own.start + 1 : own.stop + 1]
+            # where the next frame stands in its GOP is no news
+            known = np.concatenate([rows[own], following[:, :PLACES]], 1)
+            guess = _dense(recurrent(known), w["guess.weight"], w["guess.bias"])
             scale = np.clip(guess[:, told:], -5, 5)
-            next_rows = rows[at + 1 : at + 1 + BLOCK, PLACES:]
-            off = np.abs(next_rows - guess[:, :told]) * np.exp(-scale)
-            bits[at + 1 : at + 1 + BLOCK] = (off + scale).sum(1) / np.float32(np.log(2))
+            off = np.abs(following[:, PLACES:] - guess[:, :told]) * np.exp(-scale)
+            bits[own.start + 1 : own.stop + 1] = (off + scale).sum(1) / np.float32(np.log(2))
         bits[0] = bits[1]
         return np.asarray(bits - np.median(bits), np.float32)
+
+
+class _Recurrent:
+    """An LSTM with the layer before it, which goes on from block to block.
+
+    Args:
+        name: of the LSTM among the weights.
+        entry: of the layer.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray], name: str, entry: str) -> None:
+        self._w, self._name, self._entry = weights, name, entry
+        self._cell, self._last = np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32)
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Hidden states (n, HIDDEN) of the next rows."""
+        w, name, entry = self._w, self._name, self._entry
+        block = np.ascontiguousarray(rows)
+        seen = np.maximum(_dense(block, w[f"{entry}.weight"], w[f"{entry}.bias"]), 0)
+        gates = _dense(seen, w[f"{name}.input"], w[f"{name}.bias"])
+        return _lstm(gates, w[f"{name}.hidden"], self._cell, self._last)
+
+
+def _blocks(count: int) -> list[slice]:
+    return [slice(at, min(count, at + BLOCK)) for at in range(0, count, BLOCK)]
 
 
 def embedding(reading: Reading, start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -137,7 +170,7 @@ def _loaded(path: Path) -> ShotModel:
 
 
 def _softmax(a: np.ndarray) -> np.ndarray:
-    powers = np.exp(a - a.max(1, keepdims=True)) if len(a) else a
+    powers = np.exp(a - a.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
 

@@ -11,6 +11,7 @@ cut hardly a block with texture is explained well, while most are beside a title
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..compiled import njit
 
 COLUMNS, ROWS = 64, 36  # of a thumbnail
 ODD_RUN = 3  # frames of the longest flash
+_FAR, _FAR_STEP = 3, 2  # part of a thumbnail that a camera goes on by, searched in such steps
 _BLOCK, _REACH = 4, 3  # of the coarse motion, in samples of a thumbnail
 _ODD_CHANGE, _ODD_FACTOR = 4.0, 3.0  # least change of an odd frame, absolute and against its frame
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
@@ -136,6 +138,20 @@ def novelty(before: np.ndarray, after: np.ndarray) -> Novelty:
         residual / (float(np.abs(after - after.mean()).mean()) + _QUIET),
         kept / max(1, int(textured.sum())),
     )
+
+
+def aligned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """A thumbnail moved to where it is most like another, by up to a third of its size: as a camera
+    goes on while nothing is seen. What comes in at a side repeats that side.
+    """
+    h, w = after.shape
+    rows, columns = np.arange(h), np.arange(w)
+    moved = (
+        before[np.clip(rows + down, 0, h - 1)[:, None], np.clip(columns + right, 0, w - 1)]
+        for down in range(-(h // _FAR), h // _FAR + 1, _FAR_STEP)
+        for right in range(-(w // _FAR), w // _FAR + 1, _FAR_STEP)
+    )
+    return min(moved, key=partial(change, after))
 
 
 def is_new(before: np.ndarray, after: np.ndarray, share: float = SHARE) -> bool:

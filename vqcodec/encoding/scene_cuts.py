@@ -11,17 +11,29 @@ import numpy as np
 from ..codec.gop_structure import MAX_MINI_GOP, MINI_GOP
 from ..picture import Picture
 from .frames_apart import same_picture
-from .scene_changes import LEAST, SHARE, change, is_blank, is_new, novelty, odd_run, thumbnail
+from .scene_changes import (
+    LEAST,
+    SHARE,
+    aligned,
+    change,
+    is_blank,
+    novelty,
+    odd_run,
+    thumbnail,
+)
 from .scrolls import is_scrolled, row_profile
 
 MIN_DISTANCE = 4  # frames between two cuts
 AHEAD = 4  # different pictures that are looked at behind the one in question
 AT_MOST_AHEAD = 12  # and of all, also those that repeat the one before
 _RETURN = 0.8  # of that share: what follows a cut does not go back to what was before
-_REPEATED = 0.02  # share of a picture that repeats the one before
 _KEPT = 0.2  # share of the texture before that may still be there behind a cut: a title covers less
+_NONE_KEPT = 0.05  # and where so little is, a cut needs but this share of novelty:
+_STRANGE_SHARE = 0.25
 _FACTOR = 1.6  # a cut is more than the changes around it by this much
+_STEPS = 2  # that are looked at behind a cut
 _CALM, _CALMER = 0.25, 1.1  # if the change behind is that share of it, than those before by so much
+_STIRRED = 3.0  # and if it is nearly as much
 
 
 class Verdict(NamedTuple):
@@ -67,6 +79,8 @@ class SceneDetector:
         self._since += 1
         if self._last is not None and np.array_equal(self._last[0], thumb):
             verdict = Verdict(False, self._last[1].odd)  # the same again
+            if not verdict.odd:
+                self._past.append(thumb)
         else:
             verdict = self._judge_new(_different(self._thumbs))
         del self._thumbs[0]
@@ -106,34 +120,54 @@ class SceneDetector:
             if self._shown_before(thumb):
                 return False
         new = novelty(before, thumb)
-        if new.residual < LEAST or new.share < SHARE or new.kept > _KEPT:
+        if new.residual < LEAST or new.kept > _KEPT:
             return False
-        behind = novelty(thumb, settled[0]).share if settled else 0.0
-        calm = settled and behind < _CALM * new.share
-        if new.share < max(_FACTOR * behind, (_CALMER if calm else _FACTOR) * self._usual()):
+        if new.share < (SHARE if new.kept > _NONE_KEPT else _STRANGE_SHARE):
+            return False
+        if not self._stands_out(new.share, [thumb, *settled]):
             return False
         if self._rows_before is not None and is_scrolled(self._rows_before, self._rows[0]):
             return False
         return not _returns(before, settled)
 
+    def _stands_out(self, share: float, thumbs: list[np.ndarray]) -> bool:
+        """Whether the novelty of a picture, the first of those given, is more than that of the
+        steps before and behind it.
+
+        Motion and dissolves go on in each step behind it. What changes once more right behind a
+        cut, as a title or a page does, is told from motion by what was before.
+        """
+        steps = [novelty(a, b).share for a, b in pairwise(thumbs[: _STEPS + 1])]
+        if len(steps) < _STEPS and len(self._thumbs) > AHEAD:
+            steps.append(0.0)  # it comes to rest
+        calm = bool(steps) and steps[0] < _CALM * share
+        if calm:
+            return share >= _CALMER * self._usual()
+        if share < max(SHARE, _FACTOR * min(steps, default=0.0)):
+            return False
+        stirred = bool(steps) and share < _FACTOR * steps[0]
+        return share >= (_STIRRED if stirred else _FACTOR) * self._usual()
+
     def _shown_before(self, thumb: np.ndarray) -> bool:
         """Whether the scene goes on behind pictures that show nothing."""
-        shown = [t for t in self._past if not is_blank(t)]
-        return bool(shown) and novelty(shown[-1], thumb).kept > _KEPT
+        shown = [t for t in self._past if not is_blank(t)][-1:]
+        return any(novelty(b, thumb).kept > _KEPT for t in shown for b in (t, aligned(t, thumb)))
 
     def _usual(self) -> float:
-        """Mean novelty of the pictures of this scene, but for those that hardly change."""
-        past = list(self._past)
-        shares = [novelty(a, b).share for a, b in pairwise(past)]
-        moving = [s for s in shares if s > _REPEATED]
-        return sum(moving) / len(moving) if moving else 0.0
+        """Mean novelty of those steps of this scene that have most, half of them: pictures may be
+        shown twice.
+        """
+        shares = sorted(novelty(a, b).share for a, b in pairwise(self._past))
+        most = shares[len(shares) // 2 :]
+        return sum(most) / len(most) if most else 0.0
 
 
 def _returns(before: np.ndarray, following: list[np.ndarray]) -> bool:
     """Whether pictures behind one go back to what was before it: the last two of them, or most.
     One that shows nothing says nothing: a flash behind a cut is no way back.
     """
-    again = [not is_new(before, t, _RETURN * SHARE) for t in following if not is_blank(t)]
+    found = [novelty(before, t) for t in following if not is_blank(t)]
+    again = [f.kept > _NONE_KEPT and f.share < _RETURN * SHARE for f in found]
     return bool(again) and (all(again[-2:]) or 2 * sum(again) > len(again))
 
 

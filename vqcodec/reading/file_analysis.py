@@ -162,7 +162,7 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
     heads, header = FileHeads(reader, weights, known), reader.header
     damage = DamageLog(reader.damaged)
     longest = max((entry.count for entry in reader.gops), default=1)
-    features = FeatureRows(header.width, header.height, longest)
+    features = FeatureRows(header.width, header.height, longest, reader.frames)
     table = _Table(reader.frames)
     end = 0
     for gop in timed_gops(reader, damage):

@@ -181,6 +181,15 @@ class Shot:
             return UNKNOWN
         return CAMERAS.index(self.camera.kind)
 
+    @property
+    def moves(self) -> str:
+        """How it moves in a way that is easily taken for a change: as the camera does, or "speed";
+        "" in no way.
+        """
+        if self.camera is not None and self.camera.kind != "still":
+            return self.camera.kind
+        return "speed" if self.speed > 1 else ""
+
     def frame(self, number: int, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
         """Frame ``number`` from the start of the shot, (height, width, 3) uint8."""
         n = len(self.pictures)

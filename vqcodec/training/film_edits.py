@@ -39,6 +39,7 @@ class Film:
     cameras: list[int] = field(default_factory=list)  # index in CAMERAS, or UNKNOWN
     shots: list[int] = field(default_factory=list)  # number of the shot
     change: list[float] = field(default_factory=list)  # of mean luma, of 255, since the one before
+    lures: list[str] = field(default_factory=list)  # what is easily taken for a change, or ""
 
 
 def _ramp(frames: int) -> np.ndarray:
@@ -143,7 +144,13 @@ class Editor:
         return shot.frame(number, self._width, self._height, self._rng)
 
     def _note(
-        self, picture: np.ndarray, label: int, camera: int, shot: int, jump: bool = False
+        self,
+        picture: np.ndarray,
+        label: int,
+        camera: int,
+        shot: int,
+        jump: bool = False,
+        lure: str = "",
     ) -> np.ndarray:
         """Write down what is true of the next frame."""
         luma = picture @ np.array([0.299, 0.587, 0.114])
@@ -160,6 +167,7 @@ class Editor:
         film.labels.append(label)
         film.cameras.append(camera)
         film.shots.append(shot)
+        film.lures.append(lure)
         return picture
 
     def _body(self, shot: Shot, used: int, frames: int, number: int) -> Iterator[np.ndarray]:
@@ -181,7 +189,8 @@ class Editor:
             label = NOTHING
             if i == 0 and jump and self.film.transitions[-1].kind == "cut":
                 label = 1 + KINDS.index("cut")
-            yield self._note(picture, label, camera, number, jump and i == 0)
+            lure = effect.kind if effect.shows(i) else shot.moves
+            yield self._note(picture, label, camera, number, jump and i == 0, lure)
 
     def _transition(
         self, kind: str, old: Shot, used: int, new: Shot, number: int
@@ -266,7 +275,7 @@ class _Effect:
     """Something that happens within a shot and is no transition."""
 
     def __init__(self, rng: Rng, kind: str, at: int, card: np.ndarray | None) -> None:
-        self._kind, self._at = kind, at
+        self.kind, self._at = kind, at
         self._length = int(rng.integers(1, 4))
         self._gain = float(rng.choice([0.35, 0.55, 1.4, 1.8]))
         self._offset = float(rng.choice([0, 0, 30, 70]))
@@ -278,32 +287,40 @@ class _Effect:
 
     def time(self, number: int) -> int:
         """The frame of the shot that is shown as frame ``number``."""
-        if self._kind == "twos":
+        if self.kind == "twos":
             return number - number % 2
-        if self._kind == "freeze" and number > self._at:
+        if self.kind == "freeze" and number > self._at:
             return self._at + max(0, number - self._at - 8)
         return number
 
     def hides(self, number: int) -> bool:
         """Whether what the camera does cannot be seen in a frame."""
-        if self._kind in ("flash", "black"):
+        if self.kind in ("flash", "black"):
             return self._at <= number <= self._at + self._length
-        return self._kind == "freeze"
+        return self.kind == "freeze"
+
+    def shows(self, number: int) -> bool:
+        """Whether it changes a frame, or has changed the one before."""
+        lasts = {"flash": self._length, "black": self._length, "lamp": self._ramp}
+        since = number - self._at
+        if self.kind in ("twos", "freeze"):
+            return True
+        return bool(self.kind) and 0 <= since <= lasts.get(self.kind, self._stays)
 
     def __call__(self, picture: np.ndarray, number: int) -> np.ndarray:
-        if not self._kind or number < self._at:
+        if not self.kind or number < self._at:
             return picture
         since = number - self._at
-        if self._kind == "flash" and since < self._length:
+        if self.kind == "flash" and since < self._length:
             if self._white:
                 return np.full_like(picture, 250)
             return _lit(picture, 1.5, 70 + self._offset)
-        if self._kind == "black" and since < self._length:
+        if self.kind == "black" and since < self._length:
             return np.zeros_like(picture)
-        if self._kind == "lamp":
+        if self.kind == "lamp":
             share = min(1.0, (since + 1) / self._ramp)
             return _lit(picture, 1 + share * (self._gain - 1), 0)
-        if self._kind == "title" and self._card is not None and since < self._stays:
+        if self.kind == "title" and self._card is not None and since < self._stays:
             share = 1.0 if self._pop else min(1.0, (since + 1) / 6, (self._stays - since) / 6)
             height = picture.shape[0]
             top = int(self._place * 0.65 * height)

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
 from ..container.packets import StreamHeader
-from ..media.sink import OutputChoice, open_sink
+from ..media.sink import OutputChoice, VideoSink, open_sink
 from ..options import EncodeOptions
 from ..pipeline.encode import encode
 from .film_cameras import Material
@@ -26,7 +27,7 @@ _SIZES = ((128, 64), (192, 108), (192, 128), (256, 144), (320, 180))
 _SIZE_SHARES = (0.35, 0.4, 0.08, 0.1, 0.07)
 _CRFS = (18, 50)  # lowest and highest
 _PRESETS = ("fastest", "faster", "fast", "medium")
-_PRESET_SHARES = (0.3, 0.2, 0.3, 0.2)
+_PRESET_SHARES = (0.35, 0.25, 0.3, 0.1)
 _LENGTHS = ((7, 26), (16, 80))  # fewest and most frames of shots of a film
 _LONG = 0.25  # of films have the longer ones
 _GOPS = (128, 96, 64, 48, 25, 16, 8)
@@ -53,53 +54,77 @@ class Settings:
         return cls(width, height, int(rng.integers(_CRFS[0], _CRFS[1] + 1)), preset, gop)
 
 
-def encode_film(
-    editor: Editor,
-    settings: Settings,
-    transitions: int,
-    story: int,
-    out: Path,
-    keep: Path | None = None,
-) -> Film:
-    """Draw a film, encode it to ``out``, and write what is true of it to a .npz file beside it.
+def draw_film(editor: Editor, transitions: int, story: int, clip: Path) -> Film:
+    """Draw a film, lossless, to ``clip``, and write what is true of it to a .npz file beside it.
 
-    story: its number, the same for films that show the same. keep: where the film itself is kept,
-    lossless.
+    story: its number, the same for films that show the same.
     """
-    clip = keep or out.with_suffix(".film.mkv")
-    header = StreamHeader(settings.width, settings.height, Fraction(1, RATE), rate=Fraction(RATE))
-    sink = open_sink(clip, header, choice=OutputChoice(vcodec="ffv1"))
-    size = (settings.width, settings.height)
+    sink, part = None, clip.with_suffix(".part" + clip.suffix)
     for time, rgb in enumerate(editor.frames(transitions)):
-        if rgb.shape[1::-1] != size:
-            rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+        sink = sink or lossless(part, rgb.shape[1], rgb.shape[0])
         sink.write(time, to_picture(rgb))
+    assert sink is not None
     sink.close()
-    options = EncodeOptions(
-        crf=settings.crf, preset=settings.preset, gop=settings.gop, threads=1, device="cpu"
-    )
-    coded = out.with_suffix(".part.vqv")
-    encode(clip, coded, options, overwrite=True)  # also what a run that was stopped left
-    if keep is None:
-        clip.unlink()
     film = editor.film
     np.savez_compressed(
-        out.with_suffix(".npz"),
+        clip.with_suffix(".npz"),
         labels=np.array(film.labels, np.uint8),
         cameras=np.array(film.cameras, np.int8),
         shots=np.array(film.shots, np.int16),
         change=np.array(film.change, np.float32),
+        lures=np.array(film.lures),
         story=story,
         transitions=json.dumps([t._asdict() for t in film.transitions]),
-        settings=json.dumps(asdict(settings)),
     )
-    coded.replace(out)
+    part.replace(clip)
     return film
+
+
+def encode_film(clip: Path, settings: Settings, out: Path) -> None:
+    """Encode a film that is drawn to ``out``; what is true of it goes with it."""
+    options = EncodeOptions(
+        crf=settings.crf, preset=settings.preset, gop=settings.gop, threads=1, device="cpu"
+    )
+    coded, scaled = out.with_suffix(".part.vqv"), out.with_suffix(".scaled.mkv")
+    source = _scaled(clip, settings, scaled)
+    encode(source, coded, options, overwrite=True)  # also what a run that was stopped left
+    scaled.unlink(missing_ok=True)
+    known = truth_of(clip) | {"settings": np.array(json.dumps(asdict(settings)))}
+    with out.with_suffix(".npz").open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **known)
+    coded.replace(out)
+
+
+def lossless(path: Path, width: int, height: int) -> VideoSink:
+    """A file for films that are not encoded yet."""
+    header = StreamHeader(width, height, Fraction(1, RATE), rate=Fraction(RATE))
+    return open_sink(path, header, choice=OutputChoice(vcodec="ffv1"))
+
+
+def _scaled(clip: Path, settings: Settings, to: Path) -> Path:
+    """The clip in the size that is wanted: itself, or a lossless copy at ``to``."""
+    size = settings.width, settings.height
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        if (stream.width, stream.height) == size:
+            return clip
+        sink = lossless(to, *size)
+        how = cv2.INTER_AREA if settings.width < stream.width else cv2.INTER_CUBIC
+        for time, frame in enumerate(container.decode(stream)):
+            rgb = cv2.resize(frame.to_ndarray(format="rgb24"), size, interpolation=how)
+            sink.write(time, to_picture(np.asarray(rgb)))
+        sink.close()
+    return to
 
 
 def film_path(folder: Path, story: int) -> Path:
     """Where the film of a story lies."""
     return folder / f"film-{story:05d}.vqv"
+
+
+def drawn_path(folder: Path, story: int) -> Path:
+    """Where a story lies that is drawn and not encoded."""
+    return folder / f"drawn-{story:05d}.mkv"
 
 
 def make_films(
@@ -126,8 +151,14 @@ def make_films(
         editor, drawn = stories.begin(story)
         if again:
             drawn = _same_shape(drawn, np.random.default_rng([seed, number, 1]))
-        film = encode_film(editor, drawn, TRANSITIONS, story, out)
-        log(f"film {number}: {len(film.labels)} frames, {drawn}")
+        clip = drawn_path(folder, story)
+        if not clip.exists():
+            draw_film(editor, TRANSITIONS, story, clip)
+        encode_film(clip, drawn, out)
+        log(f"film {number}: {drawn}")
+        if number % _AGAIN != _AGAIN - 2:  # the next one is not this one again
+            clip.unlink()
+            clip.with_suffix(".npz").unlink()
 
 
 def _order(count: int) -> Iterator[int]:
@@ -159,10 +190,19 @@ class Stories:
         self, story: int, width: int, height: int, rng: np.random.Generator | None = None
     ) -> Editor:
         """What draws a film of this size."""
-        clips, photos = self._parts[story >= HELD]
         rng = rng or np.random.default_rng([self._seed, story])
         lengths = _LENGTHS[rng.random() < _LONG]
-        return Editor(Material(clips, photos, width, height), rng, (width, height), lengths)
+        return Editor(self.material(story, width, height), rng, (width, height), lengths)
+
+    def material(self, story: int, width: int, height: int) -> Material:
+        """Where the shots of a story are taken from."""
+        clips, photos = self._parts[story >= HELD]
+        return Material(clips, photos, width, height)
+
+    def held(self, clips: list[Path]) -> np.ndarray:
+        """(clips,) bool: which of them are for the stories from HELD on."""
+        held = set(self._parts[1][0])
+        return np.array([clip in held for clip in clips])
 
 
 def _shared_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -193,5 +233,13 @@ def films(folder: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
     for path in sorted(folder.glob("film-*.vqv")):
         truth = path.with_suffix(".npz")
         if truth.exists():
-            with np.load(truth) as found:
-                yield path, dict(found)
+            yield path, truth_of(path)
+
+
+def truth_of(path: Path) -> dict[str, np.ndarray]:
+    """What is true of a film, by the file that lies beside it; nothing where there is none."""
+    beside = path.with_suffix(".npz")
+    if not beside.exists():
+        return {}
+    with np.load(beside) as found:
+        return dict(found)

@@ -44,8 +44,8 @@ class Score:
     false: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*KINDS, ""), 0))
     mistaken: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
 
-    def add(self, truth: Sequence[Transition], found: Sequence[Guess]) -> None:
-        """Count the changes of one more film."""
+    def add(self, truth: Sequence[Transition], found: Sequence[Guess]) -> list[Guess]:
+        """Count the changes of one more film; what was found where none is comes back."""
         left = list(found)
         for change in truth:
             self.there[change.kind] += 1
@@ -61,6 +61,7 @@ class Score:
                 self.mistaken[best.kind] += 1
         for guess in left:
             self.false[guess.kind] += 1
+        return left
 
     def f1(self, *kinds: str) -> float:
         """Harmonic mean of precision and recall of the changes of these kinds, whatever they were

@@ -32,6 +32,7 @@ class Known(NamedTuple):
     labelled: Labelled
     transitions: list[Transition]
     settings: Settings
+    lures: list[str]  # of each frame: what is easily taken for a change, or ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def coded_rows(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         reader = ContainerReader.open(file)
         header, heads = reader.header, FileHeads(reader)
-        rows = FeatureRows(header.width, header.height, max(gop.count for gop in reader.gops))
+        longest = max(gop.count for gop in reader.gops)
+        rows = FeatureRows(header.width, header.height, longest, reader.frames)
         for number in range(len(reader.gops)):
             rows.add([FrameFacts.of(head) for head, _ in heads.gop(number)])
     return rows.rows()
@@ -91,6 +93,7 @@ def read_films(folder: Path) -> list[Known]:
             ),
             [Transition(**t) for t in json.loads(str(truth["transitions"]))],
             Settings(**json.loads(str(truth["settings"]))),
+            truth["lures"].tolist(),
         )
         for path, truth in films(folder)
     ]
