@@ -24,7 +24,8 @@ _ROUNDS = 8  # in which each syntax element comes up
 
 
 def _clip(path: Path, bits: int) -> None:
-    """Pictures that slide, flicker and stand still, so that every part of the coder has work."""
+    """Pictures that slide, flicker, stand still and fade, so that every part of the coder has
+    work."""
     import numpy as np
 
     width, height = _SIZE
@@ -40,7 +41,8 @@ def _clip(path: Path, bits: int) -> None:
             y[: height // 3] = rough[: height // 3, :width]  # stands still
             y[-height // 4 :] = rng.random((height // 4, width))  # looks new each time
             u = smooth[: height // 2, i : i + width // 2]
-            planes = [(p * top).astype(kind).tobytes() for p in (y, u, 1 - u)]
+            light = min(1.0, 1.4 - i / _FRAMES)
+            planes = [(p * top * light).astype(kind).tobytes() for p in (y, u, 1 - u)]
             file.write(b"FRAME\n" + b"".join(planes))
 
 
