@@ -15,9 +15,8 @@ from av.video.stream import VideoStream
 from ..container.description import FIELD_ORDERS, Description
 from ..errors import UsageError
 from ..options import MAX_RATE
-from . import chroma_siting
+from . import chroma_siting, field_order
 from .encoder_options import DEFAULTS, IN_ORDER, combined, hdr_options, of_processor, of_size
-from .field_order import CONTAINERS, codes_fields, filters, is_told
 from .frames import matrix_of
 from .output import Output, OutputChoice
 
@@ -135,8 +134,8 @@ def _options(
         options.append(hdr or {})
     if in_order:
         options.append(IN_ORDER.get(codec, {}))
-    if description.field_order and codes_fields(codec, h.height):
-        options.append({"flags": "+ildct+ilme"})
+    if description.field_order and field_order.codes_fields(codec, h.height):
+        options.append(field_order.encoder_options(codec, description.field_order))
     return options
 
 
@@ -148,14 +147,14 @@ def _fields(
         # PyAV 17 cannot tell the container; codecs that code fields say it in the pictures
         can = hasattr(stream.codec_context, "field_order")
         if can:
-            stream.codec_context.field_order = CONTAINERS[order]
+            stream.codec_context.field_order = field_order.CONTAINERS[order]
         suffix = output.suffix if can else ""
-        if not is_told(output.codec, suffix, output.header.height):
+        if not field_order.is_told(output.codec, suffix, output.header.height):
             warnings.append(
                 f"{output.suffix} with {output.codec} does not say that the pictures are "
                 f"interlaced ({FIELD_ORDERS[order]})"
             )
-    return filters(order)
+    return field_order.filters(order)
 
 
 def _sar(output: Output, warnings: list[str]) -> list[tuple[str, str]]:

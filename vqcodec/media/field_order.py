@@ -45,6 +45,15 @@ def filters(order: int) -> list[tuple[str, str]]:
     return [("setfield", _SETFIELD[order])] if order in _SETFIELD else []
 
 
+def encoder_options(codec: str, order: int) -> dict[str, str]:
+    """Options of an encoder that codes fields.
+
+    x264 begins with the top field: frames that say otherwise change what it tells of their timing,
+    but not the order of display that its fields have."""
+    told = {"x264-params": f"{_SETFIELD[order]}=1"} if codec == "libx264" else {}
+    return {"flags": "+ildct+ilme"} | told
+
+
 def codes_fields(codec: str, height: int) -> bool:
     """Whether an encoder can code fields by themselves, which says that there are some."""
     return codec in _CODE_FIELDS and height % 4 == 0  # fields of 4:2:0 need that
