@@ -572,6 +572,19 @@ def test_info_lists_tracks(tmp_path: Path) -> None:
     assert "A \u6f22 film" in as_text(d)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "suffix", "name"), [("libmp3lame", ".mp4", "mp3"), ("mp2", ".mkv", "mp2")]
+)
+def test_a_codec_has_the_name_that_ffprobe_gives_it(
+    tmp_path: Path, encoder: str, suffix: str, name: str
+) -> None:
+    """Decoders have others: mp3float."""
+    source = make(tmp_path / f"in{suffix}", frames=5, sounds=(Sound(encoder, 48000),))
+    around(source, tmp_path / f"out{suffix}")
+    assert [track.codec for track in describe(str(tmp_path / "out.vqv")).tracks] == [name]
+    assert listing(tmp_path / f"out{suffix}")["tracks"] == listing(source)["tracks"]
+
+
 def test_letters_that_a_terminal_lacks_are_no_fault(tmp_path: Path) -> None:
     around(make_named(tmp_path, "all.mkv"), tmp_path / "a.mkv")
     environment = os.environ | {

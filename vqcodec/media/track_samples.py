@@ -135,14 +135,16 @@ def last_resort(stream: Stream, packet: Packet[Stream]) -> tuple[str, bytes]:
 
 
 def name_of(stream: Stream) -> str:
-    """FFmpeg's name of a stream's codec, empty where it has none."""
+    """FFmpeg's name of a stream's codec, empty where it has none; that of MPEG audio without the
+    numbers that its decoder counts in (mp3float)."""
     context = stream.codec_context
-    return (context.name if context is not None else getattr(stream, "name", None)) or ""
+    name = (context.name if context is not None else getattr(stream, "name", None)) or ""
+    return name.removesuffix("float")
 
 
 def codec_of(kind: str, name: str) -> tuple[str, str]:
     """Kind and codec; the two layers of MPEG audio that mp4 doesn't tell apart are one."""
-    return kind, "mpeg audio" if name in ("mp2", "mp2float", "mp3", "mp3float") else name
+    return kind, "mpeg audio" if name in ("mp2", "mp3") else name
 
 
 def _parameters(stream: Stream) -> tuple[object, ...]:
