@@ -56,6 +56,16 @@ def long_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return clips
 
 
+@pytest.mark.parametrize("side", [8, 64, 700])
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp", ".bmp", ".tiff", ".ppm"])
+def test_a_single_picture(tmp_path: Path, suffix: str, side: int) -> None:
+    """By its content, however little of it there is: by its name FFmpeg would take small JPEGs for
+    a row of pictures, which is refused."""
+    picture = Image.effect_noise((side, side), 40).convert("RGB")
+    picture.save(tmp_path / f"a{suffix}")
+    assert encode(tmp_path / f"a{suffix}", tmp_path / "a.vqv").frames == 1
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_kind_of_source(tmp_path: Path, name: str) -> None:
     """Nothing is taken for damaged, and frames, times and tracks come back."""

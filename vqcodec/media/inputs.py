@@ -113,12 +113,20 @@ class Source:
         self.close()
 
 
+def _is_picture(path: str) -> bool:
+    """Whether a file is called a single picture."""
+    return PurePath(path).suffix[1:].lower() in av.ContainerFormat("image2", "w").extensions
+
+
 class _File:
-    """What FFmpeg sees of a file: its bytes, and its name, whose suffix tells some kinds apart."""
+    """What FFmpeg sees of a file: its bytes, and its name, whose suffix tells some kinds apart.
+
+    Not of single pictures: by that it would take its demuxer for rows of them, which opens files.
+    """
 
     def __init__(self, path: str) -> None:
         self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115
-        self.name = path
+        self.name = PurePath(path).stem if _is_picture(path) else path
         self.read, self.tell = self._file.read, self._file.tell
         self.seekable = self._file.seekable
 
@@ -182,14 +190,14 @@ def reason(path: str | os.PathLike[str], exc: BaseException, playlists: bool = F
         av.logging.set_skip_repeated(skips)
     if playlists and (why := _of_named(path, [text for _, _, text in lines])):
         return why
+    if isinstance(exc, av.error.InvalidDataError) and _is_picture(os.fspath(path)):
+        return (
+            "it does not begin as pictures do; those that FFmpeg knows by their names alone come "
+            f"through a pipe: {piped(shlex.quote(str(path)))}"
+        )
     said = [t.strip().rstrip(".") for level, _, t in lines if level <= av.logging.ERROR]
     said = [text for text in said if text]
     if said and said[0].startswith("Format not on whitelist"):
-        if PurePath(path).suffix[1:].lower() in av.ContainerFormat("image2", "w").extensions:
-            return (
-                "it does not begin as pictures do; those that FFmpeg knows by their names alone "
-                f"come through a pipe: {piped(shlex.quote(str(path)))}"
-            )
         return "it is of a kind for which FFmpeg would open other files or devices"
     return said[0] if said else str(getattr(exc, "strerror", None) or exc)
 
