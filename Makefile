@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+# one more than processors: some tests wait, for time or for processes of theirs
+WORKERS := $(shell expr $(JOBS) + 1)
 # An index that torch is installed from, such as that of its CPU build. Empty: pip's own.
 TORCH_INDEX ?=
 CRF ?= 28
@@ -64,10 +66,10 @@ compare: $(KERNELS) ## Show a frame beside x264 at the same size: IN=your.mp4 CR
 	$(BIN)/python tools/compare.py $(if $(filter-out file default,$(origin CRF)),--crf $(CRF)) $(if $(IN),"$(IN)")
 
 test: $(KERNELS) ## Run the tests but the slow ones.
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test-all: $(KERNELS) ## Run all tests.
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m ""
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m ""
 
 test-versions: ## Run the fast tests with the lowest and the newest versions of all dependencies.
 	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/versions.py --venv $(VENV) --jobs $(JOBS)

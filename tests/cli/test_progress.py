@@ -37,21 +37,25 @@ print("the end", file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("columns", [200, 80, 40, 26])
-def test_the_line_fits_its_terminal_and_leaves_no_trail(columns: int) -> None:
+def test_the_line_fits_its_terminal_and_leaves_no_trail() -> None:
     pexpect = pytest.importorskip("pexpect")
-    size = (24, columns)
-    args = ["-c", SHOW]
-    child = pexpect.spawn(sys.executable, args, PATIENCE, dimensions=size, encoding="utf-8")
-    child.expect(pexpect.EOF)
-    *lines, rest = child.before.split("\r\n")
-    drawn = [text for line in lines for text in line.split("\r")]
-    assert sum("frame 123" in text for text in drawn) > 4
-    assert all(len(text) < columns for text in drawn if "vqcodec:" not in text)
-    # sentences stand alone on their lines, where the display was before
-    assert [line.rpartition("\r")[2] for line in lines] == ["vqcodec: note: a sentence", "the end"]
-    assert not rest
-    assert all(line.split("\r")[-2].isspace() for line in lines)
+    children = {
+        columns: pexpect.spawn(
+            sys.executable, ["-c", SHOW], PATIENCE, dimensions=(24, columns), encoding="utf-8"
+        )
+        for columns in (200, 80, 40, 26)  # side by side, as each takes seconds of waiting
+    }
+    for columns, child in children.items():
+        child.expect(pexpect.EOF)
+        *lines, rest = child.before.split("\r\n")
+        drawn = [text for line in lines for text in line.split("\r")]
+        assert sum("frame 123" in text for text in drawn) > 4, columns
+        assert all(len(text) < columns for text in drawn if "vqcodec:" not in text), columns
+        # sentences stand alone on their lines, where the display was before
+        sentences = [line.rpartition("\r")[2] for line in lines]
+        assert sentences == ["vqcodec: note: a sentence", "the end"], columns
+        assert not rest, columns
+        assert all(line.split("\r")[-2].isspace() for line in lines), columns
 
 
 def test_what_fits_is_the_first() -> None:

@@ -474,9 +474,9 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
     assert not np.array_equal(z[0], z[3])
 
 
-def clip(folder: Path, frames: int = 18, seed: int = 0) -> Path:
+def clip(folder: Path, frames: int = 18, seed: int = 0, width: int = 128) -> Path:
     path = folder / f"{seed}.mkv"
-    write(path, header(128, 64), moving(128, 64, frames, seed), vcodec="ffv1")
+    write(path, header(width, 64), moving(width, 64, frames, seed), vcodec="ffv1")
     return path
 
 
@@ -486,7 +486,7 @@ def test_codebooks_are_fitted_again_on_what_the_encoder_codes(
     monkeypatch.setattr(codebooks, "FEW", 50)
     plan, lam = codebooks.plan, RateParameters().vq_lambda
     monkeypatch.setattr(codebooks, "plan", lambda c: (plan(c)[0], min(plan(c)[1], 24)))
-    weights, path = tmp_path / "w.safetensors", clip(tmp_path)
+    weights, path = tmp_path / "w.safetensors", clip(tmp_path, width=64)
     weights.write_bytes(tiny_weights.read_bytes())
     old = load_model(weights, "cpu", 1)
     heard = (
