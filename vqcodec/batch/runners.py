@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ def serve(pipe: Connection) -> None:
             raise SystemExit from exc  # the program is gone; the work is kept
 
     let_waiting_threads_sleep()
-    kernels_module.tell = lambda: pipe.send(_COMPILING)
+    kernels_module.tell = partial(pipe.send, _COMPILING)
     try:
         while True:
             order: Order = pipe.recv()

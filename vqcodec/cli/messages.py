@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +198,12 @@ def begin(args: Sequence[str]) -> Talk:
     """A run with these arguments; what is said from now on is its own."""
     global _talk
     _talk = Talk(args)
-    kernels_module.tell = lambda: say(f"vqcodec: note: {kernels_module.note()}")
+    kernels_module.tell = _compiling
     return _talk
+
+
+def _compiling(quiet: bool = False) -> None:
+    say(f"vqcodec: note: {kernels_module.note()}", quiet)
 
 
 def current() -> Talk:
@@ -273,11 +278,7 @@ def progress(manner: Manner) -> Iterator[Progress]:
     for."""
     mode = "none" if manner.quiet and manner.progress == "auto" else manner.progress
     shown = _talk.display = Progress(mode)
-
-    def compiling() -> None:
-        say(f"vqcodec: note: {kernels_module.note()}", manner.quiet)
-
-    kernels_module.tell = compiling
+    kernels_module.tell = partial(_compiling, manner.quiet)
     try:
         yield shown
     finally:

@@ -69,9 +69,13 @@ def _decoding_beside(weights: str | None) -> Iterator[None]:
         pipe.close()
 
 
+def _silent() -> None:
+    """Say nothing."""
+
+
 def _decode_quietly(pipe: Connection, weights: str | None) -> None:
     """What goes wrong here is told by the process that codes: it does all that is left undone."""
-    kernels.tell = lambda: None
+    kernels.tell = _silent
     with suppress(Exception):
         _decode_anything(weights)
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING
@@ -39,14 +40,17 @@ def _work(pipe: Connection, model: Model) -> None:
         with sending:
             pipe.send(message)
 
-    kernels_module.tell = lambda: send(News(compiling=True))
+    def tell(frames: int) -> None:
+        send(News(frames))
+
+    kernels_module.tell = partial(send, News(compiling=True))
     try:
         codec = model.load()
         while True:
             crf, pictures, ends = pipe.recv()
             if encoder is None and pictures:
                 encoder = model.encoder(codec, crf)
-                encoder.tell = lambda frames: send(News(frames))
+                encoder.tell = tell
             if encoder is not None and pictures:
                 encoder.add(pictures)
             answer: Result | int | None = len(pictures)
