@@ -77,6 +77,19 @@ def test_files_that_pages_and_sources_name_are_there() -> None:
     assert missing == set()
 
 
+def test_what_contributors_are_led_to_is_there() -> None:
+    """Files and modules, which the page names without the folder of the package or the suffix."""
+    named = re.findall(r"`([\w/]+/[\w/]*(?:\.\w+)?)`", (ROOT / "CONTRIBUTING.md").read_text())
+    assert len(named) > 40
+    package = ROOT / "vqcodec"
+    missing = [
+        name
+        for name in named
+        if not any(p.exists() for p in (ROOT / name, package / name, package / f"{name}.py"))
+    ]
+    assert missing == []
+
+
 def test_the_words_that_are_explained_are_those_of_the_pages() -> None:
     """Each once, in a sentence, and none that no other page uses."""
     glossary = ROOT / "docs" / "glossary.md"
