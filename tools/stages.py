@@ -87,8 +87,7 @@ def wrap(owner: Any, stage: str, *names: str) -> None:
 def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
-    wrap(lookahead.LookAhead, "look-ahead", "_depend", "_plans")
-    wrap(lookahead, "look-ahead", "_reference")
+    wrap(lookahead.LookAhead, "look-ahead", "_depend", "_plans", "_reference")
     wrap(weight_estimation, "weights of references", "weights", "matched")
     wrap(frame_motion, "motion: starting vectors", "starting_vectors")
     wrap(frame_motion, "motion: interpolated phases", "phases")

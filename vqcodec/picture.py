@@ -19,7 +19,9 @@ def padded_size(width: int, height: int) -> tuple[int, int]:
 
 def plane8(plane: np.ndarray) -> np.ndarray:
     """A plane of 10 bits (uint16) rounded to 8 (uint8): (v + 2) >> 2, at most 255."""
-    return np.asarray(np.minimum((plane + np.uint16(2)) >> 2, 255), np.uint8)
+    rounded = plane + np.uint16(2)
+    rounded >>= 2
+    return np.asarray(np.minimum(rounded, 255, out=rounded), np.uint8)
 
 
 class Picture(NamedTuple):

@@ -13,6 +13,7 @@ from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.weighting import ONE
 from vqcodec.encoding import intra_choice, weight_estimation
 from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.temporal_filter import filtered
 
 
@@ -74,8 +75,8 @@ def test_another_scene_is_coded_without_prediction(tiny_codec: Any) -> None:
     width, height = 96, 64
     clip = faded(moving(width, height, 5, seed=3), [0.0, 0.25, 0.5, 0.75, 1.0])
     source, black = (pad(clip[i], width, height) for i in (4, 0))
-    assert intra_choice.promising(source, black, 4.0)
-    assert not intra_choice.promising(source, source, 4.0)
+    assert intra_choice.badness(source, black, 4.0) > RateParameters().intra_tried
+    assert intra_choice.badness(source, source, 4.0) == 0
     seen = []
     for seed in range(4):
         new = [moving(width, height, 1, seed=s)[0] for s in (seed, 40 + seed)]

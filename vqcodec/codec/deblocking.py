@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import DEBLOCK
-from .direct_map import CODED_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
+from .direct_map import CODED_BLOCK, PAINTED_BLOCK
 from .motion_compensation import L0, L1
 from .motion_field import Field
 from .two_way import Coder, code_tree
@@ -40,7 +40,7 @@ def code_strength(coder: Coder, strength: int) -> int:
     return code_tree(coder, DEBLOCK, strength, STRENGTH_BITS)
 
 
-@njit
+@njit_borrowing
 def _far(field: Field, r: int, c: int, y: int, x: int) -> bool:
     """Whether two cells are predicted differently: from other references, with other weights, or by
     vectors a sample apart."""
@@ -55,14 +55,25 @@ def _far(field: Field, r: int, c: int, y: int, x: int) -> bool:
     return False
 
 
-@njit
+@njit_borrowing
 def _steps(blocks: np.ndarray, field: Field, r: int, c: int, y: int, x: int) -> bool:
     """Whether coding may have made a step between the cell (y, x) and (r, c) behind it."""
     here, there = blocks[r >> 1, c >> 1], blocks[y >> 1, x >> 1]
-    for kind in (here, there):
-        if kind in (OUTSIDE_BLOCK, PAINTED_BLOCK):
-            return False
-    return CODED_BLOCK in (here, there) or _far(field, r, c, y, x)
+    if here >= PAINTED_BLOCK or there >= PAINTED_BLOCK:  # painted, or outside
+        return False
+    return here == CODED_BLOCK or there == CODED_BLOCK or _far(field, r, c, y, x)
+
+
+@njit_borrowing
+def _find(
+    blocks: np.ndarray, field: Field, rows: int, columns: int, left: np.ndarray, above: np.ndarray
+) -> None:
+    for r in range(rows):
+        for c in range(columns):
+            if c > 0:
+                left[r, c] = _steps(blocks, field, r, c, r, c - 1)
+            if r > 0:
+                above[r, c] = _steps(blocks, field, r, c, r - 1, c)
 
 
 @njit
@@ -75,12 +86,8 @@ def borders(blocks: np.ndarray, field: Field, height: int, width: int) -> np.nda
     """
     rows, columns = field.direction.shape
     out = np.zeros((2, rows, columns), np.bool_)
-    for r in range(min(rows, (height + 7) >> 3)):
-        for c in range(min(columns, (width + 7) >> 3)):
-            if c > 0:
-                out[LEFT, r, c] = _steps(blocks, field, r, c, r, c - 1)
-            if r > 0:
-                out[ABOVE, r, c] = _steps(blocks, field, r, c, r - 1, c)
+    rows, columns = min(rows, (height + 7) >> 3), min(columns, (width + 7) >> 3)
+    _find(blocks, field, rows, columns, out[LEFT], out[ABOVE])
     return out
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..compiled import njit
 from ..errors import DamageError
 from ..picture import Picture, padded_size
 from ..system.threads import side_by_side, thread_count
@@ -43,13 +44,22 @@ Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 def pad(picture: Picture, width: int, height: int) -> Planes:
     """Planes of 10 bits, extended to multiples of 64 by repeating the last row and column."""
     h, w = padded_size(width, height)
-    out = []
-    sizes = ((h, w), (h // 2, w // 2), (h // 2, w // 2))
-    for plane, (rows, columns) in zip(picture, sizes, strict=True):
-        ten_bit = plane.astype(np.uint16) << 2 if plane.dtype == np.uint8 else plane
-        beyond = ((0, rows - plane.shape[0]), (0, columns - plane.shape[1]))
-        out.append(np.pad(ten_bit, beyond, mode="edge"))
-    return out[0], out[1], out[2]
+    shift = 2 if picture.y.dtype == np.uint8 else 0
+    y = np.empty((h, w), np.uint16)
+    u, v = (np.empty((h // 2, w // 2), np.uint16) for _ in range(2))
+    for plane, out in zip(picture, (y, u, v), strict=True):
+        _pad(plane, shift, out)
+    return y, u, v
+
+
+@njit
+def _pad(plane: np.ndarray, shift: int, out: np.ndarray) -> None:
+    height, width = plane.shape
+    for r in range(out.shape[0]):
+        row, to = plane[min(r, height - 1)], out[r]
+        for c in range(width):
+            to[c] = np.uint16(row[c]) << np.uint16(shift)
+        to[width:] = to[width - 1]
 
 
 @dataclass

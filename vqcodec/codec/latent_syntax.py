@@ -94,6 +94,8 @@ def encode_step(
     hh, ww, groups = cls.shape
     for i in range(hh):
         for j in range(ww):
+            if direct[i, j]:
+                continue
             for g in range(groups):
                 t = cls[i, j, g]
                 dim = dims[t]
@@ -137,6 +139,8 @@ def decode_step(
     keep = symbols.size > 0
     for i in range(hh):
         for j in range(ww):
+            if direct[i, j]:
+                continue
             for g in range(groups):
                 if not active(direct, i, j, g, groups, step, steps):
                     continue

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..codec.frame_decoder import Planes
 from ..compiled import njit
+from ..picture import Picture
 
 
 def extremes(plane: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +58,54 @@ def _unequal(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
             for x in range(c * side, (c + 1) * side):
                 any_bits |= bits[x]
             out[r, c] = any_bits != 0
+
+
+def weighed_squares(
+    source: Planes, planes: Planes, weights: tuple[float, ...], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Squared differences of all planes, each times its weight, summed up in each block: a float64
+    map of this shape, of at most 16 luma samples a block."""
+    out = np.zeros(shape)
+    _weighed_squares(source, planes, weights, out)
+    return out
+
+
+@njit
+def _weighed_squares(
+    source: Planes, planes: Planes, weights: tuple[float, ...], out: np.ndarray
+) -> None:
+    sums = np.empty(out.shape, np.int32)
+    for k in range(3):
+        _squares(source[k], planes[k], sums)
+        for r in range(out.shape[0]):
+            for c in range(out.shape[1]):
+                out[r, c] += weights[k] * sums[r, c]
+
+
+def total_squares(shown: Picture, source: Picture) -> np.ndarray:
+    """(3,) float64: sums of squared differences of the planes on the scale of 8 bits.
+
+    shown: of 10 bits, rounded to 8 where the source has 8.
+    """
+    eight = source.y.dtype == np.uint8
+    sums = [_total_squares(a, b, eight) for a, b in zip(shown, source, strict=True)]
+    return np.array(sums) / (1 if eight else 16)
+
+
+@njit
+def _total_squares(shown: np.ndarray, source: np.ndarray, eight: bool) -> float:
+    total = 0.0
+    for y in range(shown.shape[0]):
+        a, b = shown[y], source[y]
+        row = np.uint64(0)
+        for x in range(shown.shape[1]):
+            value = np.int32(a[x])
+            if eight:
+                value = min((value + np.int32(2)) >> np.int32(2), np.int32(255))
+            d = np.int32(value - np.int32(b[x]))
+            row += np.uint64(np.uint32(d * d))
+        total += np.float64(row)
+    return total
 
 
 def squares(a: np.ndarray, b: np.ndarray, side: int) -> np.ndarray:

@@ -24,19 +24,21 @@ class Samples(NamedTuple):
     start: np.intp  # address of sample (0, 0)
     stride: np.intp  # bytes from one row to the next
     phase: np.intp  # and from one quarter-sample phase, of a reference
+    parts: np.intp  # bits of the quarter of a vector for which there are phases: 3, 2 or 0
 
 
 @njit
 def of_picture(plane):
     """The samples of a plane (H, W) uint8."""
-    return Samples(np.intp(plane.ctypes.data), np.intp(plane.strides[0]), np.intp(0))
+    return Samples(np.intp(plane.ctypes.data), np.intp(plane.strides[0]), np.intp(0), np.intp(0))
 
 
 @njit
-def of_reference(ph):
-    """The samples of :func:`.phases`."""
-    stride = np.intp(ph.strides[2])
-    return Samples(np.intp(ph.ctypes.data) + PAD * (stride + 1), stride, np.intp(ph.strides[1]))
+def of_reference(ph, precision):
+    """The samples of :func:`.phases` with this precision."""
+    stride, parts = np.intp(ph.strides[2]), np.intp(4 - precision)
+    start = np.intp(ph.ctypes.data) + PAD * (stride + 1)
+    return Samples(start, stride, np.intp(ph.strides[1]), parts)
 
 
 @njit
@@ -47,8 +49,9 @@ def at(samples, y, x):
 
 @njit
 def moved(samples, y, x, my, mx):
-    """Address of what the sample (y, x) shows of a reference, moved by (my, mx) quarter samples."""
-    phase = ((my & 3) * 4 + (mx & 3)) * samples.phase
+    """Address of what the sample (y, x) shows of a reference, moved by (my, mx) quarter samples, or
+    by what there is a phase for."""
+    phase = ((my & samples.parts) * 4 + (mx & samples.parts)) * samples.phase
     return samples.start + phase + (y + (my >> 2)) * samples.stride + x + (mx >> 2)
 
 

@@ -39,7 +39,7 @@ _ENOUGH = 64  # SAD of a block that needs no better vector: a level a sample
 def _inner(plane):
     """The samples of a plane inside its margin."""
     samples = of_picture(plane)
-    return Samples(at(samples, MARGIN, MARGIN), samples.stride, samples.phase)
+    return Samples(at(samples, MARGIN, MARGIN), samples.stride, samples.phase, samples.parts)
 
 
 @njit
@@ -143,7 +143,7 @@ def _to_quarters(cur, ph, vectors):
     ph: phases of the reference.
     """
     h, w = cur.shape
-    picture, reference = of_picture(cur), of_reference(ph)
+    picture, reference = of_picture(cur), of_reference(ph, 1)
     for r in range(vectors.shape[0]):
         for c in range(vectors.shape[1]):
             y, x = r * 8, c * 8
@@ -154,11 +154,14 @@ def _to_quarters(cur, ph, vectors):
             vectors[r, c, 0], vectors[r, c, 1] = my, mx
 
 
-def coarse_motion(picture: SmallPicture, reference: SmallPicture, distance: int) -> np.ndarray:
+def coarse_motion(
+    picture: SmallPicture, reference: SmallPicture, distance: int, thorough: bool = True
+) -> np.ndarray:
     """Vectors (rows, columns, 2) int32 [y, x] of the cells of a small picture to a reference, in
     samples of theirs.
 
-    distance: frames to it. The farther it is the farther is looked.
+    distance: frames to it. The farther it is the farther is looked. thorough: whether what is lost
+    at an eighth of the size is looked for in all directions, not only up and down.
     """
     first, second, third = (
         np.zeros((*(n // (8 * k) for n in picture.luma8.shape), 2), np.int32) for k in (4, 2, 1)
@@ -168,7 +171,8 @@ def coarse_motion(picture: SmallPicture, reference: SmallPicture, distance: int)
     # what is lost at an eighth of the size: lines of text, whose pages move far up and down
     wide, reach = np.zeros_like(first), 8 + 2 * abs(distance)
     down = reach if abs(distance) < _FAR else _SCROLLED
-    _full(picture.quarter, reference.quarter, 16, down, min(24, reach), wide)
+    across = min(24, reach) if thorough else 0
+    _full(picture.quarter, reference.quarter, 16, down, across, wide)
     _finer(picture.quarter, reference.quarter, first, wide, second)
     _finer(picture.half, reference.half, second, wide[:0], third)
     return np.ascontiguousarray(third[: picture.rows, : picture.columns])
@@ -197,7 +201,9 @@ def in_frame(cells: np.ndarray) -> np.ndarray:
     return np.pad(cells, ((0, tall), (0, wide), *[(0, 0)] * (cells.ndim - 2)), mode="edge")
 
 
-def starting_vectors(picture: SmallPicture, reference: SmallPicture, distance: int) -> np.ndarray:
+def starting_vectors(
+    picture: SmallPicture, reference: SmallPicture, distance: int, thorough: bool = True
+) -> np.ndarray:
     """(H/16, W/16, 2) int32 [y, x]: :func:`coarse_motion` in quarter samples of the frame, to a
     reference that may be brighter or darker."""
-    return 8 * in_frame(coarse_motion(picture, as_bright(picture, reference), distance))
+    return 8 * in_frame(coarse_motion(picture, as_bright(picture, reference), distance, thorough))

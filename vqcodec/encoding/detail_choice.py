@@ -30,6 +30,7 @@ from ..codec.detail_syntax import (
 from ..compiled import njit
 
 ROUND = 0.45  # of a step is rounded up before levels are tried against their bits
+WORTH_A_LOOK = 3  # bits that the error of a 4x4 block is worth at least where levels are tried
 
 
 @njit
@@ -113,6 +114,27 @@ def _optimise(v, levels, skip, chroma, unit, bits):
 
 
 @njit
+def _energies(source, plane):
+    """Squared error of each 4x4 block of a plane, (H/4, W/4) float64."""
+    height, width = plane.shape
+    out = np.empty((height // 4, width // 4))
+    squares = np.empty(width, np.int32)
+    for r in range(height // 4):
+        squares[:] = 0
+        for y in range(4 * r, 4 * r + 4):
+            a, b = source[y], plane[y]
+            for x in range(width):
+                d = np.int32(np.int32(a[x]) - np.int32(b[x]))
+                squares[x] = np.int32(squares[x] + np.int32(d * d))
+        for c in range(width // 4):
+            total = np.int32(0)
+            for x in range(4 * c, 4 * c + 4):
+                total += squares[x]
+            out[r, c] = total
+    return out
+
+
+@njit
 def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
     """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V
     uint16; worths (H/16, W/16): bits that one unit of
@@ -125,7 +147,12 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
     error and the refinement are worth. Returns what it gains, in bits."""
     gh, gw = skip.shape
     e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
-    lev = np.zeros((2, 6, 16), np.int32)
+    lev, gain, coded = np.zeros((2, 6, 16), np.int32), np.zeros(2), np.zeros(2, np.int64)
+    energies = (
+        _energies(source[0], planes[0]),
+        _energies(source[1], planes[1]),
+        _energies(source[2], planes[2]),
+    )
     total = 0.0
     for r in range(gh):
         for c in range(gw):
@@ -134,48 +161,57 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
             outside = r * 8 >= height or c * 8 >= width
             if outside or not may_be_refined(direct, r, c):
                 continue
-            flag = cell_context(skip, direct, r, c)
-            gain = np.full(2, nb.float64(bits[flag, 0] - bits[flag, 1]))
-            gain[0] -= bits[DETAIL_SKIP, 0]
-            gain[1] -= bits[DETAIL_SKIP, 1]
-            coded = np.zeros(2, np.int64)
+            some_worth = False
             for k in range(6):
                 p, y, x = block_at(k, r, c)
-                before = 0.0
+                error = energies[p][y >> 2, x >> 2] * (worths[r >> 1, c >> 1] * weights[p])
+                cost[r, c] += error
+                some_worth |= error >= WORTH_A_LOOK
+            if not some_worth:
+                continue
+            flag = cell_context(skip, direct, r, c)
+            for mode in range(2):
+                gain[mode] = nb.float64(bits[flag, 0] - bits[flag, 1])
+                gain[mode] -= bits[DETAIL_SKIP, mode]
+                coded[mode] = 0
+            for k in range(6):
+                p, y, x = block_at(k, r, c)
+                before = energies[p][y >> 2, x >> 2]
+                w = worths[r >> 1, c >> 1] * weights[p]
+                if before * w < WORTH_A_LOOK:
+                    for mode in range(2):
+                        some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
+                        lev[mode, k] = 0
+                        gain[mode] -= bits[some, 0]
+                    continue
                 for i in range(16):
                     e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(
                         planes[p][y + i // 4, x + i % 4]
                     )
-                    before += e[i] * e[i]
-                w = worths[r >> 1, c >> 1] * weights[p]
-                cost[r, c] += before * w
                 for mode in range(2):
                     lev[mode, k] = 0
                     some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
-                    if before * w >= 3:
-                        if mode == 0:
-                            _forward(e, t)
-                        else:
-                            t[:] = e * 8
-                        written = _optimise(
-                            t / step,
-                            lev[mode, k],
-                            mode,
-                            1 if k > 3 else 0,
-                            w * step * step / 64,
-                            bits,
-                        )
-                        if written > 0:
-                            inverse(lev[mode, k], step, mode, rec)
-                            after = 0.0
-                            for i in range(16):
-                                after += (e[i] - rec[i]) ** 2
-                            g = (before - after) * w - written - bits[some, 1] + bits[some, 0]
-                            if g > 0:
-                                gain[mode] += g - bits[some, 0]
-                                coded[mode] += 1
-                                continue
-                            lev[mode, k] = 0
+                    if mode == 0:
+                        _forward(e, t)
+                    else:
+                        for i in range(16):
+                            t[i] = e[i] * 8
+                    for i in range(16):
+                        t[i] /= step
+                    written = _optimise(
+                        t, lev[mode, k], mode, 1 if k > 3 else 0, w * step * step / 64, bits
+                    )
+                    if written > 0:
+                        inverse(lev[mode, k], step, mode, rec)
+                        after = 0.0
+                        for i in range(16):
+                            after += (e[i] - rec[i]) ** 2
+                        g = (before - after) * w - written - bits[some, 1] + bits[some, 0]
+                        if g > 0:
+                            gain[mode] += g - bits[some, 0]
+                            coded[mode] += 1
+                            continue
+                        lev[mode, k] = 0
                     gain[mode] -= bits[some, 0]
             m = 1 if gain[1] > gain[0] else 0
             if gain[m] > 0 and coded[m]:

@@ -13,7 +13,7 @@ from ..codec.frame_decoder import FrameCoder, Planes
 from ..codec.frame_head import copy_field, start_contexts
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
-from .block_facts import squares
+from .block_facts import weighed_squares
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
 from .rate_distortion import PLANE_WEIGHTS, RateParameters, lagrangian
 
@@ -39,9 +39,7 @@ def block_error_bits(
     task: FrameTask, planes: Planes, rate: RateParameters, no_blocks: np.ndarray
 ) -> np.ndarray:
     """(H/16, W/16): the same of each block."""
-    error = np.zeros(no_blocks.shape)
-    for weight, source, plane in zip(PLANE_WEIGHTS, task.source, planes, strict=True):
-        error += weight * squares(source, plane, source.shape[0] // len(error))
+    error = weighed_squares(task.source, planes, PLANE_WEIGHTS, no_blocks.shape)
     worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
     return bits

@@ -101,14 +101,13 @@ class FrameEncoder(FrameCoder):
         predicted = FrameTrials(self, self.rate, task, motion)
         assert motion.prediction is not None
         floor = self.rate.motion(task.quality).floor
-        if not intra_choice.promising(task.source, motion.prediction.planes, floor):
+        bad = intra_choice.badness(task.source, motion.prediction.planes, floor)
+        if bad <= self.rate.intra_tried:
             return predicted
         alone = FrameTrials(self, self.rate, task, intra_motion(self, task))
-        costs = []
-        for trials in (predicted, alone):
-            layout = trials.plain(trials.candidates)
-            latents = trials.analyse(task.quality, layout)
-            costs.append(trials.code(latents, task.quality, layout).cost)
+        if bad > self.rate.intra_certain:
+            return alone
+        costs = [trials.first.cost for trials in (predicted, alone)]
         # direct blocks may leave the prediction as it is
         plain = motion.marks[-1] + predicted.error_bits(motion.prediction.planes)
         return alone if costs[1] < min(costs[0], plain) else predicted
@@ -122,7 +121,7 @@ class FrameEncoder(FrameCoder):
     def _latents(self, trials: FrameTrials, layout: Layout) -> Latents:
         """Latents at the quality of the level, refined where that pays most."""
         task, rate = trials.task, self.rate
-        latents = trials.analyse(task.quality, layout)
+        latents = trials.latents(layout)
         wanted = rate.refine_steps and task.level < rate.refine_levels
         if wanted and self.h * self.w <= latent_refinement.MAX_PIXELS:
             return latent_refinement.refine(trials, latents, task.quality, layout)
@@ -133,7 +132,7 @@ class FrameEncoder(FrameCoder):
         task, rate = trials.task, self.rate
         layout = self._certain(trials)
         latents = self._latents(trials, layout)
-        best = trials.code(latents, task.quality, layout)
+        best = trials.coded(latents, layout)
         other = self._layout(trials, best)
         if other is not None:
             if trials.nets.shape.inter and other.painting != layout.painting:

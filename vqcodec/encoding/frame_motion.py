@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,17 +29,21 @@ if TYPE_CHECKING:
     from ..codec.weights import FrameNets
 
 
-class Prediction(NamedTuple):
-    """What the references show of a frame."""
+@dataclass(frozen=True)
+class Prediction:
+    """What the references show of a frame. It is packed for the nets where they ask for it."""
 
     planes: Planes
-    packed: np.ndarray  # (1, H/8, W/8, 96) int16
-    packed8: np.ndarray  # (1, H/8, W/8, 96) int8, as the nets take it
 
-    @classmethod
-    def of(cls, planes: Planes) -> Prediction:
-        """These planes, packed for the nets."""
-        return cls(planes, pack(planes)[None], pack8(planes)[None])
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """(1, H/8, W/8, 96) int16."""
+        return pack(self.planes)[None]
+
+    @cached_property
+    def packed8(self) -> np.ndarray:
+        """(1, H/8, W/8, 96) int8, as the nets take it."""
+        return pack8(self.planes)[None]
 
 
 @dataclass
@@ -65,13 +70,13 @@ class FrameMotion:
         return self.prediction.packed8 if self.prediction else None
 
 
-def prepare(references: list[Coded]) -> None:
+def prepare(references: list[Coded], precision: int = 1) -> None:
     """What the search needs of references, once for all frames that refer to them, of which
-    several may be coded at once."""
+    several may be coded at once. precision: of vectors, see :func:`.phases`."""
     for reference in references:
         with reference.making:
             if reference.phases is None:
-                reference.phases = phases(reference.planes[0])
+                reference.phases = phases(reference.planes[0], precision)
 
 
 def forget(reference: Coded) -> None:
@@ -100,14 +105,14 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     references = task.references
     luma8 = plane8(task.source[0])
     leaves = np.empty((luma8.size // 64, 3), np.int32)
-    prepare(references)
+    prepare(references, rate.motion_precision)
     first, second = references[0].phases, references[-1].phases
     assert first is not None
     assert second is not None
     vectors = _starting_vectors(task)
     weighing = rate.motion(task.quality)
     weights = Weights.none()
-    if rate.motion_weights:
+    if rate.motion_weights and (task.fades or not rate.fades_alone):
         weights = weight_estimation.weights(task.source, references, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)
@@ -125,7 +130,7 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
         leaves,
     )
     planes = frames._compensate(start.field, leaves[:count], references)
-    prediction = Prediction.of(planes)
+    prediction = Prediction(planes)
     costs = context_costs(coder.contexts)
     nets = frames.codec.nets(False, task.level)
     return FrameMotion(coder, marks, costs, start.tables, nets, start.field, int(count), prediction)

@@ -26,6 +26,7 @@ class FrameTask:
     # (H/16, W/16, 2) int32 [y, x] in quarter samples to each reference, where they are known:
     # motion is searched for around them
     vectors: tuple[np.ndarray, ...] = ()
+    fades: bool = True  # whether a reference may be of another brightness
 
     @property
     def base(self) -> int:

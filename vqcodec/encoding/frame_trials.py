@@ -100,8 +100,34 @@ class FrameTrials:
         """A frame with painted blocks: they are part of its prediction."""
         if not (painted.blocks == direct_map.PAINTED_BLOCK).any():
             return self.plain(painted.blocks)
-        prediction = Prediction.of(painted.planes)
+        prediction = Prediction(painted.planes)
         return Layout(painted.blocks, painted.painting, prediction)
+
+    @cached_property
+    def simple(self) -> Layout:
+        """The candidates alone, without painted blocks."""
+        return self.plain(self.candidates)
+
+    @cached_property
+    def first(self) -> Trial:
+        """The trial of :attr:`simple`, as the analysis has it."""
+        return self.code(self._analysed, self.task.quality, self.simple)
+
+    @cached_property
+    def _analysed(self) -> Latents:
+        return self.analyse(self.task.quality, self.simple)
+
+    def latents(self, layout: Layout) -> Latents:
+        """Latents of a layout by the analysis net, at the quality of the frame."""
+        if layout.same(self.simple):
+            return self._analysed
+        return self.analyse(self.task.quality, layout)
+
+    def coded(self, latents: Latents, layout: Layout) -> Trial:
+        """A trial at the quality of the frame: :meth:`code`, unless it is known."""
+        if layout.same(self.simple) and latents is self._analysed:
+            return self.first
+        return self.code(latents, self.task.quality, layout)
 
     def analyse(self, quality: int, layout: Layout | None = None) -> Latents:
         """Latents by the analysis net at a quality; zero where nothing is coded."""
@@ -195,8 +221,10 @@ class FrameTrials:
         frames, motion = self.frames, self.motion
         quantised = self.quantise(latents, quality, layout)
         drawn = self._reconstruct(quantised, quality, layout)
-        borders = frames.borders(layout.blocks, motion.field)
-        strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits)
+        strength, planes = 0, drawn
+        if layout.coded or self.rate.deblock_plain:
+            borders = frames.borders(layout.blocks, motion.field)
+            strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits)
         smoothed = Smoothed(strength, planes, filter_choice.NONE, planes)
         return self._written(latents, quality, layout, quantised, smoothed)
 

@@ -40,6 +40,7 @@ class Inherited(NamedTuple):
 
     shares: np.ndarray  # (rows, columns) float32 of its error in each cell
     vectors: np.ndarray  # (rows, columns, 2) int32 [y, x] in quarter samples of the small picture
+    fades: bool  # whether the reference is of another brightness
 
 
 def hidden(quality: float) -> float:
@@ -54,9 +55,13 @@ class Reference(NamedTuple):
     phases: np.ndarray
 
     @classmethod
-    def of(cls, picture: SmallPicture) -> Reference:
-        """From its small picture."""
-        return cls(picture, phases(picture.luma))
+    def of(cls, picture: SmallPicture, thorough: bool = True) -> Reference:
+        """From its small picture. thorough: as for :func:`inherited`."""
+        return cls(picture, _phases(picture, thorough))
+
+
+def _phases(picture: SmallPicture, thorough: bool) -> np.ndarray:
+    return np.asarray(phases(picture.luma, 1 if thorough else 4))
 
 
 @njit
@@ -70,13 +75,19 @@ def _hadamard_columns(block):
 
 
 @njit
-def _hadamard(block):
-    """Of 8x8 samples in place, with the energy of each coefficient that of a sample."""
+def _hadamard(block, turned):
+    """Of 8x8 samples in place, with the energy of each coefficient that of a sample.
+
+    turned (8, 8) float32: room for the transposed block, whose columns lie side by side.
+    """
     _hadamard_columns(block)
-    _hadamard_columns(block.T)
     for j in range(8):
         for k in range(8):
-            block[j, k] *= np.float32(0.125)
+            turned[k, j] = block[j, k]
+    _hadamard_columns(turned)
+    for j in range(8):
+        for k in range(8):
+            block[j, k] = turned[k, j] * np.float32(0.125)
 
 
 @njit
@@ -135,7 +146,7 @@ def _inherit(cur, ph, vectors, gains, many, theta, thetas, both, active, shares)
     columns).
     """
     rows, columns = active.shape
-    block = np.empty((8, 8), np.float32)
+    block, turned = np.empty((8, 8), np.float32), np.empty((8, 8), np.float32)
     energy = np.empty((8, 8), np.float32)
     weight = np.empty((8, 8), np.float32)
     for r in range(rows):
@@ -143,7 +154,7 @@ def _inherit(cur, ph, vectors, gains, many, theta, thetas, both, active, shares)
             for j in range(8):
                 for i in range(8):
                     block[j, i] = cur[r * 8 + j, c * 8 + i]
-            _hadamard(block)
+            _hadamard(block, turned)
             total = np.float32(0)
             own = thetas[0]
             for j in range(8):
@@ -164,7 +175,7 @@ def _inherit(cur, ph, vectors, gains, many, theta, thetas, both, active, shares)
                 for n in range(2):
                     if k in (n, 2):
                         _less_shown(ph[n], r, c, vectors[n, r, c], gains[n] * part, block)
-                _hadamard(block)
+                _hadamard(block, turned)
                 left = thetas[0] if k == 0 else thetas[1]
                 if k == 2:
                     left = (thetas[0] + thetas[1]) / 2
@@ -187,21 +198,28 @@ def inherited(
     references: list[tuple[int, Reference]],
     quality: float,
     qualities: list[float],
+    thorough: bool = True,
 ) -> tuple[np.ndarray, list[Inherited]]:
     """What a frame inherits from its references.
 
     references: none, one or two, each with its distance in frames. quality: that the frame is
-    expected to be coded at; qualities: the references'. Also (rows, columns) float32 how many of
+    expected to be coded at; qualities: the references'; thorough: whether motion is searched for in
+    parts of samples too. Also (rows, columns) float32 how many of
     the 63 coefficients of each cell are coded at all.
     """
     luma8 = picture.luma8
     rows, columns, many = picture.rows, picture.columns, len(references)
     vectors = np.zeros((2, rows, columns, 2), np.int32)
-    gains = np.ones(2)
+    gains, fades = np.ones(2), []
     for k, (distance, reference) in enumerate(references):
         bright = as_bright(picture, reference.picture)
-        ph = reference.phases if bright is reference.picture else phases(bright.luma)
-        vectors[k] = in_quarters(picture, ph, coarse_motion(picture, bright, distance))
+        fades.append(bright is not reference.picture)
+        found = coarse_motion(picture, bright, distance, thorough)
+        if thorough:
+            ph = _phases(bright, thorough) if fades[k] else reference.phases
+            vectors[k] = in_quarters(picture, ph, found)
+        else:
+            vectors[k] = 4 * found
         gains[k] = _gain(luma8, reference, vectors[k])
     active = np.empty((rows, columns), np.float32)
     shares = np.empty((2, rows, columns), np.float32)
@@ -213,7 +231,7 @@ def inherited(
         luma8, (shown[0], shown[-1]), vectors, gains, many, np.float32(hidden(quality)), thetas,
         np.float32(BOTH), active, shares,
     )  # fmt: skip
-    return active, [Inherited(shares[k], vectors[k]) for k in range(many)]
+    return active, [Inherited(shares[k], vectors[k], fades[k]) for k in range(many)]
 
 
 @njit

@@ -6,6 +6,8 @@ black, costs them more than none costs the nets of I frames.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..codec.frame_decoder import Planes
@@ -14,16 +16,19 @@ from .block_facts import squares
 from .weight_estimation import cell_means
 
 LEAST = 0.02  # excess of the prediction's error below which nothing is to be gained
-RATIO = 0.3  # excess, against that of flat cells, from which a frame is tried without references
 
 
-def promising(source: Planes, prediction: Planes, floor: float) -> bool:
-    """Whether the prediction of luma is so bad that the frame should be tried without it.
+def badness(source: Planes, prediction: Planes, floor: float) -> float:
+    """How bad the prediction of luma is, against one by the mean of each cell of 8x8 samples; 0 of
+    one that no frame would do better without.
 
     floor: squared error a sample (8-bit scale) that coding leaves anyway.
     """
     excess = _excess(source[0], prediction[0], 16 * floor)
-    return excess > LEAST and excess > RATIO * _excess(source[0], None, 16 * floor)
+    if excess <= LEAST:
+        return 0.0
+    alone = _excess(source[0], None, 16 * floor)
+    return excess / alone if alone > 0 else math.inf
 
 
 def _excess(source: np.ndarray, prediction: np.ndarray | None, floor: float) -> float:

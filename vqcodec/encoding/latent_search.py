@@ -27,6 +27,8 @@ def search_step(
     wt = np.ascontiguousarray(words.astype(np.float32).transpose(0, 2, 1))  # (T, 4, K)
     for i in range(hh):
         for j in range(ww):
+            if direct[i, j]:
+                continue
             lam = lams[i, j]
             for g in range(groups):
                 if not active(direct, i, j, g, groups, step, steps):

@@ -40,6 +40,7 @@ class FramePlan(NamedTuple):
     worths: np.ndarray | None  # (H/16, W/16) float32 of error in each block; None: 1
     # (H/16, W/16, 2) int32 [y, x] in quarter samples to each reference: where to search for motion
     vectors: tuple[np.ndarray, ...] = ()
+    fades: bool = False  # whether a reference is of another brightness
 
 
 class _Dependence(NamedTuple):
@@ -77,7 +78,7 @@ class LookAhead:
         small = {first + i: picture for i, picture in enumerate(made)}
         uses = sorted({n for slot in slots for n in slot.refs if n in small} | {key})
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
-        new = {n: self.works.add(partial(_reference, small[n]), [small[n]]) for n in uses}
+        new = {n: self.works.add(partial(self._reference, small[n]), [small[n]]) for n in uses}
         references = new | self._keys
         dependences = []
         for slot in slots:
@@ -89,6 +90,9 @@ class LookAhead:
         before = {n: self._keys[n] for n in sorted(self._keys)[-1:]}
         self._keys = before | {key: references[key]}
         return made
+
+    def _reference(self, small: Later[SmallPicture]) -> Reference:
+        return Reference.of(small.result(), self.rate.lookahead_thorough)
 
     def _depend(
         self,
@@ -105,11 +109,13 @@ class LookAhead:
             [(n - slot.frame, given[n]) for n in used],
             self._expected(slot.level),
             [self._expected(levels[n]) for n in used],
+            self.rate.lookahead_thorough,
         )
         older = None
         if len(used) < len(slot.refs):
             n = slot.refs[-1]
-            older = starting_vectors(picture, given[n].picture, n - slot.frame)
+            reference, thorough = given[n].picture, self.rate.lookahead_thorough
+            older = starting_vectors(picture, reference, n - slot.frame, thorough)
         return _Dependence(slot, active, shares, older)
 
     def _expected(self, level: int) -> float:
@@ -146,17 +152,14 @@ class LookAhead:
     def _plan(self, dependence: _Dependence, worth: np.ndarray) -> FramePlan:
         """What follows from what error in each cell of a frame is worth."""
         level, active = dependence.slot.level, dependence.active
+        fades = any(part.fades for part in dependence.inherited)
         found = [2 * in_frame(part.vectors) for part in dependence.inherited]
         vectors = (*found, *([] if dependence.older is None else [dependence.older]))
         octaves = settled.log2(worth)
         mean = float((octaves * active).sum() / active.sum())
         offset = self.rate.least_offset + round(self.rate.inherited_quality * mean)
         if level >= self.rate.weighed_levels:
-            return FramePlan(offset, None, vectors)
+            return FramePlan(offset, None, vectors, fades)
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
         worths = settled.exp2(in_frame(around)).astype(np.float32)
-        return FramePlan(offset, worths, vectors)
-
-
-def _reference(small: Later[SmallPicture]) -> Reference:
-    return Reference.of(small.result())
+        return FramePlan(offset, worths, vectors, fades)

@@ -14,10 +14,10 @@ import numpy as np
 from ..codec.frame_decoder import Coded, Planes, pad
 from ..codec.gop_decoder import crop
 from ..codec.gop_structure import LEVELS, Slot
-from ..metrics import squared_error
 from ..picture import Picture
 from ..system.schedule import Later, Works
 from . import temporal_filter
+from .block_facts import total_squares
 from .frame_encoder import FrameEncoder
 from .frame_motion import forget
 from .frame_task import CodedFrame, FrameTask
@@ -165,6 +165,7 @@ class MiniGopCoder:
             tuple(bool(blocks.all()) for blocks in still),
             self.quality[min(slot.level, LEVELS - 1)],
             plan.vectors,
+            plan.fades,
         )
 
     def _code(
@@ -183,5 +184,5 @@ class MiniGopCoder:
                 if not self._uses[number] and number not in self._keys:
                     forget(reference)
         shown = crop(coded.frame, self.coder.width, self.coder.height)
-        sse = squared_error(shown, mini.pictures[slot.frame - mini.first])
+        sse = total_squares(shown, mini.pictures[slot.frame - mini.first])
         return CodedPicture(coded, shown, sse)

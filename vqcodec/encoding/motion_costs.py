@@ -91,7 +91,9 @@ def copied(vectors, out):
 @njit
 def under(samples, matching, chosen):
     """A reference under a set of weights; set 0 has none."""
-    return Samples(samples.start + chosen * matching.set_size, samples.stride, samples.phase)
+    return Samples(
+        samples.start + chosen * matching.set_size, samples.stride, samples.phase, samples.parts
+    )
 
 
 @njit

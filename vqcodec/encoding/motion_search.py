@@ -173,8 +173,9 @@ def _search(coder, field, collocated, luma, first, second, starts, weighing, lea
         np.zeros((2, MVD_BITS + 1), np.float32),
     )
     matching = Matching(
-        of_picture(luma), of_reference(first[0]), of_reference(second[0]), first[0].size,
-        field.blends, curve_of(weighing), height, width, weighing, costs,
+        of_picture(luma), of_reference(first[0], weighing.precision),
+        of_reference(second[0], weighing.precision), first[0].size, field.blends,
+        curve_of(weighing), height, width, weighing, costs,
     )  # fmt: skip
     room = room_for(field.blends.size)
     work = Search(matching, starts, field, collocated, room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,6 +63,8 @@ def choose(
     blocks: kinds of all blocks as they are so far; cost (H/16, W/16): bits that each takes and that
     its error is worth.
     """
+    if math.isinf(least):
+        return None
     new = novel(trials.task.source[0])
     candidates = (new * NOVEL_BITS < cost) & ((blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK))
     if trials.motion.prediction is not None:

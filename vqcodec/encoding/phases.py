@@ -105,20 +105,23 @@ def _phase(mid, fraction, out):
 
 
 @njit
-def phases(plane):
+def phases(plane, precision=1):
     """(H, W) uint16 of 10 bits -> (4, 4, H + 2 PAD, W + 2 PAD) uint8: [vertical][horizontal]
-    quarter-sample phases, border repeated."""
+    quarter-sample phases, border repeated.
+
+    precision: 1, or 2 or 4 to fill in only every second or fourth phase along each side.
+    """
     h, w = plane.shape
     tall, wide = h + 2 * PAD, w + 2 * PAD
     out = np.empty((4, 4, tall, wide), np.uint8)
     source, mid = np.empty((h, wide + 7), np.float32), np.empty((h, wide), np.float32)
     for j in range(h):
         _padded(plane[j], source[j])
-    for across in range(4):
+    for across in range(0, 4, precision):
         taps = _taps(across)
         for j in range(h):
             _across(source[j], taps, mid[j])
-        for down in range(4):
+        for down in range(0, 4, precision):
             _phase(mid, down, out[down, across])
     return out
 

@@ -101,6 +101,7 @@ class RateParameters:
     inherited_quality: float = 6.0  # for each octave that the look-ahead finds in a frame
     least_offset: int = -20  # quality of a frame that no other inherits, less the key frames'
     lookahead_strength: float = 1.0  # of the octaves that blocks weigh more or less
+    lookahead_thorough: bool = True  # whether it looks in parts of samples, and far to all sides
     weighed_levels: int = 4  # only blocks of the levels below are weighed
     motion_sad: float = 1.8  # SAD that a bit of motion is worth, times sqrt(lambda)
     motion_worth: float = 0.7  # of the residual's cost against bits of motion
@@ -111,10 +112,15 @@ class RateParameters:
     motion_split: float = 20.0  # and of a block that make a look at its quarters worth it
     motion_both: int = 2  # quarter samples of the first step of two vectors together; 0: none
     motion_weights: bool = True  # whether gains of references are looked for
+    fades_alone: bool = False  # but only where a reference is of another brightness
+    # how bad a prediction is from which a frame is tried without, and coded without for certain
+    intra_tried: float = 0.3
+    intra_certain: float = math.inf
     vq_lambda: float = 0.09  # squared steps that a bit of the latent is worth
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
     refine_levels: int = 2  # only frames of the levels below are refined
+    deblock_plain: bool = True  # whether frames without nets are deblocked too
     loop_filter_levels: int = 4  # only frames of the levels below choose filters
     tile_bits: float = 160.0  # that the error of a tile is worth at least if nets may mend it
     tile_gain: float = 40.0  # that nets have to save in a tile
@@ -159,12 +165,14 @@ PRESETS = {
         direct_gain=_NOTHING,
         paint_gain=_NOTHING,
         detail_drops=(),
-        motion_depth=2,
         motion_precision=2,
-        motion_enough=100.0,
-        motion_split=100.0,
+        motion_enough=40.0,
+        motion_split=40.0,
         motion_both=0,
-        motion_weights=False,
+        fades_alone=True,
+        lookahead_thorough=False,
+        intra_tried=0.55,
+        intra_certain=0.55,
     ),
     "faster": RateParameters(
         loop_filter_levels=2,
@@ -172,10 +180,13 @@ PRESETS = {
         refine_rate=0.6,
         filter_strength=0.0,
         tile_bits=5000.0,
-        direct_gain=_NOTHING,
         paint_gain=_NOTHING,
         detail_drops=(),
         motion_both=0,
+        fades_alone=True,
+        lookahead_thorough=False,
+        intra_tried=0.5,
+        intra_certain=0.7,
     ),
     "fast": RateParameters(
         loop_filter_levels=2,
@@ -185,6 +196,8 @@ PRESETS = {
         tile_bits=1280.0,
         detail_drops=(),
         motion_both=0,
+        fades_alone=True,
+        lookahead_thorough=False,
     ),
     "medium": RateParameters(),
     "slow": RateParameters(

@@ -37,10 +37,30 @@ def thumbnail(luma: np.ndarray) -> np.ndarray:
     h, w = luma.shape
     rows = np.linspace(0, h, min(h, ROWS), endpoint=False).astype(np.intp)
     columns = np.linspace(0, w, min(w, COLUMNS), endpoint=False).astype(np.intp)
-    sums = np.add.reduceat(np.add.reduceat(luma, rows, axis=0, dtype=np.uint32), columns, axis=1)
+    sums = _box_sums(luma, rows, columns)
     area = np.diff(rows, append=h)[:, None] * np.diff(columns, append=w)[None, :]
     means: np.ndarray = sums / area / (4 if luma.dtype == np.uint16 else 1)
     return means.astype(np.float32)
+
+
+@njit
+def _box_sums(luma: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Sums of the boxes that begin in these rows and columns, uint32."""
+    h, w = luma.shape
+    out = np.empty((rows.size, columns.size), np.uint32)
+    sums = np.empty(w, np.uint32)
+    for i in range(rows.size):
+        sums[:] = 0
+        for y in range(rows[i], rows[i + 1] if i + 1 < rows.size else h):
+            row = luma[y]
+            for x in range(w):
+                sums[x] += np.uint32(row[x])
+        for j in range(columns.size):
+            total = np.uint32(0)
+            for x in range(columns[j], columns[j + 1] if j + 1 < columns.size else w):
+                total += sums[x]
+            out[i, j] = total
+    return out
 
 
 def is_blank(thumb: np.ndarray) -> bool:

@@ -47,7 +47,7 @@ def _vectors(cur, ph, starts, out, error):
     """Best vector of every 8x8 cell, by SAD, from a few starts, (H/16, W/16, 2) among them;
     ``error`` (H/8, W/8): its mean squared difference on the 8-bit scale."""
     h, w = cur.shape
-    picture, reference = of_picture(cur), of_reference(ph)
+    picture, reference = of_picture(cur), of_reference(ph, 1)
     for r in range(h // 8):
         for c in range(w // 8):
             y, x = r * 8, c * 8

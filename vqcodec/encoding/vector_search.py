@@ -42,6 +42,7 @@ def best_start(matching, block, merges, starts, which, predicted, parent, chosen
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
     row, column = (block.row + block.cells // 2) >> 1, (block.column + block.cells // 2) >> 1
     given, own = AROUND, at(luma, y, x)
+    whole = -matching.weighing.precision  # what is not below the precision of a vector
     best, count = NEVER, 0
     for k in range(3 + given + merges.number):
         if k == 0:
@@ -59,6 +60,7 @@ def best_start(matching, block, merges, starts, which, predicted, parent, chosen
                 continue
             my = merges.vectors[k - 3 - given, which, 0]
             mx = merges.vectors[k - 3 - given, which, 1]
+        my, mx = my & whole, mx & whole
         word, known = _packed(my, mx), False
         for i in range(count):
             known = known or tried[i] == word
