@@ -49,11 +49,16 @@ def lost_times(
             start = after + step
     if before is not None and before - start >= total:
         return [start + (before - start) * i // total for i in range(count)]
-    if (
-        max(abs(start), abs(start + step * total)) > MAX_PTS
-    ):  # only made by hand: keep within what every muxer can hold
+    # only made by hand: keep within what every muxer can hold
+    if after is not None and not _fits(start, step * total):
+        start = after + step  # as if it were not known, which a repaired file says too
+    if not _fits(start, step * total):
         step, start = 1, max(-MAX_PTS, min(start, MAX_PTS - total)) if after is None else after + 1
     return [start + step * i for i in range(count)]
+
+
+def _fits(start: int, length: int) -> bool:
+    return max(abs(start), abs(start + length)) <= MAX_PTS
 
 
 class LostTimes:
