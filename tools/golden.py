@@ -77,7 +77,7 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
     return {
         "one-sample": (moving(1, 1, 3), options(crf=20)),
         "small-10-bit": (moving(33, 17, 20, seed=1, ten_bit=True), options(crf=12)),
-        "motion": (moving(96, 64, 18, seed=2, speed=(1.25, -2.5)), options(crf=34)),
+        "motion": (moving(64, 64, 36, seed=2, speed=(1.25, -2.5)), options(crf=34)),
         "scene-cut": (
             moving(70, 51, 9, seed=3, speed=(0.1, 0.25)) + moving(70, 51, 4, seed=8),
             options(crf=22),
@@ -99,7 +99,7 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
             page_beside_picture(),
             options(crf=26, preset=RateParameters(detail_share=1.0, direct_gain=9000.0)),
         ),
-        "letters": (letters(75, 57, 6), options(crf=20)),
+        "letters": (letters(75, 57, 6), options(crf=10)),
         "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),
         "flashes-and-repeats": (flashes_and_repeats(), options(crf=24)),
     }

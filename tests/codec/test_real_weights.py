@@ -85,7 +85,7 @@ def test_nets_take_few_products(one_thread: None) -> None:
     """Of a natural clip at crf 28, I frame included: at most 3,000 a luma sample of a GOP."""
     pictures = [
         Picture(p.y[40:232, 80:400], p.u[20:116, 40:200], p.v[20:116, 40:200])
-        for p in read_clip(DATA / "flower.mp4", limit=17)
+        for p in read_clip(DATA / "flower.mp4", limit=33)
     ]
     codec = load_model(device="cpu", threads=1)
     rows = encode_gop(codec, pictures, 28, PRESETS["fast"]).stats

@@ -57,9 +57,9 @@ def still() -> dict[int, FramePlan]:
 def test_the_first_frame_of_what_stays_is_the_best(still: dict[int, FramePlan]) -> None:
     """All 65 frames show the error of the first: 6 octaves. The last ones are shown by none."""
     assert still[0].offset == LEAST + round(RateParameters().inherited_quality * np.log2(65))
-    keys = [still[frame].offset for frame in (0, 16, 32, 48, 64)]
-    assert keys == sorted(keys, reverse=True)
-    assert keys[0] > keys[3] + 6
+    keys = [still[frame].offset for frame in (0, 32, 64)]
+    assert keys[0] == keys[1] + 6  # half of the frames show the error of the middle
+    assert keys[1] > keys[2] + 6
     assert {still[frame].offset for frame in range(1, 64, 2)} == {LEAST}
     assert still[40].offset > still[36].offset > still[34].offset > LEAST
 
@@ -221,15 +221,15 @@ def test_frames_of_reference_are_weighed_and_decode_as_they_were_coded(
     clip = grainy(moving(128, 64, 20), 6)
     encoder = GopEncoder(tiny_codec, 128, 64, 30)
     given = watched(encoder, monkeypatch)
-    for pictures in (clip[:1], clip[1:17], clip[17:]):
+    for pictures in (clip[:1], clip[1:]):
         encoder.add(pictures)
     result = encoder.finish()
     slots = [slot for slots in gop_order(20) for slot in slots]
     weighed = {slot.frame for slot in slots if slot.level < encoder.rate.weighed_levels}
     assert {f for f in range(20) if given[f] is not None} == weighed
-    assert all(given[f].shape == (4, 8) and given[f].std() > 0 for f in (0, 8, 16))
+    assert all(given[f].shape == (4, 8) and given[f].std() > 0 for f in (0, 9, 19))
     assert len(list(decode_gop(tiny_codec, result.body, 20, 128, 64))) == 20
     plain = GopEncoder(tiny_codec, 128, 64, 30, RateParameters(lookahead_strength=0.0))
-    for pictures in (clip[:1], clip[1:17], clip[17:]):
+    for pictures in (clip[:1], clip[1:]):
         plain.add(pictures)
     assert plain.finish().body != result.body

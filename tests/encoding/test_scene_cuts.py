@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vqcodec.codec.gop_structure import MAX_MINI_GOP
+from vqcodec.codec.gop_structure import MINI_GOP
 from vqcodec.encoding.scene_changes import odd_frames, thumbnail
 from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector, Verdict
 from vqcodec.picture import Picture
@@ -213,7 +213,7 @@ def test_wherever_cuts_and_flashes_lie_a_gop_begins_with_one_picture(
     assert minis[-1].ends
     frames = 0  # of the GOP so far
     for mini in minis:
-        assert 1 <= len(mini.pictures) <= (MAX_MINI_GOP if frames else 1)
+        assert 1 <= len(mini.pictures) <= (MINI_GOP if frames else 1)
         frames += len(mini.pictures)
         assert frames <= longest
         frames = 0 if mini.ends else frames

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("fake_network")
 
 def test_gops_end_at_scene_cuts(tmp_path: Path, scene_clip: Path, fake_network: Any) -> None:
     report = encode(str(scene_clip), str(tmp_path / "a.vqv"))
-    assert fake_network.log == [[1, 16, 3], [1, 16, 13], [1, 4]]
+    assert fake_network.log == [[1, 19], [1, 29], [1, 4]]
     assert report.frames == 55
     assert report.gops == 3
     assert report.corrupt == 0
@@ -68,7 +68,7 @@ def test_longest_gop(
 ) -> None:
     encode(str(scene_clip), str(tmp_path / "a.vqv"), EncodeOptions(gop=longest))
     assert [sum(g) for g in fake_network.log] == counts
-    assert all(g[0] == 1 and all(1 <= m <= 16 for m in g) for g in fake_network.log)
+    assert all(g[0] == 1 and all(1 <= m <= 32 for m in g) for g in fake_network.log)
 
 
 @pytest.mark.parametrize("total", [1, 2, 16, 17, 18, 33, 34, 128, 129, 130])

@@ -24,9 +24,8 @@ from .painted import paint, painted_blocks
 from .weighting import weight_sets
 
 ALIGN = 64
-MINI_GOP = 16
-MAX_MINI_GOP = 32
-LEVELS = 7
+MINI_GOP = 32
+LEVELS = 8
 MAX_QDELTA = 63
 NEUTRAL = 510
 CONTEXTS = 1077
@@ -63,9 +62,8 @@ def shapes(r: Bytes, n: int) -> list[tuple[int, int]]:
         if told:
             length, mask = r.varint(), r.varint()
             told -= 1
-        demand(1 <= length <= min(MAX_MINI_GOP, left), "length of a mini-GOP")
+        demand(1 <= length <= min(MINI_GOP, left), "length of a mini-GOP")
         demand(mask < 1 << (length - 1), "frames set apart")
-        demand(length - mask.bit_count() <= MINI_GOP, "frames of a mini-GOP")
         out.append((length, mask))
         left -= length
     return out

@@ -22,6 +22,7 @@ SLOT_BITS = 18
 TRUST = 3
 TURN = 0x9E3779B97F4A7C15
 LONGEST = 11
+REACH = 3
 START = (64, 512, 512)
 AROUND, ERROR, FAR, NEAR, ALONE = range(5)
 
@@ -197,6 +198,9 @@ def paint_plane(
     s, p, chroma = painter.s, painter.p, painter.chroma
     size, last = 8 if chroma else 16, START[painter.k]
     flat = np.zeros(painted.shape, bool)
+    near = np.zeros(painted.shape, bool)
+    for r, c in np.argwhere(painted):
+        near[max(0, r - REACH) : r + REACH + 1, max(0, c - REACH) : c + REACH + 1] = True
     for y in range(p.s.shape[0]):
         r = y // size
         for c in range(painted.shape[1]):
@@ -209,7 +213,7 @@ def paint_plane(
             if painted[r, c] and not flat[r, c]:
                 for x in range(c * size, (c + 1) * size):
                     painter.sample(y, x)
-            elif direct[r, c]:
+            elif direct[r, c] and near[r, c]:
                 for x in range(c * size, (c + 1) * size):
                     painter.learn_direct(y, x)
     return flat

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from vqcodec.codec.gop_structure import LEVELS, MAX_MINI_GOP
+from vqcodec.codec.gop_structure import LEVELS, MINI_GOP
 from vqcodec.container import packets as packets_module
 from vqcodec.container.description import MAX_SIDE_DATA
 from vqcodec.container.tracks import COLLECTED, DESCRIPTION, MAX_TRACKS, PACKETS, TRACK
@@ -245,7 +245,7 @@ def body_fields(r: Reader, frames: int) -> list[Field]:
         b.done()
     except Exception:
         return [Field("raw", rest)]
-    shape_fields = [Field("varint", n, MAX_MINI_GOP + 1) for n in shapes]
+    shape_fields = [Field("varint", n, MINI_GOP + 1) for n in shapes]
     q += [Field("varint", told, frames), *shape_fields]
     return [*q, *(Field("varint", n, len(rest)) for n in sizes), *streams]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..fields import Reader, Writer
 from ..picture import Picture
-from .gop_structure import LEVELS, MAX_MINI_GOP, MINI_GOP, MiniGopShape, Slot, gop_order
+from .gop_structure import LEVELS, MINI_GOP, MiniGopShape, Slot, gop_order
 
 
 class GopBody(NamedTuple):
@@ -58,11 +58,9 @@ def _parse_shapes(reader: Reader, frames: int) -> list[MiniGopShape]:
     shapes = []
     for _ in range(number):
         length, mask = reader.varint(), reader.varint()
-        if not 1 <= length <= MAX_MINI_GOP or mask >> (length - 1):
+        if not 1 <= length <= MINI_GOP or mask >> (length - 1):
             raise reader.error(f"mini-GOP of {length} frames with {mask:#x} set apart")
         apart = frozenset(i + 1 for i in range(length) if mask >> i & 1)
-        if length - len(apart) > MINI_GOP:
-            raise reader.error(f"mini-GOP of {length - len(apart)} frames that others refer to")
         shapes.append(MiniGopShape(length, apart))
     if sum(s.length for s in shapes) > frames - 1:
         raise reader.error(f"mini-GOPs of more than {frames} frames")

@@ -1,6 +1,6 @@
 """The body of one GOP packet to pictures: the order in which its frames are decoded.
 
-A GOP is closed: an I frame, then mini-GOPs of up to 16 frames, each a key frame (P, predicted from
+A GOP is closed: an I frame, then mini-GOPs of up to 32 frames, each a key frame (P, predicted from
 the two key frames before) and a dyadic pyramid of B frames between it and the one before, each
 predicted from the nearest coded frames on both sides. Frames set apart, such as flashes and
 repeated frames, lie between those of the pyramid, and nothing refers to them. Every frame is one

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-MINI_GOP = 16  # frames of a mini-GOP, without those set apart
-MAX_MINI_GOP = 32  # and with them
-LEVELS = 7  # I, key, the four or five levels of a pyramid, frames set apart
+MINI_GOP = 32  # frames of a mini-GOP at most, with those set apart
+LEVELS = 8  # I, key, the five levels of a pyramid, frames set apart
 APART = LEVELS - 1  # level of frames set apart; runs of them go deeper
 
 
@@ -90,7 +89,7 @@ def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
     return needed
 
 
-AHEAD_BYTES = 64 << 20  # of frames of the next mini-GOP, while those before it are shown
+AHEAD_BYTES = 96 << 20  # of frames of the next mini-GOP, while those before it are shown
 MAX_BATCH = 8  # frames that go through the nets at once at most
 
 

@@ -46,6 +46,8 @@ LONGEST = 11  # bits of a difference
 LENGTHS = LONGEST + 1  # contexts of PAINTED_LENGTH and PAINTED_TOP for each activity
 COLOURS = 2  # contexts of PAINTED_COLOUR for each of luma and chroma
 
+REACH = 3  # blocks on each side of a painted one whose samples are learned of
+
 # samples outside the picture: black
 START = np.array([64, 512, 512], np.int64)
 ROWS, COLUMNS = 2, 3  # of them above and beside a plane at work
@@ -283,10 +285,26 @@ def _at_work(plane: np.ndarray, k: int) -> np.ndarray:
 
 
 @njit
+def _neighbours(kinds: np.ndarray) -> np.ndarray:
+    """(H/16, W/16) bool: direct blocks near a painted one, of which the dictionaries learn."""
+    rows, columns = kinds.shape
+    near = np.zeros(kinds.shape, np.bool_)
+    for r in range(rows):
+        for c in range(columns):
+            if kinds[r, c] != PAINTED_BLOCK:
+                continue
+            for i in range(max(r - REACH, 0), min(r + REACH + 1, rows)):
+                for j in range(max(c - REACH, 0), min(c + REACH + 1, columns)):
+                    near[i, j] |= kinds[i, j] == DIRECT_BLOCK
+    return near
+
+
+@njit
 def _code_plane(
     coder: Coder,
     k: int,
     kinds: np.ndarray,
+    near: np.ndarray,
     follow: int,
     shift: int,
     q: np.ndarray,
@@ -332,7 +350,7 @@ def _code_plane(
                         )  # fmt: skip
                         _learn(values, trust, slots, p[i, j])
                 bits[r, c] += spent(coder) - before
-            elif kinds[r, c] == DIRECT_BLOCK:
+            elif near[r, c]:
                 for j in range(x + COLUMNS, x + COLUMNS + size):
                     _keys(k, p, q, luma, cb, 0, i, j, slots)
                     slots[ALONE] = -1
@@ -361,12 +379,14 @@ def code_samples(
     """
     luma = _at_work(planes[0], 0)
     cb, even = luma, np.zeros(kinds.shape, np.uint8)
+    near = _neighbours(kinds)
     for k in range(3):
         q = _at_work(planes[k], k)
         p, flat = _code_plane(
             coder,
             k,
             kinds,
+            near,
             follow,
             shift,
             q,

@@ -14,7 +14,6 @@ import numpy as np
 from ..codec.gop_body import checksum_update, write_body
 from ..codec.gop_structure import (
     LEVELS,
-    MAX_MINI_GOP,
     MINI_GOP,
     MiniGopShape,
     Slot,
@@ -98,18 +97,15 @@ class GopEncoder:
         self.stats: list[FrameStatistics] = []
 
     def add(self, pictures: list[Picture]) -> None:
-        """First one picture, the I frame; then up to 16 at a time in display order.
+        """First one picture, the I frame; then up to 32 at a time in display order.
 
-        Pictures that repeat the one before don't count, up to 32 in all. They are coded when those
-        are there that the look-ahead wants behind them, or at the end. Raises ValueError for
-        another number of pictures.
+        They are coded when those are there that the look-ahead wants behind them, or at the end.
+        Raises ValueError for another number of pictures.
         """
         added = len(pictures)
-        if not 1 <= added <= (MAX_MINI_GOP if self.given else 1):
+        if not 1 <= added <= (MINI_GOP if self.given else 1):
             raise ValueError(f"{added} pictures at frame {self.given} of the GOP")
         apart = frames_apart([*self.last, *pictures]) if self.given else frozenset()
-        if added - len(apart) > MINI_GOP:
-            raise ValueError(f"{added - len(apart)} different pictures in a mini-GOP")
         with self._threads():
             slots = self._slots(added, apart)
             small = self.lookahead.add(pictures, slots)

@@ -18,10 +18,10 @@ PLANE_WEIGHTS = (0.75, 1.5, 1.5)
 _LAMBDA = 1.5e-4  # at quality 0, as the nets are trained
 
 # quality of each level against that of the key frames
-LEVEL_OFFSETS: tuple[int, ...] = (5, 0, -5, -9, -13, -18, -18)
+LEVEL_OFFSETS: tuple[int, ...] = (5, 0, -3, -5, -9, -13, -18, -18)
 
 # the level of the highest number is the first to go up with a fraction of a quality
-_LEVEL_ORDER = (6, 4, 5, 3, 2, 1, 0)
+_LEVEL_ORDER = (7, 5, 6, 4, 3, 2, 1, 0)
 
 
 @overload
@@ -102,7 +102,7 @@ class RateParameters:
     least_offset: int = -20  # quality of a frame that no other inherits, less the key frames'
     lookahead_strength: float = 1.0  # of the octaves that blocks weigh more or less
     lookahead_thorough: bool = True  # whether it looks in parts of samples, and far to all sides
-    weighed_levels: int = 4  # only blocks of the levels below are weighed
+    weighed_levels: int = 5  # only blocks of the levels below are weighed
     motion_sad: float = 1.8  # SAD that a bit of motion is worth, times sqrt(lambda)
     motion_worth: float = 0.7  # of the residual's cost against bits of motion
     motion_floor: float = 0.5  # squared error that is left after coding, times lambda
@@ -119,9 +119,9 @@ class RateParameters:
     vq_lambda: float = 0.09  # squared steps that a bit of the latent is worth
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
-    refine_levels: int = 2  # only frames of the levels below are refined
+    refine_levels: int = 3  # only frames of the levels below are refined
     deblock_plain: bool = True  # whether frames without nets are deblocked too
-    loop_filter_levels: int = 4  # only frames of the levels below choose filters
+    loop_filter_levels: int = 5  # only frames of the levels below choose filters
     tile_bits: float = 160.0  # that the error of a tile is worth at least if nets may mend it
     tile_gain: float = 40.0  # that nets have to save in a tile
     direct_gain: float = 20.0  # bits that a map of direct blocks promises before it is tried
@@ -159,7 +159,7 @@ _NOTHING = math.inf  # bits that nothing gains: what asks for them is left out
 PRESETS = {
     "fastest": RateParameters(
         refine_steps=0,
-        loop_filter_levels=2,
+        loop_filter_levels=3,
         filter_strength=0.0,
         tile_bits=_NOTHING,
         direct_gain=_NOTHING,
@@ -175,7 +175,7 @@ PRESETS = {
         intra_certain=0.55,
     ),
     "faster": RateParameters(
-        loop_filter_levels=2,
+        loop_filter_levels=3,
         refine_steps=2,
         refine_rate=0.6,
         filter_strength=0.0,
@@ -189,7 +189,7 @@ PRESETS = {
         intra_certain=0.7,
     ),
     "fast": RateParameters(
-        loop_filter_levels=2,
+        loop_filter_levels=3,
         refine_steps=2,
         refine_rate=0.6,
         filter_strength=0.0,
@@ -201,12 +201,12 @@ PRESETS = {
     ),
     "medium": RateParameters(),
     "slow": RateParameters(
-        refine_steps=12, refine_levels=3, tile_bits=80.0, tile_gain=20.0, loop_filter_levels=8
+        refine_steps=12, refine_levels=4, tile_bits=80.0, tile_gain=20.0, loop_filter_levels=8
     ),
     "slower": RateParameters(
         refine_steps=16,
         refine_rate=0.25,
-        refine_levels=4,
+        refine_levels=5,
         loop_filter_levels=8,
         tile_bits=40.0,
         tile_gain=10.0,

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codec.gop_structure import MAX_MINI_GOP, MINI_GOP
+from ..codec.gop_structure import MINI_GOP
 from ..picture import Picture
-from .frames_apart import same_picture
 from .scene_changes import (
     LEAST,
     SHARE,
@@ -186,13 +185,12 @@ class TimedPicture(NamedTuple):
 class MiniGop(NamedTuple):
     """Pictures that are coded together, in order of display."""
 
-    pictures: list[TimedPicture]  # one, the first of a GOP; then up to 16
+    pictures: list[TimedPicture]  # one, the first of a GOP; then up to 32
     ends: bool  # whether the GOP ends with them
 
 
 class GopCutter:
-    """Collects pictures into mini-GOPs: 16 pictures, not counting those that repeat the one before,
-    up to 32 in all.
+    """Collects pictures into mini-GOPs of 32.
 
     A mini-GOP is shorter where its last picture, to which others refer, would be a flash. At most
     33 + AT_MOST_AHEAD pictures are held.
@@ -205,8 +203,6 @@ class GopCutter:
         self._unjudged: deque[TimedPicture] = deque()
         self._waiting: list[TimedPicture] = []
         self._odd: list[bool] = []  # of those
-        self._repeated: list[bool] = []
-        self._last: Picture | None = None  # before the next one
         self._count = 0  # frames of this GOP given out
 
     def push(self, pts: int, picture: Picture) -> list[MiniGop]:
@@ -222,11 +218,10 @@ class GopCutter:
     def _take(self, verdict: Verdict) -> list[MiniGop]:
         """The next picture with its verdict; the mini-GOPs that are complete by it."""
         timed = self._unjudged.popleft()
-        repeated = self._last is not None and same_picture(self._last, timed.picture)
-        self._last, result = timed.picture, []
+        result = []
         # whether a full mini-GOP is the last of its GOP is only known when the next picture has
         # been looked at
-        if self._waiting and (verdict.cut or self._full(repeated)):
+        if self._waiting and (verdict.cut or self._full()):
             ends = verdict.cut or self._count + len(self._waiting) >= self._longest
             length = len(self._waiting) if verdict.cut else self._without_flash(ends)
             result.append(self._emit(length, ends))
@@ -234,15 +229,12 @@ class GopCutter:
                 result.append(self._emit(1, False))
         self._waiting.append(timed)
         self._odd.append(verdict.odd)
-        self._repeated.append(repeated)
         return result
 
-    def _full(self, repeated: bool) -> bool:
+    def _full(self) -> bool:
         """Whether a picture more is too many."""
         n = len(self._waiting)
-        if self._count == 0 or self._count + n >= self._longest:
-            return True
-        return n >= MAX_MINI_GOP or n - sum(self._repeated) + (not repeated) > MINI_GOP
+        return self._count == 0 or self._count + n >= self._longest or n >= MINI_GOP
 
     def _without_flash(self, ends: bool) -> int:
         """Pictures of the mini-GOP so that its last, or the next GOP's first, is no flash."""
@@ -253,6 +245,6 @@ class GopCutter:
 
     def _emit(self, n: int, ends: bool) -> MiniGop:
         pictures, self._waiting = self._waiting[:n], self._waiting[n:]
-        self._odd, self._repeated = self._odd[n:], self._repeated[n:]
+        self._odd = self._odd[n:]
         self._count = 0 if ends else self._count + n
         return MiniGop(pictures, ends)

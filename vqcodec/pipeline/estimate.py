@@ -28,7 +28,7 @@ from .encode import encode
 from .output import EncodeReport
 
 STRETCHES = 5
-LENGTH = 1 + 4 * MINI_GOP  # frames of a stretch: an I frame, and all that it is looked ahead for
+LENGTH = 1 + 2 * MINI_GOP  # frames of a stretch: an I frame, and all that it is looked ahead for
 
 
 @dataclass(frozen=True)
