@@ -23,8 +23,8 @@ from vqcodec.training.config_file import load_config
 from vqcodec.training.film_material import HELD, Settings, Stories, encode_film, lossless
 from vqcodec.training.synthetic import to_picture
 
-_FRAMES = 40
-_SIZE = (192, 108)
+_FRAMES = 24
+_SIZE = (128, 72)
 _STORY = 3 * HELD
 
 

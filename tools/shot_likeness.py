@@ -27,8 +27,8 @@ from vqcodec.training.config_file import load_config
 from vqcodec.training.film_material import Settings, Stories, encode_film, lossless
 from vqcodec.training.synthetic import to_picture
 
-_FRAMES = 48
-_WAYS = (Settings(128, 72, 28, "fastest", 128), Settings(192, 108, 38, "faster", 128))
+_FRAMES = 32
+_WAYS = (Settings(96, 54, 28, "fastest", 128), Settings(128, 72, 38, "faster", 128))
 _HASHED = 8  # frames
 _THUMB = (16, 9)
 

@@ -5,7 +5,7 @@ import torch
 
 from vqcodec.analysis.features import NAMES
 from vqcodec.analysis.model import ShotModel, embedding
-from vqcodec.training.shot_net import ShotNet, exported
+from vqcodec.training.shot_net import ShotNet, exported, imported
 
 
 def test_kernels_give_what_torch_gives() -> None:
@@ -20,6 +20,15 @@ def test_kernels_give_what_torch_gives() -> None:
     assert np.allclose(change[0].numpy(), read.change, atol=1e-5)
     assert np.allclose(camera[0].numpy(), read.camera, atol=1e-5)
     assert np.allclose(traits[0].numpy(), read.traits, atol=1e-5)
+
+
+def test_a_net_goes_on_from_the_weights_of_a_file() -> None:
+    weights = exported(ShotNet().eval())
+    net = ShotNet().eval()
+    net.load_state_dict(imported(weights))
+    again = exported(net)
+    assert again.keys() == weights.keys()
+    assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
 
 def test_surprise_looks_back_alone() -> None:

@@ -121,8 +121,8 @@ class Config:
         if "key" in self.nets and (shape.latent, shape.hyper) != (inter.latent, inter.hyper):
             raise UsageError("shape.key: latent and hyper must be those of shape.inter")
         for kind, path in self.init.items():
-            if kind not in self.shapes:
-                raise UsageError(f"run.init: {kind!r}: use one of {', '.join(NETS)}")
+            if kind not in self.shapes and kind != "shots":
+                raise UsageError(f"run.init: {kind!r}: use one of {', '.join(NETS)}, shots")
             if not path.is_file():
                 raise InputError("no such file", file=path)
 

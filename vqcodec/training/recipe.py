@@ -212,7 +212,14 @@ class Recipe:
         c = self.config
         folder = c.folder / "films"
         made = ShotStage(
-            c.train_clips, c.photos, folder, stage.count, stage.minutes, c.seed, self.log
+            c.train_clips,
+            c.photos,
+            folder,
+            stage.count,
+            stage.minutes,
+            c.seed,
+            self.log,
+            c.init.get("shots"),
         )
         made.run(Path(stage.out))
         self.log(f"wrote {stage.out}: {Path(stage.out).stat().st_size} bytes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -27,6 +27,8 @@ _WEIGHTS = (1.0, 4.0, 1.0, 1.0, 1.3)  # of CHANGES: a cut has one frame
 _LOSSES = {"camera": 0.3, "activity": 0.2, "guess": 0.02, "contrast": 0.15}
 _LEAST = 6  # frames of a stretch that is compared
 _CUT = CHANGES.index("cut")
+# those of the weights file by their names in torch
+_LSTMS = {"forward": ("both", "_l0"), "backward": ("both", "_l0_reverse"), "next": ("next", "_l0")}
 _GOP_START, _CUT_SHORT = NAMES.index("gop start"), NAMES.index("GOP before cut short")
 
 
@@ -78,11 +80,7 @@ def exported(net: ShotNet) -> dict[str, np.ndarray]:
         out[f"{name}.weight"], out[f"{name}.bias"] = w[f"{name}.weight"].T, w[f"{name}.bias"]
     for name, own in (("in", "into"), ("next.in", "next_into")):
         out[f"{name}.weight"], out[f"{name}.bias"] = w[f"{own}.weight"].T, w[f"{own}.bias"]
-    for name, own, end in (
-        ("forward", "both", "_l0"),
-        ("backward", "both", "_l0_reverse"),
-        ("next", "next", "_l0"),
-    ):
+    for name, (own, end) in _LSTMS.items():
         out[f"{name}.input"] = w[f"{own}.weight_ih{end}"].T
         out[f"{name}.hidden"] = w[f"{own}.weight_hh{end}"].T
         out[f"{name}.bias"] = w[f"{own}.bias_ih{end}"] + w[f"{own}.bias_hh{end}"]
@@ -96,6 +94,25 @@ class _Stretch(NamedTuple):
     start: int
     stop: int
     shown: int  # a number for each shot of each story
+
+
+def imported(weights: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """The state of a net with weights that were exported."""
+    state: dict[str, np.ndarray] = {}
+    for name in ("change", "camera", "activity", "traits", "guess"):
+        state[f"{name}.weight"], state[f"{name}.bias"] = (
+            weights[f"{name}.weight"].T,
+            weights[f"{name}.bias"],
+        )
+    for name, own in (("in", "into"), ("next.in", "next_into")):
+        state[f"{own}.weight"] = weights[f"{name}.weight"].T
+        state[f"{own}.bias"] = weights[f"{name}.bias"]
+    for name, (own, end) in _LSTMS.items():
+        state[f"{own}.weight_ih{end}"] = weights[f"{name}.input"].T
+        state[f"{own}.weight_hh{end}"] = weights[f"{name}.hidden"].T
+        state[f"{own}.bias_ih{end}"] = weights[f"{name}.bias"]
+        state[f"{own}.bias_hh{end}"] = 0 * weights[f"{name}.bias"]
+    return {name: torch.from_numpy(a.astype(np.float32)) for name, a in state.items()}
 
 
 @dataclass
@@ -251,12 +268,13 @@ def _loss(net: ShotNet, batch: _Batch) -> dict[str, Tensor]:
 
 
 def train_shots(
-    films: list[Labelled], minutes: float, seed: int, log: Callable[[str], object]
+    net: ShotNet, films: list[Labelled], minutes: float, seed: int, log: Callable[[str], object]
 ) -> ShotNet:
-    """A net trained on these films for so many minutes, its learning rate falling to zero."""
+    """The net, trained on these films for so many minutes, its learning rate falling to zero."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net, blocks = ShotNet(), _blocks(films)
+    blocks = _blocks(films)
+    net.train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     begin, step, told = time.monotonic(), 0, 0.0
     while (spent := (time.monotonic() - begin) / (60 * minutes)) < 1:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import save_file
+import torch
+from safetensors.numpy import load_file, save_file
 
 from ..analysis.features import FeatureRows, FrameFacts
 from ..analysis.model import ShotModel
@@ -20,7 +21,7 @@ from ..container.reader import ContainerReader
 from ..reading.file_heads import FileHeads
 from .film_edits import Transition
 from .film_material import HELD, Settings, films, make_films
-from .shot_net import Labelled, exported, train_shots
+from .shot_net import Labelled, ShotNet, exported, imported, train_shots
 from .shot_score import Score, guesses
 
 GRADUAL = ("dissolve", "fade", "wipe")
@@ -46,6 +47,7 @@ class ShotStage:
     minutes: float  # of training
     seed: int
     log: Callable[[str], object]
+    start: Path | None = None  # weights to go on from
 
     def run(self, out: Path) -> None:
         """Make what is missing of the films, train, try the net on those of which it has seen
@@ -55,7 +57,11 @@ class ShotStage:
         known = read_films(self.folder)
         self.log(f"{len(known)} films, {sum(len(k.labelled.rows) for k in known)} frames")
         seen = [k.labelled for k in known if k.labelled.story < HELD]
-        weights = exported(train_shots(seen, self.minutes, self.seed, self.log))
+        torch.manual_seed(self.seed)
+        net = ShotNet()
+        if self.start is not None:
+            net.load_state_dict(imported(load_file(self.start)))
+        weights = exported(train_shots(net, seen, self.minutes, self.seed, self.log))
         others = [k for k in known if k.labelled.story >= HELD]
         halves = {name: a.astype(np.float16) for name, a in weights.items()}
         if others:
