@@ -22,7 +22,7 @@ SLOT_BITS = 18
 TRUST = 3
 TURN = 0x9E3779B97F4A7C15
 LONGEST = 11
-REACH = 3
+REACH = 2
 START = (64, 512, 512)
 AROUND, ERROR, FAR, NEAR, ALONE = range(5)
 
@@ -200,7 +200,7 @@ def paint_plane(
     flat = np.zeros(painted.shape, bool)
     near = np.zeros(painted.shape, bool)
     for r, c in np.argwhere(painted):
-        near[max(0, r - REACH) : r + REACH + 1, max(0, c - REACH) : c + REACH + 1] = True
+        near[max(0, r - REACH) : r + 1, max(0, c - REACH) : c + REACH + 1] = True
     for y in range(p.s.shape[0]):
         r = y // size
         for c in range(painted.shape[1]):

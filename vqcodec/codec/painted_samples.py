@@ -46,7 +46,7 @@ LONGEST = 11  # bits of a difference
 LENGTHS = LONGEST + 1  # contexts of PAINTED_LENGTH and PAINTED_TOP for each activity
 COLOURS = 2  # contexts of PAINTED_COLOUR for each of luma and chroma
 
-REACH = 3  # blocks on each side of a painted one whose samples are learned of
+REACH = 2  # blocks beside and above a painted one whose samples are learned of
 
 # samples outside the picture: black
 START = np.array([64, 512, 512], np.int64)
@@ -267,7 +267,7 @@ def _code_flat(
 @njit
 def _one_colour(plane: np.ndarray, y: int, x: int, size: int) -> int:
     """The colour of a block that has one, else -1."""
-    colour = int(plane[y, x])
+    colour = np.int64(plane[y, x])
     for i in range(y, y + size):
         for j in range(x, x + size):
             if plane[i, j] != colour:
@@ -279,9 +279,27 @@ def _one_colour(plane: np.ndarray, y: int, x: int, size: int) -> int:
 def _at_work(plane: np.ndarray, k: int) -> np.ndarray:
     """A plane with what lies outside of it, ROWS above and COLUMNS on both sides."""
     h, w = plane.shape
-    p = np.full((h + ROWS, w + 2 * COLUMNS), START[k], np.int16)
-    p[ROWS:, COLUMNS : COLUMNS + w] = plane
+    p = np.empty((h + ROWS, w + 2 * COLUMNS), np.int16)
+    p[:ROWS] = START[k]
+    for i in range(h):
+        row, to = plane[i], p[i + ROWS]
+        to[:COLUMNS] = START[k]
+        for j in range(w):
+            to[COLUMNS + j] = row[j]
+        to[COLUMNS + w :] = START[k]
     return p
+
+
+@njit
+def _put_back(p: np.ndarray, kinds: np.ndarray, plane: np.ndarray) -> None:
+    """The samples of the painted blocks, from a plane at work."""
+    size = plane.shape[0] // kinds.shape[0]
+    for r in range(kinds.shape[0]):
+        for c in range(kinds.shape[1]):
+            if kinds[r, c] == PAINTED_BLOCK:
+                for i in range(r * size, (r + 1) * size):
+                    for j in range(c * size, (c + 1) * size):
+                        plane[i, j] = p[i + ROWS, j + COLUMNS]
 
 
 @njit
@@ -293,7 +311,7 @@ def _neighbours(kinds: np.ndarray) -> np.ndarray:
         for c in range(columns):
             if kinds[r, c] != PAINTED_BLOCK:
                 continue
-            for i in range(max(r - REACH, 0), min(r + REACH + 1, rows)):
+            for i in range(max(r - REACH, 0), r + 1):
                 for j in range(max(c - REACH, 0), min(c + REACH + 1, columns)):
                     near[i, j] |= kinds[i, j] == DIRECT_BLOCK
     return near
@@ -317,7 +335,7 @@ def _code_plane(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The painted blocks of plane k; returns it, at work. q: its prediction, at work."""
     chroma, size = min(k, 1), 8 if k else 16
-    p, last = q.copy(), START[k]
+    p, last = q.copy() if follow else q, START[k]
     values = np.empty((DICTIONARIES, 1 << SLOT_BITS), np.uint16)
     trust = np.full((DICTIONARIES, 1 << SLOT_BITS), -1, np.int8)
     slots, guesses = np.empty(DICTIONARIES, np.int64), np.empty(GUESSES, np.int64)
@@ -343,7 +361,7 @@ def _code_plane(
                         _keys(k, p, q, luma, cb, follow, i, j, slots)
                         _guess(values, trust, slots, p, q, follow, i, j, guesses)
                         anchor = int(q[i, j]) if follow else _median(p, i, j)
-                        value = int(target[y, j - COLUMNS])
+                        value = np.int64(target[y, j - COLUMNS])
                         p[i, j] = _code_sample(
                             coder, chroma, p, i, j, guesses, trust, slots, anchor, shift, value,
                             worths[r, c],
@@ -377,9 +395,8 @@ def code_samples(
     worths (H/16, W/16): bits that a squared error is worth to a meter, which may change samples
     for it; bits (H/16, W/16): a meter adds what it counts for each block.
     """
-    luma = _at_work(planes[0], 0)
-    cb, even = luma, np.zeros(kinds.shape, np.uint8)
-    near = _neighbours(kinds)
+    luma = cb = np.empty((0, 0), np.int16)
+    even, near = np.zeros(kinds.shape, np.uint8), _neighbours(kinds)
     for k in range(3):
         q = _at_work(planes[k], k)
         p, flat = _code_plane(
@@ -390,7 +407,7 @@ def code_samples(
             follow,
             shift,
             q,
-            targets[k].astype(np.int16),
+            targets[k],
             luma,
             cb,
             even,
@@ -401,4 +418,4 @@ def code_samples(
             luma, even = p, flat
         else:
             cb = p
-        planes[k][:] = p[ROWS:, COLUMNS : p.shape[1] - COLUMNS]
+        _put_back(p, kinds, planes[k])

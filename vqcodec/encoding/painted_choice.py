@@ -82,6 +82,8 @@ def choose(
         paying = candidates & (out.bits < cost)
         if (paying == candidates).all():
             break
+        if float(((cost - out.bits) * paying).sum()) <= least:
+            return None  # they will gain less yet, with fewer to learn from
         candidates = paying
     else:
         out = measure(trials, np.where(candidates, np.uint8(PAINTED_BLOCK), blocks))
