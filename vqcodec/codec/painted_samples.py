@@ -267,7 +267,7 @@ def _code_flat(
 @njit
 def _one_colour(plane: np.ndarray, y: int, x: int, size: int) -> int:
     """The colour of a block that has one, else -1."""
-    colour = np.int64(plane[y, x])
+    colour = int(np.int64(plane[y, x]))  # of uint16 an int would have no sign
     for i in range(y, y + size):
         for j in range(x, x + size):
             if plane[i, j] != colour:
@@ -361,7 +361,7 @@ def _code_plane(
                         _keys(k, p, q, luma, cb, follow, i, j, slots)
                         _guess(values, trust, slots, p, q, follow, i, j, guesses)
                         anchor = int(q[i, j]) if follow else _median(p, i, j)
-                        value = np.int64(target[y, j - COLUMNS])
+                        value = int(np.int64(target[y, j - COLUMNS]))
                         p[i, j] = _code_sample(
                             coder, chroma, p, i, j, guesses, trust, slots, anchor, shift, value,
                             worths[r, c],

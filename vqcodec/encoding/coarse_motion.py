@@ -30,7 +30,7 @@ from .weight_estimation import matched
 _SMOOTH = 4  # SAD that a sample of a vector's length costs at an eighth of the size
 _NEAR = 2  # and of the way from the larger block's vector
 _FAR = 8  # frames from which a page may have been scrolled far
-_SCROLLED = 56  # samples at a quarter of the size
+_SCROLLED = 7  # samples at a quarter of the size that it may have gone a frame
 _ROUNDS = 6  # of steps of one sample
 _ENOUGH = 64  # SAD of a block that needs no better vector: a level a sample
 
@@ -170,7 +170,7 @@ def coarse_motion(
     _full(picture.eighth, reference.eighth, 8, near, near, first)
     # what is lost at an eighth of the size: lines of text, whose pages move far up and down
     wide, reach = np.zeros_like(first), 8 + 2 * abs(distance)
-    down = reach if abs(distance) < _FAR else _SCROLLED
+    down = reach if abs(distance) < _FAR else _SCROLLED * abs(distance)
     across = min(24, reach) if thorough else 0
     _full(picture.quarter, reference.quarter, 16, down, across, wide)
     _finer(picture.quarter, reference.quarter, first, wide, second)
