@@ -221,10 +221,8 @@ class FrameTrials:
         frames, motion = self.frames, self.motion
         quantised = self.quantise(latents, quality, layout)
         drawn = self._reconstruct(quantised, quality, layout)
-        strength, planes = 0, drawn
-        if layout.coded or self.rate.deblock_plain:
-            borders = frames.borders(layout.blocks, motion.field)
-            strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits)
+        borders = frames.borders(layout.blocks, motion.field)
+        strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits)
         smoothed = Smoothed(strength, planes, filter_choice.NONE, planes)
         return self._written(latents, quality, layout, quantised, smoothed)
 

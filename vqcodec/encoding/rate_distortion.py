@@ -120,7 +120,6 @@ class RateParameters:
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
     refine_levels: int = 3  # only frames of the levels below are refined
-    deblock_plain: bool = True  # whether frames without nets are deblocked too
     loop_filter_levels: int = 5  # only frames of the levels below choose filters
     tile_bits: float = 160.0  # that the error of a tile is worth at least if nets may mend it
     tile_gain: float = 40.0  # that nets have to save in a tile
