@@ -3,7 +3,7 @@
 coded in this process.
 
     tools/ablate.py --clips ../shared/corpus/train/davis-tennis.mkv --set vq_lambda=0.12 --offsets
-    5,0,-5,-9,-13,-18,-22
+    5,0,-3,-5,-9,-13,-18,-18
 
 Uses the anchors and the BD-rate of ``vqcodec bench``, and its cache; 60 bytes are added for the
 container. docs/design.md quotes it.

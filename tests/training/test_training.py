@@ -20,6 +20,7 @@ from vqcodec.cli import main
 from vqcodec.codec import codebooks as codebooks_module
 from vqcodec.codec.codebooks import is_escape
 from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.gop_structure import LEVELS
 from vqcodec.codec.nets.shape import CLASSES, HYPER_BUCKETS, INTER, INTRA, NetShape
 from vqcodec.encoding import latent_search
 from vqcodec.encoding.frame_encoder import FrameEncoder
@@ -659,7 +660,7 @@ def test_a_chain_never_begins_at_a_copied_frame(
     assert 16 not in notes.noted
     assert 16 in {reference.number for reference in notes.noted[8].references}
     assert not notes.noted[8].coded.field.blends.size
-    monkeypatch.setattr(pairs, "KEEP", (1.0,) * 7)
+    monkeypatch.setattr(pairs, "KEEP", (1.0,) * LEVELS)
     monkeypatch.setattr(pairs, "encode_stretches", lambda *_: [(notes, pictures)])
     assert pairs.make_pairs(codec, [], pairs.PairRun(tmp_path / "pairs", 1.0), silent) == 15
 

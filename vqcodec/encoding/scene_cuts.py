@@ -78,7 +78,7 @@ class SceneDetector:
         self._since += 1
         if self._last is not None and np.array_equal(self._last[0], thumb):
             verdict = Verdict(False, self._last[1].odd)  # the same again
-            if not verdict.odd:
+            if not verdict.odd and not is_blank(thumb):  # what was shown before it is kept
                 self._past.append(thumb)
         else:
             verdict = self._judge_new(_different(self._thumbs))

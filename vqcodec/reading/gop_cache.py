@@ -2,7 +2,7 @@
 nearby frames need little more.
 
 Frames refer to their ancestors only (:mod:`vqcodec.codec.gop_structure`), so a frame of a GOP of
-128 costs at most eight key frames and five B frames.
+128 costs at most four key frames and five B frames.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def decoder_memory(width: int, height: int, batch: int = 0, threads: int = 0) ->
     ahead = 3 * MINI_GOP * padded
     if threads == 1 or ahead > AHEAD_BYTES:
         ahead = 0
-    return (220 << 20) + padded * (70 + 15 * at_once) + ahead
+    return (220 << 20) + padded * (22 + 3 * MINI_GOP + 15 * at_once) + ahead
 
 
 def check_memory(reader: ContainerReader, options: DecodeOptions, tracks: int = 0) -> None:

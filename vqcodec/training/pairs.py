@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..codec.frame_decoder import Coded
+from ..codec.gop_structure import LEVELS
 from ..codec.motion_compensation import BI, L0, L1
 from ..codec.weights import KEY_LEVEL
 from ..encoding.frame_encoder import KeptFrame
@@ -28,7 +29,7 @@ from .real_encodes import encode_stretches
 CHUNK = 60  # pairs in a chunk
 CHAIN = 30  # of chains
 # share of the frames of each level that is kept: deep levels are many and cheap
-KEEP = (0.0, 1.0, 1.0, 1.0, 0.6, 0.35, 0.2)
+KEEP = (0.0, 1.0, 1.0, 1.0, 1.0, 0.6, 0.35, 0.2)
 Item = TypeVar("Item")
 
 
@@ -117,7 +118,7 @@ def make_pairs(
     chains = ChunkWriter(name.with_name(chunks.CHAINS + name.name), CHAIN, chunks.save_chains)
     for notes, frames in encode_stretches(codec, clips, rng, Notes):
         for number, noted in notes.noted.items():
-            if rng.random() >= KEEP[noted.coded.level]:
+            if rng.random() >= KEEP[min(noted.coded.level, LEVELS - 1)]:
                 continue
             into = keys if noted.coded.level == KEY_LEVEL else pairs
             written = into.add(training_pair(frames[number], noted))
