@@ -14,7 +14,6 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
@@ -24,8 +23,7 @@ import vqcodec
 from vqcodec.container.reader import ContainerReader
 from vqcodec.reading.file_analysis import analyse_file
 from vqcodec.training.config_file import load_config
-from vqcodec.training.film_material import Settings, Stories, encode_film, lossless
-from vqcodec.training.synthetic import to_picture
+from vqcodec.training.film_material import Settings, Stories, encode_film
 
 _FRAMES = 32
 _WAYS = (Settings(96, 54, 28, "fastest", 128), Settings(128, 72, 38, "faster", 128))
@@ -36,18 +34,8 @@ _THUMB = (16, 9)
 def make(clip: Path, way: int, folder: Path) -> Path:
     """A clip encoded in one of the ways."""
     out = folder / f"{clip.stem}.{way}.vqv"
-    if out.exists():
-        return out
-    settings, film = _WAYS[way], folder / f"{clip.stem}.{way}.mkv"
-    size = settings.width, settings.height
-    sink = lossless(film, *size)
-    with av.open(str(clip)) as container:
-        for time, frame in zip(range(_FRAMES), container.decode(video=0), strict=False):
-            rgb = cv2.resize(frame.to_ndarray(format="rgb24"), size, interpolation=cv2.INTER_AREA)
-            sink.write(time, to_picture(np.asarray(rgb)))
-    sink.close()
-    encode_film(film, settings, out)
-    film.unlink()
+    if not out.exists():
+        encode_film(clip, _WAYS[way], out, _FRAMES)
     return out
 
 

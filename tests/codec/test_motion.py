@@ -99,7 +99,7 @@ def test_prediction_is_rounded_once_and_clipped() -> None:
 
 def test_the_search_sees_what_the_decoder_will_show() -> None:
     plane = noise(64, 64)
-    ph = phases(plane)
+    ph = phases(plane, 1)
     for fy in range(4):
         for fx in range(4):
             for y, x in ((0, 0), (24, 40), (56, 56)):
@@ -221,7 +221,7 @@ def motion(
         f,
         col,
         cur,
-        References(phases(ref[0][0]), phases(ref[-1][0])),
+        References(phases(ref[0][0], 1), phases(ref[-1][0], 1)),
         starts,
         trade or RateParameters().motion(30),
         leaves,

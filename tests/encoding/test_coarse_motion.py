@@ -51,7 +51,7 @@ def test_quarter_samples_are_found() -> None:
     cur = np.roll(wide, (-2, 4), (0, 1)).reshape(256, 4, 384, 4).mean((1, 3))
     pictures = [SmallPicture.of(p.round().astype(np.uint8)) for p in (cur, ref)]
     whole = coarse_motion(*pictures, 1)
-    found = in_quarters(pictures[0], np.asarray(phases(pictures[1].luma)), whole)
+    found = in_quarters(pictures[0], np.asarray(phases(pictures[1].luma, 1)), whole)
     # half a sample of the frame down is a quarter here, a whole one a half
     assert (np.abs(found[2:-2, 2:-2] - np.array([1, -2])) <= 1).all(-1).mean() > 0.8
 

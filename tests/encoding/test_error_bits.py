@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from vqcodec.codec import direct_map
+from vqcodec.encoding.block_facts import total_squares
 from vqcodec.encoding.frame_copy import error_bits
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, RateParameters
+from vqcodec.metrics import squared_error
+from vqcodec.picture import Picture
 
 H, W = 64, 128
 
@@ -30,3 +33,13 @@ def test_error_is_weighed_by_block_and_plane(weighed: bool) -> None:
         want += weight * float((each * (a.astype(float) - b) ** 2).sum())
     got = error_bits(task, tuple(shown), rate, no_blocks)  # type: ignore[arg-type]
     assert got == pytest.approx(want * rate.detail(30)[1])
+
+
+@pytest.mark.parametrize("top", [256, 1024])
+def test_the_encoder_counts_errors_as_whoever_measures_does(top: int) -> None:
+    rng = np.random.default_rng(2)
+    sizes = (37, 50), (19, 25), (19, 25)
+    kind = np.uint8 if top == 256 else np.uint16
+    source = Picture(*(rng.integers(0, top, size).astype(kind) for size in sizes))
+    shown = Picture(*(rng.integers(0, 1024, size).astype(np.uint16) for size in sizes))
+    assert np.array_equal(total_squares(shown, source), squared_error(shown, source))

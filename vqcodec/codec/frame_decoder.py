@@ -41,6 +41,11 @@ NEUTRAL = 510  # base of an I frame's samples
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
+def copy_planes(planes: Planes) -> Planes:
+    """The same samples, to be changed."""
+    return planes[0].copy(), planes[1].copy(), planes[2].copy()
+
+
 def pad(picture: Picture, width: int, height: int) -> Planes:
     """Planes of 10 bits, extended to multiples of 64 by repeating the last row and column."""
     h, w = padded_size(width, height)

@@ -96,11 +96,12 @@ class _Gop:
         """In the order of the stream."""
         streams = iter(self.body.streams)
         for slots in self.body.order:
-            jobs = {}
+            jobs: dict[int, Callable[[list[Coded]], FrameJob]] = {}
             for slot, data in zip(slots, streams, strict=False):
-                quality = self.body.quality(slot.level)
-                jobs[slot.frame] = partial(FrameJob, data, slot.frame, slot.level, quality)
-            yield _MiniGop(slots, {f: job for f, job in jobs.items() if f in self.needed})
+                if slot.frame in self.needed:
+                    quality = self.body.quality(slot.level)
+                    jobs[slot.frame] = partial(FrameJob, data, slot.frame, slot.level, quality)
+            yield _MiniGop(slots, jobs)
 
 
 def _in_batches(

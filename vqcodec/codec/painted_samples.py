@@ -335,7 +335,7 @@ def _code_plane(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The painted blocks of plane k; returns it, at work. q: its prediction, at work."""
     chroma, size = min(k, 1), 8 if k else 16
-    p, last = q.copy() if follow else q, START[k]
+    p, last = q.copy() if follow else q, START[k]  # then nothing asks for q
     values = np.empty((DICTIONARIES, 1 << SLOT_BITS), np.uint16)
     trust = np.full((DICTIONARIES, 1 << SLOT_BITS), -1, np.int8)
     slots, guesses = np.empty(DICTIONARIES, np.int64), np.empty(GUESSES, np.int64)

@@ -108,6 +108,7 @@ def _total_squares(shown: np.ndarray, source: np.ndarray, eight: bool) -> float:
     return total
 
 
+@njit
 def squares(a: np.ndarray, b: np.ndarray, side: int) -> np.ndarray:
     """Sums of squared differences in blocks of ``side`` samples across, at most 16, an int32 map;
     planes (H, W) of 10 bits."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..codec.deblocking import STRENGTHS, deblock
-from ..codec.frame_decoder import Planes
+from ..codec.frame_decoder import Planes, copy_planes
 
 
 def choose(
@@ -25,7 +25,7 @@ def choose(
     for strength in range(1, STRENGTHS):
         if strength > best + 2:
             break
-        planes = (drawn[0].copy(), drawn[1].copy(), drawn[2].copy())
+        planes = copy_planes(drawn)
         deblock(planes, borders, strength)
         cost = error_bits(planes)
         if cost < least:

@@ -28,6 +28,7 @@ from ..codec.detail_syntax import (
     sign_context,
 )
 from ..compiled import njit
+from .block_facts import squares
 
 ROUND = 0.45  # of a step is rounded up before levels are tried against their bits
 WORTH_A_LOOK = 3  # bits that the error of a 4x4 block is worth at least where levels are tried
@@ -114,27 +115,6 @@ def _optimise(v, levels, skip, chroma, unit, bits):
 
 
 @njit
-def _energies(source, plane):
-    """Squared error of each 4x4 block of a plane, (H/4, W/4) float64."""
-    height, width = plane.shape
-    out = np.empty((height // 4, width // 4))
-    squares = np.empty(width, np.int32)
-    for r in range(height // 4):
-        squares[:] = 0
-        for y in range(4 * r, 4 * r + 4):
-            a, b = source[y], plane[y]
-            for x in range(width):
-                d = np.int32(np.int32(a[x]) - np.int32(b[x]))
-                squares[x] = np.int32(squares[x] + np.int32(d * d))
-        for c in range(width // 4):
-            total = np.int32(0)
-            for x in range(4 * c, 4 * c + 4):
-                total += squares[x]
-            out[r, c] = total
-    return out
-
-
-@njit
 def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
     """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V
     uint16; worths (H/16, W/16): bits that one unit of
@@ -149,9 +129,9 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
     e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
     lev, gain, coded = np.zeros((2, 6, 16), np.int32), np.zeros(2), np.zeros(2, np.int64)
     energies = (
-        _energies(source[0], planes[0]),
-        _energies(source[1], planes[1]),
-        _energies(source[2], planes[2]),
+        squares(source[0], planes[0], 4),
+        squares(source[1], planes[1], 4),
+        squares(source[2], planes[2], 4),
     )
     total = 0.0
     for r in range(gh):
@@ -164,7 +144,9 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
             some_worth = False
             for k in range(6):
                 p, y, x = block_at(k, r, c)
-                error = energies[p][y >> 2, x >> 2] * (worths[r >> 1, c >> 1] * weights[p])
+                error = np.float64(energies[p][y >> 2, x >> 2]) * (
+                    worths[r >> 1, c >> 1] * weights[p]
+                )
                 cost[r, c] += error
                 some_worth |= error >= WORTH_A_LOOK
             if not some_worth:
@@ -176,7 +158,7 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                 coded[mode] = 0
             for k in range(6):
                 p, y, x = block_at(k, r, c)
-                before = energies[p][y >> 2, x >> 2]
+                before = np.float64(energies[p][y >> 2, x >> 2])
                 w = worths[r >> 1, c >> 1] * weights[p]
                 if before * w < WORTH_A_LOOK:
                     for mode in range(2):

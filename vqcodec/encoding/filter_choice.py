@@ -36,8 +36,8 @@ from ..codec.frame_decoder import Planes
 from ..codec.range_coder import Encoder
 from ..codec.two_way import Meter
 from ..compiled import njit
-from .block_facts import unequal
 from .rate_distortion import PLANE_WEIGHTS
+from .still_parts import still_blocks
 
 _COUNT = len(TAPS)
 
@@ -159,10 +159,7 @@ def gains_of(left: np.ndarray, right: np.ndarray, filters: np.ndarray, out: np.n
 
 def exact_blocks(planes: Planes, source: Planes, blocks: np.ndarray) -> bool:
     """Whether direct blocks show their source exactly: what stands still is to stay as it is."""
-    unlike = np.zeros(blocks.shape, bool)
-    for plane, wanted in zip(planes, source, strict=True):
-        unlike |= unequal(plane, wanted, blocks.shape)
-    return bool(((blocks == DIRECT_BLOCK) & ~unlike).any())
+    return bool(((blocks == DIRECT_BLOCK) & still_blocks(planes, source)).any())
 
 
 def choose(equations: Equations, everywhere: bool, bits: Callable[[Filters], float]) -> Filters:

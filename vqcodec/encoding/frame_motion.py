@@ -70,7 +70,7 @@ class FrameMotion:
         return self.prediction.packed8 if self.prediction else None
 
 
-def prepare(references: list[Coded], precision: int = 1) -> None:
+def prepare(references: list[Coded], precision: int) -> None:
     """What the search needs of references, once for all frames that refer to them, of which
     several may be coded at once. precision: of vectors, see :func:`.phases`."""
     for reference in references:
@@ -112,7 +112,7 @@ def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> Fr
     vectors = _starting_vectors(task)
     weighing = rate.motion(task.quality)
     weights = Weights.none()
-    if rate.motion_weights and (task.fades or not rate.fades_alone):
+    if task.fades or not rate.fades_alone:
         weights = weight_estimation.weights(task.source, references, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)

@@ -17,7 +17,7 @@ from ..codec import (
 )
 from ..codec.adaptive_filter import NOWHERE
 from ..codec.direct_map import coded_tiles
-from ..codec.frame_decoder import Planes
+from ..codec.frame_decoder import Planes, copy_planes
 from ..codec.frame_head import hyper_tables
 from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Tiles
@@ -189,9 +189,7 @@ class FrameTrials:
         # choice makes of them
         contexts = motion.coder.contexts.copy()
         scratch = Encoder.start(motion.coder.out.size, contexts)
-        encode_detail(
-            scratch, detail, blocks, (planes[0].copy(), planes[1].copy(), planes[2].copy())
-        )
+        encode_detail(scratch, detail, blocks, copy_planes(planes))
         # the slow estimates: the fast ones know the last cells only
         contexts[:, 0] = contexts[:, 1]
         return self._detail_at(planes, blocks, context_costs(contexts))
@@ -230,8 +228,7 @@ class FrameTrials:
         """A trial with the adaptive loop filters that pay, or the trial itself."""
         if self.task.level >= self.rate.loop_filter_levels:
             return trial
-        blocks, plain = trial.blocks, trial.smoothed.planes
-        planes = plain[0].copy(), plain[1].copy(), plain[2].copy()
+        blocks, planes = trial.blocks, copy_planes(trial.smoothed.planes)
         worths = self.rate.detail(self.task.aim)[1] * self.worths.astype(np.float64)
         filters = filter_choice.filter_best(
             planes, self.task.source, blocks, worths, self.motion.coder
@@ -252,7 +249,7 @@ class FrameTrials:
     ) -> Trial:
         """The stream of a trial, with the detail that pays."""
         frames, motion, blocks = self.frames, self.motion, layout.blocks
-        planes = smoothed.shown[0].copy(), smoothed.shown[1].copy(), smoothed.shown[2].copy()
+        planes = copy_planes(smoothed.shown)
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
         marks = [*motion.marks, bits_given(coder)]

@@ -57,11 +57,7 @@ class Reference(NamedTuple):
     @classmethod
     def of(cls, picture: SmallPicture, thorough: bool = True) -> Reference:
         """From its small picture. thorough: as for :func:`inherited`."""
-        return cls(picture, _phases(picture, thorough))
-
-
-def _phases(picture: SmallPicture, thorough: bool) -> np.ndarray:
-    return np.asarray(phases(picture.luma, 1 if thorough else 4))
+        return cls(picture, phases(picture.luma, 1 if thorough else 4))
 
 
 @njit
@@ -204,8 +200,8 @@ def inherited(
 
     references: none, one or two, each with its distance in frames. quality: that the frame is
     expected to be coded at; qualities: the references'; thorough: whether motion is searched for in
-    parts of samples too. Also (rows, columns) float32 how many of
-    the 63 coefficients of each cell are coded at all.
+    parts of samples too. Also (rows, columns) float32 how many of the 63 coefficients of each cell
+    are coded at all.
     """
     luma8 = picture.luma8
     rows, columns, many = picture.rows, picture.columns, len(references)
@@ -216,7 +212,7 @@ def inherited(
         fades.append(bright is not reference.picture)
         found = coarse_motion(picture, bright, distance, thorough)
         if thorough:
-            ph = _phases(bright, thorough) if fades[k] else reference.phases
+            ph = phases(bright.luma, 1) if fades[k] else reference.phases
             vectors[k] = in_quarters(picture, ph, found)
         else:
             vectors[k] = 4 * found

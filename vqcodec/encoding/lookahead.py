@@ -65,7 +65,6 @@ class LookAhead:
 
     def __post_init__(self) -> None:
         self._waiting: deque[list[Later[_Dependence]]] = deque()
-        self._alone = False  # whether the I frame alone was added
         self._keys: dict[int, Later[Reference]] = {}  # the last two added
 
     def add(self, pictures: list[Picture], slots: list[Slot]) -> list[Later[SmallPicture]]:
@@ -86,7 +85,6 @@ class LookAhead:
             work = partial(self._depend, slot, small[slot.frame], given, levels)
             dependences.append(self.works.add(work, [small[slot.frame], *given]))
         self._waiting.append(dependences)
-        self._alone = key == 0
         before = {n: self._keys[n] for n in sorted(self._keys)[-1:]}
         self._keys = before | {key: references[key]}
         return made
@@ -129,7 +127,7 @@ class LookAhead:
         """
         waiting = list(self._waiting)
         self._waiting.popleft()
-        if self._alone:
+        if max(self._keys) == 0:  # the I frame alone was added
             return self.works.add(self._of_a_picture)
         needs = [one for dependences in waiting for one in dependences]
         return self.works.add(partial(self._plans, waiting), needs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, in_blocks
+from ..codec.frame_decoder import copy_planes
 from ..codec.painted_blocks import Painting, code_painted, code_painting
 from ..codec.two_way import Meter
 from .block_facts import extremes
@@ -45,7 +46,7 @@ def measure(trials: FrameTrials, blocks: np.ndarray) -> Painted:
         meter = Meter(np.zeros(1), trials.motion.coder.contexts.copy())
         kinds = blocks.copy()
         code_painting(meter, kinds, painting, prediction is not None)
-        planes = (base[0].copy(), base[1].copy(), base[2].copy())
+        planes = copy_planes(base)
         bits = code_painted(meter, kinds, painting, planes, source)
         results.append((float(meter.spent[0]), Painted(kinds, painting, planes, bits)))
     return min(results, key=_spent)[1]

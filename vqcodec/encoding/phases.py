@@ -105,7 +105,7 @@ def _phase(mid, fraction, out):
 
 
 @njit
-def phases(plane, precision=1):
+def phases(plane, precision):
     """(H, W) uint16 of 10 bits -> (4, 4, H + 2 PAD, W + 2 PAD) uint8: [vertical][horizontal]
     quarter-sample phases, border repeated.
 

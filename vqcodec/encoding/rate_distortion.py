@@ -111,8 +111,8 @@ class RateParameters:
     motion_enough: float = 20.0  # bits of a merged block that make a search for vectors worth it
     motion_split: float = 20.0  # and of a block that make a look at its quarters worth it
     motion_both: int = 2  # quarter samples of the first step of two vectors together; 0: none
-    motion_weights: bool = True  # whether gains of references are looked for
-    fades_alone: bool = False  # but only where a reference is of another brightness
+    # whether gains are looked for only where a reference is of another brightness
+    fades_alone: bool = False
     # how bad a prediction is from which a frame is tried without, and coded without for certain
     intra_tried: float = 0.3
     intra_certain: float = math.inf

@@ -174,10 +174,10 @@ def aligned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return min(moved, key=partial(change, after))
 
 
-def is_new(before: np.ndarray, after: np.ndarray, share: float = SHARE) -> bool:
+def _is_new(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether what a thumbnail shows was not there before."""
     found = novelty(before, after)
-    return found.residual > LEAST and found.share > share
+    return found.residual > LEAST and found.share > _CUT_SHARE
 
 
 def odd_run(thumbs: Sequence[np.ndarray]) -> int:
@@ -193,7 +193,7 @@ def odd_run(thumbs: Sequence[np.ndarray]) -> int:
         if is_blank(after) and not is_blank(before):
             continue  # black behind a dark scene is no picture that it goes on with
         if all(change(t, around) > least for t in run for around in (before, after)):
-            return 0 if is_new(before, after, _CUT_SHARE) else n  # 0: a flash between two scenes
+            return 0 if _is_new(before, after) else n  # 0: a flash between two scenes
     return 0
 
 

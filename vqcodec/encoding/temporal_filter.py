@@ -136,7 +136,7 @@ def _shifted(
         planes = same
         starts = starting_vectors(small, SmallPicture.of(planes[0]), distance)
     vectors, errors = np.zeros((h // 8, w // 8, 2), np.int32), np.empty((h // 8, w // 8))
-    _vectors(plane8(source[0]), phases(planes[0]), starts, vectors, errors)
+    _vectors(plane8(source[0]), phases(planes[0], 1), starts, vectors, errors)
     f.mv[:, :, 0] = vectors
     out = (np.empty_like(planes[0]), np.empty_like(planes[1]), np.empty_like(planes[2]))
     compensate(leaves, f, planes, planes, out)

@@ -16,6 +16,7 @@ from ..container.packets import StreamHeader
 from ..media.sink import OutputChoice, VideoSink, open_sink
 from ..options import EncodeOptions
 from ..pipeline.encode import encode
+from ..span import Time
 from .film_cameras import Material
 from .film_edits import Editor, Film
 from .synthetic import RATE, to_picture
@@ -80,10 +81,17 @@ def draw_film(editor: Editor, transitions: int, story: int, clip: Path) -> Film:
     return film
 
 
-def encode_film(clip: Path, settings: Settings, out: Path) -> None:
-    """Encode a film that is drawn to ``out``; what is true of it goes with it."""
+def encode_film(clip: Path, settings: Settings, out: Path, frames: int | None = None) -> None:
+    """Encode a film that is drawn to ``out``, so many frames of it or all; what is true of it goes
+    with it.
+    """
     options = EncodeOptions(
-        crf=settings.crf, preset=settings.preset, gop=settings.gop, threads=1, device="cpu"
+        crf=settings.crf,
+        preset=settings.preset,
+        gop=settings.gop,
+        threads=1,
+        device="cpu",
+        duration=None if frames is None else Time(frames=frames),
     )
     coded, scaled = out.with_suffix(".part.vqv"), out.with_suffix(".scaled.mkv")
     source = _scaled(clip, settings, scaled)
