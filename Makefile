@@ -9,6 +9,7 @@ TORCH_INDEX ?=
 CRF ?= 28
 SECONDS ?= 60
 BIN := $(VENV)/bin
+PROGRAM := $(VENV)/.program
 INSTALLED := $(VENV)/.installed
 KERNELS := $(VENV)/.kernels
 
@@ -37,44 +38,50 @@ $(BIN)/python:
 
 venv: $(BIN)/python ## Make the virtual environment in .venv.
 
-# pip would compile modules one by one
+# modules are compiled when they are imported, not all that pip brings
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt
 
-$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+$(PROGRAM): pyproject.toml constraints.txt | $(BIN)/python
 ifneq ($(TORCH_INDEX),)
 	$(PIP) torch --index-url $(TORCH_INDEX)
 else ifeq ($(shell uname -s),Linux)
 	@echo "torch comes from pip's own index; where that is PyPI, it is the CUDA build, which takes" \
 	"gigabytes more than the CPU build: README.md, Installing, says how to have that"
 endif
-	$(PIP) -e '.[test]'
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # some are of other versions of Python
+	$(PIP) -e .
+	@touch $@
+
+# the program itself stays as it is while it compiles its kernels
+$(INSTALLED): $(PROGRAM)
+	$(PIP) -q 'vqcodec[test]'
 	@touch $@
 
 install: $(INSTALLED) ## Install the program and the test tools into .venv.
 
-$(KERNELS): $(INSTALLED)
+$(KERNELS): $(PROGRAM)
 	$(BIN)/vqcodec kernels
 	@touch $@
 
 kernels: $(KERNELS) ## Compile the kernels; their cache makes every later start quick.
 
-demo: $(KERNELS) ## Encode and decode a clip, show the figures: IN=your.mp4 CRF=28.
+# the tools of `make test` are installed while the kernels are compiled: then both work offline
+demo: ## Encode and decode a clip, show the figures: IN=your.mp4 CRF=28.
+	+@$(MAKE) --no-print-directory --jobs=2 $(KERNELS) $(INSTALLED)
 	$(BIN)/python tools/demo.py --crf $(CRF) $(if $(IN),"$(IN)")
 
-compare: $(KERNELS) ## Show a frame beside x264 at the same size: IN=your.mp4 CRF=32.
+compare: $(INSTALLED) $(KERNELS) ## Show a frame beside x264 at the same size: IN=your.mp4 CRF=32.
 	$(BIN)/python tools/compare.py $(if $(filter-out file default,$(origin CRF)),--crf $(CRF)) $(if $(IN),"$(IN)")
 
-test: $(KERNELS) ## Run the tests but the slow ones.
+test: $(INSTALLED) $(KERNELS) ## Run the tests but the slow ones.
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-test-all: $(KERNELS) ## Run all tests.
+test-all: $(INSTALLED) $(KERNELS) ## Run all tests.
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m ""
 
 test-versions: ## Run the fast tests with the lowest and the newest versions of all dependencies.
 	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/versions.py --venv $(VENV) --jobs $(JOBS)
 
-fuzz: $(KERNELS) ## Try changed files on all that reads them: SECONDS=600.
+fuzz: $(INSTALLED) $(KERNELS) ## Try changed files on all that reads them: SECONDS=600.
 	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzzing/fuzz.py
 
 check: $(INSTALLED) ## Check format, lint, types and pages.
