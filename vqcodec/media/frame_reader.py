@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from ..options import Limits, Time
 from .clock import JUMPING, BestEffort, PictureClock
+from .encryption import EncryptedPackets
 from .inputs import Source
 from .source_check import SourceCheck
 from .video_stream import Place, bounded, pictures_of
@@ -28,7 +29,7 @@ class FrameReader:
     and ``stream`` (FFmpeg's), ``index`` (of the stream), ``rate`` and ``time_base`` (of the times
     given), ``own_rate`` (the source's, or None), ``step`` (ticks from frame to frame),
     ``untimed`` (whether it is of a kind without times, whose frames are counted), ``packets`` (of
-    pictures, that were read), ``encrypted`` (whether one of them was).
+    pictures, that were read), ``encrypted`` (those of them that were, and are left out).
     """
 
     def __init__(
@@ -38,7 +39,6 @@ class FrameReader:
         self._forced = forced
         self._opened: Source | None = None
         self.packets = 0  # of the pictures that were read
-        self.encrypted = False
         self._open()
 
     def _open(self) -> None:
@@ -49,6 +49,7 @@ class FrameReader:
             self.stream = pictures_of(self.container, self._place, self._limits)
             stack.pop_all()
         self._check.kind = self.container.format.name
+        self.encrypted = EncryptedPackets()
         self.index = self.stream.index  # the stream must not be asked once the file is closed
         self.own_rate = _rate_of(self.stream)
         self.untimed = bool(self.container.format.flags & _NO_TIMES) and self._forced is None
@@ -75,13 +76,15 @@ class FrameReader:
                 self._check.unreadable()
                 return
             self.packets += packet.size > 0
-            self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
             self._check.lasted += packet.duration or 0
             self._check.place = packet.pos or self._check.place
             if packet.is_corrupt:
                 self._check.bad_packets.append(self._check.place)
             if clock is not None and packet.size:
                 clock.straighten(packet)
+            if self.encrypted.holds(packet):
+                self._check.corrupt += 1
+                continue
             try:
                 yield from packet.decode()
             except (av.error.FFmpegError, ValueError):

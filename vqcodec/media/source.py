@@ -19,6 +19,7 @@ from ..picture import Picture
 from ..system.files import check_input
 from ..system.stdio import CountedPipe
 from .clock import Jump
+from .encryption import scrambled
 from .frame_reader import FrameReader
 from .frames import to_picture
 from .last_picture import OPEN_ENDED, ends_within_picture
@@ -140,7 +141,8 @@ class VideoSource:
         return self._stretch.stop
 
     def _why_none(self) -> str:
-        if self._reader.encrypted:
+        unseen = self._check.kind == "mpegts" and not self._reader.packets
+        if self._reader.encrypted or (unseen and scrambled(self._place.first_bytes())):
             return "no picture can be decoded: they are encrypted, and there is no key"
         if self._reader.packets:
             return "no picture can be decoded: it is damaged, or of a codec that this FFmpeg lacks"
@@ -308,7 +310,7 @@ class VideoSource:
     def _finish(self, stopped: bool, origin: int) -> None:
         """Compare what came with what the file declares."""
         self.warnings.extend(self._losses.left_out)
-        self.lost += self._losses.lost
+        self.lost += self._losses.lost + self._reader.encrypted.sentences()
         reached = Reached(
             stopped=stopped,
             whole=self._place.pipe is None and self._start is None,

@@ -21,6 +21,7 @@ from ..container.tracks import KINDS, MAX_ATTACHED, MAX_TRACKS, Track, TrackPack
 from ..errors import InputError, located
 from ..options import TrackChoice
 from .clock import JUMPING, Jump, TrackClock, at_seam
+from .encryption import EncryptedPackets
 from .first_times import with_first_times
 from .inputs import open_source
 from .track_samples import DESCRIBED_BY, TRIES, last_resort, name_of, sample_of
@@ -66,6 +67,7 @@ class TrackSource:
             ) from exc
         self._numbers: dict[int, int] = {}  # by the stream's index in the file
         self._clocks: dict[int, TrackClock] = {}
+        self._encrypted = EncryptedPackets()
         self._sounding: set[int] = set()  # streams of sound that gave a frame
         self._doubtful: Counter[int] = Counter()  # damaged packets of sound, by stream
         self._known: dict[int, bool] = {}  # whether a stream that had packets could be described
@@ -124,12 +126,9 @@ class TrackSource:
         while True:
             try:
                 packet = next(packets)
-            except (
-                StopIteration,
-                *FAILED,
-            ):  # that the file is cut is found, and counted, by the reader of the pictures
-                return
-            if packet.size and packet.time_base:
+            except (StopIteration, *FAILED):
+                return  # that the file is cut is found, and counted, by the reader of the pictures
+            if packet.size and packet.time_base and not self._encrypted.holds(packet):
                 if self._jumps:
                     clock = self._clocks.setdefault(packet.stream_index, TrackClock(self._jumps))
                     clock.straighten(packet)
@@ -174,6 +173,7 @@ class TrackSource:
         for index, count in self._doubtful.items():
             self.corrupt += count - (torn and index in self._sounding)
         self._doubtful.clear()
+        self.lost += self._encrypted.sentences()
 
     def _attach_all(self, out: TrackWriter) -> None:
         for stream in self._attachments:
