@@ -37,7 +37,7 @@ class Edited(NamedTuple):
     kind: str
     pictures: Scene
     cuts: list[tuple[int, int]]
-    odd: set[int]
+    flashes: set[int]
 
 
 def small(path: Path) -> Scene:
@@ -72,11 +72,11 @@ def _montage(scenes: list[Scene], rng: random.Random) -> Edited:
 
 
 def _flashes(a: Scene, b: Scene, rng: random.Random) -> Edited:
-    pictures, odd = list(a), set()
+    pictures, flashes = list(a), set()
     for first in rng.sample(range(3, len(a) - 6, 7), 2):
         kind = rng.choice(("bright", "white", "black", "other", "dim"))
         for i in range(first, first + rng.randint(1, 3)):
-            odd.add(i)
+            flashes.add(i)
             pictures[i] = {
                 "bright": a[i] * 1.35 + 70,
                 "white": np.full_like(a[i], WHITE),
@@ -84,7 +84,7 @@ def _flashes(a: Scene, b: Scene, rng: random.Random) -> Edited:
                 "dim": a[i] * 0.4,
                 "other": b[i % len(b)],
             }[kind]
-    return Edited("flash", pictures, [], odd)
+    return Edited("flash", pictures, [], flashes)
 
 
 def _fade(a: Scene, rng: random.Random) -> Edited:
@@ -152,12 +152,13 @@ def main() -> None:
             right = [i for i in left if first <= i <= last]
             missed += [] if right else [first]
             left = [i for i in left if i not in right[:1]]
-        odd = {i for i, v in enumerate(found) if v.odd}
-        row = np.array([1, len(e.cuts), len(missed), len(left), len(e.odd - odd), len(odd - e.odd)])
+        flashes = {i for i, v in enumerate(found) if v.flash}
+        unseen, false = e.flashes - flashes, flashes - e.flashes
+        row = np.array([1, len(e.cuts), len(missed), len(left), len(unseen), len(false)])
         kind = e.kind.split(":")[0]
         table[kind] = table.get(kind, 0 * row) + row
         if a.v and (missed or left):
-            print(f"{e.kind}: missed {missed}, false {left}, flashes {sorted(e.odd)}")
+            print(f"{e.kind}: missed {missed}, false {left}, flashes {sorted(e.flashes)}")
     print("| kind | clips | cuts | missed | false | flash frames missed | false |")
     print("|---|---|---|---|---|---|---|")
     for kind, sums in table.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vqcodec.codec.gop_structure import MINI_GOP
-from vqcodec.encoding.scene_changes import odd_frames, thumbnail
+from vqcodec.encoding.scene_changes import flash_frames, thumbnail
 from vqcodec.encoding.scene_cuts import GopCutter, SceneDetector, Verdict
 from vqcodec.picture import Picture
 
@@ -75,8 +75,8 @@ def test_a_flash_is_no_cut(kind: str, length: int) -> None:
             "another scene": other[i],
         }[kind]
     assert starts(pictures) == [0]
-    odd = odd_frames([thumbnail(picture(p).y) for p in pictures])
-    assert odd == {*range(8, 8 + length), *range(21, 21 + length)}
+    flashes = flash_frames([thumbnail(picture(p).y) for p in pictures])
+    assert flashes == {*range(8, 8 + length), *range(21, 21 + length)}
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
@@ -203,8 +203,8 @@ def test_wherever_cuts_and_flashes_lie_a_gop_begins_with_one_picture(
     same."""
     rng = np.random.default_rng(seed)
     longest, count = int(rng.integers(1, 40)), 200
-    odd = np.repeat(rng.random(count) < 0.3, rng.integers(1, 4, count))[:count]
-    said = (Verdict(not flash and rng.random() < 0.05, bool(flash)) for flash in odd)
+    flashes = np.repeat(rng.random(count) < 0.3, rng.integers(1, 4, count))[:count]
+    said = (Verdict(not flash and rng.random() < 0.05, bool(flash)) for flash in flashes)
     monkeypatch.setattr(SceneDetector, "push", lambda *_: [next(said)])
     monkeypatch.setattr(SceneDetector, "flush", lambda _: [])
     flat = [picture(np.full((64, 64), int(luma), np.uint8)) for luma in rng.integers(0, 3, count)]

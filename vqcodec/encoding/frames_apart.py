@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..picture import Picture
-from .scene_changes import odd_frames, thumbnail
+from .scene_changes import flash_frames, thumbnail
 
 
 def same_picture(picture: Picture, other: Picture) -> bool:
@@ -32,5 +32,5 @@ def frames_apart(pictures: Sequence[Picture]) -> frozenset[int]:
             first -= 1
         apart |= set(range(max(1, first), end))
     kept = [i for i in range(end + 1) if i not in apart]
-    odd = odd_frames([thumbnail(pictures[i].y) for i in kept])
-    return frozenset(apart | {kept[i] for i in odd})
+    flashes = flash_frames([thumbnail(pictures[i].y) for i in kept])
+    return frozenset(apart | {kept[i] for i in flashes})

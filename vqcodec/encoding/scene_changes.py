@@ -19,12 +19,13 @@ import numpy as np
 from ..compiled import njit
 
 COLUMNS, ROWS = 64, 36  # of a thumbnail
-ODD_RUN = 3  # frames of the longest flash
+LONGEST_FLASH = 3  # frames
 _FAR, _FAR_STEP = 3, 2  # part of a thumbnail that a camera goes on by, searched in such steps
 _BLOCK, _REACH = 4, 3  # of the coarse motion, in samples of a thumbnail
-_ODD_CHANGE, _ODD_FACTOR = 4.0, 3.0  # least change of an odd frame, absolute and against its frame
+# least change from a flash to those around it: of 255, and against how much these differ
+_FLASH_CHANGE, _FLASH_FACTOR = 4.0, 3.0
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
-_CUT_SHARE = 0.4  # from which those around a flash are two scenes
+_CUT_SHARE = 0.4  # novelty from which the frames around a flash are two scenes
 _QUIET = 2.0  # added to the contrast: noise of flat pictures
 _FLAT = 12.0  # range of a thumbnail that shows nothing
 _MOST_GAIN = 8.0
@@ -180,15 +181,16 @@ def _is_new(before: np.ndarray, after: np.ndarray) -> bool:
     return found.residual > LEAST and found.share > _CUT_SHARE
 
 
-def odd_run(thumbs: Sequence[np.ndarray]) -> int:
-    """How many frames from ``thumbs[1]`` on are odd: they differ from those around, which match
-    each other. 0: none.
+def flash_length(thumbs: Sequence[np.ndarray]) -> int:
+    """How many frames from ``thumbs[1]`` on are a flash; 0: none.
 
-    ``thumbs``: the frame before, the frame in question, and up to ODD_RUN that follow.
+    They differ from the frames before and behind them, which match each other.
+
+    ``thumbs``: the frame before, the frame in question, and up to LONGEST_FLASH that follow.
     """
-    for n in range(1, min(ODD_RUN, len(thumbs) - 2) + 1):
+    for n in range(1, min(LONGEST_FLASH, len(thumbs) - 2) + 1):
         before, after = thumbs[0], thumbs[n + 1]
-        least = max(_ODD_CHANGE, _ODD_FACTOR * change(before, after))
+        least = max(_FLASH_CHANGE, _FLASH_FACTOR * change(before, after))
         run = thumbs[1 : n + 1]
         if is_blank(after) and not is_blank(before):
             continue  # black behind a dark scene is no picture that it goes on with
@@ -197,12 +199,12 @@ def odd_run(thumbs: Sequence[np.ndarray]) -> int:
     return 0
 
 
-def odd_frames(thumbs: Sequence[np.ndarray]) -> set[int]:
-    """Numbers of the odd frames among all but the first and the last of a row of thumbnails."""
-    odd: set[int] = set()
+def flash_frames(thumbs: Sequence[np.ndarray]) -> set[int]:
+    """Numbers of the frames of flashes in a row of thumbnails; its first and last are none."""
+    found: set[int] = set()
     i = 1
     while i < len(thumbs) - 1:
-        n = odd_run(thumbs[i - 1 : i + ODD_RUN + 1])
-        odd.update(range(i, i + n))
+        n = flash_length(thumbs[i - 1 : i + LONGEST_FLASH + 1])
+        found.update(range(i, i + n))
         i += n or 1
-    return odd
+    return found

@@ -1,4 +1,8 @@
-"""Cutting a video into groups of pictures: at scene cuts, and at a longest distance."""
+"""Cutting a video into groups of pictures: at scene cuts, and at a longest distance.
+
+A flash begins no GOP: :func:`.scene_changes.flash_length` tells it, and :class:`SceneDetector` asks
+that before it looks for a cut.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ from .scene_changes import (
     SHARE,
     aligned,
     change,
+    flash_length,
     is_blank,
     novelty,
-    odd_run,
     thumbnail,
 )
 from .scrolls import is_scrolled, row_profile
@@ -25,21 +29,23 @@ from .scrolls import is_scrolled, row_profile
 MIN_DISTANCE = 4  # frames between two cuts
 AHEAD = 4  # different pictures that are looked at behind the one in question
 AT_MOST_AHEAD = 12  # and of all, also those that repeat the one before
-_RETURN = 0.8  # of that share: what follows a cut does not go back to what was before
-_KEPT = 0.2  # share of the texture before that may still be there behind a cut: a title covers less
-_NONE_KEPT = 0.05  # and where so little is, a cut needs but this share of novelty:
-_STRANGE_SHARE = 0.25
+_RETURN = 0.8  # of SHARE: what is less new than that behind a cut goes back to what was before it
+# share of the blocks with texture that may still be there behind a cut: a title leaves more
+_KEPT = 0.2
+_NONE_KEPT = 0.05  # where less is there, a cut needs only
+_STRANGE_SHARE = 0.25  # novelty, less than SHARE
 _FACTOR = 1.6  # a cut is more than the changes around it by this much
 _STEPS = 2  # that are looked at behind a cut
-_CALM, _CALMER = 0.25, 1.1  # if the change behind is that share of it, than those before by so much
-_STIRRED = 3.0  # and if it is nearly as much
+# where the step behind is less than this share of a cut, the cut is more than those before by that
+_CALM, _CALMER = 0.25, 1.1
+_STIRRED = 3.0  # and by this where the step behind is nearly as large
 
 
 class Verdict(NamedTuple):
-    """What a picture is: the first of a new scene; odd, a flash in the scene it lies in."""
+    """What a picture is: the first of a new scene, or part of a flash in the scene it lies in."""
 
     cut: bool
-    odd: bool
+    flash: bool
 
 
 class SceneDetector:
@@ -54,10 +60,10 @@ class SceneDetector:
         self._thumbs: list[np.ndarray] = []  # those not judged yet
         self._rows: deque[np.ndarray] = deque()  # their profiles
         self._rows_before: np.ndarray | None = None  # of the last of this scene
-        self._past: deque[np.ndarray] = deque(maxlen=9)  # of this scene, without odd ones
+        self._past: deque[np.ndarray] = deque(maxlen=9)  # of this scene, without flashes
         # the first picture counts like a cut: a part that begins at one is cut as the whole is
         self._since = -1
-        self._odd = 0  # pictures still to come of a flash
+        self._flash_left = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
         self._last: tuple[np.ndarray, Verdict] | None = None  # the picture before
 
@@ -77,14 +83,14 @@ class SceneDetector:
         thumb = self._thumbs[0]
         self._since += 1
         if self._last is not None and np.array_equal(self._last[0], thumb):
-            verdict = Verdict(False, self._last[1].odd)  # the same again
-            if not verdict.odd and not is_blank(thumb):  # what was shown before it is kept
+            verdict = Verdict(False, self._last[1].flash)  # the same again
+            if not verdict.flash and not is_blank(thumb):  # what was shown before it is kept
                 self._past.append(thumb)
         else:
             verdict = self._judge_new(_different(self._thumbs))
         del self._thumbs[0]
         rows = self._rows.popleft()
-        if not verdict.odd:
+        if not verdict.flash:
             self._rows_before = rows
         self._last = thumb, verdict
         return verdict
@@ -94,11 +100,11 @@ class SceneDetector:
         thumb, *following = thumbs
         cut = False
         if self._past:
-            self._odd = self._odd or odd_run([self._past[-1], *thumbs])
-            cut = not (self._odd or self._returned) and self._is_cut(thumb, following)
-        self._returned = self._odd == 1
-        if self._odd:
-            self._odd -= 1
+            self._flash_left = self._flash_left or flash_length([self._past[-1], *thumbs])
+            cut = not (self._flash_left or self._returned) and self._is_cut(thumb, following)
+        self._returned = self._flash_left == 1
+        if self._flash_left:
+            self._flash_left -= 1
             return Verdict(False, True)
         if cut:
             self._since = 0
@@ -111,7 +117,7 @@ class SceneDetector:
         step = change(before, thumb)
         if self._since < MIN_DISTANCE or step < LEAST:
             return False
-        n = odd_run([thumb, *following]) if following else 0
+        n = flash_length([thumb, *following]) if following else 0
         settled = following[n:]  # a flash right behind a cut does not hide it
         if is_blank(before):
             if settled and step < _FACTOR * change(thumb, settled[0]):
@@ -202,7 +208,7 @@ class GopCutter:
         self._detector = SceneDetector()
         self._unjudged: deque[TimedPicture] = deque()
         self._waiting: list[TimedPicture] = []
-        self._odd: list[bool] = []  # of those
+        self._flashes: list[bool] = []  # whether each of those is part of one
         self._count = 0  # frames of this GOP given out
 
     def push(self, pts: int, picture: Picture) -> list[MiniGop]:
@@ -228,7 +234,7 @@ class GopCutter:
             if ends and self._waiting:  # the I frame of the next GOP, with a flash behind it
                 result.append(self._emit(1, False))
         self._waiting.append(timed)
-        self._odd.append(verdict.odd)
+        self._flashes.append(verdict.flash)
         return result
 
     def _full(self) -> bool:
@@ -238,13 +244,13 @@ class GopCutter:
 
     def _without_flash(self, ends: bool) -> int:
         """Pictures of the mini-GOP so that its last, or the next GOP's first, is no flash."""
-        plain = [i for i, odd in enumerate(self._odd) if not odd]
-        if not plain or plain[-1] == len(self._odd) - 1:
-            return len(self._odd)
+        plain = [i for i, flash in enumerate(self._flashes) if not flash]
+        if not plain or plain[-1] == len(self._flashes) - 1:
+            return len(self._flashes)
         return plain[-1] if ends and plain[-1] else plain[-1] + 1
 
     def _emit(self, n: int, ends: bool) -> MiniGop:
         pictures, self._waiting = self._waiting[:n], self._waiting[n:]
-        self._odd = self._odd[n:]
+        self._flashes = self._flashes[n:]
         self._count = 0 if ends else self._count + n
         return MiniGop(pictures, ends)
