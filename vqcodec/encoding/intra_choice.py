@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ..codec.frame_decoder import Planes
-from . import settled
+from . import portable_math
 from .block_facts import squares
 from .weight_estimation import cell_means
 
@@ -39,4 +39,4 @@ def _excess(source: np.ndarray, prediction: np.ndarray | None, floor: float) -> 
     square = squares(source, np.zeros_like(source) if prediction is None else prediction, 8) / 64
     if prediction is None:
         square -= np.square(cell_means(source, 8).astype(np.float64))
-    return float(settled.log(np.maximum(square / floor, 1)).mean())
+    return float(portable_math.log(np.maximum(square / floor, 1)).mean())

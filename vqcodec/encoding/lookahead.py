@@ -24,7 +24,7 @@ import numpy as np
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
 from ..system.schedule import Later, OnDemand, Works
-from . import settled
+from . import portable_math
 from .coarse_motion import in_frame, starting_vectors
 from .inheritance import Inherited, Reference, hand_down, inherited
 from .rate_distortion import RateParameters
@@ -153,11 +153,11 @@ class LookAhead:
         fades = any(part.fades for part in dependence.inherited)
         found = [2 * in_frame(part.vectors) for part in dependence.inherited]
         vectors = (*found, *([] if dependence.older is None else [dependence.older]))
-        octaves = settled.log2(worth)
+        octaves = portable_math.log2(worth)
         mean = float((octaves * active).sum() / active.sum())
         offset = self.rate.least_offset + round(self.rate.inherited_quality * mean)
         if level >= self.rate.weighed_levels:
             return FramePlan(offset, None, vectors, fades)
         around = self.rate.lookahead_strength * np.clip(octaves - mean, -_MOST, _MOST)
-        worths = settled.exp2(in_frame(around)).astype(np.float32)
+        worths = portable_math.exp2(in_frame(around)).astype(np.float32)
         return FramePlan(offset, worths, vectors, fades)

@@ -25,7 +25,7 @@ from .key_frame_source import Seen, key_source
 from .lookahead import FramePlan
 from .rate_distortion import qualities, targets
 from .small_pictures import SmallPicture
-from .still_parts import settled, still_blocks
+from .still_parts import as_references_show, still_blocks
 
 
 class CodedPicture(NamedTuple):
@@ -155,7 +155,9 @@ class MiniGopCoder:
         others = (source(n) for n in slot.refs if n >= mini.first - 1)
         still = [still_blocks(plain, other) for other in others]
         return FrameTask(
-            settled(opening.result() if opening else plain, references[: len(still)], still),
+            as_references_show(
+                opening.result() if opening else plain, references[: len(still)], still
+            ),
             slot.frame,
             slot.level,
             min(63, aim),

@@ -25,7 +25,7 @@ def still_blocks(source: Planes, other: Planes) -> np.ndarray:
     return ~changed
 
 
-def settled(source: Planes, references: list[Coded], still: list[np.ndarray]) -> Planes:
+def as_references_show(source: Planes, references: list[Coded], still: list[np.ndarray]) -> Planes:
     """The source, with what the references show in its still blocks.
 
     still: for each reference (H/16, W/16) bool, where the source is its. Where both are the same,

@@ -27,7 +27,7 @@ from ..codec.weighting import (
     fade_offset,
 )
 from ..compiled import njit
-from . import settled
+from . import portable_math
 from .rate_distortion import Weighing
 
 ROUNDS = 6  # of the reweighted least squares
@@ -140,7 +140,7 @@ def fit(shown: np.ndarray, wanted: np.ndarray, prior: Line | None = None) -> Lin
 def error_bits(errors: np.ndarray, weighing: Weighing) -> float:
     """Bits that differences of 8x8 cells (10 bits) cost, as the motion search counts them."""
     squares, floor = np.square(errors / 4), weighing.floor
-    above = floor * (1 + settled.log(np.maximum(squares, floor) / floor))
+    above = floor * (1 + portable_math.log(np.maximum(squares, floor) / floor))
     return 64 * weighing.worth * float(np.where(squares <= floor, squares, above).sum())
 
 

@@ -18,20 +18,20 @@ _PARTS = 1 << 20  # of 1
 
 def log(values: np.ndarray) -> np.ndarray:
     """Natural logarithms of values above 0, any shape: float64."""
-    return _settled(np.log(values, dtype=np.float64))
+    return _rounded(np.log(values, dtype=np.float64))
 
 
 def log2(values: np.ndarray) -> np.ndarray:
     """Logarithms to the base 2 of values above 0, any shape: float64, in octaves."""
-    return _settled(np.log2(values, dtype=np.float64))
+    return _rounded(np.log2(values, dtype=np.float64))
 
 
 def exp2(octaves: np.ndarray) -> np.ndarray:
     """2 to the power of each, any shape: float64."""
     whole = np.floor(octaves)
-    mantissa = _settled(np.exp2(octaves - whole, dtype=np.float64))
+    mantissa = _rounded(np.exp2(octaves - whole, dtype=np.float64))
     return np.asarray(np.ldexp(mantissa, whole.astype(np.int32)))
 
 
-def _settled(values: np.ndarray) -> np.ndarray:
+def _rounded(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.round(values * _PARTS) / _PARTS)
