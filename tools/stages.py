@@ -105,7 +105,7 @@ def instrument() -> None:
     wrap(painted_choice, "painted blocks: choice", "choose", "certain", "measure")
     wrap(deblocking_choice, "deblocking: choice", "choose")
     wrap(deblocking, "deblocking", "deblock", "borders")
-    wrap(frame_copy, "copies: error", "error_bits", "block_error_bits")
+    wrap(frame_copy, "copies: error", "error_bits")
     wrap(Prior, "prior net", "context", "step")
     wrap(Synthesis, "synthesis net", "__call__")
 

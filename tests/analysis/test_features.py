@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vqcodec.analysis.features import NAMES, FeatureRows, FrameFacts, ended_full, mirrored
-from vqcodec.codec.direct_map import DIRECT_BLOCK, outside
+from vqcodec.codec.direct_map import DIRECT_BLOCK, all_coded_map
 from vqcodec.codec.motion_compensation import BI, L0, L1
 from vqcodec.codec.motion_field import Field
 
@@ -14,7 +14,7 @@ BACK, AHEAD = -3, 5  # frames to the references
 
 def facts(field: Field, blocks: np.ndarray | None = None) -> FrameFacts:
     """A frame of level 3 with this motion."""
-    kinds = outside(HEIGHT, WIDTH) if blocks is None else blocks
+    kinds = all_coded_map(HEIGHT, WIDTH) if blocks is None else blocks
     return FrameFacts(3, 30, False, False, 4000, 900.0, 200.0, field, kinds, 40)
 
 
@@ -72,7 +72,7 @@ def test_rows_of_a_mirrored_field_are_the_mirrored_rows() -> None:
     field = moving(rng.normal(1, 2, shape), rng.normal(0, 1, shape))
     field.direction[:] = rng.choice([L0, L1, BI], shape)
     field.depth[:] = rng.integers(0, 4, shape)
-    blocks = outside(HEIGHT, WIDTH)
+    blocks = all_coded_map(HEIGHT, WIDTH)
     blocks[rng.random(blocks.shape) < 0.3] = DIRECT_BLOCK
     other = Field(
         field.direction[:, ::-1].copy(),

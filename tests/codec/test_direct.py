@@ -48,7 +48,7 @@ def test_maps_of_tiles_come_back_with_what_is_painted_and_outside() -> None:
     coder = Encoder.start(9999, new_contexts(CONTEXTS))
     direct_map.code_map(coder, blocks, merged)
     code_painting(coder, blocks, Painting(), True)
-    got = direct_map.outside(144 - 3, 304 - 5)
+    got = direct_map.all_coded_map(144 - 3, 304 - 5)
     assert got.shape == blocks.shape
     decoder = Decoder.start(coder.finished(), new_contexts(CONTEXTS))
     direct_map.code_map(decoder, got, merged)

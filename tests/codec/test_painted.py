@@ -16,8 +16,8 @@ from vqcodec.codec.direct_map import (
     DIRECT_BLOCK,
     OUTSIDE_BLOCK,
     PAINTED_BLOCK,
+    all_coded_map,
     coded_tiles,
-    outside,
 )
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.painted_blocks import Painting, code_painted, code_painting
@@ -123,7 +123,7 @@ def test_any_bytes_paint_what_the_reference_decoder_paints(seed: int) -> None:
 
 def test_a_frame_without_painted_blocks_spends_a_flag() -> None:
     coder = Encoder.start(99, new_contexts(CONTEXTS))
-    assert code_painting(coder, outside(40, 40), Painting(), False) is None
+    assert code_painting(coder, all_coded_map(40, 40), Painting(), False) is None
     assert len(coder.finished()) <= 1
 
 

@@ -138,8 +138,8 @@ def test_nets_of_floats_multiply_in_what_was_chosen(tiny_weights: Path, name: st
     assert error == 0 if name == "float32" else 0 < error < 0.05 * np.abs(plain).max()
     with torch.autocast("cpu", torch.bfloat16):
         assert np.array_equal(trials.analyse(30).y, y)
-        inside = refine(trials, latents, 30, trials.plain(trials.no_blocks))
-    assert np.array_equal(refine(trials, latents, 30, trials.plain(trials.no_blocks)).y, inside.y)
+        inside = refine(trials, latents, 30, trials.plain(trials.all_coded))
+    assert np.array_equal(refine(trials, latents, 30, trials.plain(trials.all_coded)).y, inside.y)
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -180,7 +180,7 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
             coder, source = FrameEncoder(codec, 320, 192), pad(moving(320, 192, 1)[0], 320, 192)
             trials = intra_trials(coder, source)
             latents = trials.analyse(30)
-            found.append((*latents, refine(trials, latents, 30, trials.plain(trials.no_blocks)).y))
+            found.append((*latents, refine(trials, latents, 30, trials.plain(trials.all_coded)).y))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)

@@ -7,7 +7,7 @@ import pytest
 
 from vqcodec.codec import direct_map
 from vqcodec.encoding.block_facts import total_squares
-from vqcodec.encoding.frame_copy import error_bits
+from vqcodec.encoding.error_worth import error_bits
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, RateParameters
 from vqcodec.metrics import squared_error
@@ -21,17 +21,17 @@ def test_error_is_weighed_by_block_and_plane(weighed: bool) -> None:
     rng, rate = np.random.default_rng(1), RateParameters()
     sizes = (H, W), (H // 2, W // 2), (H // 2, W // 2)
     source, shown = ([rng.integers(0, 1024, s).astype(np.uint16) for s in sizes] for _ in range(2))
-    no_blocks = direct_map.outside(60, 100)  # seven of eight columns of blocks are shown
-    worths = rng.random(no_blocks.shape).astype(np.float32) if weighed else None
+    all_coded = direct_map.all_coded_map(60, 100)  # seven of eight columns of blocks are shown
+    worths = rng.random(all_coded.shape).astype(np.float32) if weighed else None
     task = FrameTask(tuple(source), 0, 0, 30, [], worths=worths)  # type: ignore[arg-type]
     want = 0.0
     for weight, a, b, side in zip(PLANE_WEIGHTS, source, shown, (16, 8, 8), strict=True):
         each = np.kron(
-            np.ones(no_blocks.shape) if worths is None else worths, np.ones((side, side))
+            np.ones(all_coded.shape) if worths is None else worths, np.ones((side, side))
         )
         each[:, 7 * side :] = 0
         want += weight * float((each * (a.astype(float) - b) ** 2).sum())
-    got = error_bits(task, tuple(shown), rate, no_blocks)  # type: ignore[arg-type]
+    got = error_bits(task, tuple(shown), rate, all_coded)  # type: ignore[arg-type]
     assert got == pytest.approx(want * rate.detail(30)[1])
 
 

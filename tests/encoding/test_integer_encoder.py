@@ -101,7 +101,7 @@ def test_the_gradient_is_that_of_the_floats() -> None:
     trials = FrameTrials(
         coder, coder.rate, task := FrameTask(source, 0, 0, 30, []), intra_motion(coder, task)
     )
-    layout = trials.plain(trials.no_blocks)
+    layout = trials.plain(trials.all_coded)
     y = trials.quantise(trials.analyse(30), 30, layout).y
     shown = Shown.of(trials, layout)
     error, gradient = latent_refinement._by_integers(codec.gradients["intra"], shown, 30)(y)

@@ -1,10 +1,14 @@
-"""Kinds of 16x16 blocks, and the map of what shows its prediction as it is, past the nets.
+"""Kinds of 16x16 blocks: coded by the nets, direct or painted; and the map of the direct ones.
 
 What moves without changing (scrolled text, static graphics, most of a frame between two coded ones)
-is predicted well, and the synthesis could only blur it or would cost more than it mends. The map of
-a frame says first which tiles of 32x32 are coded: nets run in these alone. Where not, all blocks
-are direct; in a coded tile a flag for each block says whether it is. A direct block has no latent
-(zero where other blocks look at it); detail may still refine it.
+is predicted well, and the synthesis could only blur it or would cost more than it mends. Such
+blocks are direct: they show their prediction as it is, past the nets. The map of a frame says first
+which tiles of 32x32 are coded: nets run in these alone. Where not, all blocks are direct; in a
+coded tile a flag for each block says whether it is. A direct block has no latent (zero where other
+blocks look at it); detail may still refine it.
+
+Letters that are sharp are painted (painted_blocks.py) or refined by detail (detail_syntax.py); both
+are there in a frame in which no net runs. The encoder chooses by cost.
 """
 
 from __future__ import annotations
@@ -110,10 +114,10 @@ def may_be_painted(blocks: np.ndarray) -> np.ndarray:
     return out
 
 
-def outside(height: int, width: int) -> np.ndarray:
-    """(H/16, W/16) uint8: a map of a picture of this size with nothing in it but its outside.
+def all_coded_map(height: int, width: int) -> np.ndarray:
+    """(H/16, W/16) uint8: the map of a picture of this size whose blocks are all coded by the nets.
 
-    Blocks wholly outside of what is shown, which padding to multiples of 64 makes, aren't coded.
+    But for those wholly outside of what is shown, which padding to multiples of 64 makes.
     """
     rows, columns = -(-height // 64) * 4, -(-width // 64) * 4
     out = np.full((rows, columns), CODED_BLOCK, np.uint8)
@@ -122,11 +126,8 @@ def outside(height: int, width: int) -> np.ndarray:
     return out
 
 
-def blocks(cells: np.ndarray) -> np.ndarray:
-    """Sums over the 2x2 cells of 8x8 luma of each block: (H/8, W/8) -> (H/16, W/16).
-
-    Or over the 2x2 blocks of each tile.
-    """
+def sums_of_four(cells: np.ndarray) -> np.ndarray:
+    """Sums over squares of 2x2: cells to blocks, (H/8, W/8) to (H/16, W/16), or blocks to tiles."""
     h, w = cells.shape
     return cells.reshape(h // 2, 2, w // 2, 2).sum((1, 3))
 

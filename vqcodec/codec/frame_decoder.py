@@ -95,7 +95,7 @@ class FrameCoder:
         self.codec, self.b = codec, codec.backend
         self.width, self.height = width, height
         self.heads = HeadReader(codec.intra.books, codec.inter.books, width, height)
-        self.h, self.w, self.no_blocks = self.heads.h, self.heads.w, self.heads.no_blocks
+        self.h, self.w, self.all_coded = self.heads.h, self.heads.w, self.heads.all_coded
 
     # -- both directions
 

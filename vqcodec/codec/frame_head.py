@@ -84,7 +84,8 @@ class HeadReader:
     def __init__(self, intra: Codebooks, inter: Codebooks, width: int, height: int):
         self.books = {True: intra, False: inter}
         self.h, self.w = padded_size(width, height)
-        self.no_blocks = direct_map.outside(height, width)  # a map with no block past the nets
+        # a map without direct and painted blocks
+        self.all_coded = direct_map.all_coded_map(height, width)
 
     def start(
         self,
@@ -143,7 +144,7 @@ class FrameHead:
         self.leaves, self.vector_bits = np.empty((0, 3), np.int32), 0.0
         self.strength = 0  # of the deblocking filter
         self.filtered, self.filters = adaptive_filter.NOWHERE, adaptive_filter.no_filters()
-        self.blocks = reader.no_blocks.copy()  # kinds of blocks
+        self.blocks = reader.all_coded.copy()  # kinds of blocks
         self.painting: painted_blocks.Painting | None = None
         channels = self.tables.books.hyper_channels
         places = reader.h // ALIGN, reader.w // ALIGN

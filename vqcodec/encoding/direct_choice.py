@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, OUTSIDE_BLOCK, blocks, coded_tiles
+from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, OUTSIDE_BLOCK, coded_tiles, sums_of_four
 from ..compiled import njit
 
 _FLAG_BITS = np.array(
@@ -50,7 +50,7 @@ def candidates(error: np.ndarray, kinds: np.ndarray, least: float) -> np.ndarray
     of less than ``least`` bits is not coded.
     """
     coded = np.where(kinds == CODED_BLOCK, error, 0.0)
-    idle = (blocks(coded) < least).repeat(2, 0).repeat(2, 1)
+    idle = (sums_of_four(coded) < least).repeat(2, 0).repeat(2, 1)
     return np.where(idle & (kinds == CODED_BLOCK), np.uint8(DIRECT_BLOCK), kinds)
 
 
@@ -62,8 +62,8 @@ def choose(costs: Costs, kinds: np.ndarray, tile_gain: float, least: float) -> n
     change has to gain.
     """
     coded = kinds == CODED_BLOCK
-    gain = np.where(coded, blocks(costs.nets) + costs.latent - blocks(costs.plain), 0.0)
-    saved = blocks(np.maximum(-gain, 0.0))  # what the nets save in each tile
+    gain = np.where(coded, sums_of_four(costs.nets) + costs.latent - sums_of_four(costs.plain), 0.0)
+    saved = sums_of_four(np.maximum(-gain, 0.0))  # what the nets save in each tile
     tiles = 1 - coded_tiles(kinds)
     _decide(np.where(tiles, np.inf, tile_gain - saved), _TILE_FLAG_BITS, tiles)
     past = tiles.repeat(2, 0).repeat(2, 1) > 0
@@ -71,7 +71,7 @@ def choose(costs: Costs, kinds: np.ndarray, tile_gain: float, least: float) -> n
     flags = direct.astype(np.uint8)
     _decide(np.where(direct, np.inf, np.where(coded, gain, -np.inf)), _FLAG_BITS, flags)
     direct = (flags > 0) & (kinds != OUTSIDE_BLOCK)
-    spared = tile_gain * (blocks(past & coded) > 0).sum()
+    spared = tile_gain * (sums_of_four(past & coded) > 0).sum()
     if (gain * direct).sum() + spared <= least:
         return None
     return np.where(direct, np.uint8(DIRECT_BLOCK), kinds)

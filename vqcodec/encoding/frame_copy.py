@@ -9,13 +9,13 @@ import numpy as np
 from ..codec.bit_statistics import MARKS, element_bits, shares
 from ..codec.contexts import COPY
 from ..codec.direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK
-from ..codec.frame_decoder import FrameCoder, Planes
+from ..codec.frame_decoder import FrameCoder
 from ..codec.frame_head import copy_field, start_contexts
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
-from .block_facts import weighed_squares
+from .error_worth import error_bits
 from .frame_task import CodedFrame, FrameStatistics, FrameTask
-from .rate_distortion import PLANE_WEIGHTS, RateParameters, lagrangian
+from .rate_distortion import RateParameters, lagrangian
 
 BITS = 8  # of a copy's stream
 
@@ -27,31 +27,13 @@ class Copy(NamedTuple):
     cost: float  # bits, with those that its error is worth
 
 
-def error_bits(
-    task: FrameTask, planes: Planes, rate: RateParameters, no_blocks: np.ndarray
-) -> float:
-    """Bits that the squared error of some planes is worth, but for blocks outside of the
-    picture."""
-    return float(block_error_bits(task, planes, rate, no_blocks).sum())
-
-
-def block_error_bits(
-    task: FrameTask, planes: Planes, rate: RateParameters, no_blocks: np.ndarray
-) -> np.ndarray:
-    """(H/16, W/16): the same of each block."""
-    error = weighed_squares(task.source, planes, PLANE_WEIGHTS, no_blocks.shape)
-    worths = (no_blocks != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
-    bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
-    return bits
-
-
-def best_copy(task: FrameTask, rate: RateParameters, no_blocks: np.ndarray) -> Copy | None:
+def best_copy(task: FrameTask, rate: RateParameters, all_coded: np.ndarray) -> Copy | None:
     """The reference that costs least to show again: of those whose source is the same, if there are
     any. None in I frames.
     """
     some = [i for i, twin in enumerate(task.twins) if twin] or range(len(task.references))
     copies = (
-        Copy(i, BITS + error_bits(task, task.references[i].planes, rate, no_blocks)) for i in some
+        Copy(i, BITS + error_bits(task, task.references[i].planes, rate, all_coded)) for i in some
     )
     return min(copies, key=lambda c: c.cost, default=None)
 
@@ -77,7 +59,7 @@ def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame
         bits=element_bits([0.0] + [behind] * (MARKS - 1), 0.0, len(data)),
     )
     stats["lambda"] = lagrangian(task.quality)
-    inside = frames.no_blocks != OUTSIDE_BLOCK
-    everywhere = np.where(inside, np.uint8(DIRECT_BLOCK), frames.no_blocks)
+    inside = frames.all_coded != OUTSIDE_BLOCK
+    everywhere = np.where(inside, np.uint8(DIRECT_BLOCK), frames.all_coded)
     stats.update(shares(start.field, everywhere, 0))  # type: ignore[typeddict-item]
     return CodedFrame(coded, data, stats)

@@ -71,7 +71,7 @@ class FrameEncoder(FrameCoder):
 
     def encode(self, task: FrameTask) -> CodedFrame:
         """Code a frame."""
-        copy = best_copy(task, self.rate, self.no_blocks)
+        copy = best_copy(task, self.rate, self.all_coded)
         if copy is not None and (any(task.twins) or copy.cost < LEAST_BITS):
             return code_copy(self, task, copy.reference)
         trials = self._chosen(task)
@@ -153,18 +153,18 @@ class FrameEncoder(FrameCoder):
     def _layout(self, trials: FrameTrials, trial: Trial) -> Layout | None:
         """Direct and painted blocks that promise to cost less than a trial without them did."""
         rate, blocks = self.rate, trial.blocks
-        cost = direct_map.blocks(trial.detail.cost) + trial.quantised.bits
+        cost = direct_map.sums_of_four(trial.detail.cost) + trial.quantised.bits
         prediction = trials.motion.prediction
         changed = False
         if prediction is not None and trial.layout.coded and rate.direct_gain < math.inf:
-            inside = trials.no_blocks == direct_map.CODED_BLOCK
+            inside = trials.all_coded == direct_map.CODED_BLOCK
             all_direct = np.where(inside, np.uint8(direct_map.DIRECT_BLOCK), blocks)
             plain = trials.choose_detail(prediction.planes, all_direct)
             costs = direct_choice.Costs(trial.detail.cost, trial.quantised.bits, plain.cost)
             chosen = direct_choice.choose(costs, blocks, rate.tile_gain, rate.direct_gain)
             if chosen is not None:
                 direct = chosen == direct_map.DIRECT_BLOCK
-                cost = np.where(direct, direct_map.blocks(plain.cost), cost)
+                cost = np.where(direct, direct_map.sums_of_four(plain.cost), cost)
                 blocks, changed = chosen, True
         painted = painted_choice.choose(trials, blocks, cost, rate.paint_gain)
         if painted is None and changed:

@@ -26,7 +26,7 @@ from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder
 from ..picture import ALIGN
 from . import deblocking_choice, detail_choice, direct_choice, filter_choice, latent_search
-from .frame_copy import block_error_bits, error_bits
+from .error_worth import block_error_bits, error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
 from .frame_writing import (
@@ -36,7 +36,7 @@ from .frame_writing import (
     encode_quality_difference,
 )
 from .nets.arithmetic import INTEGERS
-from .painted_choice import Painted, whole_blocks
+from .painted_choice import Painted, eight_bit_blocks
 from .rate_distortion import PLANE_WEIGHTS, RateParameters
 from .trial import Detail, Latents, Layout, QuantisedLatents, Smoothed, Trial
 
@@ -55,7 +55,7 @@ class FrameTrials:
         self.frames, self.rate, self.task, self.motion = frames, rate, task, motion
         self.nets = motion.nets
         shape = (frames.h // 16, frames.w // 16)
-        self.no_blocks = frames.no_blocks  # a map with no block past the nets
+        self.all_coded = frames.all_coded  # a map without direct and painted blocks
         self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
 
     @cached_property
@@ -63,14 +63,14 @@ class FrameTrials:
         """(H/16, W/16) uint8: blocks through the nets where these may gain, the others direct."""
         prediction = self.motion.prediction
         if prediction is None:
-            return self.no_blocks
-        error = block_error_bits(self.task, prediction.planes, self.rate, self.no_blocks)
-        return direct_choice.candidates(error, self.no_blocks, self.rate.tile_bits)
+            return self.all_coded
+        error = block_error_bits(self.task, prediction.planes, self.rate, self.all_coded)
+        return direct_choice.candidates(error, self.all_coded, self.rate.tile_bits)
 
     @cached_property
-    def whole(self) -> np.ndarray:
+    def eight_bit(self) -> np.ndarray:
         """(H/16, W/16) bool: blocks whose source has samples of 8 bits."""
-        return whole_blocks(self.task.source, self.no_blocks.shape)
+        return eight_bit_blocks(self.task.source, self.all_coded.shape)
 
     @cached_property
     def packed(self) -> np.ndarray:
@@ -300,7 +300,7 @@ class FrameTrials:
 
     def error_bits(self, planes: Planes) -> float:
         """Bits that the squared error of some planes is worth."""
-        return error_bits(self.task, planes, self.rate, self.no_blocks)
+        return error_bits(self.task, planes, self.rate, self.all_coded)
 
 
 def _centred(packed: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ NOVEL_MOST = 192  # such samples of a block that is worth a try where a predicti
 PROMISE = 3  # times what painting has to gain that it promises at least: its estimate is a low one
 ROUNDS = 3  # the fewer blocks are painted, the less the others learn from them
 CERTAIN_BITS = 6.0  # of a block of one colour that needs no comparison
-DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see drawn
+DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see looks_drawn
 
 
 class Painted(NamedTuple):
@@ -39,10 +39,10 @@ def measure(trials: FrameTrials, blocks: np.ndarray) -> Painted:
     """What painting these blocks would cost, by their neighbours or by their prediction too."""
     source, prediction = trials.task.source, trials.motion.prediction
     base = trials.base_planes()
-    whole = trials.whole[blocks == PAINTED_BLOCK].all()
+    eight_bit = trials.eight_bit[blocks == PAINTED_BLOCK].all()
     results = []
     for follow in range(1 if prediction is None else 2):
-        painting = Painting(follow, 2 if whole else 0)
+        painting = Painting(follow, 2 if eight_bit else 0)
         meter = Meter(np.zeros(1), trials.motion.coder.contexts.copy())
         kinds = blocks.copy()
         code_painting(meter, kinds, painting, prediction is not None)
@@ -73,9 +73,9 @@ def choose(
     promised = ((cost - new * NOVEL_BITS) * candidates).sum()
     if promised < PROMISE * least:
         return None
-    whole = trials.whole
-    if whole[candidates].mean() > 0.5:  # of a picture of 8 bits the temporal filter left some
-        candidates &= whole
+    eight_bit = trials.eight_bit
+    if eight_bit[candidates].mean() > 0.5:  # of a picture of 8 bits the temporal filter left some
+        candidates &= eight_bit
     kept = blocks == PAINTED_BLOCK
     for _ in range(ROUNDS):
         kinds = np.where(candidates, np.uint8(PAINTED_BLOCK), blocks)
@@ -100,7 +100,7 @@ def certain(trials: FrameTrials) -> Painted | None:
     """
     source, prediction = trials.task.source, trials.motion.prediction
     blocks = trials.candidates.copy()
-    inside = trials.no_blocks == CODED_BLOCK
+    inside = trials.all_coded == CODED_BLOCK
     even = inside.copy()
     for plane in source:
         least, largest = extremes(plane, blocks.shape)
@@ -130,7 +130,7 @@ def novel(luma: np.ndarray) -> np.ndarray:
     return np.asarray(blocks.sum((1, 3)))
 
 
-def drawn(luma: np.ndarray) -> np.ndarray:
+def looks_drawn(luma: np.ndarray) -> np.ndarray:
     """(H/16, W/16) bool: blocks with even areas and either hard edges or nothing else."""
     shape = (luma.shape[0] // 16, luma.shape[1] // 16)
     even = np.zeros(luma.shape, bool)
@@ -141,9 +141,9 @@ def drawn(luma: np.ndarray) -> np.ndarray:
     return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span == 0)))
 
 
-def whole_blocks(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
+def eight_bit_blocks(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
     """(H/16, W/16) bool: blocks of samples of 8 bits, as samples of 10 bits."""
-    whole = np.ones(shape, bool)
+    eight_bit = np.ones(shape, bool)
     for plane in planes:
-        whole &= extremes(plane & 3, shape)[1] == 0
-    return whole
+        eight_bit &= extremes(plane & 3, shape)[1] == 0
+    return eight_bit

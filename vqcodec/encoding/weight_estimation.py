@@ -137,7 +137,7 @@ def fit(shown: np.ndarray, wanted: np.ndarray, prior: Line | None = None) -> Lin
     return line
 
 
-def error_bits(errors: np.ndarray, weighing: Weighing) -> float:
+def difference_bits(errors: np.ndarray, weighing: Weighing) -> float:
     """Bits that differences of 8x8 cells (10 bits) cost, as the motion search counts them."""
     squares, floor = np.square(errors / 4), weighing.floor
     above = floor * (1 + portable_math.log(np.maximum(squares, floor) / floor))
@@ -176,7 +176,7 @@ class Brightness(NamedTuple):
 
     def promise(self, weighing: Weighing) -> float:
         """Bits that luma gains."""
-        return error_bits(self.plain, weighing) - error_bits(self.weighted, weighing)
+        return difference_bits(self.plain, weighing) - difference_bits(self.weighted, weighing)
 
 
 def brightness(source: Planes, reference: Planes, vectors: np.ndarray) -> Brightness:
