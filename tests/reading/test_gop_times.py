@@ -20,7 +20,7 @@ from vqcodec.options import DecodeOptions, Limits
 from vqcodec.pipeline.repair import repair
 from vqcodec.reading.decode_report import DecodeReport
 from vqcodec.reading.gop_times import LostTimes, timed_gops
-from vqcodec.reading.sequence import GopDecoder
+from vqcodec.reading.sequence import ConcealingDecoder
 from vqcodec.reading.timeline import Timeline
 
 STEP = 40
@@ -73,7 +73,7 @@ def test_who_is_told_where_lost_gops_begin_finds_the_same_times(seed: int) -> No
 
 def decoded_times(reader: ContainerReader) -> list[int]:
     """Times at which a decode shows the frames of a file; nothing is decoded."""
-    decoder: Any = GopDecoder(reader, SimpleNamespace(), DecodeOptions(), DecodeReport())  # type: ignore[arg-type]
+    decoder: Any = ConcealingDecoder(reader, SimpleNamespace(), DecodeOptions(), DecodeReport())  # type: ignore[arg-type]
     decoder._decoded = lambda gop, wanted: (None for _ in gop.pts)
     decoder._behind = lambda i: (reader.frames, None)
     return [pts for i in range(len(reader.gops)) for pts, _, _ in decoder.pictures(i)]

@@ -13,6 +13,7 @@ import pytest
 from support.peak_memory import peak
 
 from vqcodec.cli import main
+from vqcodec.codec.decoder_memory import decoder_memory
 from vqcodec.codec.gop_structure import LEVELS
 from vqcodec.codec.weights import read_model_id
 from vqcodec.container import packets, writer
@@ -21,7 +22,6 @@ from vqcodec.container.reader import ContainerReader
 from vqcodec.errors import LimitError, VqvError
 from vqcodec.fields import Writer, crc32, u32
 from vqcodec.options import Limits
-from vqcodec.reading.opening import decoder_memory
 
 
 def coded(path: Path, width: int, height: int, frames: int) -> Path:

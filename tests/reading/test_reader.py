@@ -29,7 +29,7 @@ from vqcodec.options import DecodeOptions, EncodeOptions, Limits
 from vqcodec.picture import Picture
 from vqcodec.reading import random_access
 from vqcodec.reading.decode_report import DecodeReport
-from vqcodec.reading.sequence import GopDecoder
+from vqcodec.reading.sequence import ConcealingDecoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 W, H, GOP, FRAMES = 50, 38, 20, 45
@@ -59,8 +59,9 @@ def decoded(path: Path, weights: Path) -> list[tuple[int, int, Picture]]:
     """All frames as `decode` has them: time, duration (of the last of a GOP), 10-bit picture."""
     with path.open("rb") as file:
         reader = ContainerReader.open(file)
-        d = GopDecoder(reader, load_codec(weights, "cpu", 1), DecodeOptions(), DecodeReport())
-        return [frame for i in range(len(reader.gops)) for frame in d.pictures(i)]
+        codec = load_codec(weights, "cpu", 1)
+        decoder = ConcealingDecoder(reader, codec, DecodeOptions(), DecodeReport())
+        return [frame for i in range(len(reader.gops)) for frame in decoder.pictures(i)]
 
 
 @pytest.fixture(scope="module")

@@ -22,17 +22,10 @@ from ..errors import DamageError
 from ..picture import Picture, chroma_size
 from ..system.schedule import Later, Schedule
 from ..system.threads import thread_count
+from .decoder_memory import MAX_BATCH, automatic_batch, bytes_ahead
 from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import GopBody, parse_body
-from .gop_structure import (
-    AHEAD_BYTES,
-    MAX_BATCH,
-    MINI_GOP,
-    Slot,
-    ancestors,
-    automatic_batch,
-    by_level,
-)
+from .gop_structure import Slot, ancestors, by_level
 
 if TYPE_CHECKING:
     from .weights import Codec
@@ -62,7 +55,7 @@ class ReferencePool:
         self.frames = {k: self.frames[k] for k in self.keys}
 
 
-class _MiniGop(NamedTuple):
+class _MiniGopJobs(NamedTuple):
     """Frames of a mini-GOP in the order of the stream. Those that are needed have a function by
     their number that makes the job of decoding one with its references."""
 
@@ -92,7 +85,7 @@ class _Gop:
         wanted = range(frames) if wanted is None else wanted
         return cls(FrameCoder(codec, *size), parsed, wanted, ancestors(parsed.order, wanted))
 
-    def mini_gops(self) -> Iterator[_MiniGop]:
+    def mini_gops(self) -> Iterator[_MiniGopJobs]:
         """In the order of the stream."""
         streams = iter(self.body.streams)
         for slots in self.body.order:
@@ -101,7 +94,7 @@ class _Gop:
                 if slot.frame in self.needed:
                     quality = self.body.quality(slot.level)
                     jobs[slot.frame] = partial(FrameJob, data, slot.frame, slot.level, quality)
-            yield _MiniGop(slots, jobs)
+            yield _MiniGopJobs(slots, jobs)
 
 
 def _in_batches(
@@ -127,7 +120,7 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
     """The wanted frames, each decoded as soon as its references are: frames of a level, and those
     of the next mini-GOP while these are shown."""
     coder, keys, shown = gop.coder, list[int](), 0
-    ahead = 1 if 3 * coder.h * coder.w * MINI_GOP <= AHEAD_BYTES else 0
+    ahead = 1 if bytes_ahead(coder.h * coder.w) else 0
     todo, begun = gop.mini_gops(), deque[list[Slot]]()
     coded: dict[int, Later[Coded]] = {}
     with Schedule(threads) as schedule:
@@ -177,8 +170,8 @@ def decode_gop(
     the nets at once (0: chosen by size), where one thread decodes; several take one each.
 
     Decode only the frames in ``wanted`` (all if None) and those they depend on. The pixel checksum
-    covers the whole
-    GOP: it says nothing about a part. Raises DamageError where the body cannot be right.
+    covers the whole GOP: it says nothing about a part. Raises DamageError where the body cannot be
+    right.
     """
     if batch <= 0:
         batch = automatic_batch(width, height)

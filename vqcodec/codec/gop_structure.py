@@ -87,12 +87,3 @@ def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
             if s.frame in needed:
                 needed.update(s.refs)
     return needed
-
-
-AHEAD_BYTES = 96 << 20  # of frames of the next mini-GOP, while those before it are shown
-MAX_BATCH = 8  # frames that go through the nets at once at most
-
-
-def automatic_batch(width: int, height: int) -> int:
-    """Pictures of this size that a decoder's nets take at once unless told otherwise."""
-    return max(1, min(MAX_BATCH, 500_000 // max(1, width * height)))

@@ -91,7 +91,7 @@ class GopEncoder:
         self.count = 0  # pictures coded
         self.shapes: list[MiniGopShape] = []  # of the mini-GOPs coded, without the I frame
         self.streams: list[bytes] = []  # in coding order
-        self.tell: Callable[[int], object] = lambda frames: None
+        self.tell: Callable[[int], object] = nothing_to_tell
         self.checksum = 0
         self.sse = np.zeros(3)
         self.stats: list[FrameStatistics] = []
@@ -227,6 +227,10 @@ class GopEncoder:
         )
         row.update(made.frame.stats)
         return row
+
+
+def nothing_to_tell(frames: int) -> None:
+    """What an encoder tells of its frames where nobody listens."""
 
 
 def encode_gop(

@@ -188,7 +188,7 @@ class TimedPicture(NamedTuple):
     picture: Picture
 
 
-class MiniGop(NamedTuple):
+class MiniGopPictures(NamedTuple):
     """Pictures that are coded together, in order of display."""
 
     pictures: list[TimedPicture]  # one, the first of a GOP; then up to 32
@@ -211,17 +211,17 @@ class GopCutter:
         self._flashes: list[bool] = []  # whether each of those is part of one
         self._count = 0  # frames of this GOP given out
 
-    def push(self, pts: int, picture: Picture) -> list[MiniGop]:
+    def push(self, pts: int, picture: Picture) -> list[MiniGopPictures]:
         """Take the next picture; the mini-GOPs that are complete by it."""
         self._unjudged.append(TimedPicture(pts, picture))
         return [done for v in self._detector.push(picture) for done in self._take(v)]
 
-    def flush(self) -> list[MiniGop]:
+    def flush(self) -> list[MiniGopPictures]:
         """The rest, at the end of the video."""
         result = [done for v in self._detector.flush() for done in self._take(v)]
         return [*result, self._emit(len(self._waiting), True)] if self._waiting else result
 
-    def _take(self, verdict: Verdict) -> list[MiniGop]:
+    def _take(self, verdict: Verdict) -> list[MiniGopPictures]:
         """The next picture with its verdict; the mini-GOPs that are complete by it."""
         timed = self._unjudged.popleft()
         result = []
@@ -249,8 +249,8 @@ class GopCutter:
             return len(self._flashes)
         return plain[-1] if ends and plain[-1] else plain[-1] + 1
 
-    def _emit(self, n: int, ends: bool) -> MiniGop:
+    def _emit(self, n: int, ends: bool) -> MiniGopPictures:
         pictures, self._waiting = self._waiting[:n], self._waiting[n:]
         self._flashes = self._flashes[n:]
         self._count = 0 if ends else self._count + n
-        return MiniGop(pictures, ends)
+        return MiniGopPictures(pictures, ends)

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ..errors import ClusterError, LimitError, VqvError, WeightsError
@@ -81,7 +81,7 @@ def _tell_of_kernels() -> None:
 
     if kernels.tell is kernels.to_log:
         worker = get_worker()  # known to this thread, not to those that compile
-        kernels.tell = lambda: worker.log_event(_KERNELS, worker.address)
+        kernels.tell = partial(worker.log_event, _KERNELS, worker.address)
 
 
 class Cluster:

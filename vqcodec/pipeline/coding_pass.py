@@ -21,7 +21,7 @@ from .journal import Journal
 from .output import EncodeReport
 
 if TYPE_CHECKING:
-    from ..encoding.scene_cuts import MiniGop
+    from ..encoding.scene_cuts import MiniGopPictures
 
 _WAIT = 0.2  # seconds until an interrupt is looked for again
 
@@ -150,7 +150,7 @@ class CodingPass:
         self._note(gop, result)
         return gop.payload(result, self._work.step), result.sse
 
-    def _take(self, mini: MiniGop, source: Pictures) -> None:
+    def _take(self, mini: MiniGopPictures, source: Pictures) -> None:
         """Take the next mini-GOP."""
         gop = self._gop = self._gop or self._begun()
         pictures = [picture for _, picture in mini.pictures]

@@ -34,7 +34,7 @@ from ..system.surroundings import undisturbed
 from ..values import DecodeChanges
 from .constant_rate import at_rate
 
-AHEAD_BYTES = 32 << 20  # of pictures that are decoded and not yet written
+UNWRITTEN_BYTES = 32 << 20  # of pictures that are decoded and not yet written
 
 if TYPE_CHECKING:
     from ..media.sink import VideoSink
@@ -257,7 +257,7 @@ def _frames(stack: ExitStack, plan: DecodePlan, coded: _Coded, report: DecodeRep
 def _steps_ahead(reader: ContainerReader) -> int:
     """Frames that are decoded while those before them are converted and written."""
     frame = 3 * math.prod(padded_size(reader.header.width, reader.header.height))  # bytes
-    return max(1, min(MINI_GOP, AHEAD_BYTES // frame))
+    return max(1, min(MINI_GOP, UNWRITTEN_BYTES // frame))
 
 
 # -- write

@@ -1,5 +1,7 @@
-"""Coders of GOPs: one in this process, or several in processes of their own. The bytes of a GOP
-don't depend on which."""
+"""GOPs coded in processes of their own, several side by side; their bytes do not depend on that.
+
+A GOP whose process dies is begun again in another, TRIES times at most.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ..picture import Picture
 from ..span import Span, Time
 from .decode_report import DecodeReport
 from .gop_times import frame_step
-from .sequence import GopDecoder
+from .sequence import ConcealingDecoder
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec
@@ -94,7 +94,7 @@ def frames(
     Yields:
         Time and duration in ticks (a duration of 0 where it is not known), and the 10-bit picture.
     """
-    decoder = GopDecoder(reader, codec, options, report)
+    decoder = ConcealingDecoder(reader, codec, options, report)
     length = options.duration
     origin = reader.gops[0].first_pts if reader.gops else None
     progress = _Progress(Span(options.start, length), reader.header.time_base, origin)

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ..codec.decoder_memory import MAX_BATCH
 from ..codec.frame_decoder import Coded, Decoding, FrameCoder, FrameJob
 from ..codec.gop_body import checksum_update, parse_body
 from ..codec.gop_decoder import crop
-from ..codec.gop_structure import MAX_BATCH, ancestors, by_level
+from ..codec.gop_structure import ancestors, by_level
 from ..container.packets import GopPayload
 from ..errors import DamageError
 from ..picture import Picture

@@ -13,7 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..codec.gop_structure import MINI_GOP, automatic_batch
+from ..codec.decoder_memory import automatic_batch, decoder_memory
+from ..codec.gop_structure import MINI_GOP
 from ..codec.tokens import FrameTokens, frame_tokens
 from ..codec.weights import default_path
 from ..container.reader import ContainerReader
@@ -22,7 +23,7 @@ from ..options import DecodeOptions
 from ..picture import Picture, padded_size
 from .gop_cache import FrameCache, GopAccess
 from .lost_frames import Gap
-from .opening import check_memory, check_model, decoder_memory
+from .opening import check_memory, check_model
 from .timeline import Timeline
 
 if TYPE_CHECKING:

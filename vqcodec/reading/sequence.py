@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..codec.weights import Codec
 
 
-class GopDecoder:
+class ConcealingDecoder:
     """Decodes GOPs of a file in order, hiding damage.
 
     :meth:`pictures` gives ``(pts, duration, Picture)`` of a GOP with 10-bit pictures; reports go

@@ -16,7 +16,7 @@ from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.surroundings import undisturbed
 from .decode_report import DecodeReport
 from .opening import check_memory, check_model, open_reader
-from .sequence import GopDecoder
+from .sequence import ConcealingDecoder
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _check_pixels(
 
     check_model(reader, read_model_id(weights))
     codec = load_codec(weights, options.device, options.threads)
-    decoder = GopDecoder(reader, codec, options, report)
+    decoder = ConcealingDecoder(reader, codec, options, report)
     if meter is not None:
         meter.total = reader.frames
     for i in range(len(reader.gops)):
