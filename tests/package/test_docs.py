@@ -77,6 +77,34 @@ def test_files_that_pages_and_sources_name_are_there() -> None:
     assert missing == set()
 
 
+def test_the_way_of_a_frame_is_the_one_that_is_drawn() -> None:
+    """Its modules are there and have what the drawing names; all rooms that it passes are drawn."""
+    page = (ROOT / "docs" / "design" / "structure.md").read_text()
+    (drawing,) = re.findall(r"(?ms)^```text\n(.*?)^```", page)
+    lines = [line.split()[:2] for line in drawing.splitlines() if line]
+    assert len(lines) > 40
+    missing = []
+    for module, name in lines:
+        path = ROOT / "vqcodec" / f"{module}.py"
+        source = path.read_text() if path.exists() else ""
+        if not re.search(rf"(?m)^\s*(?:def|class) {name}\b", source):
+            missing.append(f"{module} {name}")
+    assert missing == []
+    rooms = {"pipeline", "media", "encoding", "codec", "container", "reading"}
+    assert {module.split("/")[0] for module, _ in lines} == rooms
+
+
+def test_modules_of_the_rooms_are_there() -> None:
+    """Those that the table of rooms of the README names."""
+    readme = (ROOT / "README.md").read_text().split("## How a frame travels")[1]
+    rows = re.findall(r"(?m)^\| `(\w+)` \| (.+) \|$", readme)
+    named = [(room, name) for room, text in rows for name in re.findall(r"`([\w/]+)`", text)]
+    assert len(named) > 30
+    package = ROOT / "vqcodec"
+    missing = [pair for pair in named if not (package / f"{pair[0]}/{pair[1]}.py").exists()]
+    assert missing == []
+
+
 def test_what_contributors_are_led_to_is_there() -> None:
     """Files and modules, which the page names without the folder of the package or the suffix."""
     named = re.findall(r"`([\w/]+/[\w/]*(?:\.\w+)?)`", (ROOT / "CONTRIBUTING.md").read_text())
