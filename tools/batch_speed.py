@@ -1,9 +1,9 @@
 """How much faster `vqcodec batch` is with two workers: `python tools/batch_speed.py [FILES]`.
 
 Makes FILES (20) short clips, encodes them with one worker and with two, of one thread each, in turn
-and twice, compares the bytes, and prints elapsed time and processor time.
-On a machine that does something else too the elapsed time tells little; the processor time still
-says what two workers cost beyond one.
+and twice, compares the bytes, and prints elapsed time and processor time. On a machine that does
+something else too the elapsed time tells little; the processor time still says what two workers
+cost beyond one.
 """
 
 from __future__ import annotations

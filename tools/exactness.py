@@ -5,11 +5,9 @@ instruction sets, slices, the reference decoder.
     tools/exactness.py --frames 20
 
 Makes clips of several sizes from the bundled one, encodes each, decodes it with the command line in
-every combination and compares the MD5 of
-the decoded planes. `vqcodec verify` then checks the pixel checksum that the encoder stored of its
-own reconstruction, random slices are compared with
-the same part of the whole, and up to 640x360 the reference decoder of the tests decodes the file as
-well.
+every combination and compares the MD5 of the decoded planes. `vqcodec verify` then checks the pixel
+checksum that the encoder stored of its own reconstruction, random slices are compared with the same
+part of the whole, and up to 640x360 the reference decoder of the tests decodes the file as well.
 """
 
 from __future__ import annotations

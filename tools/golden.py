@@ -6,8 +6,7 @@ were made with, and the MD5s of their pixels.
     tools/golden.py --force      # replaces it: for a version that was never released
 
 The files are made once for each version of the format and stay for ever: `test_golden.py` decodes
-those of every version. A changed MD5 means
-a changed decoder, never a reason to run this again.
+those of every version. A changed MD5 means a changed decoder, never a reason to run this again.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ tokens against pictures.
     python tools/library.py [--clip tests/data/flower.mp4] [--size 320x180] [--file kept.vqv]
 
 The file is made of the clip, shown forwards and backwards until two GOPs of 128 frames are full,
-encoded once with the fast preset and joined to itself until it is
-long enough: GOPs are decoded each for itself, so a repeated one costs what any costs. The bytes of
-the file are in the page cache.
+encoded once with the fast preset and joined to itself until it is long enough: GOPs are decoded
+each for itself, so a repeated one costs what any costs. The bytes of the file are in the page
+cache.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ identical.
     tools/roundtrip.py --out docs/roundtrip.md [FILE ...]
 
 The made files are those of tests/support/media.py, the real ones those of tests/data; more can be
-named. Each is decoded to a file of its own kind, or
-to one that holds its tracks where vqcodec writes no such files.
-Packets of all tracks but the pictures' are compared by MD5, times of frames and packets exactly.
+named. Each is decoded to a file of its own kind, or to one that holds its tracks where vqcodec
+writes no such files. Packets of all tracks but the pictures' are compared by MD5, times of frames
+and packets exactly.
 """
 
 from __future__ import annotations

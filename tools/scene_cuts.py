@@ -3,9 +3,8 @@
 1] [--each 30] [-v]`.
 
 Clips of the folder, made small, are cut together as films are: hard cuts (bright, dark, every few
-frames), flashes of one to
-three frames, alone and at a cut, fades, dissolves; and each clip once as it is. A start of a GOP is
-right within the cut.
+frames), flashes of one to three frames, alone and at a cut, fades, dissolves; and each clip once as
+it is. A start of a GOP is right within the cut.
 """
 
 from __future__ import annotations

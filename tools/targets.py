@@ -3,9 +3,9 @@
 a.mkv+b.mkv+c.mkv d.mkv+e.mkv``.
 
 Each argument is a film: shots of at most six seconds from these clips in turn, scaled to one size,
-until it is as long as asked for. It is encoded at a crf, then for
-a higher bitrate, a smaller size and a better PSNR than came of that. Prints the rows of a Markdown
-table; costs are processor time relative to the encode at a crf.
+until it is as long as asked for. It is encoded at a crf, then for a higher bitrate, a smaller size
+and a better PSNR than came of that. Prints the rows of a Markdown table; costs are processor time
+relative to the encode at a crf.
 """
 
 from __future__ import annotations

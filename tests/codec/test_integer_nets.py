@@ -431,9 +431,8 @@ def test_integer_nets_follow_the_fake_quantised_ones(
     rounded in the integer nets only).
 
     One int8 step is 1/127 of an activation's range and moves a value through one layer by about as
-    much, so over the few layers
-    of a net the mean difference must stay below 2% of the outputs' spread, and no single one may
-    reach a third of their range.
+    much, so over the few layers of a net the mean difference must stay below 2% of the outputs'
+    spread, and no single one may reach a third of their range.
     """
     m = tiny_models[kind]
     prior, synthesis = nets(m, A)

@@ -153,8 +153,7 @@ def turns(steps: int) -> np.ndarray:
 
 def test_four_steps_take_each_place_of_a_cell_and_each_quarter_in_turn() -> None:
     """Every step codes a quarter of each position and of each quarter of the channels; the second
-    the
-    positions diagonally opposite. The float nets learn with the same masks."""
+    the positions diagonally opposite. The float nets learn with the same masks."""
     step = turns(4)
     assert sorted(step[0, 0]) == [0, 1, 2, 3] == sorted(step[:2, :2, 2].ravel())
     assert (step[:2, :2] == step[2:, 2:]).all()

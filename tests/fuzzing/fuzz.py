@@ -2,13 +2,11 @@
 tests/fuzzing/fuzz.py` with FUZZ_SECONDS set.
 
 Inputs are sound files whose bytes, fields or packets are changed; where fields or packets are,
-lengths and checksums are put right
-again, so that the change gets behind them. An input is a finding when it ends in anything but
-success or one of our errors, or
-takes more than SECONDS_EACH or MEMORY_EACH. Findings are kept in tests/fuzzing/findings/ under the
-name of their target and replayed by
-test_fuzz.py. Inputs that end in a way not seen before are changed further, and kept in runs/fuzz/
-for the next run.
+lengths and checksums are put right again, so that the change gets behind them. An input is a
+finding when it ends in anything but success or one of our errors, or takes more than SECONDS_EACH
+or MEMORY_EACH. Findings are kept in tests/fuzzing/findings/ under the name of their target and
+replayed by test_fuzz.py. Inputs that end in a way not seen before are changed further, and kept in
+runs/fuzz/ for the next run.
 """
 
 from __future__ import annotations

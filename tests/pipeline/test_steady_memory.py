@@ -1,6 +1,6 @@
 """Memory doesn't grow with the length of a video, nor with the number of files, in any mode of the
-program. Pipes, tracks, clusters and the real decoder's pictures have
-tests of their own (test_pipes.py, test_cluster.py, test_memory.py, test_soak.py)."""
+program. Pipes, tracks, clusters and the real decoder's pictures have tests of their own
+(test_pipes.py, test_cluster.py, test_memory.py, test_soak.py)."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 slow, written from docs/format.md alone.
 
 One file for each section of that page, in its words and in its order. Nothing of the package
-``vqcodec`` is imported here: where both
-decoders give the same pixels, the page says what the product does.
+``vqcodec`` is imported here: where both decoders give the same pixels, the page says what the
+product does.
 """
 
 from .container import read_file

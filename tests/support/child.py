@@ -2,8 +2,8 @@
 child.py SECONDS|step encode ...``.
 
 Each picture takes that long; with ``step`` each mini-GOP waits for a line on standard input, or its
-end. Every mini-GOP is a line on standard output
-when it begins: the number of its GOP and of its pictures.
+end. Every mini-GOP is a line on standard output when it begins: the number of its GOP and of its
+pictures.
 """
 
 from __future__ import annotations

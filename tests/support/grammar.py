@@ -343,8 +343,8 @@ def mutate_fields(f: File, rng: np.random.Generator, times: int = 1) -> File:
 
 def mutate_packets(f: File, rng: np.random.Generator, other: File) -> File:
     """A copy with packets repeated, left out, exchanged, renumbered, of other types, or taken from
-    another file with the right checksums;
-    or with one compressed, so that the bytes of its frame may be changed."""
+    another file with the right checksums; or with one compressed, so that the bytes of its frame
+    may be changed."""
     f = copy.deepcopy(f)
     kind, n = int(rng.integers(7)), len(f.packets)
     if not n:

@@ -102,9 +102,9 @@ def _detach(handler: logging.Handler) -> None:
 
 
 class Talk:
-    """One run of the program. ``json``: progress is told in JSON; ``verbose``: what was chosen
-    is told; ``detailed``: where an error arose is shown; ``quiet``: notes
-    are not; ``result``: what the last line of it holds."""
+    """One run of the program. ``json``: progress is told in JSON; ``verbose``: what was chosen is
+    told; ``detailed``: where an error arose is shown; ``quiet``: notes are not; ``result``: what
+    the last line of it holds."""
 
     def __init__(self, args: Sequence[str] = ()) -> None:
         self.args = list(args)

@@ -2,9 +2,8 @@
 text, graphics, very high quality).
 
 A picture with detail carries a step and, for each 8x8 cell (8x8 luma with its two 4x4 chroma
-blocks), whether it is refined, as a
-4x4 DCT (the integer transform of HEVC, ITU-T H.265 8.6.4.2) or as plain samples (transform skip).
-Levels are coded in adaptive binary contexts: last position,
+blocks), whether it is refined, as a 4x4 DCT (the integer transform of HEVC, ITU-T H.265 8.6.4.2) or
+as plain samples (transform skip). Levels are coded in adaptive binary contexts: last position,
 significance, magnitude, sign. All integers; the refined picture is what is shown and referred to.
 """
 

@@ -2,12 +2,10 @@
 four latent channels.
 
 A class has a codebook of dimension 4 (one symbol a group), 2 (two symbols), 1 (four) or 0 (never
-coded: all zero). Codewords are
-int16 sixteenths of a step; codeword 0 is the exact zero. Every codebook but those of dimension 4
-ends with an escape symbol,
-after which the values follow as raw integers in whole steps. Symbols are coded under integer
-tables, one a class, whose counts
-adapt to what was coded before (Chou, Lookabaugh and Gray 1989 for the quantiser).
+coded: all zero). Codewords are int16 sixteenths of a step; codeword 0 is the exact zero. Every
+codebook but those of dimension 4 ends with an escape symbol, after which the values follow as raw
+integers in whole steps. Symbols are coded under integer tables, one a class, whose counts adapt to
+what was coded before (Chou, Lookabaugh and Gray 1989 for the quantiser).
 
 The hyper-latent is coded the same way with one 4-D codebook for each group of its channels and each
 of four ranges of quality.

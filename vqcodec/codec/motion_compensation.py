@@ -1,10 +1,8 @@
 """Motion compensation: exact integer interpolation of quarter-sample blocks.
 
 The filters and the intermediate precision are those of HEVC (ITU-T H.265, 8.5.3.3.3): 8 taps for
-luma at a quarter,
-4 taps for chroma at an eighth of a sample; 10-bit samples become 14-bit intermediates, one final
-rounding. Samples
-outside a reference are its nearest border samples.
+luma at a quarter, 4 taps for chroma at an eighth of a sample; 10-bit samples become 14-bit
+intermediates, one final rounding. Samples outside a reference are its nearest border samples.
 """
 
 from __future__ import annotations

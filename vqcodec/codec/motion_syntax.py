@@ -2,11 +2,9 @@
 differences, in adaptive binary contexts.
 
 The motion of a picture is held on a grid of 8x8 luma cells: ``direction`` (0 not yet coded, 1 list
-0, 2 list 1, 3 both),
-``mv`` [list][y, x] in quarter samples (a block that uses one list also fills the other's vector,
-scaled by time distance, for
-prediction), ``depth`` of the leaf and ``merged``. A picture's temporal candidate comes from the
-grid of one of its references.
+0, 2 list 1, 3 both), ``mv`` [list][y, x] in quarter samples (a block that uses one list also fills
+the other's vector, scaled by time distance, for prediction), ``depth`` of the leaf and ``merged``.
+A picture's temporal candidate comes from the grid of one of its references.
 """
 
 from __future__ import annotations

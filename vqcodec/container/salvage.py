@@ -45,8 +45,7 @@ class Salvage:
 
     ``gops``: those with a sound head, in file order; the offset is -1 where the payload is damaged.
     ``extras``: other packets, each once; ``lost_extras`` counts damaged ones. ``index``: entries of
-    the last sound index, or None.
-    Damage is noted in the log given.
+    the last sound index, or None. Damage is noted in the log given.
     """
 
     def __init__(self, packets: PacketFile, limits: Limits, damaged: DamageLog) -> None:

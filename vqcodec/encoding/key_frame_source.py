@@ -38,7 +38,7 @@ def key_source(around: list[Seen], at: int, quality: int, rate: RateParameters) 
 
 def _keep_drawn(source: Planes, filtered: Planes) -> None:
     """Leave letters and drawings as they are: they have no noise, and are coded exactly."""
-    drawn = painted_choice.looks_drawn(source[0])
+    drawn = painted_choice.drawn(source[0])
     for plane, out in zip(source, filtered, strict=True):
         size = plane.shape[0] // drawn.shape[0]
         np.copyto(out, plane, where=drawn.repeat(size, 0).repeat(size, 1))

@@ -16,9 +16,9 @@ def search_step(
     """Choose the symbols of one step by |r - c|^2 + lams * bits.
 
     target (H, W, M) float32 sixteenths; mean (H, W, M) int16; cls (H, W, M/4) uint8; direct (H, W)
-    uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or,
-    after an escape, 2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the
-    decoded latent; bits (H, W) float32 grows by what each position costs.
+    uint8; lams (H, W) float32; symbols (H, W, M) int32 receives the symbol (or, after an escape,
+    2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent;
+    bits (H, W) float32 grows by what each position costs.
     """
     hh, ww, m = target.shape
     groups = m // 4

@@ -23,7 +23,7 @@ NOVEL_MOST = 192  # such samples of a block that is worth a try where a predicti
 PROMISE = 3  # times what painting has to gain that it promises at least: its estimate is a low one
 ROUNDS = 3  # the fewer blocks are painted, the less the others learn from them
 CERTAIN_BITS = 6.0  # of a block of one colour that needs no comparison
-DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see looks_drawn
+DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see drawn
 
 
 class Painted(NamedTuple):
@@ -130,7 +130,7 @@ def novel(luma: np.ndarray) -> np.ndarray:
     return np.asarray(blocks.sum((1, 3)))
 
 
-def looks_drawn(luma: np.ndarray) -> np.ndarray:
+def drawn(luma: np.ndarray) -> np.ndarray:
     """(H/16, W/16) bool: blocks with even areas and either hard edges or nothing else."""
     shape = (luma.shape[0] // 16, luma.shape[1] // 16)
     even = np.zeros(luma.shape, bool)

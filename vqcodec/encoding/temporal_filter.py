@@ -2,11 +2,10 @@
 motion of their neighbours.
 
 Noise is not worth bits in a frame of reference: it costs there, and cannot predict the noise of the
-next one. Motion-compensated neighbours are
-averaged into the source with weights that fall with their distance in time and with every
-difference that coding at this quality would
-show, after the GOP-based temporal filter of HM and VTM (Wennersten et al., JVET-O0549; Enhorn et
-al. 2020). Only the encoder's source changes.
+next one. Motion-compensated neighbours are averaged into the source with weights that fall with
+their distance in time and with every difference that coding at this quality would show, after the
+GOP-based temporal filter of HM and VTM (Wennersten et al., JVET-O0549; Enhorn et al. 2020). Only
+the encoder's source changes.
 """
 
 from __future__ import annotations

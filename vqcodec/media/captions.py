@@ -1,10 +1,8 @@
 """Captions that lie in the pictures (CEA-608 and 708, ATSC A/53): a track of their own in a .vqv
-file,
-and SEI messages before the pictures of an output again.
+file, and SEI messages before the pictures of an output again.
 
 A packet of the track has the time of its picture, in ticks of the pictures, and the bytes of
-FFmpeg's
-side data A53_CC: three for each pair of characters.
+FFmpeg's side data A53_CC: three for each pair of characters.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 FFmpeg's demuxers are more than parsers: a playlist names other files and addresses, and FFmpeg
 reads them for whoever opens it. So a demuxer gets bytes that were opened here, is one of a list,
-and
-may open nothing itself.
+and may open nothing itself.
 """
 
 from __future__ import annotations
@@ -150,8 +149,7 @@ def open_source(path: str | os.PathLike[str], playlists: bool = False) -> Source
     InputError for those that name other files, unless ``playlists``.
 
     With ``playlists`` they may name files of this machine, and no addresses. FFmpegError, OSError
-    or
-    ValueError where FFmpeg cannot read it.
+    or ValueError where FFmpeg cannot read it.
     """
     path = os.fspath(path)
     if playlists:

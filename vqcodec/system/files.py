@@ -109,8 +109,7 @@ def check_output(
     """Refuse an output that cannot or must not be written; touches nothing.
 
     UsageError when it is one of the inputs; OutputError when it exists and ``overwrite`` is false,
-    when it is a folder
-    or a device, or when its folder is missing or not writable.
+    when it is a folder or a device, or when its folder is missing or not writable.
     """
     p = Path(path)
     if _nameless(path):
@@ -209,10 +208,8 @@ def atomic_path(
 
     A process that is killed leaves it behind; the next one that writes into the folder removes it.
     A caller that nobody can disturb may say which file is the ``temporary`` one, to find it again
-    after a kill.
-    The temporary file is removed on any exception. OSError becomes OutputError with the path; other
-    errors of ours that name the temporary
-    file name ``path`` instead.
+    after a kill. The temporary file is removed on any exception. OSError becomes OutputError with
+    the path; other errors of ours that name the temporary file name ``path`` instead.
     """
     target = check_output(path, overwrite=overwrite)
     final = output_target(target)

@@ -13,8 +13,7 @@ class Interrupt:
     """A context that takes SIGINT over in the main thread.
 
     ``worth``: set by the work as soon as ending early leaves something worth having; before that
-    ctrl-C stops at once. ``requested``: the work is
-    to end; ``say`` was called when it became true.
+    ctrl-C stops at once. ``requested``: the work is to end; ``say`` was called when it became true.
     """
 
     def __init__(self, say: Callable[[], object] | None = None) -> None:

@@ -1,9 +1,8 @@
 """Standard input and output in the place of files, for the name ``-``.
 
 What must be read twice or from the end (.vqv, and all video but y4m) is first copied to a temporary
-file, in the folder that
-TMPDIR names; y4m is read as it comes. Standard input is touched for ``-`` only. Named pipes are
-read in the same way.
+file, in the folder that TMPDIR names; y4m is read as it comes. Standard input is touched for ``-``
+only. Named pipes are read in the same way.
 """
 
 from __future__ import annotations
@@ -166,8 +165,7 @@ def video_source(
     stack: ExitStack, name: str, again: bool = False, stream: ByteStream | None = None
 ) -> tuple[str, CountedPipe | None]:
     """A path, or the pipe when y4m that isn't read ``again`` comes from standard input, a named
-    pipe
-    or the open ``stream``."""
+    pipe or the open ``stream``."""
     if stream is None:
         check_source(name)
         if not is_stream(name):

@@ -2,11 +2,10 @@
 what follows it done in its store.
 
 The inner loop is written once as LLVM vector operations. Words of 32 bits hold neighbouring
-activations of a row: a pair of 16 bits each, or where
-the processor adds four products of bytes at once (VNNI) four of 8 bits, the activations with 128
-added. A pair of products is added before it meets the
-32-bit accumulator, and fits; four bytes' are added in 32 bits by the instruction's definition. So
-nothing saturates, and every result is exact.
+activations of a row: a pair of 16 bits each, or where the processor adds four products of bytes at
+once (VNNI) four of 8 bits, the activations with 128 added. A pair of products is added before it
+meets the 32-bit accumulator, and fits; four bytes' are added in 32 bits by the instruction's
+definition. So nothing saturates, and every result is exact.
 
 A tile of rows is multiplied with all columns, and requantised while its accumulators are in the
 first-level cache.

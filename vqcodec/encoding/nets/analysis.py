@@ -18,8 +18,7 @@ from .layers import NO_TILES, Block, Linear, Tiles, anchor_weights
 
 class Analysis(nn.Module):
     """Frame and prediction, packed (N, H/8, W/8, 96) in units of the full sample range, to the
-    latent
-    y (N, H/16, W/16, M) in quantisation steps and the hyper-latent z (N, H/64, W/64, Z)."""
+    latent y (N, H/16, W/16, M) in quantisation steps and the hyper-latent z (N, H/64, W/64, Z)."""
 
     def __init__(self, s: NetShape):
         super().__init__()

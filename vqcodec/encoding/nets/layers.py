@@ -2,12 +2,9 @@
 :mod:`vqcodec.codec.nets.exact_layers`.
 
 Every activation that meets a matrix product passes an :class:`Act`, every matrix is a
-:class:`Linear`. Both
-work in three modes: ``float`` (plain), ``observe`` (plain, notes the range of each channel) and
-``quant``
-(fake-quantised with a straight-through gradient: int8 weights per output channel, int8 activations
-per
-channel). Tensors are (N, H, W, C).
+:class:`Linear`. Both work in three modes: ``float`` (plain), ``observe`` (plain, notes the range of
+each channel) and ``quant`` (fake-quantised with a straight-through gradient: int8 weights per
+output channel, int8 activations per channel). Tensors are (N, H, W, C).
 """
 
 from __future__ import annotations
@@ -56,10 +53,9 @@ class Act(nn.Module):
     """An activation that the integer net holds in ``bits`` bits, with one scale per channel.
 
     The scale begins at the ranges observed and is learned from there (learned step size, Esser et
-    al. 2020): what is clipped and what is
-    rounded away are in balance only for the loss as a whole. ``share``: positions of an unshuffled
-    input that have the same scales; 0: the scale is
-    given, not learned.
+    al. 2020): what is clipped and what is rounded away are in balance only for the loss as a whole.
+    ``share``: positions of an unshuffled input that have the same scales; 0: the scale is given,
+    not learned.
     """
 
     peak: Tensor
