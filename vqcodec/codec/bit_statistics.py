@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import numpy as np
 
 from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK, coded_tiles
@@ -20,6 +22,33 @@ ELEMENTS = (
     "detail",
 )  # of syntax, as statistics count their bits
 MARKS = 10  # positions before the first element and behind each: element_bits
+
+# what is known of one frame: a row of ``encode --stats`` and ``info --bits``, which leave the
+# program as JSON
+FrameStatistics = TypedDict(
+    "FrameStatistics",
+    {
+        "frame": int,
+        "type": str,  # I, P or B
+        "level": int,
+        "q": int,  # quality index of the latent
+        "deblock": int,  # strength of the deblocking filter, 0 none
+        "bytes": int,
+        "psnr": "list[float | None]",  # dB of Y, U, V; None without any error
+        "bits": dict[str, float],  # by syntax element
+        "lambda": float,  # bits a pixel that a unit of squared error is worth
+        "refined": float,  # share of cells with detail, where there is any
+        "skip": float,  # shares of the area, of frames with references
+        "merged": float,
+        "bi": float,
+        "direct": float,
+        "weighted": float,
+        "painted": float,
+        "coded": float,  # in coded tiles
+        "leaves": int,  # of the quadtree of motion
+    },
+    total=False,
+)
 
 
 def element_bits(marks: list[float], vector_bits: float, size: int) -> dict[str, float]:
@@ -40,7 +69,7 @@ def head_bits(marks: list[float], vector_bits: float) -> dict[str, float]:
     return {name: round(float(n), 1) for name, n in zip(ELEMENTS[:7], parts, strict=True)}
 
 
-def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
+def shares(field: Field, blocks: np.ndarray, leaves: int) -> FrameStatistics:
     """Shares of the area of a frame that is shown, and the leaves of its quadtree.
 
     ``merged`` motion, ``bi`` prediction, ``direct`` blocks, ``painted`` ones, ``skip`` (merged and
@@ -48,14 +77,17 @@ def shares(field: Field, blocks: np.ndarray, leaves: int) -> dict[str, float]:
     """
     kinds = blocks.repeat(2, 0).repeat(2, 1)
     shown, direct = kinds != OUTSIDE_BLOCK, kinds == DIRECT_BLOCK
-    areas = {
-        "skip": (field.merged > 0) & direct,
-        "merged": field.merged > 0,
-        "bi": field.direction == BI,
-        "direct": direct,
-        "painted": kinds == PAINTED_BLOCK,
-        "coded": coded_tiles(blocks).repeat(4, 0).repeat(4, 1) > 0,
-        "weighted": field.chosen > 0,
-    }
-    share = {name: round(float(area[shown].mean()), 4) for name, area in areas.items()}
-    return share | {"leaves": leaves}
+
+    def share(area: np.ndarray) -> float:
+        return round(float(area[shown].mean()), 4)
+
+    return FrameStatistics(
+        skip=share((field.merged > 0) & direct),
+        merged=share(field.merged > 0),
+        bi=share(field.direction == BI),
+        direct=share(direct),
+        painted=share(kinds == PAINTED_BLOCK),
+        coded=share(coded_tiles(blocks).repeat(4, 0).repeat(4, 1) > 0),
+        weighted=share(field.chosen > 0),
+        leaves=leaves,
+    )

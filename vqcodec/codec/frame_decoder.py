@@ -26,7 +26,7 @@ from . import (
     latent_syntax,
     painted_blocks,
 )
-from .bit_statistics import element_bits, shares
+from .bit_statistics import FrameStatistics, element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
 from .motion_compensation import compensate
@@ -151,7 +151,7 @@ class FrameCoder:
     # -- decoder
 
     def decode(
-        self, jobs: list[FrameJob], stats: list[dict[str, Any]] | None = None
+        self, jobs: list[FrameJob], stats: list[FrameStatistics] | None = None
     ) -> list[Coded]:
         """Decode frames that don't depend on each other: side by side where there are threads for
         it, and else through the nets as a batch."""
@@ -184,13 +184,13 @@ class FrameCoder:
                     self._refine(r, r.pred)
         return runs
 
-    def finish(self, run: Decoding, stats: list[dict[str, Any]] | None = None) -> Coded:
+    def finish(self, run: Decoding, stats: list[FrameStatistics] | None = None) -> Coded:
         """The frame as a reference; DamageError where its stream holds more than was read."""
         left = run.coder.left
         if left > 0:
             raise DamageError(f"frame {run.number}: {left} bytes of its stream are left over")
         if stats is not None:
-            row = dict(
+            row = FrameStatistics(
                 frame=run.number,
                 type="I" if run.intra else "IPB"[min(run.level, 2)],
                 level=run.level,
@@ -199,9 +199,9 @@ class FrameCoder:
                 bytes=run.coder.data.size,
                 bits=element_bits(run.marks, run.vector_bits, run.coder.data.size),
             )
-            stats.append(
-                row | ({} if run.intra else shares(run.field, run.blocks, len(run.leaves)))
-            )
+            if not run.intra:
+                row.update(shares(run.field, run.blocks, len(run.leaves)))
+            stats.append(row)
         return self._coded(
             run.number, run.level, run.planes, run.field, run.coder.contexts, run.tables, run.refs
         )

@@ -16,12 +16,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DamageError
 from ..picture import Picture, chroma_size
 from ..system.schedule import Later, Schedule
 from ..system.threads import thread_count
+from .bit_statistics import FrameStatistics
 from .decoder_memory import MAX_BATCH, automatic_batch, bytes_ahead
 from .frame_decoder import Coded, FrameCoder, FrameJob
 from .gop_body import GopBody, parse_body
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from .weights import Codec
 
 
-def crop(c: Coded, width: int, height: int) -> Picture:
+def crop(coded: Coded, width: int, height: int) -> Picture:
     """The picture of a coded frame, without the samples that only fill up its blocks."""
     cw, ch = chroma_size(width, height)
-    return Picture(c.planes[0][:height, :width], c.planes[1][:ch, :cw], c.planes[2][:ch, :cw])
+    y, u, v = coded.planes
+    return Picture(y[:height, :width], u[:ch, :cw], v[:ch, :cw])
 
 
 class ReferencePool:
@@ -98,7 +100,7 @@ class _Gop:
 
 
 def _in_batches(
-    gop: _Gop, batch: int, stats: list[dict[str, Any]] | None = None
+    gop: _Gop, batch: int, stats: list[FrameStatistics] | None = None
 ) -> Iterator[Coded]:
     """The wanted frames, those of a level through the nets at once."""
     pool, shown, at_once = ReferencePool(), 0, min(batch, MAX_BATCH)
@@ -187,10 +189,10 @@ def decode_gop(
 
 
 def body_stats(
-    codec: Codec, body: bytes | memoryview, frames: int, w: int, h: int
-) -> list[dict[str, Any]]:
+    codec: Codec, body: bytes | memoryview, frames: int, width: int, height: int
+) -> list[FrameStatistics]:
     """For each frame in display order: frame, type, level, q, and ``bits`` by syntax element."""
-    rows: list[dict[str, Any]] = []
-    for _ in _in_batches(_Gop.of(codec, body, frames, (w, h)), 1, rows):
+    rows: list[FrameStatistics] = []
+    for _ in _in_batches(_Gop.of(codec, body, frames, (width, height)), 1, rows):
         pass
     return sorted(rows, key=lambda r: r["frame"])

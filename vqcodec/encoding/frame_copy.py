@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codec.bit_statistics import MARKS, element_bits, shares
+from ..codec.bit_statistics import MARKS, FrameStatistics, element_bits, shares
 from ..codec.contexts import COPY
 from ..codec.direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK
 from ..codec.frame_decoder import FrameCoder
@@ -14,7 +14,7 @@ from ..codec.frame_head import copy_field, start_contexts
 from ..codec.motion_compensation import L0, L1
 from ..codec.range_coder import Encoder, encode_bit, encode_raw, given
 from .error_worth import error_bits
-from .frame_task import CodedFrame, FrameStatistics, FrameTask
+from .frame_task import CodedFrame, FrameTask
 from .rate_distortion import RateParameters, lagrangian
 
 BITS = 8  # of a copy's stream
@@ -61,5 +61,5 @@ def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame
     stats["lambda"] = lagrangian(task.quality)
     inside = frames.all_coded != OUTSIDE_BLOCK
     everywhere = np.where(inside, np.uint8(DIRECT_BLOCK), frames.all_coded)
-    stats.update(shares(start.field, everywhere, 0))  # type: ignore[typeddict-item]
+    stats.update(shares(start.field, everywhere, 0))
     return CodedFrame(coded, data, stats)

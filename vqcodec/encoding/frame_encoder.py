@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from ..codec import direct_map
-from ..codec.bit_statistics import element_bits, shares
+from ..codec.bit_statistics import FrameStatistics, element_bits, shares
 from ..codec.frame_decoder import Coded, FrameCoder
 from ..codec.frame_head import FrameHead
 from . import direct_choice, intra_choice, latent_refinement, painted_choice
 from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
-from .frame_task import CodedFrame, FrameStatistics, FrameTask
+from .frame_task import CodedFrame, FrameTask
 from .frame_trials import FrameTrials
 from .rate_distortion import RateParameters, lagrangian
 from .trial import Latents, Layout, Trial
@@ -185,7 +185,7 @@ class FrameEncoder(FrameCoder):
             stats["refined"] = trial.refined
         stats["type"] = "IPB"[min(task.level, 2)] if predicted else "I"
         if predicted:
-            stats.update(shares(motion.field, trial.blocks, motion.leaves))  # type: ignore[typeddict-item]
+            stats.update(shares(motion.field, trial.blocks, motion.leaves))
         return stats
 
     def _vector_bits(self, task: FrameTask, data: bytes) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 
+from ..codec.bit_statistics import FrameStatistics
 from ..codec.frame_decoder import Coded, Planes
 
 
@@ -37,33 +38,6 @@ class FrameTask:
     def aim(self) -> int:
         """The quality by which error is weighed against bits; may lie above 63."""
         return self.quality if self.target is None else self.target
-
-
-# one row of ``--stats``, which leaves the program as JSON
-FrameStatistics = TypedDict(
-    "FrameStatistics",
-    {
-        "frame": int,
-        "type": str,  # I, P or B
-        "level": int,
-        "q": int,  # quality index of the latent
-        "deblock": int,  # strength of the deblocking filter, 0 none
-        "bytes": int,
-        "psnr": "list[float | None]",  # dB of Y, U, V; None without any error
-        "bits": dict[str, float],  # by syntax element
-        "lambda": float,  # bits a pixel that a unit of squared error is worth
-        "refined": float,  # share of cells with detail, where there is any
-        "skip": float,  # shares of the area, of frames with references
-        "merged": float,
-        "bi": float,
-        "direct": float,
-        "weighted": float,
-        "painted": float,
-        "coded": float,  # in coded tiles
-        "leaves": int,  # of the quadtree of motion
-    },
-    total=False,
-)
 
 
 class CodedFrame(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..codec.bit_statistics import FrameStatistics
 from ..codec.gop_body import checksum_update, write_body
 from ..codec.gop_structure import (
     LEVELS,
@@ -24,7 +25,6 @@ from ..system.schedule import Later, OnDemand, Schedule, Works
 from ..system.threads import thread_count
 from . import horizon
 from .frame_encoder import FrameEncoder, Observer
-from .frame_task import FrameStatistics
 from .frames_apart import frames_apart
 from .lookahead import LookAhead
 from .mini_gop import CodedPicture, MiniGop, MiniGopCoder

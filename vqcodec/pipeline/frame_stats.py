@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from ..encoding.frame_task import FrameStatistics
+    from ..codec.bit_statistics import FrameStatistics
 
 
 class FrameStats:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ..picture import Picture
 
 if TYPE_CHECKING:
-    from ..encoding.frame_task import FrameStatistics
+    from ..codec.bit_statistics import FrameStatistics
     from ..encoding.gop_encoder import GopEncoder
     from ..encoding.model import EncoderModel
     from ..encoding.rate_distortion import RateParameters

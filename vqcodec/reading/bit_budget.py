@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..container.reader import ContainerReader
 from ..system.columns import columns
 
-_AREAS = ("skip", "merged", "bi", "direct", "painted", "coded", "weighted")
+if TYPE_CHECKING:
+    from ..codec.bit_statistics import FrameStatistics
 
-
-FrameRow = dict[str, Any]  # of :func:`vqcodec.codec.gop_decoder.body_stats`
+_Mean = Literal["q", "skip", "merged", "bi", "direct", "painted", "coded", "weighted"]
+_MEANS: tuple[_Mean, ...] = get_args(_Mean)
+_AREAS = _MEANS[1:]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, in
     )
 
 
-def by_level(pictures: list[FrameRow]) -> list[LevelBits]:
+def by_level(pictures: list[FrameStatistics]) -> list[LevelBits]:
     """Sums over the rows of frames, for each level."""
     levels: list[LevelBits] = []
     for level in sorted({p["level"] for p in pictures}):
@@ -84,7 +86,7 @@ def by_level(pictures: list[FrameRow]) -> list[LevelBits]:
                 },
                 means={
                     name: round(sum(p[name] for p in rows) / len(rows), 4)
-                    for name in ("q", *_AREAS)
+                    for name in _MEANS
                     if name in rows[0]
                 },
             )
@@ -92,7 +94,7 @@ def by_level(pictures: list[FrameRow]) -> list[LevelBits]:
     return levels
 
 
-def budget(reader: ContainerReader, gops: dict[int, list[FrameRow]]) -> Budget:
+def budget(reader: ContainerReader, gops: dict[int, list[FrameStatistics]]) -> Budget:
     """All bytes of a file, from the rows of the frames of its undamaged GOPs by their index."""
     levels = by_level([p for rows in gops.values() for p in rows])
     frames = sum(line.bytes for line in levels)
@@ -157,7 +159,7 @@ def _qualities(line: LevelBits) -> list[str]:
     ]
 
 
-def frame_line(point: FrameRow) -> str:
+def frame_line(point: FrameStatistics) -> str:
     """A row of a frame for people."""
     bits = point["bits"]
     parts = ", ".join(f"{name} {round(value)}" for name, value in bits.items())

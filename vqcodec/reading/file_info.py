@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..metrics import Psnr
-from .bit_budget import Budget, FrameRow
+from .bit_budget import Budget
+
+if TYPE_CHECKING:
+    from ..codec.bit_statistics import FrameStatistics
 
 Json = dict[str, Any]
 
@@ -34,7 +37,7 @@ class GopInfo:
     """Of its pictures."""
     psnr: Psnr
     """As the encoder measured it."""
-    pictures: list[FrameRow] | None = None
+    pictures: list[FrameStatistics] | None = None
     """A row for each frame, where bits were asked for."""
 
     def to_json(self) -> Json:
