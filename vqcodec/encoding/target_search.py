@@ -147,15 +147,16 @@ class _Search:
     def _slope(self) -> float:
         return self._slopes.db if self._target.kind == "psnr" else self._slopes.log_bytes
 
-    def _learn(self, a: Measure, b: Measure, step: float) -> None:
-        """From the same pictures measured at qualities that differ by ``step``, on average."""
+    def _learn(self, old: Measure, new: Measure, step: float) -> None:
+        """From the same pictures, measured anew at qualities ``step`` higher on average."""
         if abs(step) < _LEAST_STEP:
             return
         db = (
-            psnr_yuv(b.sse, *self._size, b.frames).yuv - psnr_yuv(a.sse, *self._size, a.frames).yuv
+            psnr_yuv(new.sse, *self._size, new.frames).yuv
+            - psnr_yuv(old.sse, *self._size, old.frames).yuv
         ) / step
         self._slopes = self._slopes.learned(
-            math.log(max(1.0, b.bytes) / max(1.0, a.bytes)) / step, db
+            math.log(max(1.0, new.bytes) / max(1.0, old.bytes)) / step, db
         )
 
     def run(self) -> Passes:

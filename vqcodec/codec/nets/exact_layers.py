@@ -29,11 +29,9 @@ def check_exact(name: str, w: np.ndarray, bias: np.ndarray, scale: np.ndarray) -
     int32, scale (.., N) float32.
 
     With activations of -128..127 no partial sum leaves 128 * sum(abs(w)) + abs(bias), which must
-    stay below EXACT. A wide product
-    (activations up to 16000 = 125 * 128) then stays below 125 * EXACT, and with its bias below 126
-    * EXACT < 2^31. What follows
-    is bounded by its clamps: 16-bit results, and trunks of 16 bits to which one is added (65534 at
-    most before the clamp).
+    stay below EXACT. A wide product (activations up to 16000 = 125 * 128) then stays below
+    125 * EXACT, and with its bias below 126 * EXACT < 2^31. What follows is bounded by its clamps:
+    16-bit results, and trunks of 16 bits to which one is added (65534 at most before the clamp).
     """
     n = w.shape[-1]
     if (
@@ -62,14 +60,14 @@ class ExactLinear(Generic[Array]):
 
     @classmethod
     def load(
-        cls, d: Mapping[str, np.ndarray], name: str, backend: Backend[Array]
+        cls, arrays: Mapping[str, np.ndarray], name: str, backend: Backend[Array]
     ) -> ExactLinear[Array]:
         """A layer of the arrays ``name.w``, ``name.bias`` and ``name.scale``.
 
         Raises:
             WeightsError: some input would leave the exact range (:func:`check_exact`).
         """
-        w, bias, scale = d[name + ".w"], d[name + ".bias"], d[name + ".scale"]
+        w, bias, scale = arrays[name + ".w"], arrays[name + ".bias"], arrays[name + ".scale"]
         check_exact(name, w, bias, scale)
         return cls(backend.array(w), backend.array(bias), backend.array(scale))
 
@@ -102,18 +100,18 @@ class ExactLinear(Generic[Array]):
 class ExactBlock(Generic[Array]):
     """Integer form of :class:`vqcodec.encoding.nets.layers.Block`."""
 
-    def __init__(self, d: Mapping[str, np.ndarray], name: str, backend: Backend[Array]):
+    def __init__(self, arrays: Mapping[str, np.ndarray], name: str, backend: Backend[Array]):
         self.w1, self.w2, self.w3, self.w4 = (
-            ExactLinear.load(d, f"{name}.w{i}", backend) for i in range(1, 5)
+            ExactLinear.load(arrays, f"{name}.w{i}", backend) for i in range(1, 5)
         )
-        dw, dw_bias, dw_scale = (d[f"{name}.dw.{k}"] for k in ("w", "bias", "scale"))
+        dw, dw_bias, dw_scale = (arrays[f"{name}.dw.{k}"] for k in ("w", "bias", "scale"))
         check_exact(f"{name}.dw", dw, dw_bias, dw_scale)
         self.dw, self.dw_bias, self.dw_scale = (backend.array(a) for a in (dw, dw_bias, dw_scale))
-        self.s_in, self.s_mid = (backend.array(d[f"{name}.{k}"]) for k in ("s_in", "s_mid"))
+        self.s_in, self.s_mid = (backend.array(arrays[f"{name}.{k}"]) for k in ("s_in", "s_mid"))
 
     def __call__(
         self,
-        b: Backend[Array],
+        backend: Backend[Array],
         trunk: Array,
         x8: Array,
         rows: Rows[Array],
@@ -121,15 +119,15 @@ class ExactBlock(Generic[Array]):
     ) -> Array:
         """trunk (M, C) int16 is updated in place; x8 is its int8 copy under ``s_in``; returns the
         copy under ``s_next``."""
-        u = b.product8(x8, self.w1, True)
-        u = b.depthwise(u, rows, self.dw, self.dw_bias, self.dw_scale)
-        x8 = b.product_add(u, self.w2, 0, trunk, self.s_mid)
-        u = b.product8(x8, self.w3, True)
-        return b.product_add(u, self.w4, 0, trunk, s_next)
+        u = backend.product8(x8, self.w1, True)
+        u = backend.depthwise(u, rows, self.dw, self.dw_bias, self.dw_scale)
+        x8 = backend.product_add(u, self.w2, 0, trunk, self.s_mid)
+        u = backend.product8(x8, self.w3, True)
+        return backend.product_add(u, self.w4, 0, trunk, s_next)
 
 
 def run_blocks(
-    b: Backend[Array],
+    backend: Backend[Array],
     blocks: list[ExactBlock[Array]],
     trunk: Array,
     x8: Array,
@@ -138,5 +136,5 @@ def run_blocks(
 ) -> Array:
     """Blocks one after the other; returns the int8 copy of the trunk under ``s_end``."""
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        x8 = block(b, trunk, x8, rows, following.s_in if following else s_end)
+        x8 = block(backend, trunk, x8, rows, following.s_in if following else s_end)
     return x8

@@ -10,56 +10,61 @@ from .shape import NetShape
 Layout = dict[str, tuple[str, tuple[int, ...]]]
 
 
-def _layer(d: Layout, name: str, a: int, b: int, rows: int) -> None:
-    d |= {
-        f"{name}.w": ("int8", (a, b)),
-        f"{name}.bias": ("int32", (rows, b)),
-        f"{name}.scale": ("float32", (rows, b)),
+def _layer(layout: Layout, name: str, inputs: int, outputs: int, rows: int) -> None:
+    """rows: of bias and scale, 1 or one for each quality."""
+    layout |= {
+        f"{name}.w": ("int8", (inputs, outputs)),
+        f"{name}.bias": ("int32", (rows, outputs)),
+        f"{name}.scale": ("float32", (rows, outputs)),
     }
 
 
-def _block(d: Layout, name: str, a: int, e: int) -> None:
-    d |= {f"{name}.s_in": ("float32", (a,)), f"{name}.s_mid": ("float32", (a,))}
-    for k, (i, o) in {"w1": (a, a), "w2": (a, a), "w3": (a, e * a), "w4": (e * a, a)}.items():
-        _layer(d, f"{name}.{k}", i, o, 1)
-    d |= {
-        f"{name}.dw.w": ("int8", (9, a)),
-        f"{name}.dw.bias": ("int32", (a,)),
-        f"{name}.dw.scale": ("float32", (a,)),
+def _block(layout: Layout, name: str, channels: int, expansion: int) -> None:
+    """expansion: times the channels that the second half of the block is as wide inside."""
+    layout |= {f"{name}.{scale}": ("float32", (channels,)) for scale in ("s_in", "s_mid")}
+    wide = expansion * channels
+    _layer(layout, f"{name}.w1", channels, channels, 1)
+    _layer(layout, f"{name}.w2", channels, channels, 1)
+    _layer(layout, f"{name}.w3", channels, wide, 1)
+    _layer(layout, f"{name}.w4", wide, channels, 1)
+    layout |= {
+        f"{name}.dw.w": ("int8", (9, channels)),
+        f"{name}.dw.bias": ("int32", (channels,)),
+        f"{name}.dw.scale": ("float32", (channels,)),
     }
 
 
-def exact_layout(s: NetShape) -> Layout:
+def exact_layout(shape: NetShape) -> Layout:
     """Type and shape of every tensor of the prior and the synthesis of one frame type."""
-    d: Layout = {"prior.s_z": ("float32", (s.hyper,))}
-    _layer(d, "prior.up", s.hyper, 16 * s.hyper_up, s.steps)
-    width = s.hyper_up
-    if s.inter:
-        _layer(d, "prior.cx_first", 96, s.context, 1)
-        _block(d, "prior.cx_block", s.context, 1)
-        d["prior.s_cx"] = ("float32", (s.context,))
-        _layer(d, "prior.cx_last", 4 * s.context, s.context_out, s.steps)
-        width += s.context_out
-    for k in range(s.steps):
+    layout: Layout = {"prior.s_z": ("float32", (shape.hyper,))}
+    _layer(layout, "prior.up", shape.hyper, 16 * shape.hyper_up, shape.steps)
+    width = shape.hyper_up
+    if shape.inter:
+        _layer(layout, "prior.cx_first", 96, shape.context, 1)
+        _block(layout, "prior.cx_block", shape.context, 1)
+        layout["prior.s_cx"] = ("float32", (shape.context,))
+        _layer(layout, "prior.cx_last", 4 * shape.context, shape.context_out, shape.steps)
+        width += shape.context_out
+    for k in range(shape.steps):
         step = f"prior.steps.{k}"
         if k:
-            d[f"{step}.s_y"] = ("float32", (s.latent,))
-        _layer(d, f"{step}.first", width + (s.latent if k else 0), s.prior, 64)
-        for i in range(s.prior_blocks):
-            _block(d, f"{step}.blocks.{i}", s.prior, 1)
-        d[f"{step}.s_out"] = ("float32", (s.prior,))
-        _layer(d, f"{step}.mean", s.prior, s.latent, 1)
-        _layer(d, f"{step}.scale", s.prior, s.latent // 4, 1)
-    d["synthesis.s_y"] = ("float32", (64, s.latent))
-    _layer(d, "synthesis.first", s.latent, s.dec16, 64)
-    for i in range(s.dec16_blocks):
-        _block(d, f"synthesis.blocks16.{i}", s.dec16, 2)
-    d["synthesis.s_up"] = ("float32", (s.dec16,))
-    _layer(d, "synthesis.up", s.dec16, 4 * s.dec8, 1)
-    if s.inter:
-        _layer(d, "synthesis.pred", 96, s.dec8, 64)
-    for i in range(s.dec_blocks):
-        _block(d, f"synthesis.blocks8.{i}", s.dec8, 2)
-    d["synthesis.s_last"] = ("float32", (s.dec8,))
-    _layer(d, "synthesis.last", s.dec8, 96, 1)
-    return d
+            layout[f"{step}.s_y"] = ("float32", (shape.latent,))
+        _layer(layout, f"{step}.first", width + (shape.latent if k else 0), shape.prior, 64)
+        for i in range(shape.prior_blocks):
+            _block(layout, f"{step}.blocks.{i}", shape.prior, 1)
+        layout[f"{step}.s_out"] = ("float32", (shape.prior,))
+        _layer(layout, f"{step}.mean", shape.prior, shape.latent, 1)
+        _layer(layout, f"{step}.scale", shape.prior, shape.latent // 4, 1)
+    layout["synthesis.s_y"] = ("float32", (64, shape.latent))
+    _layer(layout, "synthesis.first", shape.latent, shape.dec16, 64)
+    for i in range(shape.dec16_blocks):
+        _block(layout, f"synthesis.blocks16.{i}", shape.dec16, 2)
+    layout["synthesis.s_up"] = ("float32", (shape.dec16,))
+    _layer(layout, "synthesis.up", shape.dec16, 4 * shape.dec8, 1)
+    if shape.inter:
+        _layer(layout, "synthesis.pred", 96, shape.dec8, 64)
+    for i in range(shape.dec_blocks):
+        _block(layout, f"synthesis.blocks8.{i}", shape.dec8, 2)
+    layout["synthesis.s_last"] = ("float32", (shape.dec8,))
+    _layer(layout, "synthesis.last", shape.dec8, 96, 1)
+    return layout

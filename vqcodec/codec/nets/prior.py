@@ -85,19 +85,19 @@ class Prior(Generic[Array]):
         return outs
 
     def step(
-        self, k: int, h: Array, y: np.ndarray, q: int, tiles: Tiles[Array] | None = None
+        self, k: int, context: Array, y: np.ndarray, q: int, tiles: Tiles[Array] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and class of what step k codes (and of the rest, which nobody reads).
 
-        h: its context; y (N, H/16, W/16, M) int16: the steps before, decoded, zero elsewhere.
+        context: the step's; y (N, H/16, W/16, M) int16: the steps before, decoded, zero elsewhere.
         ``tiles``: as in :meth:`context`; in other tiles both are zero.
         """
         if tiles is None:
             n, height, width, _ = y.shape
             tiles = Tiles.everywhere((n, height // 4, width // 4), self.backend)
-        x, rows = h, tiles.at16
+        x, rows = context, tiles.at16
         if k:
             known = self.backend.array(rows.gather(y))
-            x = self.backend.cat([self.backend.quant8(known, self.s_y[k - 1]), h])
+            x = self.backend.cat([self.backend.quant8(known, self.s_y[k - 1]), context])
         mean, cls = self.steps[k](self.backend, x, q, rows)
         return rows.scatter(mean), rows.scatter(cls)

@@ -49,12 +49,12 @@ class NetShape:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> NetShape:
+    def from_dict(cls, sizes: dict[str, Any]) -> NetShape:
         """The inverse of :meth:`to_dict`.
 
         Raises KeyError, TypeError or ValueError for what are no sizes of nets.
         """
-        shape = cls(**{f.name: d[f.name] for f in fields(cls)})
+        shape = cls(**{f.name: sizes[f.name] for f in fields(cls)})
         if type(shape.inter) is not bool:
             raise TypeError(f"inter is {shape.inter!r}")
         for f in fields(cls):
