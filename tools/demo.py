@@ -81,6 +81,12 @@ def labelled(image: np.ndarray, text: str) -> np.ndarray:
     return np.vstack([np.asarray(strip), image])
 
 
+def speed(frames: int, seconds: float) -> str:
+    """How fast a command was, for people."""
+    rate = f"{frames / seconds:.2f} frames per second"
+    return f"{rate} ({seconds:.1f} s, start of the program included)"
+
+
 def main() -> None:
     """Code the clip, read it back, and print sizes, times and PSNR."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,14 +123,8 @@ def main() -> None:
         ("bits per pixel", f"{bpp:.4f}"),
         ("PSNR Y, U, V", f"{y:.2f}, {u:.2f}, {v:.2f} dB"),
         ("(6Y + U + V) / 8", f"{all_:.2f} dB of the mean error; mean over frames {mean:.2f} dB"),
-        (
-            "encode",
-            f"{frames / encoding:.2f} frames per second ({encoding:.1f} s, start of the program included)",  # noqa: E501
-        ),
-        (
-            "decode",
-            f"{frames / decoding:.2f} frames per second ({decoding:.1f} s, start of the program included)",  # noqa: E501
-        ),
+        ("encode", speed(frames, encoding)),
+        ("decode", speed(frames, decoding)),
     ]
     columns = min(100, shutil.get_terminal_size().columns)
     print("\n" + "-" * columns)

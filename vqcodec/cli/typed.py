@@ -246,36 +246,6 @@ def tracks(no_audio: bool, no_subtitles: bool, no_data: bool, maps: tuple[str, .
     return {"tracks": TrackChoice(frozenset(kind for kind, off in kinds.items() if off), maps)}
 
 
-def network(threads: int, batch: int, device: str) -> Fields:
-    """What NETWORK says."""
-    return {"threads": threads, "batch": batch, "device": device}
-
-
-def arithmetic(arithmetic: str) -> Fields:
-    """What ARITHMETICS says."""
-    return {"arithmetic": arithmetic}
-
-
-def playlists(playlists: bool) -> Fields:
-    """What PLAYLISTS says."""
-    return {"playlists": playlists}
-
-
-def strict(strict: bool) -> Fields:
-    """What STRICT says."""
-    return {"strict": strict}
-
-
-def jobs(jobs: int) -> Fields:
-    """What JOBS says."""
-    return {"jobs": jobs}
-
-
-def records(resume: bool, stats: str | None) -> Fields:
-    """What RECORDS say."""
-    return {"resume": resume, "stats": stats}
-
-
 def video_codec(vcodec: str | None, vcodec_opts: str, pix_fmt: str | None) -> Fields:
     """What VCODEC says."""
     options = parse_codec_options(vcodec_opts)

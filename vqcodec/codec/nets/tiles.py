@@ -16,7 +16,6 @@ import numpy as np
 from .backend import Array, ArrayLike, Backend
 
 Other = TypeVar("Other", bound=ArrayLike)
-TILE = 32  # luma samples across
 _TAPS = [(k // 3, k % 3) for k in range(9)]
 _PAIR = np.arange(2)
 
