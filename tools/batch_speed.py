@@ -81,15 +81,16 @@ def main() -> None:
                 elapsed[workers].append(seconds)
                 processor[workers].append(busy)
                 outputs.append(coded(out))
-                print(
-                    f"{workers} workers: {seconds:.1f} s, {busy:.1f} s of processor, load of the machine {os.getloadavg()[0]:.1f}",  # noqa: E501
-                    flush=True,
-                )
+                load = f"load of the machine {os.getloadavg()[0]:.1f}"
+                spent = f"{seconds:.1f} s, {busy:.1f} s of processor"
+                print(f"{workers} workers: {spent}, {load}", flush=True)
     assert len(outputs[0]) == files, "the outputs differ"
     assert all(o == outputs[0] for o in outputs), "the outputs differ"
     one, two = min(elapsed[1]), min(elapsed[2])
+    more = min(processor[2]) / min(processor[1])
     print(
-        f"{files} files: {one:.1f} s with one worker, {two:.1f} s with two, {one / two:.2f} times as fast; processor time {min(processor[2]) / min(processor[1]):.2f} times"  # noqa: E501
+        f"{files} files: {one:.1f} s with one worker, {two:.1f} s with two, "
+        f"{one / two:.2f} times as fast; processor time {more:.2f} times"
     )
 
 

@@ -14,10 +14,12 @@ from vqcodec.cli.command import Rare, everything
 TARGET = Path(__file__).resolve().parents[1] / "docs/commands.md"
 HEAD = """# Commands and options
 
-Made from the program by `make docs`; don't edit it. What the options mean in full, exit codes and pipes: [cli.md](cli.md).
+Made from the program by `make docs`; don't edit it. What the options mean in full, exit codes and \
+pipes: [cli.md](cli.md).
 
-`vqcodec COMMAND -h` shows the options that are used most, `vqcodec COMMAND --help-all` all of them, with those marked * here.
-"""  # noqa: E501
+`vqcodec COMMAND -h` shows the options that are used most, `vqcodec COMMAND --help-all` all of \
+them, with those marked * here.
+"""
 
 
 def _cell(text: str) -> str:
@@ -38,9 +40,9 @@ def _section(name: str, command: click.Command, context: click.Context) -> str:
     for option in command.get_params(context):
         record = option.get_help_record(context)
         if record is not None and isinstance(option, click.Option):
-            lines.append(
-                f"| `{_cell(record[0])}`{' *' if isinstance(option, Rare) else ''} | {_cell(record[1])} |"  # noqa: E501
-            )
+            names, meaning = map(_cell, record)
+            mark = " *" if isinstance(option, Rare) else ""
+            lines.append(f"| `{names}`{mark} | {meaning} |")
     examples = getattr(command, "examples", ())
     if examples:
         lines += ["", "```sh", *examples, "```"]

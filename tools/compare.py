@@ -58,7 +58,8 @@ def nearest(source: Path, frames: int, wanted: int, target: Path) -> tuple[float
     best = min(tried, key=lambda k: abs(tried[k] - wanted))
     if abs(tried[best] - wanted) > wanted * 0.03:
         raise SystemExit(
-            f"x264 writes {tried[best]} bytes at crf {best * STEP:g} and nothing nearer to {wanted}: choose another --crf"  # noqa: E501
+            f"x264 writes {tried[best]} bytes at crf {best * STEP:g} and nothing nearer to "
+            f"{wanted}: choose another --crf"
         )
     return best * STEP, x264(source, best * STEP, frames, target)
 
@@ -121,7 +122,8 @@ def main() -> None:
         first = a.streams.video[0]
         if first.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
             raise SystemExit(
-                f"{args.input}: pictures of {first.codec_context.pix_fmt}; the comparison takes 8-bit 4:2:0"  # noqa: E501
+                f"{args.input}: pictures of {first.codec_context.pix_fmt}; "
+                "the comparison takes 8-bit 4:2:0"
             )
     quality = ("-crf", str(args.crf), "-t", f"{args.frames}f")
     run("encode", args.input, coded, *quality, "-map", "v", "-y")
@@ -136,7 +138,8 @@ def main() -> None:
         figures, _, frames, _, _ = compare(source, path)
         rows.append((name, path, n, figures[0]))
         print(
-            f"{name}: {n} bytes, {frames} frames, PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8"  # noqa: E501
+            f"{name}: {n} bytes, {frames} frames, "
+            f"PSNR {figures[0]:.2f} dB of the mean error, (6Y + U + V) / 8"
         )
     number = args.frames // 2 if args.show is None else args.show
     panels: list[np.ndarray] = []

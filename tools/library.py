@@ -136,9 +136,10 @@ def main() -> None:
         opened, _ = clock(lambda: vqcodec.open(path).close())
         with vqcodec.open(path) as video:
             m = video.metadata
-            load = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads"  # noqa: E501
             print(
-                f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, {len(video.gop_starts)} GOPs, {m.bytes} bytes; {load}"  # noqa: E501
+                f"{m.num_frames} frames of {m.width}x{m.height}, {m.duration_seconds:.0f} s, "
+                f"{len(video.gop_starts)} GOPs, {m.bytes} bytes; {os.cpu_count()} processors, "
+                f"load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads"
             )
             first, _ = clock(lambda: video[0])
             print(f"open {opened:.3f} s; model and first picture {first:.2f} s")
@@ -149,12 +150,14 @@ def main() -> None:
                 ("processor", [c for _, c in seeks]),
             ):
                 print(
-                    f"seek to 20 random frames, {what}: median {statistics.median(values):.3f} s, worst {max(values):.3f} s"  # noqa: E501
+                    f"seek to 20 random frames, {what}: "
+                    f"median {statistics.median(values):.3f} s, worst {max(values):.3f} s"
                 )
         for title, frames, work in ways(path, Path(name)):
             wall, cpu = clock(work)
             print(
-                f"{title}: {frames / wall:.1f} frames/s by the clock, {1000 * cpu / frames:.1f} ms of processor time a frame"  # noqa: E501
+                f"{title}: {frames / wall:.1f} frames/s by the clock, "
+                f"{1000 * cpu / frames:.1f} ms of processor time a frame"
             )
 
 

@@ -48,7 +48,8 @@ def main() -> None:
             _, back = timed(lambda p=packed: unpack(p))  # type: ignore[misc]
             n, raw = len(found), sum(p.nbytes for picture in found for p in picture)
             print(
-                f"{path}: {packed.width}x{packed.height}: {packed.size / n / 1e6:.2f} MB a picture, {raw / packed.size:.2f} times smaller; "  # noqa: E501
+                f"{path}: {packed.width}x{packed.height}: "
+                f"{packed.size / n / 1e6:.2f} MB a picture, {raw / packed.size:.2f} times smaller; "
                 f"{n / there:.0f} pictures a second packed, {n / back:.0f} unpacked"
             )
 

@@ -81,7 +81,8 @@ def main() -> None:
                 plain = plain or cost
                 how = "" if len(stages) < 2 else f", {sum('pass' in s for s in stages if s)} passes"
                 print(
-                    f"| {number} | {asked} | {r.picture_kbps:.2f} kbps, {r.bytes} bytes, {r.psnr[0]:.2f} dB | {r.crf:.2f} | {cost / plain:.2f}{how} |",  # noqa: E501
+                    f"| {number} | {asked} | {r.picture_kbps:.2f} kbps, {r.bytes} bytes, "
+                    f"{r.psnr[0]:.2f} dB | {r.crf:.2f} | {cost / plain:.2f}{how} |",
                     flush=True,
                 )
                 return r
