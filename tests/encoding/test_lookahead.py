@@ -149,11 +149,11 @@ def test_a_single_picture_has_the_quality_of_a_usual_first_frame() -> None:
 
 
 def test_what_is_certain() -> None:
-    assert horizon.certain([]) == horizon.certain([1]) == horizon.certain([1, 16, 16]) == 0
-    assert horizon.certain([1, 16, 16, 16]) == 1
-    assert horizon.certain([1, 16, 16, 16, 15]) == 1
-    assert horizon.certain([1, 16, 16, 16, 16]) == 2
-    assert horizon.certain([16, 16, 32, 32]) == 2
+    assert horizon.ready([]) == horizon.ready([1]) == horizon.ready([1, 16, 16]) == 0
+    assert horizon.ready([1, 16, 16, 16]) == 1
+    assert horizon.ready([1, 16, 16, 16, 15]) == 1
+    assert horizon.ready([1, 16, 16, 16, 16]) == 2
+    assert horizon.ready([16, 16, 32, 32]) == 2
 
 
 def test_pictures_wait_for_what_follows(tiny_codec: Any) -> None:

@@ -89,8 +89,8 @@ class GopEncoder:
 
     def coded(self, cut: bool) -> int:
         """Frames of the result; a cut leaves out what only the look-ahead of a probe has seen."""
-        certain = horizon.certain(self._lengths)
-        return sum(self._lengths[:certain] if cut and certain > 1 else self._lengths)
+        ready = horizon.ready(self._lengths)
+        return sum(self._lengths[:ready] if cut and ready > 1 else self._lengths)
 
     def finish(self, cut: bool = False) -> GopResult:
         note_peak("worker")

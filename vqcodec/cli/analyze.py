@@ -229,8 +229,8 @@ class _Run:
 
     def analysis(self, path: str, name: str) -> Analysis:
         """What is known of a file; what is wrong with it is told."""
+        from ..reading.checks import open_reader
         from ..reading.file_analysis import analyse_file
-        from ..reading.opening import open_reader
 
         with ExitStack() as stack:
             found = analyse_file(open_reader(stack, path, self._limits), self._weights)

@@ -113,7 +113,7 @@ class GopEncoder:
             self.given += added
             self.keys = [*self.keys, slots[0].frame][-2:]
             self.last = pictures[-1:]
-            for _ in range(horizon.certain([len(mini.pictures) for mini in self.waiting])):
+            for _ in range(horizon.ready([len(mini.pictures) for mini in self.waiting])):
                 self._begin()
                 self._end(self._ahead)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-REACH = 48  # frames behind a mini-GOP, at least; fewer at the end of a GOP
+REACH = 48  # frames that the look-ahead sees behind a mini-GOP; fewer at the end of a GOP
 
 
-def certain(lengths: Sequence[int]) -> int:
-    """How many mini-GOPs, of those of these lengths that follow each other, have all behind them
-    that the look-ahead wants to see.
+def ready(lengths: Sequence[int]) -> int:
+    """How many of the mini-GOPs that wait can be planned: those with REACH frames behind them.
+
+    lengths: frames of each, in their order.
     """
     behind = sum(lengths)
     for number, length in enumerate(lengths):

@@ -173,11 +173,11 @@ class CodingPass:
         gop.source = crc32(u32(gop.source), *planes)
         gop.lengths.append(len(pictures))
         gop.taken += len(pictures)
-        certain = horizon.certain(gop.lengths)
+        ready = horizon.ready(gop.lengths)
         if not self.plan.probe or ends:
             gop.wanted, gop.closed = gop.taken, ends
-        elif certain >= 2:
-            gop.wanted, gop.closed = sum(gop.lengths[:certain]), True
+        elif ready >= 2:
+            gop.wanted, gop.closed = sum(gop.lengths[:ready]), True
 
     def _begun(self) -> _Gop:
         """The next GOP of the source."""

@@ -22,10 +22,10 @@ from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, RefusedError, UsageError, located
 from ..options import DecodeOptions, changed
 from ..picture import Picture, padded_size
+from ..reading.checks import check_memory, check_model, open_reader
 from ..reading.chosen_frames import chosen_stretch, frames
 from ..reading.decode_report import DecodeReport
 from ..reading.gop_times import frame_step
-from ..reading.opening import check_memory, check_model, open_reader
 from ..system.ahead import read_ahead
 from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path

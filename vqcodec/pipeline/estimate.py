@@ -19,7 +19,7 @@ from ..container.tracks import PACKETS
 from ..errors import UsageError
 from ..metrics import psnr_yuv
 from ..options import EncodeOptions, Time, changed
-from ..reading.opening import open_reader
+from ..reading.checks import open_reader
 from ..system.endpoints import Source
 from ..system.processors import usable
 from ..system.progress import Meter, ProgressCallback, as_meter

@@ -31,8 +31,8 @@ from ..container.tracks import (
 )
 from ..container.writer import ContainerWriter
 from ..errors import DamageError, UsageError, located
+from ..reading.checks import open_reader
 from ..reading.gop_times import frame_step
-from ..reading.opening import open_reader
 from ..system.files import atomic_output, check_input, check_output
 
 

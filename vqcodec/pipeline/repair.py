@@ -12,8 +12,8 @@ from ..container.reader import ContainerReader
 from ..container.writer import ContainerWriter
 from ..errors import DamageError, DamageLog
 from ..options import Limits
+from ..reading.checks import open_reader
 from ..reading.gop_times import timed_gops
-from ..reading.opening import open_reader
 from ..system.stdio import check_source, check_target, target_file
 
 

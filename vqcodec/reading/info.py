@@ -18,9 +18,9 @@ from ..metrics import psnr_yuv
 from ..options import Limits
 from ..system.surroundings import undisturbed
 from .bit_budget import budget, packet_bytes
+from .checks import check_model, open_reader
 from .file_info import ChapterInfo, FileInfo, GopInfo, TrackInfo, rounded
 from .gop_times import frame_step
-from .opening import check_model, open_reader
 
 if TYPE_CHECKING:
     from ..codec.weights import Codec

@@ -1,4 +1,4 @@
-"""A .vqv file as a reader of frames opens it: looked at, its model checked, nothing decoded."""
+"""A .vqv file opened for :class:`.video_reader.VideoReader`: looked at and checked, not decoded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, DamageLog, located
 from ..options import DecodeOptions
 from ..system.surroundings import undisturbed
+from .checks import check_model
 from .frames import VideoMetadata
-from .opening import check_model
 from .timeline import Timeline
 
 if TYPE_CHECKING:

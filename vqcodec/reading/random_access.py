@@ -21,9 +21,9 @@ from ..container.reader import ContainerReader
 from ..errors import DamageError, DamageLog
 from ..options import DecodeOptions
 from ..picture import Picture, padded_size
+from .checks import check_memory, check_model
 from .gop_cache import FrameCache, GopAccess
 from .lost_frames import Gap
-from .opening import check_memory, check_model
 from .timeline import Timeline
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from ..errors import DamageError
 from ..options import DecodeOptions
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.surroundings import undisturbed
+from .checks import check_memory, check_model, open_reader
 from .decode_report import DecodeReport
-from .opening import check_memory, check_model, open_reader
 from .sequence import ConcealingDecoder
 
 

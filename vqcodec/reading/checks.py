@@ -1,4 +1,4 @@
-"""A .vqv file opened; refused where its model is another, or it would take too much memory."""
+"""What is checked before a .vqv file is decoded: the file, its model, the memory it would take."""
 
 from __future__ import annotations
 
