@@ -6,7 +6,7 @@ coded in this process.
     5,0,-3,-5,-9,-13,-18,-18
 
 Uses the anchors and the BD-rate of ``vqcodec bench``, and its cache; 60 bytes are added for the
-container. docs/design.md quotes it.
+container. docs/design/ quotes it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The body of one GOP packet to pictures: the order in which its frames are decoded.
 
-A GOP is closed: an I frame, then mini-GOPs of up to 32 frames, each a key frame (P, predicted from
-the two key frames before) and a dyadic pyramid of B frames between it and the one before, each
-predicted from the nearest coded frames on both sides. Frames set apart, such as flashes and
-repeated frames, lie between those of the pyramid, and nothing refers to them. Every frame is one
+A GOP is closed: an I frame, then mini-GOPs of up to 32 frames. A mini-GOP is a key frame (P,
+predicted from the two key frames before) and a dyadic pyramid of B frames between it and the key
+frame before. Each B frame is predicted from the nearest coded frames on both sides. Frames set
+apart, such as flashes and repeated frames, lie between those of the pyramid, and nothing refers to
+them. Every frame is one
 range-coder stream (frame_decoder.py). Adaptive state is inherited from the reference of the deeper
 level, so that decoding a frame needs its ancestors only.
 """

@@ -1,7 +1,7 @@
 """Motion between two pictures, found from coarse to fine.
 
-Blocks of 8x8 samples at an eighth of the size are searched for in full, those at a quarter and at
-a half from what was found for the larger block around them, for its neighbours, and for the
+Blocks of 8x8 samples at an eighth of the size are searched for in full. Those at a quarter and at a
+half start from what was found for the larger block around them, for its neighbours, and for the
 blocks to the left and above (hierarchical search: Bierling 1988; predictors as in EPZS, Tourapis
 2002). A block at half the size is one of 16x16 of the picture.
 """

@@ -3,7 +3,7 @@
 The error of a frame is seen again in every frame that is predicted from it, and in those that are
 predicted from these. Where a picture stays, bits of its first frame are spent once for all of them;
 what is gone in the next frame is worth its own bits only. For each frame that waits to be coded,
-:mod:`vqcodec.encoding.inheritance` says how much it inherits of its references; summed up backwards
+:mod:`vqcodec.encoding.inheritance` says how much it inherits of its references. Summed up backwards
 in the order of coding, this gives what an error in each block is worth: 1, and what all frames that
 inherit it show of it. The quality of a frame follows from the mean of that, in octaves, and the
 weights of its blocks from their distance to the mean (mb-tree: Garrett-Glaser 2009).

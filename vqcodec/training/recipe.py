@@ -1,8 +1,8 @@
 """``vqcodec train CONFIG``: the whole recipe as a list of stages, from folders to a weights file.
 
-A TOML config names the data and the stages in order; docs/design.md says why these. State lives in
-one folder: a checkpoint for each stage, the pairs, ``train.log``. A run that was stopped goes on
-where its last checkpoint was; finished stages are skipped.
+A TOML config names the data and the stages in order; docs/design/training.md says why these. State
+lives in one folder: a checkpoint for each stage, the pairs, ``train.log``. A run that was stopped
+goes on where its last checkpoint was; finished stages are skipped.
 """
 
 from __future__ import annotations

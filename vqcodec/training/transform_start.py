@@ -2,7 +2,7 @@
 
 The residual blocks start at zero, so analysis and synthesis are linear; set to the principal
 components of 16x16 blocks they code high rates at once, which random weights had not learned after
-eight minutes (docs/design.md). The blocks then learn what a linear transform lacks.
+eight minutes (docs/design/training.md). The blocks then learn what a linear transform lacks.
 """
 
 from __future__ import annotations
