@@ -68,12 +68,14 @@ class TrackChoice:
             int(number) if number else None,
         )
 
-    def matcher(self) -> _Matcher:
+    def matcher(self) -> Matcher:
         """What decides for the tracks of one file."""
-        return _Matcher(self)
+        return Matcher(self)
 
 
-class _Matcher:
+class Matcher:
+    """A choice at work on the tracks of one file, which it is asked for one by one."""
+
     def __init__(self, choice: TrackChoice) -> None:
         self._choice = choice
         self._maps = [choice._parse(text) for text in choice.maps]

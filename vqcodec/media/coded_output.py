@@ -19,13 +19,13 @@ from .captions import Captions, can_insert
 from .encoder_options import quality_of
 from .encoder_stream import EncoderStream, add_stream, check_options, rate_of
 from .frames import to_frame
+from .muxer_trial import cannot_write
 from .output import Extras, Output, OutputChoice
 from .output_clock import OutputClock
 from .output_description import Fitting, fill
 from .picture_packets import PicturePackets
 from .tags import mp4_flags
 from .track_muxer import TrackFeed, TrackMuxer
-from .trial import cannot_write
 
 
 class CodedOutput:

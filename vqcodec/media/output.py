@@ -16,6 +16,7 @@ from ..errors import OutputError, RefusedError
 from ..options import TrackChoice
 from ..picture import Picture
 from ..system.stdio import PIPE
+from .muxer_trial import FAILED, cannot_write
 from .output_formats import (
     MP4_KINDS,
     RAW_IN_MATROSKA,
@@ -25,7 +26,6 @@ from .output_formats import (
     muxer_of,
 )
 from .ticks import encoder_base
-from .trial import FAILED, cannot_write
 
 
 @dataclass(frozen=True)

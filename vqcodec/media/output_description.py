@@ -20,12 +20,12 @@ from av.video.stream import VideoStream
 from ..container.description import Chapter, Description, Tags, clip_chapters
 from ..system.progress import counted
 from .inputs import open_written
+from .muxer_trial import FAILED, trial
 from .output_formats import MP4_KINDS, muxer_of
 from .side_data import MATRIX, side_data
 from .tags import MAX_TAGS, file_tags, mp4_flags, picture_tags
 from .ticks import BeyondError, ticks
 from .track_source import describe
-from .trial import FAILED, trial
 
 _OF_OTHERS = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
 MAX_CHAPTERS = 10_000  # muxers take time by the square of their number

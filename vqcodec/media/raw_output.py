@@ -10,10 +10,10 @@ from typing import BinaryIO
 from ..container.description import clip_chapters
 from ..errors import OutputError
 from ..picture import Picture
+from .chosen_tracks import chosen
 from .output import Extras, Output
 from .output_description import left_out, several, tags_named, turn
 from .tags import file_tags
-from .track_choice import chosen
 from .y4m import FRAME, first_line, write_planes
 
 _UNEVEN = Fraction(1, 2)  # of the distance of frames, beyond which times are uneven

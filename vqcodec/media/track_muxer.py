@@ -26,13 +26,13 @@ from ..errors import DamageError, OutputError
 from ..options import TrackChoice
 from . import amr
 from .captions import is_captions
+from .chosen_tracks import chosen
 from .inputs import SAMPLE_FORMATS, open_sample, open_written
+from .muxer_trial import FAILED, cannot_write, trial
 from .tags import file_tags, track_tags
 from .ticks import length, ticks
-from .track_choice import chosen
 from .track_samples import KNOWN_BY, Add, codec_of, file_of_one, name_of, stream_laid_out, wave_of
 from .track_source import LONGEST_PIECE, cut
-from .trial import FAILED, cannot_write, trial
 from .wave import as_file, rename, stand_in
 
 _NONSTRICT = 0x20000  # FFmpeg's AVFMT_TS_NONSTRICT: times may repeat

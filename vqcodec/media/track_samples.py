@@ -17,7 +17,7 @@ from av.stream import Stream
 
 from ..container.tracks import PARAMETERS, Parameters
 from .inputs import SAMPLE_FORMATS, open_sample
-from .trial import FAILED
+from .muxer_trial import FAILED
 from .wave import wave_format
 
 # packets, and bytes of them, among which the first that describes its track is looked for

@@ -24,8 +24,8 @@ from .clock import JUMPING, Jump, TrackClock, at_seam
 from .encryption import EncryptedPackets
 from .first_times import with_first_times
 from .inputs import open_source
+from .muxer_trial import FAILED
 from .track_samples import DESCRIBED_BY, TRIES, last_resort, name_of, sample_of
-from .trial import FAILED
 
 _LONGEST_PACKET = MAX_PAYLOAD - (1 << 20)
 _SIDE = cast("tuple[PktSideDataT, ...]", SIDE)  # PyAV's names, of which the container knows nothing

@@ -205,13 +205,11 @@ def _open(stack: ExitStack, plan: DecodePlan, report: DecodeReport, pictures_onl
 
 def _check_maps(src: str, options: DecodeOptions, stored: StoredTracks) -> None:
     """UsageError where a map names no track of the file."""
-    matched, kinds = options.tracks.matcher(), {"video": 1}
-    matched.keeps("video", 0, 0)
-    for track in sorted(stored.tracks.values(), key=lambda t: t.number):
-        position = kinds.get(track.kind, 0)
-        kinds[track.kind] = position + 1
-        matched.keeps(track.kind, position, track.number + 1)
-    matched.check(src)
+    from ..media.chosen_tracks import matched
+
+    _, matcher = matched(stored.tracks.values(), options.tracks)
+    matcher.keeps("video", 0, 0)
+    matcher.check(src)
 
 
 def _check_format(plan: DecodePlan, coded: _Coded) -> None:
