@@ -32,6 +32,20 @@ def test_no_tabs_and_nothing_left_to_do() -> None:
     assert found == []
 
 
+def test_no_lambda_has_a_name_and_no_line_of_the_product_is_excused() -> None:
+    """A function with a name, a type and a sentence stands where it is given one; tests may have
+    long commands of a shell in one line."""
+    named = re.compile(r"^\s*[\w.]+(?:: [^=]+)? = lambda\b|# noqa: E501")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        if "tests" not in path.relative_to(ROOT).parts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if named.search(line)
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("room", ["codec", "encoding", "container", "media", "reading", "pipeline"])
 def test_nothing_below_the_command_line_prints(room: str) -> None:
     found = [

@@ -147,11 +147,15 @@ def _check(entry: Entry, task: Task, digest: str, log: BatchLog) -> bool | None:
     return None
 
 
+def _unheard(entry: Entry, left: int) -> None:
+    """What is told of finished files where nobody listens."""
+
+
 def batch(
     jobs: Sequence[Job],
     task: Task,
     *,
-    finished: Callable[[Entry, int], object] = lambda entry, left: None,
+    finished: Callable[[Entry, int], object] = _unheard,
     progress: Callable[[ProgressEvent], object] | None = None,
 ) -> BatchReport:
     """Make all files, and report. ``finished(entry, left)`` is called after each, ``progress`` now
