@@ -92,7 +92,7 @@ class FrameCoder:
     :class:`vqcodec.encoding.frame_encoder.FrameEncoder` builds on it."""
 
     def __init__(self, codec: Codec, width: int, height: int):
-        self.codec, self.b = codec, codec.backend
+        self.codec, self.backend = codec, codec.backend
         self.width, self.height = width, height
         self.heads = HeadReader(codec.intra.books, codec.inter.books, width, height)
         self.h, self.w, self.all_coded = self.heads.h, self.heads.w, self.heads.all_coded
@@ -118,7 +118,7 @@ class FrameCoder:
 
     def _tiles(self, blocks: list[np.ndarray]) -> Tiles[Any]:
         """Where the nets run in frames, by the kinds of their blocks."""
-        return Tiles.of(np.stack([direct_map.coded_tiles(b) for b in blocks]) > 0, self.b)
+        return Tiles.of(np.stack([direct_map.coded_tiles(b) for b in blocks]) > 0, self.backend)
 
     def neutral(self) -> Planes:
         """The prediction of a frame without references."""
@@ -155,7 +155,7 @@ class FrameCoder:
     ) -> list[Coded]:
         """Decode frames that don't depend on each other: side by side where there are threads for
         it, and else through the nets as a batch."""
-        if self.b.device == "cpu" and thread_count() > 1:
+        if self.backend.device == "cpu" and thread_count() > 1:
             runs = [run for (run,) in side_by_side(self._alone, jobs)]
         else:
             runs = self.parse(jobs)
