@@ -18,7 +18,7 @@ class Slot:
 
     frame: int  # its number, in order of display
     level: int  # 0 I, 1 key, 2.. B
-    refs: tuple[int, ...]  # numbers of its references
+    refs: tuple[int, ...]  # its references: none of I, one or two of key, two of B frames
 
 
 class MiniGopShape(NamedTuple):
