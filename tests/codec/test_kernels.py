@@ -14,6 +14,7 @@ from support.clips import header, moving, write
 from support.paths import ROOT
 
 from vqcodec.cli import main
+from vqcodec.encoding.rate_distortion import PRESETS
 from vqcodec.pipeline import compile_kernels
 from vqcodec.system import kernels as kernels_module
 
@@ -83,6 +84,8 @@ def test_nothing_is_left_to_compile_behind_the_command(tmp_path: Path, tiny_weig
     cache, model = tmp_path / "cache", ["--weights", str(tiny_weights), "--device", "cpu"]
     clip, coded = tmp_path / "in.mkv", str(tmp_path / "a.vqv")
     write(clip, header(66, 50), moving(66, 50, 40, seed=2), vcodec="ffv1")
+    whole = tmp_path / "whole.mkv"  # whose planes need no filling up
+    write(whole, header(128, 64), moving(128, 64, 12, seed=2), vcodec="ffv1")
     said = run(PROGRAM, "kernels", *model[:2], cache=cache)
     assert "note: compiling kernels" in said
     assert "kernels are compiled" in said
@@ -92,14 +95,22 @@ def test_nothing_is_left_to_compile_behind_the_command(tmp_path: Path, tiny_weig
         ("training", "codebooks._assign"),
         ("reading", "rgb._whole"),  # of a test
     }
-    for preset in ("fast", "slow"):
-        args = ["encode", "-y", str(clip), coded, "-preset", preset, *model]
-        assert "compiling" not in run(PROGRAM, *args, cache=cache)
+    for preset in PRESETS:
+        for source in (clip, whole):
+            args = ["encode", "-y", str(source), coded, "-preset", preset, *model]
+            assert "compiling" not in run(PROGRAM, *args, cache=cache), (preset, source)
     for args in (["decode", coded, str(tmp_path / "b.mkv")], ["verify", coded]):
         assert "compiling" not in run(PROGRAM, *args, *model, cache=cache)
     assert "compiling" not in run(PROGRAM, "analyze", coded, *model[:2], cache=cache)
-    two = ["encode", "-y", str(clip), coded, "--jobs", "2", "-g", "20", *model]
-    assert run(PROGRAM, *two, cache=tmp_path / "other").count("note: compiling kernels") == 1
+
+
+@pytest.mark.slow
+def test_workers_that_compile_tell_it_once(tmp_path: Path, tiny_weights: Path) -> None:
+    clip = tmp_path / "in.mkv"
+    write(clip, header(66, 50), moving(66, 50, 40, seed=2), vcodec="ffv1")
+    two = ["encode", "-y", str(clip), str(tmp_path / "a.vqv"), "--jobs", "2", "-g", "20"]
+    said = run(PROGRAM, *two, "--weights", str(tiny_weights), cache=tmp_path / "cache")
+    assert said.count("note: compiling kernels") == 1
 
 
 def test_kernels_on_the_disk_are_taken_without_numbas_library_of_functions(tmp_path: Path) -> None:

@@ -11,9 +11,14 @@ from fuzz import FINDINGS, Finding, Fuzzer, stand_in
 
 
 @pytest.fixture
-def fuzzer(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fuzzer]:
+def fuzzer(
+    tiny_codec: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[Fuzzer]:
     stand_in(monkeypatch, tiny_codec)
-    made = Fuzzer(tiny_codec, tmp_path, 1)
+    made = Fuzzer(tiny_codec, tmp_path, getattr(request, "param", 1))
     yield made
     made.canary.close()
 
@@ -23,7 +28,12 @@ def test_findings_stay_fixed(fuzzer: Fuzzer, path: Path) -> None:
     fuzzer.execute(path.name.split("-")[0], path.read_bytes())
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
+# 3000 in parts, by the fuzzer's seed: each ends long before the limit of time on a busy machine
+@pytest.mark.parametrize(
+    ("fuzzer", "count"),
+    [(1, 60), *(pytest.param(seed, 500, marks=pytest.mark.slow) for seed in range(1, 7))],
+    indirect=["fuzzer"],
+)
 def test_changed_files_end_in_success_or_in_our_errors(
     fuzzer: Fuzzer, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,22 @@ def _clip(path: Path, bits: int) -> None:
             file.write(b"FRAME\n" + b"".join(planes))
 
 
+def _measure() -> None:
+    """Squared errors of planes that lie in one piece or not, as size and preset will have it."""
+    import numpy as np
+
+    from ..encoding.block_facts import total_squares
+    from ..picture import Picture
+
+    def layouts(kind: type[np.generic]) -> list[Picture]:
+        planes = np.zeros((4, 4), kind), np.zeros((4, 8), kind)[:, :4]
+        return [Picture(plane, plane, plane) for plane in planes]
+
+    for shown in layouts(np.uint16):
+        for source in layouts(np.uint8) + layouts(np.uint16):
+            total_squares(shown, source)
+
+
 def compile_all(weights: str | None = None) -> None:
     """Compile what encoding, decoding, reading and analysing need, as far as the disk doesn't have
     it."""
@@ -124,6 +140,7 @@ def _code(weights: str | None) -> None:
     from .decode import decode
     from .encode import encode
 
+    _measure()
     with tempfile.TemporaryDirectory(prefix="vqcodec-kernels-") as name:
         for bits in (8, 10):
             source, coded = Path(name, f"{bits}.y4m"), Path(name, f"{bits}.vqv")
