@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from conftest import make_models, make_weights  # noqa: E402
-from support.clips import faded, header, letters, moving, picture, write  # noqa: E402
+from support.clips import faded, header, letterboxed, letters, moving, picture, write  # noqa: E402
 
 MODEL = "tiny.safetensors"
 
@@ -99,6 +99,10 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
             options(crf=26, preset=RateParameters(detail_share=1.0, direct_gain=9000.0)),
         ),
         "letters": (letters(75, 57, 6), options(crf=10)),
+        "letterbox": (
+            letterboxed(moving(70, 51, 9, seed=7), 5, 4, 0, 3),
+            options(crf=24, preset=IN_SOME_TILES),
+        ),
         "lowest-quality": (moving(50, 66, 4, seed=5), options(crf=63)),
         "flashes-and-repeats": (flashes_and_repeats(), options(crf=24)),
     }

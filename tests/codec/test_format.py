@@ -15,6 +15,7 @@ from support.symbol_tables import tables
 from vqcodec import picture
 from vqcodec.codec import (
     adaptive_filter,
+    bars,
     codebooks,
     contexts,
     deblocking,
@@ -74,6 +75,7 @@ OWNERS: dict[str, tuple[ModuleType, ...]] = {
     "Painted blocks": (painted_blocks, painted_samples),
     "Deblocking": (deblocking,),
     "Adaptive loop filter": (adaptive_filter,),
+    "Bars": (bars,),
     "Latents": (codebooks, shape),
     "Networks": (ranges, shape),
 }

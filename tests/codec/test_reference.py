@@ -99,6 +99,7 @@ def spies(patch: pytest.MonkeyPatch) -> Counter[str]:
     spy(reference.decode, "structure", lambda o, *a: [f"level {p.level}" for p in o])
     spy(reference.decode, "strength_index", lambda i, *a: ["deblocked"] if i else [])
     spy(reference.decode, "frame_filters", lambda f, *a: [f"filtered {f[0]}"] if f[0] else [])
+    spy(reference.decode, "frame_bars", lambda b, *a: ["bars"] if any(b.sizes) else [])
     spy(deblocking, "luma", lambda new, old, *a: ["smoothed"] if new != old else [])
     spy(deblocking, "strong", lambda *a: ["flat border"])
     spy(deblocking, "chroma", lambda new, old, *a: ["smoothed chroma"] if new != old else [])
@@ -139,7 +140,7 @@ def test_golden_files_reach_every_part_of_the_page() -> None:
         | {f"dimension {i}" for i in (0, 1, 2, 4)}
     )
     want |= {"deblocked", "smoothed", "flat border", "smoothed chroma", "motion border"}
-    want |= {f"filtered {i}" for i in (1, 2)}
+    want |= {"bars"} | {f"filtered {i}" for i in (1, 2)}
     want |= {"novel", "learnt from direct blocks", "one colour"}
     want |= {f"follow {i}" for i in (0, 1)}
     want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .bars import NONE, Bars, draw, frame_bars
 from .container import Bytes, File, demand, read_file
 from .deblocking import smooth, strength_index
 from .detail import refine
@@ -28,7 +29,7 @@ MINI_GOP = 32
 LEVELS = 8
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 1077
+CONTEXTS = 1079
 INTRA = 299
 COPY = 111
 
@@ -51,6 +52,7 @@ class Frame:
     contexts: Contexts
     counts: list[np.ndarray]
     predicted: bool  # a P or B frame
+    bars: Bars
 
 
 def shapes(r: Bytes, n: int) -> list[tuple[int, int]]:
@@ -124,6 +126,7 @@ def decode_frame(
     else:
         contexts, counts = [(START, START)] * CONTEXTS, model.inter.books.counts
     s = RangeDecoder(stream, contexts)
+    known = [r.bars for r in references]
     copy = copied(s, len(references))
     if references and copy is None and intra(s, place.level):
         references = []
@@ -137,7 +140,7 @@ def decode_frame(
         grid = Grid(h // 8, w // 8, (distances[0], distances[1]))
         grid.cells = [[Cell(direction=copy + 1, merged=True)] * grid.columns for _ in grid.cells]
         planes = references[copy].planes
-        return Frame(place.level, planes, grid, contexts, tables.adapted(), True)
+        return Frame(place.level, planes, grid, contexts, tables.adapted(), True, known[copy])
 
     direct = np.zeros((h // 16, w // 16), bool)
     outside = np.ones_like(direct)
@@ -155,6 +158,7 @@ def decode_frame(
     demand(0 <= q <= 63, "quality of a frame")
     strength = strength_index(s)
     where, choices = frame_filters(s)
+    bars = frame_bars(s, place.level, known, shown)
     if references:
         direct = direct_blocks(s, grid, outside)
         prediction = predict(grid, [r.planes for r in references])
@@ -185,6 +189,8 @@ def decode_frame(
     smooth(planes, strength, grid, direct, passed & ~direct, shown)
     apply(planes, where, choices, direct, passed & ~direct)
     refine(s, planes, direct, passed & ~direct)
+    if bars != NONE:
+        draw(planes, bars, shown)
     for plane, half in zip(planes, (0, 1, 1), strict=True):
         rows, columns = (v + half >> half for v in shown)
         plane[:, columns:] = plane[:, columns - 1 : columns]
@@ -197,6 +203,7 @@ def decode_frame(
         contexts,
         tables.adapted() if references else counts,
         bool(references),
+        bars,
     )
 
 

@@ -43,6 +43,26 @@ def faded(pictures: list[Picture], gains: list[float]) -> list[Picture]:
     ]
 
 
+def letterboxed(
+    pictures: list[Picture], above: int, below: int, left: int = 0, right: int = 0
+) -> list[Picture]:
+    """Pictures with black bars of so many samples of chroma, twice as many of luma."""
+    out = []
+    for shown in pictures:
+        rows, columns = shown.u.shape
+        planes = []
+        for plane, black, unit in zip(shown, (16, 128, 128), (2, 1, 1), strict=True):
+            inside = (
+                slice(unit * above, unit * (rows - below)),
+                slice(unit * left, unit * (columns - right)),
+            )
+            barred = np.full_like(plane, black)
+            barred[inside] = plane[inside]
+            planes.append(barred)
+        out.append(Picture(*planes))
+    return out
+
+
 def header(width: int = 16, height: int = 16, **changes: Any) -> StreamHeader:
     return StreamHeader(
         **(

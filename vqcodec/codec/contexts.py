@@ -58,7 +58,10 @@ TILES = 985
 FILTER = 995
 FILTER_INDEX = 997
 
-CONTEXTS = 1077  # of a frame
+# bars
+BARS = 1077
+
+CONTEXTS = 1079  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -100,6 +103,7 @@ NUMBER = {
     "TILES": 10,
     "FILTER": 2,
     "FILTER_INDEX": 80,
+    "BARS": 2,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.

@@ -20,6 +20,7 @@ from ..picture import Picture, padded_size
 from ..system.threads import side_by_side, thread_count
 from . import (
     adaptive_filter,
+    bars,
     deblocking,
     detail_syntax,
     direct_map,
@@ -126,8 +127,10 @@ class FrameCoder:
         y, u, v = (np.full(size, NEUTRAL, np.uint16) for size in ((self.h, self.w), half, half))
         return y, u, v
 
-    def _extend(self, planes: Planes) -> None:
-        """What lies outside of the shown picture repeats its last row and column."""
+    def _finish(self, planes: Planes, drawn: np.ndarray) -> None:
+        """Draw the bars (7,) of a frame; what lies outside of the shown picture repeats its last
+        row and column."""
+        bars.draw(planes, drawn, self.height, self.width)
         for plane in planes:
             height, width = self.height, self.width
             if plane is not planes[0]:
@@ -144,9 +147,11 @@ class FrameCoder:
         contexts: np.ndarray,
         tables: Tables,
         refs: list[Coded],
+        drawn: np.ndarray,
     ) -> Coded:
+        """drawn: its bars."""
         counts = counts_after(field, tables, refs)
-        return Coded(number, level, field, contexts, counts, planes)
+        return Coded(number, level, field, contexts, counts, drawn, planes)
 
     # -- decoder
 
@@ -203,8 +208,9 @@ class FrameCoder:
                 row.update(shares(run.field, run.blocks, len(run.leaves)))
             stats.append(row)
         return self._coded(
-            run.number, run.level, run.planes, run.field, run.coder.contexts, run.tables, run.refs
-        )
+            run.number, run.level, run.planes, run.field, run.coder.contexts, run.tables, run.refs,
+            run.bars,
+        )  # fmt: skip
 
     def _decode_latents(
         self, runs: list[Decoding]
@@ -249,7 +255,7 @@ class FrameCoder:
         adaptive_filter.filter_planes(planes, run.blocks, run.filtered, run.filters)
         cells = np.empty((self.h // 8, self.w // 8), np.int8)
         detail_syntax.decode_detail(run.coder, detail_syntax.STEP_TABLE, run.blocks, cells, planes)
-        self._extend(planes)
+        self._finish(planes, run.bars)
         run.planes = planes
         run.mark()
 

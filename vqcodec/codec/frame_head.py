@@ -2,8 +2,8 @@
 
 Order inside a frame's stream: whether the frame is a copy, whether it is predicted, weights and
 motion (P and B), quality difference, strength of the deblocking filter, adaptive loop filters,
-direct blocks (P and B), which blocks are painted, the hyper-latent. Contexts and counts of these
-elements adapt by nothing else, so that heads are read alone as well: they need those of the
+bars, direct blocks (P and B), which blocks are painted, the hyper-latent. Contexts and counts of
+these elements adapt by nothing else, so that heads are read alone as well: they need those of the
 frame's ancestors, and no sample.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..picture import ALIGN, padded_size
-from . import adaptive_filter, deblocking, direct_map, latent_syntax, painted_blocks
+from . import adaptive_filter, bars, deblocking, direct_map, latent_syntax, painted_blocks
 from .codebooks import Codebooks, Tables
 from .contexts import CONTEXTS, COPY, INTRA, QDELTA
 from .motion_compensation import L0, L1
@@ -41,6 +41,7 @@ class State:
     field: Field
     contexts: np.ndarray
     counts: np.ndarray | None  # of the inter tables; None after an I frame: the trained ones
+    bars: np.ndarray  # (7,) int32, see bars.py
 
     @property
     def predicted(self) -> bool:
@@ -67,6 +68,13 @@ def start_contexts(refs: Sequence[State]) -> np.ndarray:
     return _parent(refs).contexts.copy() if refs else new_contexts(CONTEXTS)
 
 
+def told_bars(level: int, refs: Sequence[State]) -> np.ndarray | None:
+    """What is known of the bars of a frame before it tells of them: those of a reference, or no
+    bars. None where it doesn't tell and has none: B frames of references without."""
+    known = bars.first_of(ref.bars for ref in refs)
+    return known if level < 2 or known.any() else None
+
+
 def counts_after(field: Field, tables: Tables, refs: Sequence[State]) -> np.ndarray | None:
     """Counts of the inter tables after a frame with this motion grid and its tables."""
     if field.predicted:
@@ -83,6 +91,7 @@ class HeadReader:
 
     def __init__(self, intra: Codebooks, inter: Codebooks, width: int, height: int):
         self.books = {True: intra, False: inter}
+        self.height, self.width = height, width
         self.h, self.w = padded_size(width, height)
         # a map without direct and painted blocks
         self.all_coded = direct_map.all_coded_map(height, width)
@@ -144,6 +153,7 @@ class FrameHead:
         self.leaves, self.vector_bits = np.empty((0, 3), np.int32), 0.0
         self.strength = 0  # of the deblocking filter
         self.filtered, self.filters = adaptive_filter.NOWHERE, adaptive_filter.no_filters()
+        self.bars = bars.none()
         self.blocks = reader.all_coded.copy()  # kinds of blocks
         self.painting: painted_blocks.Painting | None = None
         channels = self.tables.books.hyper_channels
@@ -151,14 +161,17 @@ class FrameHead:
         self.z = np.zeros((*places, channels), np.int16)
         self.hyper = np.full((*places, channels // 4), -1, np.int32)  # symbols of z
         if self.copied is None:
-            self._read(start.collocated)
+            self._read(start.collocated, told_bars(level, refs))
+            if not bars.fit(self.bars, reader.height, reader.width):
+                raise DamageError(f"frame {number}: bars over all of it")
             return
+        self.bars = refs[self.copied].bars
         self.blocks[self.blocks == direct_map.CODED_BLOCK] = direct_map.DIRECT_BLOCK
         copy_field(self.field, L1 if self.copied else L0)
         self.marks += [self.marks[-1]] * 5
 
-    def _read(self, collocated: Field) -> None:
-        """What follows on the weights of a frame that is no copy."""
+    def _read(self, collocated: Field, told: np.ndarray | None) -> None:
+        """What follows on the weights of a frame that is no copy. told: see :func:`told_bars`."""
         if not self.intra:
             spent = np.zeros(1)
             leaves = np.empty((self.field.direction.size, 3), np.int32)
@@ -170,6 +183,8 @@ class FrameHead:
             raise DamageError(f"frame {self.number}: quality {self.quality} outside 0..63")
         self.strength = int(deblocking.code_strength(self.coder, 0))
         self.filtered = int(adaptive_filter.code_filters(self.coder, 0, self.filters))
+        if told is not None:
+            bars.code_bars(self.coder, self.bars, told)
         self.mark()
         if not self.intra:
             direct_map.code_map(self.coder, self.blocks, self.field.merged)
@@ -194,7 +209,7 @@ class FrameHead:
     def state(self, refs: Sequence[State]) -> State:
         """What frames that refer to this one need of it, once all of it is read that shall be."""
         counts = counts_after(self.field, self.tables, refs)
-        return State(self.number, self.level, self.field, self.coder.contexts, counts)
+        return State(self.number, self.level, self.field, self.coder.contexts, counts, self.bars)
 
 
 def intra_context(level: int) -> int:

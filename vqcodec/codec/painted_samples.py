@@ -30,7 +30,8 @@ from .contexts import (
     PAINTED_TOP,
 )
 from .direct_map import DIRECT_BLOCK, PAINTED_BLOCK
-from .two_way import Coder, code_bit, code_raw, settle, spent
+from .range_coder import bit_cost
+from .two_way import Coder, code_bit, code_raw, may_change, spent
 
 if TYPE_CHECKING:
     from .frame_decoder import Planes
@@ -44,6 +45,7 @@ TRUST = 3  # the most that a guess earns by being right
 
 LONGEST = 11  # bits of a difference
 LENGTHS = LONGEST + 1  # contexts of PAINTED_LENGTH and PAINTED_TOP for each activity
+NEARER = 4  # differences nearer to zero that are tried in the place of one
 COLOURS = 2  # contexts of PAINTED_COLOUR for each of luma and chroma
 
 REACH = 2  # blocks beside and above a painted one whose samples are learned of
@@ -208,6 +210,81 @@ def _guess(
 
 
 @njit
+def _number_bits(contexts: np.ndarray, kind: int, number: int) -> float:
+    """What :func:`_code_number` writes, in bits."""
+    a, length, bits = abs(number), 0, 0.0
+    first = PAINTED_LENGTH + LENGTHS * kind
+    while length < LONGEST and a >> length:
+        bits += bit_cost(contexts, first + length, 1)
+        length += 1
+    if length < LONGEST:
+        bits += bit_cost(contexts, first + length, 0)
+    if length > 1:
+        bits += bit_cost(contexts, PAINTED_TOP + LENGTHS * kind + length, (a >> (length - 2)) & 1)
+    return bits + max(length - 2, 0) + min(length, 1)
+
+
+@njit
+def _guess_state(
+    guesses: np.ndarray, trust: np.ndarray, slots: np.ndarray, g: int, tried: int, even: int
+) -> int:
+    """The state of a guess; -1 where there is none, or where it was tried before."""
+    guess, agreeing = guesses[g], 0
+    if guess < 0:
+        return -1
+    for other in range(g):
+        if guesses[other] == guess:
+            return -1
+    for other in range(g + 1, GUESSES):
+        if guesses[other] == guess:
+            agreeing += 1
+    level = trust[g, slots[g]] if g < DICTIONARIES else min(tried, 3)
+    return int((level * 3 + min(agreeing, 2)) * 2 + even)
+
+
+@njit
+def _settled(
+    contexts: np.ndarray,
+    first: int,
+    kind: int,
+    even: int,
+    guesses: np.ndarray,
+    trust: np.ndarray,
+    slots: np.ndarray,
+    start: int,
+    shift: int,
+    value: int,
+    worth: float,
+) -> int:
+    """The sample to code in the place of ``value``: the guess, or the difference nearer to zero,
+    that costs least with the bits that its error is worth.
+
+    first: the contexts of guesses; kind: those of differences from ``start``.
+    """
+    best, cost, missed, tried = value, np.inf, 0.0, 0
+    for g in range(GUESSES):
+        state = _guess_state(guesses, trust, slots, g, tried, even)
+        if state < 0:
+            continue
+        context = first + GUESS_STATES * g + state
+        error = float(int(guesses[g]) - value)
+        total = missed + bit_cost(contexts, context, 0) + worth * error * error
+        if total < cost:
+            best, cost = int(guesses[g]), total
+        missed += bit_cost(contexts, context, 1)
+        tried += 1
+    number = (value >> shift) - start
+    for _ in range(NEARER):
+        shown = min(max((start + number) << shift, 0), MAX_SAMPLE)
+        error = float(shown - value)
+        total = missed + _number_bits(contexts, kind, number) + worth * error * error
+        if total < cost:
+            best, cost = shown, total
+        number -= 1 if number > 0 else -1
+    return best
+
+
+@njit
 def _code_sample(
     coder: Coder,
     chroma: int,
@@ -224,24 +301,21 @@ def _code_sample(
 ) -> int:
     """One sample, by the first guess that is right or by its difference from ``anchor``."""
     even = p[i, j - 1] == p[i - 1, j] and p[i - 1, j - 1] == p[i - 1, j + 1] == p[i - 1, j]
+    first, start = PAINTED_GUESS + GUESS_STATES * GUESSES * chroma, anchor >> shift
+    if may_change(coder) and worth < np.inf:
+        kind = ACTIVITIES * chroma + _activity(p, i, j)
+        value = _settled(
+            coder.contexts, first, kind, even, guesses, trust, slots, start, shift, value, worth
+        )
     tried = 0
     for g in range(GUESSES):
-        guess, again, agreeing = guesses[g], False, 0
-        for other in range(GUESSES):
-            if other < g:
-                again = again or guesses[other] == guess
-            elif other > g and guesses[other] == guess:
-                agreeing += 1
-        if guess < 0 or again:
+        state = _guess_state(guesses, trust, slots, g, tried, even)
+        if state < 0:
             continue
-        level = trust[g, slots[g]] if g < DICTIONARIES else min(tried, 3)
-        state = (level * 3 + min(agreeing, 2)) * 2 + even
-        context = PAINTED_GUESS + GUESS_STATES * (GUESSES * chroma + g) + state
-        value = settle(coder, context, guess, value, worth)
-        if not code_bit(coder, context, 0 if guess == value else 1):
+        guess = guesses[g]
+        if not code_bit(coder, first + GUESS_STATES * g + state, 0 if guess == value else 1):
             return int(guess)
         tried += 1
-    start = anchor >> shift
     kind = ACTIVITIES * chroma + _activity(p, i, j)
     number = _code_number(coder, kind, (value >> shift) - start)
     return min(max((start + number) << shift, 0), MAX_SAMPLE)

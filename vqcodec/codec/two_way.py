@@ -23,8 +23,6 @@ from .range_coder import (
     pass_bit,
 )
 
-MISS_BITS = 6.0  # about what follows on a guess that is wrong
-
 
 class Meter(NamedTuple):
     """A coder that writes nothing and counts."""
@@ -61,11 +59,8 @@ def spent(coder: Coder) -> float:
     raise NotImplementedError
 
 
-def settle(coder: Coder, context: int, guess: int, value: int, worth: float) -> int:
-    """The value to code: with a meter, ``guess`` where its error costs less than bits it saves.
-
-    worth: bits that a unit of squared error is worth.
-    """
+def may_change(coder: Coder) -> bool:
+    """Whether what is coded may be changed for its bits: of a meter."""
     raise NotImplementedError
 
 
@@ -113,15 +108,8 @@ def _spent(coder):  # type: ignore[no-untyped-def]
     return lambda coder: 0.0
 
 
-@overload(settle)
-def _settle(coder, context, guess, value, worth):  # type: ignore[no-untyped-def]
-    if coder.instance_class is not Meter:
-        return lambda coder, context, guess, value, worth: value
-
-    def choose(coder, context, guess, value, worth):  # type: ignore[no-untyped-def]
-        if guess == value:
-            return value
-        hit = bit_cost(coder.contexts, context, 0) + worth * (guess - value) ** 2
-        return guess if hit < bit_cost(coder.contexts, context, 1) + MISS_BITS else value
-
-    return choose
+@overload(may_change)
+def _may_change(coder):  # type: ignore[no-untyped-def]
+    if coder.instance_class is Meter:
+        return lambda coder: True
+    return lambda coder: False

@@ -51,8 +51,9 @@ def code_copy(frames: FrameCoder, task: FrameTask, reference: int) -> CodedFrame
     copy_field(start.field, L1 if reference else L0)
     planes = references[reference].planes
     coded = frames._coded(
-        task.number, task.level, planes, start.field, coder.contexts, start.tables, references
-    )
+        task.number, task.level, planes, start.field, coder.contexts, start.tables, references,
+        references[reference].bars,
+    )  # fmt: skip
     stats = FrameStatistics(
         q=task.base,
         deblock=0,

@@ -87,6 +87,7 @@ class FrameEncoder(FrameCoder):
             trial.contexts,
             trial.tables,
             task.references,
+            task.bars,
         )
         if self.observer is not None:
             self.observer.kept(KeptFrame(task, motion, trial, coded))

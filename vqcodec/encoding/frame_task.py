@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from ..codec import bars
 from ..codec.bit_statistics import FrameStatistics
 from ..codec.frame_decoder import Coded, Planes
 
@@ -28,6 +29,7 @@ class FrameTask:
     # motion is searched for around them
     vectors: tuple[np.ndarray, ...] = ()
     fades: bool = True  # whether a reference may be of another brightness
+    bars: np.ndarray = field(default_factory=bars.none)  # (7,) int32 that the source has
 
     @property
     def base(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..codec import (
     adaptive_filter,
+    bars,
     codebooks,
     deblocking,
     detail_syntax,
@@ -18,15 +20,22 @@ from ..codec import (
 from ..codec.adaptive_filter import NOWHERE
 from ..codec.direct_map import coded_tiles
 from ..codec.frame_decoder import Planes, copy_planes
-from ..codec.frame_head import hyper_tables
+from ..codec.frame_head import hyper_tables, told_bars
 from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Tiles
 from ..codec.packed_samples import pack
 from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder
 from ..picture import ALIGN
-from . import deblocking_choice, detail_choice, direct_choice, filter_choice, latent_search
-from .error_worth import block_error_bits, error_bits
+from . import (
+    bar_choice,
+    deblocking_choice,
+    detail_choice,
+    direct_choice,
+    filter_choice,
+    latent_search,
+)
+from .error_worth import block_error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
 from .frame_writing import (
@@ -64,7 +73,7 @@ class FrameTrials:
         prediction = self.motion.prediction
         if prediction is None:
             return self.all_coded
-        error = block_error_bits(self.task, prediction.planes, self.rate, self.all_coded)
+        error = self.block_error_bits(prediction.planes)
         return direct_choice.candidates(error, self.all_coded, self.rate.tile_bits)
 
     @cached_property
@@ -74,8 +83,16 @@ class FrameTrials:
 
     @cached_property
     def packed(self) -> np.ndarray:
-        """(H/8, W/8, 96) uint16: the packed source."""
-        return pack(self.task.source)
+        """(H/8, W/8, 96) uint16: the packed source, without its bars."""
+        task, prediction, frames = self.task, self.motion.prediction, self.frames
+        if prediction is not None:
+            return pack(self.wanted(prediction.planes))
+        return pack(bar_choice.opened(task.source, task.bars, frames.height, frames.width))
+
+    def wanted(self, planes: Planes) -> Planes:
+        """The source that these planes are to reach: bars will be drawn over what they show."""
+        task, frames = self.task, self.frames
+        return bar_choice.covered(task.source, planes, task.bars, frames.height, frames.width)
 
     @staticmethod
     def tiles(layout: Layout) -> Tiles[np.ndarray]:
@@ -206,7 +223,7 @@ class FrameTrials:
             np.empty(cells),
         )
         gain = detail_choice.choose(
-            self.task.source, planes, detail_syntax.STEP_TABLE[step],
+            self.wanted(planes), planes, detail_syntax.STEP_TABLE[step],
             worth * self.worths.astype(np.float64), np.array(PLANE_WEIGHTS), frames.height,
             frames.width, blocks, costs, detail.modes, detail.levels, detail.cost,
         )  # fmt: skip
@@ -231,7 +248,7 @@ class FrameTrials:
         blocks, planes = trial.blocks, copy_planes(trial.smoothed.planes)
         worths = self.rate.detail(self.task.aim)[1] * self.worths.astype(np.float64)
         filters = filter_choice.filter_best(
-            planes, self.task.source, blocks, worths, self.motion.coder
+            planes, self.wanted(planes), blocks, worths, self.motion.coder
         )
         if filters.where == NOWHERE:
             return trial
@@ -257,6 +274,9 @@ class FrameTrials:
         deblocking.code_strength(coder, smoothed.strength)
         filters = smoothed.filters
         adaptive_filter.code_filters(coder, filters.where, filters.choices.copy())
+        told = told_bars(self.task.level, self.task.references)
+        if told is not None:
+            bars.code_bars(coder, self.task.bars.copy(), told)
         marks.append(bits_given(coder))
         if motion.prediction is not None:
             direct_map.code_map(coder, blocks, motion.field.merged)
@@ -271,7 +291,7 @@ class FrameTrials:
         encode_latents(coder, quantised, blocks, tables)
         marks.append(bits_given(coder))
         encode_detail(coder, detail, blocks, planes)
-        frames._extend(planes)
+        frames._finish(planes, self.task.bars)
         marks.append(bits_given(coder))
         data = coder.finished()
         cost = 8 * len(data) + self.error_bits(planes)
@@ -300,7 +320,12 @@ class FrameTrials:
 
     def error_bits(self, planes: Planes) -> float:
         """Bits that the squared error of some planes is worth."""
-        return error_bits(self.task, planes, self.rate, self.all_coded)
+        return float(self.block_error_bits(planes).sum())
+
+    def block_error_bits(self, planes: Planes) -> np.ndarray:
+        """(H/16, W/16): the same of each block."""
+        wanted = replace(self.task, source=self.wanted(planes))
+        return block_error_bits(wanted, planes, self.rate, self.all_coded)
 
 
 def _centred(packed: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..codec.gop_decoder import crop
 from ..codec.gop_structure import LEVELS, Slot
 from ..picture import Picture
 from ..system.schedule import Later, Works
-from . import temporal_filter
+from . import bar_choice, temporal_filter
 from .block_facts import total_squares
 from .frame_encoder import FrameEncoder
 from .frame_motion import forget
@@ -168,6 +168,7 @@ class MiniGopCoder:
             self.quality[min(slot.level, LEVELS - 1)],
             plan.vectors,
             plan.fades,
+            bar_choice.choose(plain, references, slot.level, self.coder.height, self.coder.width),
         )
 
     def _code(

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 NOVEL_BITS = 1.5  # about what a sample that is neither its left nor its upper neighbour costs
 NOVEL_MOST = 192  # such samples of a block that is worth a try where a prediction is there
 PROMISE = 3  # times what painting has to gain that it promises at least: its estimate is a low one
-ROUNDS = 3  # the fewer blocks are painted, the less the others learn from them
+ROUNDS = 3  # of leaving out blocks: the fewer are painted, the less the others learn from them
 CERTAIN_BITS = 6.0  # of a block of one colour that needs no comparison
 DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see drawn
+NEARLY = 4.0  # samples of 10 bits by which neighbours in a picture that was drawn once may differ
+NEAR_WORTH = 4.0  # times what error is worth: other samples are guessed by what is painted
 
 
 class Painted(NamedTuple):
@@ -35,11 +37,15 @@ class Painted(NamedTuple):
     bits: np.ndarray  # (H/16, W/16) that the painted blocks take
 
 
-def measure(trials: FrameTrials, blocks: np.ndarray) -> Painted:
-    """What painting these blocks would cost, by their neighbours or by their prediction too."""
+def measure(trials: FrameTrials, blocks: np.ndarray, worths: np.ndarray | None = None) -> Painted:
+    """What painting these blocks would cost, by their neighbours or by their prediction too.
+
+    worths (H/16, W/16): bits that a unit of squared error of a sample is worth where samples may be
+    others than the source's; None: they are the source's.
+    """
     source, prediction = trials.task.source, trials.motion.prediction
-    base = trials.base_planes()
-    eight_bit = trials.eight_bit[blocks == PAINTED_BLOCK].all()
+    base, painted = trials.base_planes(), blocks == PAINTED_BLOCK
+    eight_bit = trials.eight_bit[painted].all()
     results = []
     for follow in range(1 if prediction is None else 2):
         painting = Painting(follow, 2 if eight_bit else 0)
@@ -47,8 +53,11 @@ def measure(trials: FrameTrials, blocks: np.ndarray) -> Painted:
         kinds = blocks.copy()
         code_painting(meter, kinds, painting, prediction is not None)
         planes = copy_planes(base)
-        bits = code_painted(meter, kinds, painting, planes, source)
-        results.append((float(meter.spent[0]), Painted(kinds, painting, planes, bits)))
+        bits, spent = code_painted(meter, kinds, painting, planes, source, worths), meter.spent[0]
+        if worths is not None:
+            error = trials.block_error_bits(planes) * painted
+            bits, spent = bits + error, spent + error.sum()
+        results.append((float(spent), Painted(kinds, painting, planes, bits)))
     return min(results, key=_spent)[1]
 
 
@@ -66,8 +75,36 @@ def choose(
     """
     if math.isinf(least):
         return None
+    free = (blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK)
     new = novel(trials.task.source[0])
-    candidates = (new * NOVEL_BITS < cost) & ((blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK))
+    best = _best(trials, blocks, cost, _Sought(free, new, None, least))
+    drawn_nearly = free & drawn(trials.task.source[0], NEARLY)
+    if drawn_nearly.any():
+        worth = trials.rate.detail(trials.task.aim)[1]
+        worths = np.where(
+            one_colour(trials.task.source), np.inf, NEAR_WORTH * worth * trials.worths
+        )
+        new = novel(trials.task.source[0], math.sqrt(NOVEL_BITS / worth))
+        least = best[1] if best else least
+        best = _best(trials, blocks, cost, _Sought(drawn_nearly, new, worths, least)) or best
+    return best[0] if best else None
+
+
+class _Sought(NamedTuple):
+    """What may be painted, and how."""
+
+    free: np.ndarray  # (H/16, W/16) bool: blocks that may be
+    new: np.ndarray  # (H/16, W/16): samples of each that are about as dear as the first of a kind
+    worths: np.ndarray | None  # see measure
+    least: float  # bits to gain
+
+
+def _best(
+    trials: FrameTrials, blocks: np.ndarray, cost: np.ndarray, sought: _Sought
+) -> tuple[Painted, float] | None:
+    """The blocks that are cheaper painted, with the bits that this gains."""
+    new, least = sought.new, sought.least
+    candidates = sought.free & (new * NOVEL_BITS < cost)
     if trials.motion.prediction is not None:
         candidates &= new <= NOVEL_MOST
     promised = ((cost - new * NOVEL_BITS) * candidates).sum()
@@ -76,20 +113,20 @@ def choose(
     eight_bit = trials.eight_bit
     if eight_bit[candidates].mean() > 0.5:  # of a picture of 8 bits the temporal filter left some
         candidates &= eight_bit
-    kept = blocks == PAINTED_BLOCK
-    for _ in range(ROUNDS):
+    kept, best = blocks == PAINTED_BLOCK, None
+    for _ in range(ROUNDS + 1):
         kinds = np.where(candidates, np.uint8(PAINTED_BLOCK), blocks)
-        out = measure(trials, kinds)
-        paying = candidates & (out.bits < cost)
-        if (paying == candidates).all():
+        out = measure(trials, kinds, sought.worths)
+        gains = cost - out.bits
+        gain = float((gains * candidates).sum() - (out.bits * kept).sum())
+        if gain > least:
+            best, least = (out, gain), gain
+        paying = candidates & (gains > 0)
+        # those will gain less yet, with fewer to learn from
+        if (paying == candidates).all() or float((gains * paying).sum()) <= least:
             break
-        if float(((cost - out.bits) * paying).sum()) <= least:
-            return None  # they will gain less yet, with fewer to learn from
         candidates = paying
-    else:
-        out = measure(trials, np.where(candidates, np.uint8(PAINTED_BLOCK), blocks))
-    gain = float(((cost - out.bits) * candidates).sum() - (out.bits * kept).sum())
-    return out if gain > least else None
+    return best
 
 
 def certain(trials: FrameTrials) -> Painted | None:
@@ -101,10 +138,7 @@ def certain(trials: FrameTrials) -> Painted | None:
     source, prediction = trials.task.source, trials.motion.prediction
     blocks = trials.candidates.copy()
     inside = trials.all_coded == CODED_BLOCK
-    even = inside.copy()
-    for plane in source:
-        least, largest = extremes(plane, blocks.shape)
-        even &= least == largest
+    even = inside & one_colour(source)
     if prediction is not None:
         same = inside & still_blocks(source, prediction.planes)
         blocks[same] = DIRECT_BLOCK
@@ -122,23 +156,39 @@ def certain(trials: FrameTrials) -> Painted | None:
     return out
 
 
-def novel(luma: np.ndarray) -> np.ndarray:
-    """(H/16, W/16): how many samples of each block differ from their left and upper neighbours."""
+def one_colour(planes: Planes) -> np.ndarray:
+    """(H/16, W/16) bool: blocks of one colour."""
+    even = np.ones((planes[0].shape[0] // 16, planes[0].shape[1] // 16), bool)
+    for plane in planes:
+        least, largest = extremes(plane, even.shape)
+        even &= least == largest
+    return even
+
+
+def novel(luma: np.ndarray, within: float = 0.0) -> np.ndarray:
+    """(H/16, W/16): how many samples of each block differ from their left and upper neighbours, by
+    more than ``within``."""
     new = np.zeros(luma.shape, bool)
-    new[1:, 1:] = (luma[1:, 1:] != luma[1:, :-1]) & (luma[1:, 1:] != luma[:-1, 1:])
+    new[1:, 1:] = _apart(luma, 1, within)[1:] & _apart(luma, 0, within)[:, 1:]
     blocks = in_blocks(new, (luma.shape[0] // 16, luma.shape[1] // 16))
     return np.asarray(blocks.sum((1, 3)))
 
 
-def drawn(luma: np.ndarray) -> np.ndarray:
-    """(H/16, W/16) bool: blocks with even areas and either hard edges or nothing else."""
+def _apart(luma: np.ndarray, axis: int, within: float) -> np.ndarray:
+    """Whether neighbours along an axis differ by more than that."""
+    return np.asarray(np.abs(np.diff(luma.astype(np.int16), axis=axis)) > within)
+
+
+def drawn(luma: np.ndarray, within: float = 0.0) -> np.ndarray:
+    """(H/16, W/16) bool: blocks with even areas and either hard edges or nothing else. within: by
+    how much neighbours in an even area may differ."""
     shape = (luma.shape[0] // 16, luma.shape[1] // 16)
     even = np.zeros(luma.shape, bool)
-    even[:, 1:] = luma[:, 1:] == luma[:, :-1]
+    even[:, 1:] = ~_apart(luma, 1, within)
     least, largest = extremes(luma, shape)
     span = largest - least
     share = in_blocks(even, shape).mean((1, 3))
-    return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span == 0)))
+    return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span <= within)))
 
 
 def eight_bit_blocks(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
