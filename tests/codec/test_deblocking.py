@@ -236,6 +236,7 @@ def test_the_encoder_takes_what_is_nearer_to_the_source(blur: float) -> None:
     def error(shown: Planes) -> float:
         return float(sum(np.square(a - b).sum() for a, b in zip(shown, source, strict=True)))
 
-    strength, shown = deblocking_choice.choose(planes, smoothed, error)
-    assert strength == (5 if blur else 0)
-    assert error(shown) == 0
+    for guess in (None, 0, 2, 6):
+        strength, shown = deblocking_choice.choose(planes, smoothed, error, guess)
+        assert strength == (5 if blur else 0), guess
+        assert error(shown) == 0

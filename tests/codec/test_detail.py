@@ -31,7 +31,9 @@ def planes(seed: int, sharp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return make(H, W), make(H // 2, W // 2), make(H // 2, W // 2)
 
 
-def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[bytes, tuple, np.ndarray]:
+def code(
+    source: tuple, start: tuple, index: int, worth: float, modes: int = 2
+) -> tuple[bytes, tuple, np.ndarray]:
     """Choose and code; returns the stream, the refined planes and the cell modes."""
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail_syntax.STEP_TABLE[index]
@@ -46,6 +48,7 @@ def code(source: tuple, start: tuple, index: int, worth: float) -> tuple[bytes, 
         W,
         DIRECT,
         bit_costs(coder.contexts, np.empty(coder.contexts.shape, np.float32)),
+        modes,
         skip,
         levels,
         np.empty(skip.shape),
@@ -104,6 +107,7 @@ def test_sharp_edges_choose_samples_and_smooth_ones_the_transform() -> None:
         flat[2],
     )
     assert (code(ramp, flat, 30, 0.05)[2] != 1).all()
+    assert (code(dots, flat, 24, 0.05, modes=1)[2] != 1).all()
     modes = code(dots, flat, 24, 0.05)[2]
     assert (modes == 1).sum() > (modes == 0).sum()
 

@@ -12,7 +12,7 @@ from support.gops import crc, encoded
 from vqcodec.codec.frame_decoder import pad
 from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.encoding.rate_distortion import RateParameters
-from vqcodec.encoding.still_parts import still_blocks
+from vqcodec.encoding.still_parts import same_blocks, still_blocks
 from vqcodec.picture import Picture
 
 
@@ -24,6 +24,17 @@ def test_still_blocks_are_those_without_any_change() -> None:
     b[2][0, 31] ^= 1
     still = still_blocks(a, (b[0], b[1], b[2]))
     assert np.argwhere(~still).tolist() == [[0, 3], [1, 2]]
+
+
+def test_blocks_of_pictures_are_compared_as_their_padded_planes_are() -> None:
+    a = picture(150, 83)
+    for plane, y, x in ((0, 82, 149), (0, 17, 40), (1, 0, 74), (2, 41, 3), (2, 41, 74)):
+        b = tuple(p.copy() for p in a)
+        b[plane][y, x] ^= 1
+        other = Picture(*b)
+        padded = still_blocks(pad(a, 150, 83), pad(other, 150, 83))
+        assert np.array_equal(same_blocks(a, other, padded.shape), padded)
+        assert not padded.all()
 
 
 def slides(frames: int) -> list[Picture]:

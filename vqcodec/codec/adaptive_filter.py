@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import FILTER, FILTER_INDEX
 from .direct_map import CODED_BLOCK, DIRECT_BLOCK
@@ -56,9 +56,9 @@ def code_filters(coder: Coder, where: int, choices: np.ndarray) -> int:
 
 @njit
 def with_border(plane: np.ndarray) -> np.ndarray:
-    """(H + 6, W + 6) int32: a plane whose first and last rows and columns go on."""
+    """(H + 6, W + 6) int16: a plane whose first and last rows and columns go on."""
     height, width = plane.shape
-    out = np.empty((height + 2 * BORDER, width + 2 * BORDER), np.int32)
+    out = np.empty((height + 2 * BORDER, width + 2 * BORDER), np.int16)
     for r in range(height + 2 * BORDER):
         row = plane[min(max(r - BORDER, 0), height - 1)]
         out[r, BORDER : BORDER + width] = row
@@ -67,54 +67,80 @@ def with_border(plane: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit
+@njit_borrowing
 def activity_class(wide: np.ndarray, row: int, column: int) -> int:
     """The class of a cell of luma, whose plane is given with its border, by the sum of its second
     differences along rows and columns."""
-    total = 0
+    total, left = np.int32(0), SIZE * column + BORDER - 1
     for y in range(BORDER + SIZE * row, BORDER + SIZE * (row + 1)):
-        for x in range(BORDER + SIZE * column, BORDER + SIZE * (column + 1)):
-            twice = 2 * wide[y, x]
-            total += abs(twice - wide[y, x - 1] - wide[y, x + 1])
-            total += abs(twice - wide[y - 1, x] - wide[y + 1, x])
+        here = wide[y, left : left + SIZE + 2]
+        above, below = wide[y - 1, left + 1 :], wide[y + 1, left + 1 :]
+        for x in range(SIZE):
+            twice = np.int32(2) * np.int32(here[x + 1])
+            total += abs(np.int32(twice - here[x] - here[x + 2]))
+            total += abs(np.int32(twice - above[x] - below[x]))
     k = 0
     while k < CLASSES - 1 and total >= ACTIVITIES[k]:
         k += 1
     return k
 
 
-@njit
+@njit_borrowing
 def is_filtered(kind: int, where: int) -> bool:
     """Whether a block of a kind is filtered."""
     return kind == CODED_BLOCK or (where == ALL_BLOCKS and kind == DIRECT_BLOCK)
 
 
-@njit
-def tap_sums(wide: np.ndarray, row: int, column: int, sums: np.ndarray) -> None:
-    """Of eight samples from (row, column) on, in a plane with its border, the differences to both
-    samples of each tap, added: (12, 8) int32."""
-    here = wide[row, column : column + SIZE]
-    for tap in range(len(TAPS)):
-        down, right = TAPS[tap, 0], TAPS[tap, 1]
-        behind = wide[row + down, column + right : column + right + SIZE]
-        before = wide[row - down, column - right : column - right + SIZE]
-        for i in range(SIZE):
-            sums[tap, i] = behind[i] + before[i] - 2 * here[i]
+@njit_borrowing
+def filtered_cells(blocks: np.ndarray, luma: bool, where: int, row: int) -> tuple[int, int]:
+    """The first filtered cell of a row of cells, and the one behind the last; equal where none
+    is."""
+    columns = 2 * blocks.shape[1] if luma else blocks.shape[1]
+    half = 1 if luma else 0
+    first, end = columns, 0
+    for column in range(columns):
+        if is_filtered(blocks[row >> half, column >> half], where):
+            first, end = min(first, column), column + 1
+    return min(first, end), end
 
 
-@njit
+@njit_borrowing
+def samples_around(
+    wide: np.ndarray, row: int, begin: int, end: int, tap: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two samples of a tap for each of those from ``begin`` to ``end`` of a row, of a plane
+    with its border."""
+    down, right = TAPS[tap, 0], TAPS[tap, 1]
+    first, last = begin + BORDER, end + BORDER
+    return (
+        wide[row + BORDER + down, first + right : last + right],
+        wide[row + BORDER - down, first - right : last - right],
+    )
+
+
+@njit_borrowing
 def _filter_row(
-    wide: np.ndarray, row: int, column: int, weights: np.ndarray, sums: np.ndarray, out: np.ndarray
+    wide: np.ndarray,
+    row: int,
+    begin: int,
+    end: int,
+    weights: np.ndarray,
+    acc: np.ndarray,
+    to: np.ndarray,
 ) -> None:
-    """Eight samples of a row, filtered, from (row, column) on; sums (12, 8): room to work."""
-    tap_sums(wide, row, column, sums)
-    out[:] = 1 << (ONE_BITS - 1)
+    """Filter the samples begin to end of a row, into ``to``; weights (12, W) int32: of each tap for
+    each sample, zero for those that stay; acc (W,) int32: room to work."""
+    here = wide[row + BORDER, BORDER + begin : BORDER + end]
+    for x in range(here.size):
+        acc[x] = 1 << (ONE_BITS - 1)
     for tap in range(len(TAPS)):
-        weight = np.int32(weights[tap])
-        for i in range(SIZE):
-            out[i] += weight * sums[tap, i]
-    for i in range(SIZE):
-        out[i] = wide[row, column + i] + (out[i] >> ONE_BITS)
+        behind, before = samples_around(wide, row, begin, end, tap)
+        weight = weights[tap, begin:end]
+        for x in range(here.size):
+            off = np.int32(np.int32(behind[x]) + before[x] - 2 * np.int32(here[x]))
+            acc[x] = np.int32(acc[x] + np.int32(weight[x] * off))
+    for x in range(here.size):
+        to[x] = min(max(np.int32(here[x] + (acc[x] >> ONE_BITS)), 0), MAX_SAMPLE)
 
 
 @njit
@@ -122,22 +148,40 @@ def _filter_plane(
     plane: np.ndarray, blocks: np.ndarray, where: int, choices: np.ndarray, first: int
 ) -> None:
     """Filter a plane: luma with ``first`` 0, else chroma by the choice ``first``."""
-    luma = first == 0
-    wide = with_border(plane)
-    row, sums = np.empty(SIZE, np.int32), np.empty((len(TAPS), SIZE), np.int32)
+    width = plane.shape[1]
+    weights, acc = np.zeros((len(TAPS), width), np.int32), np.empty(width, np.int32)
+    _filter_rows(plane, with_border(plane), blocks, where, choices, first, weights, acc)
+
+
+@njit_borrowing
+def _filter_rows(
+    plane: np.ndarray,
+    wide: np.ndarray,
+    blocks: np.ndarray,
+    where: int,
+    choices: np.ndarray,
+    first: int,
+    weights: np.ndarray,
+    acc: np.ndarray,
+) -> None:
+    """:func:`_filter_plane` of a plane with its border; weights (12, W) and acc (W,) int32: room
+    to work."""
+    luma, half = first == 0, 1 if first == 0 else 0
     for r in range(plane.shape[0] // SIZE):
-        for c in range(plane.shape[1] // SIZE):
-            kind = blocks[r >> 1, c >> 1] if luma else blocks[r, c]
-            if not is_filtered(kind, where):
-                continue
-            k = activity_class(wide, r, c) if luma else first
-            if choices[k] == 0:
-                continue
-            weights = BANK[min(k, CLASSES), choices[k] - 1]
-            for y in range(SIZE * r, SIZE * (r + 1)):
-                _filter_row(wide, y + BORDER, SIZE * c + BORDER, weights, sums, row)
+        begin, end = filtered_cells(blocks, luma, where, r)
+        for c in range(begin, end):
+            choice, k = 0, first
+            if is_filtered(blocks[r >> half, c >> half], where):
+                k = activity_class(wide, r, c) if luma else first
+                choice = choices[k]
+            for tap in range(len(TAPS)):
+                weight = BANK[min(k, CLASSES), choice - 1, tap] if choice else 0
+                to = weights[tap, SIZE * c : SIZE * (c + 1)]
                 for i in range(SIZE):
-                    plane[y, SIZE * c + i] = min(max(row[i], 0), MAX_SAMPLE)
+                    to[i] = weight
+        for y in range(SIZE * r, SIZE * (r + 1) if end > begin else 0):
+            row = plane[y, SIZE * begin : SIZE * end]
+            _filter_row(wide, y, SIZE * begin, SIZE * end, weights, acc, row)
 
 
 def filter_planes(

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numba.extending import register_jitable
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .nets.shape import CLASSES, GROUP, HYPER_BUCKETS
 from .range_coder import TOTAL_BITS, build_cdf
 
@@ -152,7 +152,7 @@ class Tables:
         return counts
 
 
-@njit
+@njit_borrowing
 def adapt(counts: np.ndarray, seen: np.ndarray) -> None:
     """Add what was coded to the counts (T, K) of T tables, each symbol ``seen`` (T, K) worth
     INCREMENT. A table whose sum passes HALVE_AT is halved."""

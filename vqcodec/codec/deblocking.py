@@ -34,7 +34,7 @@ LEFT, ABOVE = 0, 1  # borders of a cell
 SEGMENT = 4  # lines that are filtered or left alone together
 
 
-@njit
+@njit_borrowing
 def code_strength(coder: Coder, strength: int) -> int:
     """The index of the strength of a frame, 0..7, as a binary tree of contexts; returns it."""
     return code_tree(coder, DEBLOCK, strength, STRENGTH_BITS)
@@ -91,19 +91,19 @@ def borders(blocks: np.ndarray, field: Field, height: int, width: int) -> np.nda
     return out
 
 
-@njit
+@njit_borrowing
 def _at(plane: np.ndarray, y: int, x: int) -> int:
     """A sample as a number that may become negative."""
     return int(np.int64(plane[y, x]))
 
 
-@njit
+@njit_borrowing
 def _near(value: int, before: int, most: int) -> int:
     """A sample's new value, at most so far from the one before."""
     return min(max(value, before - most, 0), before + most, MAX_SAMPLE)
 
 
-@njit
+@njit_borrowing
 def _luma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> None:
     """Filter four lines, from y on, across the border in front of column x."""
     curved, flat, curve_p, curve_q = 0, True, 0, 0
@@ -128,7 +128,7 @@ def _luma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> None
             _weak(plane, r, x, tc, curve_p < side, curve_q < side)
 
 
-@njit
+@njit_borrowing
 def _line(plane: np.ndarray, y: int, x: int) -> tuple[int, int, int, int, int, int, int, int]:
     """The four samples on each side of the border in front of (y, x), in order."""
     return (
@@ -143,7 +143,7 @@ def _line(plane: np.ndarray, y: int, x: int) -> tuple[int, int, int, int, int, i
     )
 
 
-@njit
+@njit_borrowing
 def _strong(plane: np.ndarray, y: int, x: int, tc: int) -> None:
     p3, p2, p1, p0, q0, q1, q2, q3 = _line(plane, y, x)
     plane[y, x - 3] = _near((2 * p3 + 3 * p2 + p1 + p0 + q0 + 4) >> 3, p2, 2 * tc)
@@ -154,7 +154,7 @@ def _strong(plane: np.ndarray, y: int, x: int, tc: int) -> None:
     plane[y, x + 2] = _near((p0 + q0 + q1 + 3 * q2 + 2 * q3 + 4) >> 3, q2, 2 * tc)
 
 
-@njit
+@njit_borrowing
 def _weak(plane: np.ndarray, y: int, x: int, tc: int, second_p: bool, second_q: bool) -> None:
     _, p2, p1, p0, q0, q1, q2, _ = _line(plane, y, x)
     step = (9 * (q0 - p0) - 3 * (q1 - p1) + 8) >> 4
@@ -169,7 +169,7 @@ def _weak(plane: np.ndarray, y: int, x: int, tc: int, second_p: bool, second_q: 
         plane[y, x + 1] = _near(q1 + ((((q2 + q0 + 1) >> 1) - q1 - step) >> 1), q1, tc >> 1)
 
 
-@njit
+@njit_borrowing
 def _chroma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> None:
     """Filter four lines of chroma, from y on, across the border in front of column x."""
     rough = 0
@@ -187,7 +187,7 @@ def _chroma_segment(plane: np.ndarray, y: int, x: int, tc: int, beta: int) -> No
         plane[r, x] = _near(q0 - step, q0, most)
 
 
-@njit
+@njit_borrowing
 def _across(
     y: np.ndarray, u: np.ndarray, v: np.ndarray, left: np.ndarray, tc: int, beta: int
 ) -> None:
@@ -203,7 +203,7 @@ def _across(
             _chroma_segment(v, 4 * r, 4 * c, tc, beta)
 
 
-@njit
+@njit_borrowing
 def _filter(
     planes: tuple[np.ndarray, np.ndarray, np.ndarray], smoothed: np.ndarray, tc: int, beta: int
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import (
     BLOCK_KIND,
@@ -49,34 +49,32 @@ def step8(index: int) -> int:
     return (_STEP8[k] << octave) >> 3
 
 
-@njit
+@njit_borrowing
 def _clamp16(v: int | np.int64) -> int | np.int64:
     return min(max(v, -32768), 32767)
 
 
-@njit
+@njit_borrowing
 def inverse(levels: np.ndarray, step: int, skip: int, out: np.ndarray) -> None:
-    """levels (16,) raster order -> residual (16,) in 10-bit samples."""
+    """levels (16,) raster order -> residual (16,) int64 in 10-bit samples."""
     if skip:
         for i in range(16):
             out[i] = (levels[i] * step + 4) >> 3
         return
-    t = np.empty(16, np.int64)
     for c in range(4):  # columns
         for r in range(4):
             s = np.int64(0)
             for k in range(4):
                 s += DCT[k, r] * _clamp16(levels[k * 4 + c] * step)
-            t[r * 4 + c] = _clamp16((s + 64) >> 7)
-    for r in range(4):
+            out[r * 4 + c] = _clamp16((s + 64) >> 7)
+    for r in range(0, 16, 4):
+        t0, t1, t2, t3 = out[r], out[r + 1], out[r + 2], out[r + 3]
         for c in range(4):
-            s = np.int64(0)
-            for k in range(4):
-                s += DCT[k, c] * t[r * 4 + k]
-            out[r * 4 + c] = (s + 512) >> 10
+            s = DCT[0, c] * t0 + DCT[1, c] * t1 + DCT[2, c] * t2 + DCT[3, c] * t3
+            out[r + c] = (s + 512) >> 10
 
 
-@njit
+@njit_borrowing
 def sig_context(skip: int, chroma: int, i: int, levels: np.ndarray) -> int:
     """Context of whether the i-th level of a 4x4 block (raster order) is zero: by its place in a
     transformed block, by the levels to the right and below in one of samples."""
@@ -88,7 +86,7 @@ def sig_context(skip: int, chroma: int, i: int, levels: np.ndarray) -> int:
     return base + min(right, 2) + COUNTED * min(below, 2)
 
 
-@njit
+@njit_borrowing
 def sign_context(i: int, levels: np.ndarray) -> int:
     """Context of the sign of the i-th level (raster order): by the signs of the levels to the right
     and below."""
@@ -98,7 +96,7 @@ def sign_context(i: int, levels: np.ndarray) -> int:
     return DETAIL_SIGN + (0 if s == 0 else (1 if s > 0 else 2))
 
 
-@njit
+@njit_borrowing
 def _encode_block(coder: Encoder, levels: np.ndarray, skip: int, chroma: int) -> None:
     scan = RASTER if skip else ZIGZAG
     last = 15
@@ -145,7 +143,7 @@ def _encode_block(coder: Encoder, levels: np.ndarray, skip: int, chroma: int) ->
             encode_raw(coder, s, 1)
 
 
-@njit
+@njit_borrowing
 def _decode_block(coder: Decoder, levels: np.ndarray, skip: int, chroma: int) -> None:
     scan = RASTER if skip else ZIGZAG
     levels[:] = 0
@@ -178,7 +176,7 @@ def _decode_block(coder: Decoder, levels: np.ndarray, skip: int, chroma: int) ->
         levels[i] = -a if s else a
 
 
-@njit
+@njit_borrowing
 def block_at(k: int, r: int, c: int) -> tuple[int, int, int]:
     """Plane, row and column of block k (0-3 luma, 4 Cb, 5 Cr) of the cell (r, c)."""
     if k < 4:
@@ -186,14 +184,14 @@ def block_at(k: int, r: int, c: int) -> tuple[int, int, int]:
     return k - 3, r * 4, c * 4
 
 
-@njit
+@njit_borrowing
 def may_be_refined(blocks: np.ndarray, r: int, c: int) -> bool:
     """Whether the cell (r, c) can have detail."""
     kind = int(blocks[r >> 1, c >> 1])
     return kind != PAINTED_BLOCK and kind != OUTSIDE_BLOCK
 
 
-@njit
+@njit_borrowing
 def cell_context(skip: np.ndarray, blocks: np.ndarray, r: int, c: int) -> int:
     """Context of whether the cell at row ``r``, column ``c`` has detail: by the cells to the left
     and above, apart for cells of direct blocks."""
@@ -204,7 +202,7 @@ def cell_context(skip: np.ndarray, blocks: np.ndarray, r: int, c: int) -> int:
     )
 
 
-@njit
+@njit_borrowing
 def _add(plane: np.ndarray, y: int, x: int, rec: np.ndarray) -> None:
     for i in range(16):
         v = np.int64(plane[y + i // 4, x + i % 4]) + rec[i]
@@ -230,7 +228,20 @@ def encode_detail(
         return
     encode_bit(coder, DETAIL_FRAME, 1)
     encode_raw(coder, step_index, STEP_BITS)
-    rec = np.empty(16, np.int64)
+    _encode_cells(coder, step, blocks, skip, levels, planes, np.empty(16, np.int64))
+
+
+@njit_borrowing
+def _encode_cells(
+    coder: Encoder,
+    step: int,
+    blocks: np.ndarray,
+    skip: np.ndarray,
+    levels: np.ndarray,
+    planes: tuple[np.ndarray, ...],
+    rec: np.ndarray,
+) -> None:
+    """The cells of :func:`encode_detail`; rec (16,) int64: room for a residual."""
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             if not may_be_refined(blocks, r, c):
@@ -272,8 +283,22 @@ def decode_detail(
     if not decode_bit(coder, DETAIL_FRAME):
         return
     step = steps[decode_raw(coder, STEP_BITS)]
-    rec = np.empty(16, np.int64)
-    lv = np.zeros(16, np.int32)
+    rec, levels = np.empty(16, np.int64), np.zeros(16, np.int32)
+    _decode_cells(coder, step, blocks, skip, planes, levels, rec)
+
+
+@njit_borrowing
+def _decode_cells(
+    coder: Decoder,
+    step: int,
+    blocks: np.ndarray,
+    skip: np.ndarray,
+    planes: tuple[np.ndarray, ...],
+    lv: np.ndarray,
+    rec: np.ndarray,
+) -> None:
+    """The cells of :func:`decode_detail`; lv (16,) int32 and rec (16,) int64: room for the levels
+    and the residual of a block."""
     for r in range(skip.shape[0]):
         for c in range(skip.shape[1]):
             skip[r, c] = -1

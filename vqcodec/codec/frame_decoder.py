@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from ..errors import DamageError
 from ..picture import Picture, padded_size
 from ..system.threads import side_by_side, thread_count
@@ -58,7 +58,7 @@ def pad(picture: Picture, width: int, height: int) -> Planes:
     return y, u, v
 
 
-@njit
+@njit_borrowing
 def _pad(plane: np.ndarray, shift: int, out: np.ndarray) -> None:
     height, width = plane.shape
     for r in range(out.shape[0]):

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .codebooks import ESCAPE_BITS, MAX_LATENT, UNIT, escape, escaped_number, is_escape
 from .nets.shape import TURN
 from .range_coder import Decoder, Encoder, decode_raw, decode_symbol, encode_raw, encode_symbol
 
 
-@njit
+@njit_borrowing
 def raw_bits(n: int) -> int:
     """Bits that an escaped value takes: Elias gamma of its absolute value, and its sign."""
     a, k = abs(n), 0
@@ -31,7 +31,7 @@ def raw_bits(n: int) -> int:
     return 2 * k + 1
 
 
-@njit
+@njit_borrowing
 def _encode_value(coder: Encoder, n: int) -> None:
     # Elias gamma in raw bits: bit length in unary, the bits below the first, the sign
     a, k = abs(n), 0
@@ -46,7 +46,7 @@ def _encode_value(coder: Encoder, n: int) -> None:
         encode_raw(coder, 1 if n < 0 else 0, 1)
 
 
-@njit
+@njit_borrowing
 def _decode_value(coder: Decoder) -> int:
     k = 0
     while k < ESCAPE_BITS and decode_raw(coder, 1):
@@ -62,7 +62,7 @@ def _decode_value(coder: Decoder) -> int:
 _TURN = np.array(TURN)
 
 
-@njit
+@njit_borrowing
 def active(direct: np.ndarray, y: int, x: int, g: int, groups: int, step: int, steps: int) -> bool:
     """Whether group g of ``groups`` at (y, x) is coded in this one of 2 or 4 steps.
 
@@ -75,7 +75,7 @@ def active(direct: np.ndarray, y: int, x: int, g: int, groups: int, step: int, s
     return bool(_TURN[((y & 1) * 2 + (x & 1)) ^ (g * 4 // groups)] == step)
 
 
-@njit
+@njit_borrowing
 def encode_step(
     coder: Encoder,
     cls: np.ndarray,
@@ -111,7 +111,7 @@ def encode_step(
                             _encode_value(coder, escaped_number(symbols[i, j, g * 4 + s + c]))
 
 
-@njit
+@njit_borrowing
 def decode_step(
     coder: Decoder,
     mean: np.ndarray,
@@ -169,7 +169,7 @@ def decode_step(
                         y[i, j, ch] = min(max(v, -MAX_LATENT), MAX_LATENT)
 
 
-@njit
+@njit_borrowing
 def encode_hyper(
     coder: Encoder,
     idle: np.ndarray,
@@ -190,7 +190,7 @@ def encode_hyper(
                 seen[base + g, k] += 1
 
 
-@njit
+@njit_borrowing
 def decode_hyper(
     coder: Decoder,
     idle: np.ndarray,

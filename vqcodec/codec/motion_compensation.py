@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .weighting import FULL, GAIN_BITS, ONE
 
@@ -39,7 +39,7 @@ CHROMA = np.array(
 L0, L1, BI = 1, 2, 3  # prediction directions
 
 
-@njit
+@njit_borrowing
 def _fetch(plane, y0, x0, h, w, out):
     """Copy plane[y0:y0+h, x0:x0+w] into out as int32, repeating the border."""
     ph, pw = plane.shape
@@ -54,7 +54,7 @@ def _fetch(plane, y0, x0, h, w, out):
                 out[j, i] = plane[y, min(max(x0 + i, 0), pw - 1)]
 
 
-@njit
+@njit_borrowing
 def luma_block(plane, y, x, my, mx, n, src, mid, out):
     """14-bit intermediate of the n x n luma block at (y, x) moved by (my, mx) quarter samples, into
     out[:n, :n].
@@ -132,7 +132,7 @@ def luma_block(plane, y, x, my, mx, n, src, mid, out):
             ) >> 6
 
 
-@njit
+@njit_borrowing
 def chroma_block(plane, y, x, my, mx, n, src, mid, out):
     """Like :func:`luma_block` for an n x n chroma block; (my, mx) in eighths of a chroma sample."""
     fy, fx = my & 7, mx & 7
@@ -174,7 +174,7 @@ def chroma_block(plane, y, x, my, mx, n, src, mid, out):
                 ) >> 6
 
 
-@njit
+@njit_borrowing
 def _store(out, y, x, n, direction, a, b):
     if direction == BI:
         for j in range(n):
@@ -187,7 +187,7 @@ def _store(out, y, x, n, direction, a, b):
                 out[y + j, x + i] = min(max((c[j, i] + 8) >> 4, 0), MAX_SAMPLE)
 
 
-@njit
+@njit_borrowing
 def weigh(block, n, gain, offset):
     """Gain and offset of a 14-bit intermediate, in place; the offset is in samples of 10 bits."""
     for j in range(n):
@@ -195,7 +195,7 @@ def weigh(block, n, gain, offset):
             block[j, i] = ((block[j, i] * gain + (ONE >> 1)) >> GAIN_BITS) + (offset << 4)
 
 
-@njit
+@njit_borrowing
 def _store_blend(out, y, x, n, a, b, blend):
     for j in range(n):
         for i in range(n):
@@ -203,7 +203,7 @@ def _store_blend(out, y, x, n, a, b, blend):
             out[y + j, x + i] = min(max(v, 0), MAX_SAMPLE)
 
 
-@njit
+@njit_borrowing
 def _store_weighted(out, y, x, n, direction, a, b, pairs, blend):
     """pairs (2, 2): gain and offset of each list for this plane."""
     if direction & L0:
@@ -223,11 +223,15 @@ def compensate(leaves, f, ref0, ref1, out):
     leaves (n, 3) int32: row, column, size in units of 8 luma samples; f: motion_field.Field; ref0,
     ref1 and out: tuples of the Y, U, V planes, uint16 of 10 bits.
     """
+    src, mid = np.empty((72, 72), np.int32), np.empty((72, 72), np.int32)
+    a, b = np.empty((64, 64), np.int32), np.empty((64, 64), np.int32)
+    _compensate(leaves, f, ref0, ref1, src, mid, a, b, out)
+
+
+@njit_borrowing
+def _compensate(leaves, f, ref0, ref1, src, mid, a, b, out):
+    """:func:`compensate` with room to work."""
     direction, mv = f.direction, f.mv
-    src = np.empty((72, 72), np.int32)
-    mid = np.empty((72, 72), np.int32)
-    a = np.empty((64, 64), np.int32)
-    b = np.empty((64, 64), np.int32)
     for leaf in range(leaves.shape[0]):
         r, c, s = leaves[leaf, 0], leaves[leaf, 1], leaves[leaf, 2]
         d = direction[r, c]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from ..compiled import njit, njit_borrowing
+from ..compiled import njit_borrowing
 from .motion_compensation import BI, L0, L1
 from .weighting import Weights
 
@@ -49,7 +49,7 @@ class Field(NamedTuple):
         )
 
 
-@njit
+@njit_borrowing
 def scale_mv(v, num, den):
     """v * num / den rounded to nearest, halves away from zero, clipped to the legal range."""
     n, d = v * num, den

@@ -67,7 +67,7 @@ def set_context(f, y, x, past):
     return k
 
 
-@njit
+@njit_borrowing
 def bit_length(a):
     """Bits of a number that is not negative; 0 of zero."""
     k = 0
@@ -77,7 +77,7 @@ def bit_length(a):
     return k
 
 
-@njit
+@njit_borrowing
 def _encode_mvd(coder, comp, d):
     a = abs(d)
     k = bit_length(a)
@@ -93,7 +93,7 @@ def _encode_mvd(coder, comp, d):
         encode_raw(coder, 1 if d < 0 else 0, 1)
 
 
-@njit
+@njit_borrowing
 def _decode_mvd(coder, comp):
     k = 0
     while k < MVD_BITS and decode_bit(coder, MVD_CLASS + VECTOR_COMPONENT * comp + k):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from ..picture import MAX_SAMPLE
 from .direct_map import CODED_BLOCK
 
@@ -37,7 +37,7 @@ def pack8(planes: Planes) -> np.ndarray:
     return out
 
 
-@njit
+@njit_borrowing
 def _pack(planes: Planes, out: np.ndarray) -> None:
     """out of 16 bits: samples as they are; of 8 bits: those of the nets."""
     small = out.itemsize == 1
@@ -63,7 +63,7 @@ def reconstruct(residual: np.ndarray, blocks: np.ndarray, base: Planes) -> Plane
     return out
 
 
-@njit
+@njit_borrowing
 def _reconstruct(residual: np.ndarray, blocks: np.ndarray, base: Planes, out: Planes) -> None:
     for p in range(3):
         first, side = _PARTS[p]

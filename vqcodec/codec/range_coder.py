@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 
 TOTAL_BITS = 15
 TOTAL = 1 << TOTAL_BITS
@@ -81,14 +81,14 @@ class Decoder(NamedTuple):
         return self.data.size - int(self.state[POSITION])
 
 
-@njit
+@njit_borrowing
 def taken(coder: Decoder) -> float:
     """Bits that a decoder has taken, with fractions: the bytes read less what its range has
     left."""
     return 8 * float(coder.state[POSITION]) - math.log2(float(coder.state[RANGE]))
 
 
-@njit
+@njit_borrowing
 def given(coder: Encoder) -> float:
     """Bits that an encoder has given out, with fractions; :func:`taken` of a decoder at that
     place."""
@@ -97,7 +97,7 @@ def given(coder: Encoder) -> float:
     return 8 * final + 32 - math.log2(float(state[RANGE]))
 
 
-@njit
+@njit_borrowing
 def _next_byte(coder: Decoder) -> np.uint64:
     state = coder.state
     position = state[POSITION]
@@ -105,13 +105,13 @@ def _next_byte(coder: Decoder) -> np.uint64:
     return np.uint64(coder.data[position]) if position < coder.data.size else np.uint64(0)
 
 
-@njit
+@njit_borrowing
 def _prime(coder: Decoder) -> None:
     for _ in range(4):
         coder.state[CODE] = (coder.state[CODE] << np.uint64(8)) | _next_byte(coder)
 
 
-@njit
+@njit_borrowing
 def _shift_low(coder: Encoder) -> None:
     """Move the top byte of LOW into the cache, and what no carry can reach any more to ``out``."""
     state, out = coder.state, coder.out
@@ -132,7 +132,7 @@ def _shift_low(coder: Encoder) -> None:
     state[LOW] = (low << np.uint64(8)) & _MASK32
 
 
-@njit
+@njit_borrowing
 def _give(coder: Encoder) -> None:
     state = coder.state
     while state[RANGE] < _TOP:
@@ -140,7 +140,7 @@ def _give(coder: Encoder) -> None:
         _shift_low(coder)
 
 
-@njit
+@njit_borrowing
 def _refill(coder: Decoder) -> None:
     state = coder.state
     while state[RANGE] < _TOP:
@@ -148,13 +148,13 @@ def _refill(coder: Decoder) -> None:
         state[RANGE] = (state[RANGE] << np.uint64(8)) & _MASK32
 
 
-@njit
+@njit_borrowing
 def _share_of_zero(fast: int, slow: int) -> int:
     """P(bit = 0) in 65536ths."""
     return min(max((fast + slow) >> 1, EDGE), 65536 - EDGE)
 
 
-@njit
+@njit_borrowing
 def _adapt(contexts: np.ndarray, context: int, fast: int, slow: int, bit: int) -> None:
     if bit == 0:
         contexts[context, 0] = fast + ((65535 - fast) >> FAST)
@@ -164,7 +164,7 @@ def _adapt(contexts: np.ndarray, context: int, fast: int, slow: int, bit: int) -
         contexts[context, 1] = slow - (slow >> SLOW)
 
 
-@njit
+@njit_borrowing
 def encode(coder: Encoder, start: int, size: int, bits: int) -> None:
     """Code the interval [start, start + size) of 2^bits."""
     state = coder.state
@@ -174,7 +174,7 @@ def encode(coder: Encoder, start: int, size: int, bits: int) -> None:
     _give(coder)
 
 
-@njit
+@njit_borrowing
 def encode_bit(coder: Encoder, context: int, bit: int) -> None:
     """Code a bit with a context and adapt it."""
     state, contexts = coder.state, coder.contexts
@@ -189,7 +189,7 @@ def encode_bit(coder: Encoder, context: int, bit: int) -> None:
     _give(coder)
 
 
-@njit
+@njit_borrowing
 def decode_bit(coder: Decoder, context: int) -> int:
     """The inverse of :func:`encode_bit`."""
     state, contexts = coder.state, coder.contexts
@@ -207,14 +207,14 @@ def decode_bit(coder: Decoder, context: int) -> int:
     return bit
 
 
-@njit
+@njit_borrowing
 def pass_bit(contexts: np.ndarray, context: int, bit: int) -> None:
     """Adapt a context as if a bit had been coded."""
     fast, slow = nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1])
     _adapt(contexts, context, fast, slow, bit)
 
 
-@njit
+@njit_borrowing
 def bit_cost(contexts: np.ndarray, context: int, bit: int) -> float:
     """Bits that a bit would take in a context."""
     share = _share_of_zero(nb.int64(contexts[context, 0]), nb.int64(contexts[context, 1]))
@@ -231,14 +231,14 @@ def bit_costs(contexts: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit
+@njit_borrowing
 def encode_raw(coder: Encoder, value: int, bits: int) -> None:
     """Code ``bits`` equiprobable bits, most significant first."""
     for i in range(bits - 1, -1, -1):
         encode(coder, (value >> i) & 1, 1, 1)
 
 
-@njit
+@njit_borrowing
 def decode_raw(coder: Decoder, bits: int) -> int:
     """The inverse of :func:`encode_raw`."""
     state = coder.state
@@ -254,13 +254,13 @@ def decode_raw(coder: Decoder, bits: int) -> int:
     return value
 
 
-@njit
+@njit_borrowing
 def encode_symbol(coder: Encoder, cdf: np.ndarray, symbol: int) -> None:
     """Code a symbol under the cumulative table ``cdf`` of total 2^TOTAL_BITS."""
     encode(coder, cdf[symbol], cdf[symbol + 1] - cdf[symbol], TOTAL_BITS)
 
 
-@njit
+@njit_borrowing
 def decode_symbol(coder: Decoder, cdf: np.ndarray, symbols: int) -> int:
     """One of ``symbols`` symbols under the cumulative table ``cdf`` of total 2^TOTAL_BITS."""
     state = coder.state
@@ -282,7 +282,7 @@ def decode_symbol(coder: Decoder, cdf: np.ndarray, symbols: int) -> int:
     return low
 
 
-@njit
+@njit_borrowing
 def finish(coder: Encoder) -> int:
     """Flush with as few bytes as identify the interval; returns the length without final zeros."""
     state = coder.state
@@ -302,7 +302,7 @@ def finish(coder: Encoder) -> int:
     return int(length)
 
 
-@njit
+@njit_borrowing
 def build_cdf(counts: np.ndarray, sizes: np.ndarray, cdf: np.ndarray) -> None:
     """Cumulative tables of total 2^TOTAL_BITS, in which no symbol is empty.
 

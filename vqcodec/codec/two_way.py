@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .range_coder import (
     Decoder,
     Encoder,
@@ -39,7 +39,7 @@ def code_bit(coder: Coder, context: int, bit: int) -> int:
     raise NotImplementedError
 
 
-@njit
+@njit_borrowing
 def code_tree(coder: Coder, first: int, value: int, bits: int) -> int:
     """``bits`` bits of a value, most significant first, as a binary tree of adaptive contexts:
     node n, from 1 on, has the context first + n. Returns the value."""

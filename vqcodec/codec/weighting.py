@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .contexts import BLEND, DIFFERENCE, WEIGHT_CLASS, WEIGHT_SETS
 from .range_coder import Decoder, Encoder, decode_bit, decode_raw, encode_bit, encode_raw
 
@@ -44,14 +44,14 @@ class Weights(NamedTuple):
         return cls(sets, np.full(count, HALF, np.int32))
 
 
-@njit
+@njit_borrowing
 def fade_offset(gain: int, plane: int) -> int:
     """The offset of a fade to black with this gain."""
     still = BLACK if plane == 0 else GREY
     return ((ONE - gain) * still + (ONE >> 1)) >> GAIN_BITS
 
 
-@njit
+@njit_borrowing
 def expected(pairs: np.ndarray, plane: int, kind: int) -> int:
     """Expected gain or offset of a plane; pairs (PLANES, 2) holds what comes before it."""
     if kind == OFFSET:
@@ -59,12 +59,12 @@ def expected(pairs: np.ndarray, plane: int, kind: int) -> int:
     return ONE if plane == 0 else pairs[0, GAIN]
 
 
-@njit
+@njit_borrowing
 def _context(plane: int, kind: int) -> int:
     return WEIGHT_CLASS + DIFFERENCE * (2 * min(plane, 1) + kind)
 
 
-@njit
+@njit_borrowing
 def _encode_difference(coder: Encoder, context: int, difference: int) -> None:
     magnitude = abs(difference)
     length = 0
@@ -79,7 +79,7 @@ def _encode_difference(coder: Encoder, context: int, difference: int) -> None:
         encode_raw(coder, 1 if difference < 0 else 0, 1)
 
 
-@njit
+@njit_borrowing
 def _decode_difference(coder: Decoder, context: int) -> int:
     length = 0
     while length < WEIGHT_BITS and decode_bit(coder, context + length):
@@ -92,7 +92,7 @@ def _decode_difference(coder: Decoder, context: int) -> int:
     return -magnitude if decode_raw(coder, 1) else magnitude
 
 
-@njit
+@njit_borrowing
 def encode_weights(coder: Encoder, weights: Weights, lists: int) -> None:
     """Code the sets of a frame of one or two lists; none costs one flag."""
     count = weights.sets.shape[0]
@@ -116,7 +116,7 @@ def encode_weights(coder: Encoder, weights: Weights, lists: int) -> None:
         encode_bit(coder, WEIGHT_SETS + count, 0)
 
 
-@njit
+@njit_borrowing
 def decode_sets(coder: Decoder, weights: Weights, lists: int) -> int:
     """The inverse of :func:`encode_weights`, into ``weights`` of MAX_SETS sets; how many are."""
     count = 0

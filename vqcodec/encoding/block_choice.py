@@ -13,7 +13,7 @@ from ..codec.contexts import BI_FLAG, LIST_FLAG, MERGE_INDEX
 from ..codec.motion_compensation import BI, L0, L1
 from ..codec.motion_field import MAX_MERGE, Field, candidates, predictor
 from ..codec.motion_syntax import merge_context, set_context
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .motion_costs import (
     NEVER,
     Matching,
@@ -79,14 +79,14 @@ def room_for(sets):
     )
 
 
-@njit
+@njit_borrowing
 def _keep(vectors, direction, index, chosen, mv, info):
     """Note how a block is predicted best so far; index: of its merge candidate, or NEW."""
     info[0], info[1], info[2] = direction, index, chosen
     copied(vectors, mv)
 
 
-@njit
+@njit_borrowing
 def _best_merge(matching, block, merges, flag, mv, info):
     """Lowest J of the merge candidates; mv and info receive it. flag: context of the merge flag."""
     bits = matching.costs.bits
@@ -109,7 +109,7 @@ def _best_merge(matching, block, merges, flag, mv, info):
     return best
 
 
-@njit
+@njit_borrowing
 def _best_of_one(matching, block, head, two, room, chosen, best, mv, info):
     """Lowest J, at most ``best``, with new vectors of one list; head: bits before direction."""
     bits, found = matching.costs.bits, room.found[chosen]
@@ -126,7 +126,7 @@ def _best_of_one(matching, block, head, two, room, chosen, best, mv, info):
     return best
 
 
-@njit
+@njit_borrowing
 def _best_of_both(matching, block, head, room, chosen, best, mv, info):
     """Lowest J, at most ``best``, with new vectors of both lists; head: bits before direction."""
     found, vectors, predicted = room.found[chosen], room.both, room.predicted
@@ -148,7 +148,7 @@ def _best_of_both(matching, block, head, room, chosen, best, mv, info):
     return best
 
 
-@njit
+@njit_borrowing
 def _set_bits(search, block, chosen):
     """Bits of the choice of a set of weights."""
     bits, field = search.matching.costs.bits, search.field
@@ -159,7 +159,7 @@ def _set_bits(search, block, chosen):
     return total
 
 
-@njit
+@njit_borrowing
 def _find_starts(matching, block, merges, starts, lists, room, parent):
     """The best starting vector of each list and set of weights, into ``room``."""
     for chosen in range(room.single.shape[0]):
@@ -173,7 +173,7 @@ def _find_starts(matching, block, merges, starts, lists, room, parent):
             )  # fmt: skip
 
 
-@njit
+@njit_borrowing
 def leaf(search, block, parent, mv, info):
     """Lowest J of a block as one leaf; mv (2, 2) and info (3,) receive how.
 
@@ -214,7 +214,7 @@ def leaf(search, block, parent, mv, info):
     return best
 
 
-@njit
+@njit_borrowing
 def _best_new(matching, block, head, two, room, chosen, best, mv, info):
     """Lowest J, at most ``best``, with the new vectors found under a set of weights."""
     for l in range(2):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..codec.frame_decoder import Planes
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import Picture
 
 
@@ -92,7 +92,7 @@ def total_squares(shown: Picture, source: Picture) -> np.ndarray:
     return np.array(sums) / (1 if eight else 16)
 
 
-@njit
+@njit_borrowing
 def _total_squares(shown: np.ndarray, source: np.ndarray, eight: bool) -> float:
     total = 0.0
     for y in range(shown.shape[0]):
@@ -119,8 +119,13 @@ def squares(a: np.ndarray, b: np.ndarray, side: int) -> np.ndarray:
 
 @njit
 def _squares(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    _sum_squares(a, b, np.empty(a.shape[1], np.int32), out)
+
+
+@njit_borrowing
+def _sum_squares(a: np.ndarray, b: np.ndarray, powers: np.ndarray, out: np.ndarray) -> None:
+    """powers (W,) int32: room for the squares of a row of blocks."""
     side = a.shape[0] // out.shape[0]
-    powers = np.empty(a.shape[1], np.int32)
     for r in range(out.shape[0]):
         powers[:] = 0
         for y in range(r * side, (r + 1) * side):

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from ..codec.motion_field import MV_LIMIT
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .sample_sums import WIDEST, sad8, sad16, sad32, sad_mean8, sad_mean16
 
 PAD = 80  # how far a block may lie outside the reference, in samples
@@ -27,13 +27,13 @@ class Samples(NamedTuple):
     parts: np.intp  # bits of the quarter of a vector for which there are phases: 3, 2 or 0
 
 
-@njit
+@njit_borrowing
 def of_picture(plane):
     """The samples of a plane (H, W) uint8."""
     return Samples(np.intp(plane.ctypes.data), np.intp(plane.strides[0]), np.intp(0), np.intp(0))
 
 
-@njit
+@njit_borrowing
 def of_reference(ph, precision):
     """The samples of :func:`.phases` with this precision."""
     stride, parts = np.intp(ph.strides[2]), np.intp(4 - precision)
@@ -41,13 +41,13 @@ def of_reference(ph, precision):
     return Samples(start, stride, np.intp(ph.strides[1]), parts)
 
 
-@njit
+@njit_borrowing
 def at(samples, y, x):
     """Address of the sample (y, x)."""
     return samples.start + y * samples.stride + x
 
 
-@njit
+@njit_borrowing
 def moved(samples, y, x, my, mx):
     """Address of what the sample (y, x) shows of a reference, moved by (my, mx) quarter samples, or
     by what there is a phase for."""
@@ -55,7 +55,7 @@ def moved(samples, y, x, my, mx):
     return samples.start + phase + (y + (my >> 2)) * samples.stride + x + (mx >> 2)
 
 
-@njit
+@njit_borrowing
 def legal(y, x, n, my, mx, h, w):
     """Whether the n x n block at (y, x) may have the vector (my, mx) in quarter samples: it is
     no longer than MV_LIMIT, and what it needs of the reference is not farther than PAD from its
@@ -66,7 +66,7 @@ def legal(y, x, n, my, mx, h, w):
     return r > 8 - PAD and c > 8 - PAD and r + n < h + PAD - 8 and c + n < w + PAD - 8
 
 
-@njit
+@njit_borrowing
 def sad(block, stride, shown, step, n, best):
     """SAD of two n x n blocks, given by address and stride; may stop early at ``best``."""
     if n == 8:
@@ -84,7 +84,7 @@ def sad(block, stride, shown, step, n, best):
     return total
 
 
-@njit
+@njit_borrowing
 def sad_mean(block, stride, one, step, two, pace, n, best):
     """SAD of an n x n block and the rounded mean of two others; may stop early at ``best``."""
     if n == 8:
@@ -100,7 +100,7 @@ def sad_mean(block, stride, one, step, two, pace, n, best):
     return total
 
 
-@njit
+@njit_borrowing
 def refined(reference, picture, y, x, my, mx, least, first, rounds, enough, h, w):
     """Vector of the 8x8 block at (y, x) by SAD, from one of SAD ``least``: the best of its eight
     neighbours, at most ``rounds`` times at each distance of ``first`` quarter samples, half of that

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .block_matching import (
     DIRECTIONS_X,
     DIRECTIONS_Y,
@@ -35,20 +35,20 @@ _ROUNDS = 6  # of steps of one sample
 _ENOUGH = 64  # SAD of a block that needs no better vector: a level a sample
 
 
-@njit
+@njit_borrowing
 def _inner(plane):
     """The samples of a plane inside its margin."""
     samples = of_picture(plane)
     return Samples(at(samples, MARGIN, MARGIN), samples.stride, samples.phase, samples.parts)
 
 
-@njit
+@njit_borrowing
 def _inside(y, x, side, h, w):
     """Whether a block of ``side`` samples at (y, x) lies in a plane (h, w) or its margin."""
     return y >= -MARGIN and x >= -MARGIN and y + side <= h + MARGIN and x + side <= w + MARGIN
 
 
-@njit
+@njit_borrowing
 def _full(cur, ref, side, down, across, out):
     """out (rows, columns, 2) [y, x]: the best vector within +-down and +-across samples for blocks
     of ``side`` samples, 8 or 16."""
@@ -75,7 +75,7 @@ def _full(cur, ref, side, down, across, out):
                         out[r, c, 0], out[r, c, 1] = dy, dx
 
 
-@njit
+@njit_borrowing
 def _told(picture, reference, y, x, my, mx, oy, ox, h, w):
     """SAD of the 8x8 block at (y, x) moved by (my, mx), with what its way from (oy, ox) costs;
     FARTHEST outside of the reference."""
@@ -86,7 +86,7 @@ def _told(picture, reference, y, x, my, mx, oy, ox, h, w):
     return nb.int32(s + nb.int32(_NEAR * (abs(my - oy) + abs(mx - ox))))
 
 
-@njit
+@njit_borrowing
 def _candidate(k, r, c, coarse, wide, out):
     """The k-th vector to start from, in samples: of the larger block and its neighbours, of those
     to the left and above, of the search in wide blocks, none at all."""
@@ -106,7 +106,7 @@ def _candidate(k, r, c, coarse, wide, out):
     return 2 * nb.int64(coarse[row, column, 0]), 2 * nb.int64(coarse[row, column, 1])
 
 
-@njit
+@njit_borrowing
 def _finer(cur, ref, coarse, wide, out):
     """out (rows, columns, 2): vectors of 8x8 blocks in samples, from those of blocks twice as
     large at half the size; wide (rows / 2, columns / 2, 2): others to start from, or nothing."""
@@ -136,7 +136,7 @@ def _finer(cur, ref, coarse, wide, out):
             out[r, c, 0], out[r, c, 1] = by, bx
 
 
-@njit
+@njit_borrowing
 def _to_quarters(cur, ph, vectors):
     """Vectors (rows, columns, 2) of 8x8 cells from samples to quarter samples, in place.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numba as nb
 import numpy as np
 
@@ -27,32 +29,60 @@ from ..codec.detail_syntax import (
     sig_context,
     sign_context,
 )
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .block_facts import squares
+
+if TYPE_CHECKING:
+    from ..codec.frame_decoder import Planes
 
 ROUND = 0.45  # of a step is rounded up before levels are tried against their bits
 WORTH_A_LOOK = 3  # bits that the error of a 4x4 block is worth at least where levels are tried
 
 
-@njit
+class Shown(NamedTuple):
+    """What the detail of a picture is chosen by, see :func:`choose`."""
+
+    source: Planes
+    planes: Planes
+    energies: tuple[np.ndarray, np.ndarray, np.ndarray]  # squared errors of 4x4 blocks, int32
+    step: int
+    worths: np.ndarray
+    weights: np.ndarray
+    height: int
+    width: int
+    direct: np.ndarray
+    bits: np.ndarray
+    modes: int
+
+
+class Room(NamedTuple):
+    """Arrays that every cell uses anew."""
+
+    error: np.ndarray  # (16,) float64
+    values: np.ndarray  # (16,) float64: in steps
+    shown: np.ndarray  # (16,) int64: the residual of some levels
+    levels: np.ndarray  # (2, 6, 16) int32, by mode and block
+    gain: np.ndarray  # (2,) float64
+    coded: np.ndarray  # (2,) int64: blocks with levels
+
+
+@njit_borrowing
 def _forward(e, out):
     # orthonormal DCT times eight, in floats: the encoder's own business
-    t = np.empty(16)
     for r in range(4):
         for c in range(4):
             s = 0.0
             for k in range(4):
                 s += DCT[c, k] * e[r * 4 + k]
-            t[r * 4 + c] = s / 128
-    for r in range(4):
-        for c in range(4):
-            s = 0.0
-            for k in range(4):
-                s += DCT[r, k] * t[k * 4 + c]
+            out[r * 4 + c] = s / 128
+    for c in range(4):
+        t0, t1, t2, t3 = out[c], out[4 + c], out[8 + c], out[12 + c]
+        for r in range(4):
+            s = DCT[r, 0] * t0 + DCT[r, 1] * t1 + DCT[r, 2] * t2 + DCT[r, 3] * t3
             out[r * 4 + c] = s * 8 / 128
 
 
-@njit
+@njit_borrowing
 def _block_bits(levels, skip, chroma, bits):
     """What :func:`_encode_block` writes for these levels, in bits, were the contexts to stay as
     they are; 0 where all are zero."""
@@ -89,7 +119,7 @@ def _block_bits(levels, skip, chroma, bits):
     return total
 
 
-@njit
+@njit_borrowing
 def _optimise(v, levels, skip, chroma, unit, bits):
     """Levels (16,) of the values v (in steps) that cost least: each in turn, from the last of the
     scan, is tried nearer to zero.
@@ -115,30 +145,51 @@ def _optimise(v, levels, skip, chroma, unit, bits):
 
 
 @njit
-def choose(source, planes, step, worths, weights, height, width, direct, bits, skip, levels, cost):
+def choose(
+    source, planes, step, worths, weights, height, width, direct, bits, modes, skip, levels, cost
+):
     """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V
     uint16; worths (H/16, W/16): bits that one unit of
     squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown
     luma, cells outside stay plain; direct: map
     (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see
-    :func:`vqcodec.codec.range_coder.bit_costs`; skip (H/8, W/8) int8
+    :func:`vqcodec.codec.range_coder.bit_costs`; modes: 1 to try the DCT alone; skip (H/8, W/8) int8
     receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8)
     float64 the bits that what is left of the
     error and the refinement are worth. Returns what it gains, in bits."""
-    gh, gw = skip.shape
-    e, t, rec = np.empty(16), np.empty(16), np.empty(16, np.int64)
-    lev, gain, coded = np.zeros((2, 6, 16), np.int32), np.zeros(2), np.zeros(2, np.int64)
     energies = (
         squares(source[0], planes[0], 4),
         squares(source[1], planes[1], 4),
         squares(source[2], planes[2], 4),
     )
+    room = Room(
+        np.empty(16),
+        np.empty(16),
+        np.empty(16, np.int64),
+        np.zeros((2, 6, 16), np.int32),
+        np.zeros(2),
+        np.zeros(2, np.int64),
+    )
+    shown = Shown(
+        source, planes, energies, step, worths, weights, height, width, direct, bits, modes
+    )
+    return _choose(shown, room, skip, levels, cost)
+
+
+@njit_borrowing
+def _choose(shown, room, skip, levels, cost):
+    """:func:`choose` with room to work."""
+    source, planes, energies, step = shown.source, shown.planes, shown.energies, shown.step
+    worths, weights, direct, bits = shown.worths, shown.weights, shown.direct, shown.bits
+    e, t, rec = room.error, room.values, room.shown
+    lev, gain, coded = room.levels, room.gain, room.coded
+    gh, gw = skip.shape
     total = 0.0
     for r in range(gh):
         for c in range(gw):
             skip[r, c] = -1
             cost[r, c] = 0.0
-            outside = r * 8 >= height or c * 8 >= width
+            outside = r * 8 >= shown.height or c * 8 >= shown.width
             if outside or not may_be_refined(direct, r, c):
                 continue
             some_worth = False
@@ -152,7 +203,7 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
             if not some_worth:
                 continue
             flag = cell_context(skip, direct, r, c)
-            for mode in range(2):
+            for mode in range(shown.modes):
                 gain[mode] = nb.float64(bits[flag, 0] - bits[flag, 1])
                 gain[mode] -= bits[DETAIL_SKIP, mode]
                 coded[mode] = 0
@@ -161,7 +212,7 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                 before = np.float64(energies[p][y >> 2, x >> 2])
                 w = worths[r >> 1, c >> 1] * weights[p]
                 if before * w < WORTH_A_LOOK:
-                    for mode in range(2):
+                    for mode in range(shown.modes):
                         some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
                         lev[mode, k] = 0
                         gain[mode] -= bits[some, 0]
@@ -170,7 +221,7 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                     e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(
                         planes[p][y + i // 4, x + i % 4]
                     )
-                for mode in range(2):
+                for mode in range(shown.modes):
                     lev[mode, k] = 0
                     some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
                     if mode == 0:
@@ -195,10 +246,12 @@ def choose(source, planes, step, worths, weights, height, width, direct, bits, s
                             continue
                         lev[mode, k] = 0
                     gain[mode] -= bits[some, 0]
-            m = 1 if gain[1] > gain[0] else 0
+            m = 1 if shown.modes > 1 and gain[1] > gain[0] else 0
             if gain[m] > 0 and coded[m]:
                 skip[r, c] = m
-                levels[r, c] = lev[m]
+                for k in range(6):
+                    for i in range(16):
+                        levels[r, c, k, i] = lev[m, k, i]
                 cost[r, c] -= gain[m]
                 total += gain[m]
     return total

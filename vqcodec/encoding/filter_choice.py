@@ -25,9 +25,10 @@ from ..codec.adaptive_filter import (
     SIZE,
     TAPS,
     activity_class,
+    filtered_cells,
     is_filtered,
     no_filters,
-    tap_sums,
+    samples_around,
     with_border,
 )
 from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK
@@ -35,7 +36,7 @@ from ..codec.filter_bank import BANK
 from ..codec.frame_decoder import Planes
 from ..codec.range_coder import Encoder
 from ..codec.two_way import Meter
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .rate_distortion import PLANE_WEIGHTS
 from .still_parts import still_blocks
 
@@ -60,33 +61,56 @@ class Filters(NamedTuple):
 NONE = Filters(NOWHERE, no_filters())
 
 
-@njit
-def _add_cell(
-    wide: np.ndarray,
-    error: np.ndarray,
-    row: int,
-    column: int,
-    products: np.ndarray,
-    aims: np.ndarray,
-) -> None:
+class Room(NamedTuple):
+    """Arrays that every row of cells uses anew."""
+
+    sums: np.ndarray  # (8, 12, W) int16: of taps
+    cell: np.ndarray  # (13, 64) int16: sums and error of a cell
+    products: np.ndarray  # (12, 12) int64
+    aims: np.ndarray  # (12,) int64
+
+
+@njit_borrowing
+def _tap_sums(wide: np.ndarray, row: int, begin: int, end: int, sums: np.ndarray) -> None:
+    """Of the samples begin to end of a row of a plane with its border, the differences to both
+    samples of each tap, added: (12, W) int16."""
+    here = wide[row + BORDER, BORDER + begin : BORDER + end]
+    for tap in range(_COUNT):
+        behind, before = samples_around(wide, row, begin, end, tap)
+        to = sums[tap, begin:end]
+        for x in range(here.size):
+            to[x] = np.int16(behind[x] + before[x] - 2 * here[x])
+
+
+@njit_borrowing
+def _dot(one: np.ndarray, two: np.ndarray) -> np.int32:
+    """Sum of the products of two rows (64,) int16, which 32 bits hold; LLVM makes the processor's
+    sums of pairs of products of it."""
+    total = np.int32(0)
+    for i in range(SIZE * SIZE):
+        total = np.int32(total + np.int32(np.int32(one[i]) * np.int32(two[i])))
+    return total
+
+
+@njit_borrowing
+def _copy(some: np.ndarray, to: np.ndarray) -> None:
+    for i in range(SIZE):
+        to[i] = some[i]
+
+
+@njit_borrowing
+def _add_cell(room: Room, error: np.ndarray, row: int, column: int) -> None:
     """Sum up over the cell (row, column) the products of all sums of taps, and of these with the
-    error (H, W) int32 of the picture."""
-    sums = np.empty((_COUNT, SIZE), np.int32)
-    products[:] = 0
-    aims[:] = 0
-    for y in range(SIZE * row, SIZE * (row + 1)):
-        tap_sums(wide, y + BORDER, SIZE * column + BORDER, sums)
-        off = error[y, SIZE * column : SIZE * (column + 1)]
+    error (H, W) int16 of the picture."""
+    cell, left = room.cell, SIZE * column
+    for y in range(SIZE):
         for a in range(_COUNT):
-            total = np.int32(0)
-            for i in range(SIZE):
-                total += sums[a, i] * off[i]
-            aims[a] += total
-            for b in range(a + 1):
-                total = np.int32(0)
-                for i in range(SIZE):
-                    total += sums[a, i] * sums[b, i]
-                products[a, b] += total
+            _copy(room.sums[y, a, left:], cell[a, SIZE * y :])
+        _copy(error[SIZE * row + y, left:], cell[_COUNT, SIZE * y :])
+    for a in range(_COUNT):
+        room.aims[a] = _dot(cell[a], cell[_COUNT])
+        for b in range(a + 1):
+            room.products[a, b] = _dot(cell[a], cell[b])
 
 
 @njit
@@ -100,25 +124,47 @@ def _fill(
     equations: Equations,
 ) -> None:
     """Add a plane to the equations: luma with ``first`` 0, else chroma, to those of ``first``."""
+    room = Room(
+        np.empty((SIZE, _COUNT, plane.shape[1]), np.int16),
+        np.empty((_COUNT + 1, SIZE * SIZE), np.int16),
+        np.empty((_COUNT, _COUNT), np.int64),
+        np.empty(_COUNT, np.int64),
+    )
+    _add_rows(with_border(plane), error, blocks, worths, where, first, equations, room)
+
+
+@njit_borrowing
+def _add_rows(
+    wide: np.ndarray,
+    error: np.ndarray,
+    blocks: np.ndarray,
+    worths: np.ndarray,
+    where: int,
+    first: int,
+    equations: Equations,
+    room: Room,
+) -> None:
+    """:func:`_fill` with room to work, of a plane with its border."""
     left, right = equations
-    luma = first == 0
-    wide = with_border(plane)
-    products, aims = np.empty((_COUNT, _COUNT), np.int64), np.empty(_COUNT, np.int64)
-    for r in range(plane.shape[0] // SIZE):
-        for c in range(plane.shape[1] // SIZE):
-            at = (r >> 1, c >> 1) if luma else (r, c)
-            kind = blocks[at]
+    luma, half = first == 0, 1 if first == 0 else 0
+    for r in range(error.shape[0] // SIZE):
+        begin, end = filtered_cells(blocks, luma, where, r)
+        for y in range(SIZE if end > begin else 0):
+            row = SIZE * r + y
+            _tap_sums(wide, row, SIZE * begin, SIZE * end, room.sums[y])
+        for c in range(begin, end):
+            kind = blocks[r >> half, c >> half]
             if not is_filtered(kind, where):
                 continue
-            _add_cell(wide, error, r, c, products, aims)
+            _add_cell(room, error, r, c)
             k = activity_class(wide, r, c) if luma else first
-            worth, of = np.float64(worths[at]), 0 if kind == CODED_BLOCK else 1
+            worth, of = worths[r >> half, c >> half], 0 if kind == CODED_BLOCK else 1
             for a in range(_COUNT):
-                right[of, k, a] += worth * aims[a]
+                right[of, k, a] += worth * room.aims[a]
                 for b in range(a + 1):
-                    left[of, k, a, b] += worth * products[a, b]
+                    left[of, k, a, b] += worth * room.products[a, b]
                     if a != b:
-                        left[of, k, b, a] += worth * products[a, b]
+                        left[of, k, b, a] += worth * room.products[a, b]
 
 
 def equations_of(
@@ -138,12 +184,12 @@ def equations_of(
     for plane, wanted, weight, first in zip(
         planes, source, PLANE_WEIGHTS, FIRST_CHOICES, strict=True
     ):
-        error = wanted.astype(np.int32) - plane
+        error = wanted.astype(np.int16) - plane.astype(np.int16)
         _fill(plane, error, blocks, weight * worths, where, first, made)
     return made
 
 
-@njit
+@njit_borrowing
 def gains_of(left: np.ndarray, right: np.ndarray, filters: np.ndarray, out: np.ndarray) -> None:
     """By how much filters (n, 12), in 128ths, make the weighed squared error smaller: (n,)."""
     one = float(1 << ONE_BITS)

@@ -133,6 +133,8 @@ class FrameEncoder(FrameCoder):
         task, rate = trials.task, self.rate
         layout = self._certain(trials)
         latents = self._latents(trials, layout)
+        if rate.one_trial:
+            return trials.code(latents, task.quality, layout, filtered=True)
         best = trials.coded(latents, layout)
         other = self._layout(trials, best)
         if other is not None:

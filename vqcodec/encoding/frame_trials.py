@@ -170,21 +170,22 @@ class FrameTrials:
     def quantise(self, latents: Latents, quality: int, layout: Layout) -> QuantisedLatents:
         """Entropy-constrained search of codewords, the hyper-latent's and then of all steps."""
         tables, books, blocks = self.motion.tables, self.motion.tables.books, layout.blocks
+        first_table = hyper_tables(quality, latents.z.shape[2])
+        out = QuantisedLatents.empty(latents, direct_map.idle(blocks), first_table)
+        if not layout.coded:
+            out.z[:] = 0
+            groups = (*out.y.shape[:2], out.y.shape[2] // 4)
+            out.classes += [np.zeros(groups, np.uint8)] * self.nets.shape.steps
+            return out
         seen = self.seen(layout)
         worth, prior = self.rate.vq_lambda, self.nets.prior
         worths = np.float32(worth) / self.worths
         costs = tables.costs()
-        first_table = hyper_tables(quality, latents.z.shape[2])
-        out = QuantisedLatents.empty(latents, direct_map.idle(blocks), first_table)
         latent_search.search_hyper(
             latents.z, out.idle, first_table, books.sizes, books.words, costs, worth,
             out.z_symbols, out.z,
         )  # fmt: skip
         target = latents.y * np.float32(codebooks.UNIT)
-        if not layout.coded:
-            groups = (*out.y.shape[:2], out.y.shape[2] // 4)
-            out.classes += [np.zeros(groups, np.uint8)] * self.nets.shape.steps
-            return out
         tiles = self.frames._tiles([blocks])
         contexts = prior.context(out.z[None], seen.packed8 if seen else None, tiles)
         for k, context in enumerate(contexts):
@@ -200,7 +201,7 @@ class FrameTrials:
         """The detail that pays on top of some planes."""
         motion = self.motion
         detail = self._detail_at(planes, blocks, motion.costs)
-        if motion.prediction is not None or detail.step < 0:
+        if motion.prediction is not None or detail.step < 0 or not self.rate.detail_twice:
             return detail
         # the contexts of an I frame have seen nothing yet: choose again by what the first
         # choice makes of them
@@ -225,36 +226,47 @@ class FrameTrials:
         gain = detail_choice.choose(
             self.wanted(planes), planes, detail_syntax.STEP_TABLE[step],
             worth * self.worths.astype(np.float64), np.array(PLANE_WEIGHTS), frames.height,
-            frames.width, blocks, costs, detail.modes, detail.levels, detail.cost,
+            frames.width, blocks, costs, 2 if rate.detail_samples else 1, detail.modes,
+            detail.levels, detail.cost,
         )  # fmt: skip
         if gain <= DETAIL_BITS:
             detail.step = -1
         return detail
 
-    def code(self, latents: Latents, quality: int, layout: Layout) -> Trial:
-        """Code what follows the motion: latents at a quality, without loop filters."""
+    def code(self, latents: Latents, quality: int, layout: Layout, filtered: bool = False) -> Trial:
+        """Code what follows the motion: latents at a quality, without adaptive loop filters, or
+        with those that promise to pay."""
         frames, motion = self.frames, self.motion
         quantised = self.quantise(latents, quality, layout)
         drawn = self._reconstruct(quantised, quality, layout)
         borders = frames.borders(layout.blocks, motion.field)
-        strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits)
+        guess = deblocking_choice.expected(layout.coded) if self.rate.deblock_guessed else None
+        strength, planes = deblocking_choice.choose(drawn, borders, self.error_bits, guess)
         smoothed = Smoothed(strength, planes, filter_choice.NONE, planes)
+        if filtered:
+            smoothed = self._filters(smoothed, layout.blocks)
         return self._written(latents, quality, layout, quantised, smoothed)
 
     def filtered(self, trial: Trial) -> Trial:
         """A trial with the adaptive loop filters that pay, or the trial itself."""
-        if self.task.level >= self.rate.loop_filter_levels:
+        smoothed = self._filters(trial.smoothed, trial.blocks)
+        if smoothed is trial.smoothed:
             return trial
-        blocks, planes = trial.blocks, copy_planes(trial.smoothed.planes)
+        other = self._written(trial.latents, trial.quality, trial.layout, trial.quantised, smoothed)
+        return other if other.cost < trial.cost else trial
+
+    def _filters(self, smoothed: Smoothed, blocks: np.ndarray) -> Smoothed:
+        """A picture with the adaptive loop filters that promise to pay; itself where none does."""
+        if self.task.level >= self.rate.loop_filter_levels:
+            return smoothed
+        planes = copy_planes(smoothed.planes)
         worths = self.rate.detail(self.task.aim)[1] * self.worths.astype(np.float64)
         filters = filter_choice.filter_best(
             planes, self.wanted(planes), blocks, worths, self.motion.coder
         )
         if filters.where == NOWHERE:
-            return trial
-        smoothed = trial.smoothed._replace(filters=filters, shown=planes)
-        other = self._written(trial.latents, trial.quality, trial.layout, trial.quantised, smoothed)
-        return other if other.cost < trial.cost else trial
+            return smoothed
+        return smoothed._replace(filters=filters, shown=planes)
 
     def _written(
         self,

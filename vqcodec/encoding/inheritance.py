@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .block_matching import PAD
 from .coarse_motion import as_bright, coarse_motion, in_quarters
 from .phases import phases
@@ -60,39 +60,43 @@ class Reference(NamedTuple):
         return cls(picture, phases(picture.luma, 1 if thorough else 4))
 
 
-@njit
+@njit_borrowing
 def _hadamard_columns(block):
-    for n in (1, 2, 4):
-        for i in range(0, 8, 2 * n):
-            for j in range(i, i + n):
-                for k in range(8):
-                    a, b = block[j, k], block[j + n, k]
-                    block[j, k], block[j + n, k] = a + b, a - b
+    for k in range(8):
+        a0, a1, a2, a3 = block[k], block[8 + k], block[16 + k], block[24 + k]
+        a4, a5, a6, a7 = block[32 + k], block[40 + k], block[48 + k], block[56 + k]
+        a0, a1, a2, a3 = a0 + a1, a0 - a1, a2 + a3, a2 - a3
+        a4, a5, a6, a7 = a4 + a5, a4 - a5, a6 + a7, a6 - a7
+        a0, a1, a2, a3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
+        a4, a5, a6, a7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
+        block[k], block[8 + k], block[16 + k], block[24 + k] = a0 + a4, a1 + a5, a2 + a6, a3 + a7
+        block[32 + k], block[40 + k] = a0 - a4, a1 - a5
+        block[48 + k], block[56 + k] = a2 - a6, a3 - a7
 
 
-@njit
+@njit_borrowing
 def _hadamard(block, turned):
-    """Of 8x8 samples in place, with the energy of each coefficient that of a sample.
+    """Of 8x8 samples (64,) in place, with the energy of each coefficient that of a sample.
 
-    turned (8, 8) float32: room for the transposed block, whose columns lie side by side.
+    turned (64,) float32: room for the transposed block, whose columns lie side by side.
     """
     _hadamard_columns(block)
     for j in range(8):
         for k in range(8):
-            turned[k, j] = block[j, k]
+            turned[8 * k + j] = block[8 * j + k]
     _hadamard_columns(turned)
     for j in range(8):
         for k in range(8):
-            block[j, k] = turned[k, j] * np.float32(0.125)
+            block[8 * j + k] = turned[8 * k + j] * np.float32(0.125)
 
 
-@njit
+@njit_borrowing
 def _shown(ph, y, x, my, mx):
     """The phase that a vector takes of a reference, and where in it the cell at (y, x) is."""
     return ph[my & 3, mx & 3], np.uint64(y + (my >> 2) + PAD), np.uint64(x + (mx >> 2) + PAD)
 
 
-@njit
+@njit_borrowing
 def _contrasts(cur, ph, vectors, out):
     """Ratio of the deviations of each cell and of what it shows of a reference.
 
@@ -123,13 +127,40 @@ def _gain(cur: np.ndarray, reference: Reference, vectors: np.ndarray) -> float:
     return gain if abs(gain - 1) > _SAME_GAIN else 1.0
 
 
-@njit
+@njit_borrowing
 def _less_shown(ph, r, c, vector, factor, block):
-    """Subtract what a cell shows of a reference, times a factor, from a block."""
+    """Subtract what a cell shows of a reference, times a factor, from a block (64,)."""
     p, top, left = _shown(ph, r * 8, c * 8, vector[0], vector[1])
     for j in range(8):
+        to = block[8 * j : 8 * j + 8]
         for i in range(8):
-            block[j, i] -= np.float32(factor) * np.float32(p[top + j, left + i])
+            to[i] -= np.float32(factor) * np.float32(p[top + j, left + i])
+
+
+class Room(NamedTuple):
+    """What every cell of 64 samples uses anew, float32 but for the last."""
+
+    samples: np.ndarray
+    block: np.ndarray
+    turned: np.ndarray
+    energy: np.ndarray
+    weight: np.ndarray
+    kept: np.ndarray  # float64
+
+
+@njit_borrowing
+def _kept(room, theta, left):
+    """How much of a cell is inherited of a reference, by the coefficients of their difference."""
+    block, energy, weight, kept = room.block, room.energy, room.weight, room.kept
+    for i in range(64):
+        e, s = block[i] * block[i], energy[i]
+        same = min(np.float64(1), np.divide(np.float64(theta), e + left))
+        term = weight[i] * same * (1 - np.divide(e, s))
+        kept[i] = term if e < s else 0.0
+    total = 0.0
+    for i in range(64):
+        total += kept[i]
+    return total
 
 
 @njit
@@ -141,47 +172,48 @@ def _inherit(cur, ph, vectors, gains, many, theta, thetas, both, active, shares)
     active (rows, columns): receives how much of a cell is coded at all, 0..64; shares (2, rows,
     columns).
     """
+    some = np.empty((5, 64), np.float32)
+    room = Room(some[0], some[1], some[2], some[3], some[4], np.empty(64))
+    _inherit_cells(cur, ph, vectors, gains, many, theta, thetas, both, room, active, shares)
+
+
+@njit_borrowing
+def _inherit_cells(cur, ph, vectors, gains, many, theta, thetas, both, room, active, shares):
+    """:func:`_inherit` with room to work."""
     rows, columns = active.shape
-    block, turned = np.empty((8, 8), np.float32), np.empty((8, 8), np.float32)
-    energy = np.empty((8, 8), np.float32)
-    weight = np.empty((8, 8), np.float32)
+    samples, block, energy, weight = room.samples, room.block, room.energy, room.weight
     for r in range(rows):
         for c in range(columns):
             for j in range(8):
                 for i in range(8):
-                    block[j, i] = cur[r * 8 + j, c * 8 + i]
-            _hadamard(block, turned)
-            total = np.float32(0)
+                    samples[8 * j + i] = cur[r * 8 + j, c * 8 + i]
+            for i in range(64):
+                block[i] = samples[i]
+            _hadamard(block, room.turned)
             own = thetas[0]
-            for j in range(8):
-                for i in range(8):
-                    s = block[j, i] * block[j, i] + np.float32(_FAINT) * own
-                    energy[j, i] = s
-                    weight[j, i] = s / (s + own)
-                    total += weight[j, i]
-            total -= weight[0, 0]
-            weight[0, 0] = 0
+            for i in range(64):
+                s = block[i] * block[i] + np.float32(_FAINT) * own
+                energy[i] = s
+                weight[i] = np.divide(s, s + own)
+            total = np.float32(0)
+            for i in range(64):
+                total += weight[i]
+            total -= weight[0]
+            weight[0] = 0
             active[r, c] = total
-            best, chosen = np.float32(0), 0
+            best, chosen = 0.0, 0
             for k in range(3 if many == 2 else many):
-                for j in range(8):
-                    for i in range(8):
-                        block[j, i] = cur[r * 8 + j, c * 8 + i]
+                for i in range(64):
+                    block[i] = samples[i]
                 part = 0.5 if k == 2 else 1.0
                 for n in range(2):
                     if k in (n, 2):
                         _less_shown(ph[n], r, c, vectors[n, r, c], gains[n] * part, block)
-                _hadamard(block, turned)
-                left = thetas[0] if k == 0 else thetas[1]
+                _hadamard(block, room.turned)
+                left = np.float64(thetas[0] if k == 0 else thetas[1])
                 if k == 2:
                     left = (thetas[0] + thetas[1]) / 2
-                kept = np.float32(0)
-                for j in range(8):
-                    for i in range(8):
-                        e, s = block[j, i] * block[j, i], energy[j, i]
-                        if e < s:
-                            same = min(np.float32(1), theta / (e + left))
-                            kept += weight[j, i] * same * (1 - e / s)
+                kept = _kept(room, theta, left)
                 if kept > best:
                     best, chosen = kept, k
             share = best / total
@@ -230,7 +262,7 @@ def inherited(
     return active, [Inherited(shares[k], vectors[k], fades[k]) for k in range(many)]
 
 
-@njit
+@njit_borrowing
 def hand_down(worth, shares, vectors, into):
     """Add what each cell is worth, times its share, to the cells of the reference that it shows.
 

@@ -14,7 +14,7 @@ from ..codec import codebooks
 from ..codec.direct_map import CODED_BLOCK
 from ..codec.frame_decoder import NEUTRAL
 from ..codec.nets.tiles import Rows, Tiles
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials
 from .nets.arithmetic import INTEGERS
@@ -97,7 +97,7 @@ def _by_integers(net: SynthesisGradient, shown: Shown, quality: int) -> Behind:
     return behind
 
 
-@njit
+@njit_borrowing
 def _squared_error(
     residual: np.ndarray, base: np.ndarray, source: np.ndarray, weights: np.ndarray, g: np.ndarray
 ) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..codec.codebooks import ESCAPE_MAX, MAX_LATENT, UNIT, escape
 from ..codec.latent_syntax import active, raw_bits
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 
 
 @njit
@@ -20,11 +20,23 @@ def search_step(
     2^20 + value) of each coded vector at its first channel; y (H, W, M) int16 the decoded latent;
     bits (H, W) float32 grows by what each position costs.
     """
+    d2 = np.empty(words.shape[1], np.float32)
+    wt = np.ascontiguousarray(words.astype(np.float32).transpose(0, 2, 1))  # (T, 4, K)
+    _search_step(
+        target, mean, cls, direct, step, steps, dims, sizes, words, cost, lams, wt, d2, symbols, y,
+        bits,
+    )  # fmt: skip
+
+
+@njit_borrowing
+def _search_step(
+    target, mean, cls, direct, step, steps, dims, sizes, words, cost, lams, wt, d2, symbols, y,
+    bits,
+):  # fmt: skip
+    """:func:`search_step` with the codewords (T, 4, K) float32 turned, and room (K,) for their
+    costs."""
     hh, ww, m = target.shape
     groups = m // 4
-    n_words = words.shape[1]
-    d2 = np.empty(n_words, np.float32)
-    wt = np.ascontiguousarray(words.astype(np.float32).transpose(0, 2, 1))  # (T, 4, K)
     for i in range(hh):
         for j in range(ww):
             if direct[i, j]:
@@ -83,7 +95,7 @@ def search_step(
                         y[i, j, ch] = min(max(v, -MAX_LATENT), MAX_LATENT)
 
 
-@njit
+@njit_borrowing
 def search_hyper(target, idle, base, sizes, words, cost, lam, symbols, z):
     """target (H, W, Z) float32 steps -> symbols (H, W, Z/4) int32 and z (H, W, Z) int16 sixteenths;
     tables from ``base`` on.

@@ -25,7 +25,7 @@ from .key_frame_source import Seen, key_source
 from .lookahead import FramePlan
 from .rate_distortion import qualities, targets
 from .small_pictures import SmallPicture
-from .still_parts import as_references_show, still_blocks
+from .still_parts import as_references_show, same_blocks
 
 
 class CodedPicture(NamedTuple):
@@ -146,18 +146,16 @@ class MiniGopCoder:
     ) -> FrameTask:
         """The frame of a slot; before: the picture of the key frame before the mini-GOP."""
 
-        def source(frame: int) -> Planes:
-            picture = before if frame < mini.first else mini.pictures[frame - mini.first]
-            return pad(picture, self.coder.width, self.coder.height)
+        def source(frame: int) -> Picture:
+            return before if frame < mini.first else mini.pictures[frame - mini.first]
 
         plan, aim = plans.result()[slot.frame], self._aim(slot, plans.result())
-        plain = source(slot.frame)
+        picture, shape = source(slot.frame), self.coder.all_coded.shape
         others = (source(n) for n in slot.refs if n >= mini.first - 1)
-        still = [still_blocks(plain, other) for other in others]
+        still = [same_blocks(picture, other, shape) for other in others]
+        plain = opening.result() if opening else pad(picture, self.coder.width, self.coder.height)
         return FrameTask(
-            as_references_show(
-                opening.result() if opening else plain, references[: len(still)], still
-            ),
+            as_references_show(plain, references[: len(still)], still),
             slot.frame,
             slot.level,
             min(63, aim),

@@ -15,7 +15,7 @@ from ..codec.contexts import MVD_CLASS, MVD_TOP, VECTOR_COMPONENT
 from ..codec.motion_compensation import BI, L0, L1
 from ..codec.motion_syntax import MVD_BITS, bit_length
 from ..codec.weighting import HALF
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .block_matching import Samples, at, legal, moved, sad, sad_mean
 from .rate_distortion import Weighing
 from .sample_sums import sse8, sse_mean8
@@ -63,14 +63,14 @@ class Block(NamedTuple):
     depth: int  # in the quadtree
 
 
-@njit
+@njit_borrowing
 def curve_of(weighing):
     """The curve of reverse water-filling."""
     edge = 64.0 * weighing.floor
     return Curve(edge, edge * (1.0 - np.log(edge)), edge * np.log(2.0))
 
 
-@njit
+@njit_borrowing
 def log2_of(number):
     """Logarithm of an int32 above 0, within 0.0002: a polynomial of the fraction that float32
     stores, which is the same on every processor."""
@@ -81,14 +81,14 @@ def log2_of(number):
     return whole + part + part * (np.float32(1) - part) * bend
 
 
-@njit
+@njit_borrowing
 def copied(vectors, out):
     """Copy vectors (2, 2); plain loops make no array on the way."""
     for k in range(2):
         out[k, 0], out[k, 1] = vectors[k, 0], vectors[k, 1]
 
 
-@njit
+@njit_borrowing
 def under(samples, matching, chosen):
     """A reference under a set of weights; set 0 has none."""
     return Samples(
@@ -96,7 +96,7 @@ def under(samples, matching, chosen):
     )
 
 
-@njit
+@njit_borrowing
 def prediction(matching, direction, chosen):
     """Direction by which a block's error is told: a blend of all or nothing is one reference."""
     if direction == BI and chosen:
@@ -106,7 +106,7 @@ def prediction(matching, direction, chosen):
     return direction
 
 
-@njit
+@njit_borrowing
 def residual_bits(matching, block, vectors, direction, chosen, limit):
     """Expected cost in bits of a block under a prediction; may stop early above ``limit``."""
     curve = matching.curve
@@ -139,7 +139,7 @@ def residual_bits(matching, block, vectors, direction, chosen, limit):
     return total * matching.weighing.worth
 
 
-@njit
+@njit_borrowing
 def mvd_costs(cost, out):
     """out (2, MVD_BITS + 1) float32: bits of a vector difference of bit length k per component."""
     for comp in range(2):
@@ -162,20 +162,20 @@ def mvd_costs(cost, out):
             out[comp, k] = c + (1 if k else 0)
 
 
-@njit
+@njit_borrowing
 def mvd_bits(matching, dy, dx):
     """Bits of a vector's difference from its predictor."""
     table = matching.costs.vector
     return table[0, bit_length(abs(dy))] + table[1, bit_length(abs(dx))]
 
 
-@njit
+@njit_borrowing
 def vector_bits(matching, vector, predicted):
     """Bits of a vector (2,)."""
     return mvd_bits(matching, vector[0] - predicted[0], vector[1] - predicted[1])
 
 
-@njit
+@njit_borrowing
 def bits_of_both(matching, vectors, predicted):
     """Bits of two vectors (2, 2)."""
     return vector_bits(matching, vectors[0], predicted[0]) + vector_bits(
@@ -183,7 +183,7 @@ def bits_of_both(matching, vectors, predicted):
     )
 
 
-@njit
+@njit_borrowing
 def legal_vector(matching, block, vector):
     """Whether a block may have a vector (2,)."""
     return legal(
@@ -192,7 +192,7 @@ def legal_vector(matching, block, vector):
     )  # fmt: skip
 
 
-@njit
+@njit_borrowing
 def error_of_both(matching, block, vectors, chosen, limit):
     """SAD of a block from both lists under a set of weights; may stop early at ``limit``."""
     y, x, n = block.row * 8, block.column * 8, block.cells * 8

@@ -130,6 +130,15 @@ class RateParameters:
     detail_key_worth: float = 1.3  # and in I and key frames, which are longest referred to
     detail_share: float = 0.1  # of cells with detail from which coarser latents are tried too
     detail_drops: tuple[int, ...] = (16, 32)  # qualities that these lie lower, while that pays
+    detail_samples: bool = True  # whether blocks of samples are tried beside transformed ones
+    detail_twice: bool = True  # whether that of I frames is chosen again, by what it was at first
+    deblock_guessed: bool = False  # whether the filter's strength is looked for around a guess
+
+    @property
+    def one_trial(self) -> bool:
+        """Whether a frame is coded in one way: nothing but that promises to gain enough."""
+        others = min(self.direct_gain, self.paint_gain) < math.inf or self.detail_drops
+        return not others
 
     def motion(self, q: float) -> Weighing:
         """What the motion search weighs by at quality q."""
@@ -172,6 +181,9 @@ PRESETS = {
         lookahead_thorough=False,
         intra_tried=0.55,
         intra_certain=0.55,
+        detail_samples=False,
+        detail_twice=False,
+        deblock_guessed=True,
     ),
     "faster": RateParameters(
         loop_filter_levels=3,

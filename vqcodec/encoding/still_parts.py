@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..codec.frame_decoder import Coded, Planes
-from .block_facts import unequal
+from ..compiled import njit
+from ..picture import Picture
+from .block_facts import squares, unequal
 
 BLOCK = 16  # luma samples
 
@@ -23,6 +25,34 @@ def still_blocks(source: Planes, other: Planes) -> np.ndarray:
     for a, b in zip(source, other, strict=True):
         changed |= unequal(a, b, shape)
     return ~changed
+
+
+def same_blocks(picture: Picture, other: Picture, shape: tuple[int, int]) -> np.ndarray:
+    """(H/16, W/16) bool: the blocks in which two pictures are the same, of ``shape``: padded by
+    repeating the last row and column. Both have samples of as many bits."""
+    changed = np.zeros(shape, bool)
+    for a, b in zip(picture, other, strict=True):
+        _mark_changed(a, b, BLOCK if a is picture.y else BLOCK // 2, changed)
+    return ~changed
+
+
+@njit
+def _mark_changed(a: np.ndarray, b: np.ndarray, side: int, changed: np.ndarray) -> None:
+    """Mark the blocks of ``side`` samples in which two planes differ. A block outside of a plane
+    repeats its border."""
+    height, width = a.shape
+    bits = np.empty(width, a.dtype)
+    for r in range(changed.shape[0]):
+        first = min(r * side, height - 1)
+        bits[:] = 0
+        for y in range(first, max(first + 1, min((r + 1) * side, height))):
+            p, q = a[y], b[y]
+            for x in range(width):
+                bits[x] |= p[x] ^ q[x]
+        for c in range(changed.shape[1]):
+            left = min(c * side, width - 1)
+            for x in range(left, max(left + 1, min((c + 1) * side, width))):
+                changed[r, c] |= bits[x] != 0
 
 
 def as_references_show(source: Planes, references: list[Coded], still: list[np.ndarray]) -> Planes:
@@ -41,19 +71,24 @@ def as_references_show(source: Planes, references: list[Coded], still: list[np.n
         still = [blocks & ~both if i == worse else blocks for i, blocks in enumerate(still)]
     for reference, blocks in zip(references, still, strict=True):
         for plane, shown in zip(out, reference.planes, strict=True):
-            where = _samples(blocks, plane)
-            plane[where] = shown[where]
+            _take(blocks, shown, plane)
     return out[0], out[1], out[2]
 
 
-def _samples(blocks: np.ndarray, plane: np.ndarray) -> np.ndarray:
-    size = plane.shape[0] // blocks.shape[0]
-    return blocks.repeat(size, 0).repeat(size, 1)
+@njit
+def _take(blocks: np.ndarray, shown: np.ndarray, plane: np.ndarray) -> None:
+    """Copy what is shown in some blocks into a plane."""
+    side = plane.shape[0] // blocks.shape[0]
+    for r in range(blocks.shape[0]):
+        for c in range(blocks.shape[1]):
+            if not blocks[r, c]:
+                continue
+            for y in range(r * side, (r + 1) * side):
+                for x in range(c * side, (c + 1) * side):
+                    plane[y, x] = shown[y, x]
 
 
-def _error(source: Planes, shown: Planes, blocks: np.ndarray) -> float:
+def _error(source: Planes, shown: Planes, blocks: np.ndarray) -> int:
     """Squared error in some blocks."""
-    return sum(
-        float(np.square(a.astype(np.float32) - b)[_samples(blocks, a)].sum())
-        for a, b in zip(source, shown, strict=True)
-    )
+    each = (squares(a, b, a.shape[0] // len(blocks)) for a, b in zip(source, shown, strict=True))
+    return sum(int(one[blocks].sum(dtype=np.int64)) for one in each)

@@ -18,7 +18,7 @@ import numpy as np
 from ..codec.frame_decoder import Planes
 from ..codec.motion_compensation import L0, compensate
 from ..codec.motion_field import Field
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE, plane8
 from ..system.threads import in_parts
 from .block_matching import FARTHEST, at, legal, moved, of_picture, of_reference, refined
@@ -41,7 +41,7 @@ BOTH_SIDES = (
 ONE_SIDE = (1.13, 0.97, 0.81, 0.57)  # and one side only
 
 
-@njit
+@njit_borrowing
 def _vectors(cur, ph, starts, out, error):
     """Best vector of every 8x8 cell, by SAD, from a few starts, (H/16, W/16, 2) among them;
     ``error`` (H/8, W/8): its mean squared difference on the 8-bit scale."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from .block_matching import DIRECTIONS_X, DIRECTIONS_Y, at, legal, moved, sad
 from .motion_costs import (
     NEVER,
@@ -24,12 +24,12 @@ ROUNDS = 8  # of the pattern at each step
 FURTHER = 9  # steps: farther than any pattern reaches
 
 
-@njit
+@njit_borrowing
 def _packed(y, x):
     return (y << 16) ^ (x & 0xFFFF)
 
 
-@njit
+@njit_borrowing
 def best_start(matching, block, merges, starts, which, predicted, parent, chosen, found, tried):
     """Lowest SAD with bits of the vectors that a list's search may start from, NEVER if there is
     none.
@@ -80,7 +80,7 @@ def best_start(matching, block, merges, starts, which, predicted, parent, chosen
     return best
 
 
-@njit
+@njit_borrowing
 def best_vector(matching, block, which, predicted, start, chosen, vector):
     """Lowest SAD with bits of a list's vector from the start ``vector`` (2,) on, whose J is
     ``start``.
@@ -125,7 +125,7 @@ def best_vector(matching, block, which, predicted, start, chosen, vector):
     return best
 
 
-@njit
+@njit_borrowing
 def _error(matching, block, predicted, vectors, chosen, best):
     """SAD of a block from both lists with the bits of its vectors; stops early at ``best``."""
     rate = matching.weighing.sad * bits_of_both(matching, vectors, predicted)
@@ -135,7 +135,7 @@ def _error(matching, block, predicted, vectors, chosen, best):
     return error_of_both(matching, block, vectors, chosen, limit) + rate
 
 
-@njit
+@njit_borrowing
 def refine_both(matching, block, predicted, vectors, first, chosen):
     """Refine each vector with the other held, list ``first`` first, by steps that get smaller."""
     best = _error(matching, block, predicted, vectors, chosen, NEVER)

@@ -26,7 +26,7 @@ from ..codec.weighting import (
     Weights,
     fade_offset,
 )
-from ..compiled import njit
+from ..compiled import njit_borrowing
 from . import portable_math
 from .rate_distortion import Weighing
 
@@ -52,7 +52,7 @@ class Line(NamedTuple):
         return np.asarray(self.gain * x + self.offset)
 
 
-@njit
+@njit_borrowing
 def _moments(luma8):
     """Mean and standard deviation of a plane (H, W) uint8."""
     total, squares = nb.int64(0), nb.int64(0)
@@ -79,7 +79,7 @@ def matched(luma8: np.ndarray, reference8: np.ndarray) -> np.ndarray:
     return np.asarray(table[reference8])
 
 
-@njit
+@njit_borrowing
 def _moved_sums(plane, size, vectors, out):
     """out (rows, columns) float32: means of cells of what they show of a plane (H, W) uint16."""
     h, w = plane.shape

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import njit, njit_borrowing
 from .ranges import TOP8
 
 _F = np.float32
 _TOP8 = _F(TOP8)
 
 
-@njit
+@njit_borrowing
 def quant8(t: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
     """Write t (M, C) int16 times scale (C,) float32, rounded to even and clipped to 8 bits, to out
     (M, C) int8."""

@@ -23,7 +23,7 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from ...compiled import njit
+from ...compiled import njit, njit_borrowing
 from ...system.threads import in_parts, thread_count
 from .ranges import SLOPE, TOP8, TOP16, WIDE
 
@@ -163,7 +163,7 @@ def _packed(w: np.ndarray, of: Any) -> np.ndarray:
     ).view(np.int32)[..., 0]
 
 
-@njit
+@njit_borrowing
 def _widths(left: int) -> int:
     """Blocks of columns that the next tile takes, of those that are left: a tile of one is slow."""
     if left >= VECTORS and left != VECTORS + 1:
@@ -171,7 +171,7 @@ def _widths(left: int) -> int:
     return min(left, 2)
 
 
-@njit
+@njit_borrowing
 def _multiply8(
     x: np.ndarray, i: int, n: int, w: np.ndarray, buffer: np.ndarray, acc: np.ndarray
 ) -> None:
@@ -201,7 +201,7 @@ def _multiply8(
         to += count * LANES * 4
 
 
-@njit
+@njit_borrowing
 def multiply16(buffer: np.ndarray, w: np.ndarray, acc: np.ndarray) -> None:
     """acc (ROWS, columns) = buffer (ROWS, words * 2) int16."""
     words, stride, width = w.shape[1], w.shape[1] * LANES * 4, acc.shape[1] * 4
