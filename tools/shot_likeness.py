@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Whether a clip is found among all by another encode of it: `python tools/shot_likeness.py
-examples/shots.toml`.
+examples/shots.toml [--skip 8]`.
 
-All clips of the recipe are encoded twice, in other sizes, qualities and presets. For each the other
-encode is sought among those of all clips: by the embedding of the whole file, by the mean
-thumbnail, and by a perceptual hash (package ImageHash, where there is one) of eight frames.
+All clips of the recipe are encoded twice, in other sizes, qualities and presets; with --skip the
+second encode begins later and has shorter GOPs, so that its I frames are others. For each the other
+encode is sought among those of all clips: by the embedding of the whole file and its two parts, by
+the mean thumbnail, and by a perceptual hash (package ImageHash, where there is one) of eight
+frames.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,29 +23,42 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import vqcodec
+from vqcodec.analysis.look import LOOK, unit
 from vqcodec.container.reader import ContainerReader
 from vqcodec.reading.file_analysis import analyse_file
+from vqcodec.reading.looks import looks_at
 from vqcodec.training.config_file import load_config
 from vqcodec.training.film_material import Settings, Stories, encode_film
 
 _FRAMES = 32
 _WAYS = (Settings(96, 54, 28, "fastest", 128), Settings(128, 72, 38, "faster", 128))
+_SHORT = 16  # frames of a GOP of a second encode that begins later
 _HASHED = 8  # frames
 _THUMB = (16, 9)
 
 
-def make(clip: Path, way: int, folder: Path) -> Path:
-    """A clip encoded in one of the ways."""
-    out = folder / f"{clip.stem}.{way}.vqv"
+def make(clip: Path, way: int, folder: Path, skip: int) -> Path:
+    """A clip encoded in one of the ways, the second one without its first frames."""
+    first = skip if way else 0
+    out = folder / f"{clip.stem}.{way}{f'.{first}' if first else ''}.vqv"
     if not out.exists():
-        encode_film(clip, _WAYS[way], out, _FRAMES)
+        settings = replace(_WAYS[way], gop=_SHORT) if first else _WAYS[way]
+        encode_film(clip, settings, out, _FRAMES - first, first)
     return out
+
+
+def frames(path: Path) -> int:
+    """Of a file."""
+    with path.open("rb") as file:
+        return ContainerReader.open(file).frames
 
 
 def embedded(path: Path) -> np.ndarray:
     """The embedding of a file."""
     with path.open("rb") as file:
-        return analyse_file(ContainerReader.open(file)).embedding().vector
+        reader = ContainerReader.open(file)
+        looks, _ = looks_at(reader, analyse_file(reader))
+        return looks.embedding().vector
 
 
 def seen(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -78,14 +94,19 @@ def main() -> None:
     )
     ap.add_argument("recipe", type=Path)
     ap.add_argument("--clips", type=int, help="so many of them; all if not given")
+    ap.add_argument("--skip", type=int, default=0, help="frames that the second encode lacks")
     a = ap.parse_args()
     config = load_config(a.recipe)
     folder = config.folder / "likeness"
     folder.mkdir(parents=True, exist_ok=True)
     clips = sorted(config.train_clips)[: a.clips]
+    clips = [c for c in clips if frames(make(c, 0, folder, 0)) > 2 * a.skip]
     held = Stories(config.train_clips, config.photos, config.seed).held(clips)
-    pairs = [[make(clip, way, folder) for way in (0, 1)] for clip in clips]
-    show("embedding", [np.stack([embedded(pair[way]) for pair in pairs]) for way in (0, 1)], held)
+    pairs = [[make(clip, way, folder, a.skip) for way in (0, 1)] for clip in clips]
+    ways = [np.stack([embedded(pair[way]) for pair in pairs]) for way in (0, 1)]
+    show("embedding", ways, held)
+    for name, own in (("what is shown", slice(LOOK)), ("how it moves", slice(LOOK, None))):
+        show(f"embedding, {name}", [unit(way[:, own]) for way in ways], held)
     looked = [[seen(path) for path in pair] for pair in pairs]
     show("mean thumbnail", [np.stack([pair[way][0] for pair in looked]) for way in (0, 1)], held)
     if importlib.util.find_spec("imagehash") is None:

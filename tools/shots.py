@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vqcodec.analysis.model import CAMERAS, ShotModel
 from vqcodec.analysis.shots import find_shots
+from vqcodec.container.reader import ContainerReader
+from vqcodec.reading.file_analysis import analyse_file
 from vqcodec.training.config_file import load_config
 from vqcodec.training.film_edits import KINDS
 from vqcodec.training.film_material import (
@@ -110,6 +112,7 @@ class Trial:
         self.lured = Lured()
         for film in known:
             self._judge(film)
+            self._judge_cameras(film, film_path(folder, film.labelled.story))
         paths = [film_path(folder, k.labelled.story) for k in known]
         find_shots(self.model(coded_rows(paths[0])))  # compiles
         begin = time.process_time()
@@ -124,18 +127,20 @@ class Trial:
         for name in ("all films", f"crf {s.crf}", f"preset {s.preset}", f"{s.width}x{s.height}"):
             wrong = self.scores[name].add(film.transitions, found)
         self.lured.of(film, wrong)
-        self._judge_cameras(film, read.camera)
         there = ~np.isnan(film.labelled.change)
         self.activity.append(np.stack([film.labelled.change[there], read.activity[there]]))
 
-    def _judge_cameras(self, film: Known, told: np.ndarray) -> None:
-        """Each shot of one camera, by what its frames say in the mean."""
+    def _judge_cameras(self, film: Known, path: Path) -> None:
+        """What is said of each shot of one camera."""
+        with path.open("rb") as file:
+            found = analyse_file(ContainerReader.open(file))
         shots, cameras = film.labelled.shots, film.labelled.cameras
         for shot in np.unique(shots).tolist():
             own = (shots == shot) & (cameras >= 0)
             if own.sum() >= _LONG:
                 truth = int(np.bincount(cameras[own]).argmax())
-                self.cameras[truth, int(told[own].mean(0).argmax())] += 1
+                first, *_, last = np.flatnonzero(own).tolist()
+                self.cameras[truth, CAMERAS.index(found.camera(first, last + 1))] += 1
 
 
 def peers(known: list[Known], folder: Path, python: str) -> Iterable[tuple[str, str]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vqcodec.analysis.model import CHANGES, EMBEDDING, Reading
+from vqcodec.analysis.model import CHANGES, TRAITS, Reading
 from vqcodec.analysis.shots import find_shots
 
 
@@ -15,7 +15,7 @@ def reading(frames: int, **where: list[tuple[int, int, float]]) -> Reading:
             change[start:stop, CHANGES.index(kind)] = probability
     change[:, 0] = 1 - change[:, 1:].sum(1)
     nothing = np.zeros(frames, np.float32)
-    return Reading(change, nothing, np.zeros((frames, 4)), nothing, np.zeros((frames, EMBEDDING)))
+    return Reading(change, nothing, np.zeros((frames, 4)), nothing, np.zeros((frames, TRAITS)))
 
 
 def test_a_shot_begins_at_the_frame_of_its_cut() -> None:

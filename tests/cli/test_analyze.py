@@ -23,6 +23,7 @@ from support import shot_model
 from support.golden_files import NEWEST
 
 import vqcodec
+from vqcodec.analysis.look import look
 from vqcodec.analysis.model import ShotModel
 from vqcodec.cli import main
 from vqcodec.container.packets import StreamHeader
@@ -325,6 +326,60 @@ def test_embeddings_and_likeness(tmp_path: Path, run: Run) -> None:
     assert [r["file"] for r in ranked] == [str(a), str(b)]
     assert ranked[0]["similarity"] > 0.99 > ranked[1]["similarity"]
     assert str(b) in run("--like", a, b)[1]
+
+
+def test_embeddings_of_another_model_say_how_it_moves_alone(tmp_path: Path, run: Run) -> None:
+    file = made(tmp_path / "a.vqv", model_id=b"another!")
+    code, _, err = run("--embed", tmp_path / "e.npy", file)
+    assert code == 0
+    assert "nothing of what is shown" in err
+    vectors = np.load(tmp_path / "e.npy")
+    assert not vectors[:, :40].any()
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3))
+    assert "nothing of what is shown" not in run(file)[2]
+
+
+def test_embeddings_of_a_damaged_file_are_of_what_is_there(tmp_path: Path, run: Run) -> None:
+    file = damaged(tmp_path)
+    assert run("--embed", tmp_path / "e.npy", file)[0] == 4
+    whole = made(tmp_path / "a.vqv")
+    assert run("--embed", tmp_path / "w.npy", whole)[0] == 0
+    assert np.array_equal(
+        np.load(tmp_path / "e.npy")[:, :40], np.load(tmp_path / "w.npy")[[0, 2], :40]
+    )
+
+
+def test_a_clip_is_found_by_what_it_shows(tmp_path: Path, tiny_weights: Path) -> None:
+    """All clips move alike; each is found by another encode of it, in another size."""
+    found: list[list[np.ndarray]] = [[], []]
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        scene = rng.integers(16, 235, (4, 6, 3), np.uint8)
+        for way, (scale, crf) in enumerate(((12, 20), (16, 34))):
+            picture = scene.repeat(scale, 0).repeat(scale, 1)
+            frames = np.stack([np.roll(picture, 2 * t, 1) for t in range(6)]).transpose(0, 3, 1, 2)
+            path = tmp_path / f"{seed}-{way}.vqv"
+            options = vqcodec.EncodeOptions(crf=crf, preset="fastest", device="cpu")
+            with vqcodec.Writer(path, 25, options, weights=tiny_weights) as writer:
+                writer.write(frames)
+            with vqcodec.open(path, output="numpy", weights=tiny_weights) as video:
+                found[way].append(video.embedding().vector)
+    alike = np.stack(found[0]) @ np.stack(found[1]).T
+    assert alike.argmax(1).tolist() == alike.argmax(0).tolist() == [0, 1, 2, 3]
+    assert alike.diagonal().min() > 0.8
+
+
+def test_a_stretch_is_known_by_its_own_picture(tmp_path: Path) -> None:
+    """Not by that of the GOP before or behind it; the parts of a stretch count by their length."""
+    file = made(tmp_path / "a.vqv")
+    with vqcodec.open(file, output="numpy", weights=MODEL) as video:
+        parts = [video.embedding(a, b) for a, b in ((0, 3), (3, 6), (6, 7))]
+        for part, start in zip(parts, video.gop_starts, strict=True):
+            shown = look(video._access.pictures([start]).__next__()[1])
+            assert part.vector[:40] / np.linalg.norm(part.vector[:40]) == pytest.approx(shown)
+        most = video.embedding(0, 4)
+        assert most.similarity(parts[0]) > most.similarity(parts[1])
+        assert not video.embedding(2, 2).vector.any()
 
 
 def test_options_that_do_not_go_together(tmp_path: Path, run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vqcodec.analysis.features import NAMES
-from vqcodec.analysis.model import EMBEDDING, Reading
+from vqcodec.analysis.model import TRAITS, Reading
 
 
 def reading(rows: np.ndarray) -> Reading:
@@ -17,8 +17,8 @@ def reading(rows: np.ndarray) -> Reading:
     camera = np.zeros((frames, 4), np.float32)
     camera[:, 1] = 1
     bits = rows[:, NAMES.index("bits")]
-    traits = np.zeros((frames, EMBEDDING), np.float32)
-    traits[:, : min(EMBEDDING, rows.shape[1])] = rows[:, :EMBEDDING]
+    traits = np.zeros((frames, TRAITS), np.float32)
+    traits[:, : min(TRAITS, rows.shape[1])] = rows[:, :TRAITS]
     return Reading(
         change, np.full(frames, 2.5, np.float32), camera, bits - bits.min(initial=0), traits
     )

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from vqcodec.analysis.features import NAMES
-from vqcodec.analysis.model import ShotModel, embedding
+from vqcodec.analysis.model import ShotModel
 from vqcodec.training.shot_net import ShotNet, exported, imported
 
 
@@ -40,14 +40,6 @@ def test_surprise_looks_back_alone() -> None:
     before, after = model(rows).surprise[:29], model(other).surprise[:29]
     # but for the median of the file, which is taken off
     assert np.allclose(before - before[0], after - after[0], atol=1e-3)
-
-
-def test_embeddings_have_length_one() -> None:
-    model = ShotModel(exported(ShotNet().eval()))
-    rows = np.random.default_rng(2).normal(size=(20, len(NAMES))).astype(np.float32)
-    read = model(rows)
-    assert abs(float(np.linalg.norm(embedding(read, 3, 9))) - 1) < 1e-5
-    assert not embedding(read, 9, 9).any()
 
 
 def test_one_frame_and_none() -> None:

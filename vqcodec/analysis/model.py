@@ -25,7 +25,7 @@ from .features import NAMES, PLACES, ended_full
 CHANGES = ("none", "cut", "dissolve", "fade", "wipe")  # what a frame may be part of
 CAMERAS = ("still", "pan", "zoom", "shaky")
 HIDDEN = 48  # of an LSTM
-EMBEDDING = 64
+TRAITS = 64
 BLOCK = 4096  # frames that are taken at once
 _FULL = 0.25  # what is left of the probability of a cut behind a full GOP
 NAME = "shots.safetensors"
@@ -79,7 +79,7 @@ class ShotModel:
             np.empty(count, np.float32),
             np.empty((count, len(CAMERAS)), np.float32),
             self._surprise(rows),
-            np.empty((count, EMBEDDING), np.float32),
+            np.empty((count, TRAITS), np.float32),
         )
         behind = np.empty((count, HIDDEN), np.float32)
         recurrent = _Recurrent(self._w, "backward", "in")
@@ -147,17 +147,6 @@ class _Recurrent:
 
 def _blocks(count: int) -> list[slice]:
     return [slice(at, min(count, at + BLOCK)) for at in range(0, count, BLOCK)]
-
-
-def embedding(reading: Reading, start: int = 0, stop: int | None = None) -> np.ndarray:
-    """(64,) float32 of length 1: what frames ``start`` to ``stop`` - 1 are like. The scalar product
-    of two of them is 1 for equal ones; zeros where there is no frame.
-    """
-    traits = reading.traits[start:stop]
-    if not len(traits):
-        return np.zeros(EMBEDDING, np.float32)
-    mean = traits.mean(0, dtype=np.float64)
-    return np.asarray(mean / max(1e-12, float(np.linalg.norm(mean))), np.float32)
 
 
 @cache

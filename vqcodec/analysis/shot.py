@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import KindError
+from .look import LOOK, unit
 
 Transition = Literal["start", "cut", "dissolve", "fade", "wipe"]
 Camera = Literal["still", "pan", "zoom", "shaky"]
@@ -67,9 +68,17 @@ class Gap:
     end_seconds: float
 
 
+EMBEDDING = 64  # numbers
+_MOVES = EMBEDDING - LOOK  # of how it moves
+_SHOWN = 0.8  # share of what is shown in a similarity
+
+
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
     """64 numbers that are near each other where videos are alike.
+
+    The first 40 say what is shown, and are zeros where the model of the file is not known; the
+    other 24 say how it moves and is coded.
 
     Attributes:
         vector: (64,) float32 of length 1.
@@ -82,6 +91,25 @@ class Embedding:
         if not isinstance(other, Embedding):
             raise KindError(f"{other!r} is none, allowed are Embedding", option="other")
         return float(np.dot(self.vector, other.vector))
+
+
+def joined(shown: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """(..., 64) float32 of length 1: the numbers of embeddings, of what is shown (..., 40) and how
+    it moves (..., traits), both of any length. Of one that is zeros only the other counts.
+    """
+    # not by a library that sums in another order with other threads
+    moves = np.einsum("...i,ij->...j", moving, _narrowing(moving.shape[-1]), optimize=False)
+    parts = unit(shown), unit(moves)
+    shares = (_SHOWN**0.5, (1 - _SHOWN) ** 0.5)
+    return unit(np.concatenate([a * np.float32(b) for a, b in zip(parts, shares, strict=True)], -1))
+
+
+def _narrowing(traits: int) -> np.ndarray:
+    """(traits, 24): slow waves over the traits. Those are in no order, so that the waves are as
+    good as directions by chance.
+    """
+    waves = np.arange(1, _MOVES + 1)
+    return np.cos(np.outer(np.arange(traits) + 0.5, waves) * np.pi / traits)
 
 
 def spaced(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..container.packets import MAGIC
-from ..errors import DamageError, InputError, UsageError, VqvError
+from ..errors import DamageError, InputError, UsageError, VqvError, located
 from ..options import Limits
 from ..parsing import parse_time
 from ..system.files import atomic_output, check_output
@@ -24,12 +24,17 @@ from .options import JSON, LIMITS, MESSAGES, OVERWRITE, WEIGHTS
 from .spelling import sentence
 
 if TYPE_CHECKING:
-    from ..analysis.shot import Shot
+    from ..analysis.shot import Embedding, Shot
     from ..reading.file_analysis import Analysis
+    from ..reading.likeness import Likeness
+    from ..reading.looks import Looks
     from .analyze_text import Ranked
 
 _LISTS = ("edl", "otio", "chapters")
 _ENCODE_CRF = 34  # of what is encoded on the way only
+_OTHER_MODEL = "made with another model: motion and bits are read, the hyper-latent is not"
+_NOT_SHOWN = ", and embeddings say nothing of what is shown"
+Take = Callable[["Looks"], None]  # makes something of a file's embeddings while it is open
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Wanted:
 
 
 @command(
-    short_help="Find shots, camera moves and alike videos without decoding.",
+    short_help="Find shots, camera moves and alike videos by how they are coded.",
     examples=[
         "vqcodec analyze in.vqv",
         "vqcodec analyze --shots --json in.vqv | jq .shots",
@@ -96,7 +101,8 @@ class Wanted:
     "--embed",
     metavar="NPY",
     type=click.Path(),
-    help="Write 64 numbers for each shot; the scalar product of two is 1 where they are alike.",
+    help="Write 64 numbers for each shot, for which a picture of each is decoded; the scalar "
+    "product of two is near 1 where they are alike.",
 )
 @click.option("--stats", metavar="CSV", type=click.Path(), help="Write a row for each frame.")
 @click.option(
@@ -132,7 +138,7 @@ class Wanted:
 @MESSAGES
 def analyze(files: tuple[str, ...], like: str | None, limits: Limits, **words: Any) -> int:
     """Find out what videos show from how they are coded: thousands of frames a second, since no
-    picture is decoded.
+    picture is decoded, but one of each shot for --sheet, --embed and --like.
 
     All files are read; the exit code is the worst one. JSON has a line for each. Lost frames are
     gaps between shots.
@@ -227,16 +233,27 @@ class _Run:
             encode(file, path, options, weights=self._weights)
             yield path
 
-    def analysis(self, path: str, name: str) -> Analysis:
-        """What is known of a file; what is wrong with it is told."""
+    def analysis(self, path: str, name: str, take: Take | None = None) -> Analysis:
+        """What is known of a file; what is wrong with it is told.
+
+        take: is given the file's embeddings as well, for which pictures are decoded.
+        """
         from ..reading.checks import open_reader
         from ..reading.file_analysis import analyse_file
 
         with ExitStack() as stack:
-            found = analyse_file(open_reader(stack, path, self._limits), self._weights)
+            reader = open_reader(stack, path, self._limits)
+            found = analyse_file(reader, self._weights)
+            if take is not None:
+                from ..reading.looks import looks_at
+
+                with located(file=name):
+                    looks, damage = looks_at(reader, found, self._weights)
+                    take(looks)
+                found.damage.extend(text for text in damage if text not in found.damage)
         messages.warn(name, found.damage)
         if not found.known_model:
-            text = "made with another model: motion and bits are read, the hyper-latent is not"
+            text = _OTHER_MODEL + (_NOT_SHOWN if take is not None else "")
             messages.note(name, [text], self._quiet)
         return found
 
@@ -253,8 +270,13 @@ class _Run:
         from . import analyze_text
 
         wanted = self._wanted
+
+        def take(looks: Looks) -> None:
+            found = self.shots(looks.analysis)
+            self._vectors += [looks.embedding(s.start, s.end).vector for s in found]
+
         with self.coded(file) as path:
-            analysis = self.analysis(path, file)
+            analysis = self.analysis(path, file, None if wanted.embed is None else take)
             shots = self.shots(analysis)
             answer = analyze_text.Answer(file, analysis, shots, wanted.parts)
             if wanted.form in _LISTS:
@@ -262,7 +284,6 @@ class _Run:
                 messages.data(analyze_text.edit_list(wanted.form, answer, *code))
             else:
                 messages.data(analyze_text.FORMS[wanted.form](answer))
-            self._vectors += [analysis.embedding(s.start, s.end).vector for s in shots]
             if wanted.stats is not None:
                 self._write(wanted.stats, analyze_text.stats(analysis).encode())
             if wanted.sheet is not None:
@@ -275,13 +296,8 @@ class _Run:
 
         if len(shots) > MOST:
             messages.note(target, [f"of {len(shots)} shots it has the {MOST} longest"], self._quiet)
-        with open_video(
-            path,
-            output="numpy",
-            on_damage="conceal",
-            weights=self._weights,
-            limits=self._limits,
-        ) as video:
+        how: dict[str, Any] = {"weights": self._weights, "limits": self._limits}
+        with open_video(path, output="numpy", on_damage="conceal", **how) as video:
             self._write(target, png(contact_sheet(video, shots)))
 
     def _write(self, path: str, data: bytes) -> None:
@@ -303,15 +319,21 @@ def _rank(run: _Run, clip: str, files: tuple[str, ...]) -> int:
     from ..reading.likeness import most_alike
     from . import analyze_text
 
+    clips: list[Embedding] = []
     with run.coded(clip) as path:
-        sought = run.analysis(path, clip)
+        sought = run.analysis(path, clip, lambda looks: clips.append(looks.embedding()))
     seconds = sought.seconds(len(sought)) - sought.seconds(0)
     lines: list[Ranked] = []
 
     def one(file: str) -> int:
+        likest: list[Likeness] = []
+
+        def take(looks: Looks) -> None:
+            likest.append(most_alike(clips[0], seconds, looks))
+
         with run.coded(file) as path:
-            found = run.analysis(path, file)
-        best = most_alike(sought.embedding(), seconds, found)
+            found = run.analysis(path, file, take)
+        best = likest[0]
         begin, end = found.seconds(best.start), found.seconds(best.end)
         lines.append(analyze_text.Ranked(file, best.similarity, begin, end))
         return DamageError.exit_code if found.damage else 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..analysis import edit_lists
 from ..analysis.model import CHANGES
-from ..analysis.shot import Shot
+from ..analysis.shot import Camera, Shot
 from ..analysis.timecode import Clock
 from ..errors import UsageError
 from ..reading.file_analysis import KINDS, Analysis
@@ -23,6 +23,7 @@ from ..system.text import printable
 
 _ANOMALIES = 10  # frames that are shown
 _APART = 12  # frames between two of them
+_AROUND = 6  # frames on both sides that the camera at one is judged by
 Row = dict[str, Any]
 
 
@@ -125,6 +126,7 @@ def stats(analysis: Analysis) -> str:
 
 def _frames(analysis: Analysis) -> Iterator[Row]:
     rows, reading = analysis.rows, analysis.reading
+    cameras = _cameras(analysis)
     for n in range(len(analysis)):
         yield {
             "frame": n,
@@ -135,13 +137,22 @@ def _frames(analysis: Analysis) -> Iterator[Row]:
             "bytes": int(rows.bytes[n]),
             "motion_bits": round(float(rows.motion_bits[n]), 1),
             "activity": round(float(reading.activity[n]), 3),
-            "camera": analysis.camera(n, n + 1),
+            "camera": cameras[n],
             "surprise": round(float(reading.surprise[n]), 3),
             **{
                 name: round(float(p), 4)
                 for name, p in zip(CHANGES[1:], reading.change[n, 1:], strict=True)
             },
         }
+
+
+def _cameras(analysis: Analysis) -> list[Camera]:
+    """What the camera does around each frame, within its shot."""
+    around = [(n, n + 1) for n in range(len(analysis))]
+    for shot in analysis.shots():
+        for n in range(shot.start, shot.end):
+            around[n] = max(shot.start, n - _AROUND), min(shot.end, n + _AROUND + 1)
+    return [analysis.camera(*bounds) for bounds in around]
 
 
 def _shots(answer: Answer) -> Iterator[Row]:

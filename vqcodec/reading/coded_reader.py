@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..codec.tokens import FrameTokens, ShallowTokens, Vocabulary
     from .file_analysis import Analysis
     from .file_heads import FileHeads
+    from .looks import Looks
     from .random_access import RandomAccess
 
 
@@ -35,6 +36,7 @@ class CodedReader:
         self._made: RandomAccess | None = None
         self._heads: FileHeads | None = None
         self._found: Analysis | None = None
+        self._seen: Looks | None = None
         # a reader that nobody closes does it when it is gone
         self._close_file = weakref.finalize(self, close)
 
@@ -47,7 +49,7 @@ class CodedReader:
 
     def _forget(self) -> None:
         """Give up what runs the nets: a forked process makes its own."""
-        self._made = None
+        self._made = self._seen = None
 
     # -- opening and closing
 
@@ -58,7 +60,7 @@ class CodedReader:
         with self._lock:
             self._close_file()
             self._closed = True
-            self._made = None
+            self._made = self._seen = None
 
     def __enter__(self) -> Self:
         return self
@@ -160,10 +162,18 @@ class CodedReader:
     def embedding(self, start: int = 0, stop: int | None = None) -> Embedding:
         """64 numbers of frames ``start`` to ``stop`` - 1 (bounds as in a slice), which are near
         those of stretches that are alike; see Embedding.
+
+        For what is shown a picture of each shot and GOP of the stretch is decoded once, its I frame
+        where it has one. Lost frames, where they would be concealed, add nothing.
         """
+        from .looks import Looks
+
+        found = self._analysis()
         with self._open():
             numbers = self._range(start, stop)
-        return self._analysis().embedding(numbers.start, numbers.stop)
+            if self._seen is None:
+                self._seen = Looks(found, self.gop_starts, self._access)
+            return self._seen.embedding(numbers.start, numbers.stop)
 
     def _analysis(self) -> Analysis:
         with self._open():

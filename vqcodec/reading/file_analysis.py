@@ -13,9 +13,11 @@ from typing import get_args
 
 import numpy as np
 
+from ..analysis.camera_kind import camera_kind
+from ..analysis.camera_path import CameraPath
 from ..analysis.features import FeatureRows, FrameFacts
-from ..analysis.model import Reading, ShotModel, embedding
-from ..analysis.shot import Camera, Embedding, Gap, Shot, spaced
+from ..analysis.model import Reading, ShotModel
+from ..analysis.shot import Camera, Gap, Shot, spaced
 from ..analysis.shots import ShotSpan, find_shots
 from ..codec.frame_head import FrameHead
 from ..codec.weights import StrPath, read_model_id
@@ -55,6 +57,7 @@ class Analysis:
 
     rows: FrameRows
     reading: Reading
+    path: CameraPath
     time_base: Fraction
     end: int
     """Ticks at which the last frame ends."""
@@ -100,10 +103,6 @@ class Analysis:
             for span in self._spans(a, b, threshold, least)
         ]
 
-    def embedding(self, start: int = 0, stop: int | None = None) -> Embedding:
-        """What frames ``start`` to ``stop`` - 1 are like."""
-        return Embedding(vector=embedding(self.reading, start, stop))
-
     def _runs(self) -> Iterator[tuple[int, int, bool]]:
         """Stretches of frames that are there, and of lost ones."""
         at = 0
@@ -144,9 +143,12 @@ class Analysis:
         )
 
     def camera(self, start: int, stop: int) -> Camera:
-        """What the camera does in most of some frames."""
-        shares = self.reading.camera[start : max(stop, start + 1)].mean(0)
-        return _CAMERAS[int(shares.argmax())]
+        """What the camera does in some frames: by the way it takes, and what the net says of most
+        of them.
+        """
+        own = slice(start + 1, stop)
+        net = self.reading.camera[start : max(stop, start + 1)].mean(0, dtype=np.float64)
+        return _CAMERAS[int(camera_kind(self.path.moves[own], self.path.trust[own], net))]
 
 
 def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Analysis:
@@ -163,6 +165,7 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
     damage = DamageLog(reader.damaged)
     longest = max((entry.count for entry in reader.gops), default=1)
     features = FeatureRows(header.width, header.height, longest, reader.frames)
+    path = CameraPath(header.width, header.height, reader.frames)
     table = _Table(reader.frames)
     end = 0
     for gop in timed_gops(reader, damage):
@@ -178,6 +181,7 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
                 table.lose(first, gop.entry.count)
                 frames = [None] * gop.entry.count
         features.add(frames)
+        path.add(frames)
         end = gop.pts[-1] + (gop.duration or frame_step(reader))
     begin = int(table.pts[0]) if reader.frames else 0
     length = (end - begin) * header.time_base
@@ -185,6 +189,7 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
     return Analysis(
         rows=table.rows(),
         reading=ShotModel.load()(features.rows()),
+        path=path,
         time_base=header.time_base,
         end=end,
         rate=header.rate or mean.limit_denominator(1001),

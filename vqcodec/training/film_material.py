@@ -81,9 +81,11 @@ def draw_film(editor: Editor, transitions: int, story: int, clip: Path) -> Film:
     return film
 
 
-def encode_film(clip: Path, settings: Settings, out: Path, frames: int | None = None) -> None:
-    """Encode a film that is drawn to ``out``, so many frames of it or all; what is true of it goes
-    with it.
+def encode_film(
+    clip: Path, settings: Settings, out: Path, frames: int | None = None, first: int = 0
+) -> None:
+    """Encode a film that is drawn to ``out``, so many frames from the ``first`` on or all; what is
+    true of all of it goes with it.
     """
     options = EncodeOptions(
         crf=settings.crf,
@@ -91,6 +93,7 @@ def encode_film(clip: Path, settings: Settings, out: Path, frames: int | None = 
         gop=settings.gop,
         threads=1,
         device="cpu",
+        start=Time(frames=first) if first else None,
         duration=None if frames is None else Time(frames=frames),
     )
     coded, scaled = out.with_suffix(".part.vqv"), out.with_suffix(".scaled.mkv")

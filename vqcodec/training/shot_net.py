@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..analysis.features import NAMES, PLACES, mirrored
-from ..analysis.model import CAMERAS, CHANGES, EMBEDDING, HIDDEN
+from ..analysis.model import CAMERAS, CHANGES, HIDDEN, TRAITS
 
 _WINDOW = 192  # frames of a training sample
 _BATCH = 12
@@ -55,7 +55,7 @@ class ShotNet(nn.Module):
         self.change = nn.Linear(2 * HIDDEN, len(CHANGES))
         self.camera = nn.Linear(2 * HIDDEN, len(CAMERAS))
         self.activity = nn.Linear(2 * HIDDEN, 1)
-        self.traits = nn.Linear(2 * HIDDEN, EMBEDDING)
+        self.traits = nn.Linear(2 * HIDDEN, TRAITS)
         self.next_into = nn.Linear(numbers + PLACES, HIDDEN)
         self.next = nn.LSTM(HIDDEN, HIDDEN, batch_first=True)
         self.guess = nn.Linear(HIDDEN, 2 * told)
