@@ -109,7 +109,7 @@ class GopEncoder:
         with self._threads():
             slots = self._slots(added, apart)
             small = self.lookahead.add(pictures, slots)
-            self.waiting.append(MiniGop(list(pictures), small, apart, slots))
+            self.waiting.append(MiniGop.of(pictures, small, apart, slots))
             self.given += added
             self.keys = [*self.keys, slots[0].frame][-2:]
             self.last = pictures[-1:]
@@ -184,7 +184,7 @@ class GopEncoder:
     def _begin(self) -> None:
         """Plan the first mini-GOP that waits, and let it be coded."""
         mini, plans = self.waiting.popleft(), self.lookahead.next()
-        following = self.waiting[0].kept() if self.waiting else []
+        following = self.waiting[0].begin if self.waiting else []
         self.coding.append((mini, self.minis.add(mini, plans, following)))
 
     def _end(self, left: int) -> None:
@@ -193,21 +193,28 @@ class GopEncoder:
             self._take(*self.coding.popleft())
 
     def _take(self, mini: MiniGop, coded: list[Later[CodedPicture]]) -> None:
-        """Take in a mini-GOP, or the I frame alone, as its frames become ready."""
+        """Take in a mini-GOP, or the I frame alone, as its frames become ready.
+
+        A frame is let go of when those before it were shown, if no other refers to it any more.
+        """
         shown: dict[int, Picture] = {}
         rows: dict[int, FrameStatistics] = {}
-        for slot, later in zip(mini.slots, coded, strict=True):
-            made = later.result()
+        following = mini.first
+        coded.reverse()
+        for number, slot in enumerate(mini.slots, 1):
+            made = coded.pop().result()
             self.streams.append(made.frame.data)
             shown[slot.frame] = made.shown
-            self.tell(self.count + len(shown))
+            self.tell(self.count + number)
             self.sse += made.sse
             if self.coder.stats:
                 rows[slot.frame] = self._row(slot, made)
+            del made
+            while following in shown:
+                self.checksum = checksum_update(self.checksum, shown.pop(following))
+                following += 1
         if self.count:
             self.shapes.append(MiniGopShape(len(mini.pictures), mini.apart))
-        for frame in sorted(shown):
-            self.checksum = checksum_update(self.checksum, shown[frame])
         self.stats += [rows[frame] for frame in sorted(rows)]
         self.count += len(mini.pictures)
 

@@ -75,18 +75,24 @@ class LookAhead:
         first, key = min(slot.frame for slot in slots), slots[0].frame
         made = [self.works.add(partial(SmallPicture.of, p.y)) for p in pictures]
         small = {first + i: picture for i, picture in enumerate(made)}
-        uses = sorted({n for slot in slots for n in slot.refs if n in small} | {key})
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
-        new = {n: self.works.add(partial(self._reference, small[n]), [small[n]]) for n in uses}
-        references = new | self._keys
+        references = dict(self._keys)
+
+        def reference(n: int) -> Later[Reference]:
+            """As the search wants a frame: made just before it is first asked for, since that is
+            large."""
+            if n not in references:
+                references[n] = self.works.add(partial(self._reference, small[n]), [small[n]])
+            return references[n]
+
         dependences = []
         for slot in slots:
-            given = [references[n] for n in slot.refs]
+            given = [reference(n) for n in slot.refs]
             work = partial(self._depend, slot, small[slot.frame], given, levels)
             dependences.append(self.works.add(work, [small[slot.frame], *given]))
         self._waiting.append(dependences)
         before = {n: self._keys[n] for n in sorted(self._keys)[-1:]}
-        self._keys = before | {key: references[key]}
+        self._keys = before | {key: reference(key)}
         return made
 
     def _reference(self, small: Later[SmallPicture]) -> Reference:

@@ -51,19 +51,31 @@ class MiniGop(NamedTuple):
     """A mini-GOP, or the I frame alone."""
 
     pictures: list[Picture]
-    small: list[Later[SmallPicture]]
+    # of those that are not set apart, what the filters of key frames look at: the first and the
+    # last. Small pictures between them are let go of when the look-ahead has seen them
+    begin: list[SeenLater]
+    end: list[SeenLater]
     apart: frozenset[int]  # numbers of those set apart, from 1
     slots: list[Slot]  # in coding order
+
+    @classmethod
+    def of(
+        cls,
+        pictures: list[Picture],
+        small: list[Later[SmallPicture]],
+        apart: frozenset[int],
+        slots: list[Slot],
+    ) -> MiniGop:
+        """From its pictures, also at half the size."""
+        seen = [SeenLater(*pair) for pair in zip(pictures, small, strict=True)]
+        kept = [one for i, one in enumerate(seen, 1) if i not in apart]
+        reach = temporal_filter.REACH
+        return cls(list(pictures), kept[:reach], kept[-reach - 1 :], apart, slots)
 
     @property
     def first(self) -> int:
         """The number of its first frame in display order."""
         return min(slot.frame for slot in self.slots)
-
-    def kept(self) -> list[SeenLater]:
-        """The pictures that are not set apart."""
-        seen = zip(self.pictures, self.small, strict=True)
-        return [SeenLater(*pair) for i, pair in enumerate(seen, 1) if i not in self.apart]
 
 
 class MiniGopCoder:
@@ -90,10 +102,10 @@ class MiniGopCoder:
     ) -> list[Later[CodedPicture]]:
         """The next mini-GOP, by its plan; its frames in coding order.
 
-        following: the pictures behind it that are known.
+        following: the first pictures behind it, as far as they are known.
         """
-        around = [*self._behind, *mini.kept()]
-        near = [*around, *following[: temporal_filter.REACH]]
+        around = [*self._behind, *mini.end]
+        near = [*around, *following]
         key, coded = mini.slots[0], dict(self._keys)
         opening = self.works.add(
             partial(self._opening, near, len(around) - 1, key, plans),

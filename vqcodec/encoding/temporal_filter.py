@@ -120,8 +120,10 @@ def _shifted(
     planes: Planes,
     other: SmallPicture,
     leaves: np.ndarray,
-) -> tuple[Planes, np.ndarray]:
-    """A neighbour's planes moved to where the source has them, and the error of each cell.
+    out: Planes,
+) -> np.ndarray:
+    """A neighbour's planes moved to where the source has them, into ``out``, and the error of each
+    cell.
 
     small, other: the source and the neighbour at half the size. A neighbour of another brightness,
     in a fade, gets that of the source.
@@ -137,9 +139,8 @@ def _shifted(
     vectors, errors = np.zeros((h // 8, w // 8, 2), np.int32), np.empty((h // 8, w // 8))
     _vectors(plane8(source[0]), phases(planes[0], 1), starts, vectors, errors)
     f.mv[:, :, 0] = vectors
-    out = (np.empty_like(planes[0]), np.empty_like(planes[1]), np.empty_like(planes[2]))
     compensate(leaves, f, planes, planes, out)
-    return out, errors
+    return errors
 
 
 def filtered(
@@ -163,19 +164,21 @@ def filtered(
     small = small or [SmallPicture.of(p[0]) for p in (source, *(n for _, n in neighbours))]
     cells = np.indices([n // 8 for n in source[0].shape]).reshape(2, -1)
     leaves = np.stack([*cells, np.ones_like(cells[0])], 1).astype(np.int32)
-    shown = in_parts(
-        lambda one: _shifted(source, small[0], *one[0], one[1], leaves),
-        zip(neighbours, small[1:], strict=True),
+    y, u, v = (np.empty((len(neighbours), *plane.shape), plane.dtype) for plane in source)
+    errors = np.stack(
+        in_parts(
+            lambda one: _shifted(source, small[0], *one[0], one[1], leaves, one[2]),
+            zip(neighbours, small[1:], zip(y, u, v, strict=True), strict=True),
+        )
     )
-    errors = np.stack([e for _, e in shown])
     table = BOTH_SIDES if len({d > 0 for d, _ in neighbours}) == 2 else ONE_SIDE
     strengths = strength * np.array([table[abs(d) - 1] for d, _ in neighbours])
     out = []
-    for k, plane in enumerate(source):
+    for k, (plane, shown) in enumerate(zip(source, (y, u, v), strict=True)):
         blended = np.empty_like(plane)
         _blend(
             plane,
-            np.stack([p[k] for p, _ in shown]),
+            shown,
             errors,
             (0.55 if k else 0.4) * strengths,
             30.0 if k else min(sigma, SIGMA_MAX),
