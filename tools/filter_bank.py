@@ -34,7 +34,7 @@ from vqcodec.encoding.filter_choice import Equations, Filters
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
-from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS
+from vqcodec.encoding.rate_distortion import PRESETS
 from vqcodec.encoding.trial import Trial
 from vqcodec.training.pictures import read_clip
 
@@ -80,12 +80,13 @@ class Listener:
         source: Planes,
         blocks: np.ndarray,
         worths: np.ndarray,
+        weights: tuple[float, float, float],
         coder: Encoder,
     ) -> Filters:
         """As :func:`filter_choice.filter_best`, in the place of which it stands."""
-        made = filter_choice.equations_of(planes, source, blocks, worths)
+        made = filter_choice.equations_of(planes, source, blocks, worths, weights)
         error = np.zeros(blocks.shape)
-        for weight, wanted, plane in zip(PLANE_WEIGHTS, source, planes, strict=True):
+        for weight, wanted, plane in zip(weights, source, planes, strict=True):
             error += weight * squares(wanted, plane, plane.shape[0] // len(blocks))
         total = float((error * worths * (blocks != OUTSIDE_BLOCK)).sum())
         if total > 0:

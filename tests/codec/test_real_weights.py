@@ -16,7 +16,7 @@ from vqcodec.codec.gop_decoder import decode_gop
 from vqcodec.codec.nets.device_choice import BACKENDS
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
-from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, PRESETS, lagrangian, qualities
+from vqcodec.encoding.rate_distortion import PRESETS, lagrangian, plane_weights, qualities
 from vqcodec.picture import Picture
 from vqcodec.training.pictures import read_clip
 
@@ -75,7 +75,7 @@ def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf
         cost.append(
             8 * len(r.body)
             + lagrangian(qualities(crf)[0])
-            * sum(w * e for w, e in zip(PLANE_WEIGHTS, r.sse, strict=True))
+            * sum(w * e for w, e in zip(plane_weights(qualities(crf)[0], 0), r.sse, strict=True))
         )
     assert cost == sorted(cost, reverse=True)
     assert cost[2] < 0.99 * cost[0], cost

@@ -32,7 +32,7 @@ from vqcodec.encoding.latent_refinement import refine
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.nets import arithmetic
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
-from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, key_quality, lagrangian
+from vqcodec.encoding.rate_distortion import key_quality, lagrangian, plane_weights
 from vqcodec.errors import UsageError
 from vqcodec.options import EncodeOptions
 from vqcodec.pipeline import cluster
@@ -204,7 +204,7 @@ def test_all_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
 
 def cost(result: GopResult) -> float:
     """Bits of a GOP at crf 15, with those that its error is worth."""
-    weighted = np.dot(PLANE_WEIGHTS, result.sse)
+    weighted = np.dot(plane_weights(key_quality(15), 1), result.sse)
     return 8 * len(result.body) + lagrangian(key_quality(15)) * float(weighted)
 
 

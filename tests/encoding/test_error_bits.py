@@ -9,7 +9,7 @@ from vqcodec.codec import direct_map
 from vqcodec.encoding.block_facts import total_squares
 from vqcodec.encoding.error_worth import error_bits
 from vqcodec.encoding.frame_task import FrameTask
-from vqcodec.encoding.rate_distortion import PLANE_WEIGHTS, RateParameters
+from vqcodec.encoding.rate_distortion import LEVEL_OFFSETS, RateParameters, plane_weights
 from vqcodec.metrics import squared_error
 from vqcodec.picture import Picture
 
@@ -25,7 +25,7 @@ def test_error_is_weighed_by_block_and_plane(weighed: bool) -> None:
     worths = rng.random(all_coded.shape).astype(np.float32) if weighed else None
     task = FrameTask(tuple(source), 0, 0, 30, [], worths=worths)  # type: ignore[arg-type]
     want = 0.0
-    for weight, a, b, side in zip(PLANE_WEIGHTS, source, shown, (16, 8, 8), strict=True):
+    for weight, a, b, side in zip(task.plane_weights, source, shown, (16, 8, 8), strict=True):
         each = np.kron(
             np.ones(all_coded.shape) if worths is None else worths, np.ones((side, side))
         )
@@ -43,3 +43,15 @@ def test_the_encoder_counts_errors_as_whoever_measures_does(top: int) -> None:
     source = Picture(*(rng.integers(0, top, size).astype(kind) for size in sizes))
     shown = Picture(*(rng.integers(0, 1024, size).astype(np.uint16) for size in sizes))
     assert np.array_equal(total_squares(shown, source), squared_error(shown, source))
+
+
+def test_chroma_weighs_more_the_lower_the_quality() -> None:
+    """At low crfs its error is a tenth of luma's, and its weight would not keep its colours."""
+    weights = [plane_weights(quality, 1) for quality in range(-20, 80)]
+    assert all(y == 0.75 and u == v for y, u, v in weights)
+    chroma = [u for _, u, _ in weights]
+    assert chroma == sorted(chroma, reverse=True)
+    assert chroma[-1] == 1.5
+    assert 6 < chroma[0] < 8
+    # frames between the key frames weigh as those do, though they aim at less
+    assert plane_weights(50 + LEVEL_OFFSETS[6], 6) == plane_weights(50, 1)

@@ -8,7 +8,7 @@ from ..codec.direct_map import OUTSIDE_BLOCK
 from ..codec.frame_decoder import Planes
 from .block_facts import weighed_squares
 from .frame_task import FrameTask
-from .rate_distortion import PLANE_WEIGHTS, RateParameters
+from .rate_distortion import RateParameters
 
 
 def error_bits(
@@ -23,7 +23,7 @@ def block_error_bits(
     task: FrameTask, planes: Planes, rate: RateParameters, all_coded: np.ndarray
 ) -> np.ndarray:
     """(H/16, W/16): the same of each block."""
-    error = weighed_squares(task.source, planes, PLANE_WEIGHTS, all_coded.shape)
+    error = weighed_squares(task.source, planes, task.plane_weights, all_coded.shape)
     worths = (all_coded != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
     return bits

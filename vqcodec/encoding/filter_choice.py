@@ -37,7 +37,6 @@ from ..codec.frame_decoder import Planes
 from ..codec.range_coder import Encoder
 from ..codec.two_way import Meter
 from ..compiled import njit, njit_borrowing
-from .rate_distortion import PLANE_WEIGHTS
 from .still_parts import still_blocks
 
 _COUNT = len(TAPS)
@@ -172,18 +171,17 @@ def equations_of(
     source: Planes,
     blocks: np.ndarray,
     worths: np.ndarray,
+    weights: tuple[float, float, float],
     where: int = ALL_BLOCKS,
 ) -> Equations:
     """The equations of a picture.
 
     planes, source: before the filter, and what it should be; blocks (H/16, W/16): their kinds;
-    worths (H/16, W/16): bits that a unit of squared error of luma is worth, before its plane's
-    weight; where: the blocks that are looked at.
+    worths (H/16, W/16): bits that a unit of squared error is worth, before the plane's weight of
+    weights; where: the blocks that are looked at.
     """
     made = Equations(np.zeros((2, CHOICES, _COUNT, _COUNT)), np.zeros((2, CHOICES, _COUNT)))
-    for plane, wanted, weight, first in zip(
-        planes, source, PLANE_WEIGHTS, FIRST_CHOICES, strict=True
-    ):
+    for plane, wanted, weight, first in zip(planes, source, weights, FIRST_CHOICES, strict=True):
         error = wanted.astype(np.int16) - plane.astype(np.int16)
         _fill(plane, error, blocks, weight * worths, where, first, made)
     return made
@@ -236,12 +234,17 @@ def choose(equations: Equations, everywhere: bool, bits: Callable[[Filters], flo
 
 
 def filter_best(
-    planes: Planes, source: Planes, blocks: np.ndarray, worths: np.ndarray, coder: Encoder
+    planes: Planes,
+    source: Planes,
+    blocks: np.ndarray,
+    worths: np.ndarray,
+    weights: tuple[float, float, float],
+    coder: Encoder,
 ) -> Filters:
     """Filter a picture as pays best, in place.
 
-    planes, source, blocks, worths as for :func:`equations_of`; coder: its contexts say what the
-    choices take. Returns what was chosen.
+    planes, source, blocks, worths, weights as for :func:`equations_of`; coder: its contexts say
+    what the choices take. Returns what was chosen.
     """
 
     def bits(filters: Filters) -> float:
@@ -251,7 +254,7 @@ def filter_best(
 
     everywhere = not exact_blocks(planes, source, blocks)
     where = ALL_BLOCKS if everywhere else CODED_BLOCKS
-    equations = equations_of(planes, source, blocks, worths, where)
+    equations = equations_of(planes, source, blocks, worths, weights, where)
     chosen = choose(equations, everywhere, bits)
     adaptive_filter.filter_planes(planes, blocks, *chosen)
     return chosen

@@ -10,6 +10,7 @@ import numpy as np
 from ..codec import bars
 from ..codec.bit_statistics import FrameStatistics
 from ..codec.frame_decoder import Coded, Planes
+from .rate_distortion import plane_weights
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class FrameTask:
     def aim(self) -> int:
         """The quality by which error is weighed against bits; may lie above 63."""
         return self.quality if self.target is None else self.target
+
+    @property
+    def plane_weights(self) -> tuple[float, float, float]:
+        """Of squared error in Y, U, V."""
+        return plane_weights(self.aim, self.level)
 
 
 class CodedFrame(NamedTuple):

@@ -46,7 +46,7 @@ from .frame_writing import (
 )
 from .nets.arithmetic import INTEGERS
 from .painted_choice import Painted, eight_bit_blocks
-from .rate_distortion import PLANE_WEIGHTS, RateParameters
+from .rate_distortion import RateParameters
 from .trial import Detail, Latents, Layout, QuantisedLatents, Smoothed, Trial
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ class FrameTrials:
         )
         gain = detail_choice.choose(
             self.wanted(planes), planes, detail_syntax.STEP_TABLE[step],
-            worth * self.worths.astype(np.float64), np.array(PLANE_WEIGHTS), frames.height,
-            frames.width, blocks, costs, 2 if rate.detail_samples else 1, detail.modes,
+            worth * self.worths.astype(np.float64), np.array(self.task.plane_weights),
+            frames.height, frames.width, blocks, costs, 2 if rate.detail_samples else 1, detail.modes,
             detail.levels, detail.cost,
         )  # fmt: skip
         if gain <= DETAIL_BITS:
@@ -262,7 +262,12 @@ class FrameTrials:
         planes = copy_planes(smoothed.planes)
         worths = self.rate.detail(self.task.aim)[1] * self.worths.astype(np.float64)
         filters = filter_choice.filter_best(
-            planes, self.wanted(planes), blocks, worths, self.motion.coder
+            planes,
+            self.wanted(planes),
+            blocks,
+            worths,
+            self.task.plane_weights,
+            self.motion.coder,
         )
         if filters.where == NOWHERE:
             return smoothed

@@ -19,7 +19,7 @@ from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials
 from .nets.arithmetic import INTEGERS
 from .nets.synthesis_gradient import SynthesisGradient
-from .rate_distortion import PLANE_WEIGHTS
+from .rate_distortion import REFINED_WEIGHTS
 from .trial import Latents, Layout
 
 # larger frames are not refined: their gradients take a kilobyte of memory a pixel
@@ -116,7 +116,7 @@ def _squared_error(
 
 def _sample_weights(trials: FrameTrials, layout: Layout, rows: Rows[np.ndarray]) -> np.ndarray:
     """(M, 96) float32 weights of the squared errors of packed samples, by plane and by block."""
-    y, u, v = PLANE_WEIGHTS
+    y, u, v = REFINED_WEIGHTS
     planes = np.array([y] * 64 + [u] * 16 + [v] * 16, np.float32)
     worths = trials.worths * (layout.blocks == CODED_BLOCK)
     weights: np.ndarray = planes * rows.gather(worths.repeat(2, 0).repeat(2, 1)[..., None])

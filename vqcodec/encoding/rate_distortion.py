@@ -12,8 +12,13 @@ from ..codec.gop_structure import LEVELS
 if TYPE_CHECKING:
     from torch import Tensor
 
-# of squared error in Y, U, V: (6 Y + 3 U + 3 V) / 8 of the planes' mean errors, as trained
-PLANE_WEIGHTS = (0.75, 1.5, 1.5)
+_LUMA_WEIGHT, _CHROMA_WEIGHT = 0.75, 1.5  # of squared error, as the nets are trained
+# of key frames: the chroma's weight doubles in so many qualities below the first, down to the last
+_CHROMA_FROM, _CHROMA_DOUBLES, _CHROMA_TO = 62, 9, 42
+
+# of squared error in Y, U, V behind the gradient that latents are refined by, whose steps are made
+# for errors like those of the training
+REFINED_WEIGHTS = (0.75, 2.5, 2.5)
 
 _LAMBDA = 1.5e-4  # at quality 0, as the nets are trained
 
@@ -34,6 +39,19 @@ def lagrangian(q: float | Tensor) -> float | Tensor:
     Doubles every six qualities.
     """
     return _LAMBDA * 2 ** (q / 6)
+
+
+def plane_weights(quality: float, level: int) -> tuple[float, float, float]:
+    """Weights of squared error in Y, U, V of a frame of a level at a quality.
+
+    The mean of the planes' PSNR, and the eye, see errors of chroma beside what error a plane has
+    already. At low qualities chroma has a tenth of the squared error of luma, and at high ones a
+    half: so its weight grows as the quality of the key frames falls.
+    """
+    key = quality - LEVEL_OFFSETS[level]
+    below = _CHROMA_FROM - min(max(key, _CHROMA_TO), _CHROMA_FROM)
+    chroma = _CHROMA_WEIGHT * 2 ** (below / _CHROMA_DOUBLES)
+    return _LUMA_WEIGHT, chroma, chroma
 
 
 def key_quality(crf: float) -> float:
