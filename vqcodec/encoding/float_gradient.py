@@ -28,8 +28,8 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
     def there(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(device)
 
-    weights, source, base = (
-        there(array).float() for array in (shown.weights, shown.source, shown.base)
+    weights, damping, source, base = (
+        there(array).float() for array in (shown.weights, shown.damping, shown.source, shown.base)
     )
     packed8 = None if shown.packed8 is None else there(shown.packed8)
 
@@ -49,10 +49,10 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
             tiles = shown.tiles.on(synthesis.backend)
             aimed = there(tiles.at16.gather(y)).float().requires_grad_(True)
             drawn = synthesis.layers(aimed, packed8, quality, tiles) + base
-            error = ((drawn.clamp(0, MAX_SAMPLE) - source).square() * weights).sum()
-            error.backward()
+            errors = (drawn.clamp(0, MAX_SAMPLE) - source).square() * weights
+            (errors * damping).sum().backward()
             assert aimed.grad is not None
             gradient = tiles.at16.scatter(aimed.grad.cpu().numpy())[0]
-        return float(error.detach()), lambda: gradient
+        return float(errors.detach().sum()), lambda: gradient
 
     return behind

@@ -226,8 +226,8 @@ class FrameTrials:
         gain = detail_choice.choose(
             self.wanted(planes), planes, detail_syntax.STEP_TABLE[step],
             worth * self.worths.astype(np.float64), np.array(self.task.plane_weights),
-            frames.height, frames.width, blocks, costs, 2 if rate.detail_samples else 1, detail.modes,
-            detail.levels, detail.cost,
+            frames.height, frames.width, blocks, costs, 2 if rate.detail_samples else 1,
+            detail.modes, detail.levels, detail.cost,
         )  # fmt: skip
         if gain <= DETAIL_BITS:
             detail.step = -1

@@ -13,7 +13,7 @@ import numpy as np
 from ..codec import codebooks
 from ..codec.direct_map import CODED_BLOCK
 from ..codec.frame_decoder import NEUTRAL
-from ..codec.nets.tiles import Rows, Tiles
+from ..codec.nets.tiles import Tiles
 from ..compiled import njit_borrowing
 from ..picture import MAX_SAMPLE
 from .frame_trials import FrameTrials
@@ -35,6 +35,7 @@ class Shown(NamedTuple):
     tiles: Tiles[np.ndarray]
     source: np.ndarray  # (M, 96) int16, packed
     weights: np.ndarray  # (M, 96) float32, of the squared errors
+    damping: np.ndarray  # (96,) float32: by what the gradient is multiplied
     base: np.ndarray  # (M, 96) int16: what the residual is added to
     packed8: np.ndarray | None  # (M, 96) int8: the prediction as the nets see it
 
@@ -47,7 +48,11 @@ class Shown(NamedTuple):
         base, packed8 = np.full_like(source, NEUTRAL), None
         if seen is not None:
             base, packed8 = (tiles.at8.gather(a) for a in (seen.packed, seen.packed8))
-        return cls(tiles, source, _sample_weights(trials, layout, tiles.at8), base, packed8)
+        worths = trials.worths * (layout.blocks == CODED_BLOCK)
+        by_block = tiles.at8.gather(worths.repeat(2, 0).repeat(2, 1)[..., None])
+        planes = _of_samples(trials.task.plane_weights)
+        weights = (planes * by_block).astype(np.float32)
+        return cls(tiles, source, weights, _of_samples(REFINED_WEIGHTS) / planes, base, packed8)
 
 
 def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) -> Latents:
@@ -91,7 +96,9 @@ def _by_integers(net: SynthesisGradient, shown: Shown, quality: int) -> Behind:
     def behind(y: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
         residual, kept = net.forward(tiles.at16.gather(y), shown.packed8, quality, tiles)
         by_residual = np.empty(residual.shape, np.float32)
-        error = _squared_error(residual, shown.base, shown.source, shown.weights, by_residual)
+        error = _squared_error(
+            residual, shown.base, shown.source, shown.weights, shown.damping, by_residual
+        )
         return error, lambda: tiles.at16.scatter(net.backward(by_residual, kept, quality, tiles))[0]
 
     return behind
@@ -99,9 +106,14 @@ def _by_integers(net: SynthesisGradient, shown: Shown, quality: int) -> Behind:
 
 @njit_borrowing
 def _squared_error(
-    residual: np.ndarray, base: np.ndarray, source: np.ndarray, weights: np.ndarray, g: np.ndarray
+    residual: np.ndarray,
+    base: np.ndarray,
+    source: np.ndarray,
+    weights: np.ndarray,
+    damping: np.ndarray,
+    g: np.ndarray,
 ) -> float:
-    """The weighed error of base + residual; g (M, 96) float32 receives its gradient."""
+    """The weighed error of base + residual; g (M, 96) float32 receives its gradient, damped."""
     total = 0.0
     for m in range(residual.shape[0]):
         for c in range(residual.shape[1]):
@@ -110,14 +122,10 @@ def _squared_error(
             difference = np.float32(min(max(shown, 0), MAX_SAMPLE) - int(source[m, c]))
             slope = weights[m, c] * difference
             total += slope * difference
-            g[m, c] = np.float32(2) * slope if inside else np.float32(0)
+            g[m, c] = np.float32(2) * damping[c] * slope if inside else np.float32(0)
     return total
 
 
-def _sample_weights(trials: FrameTrials, layout: Layout, rows: Rows[np.ndarray]) -> np.ndarray:
-    """(M, 96) float32 weights of the squared errors of packed samples, by plane and by block."""
-    y, u, v = REFINED_WEIGHTS
-    planes = np.array([y] * 64 + [u] * 16 + [v] * 16, np.float32)
-    worths = trials.worths * (layout.blocks == CODED_BLOCK)
-    weights: np.ndarray = planes * rows.gather(worths.repeat(2, 0).repeat(2, 1)[..., None])
-    return weights.astype(np.float32)
+def _of_samples(weights: tuple[float, float, float]) -> np.ndarray:
+    """(96,) float32: weights of planes for packed samples."""
+    return np.repeat(np.array(weights, np.float32), (64, 16, 16))
