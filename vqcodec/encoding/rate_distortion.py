@@ -18,7 +18,7 @@ _CHROMA_FROM, _CHROMA_DOUBLES, _CHROMA_TO = 62, 9, 42
 
 # of squared error in Y, U, V behind the gradient that latents are refined by, whose steps are made
 # for errors like those of the training
-REFINED_WEIGHTS = (0.75, 2.5, 2.5)
+REFINED_WEIGHTS = (0.75, 2.2, 2.2)
 
 _LAMBDA = 1.5e-4  # at quality 0, as the nets are trained
 
@@ -48,7 +48,7 @@ def plane_weights(quality: float, level: int) -> tuple[float, float, float]:
     already. At low qualities chroma has a tenth of the squared error of luma, and at high ones a
     half: so its weight grows as the quality of the key frames falls.
     """
-    key = quality - LEVEL_OFFSETS[level]
+    key = quality - LEVEL_OFFSETS[min(level, LEVELS - 1)]
     below = _CHROMA_FROM - min(max(key, _CHROMA_TO), _CHROMA_FROM)
     chroma = _CHROMA_WEIGHT * 2 ** (below / _CHROMA_DOUBLES)
     return _LUMA_WEIGHT, chroma, chroma
