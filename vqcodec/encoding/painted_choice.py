@@ -25,6 +25,7 @@ ROUNDS = 3  # of leaving out blocks: the fewer are painted, the less the others 
 CERTAIN_BITS = 6.0  # of a block of one colour that needs no comparison
 DRAWN_EVEN, DRAWN_RANGE = 0.4, 48 << 2  # see drawn
 NEARLY = 4.0  # samples of 10 bits by which neighbours in a picture that was drawn once may differ
+WORTH_A_TRY = 20.0  # bits of a block that other samples than the source's are tried in
 NEAR_WORTH = 4.0  # times what error is worth: other samples are guessed by what is painted
 
 
@@ -78,15 +79,16 @@ def choose(
     free = (blocks == CODED_BLOCK) | (blocks == DIRECT_BLOCK)
     new = novel(trials.task.source[0])
     best = _best(trials, blocks, cost, _Sought(free, new, None, least))
-    drawn_nearly = free & drawn(trials.task.source[0], NEARLY)
-    if drawn_nearly.any():
+    # once for all frames that refer to it: each would take the time of the first
+    nearly = free & (cost > WORTH_A_TRY) & drawn(trials.task.source[0], NEARLY)
+    if trials.task.level < 2 and nearly.any():
         worth = trials.rate.detail(trials.task.aim)[1]
         worths = np.where(
             one_colour(trials.task.source), np.inf, NEAR_WORTH * worth * trials.worths
         )
         new = novel(trials.task.source[0], math.sqrt(NOVEL_BITS / worth))
         least = best[1] if best else least
-        best = _best(trials, blocks, cost, _Sought(drawn_nearly, new, worths, least)) or best
+        best = _best(trials, blocks, cost, _Sought(nearly, new, worths, least)) or best
     return best[0] if best else None
 
 
@@ -188,7 +190,7 @@ def drawn(luma: np.ndarray, within: float = 0.0) -> np.ndarray:
     least, largest = extremes(luma, shape)
     span = largest - least
     share = in_blocks(even, shape).mean((1, 3))
-    return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span <= within)))
+    return np.asarray((share >= DRAWN_EVEN) & ((span >= DRAWN_RANGE) | (span == 0)))
 
 
 def eight_bit_blocks(planes: Planes, shape: tuple[int, int]) -> np.ndarray:
