@@ -165,9 +165,11 @@ class MiniGopCoder:
         picture, shape = source(slot.frame), self.coder.all_coded.shape
         others = (source(n) for n in slot.refs if n >= mini.first - 1)
         still = [same_blocks(picture, other, shape) for other in others]
-        plain = opening.result() if opening else pad(picture, self.coder.width, self.coder.height)
+        height, width = self.coder.height, self.coder.width
+        plain = pad(picture, width, height)
+        wanted = opening.result() if opening else plain
         return FrameTask(
-            as_references_show(plain, references[: len(still)], still),
+            as_references_show(wanted, references[: len(still)], still),
             slot.frame,
             slot.level,
             min(63, aim),
@@ -178,7 +180,7 @@ class MiniGopCoder:
             self.quality[min(slot.level, LEVELS - 1)],
             plan.vectors,
             plan.fades,
-            bar_choice.choose(plain, references, slot.level, self.coder.height, self.coder.width),
+            bar_choice.choose(plain, references, slot.level, height, width),
         )
 
     def _code(
