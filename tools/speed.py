@@ -74,7 +74,11 @@ def row(coder: str, by_clip: list[list[Coded]]) -> str:
     """A row: the mean over clips of the medians of runs, the largest memory."""
 
     def fps(of: str) -> str:
-        each = [statistics.median(getattr(run, of).fps for run in runs) for runs in by_clip]
+        # None where a run took no longer than its start
+        known = [[fps for run in runs if (fps := getattr(run, of).fps)] for runs in by_clip]
+        if not all(known):
+            return "too quick to tell"
+        each = [statistics.median(runs) for runs in known]
         return f"{statistics.mean(each):.1f} ({', '.join(f'{n:.0f}' for n in each)})"
 
     every = [run for runs in by_clip for run in runs]
