@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LUMA_WEIGHT, _CHROMA_WEIGHT = 0.75, 1.5  # of squared error, as the nets are trained
 # of key frames: the chroma's weight doubles in so many qualities below the first, down to the last
-_CHROMA_FROM, _CHROMA_DOUBLES, _CHROMA_TO = 62, 9, 42
+_CHROMA_FROM, _CHROMA_DOUBLES, _CHROMA_TO = 62, 9, 53
 
 # of squared error in Y, U, V behind the gradient that latents are refined by, whose steps are made
 # for errors like those of the training
