@@ -25,12 +25,11 @@ from held_out import HELD
 
 from vqcodec.codec.adaptive_filter import CHOICES, CLASSES, INDEX_BITS, ONE_BITS, TAPS
 from vqcodec.codec.direct_map import OUTSIDE_BLOCK
-from vqcodec.codec.frame_decoder import Planes
 from vqcodec.codec.gop_structure import LEVELS
 from vqcodec.codec.range_coder import Encoder
 from vqcodec.encoding import filter_choice
 from vqcodec.encoding.block_facts import squares
-from vqcodec.encoding.filter_choice import Equations, Filters
+from vqcodec.encoding.filter_choice import Equations, Filters, Unfiltered
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
@@ -74,21 +73,15 @@ class Listener:
 
         FrameTrials.filtered = filtered  # type: ignore[assignment,method-assign]
 
-    def __call__(
-        self,
-        planes: Planes,
-        source: Planes,
-        blocks: np.ndarray,
-        worths: np.ndarray,
-        weights: tuple[float, float, float],
-        coder: Encoder,
-    ) -> Filters:
+    def __call__(self, picture: Unfiltered, coder: Encoder) -> Filters:
         """As :func:`filter_choice.filter_best`, in the place of which it stands."""
-        made = filter_choice.equations_of(planes, source, blocks, worths, weights)
+        made, blocks = filter_choice.equations_of(picture), picture.blocks
         error = np.zeros(blocks.shape)
-        for weight, wanted, plane in zip(weights, source, planes, strict=True):
+        for weight, wanted, plane in zip(
+            picture.weights, picture.source, picture.planes, strict=True
+        ):
             error += weight * squares(wanted, plane, plane.shape[0] // len(blocks))
-        total = float((error * worths * (blocks != OUTSIDE_BLOCK)).sum())
+        total = float((error * picture.worths * (blocks != OUTSIDE_BLOCK)).sum())
         if total > 0:
             weight = WEIGHTS.get(self._level, 1) / total
             self.kept.append(

@@ -24,7 +24,13 @@ from vqcodec.codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, OUTSIDE_BLOCK, P
 from vqcodec.codec.filter_bank import BANK
 from vqcodec.codec.frame_decoder import Planes
 from vqcodec.codec.range_coder import Decoder, Encoder, new_contexts
-from vqcodec.encoding.filter_choice import Filters, choose, equations_of, exact_blocks
+from vqcodec.encoding.filter_choice import (
+    Filters,
+    Unfiltered,
+    choose,
+    equations_of,
+    exact_blocks,
+)
 
 H, W = 64, 128
 WEIGHTS = (0.75, 1.5, 1.5)  # of the planes' errors
@@ -114,7 +120,9 @@ def test_an_encoder_finds_the_filter_that_was_used(number: int) -> None:
     blocks[:, :2] = DIRECT_BLOCK
     worths = np.ones(blocks.shape)
     found = choose(
-        equations_of(planes, source, blocks, worths, WEIGHTS), True, lambda f: 2.0 * f.where
+        equations_of(Unfiltered(planes, source, blocks, worths, WEIGHTS)),
+        True,
+        lambda f: 2.0 * f.where,
     )
     assert found.where == ALL_BLOCKS
     shown = copied(planes)
@@ -126,7 +134,7 @@ def test_an_encoder_finds_the_filter_that_was_used(number: int) -> None:
 def test_filters_that_cost_more_than_they_gain_are_left_out() -> None:
     planes = rough(6)
     source, blocks = blurred(planes, 3), kinds(6)
-    equations = equations_of(planes, source, blocks, np.ones(blocks.shape), WEIGHTS)
+    equations = equations_of(Unfiltered(planes, source, blocks, np.ones(blocks.shape), WEIGHTS))
 
     def bits(filters: Filters) -> float:
         return 1e12 * int((filters.choices > 0).sum())
@@ -144,7 +152,9 @@ def test_gains_are_those_of_the_picture() -> None:
         np.clip(p + noise.normal(0, 3, p.shape), 0, 1023).astype(np.uint16)
         for p in blurred(planes, 2)
     )
-    left, right = equations_of(planes, (y, u, v), blocks, np.ones(blocks.shape), WEIGHTS)
+    left, right = equations_of(
+        Unfiltered(planes, (y, u, v), blocks, np.ones(blocks.shape), WEIGHTS)
+    )
     one = BANK[CLASSES, 1] / 128
     promised = 2 * right[0, CLASSES] @ one - one @ left[0, CLASSES] @ one
     shown = copied(planes)

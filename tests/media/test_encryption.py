@@ -3,12 +3,10 @@ be read beside it is kept."""
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 from support.fake_network import fake_network  # noqa: F401
 from support.media import Sound, make
@@ -24,20 +22,9 @@ _SEGMENT, _TRACKS, _PLACE = (
 pytestmark = pytest.mark.usefixtures("fake_network")
 
 
-def pictures(target: object, kind: str, codec: str = "libx264", **options: str) -> None:
-    """Write five grey pictures of 64x48."""
-    with av.open(target, "w", format=kind, options=options) as file:  # type: ignore[arg-type]
-        stream = file.add_stream(codec, rate=25)
-        stream.width, stream.height = 64, 48
-        for _ in range(5):
-            grey = np.full((72, 64), 128, np.uint8)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(grey, "yuv420p")))
-        file.mux(stream.encode())
-
-
 def scrambled_recording(path: Path) -> None:
     """A recording of television, its packets of pictures scrambled (ISO/IEC 13818-1)."""
-    pictures(str(path), "mpegts")
+    make(path, frames=5)
     data = bytearray(path.read_bytes())
     for at in range(0, len(data), 188):
         if (data[at + 1] & 31) << 8 | data[at + 2] == 256:
@@ -85,10 +72,10 @@ def test_pictures_are_called_encrypted_whatever_they_decode_to(
 ) -> None:
     """In mp4, Matroska and recordings of television; the first's counter is random."""
     key = {"encryption_key": "0" * 32, "encryption_kid": "1" * 32}
-    pictures(str(tmp_path / "a.mp4"), "mp4", encryption_scheme="cenc-aes-ctr", **key)
-    plain = io.BytesIO()
-    pictures(plain, "matroska", "mpeg4", live="1")  # each of its pictures decodes as it is
-    (tmp_path / "b.mkv").write_bytes(encrypted_track(plain.getvalue(), 0))
+    encryption = {"encryption_scheme": "cenc-aes-ctr"} | key
+    make(tmp_path / "a.mp4", frames=5, format_options=encryption)
+    plain = make(tmp_path / "b.mkv", frames=5, codec="mpeg4")  # each picture decodes as it is
+    plain.write_bytes(encrypted_track(plain.read_bytes(), 0))
     scrambled_recording(tmp_path / "c.ts")
     for name in ("a.mp4", "b.mkv", "c.ts"):
         assert main(["encode", str(tmp_path / name), str(tmp_path / "o.vqv")]) == 3

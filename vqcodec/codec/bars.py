@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiled import njit
+from ..picture import chroma_size
 from .contexts import BARS
 from .two_way import Coder, code_bit, code_raw
 
@@ -83,7 +84,8 @@ def code_bars(coder: Coder, bars: np.ndarray, known: np.ndarray) -> None:
 def fit(bars: np.ndarray, height: int, width: int) -> bool:
     """Whether bars leave something of a picture of this size."""
     top, bottom, left, right = bars[:SIDES].tolist()
-    return bool(top + bottom < (height + 1) // 2 and left + right < (width + 1) // 2)
+    columns, rows = chroma_size(width, height)
+    return bool(top + bottom < rows and left + right < columns)
 
 
 def parts(bars: np.ndarray, height: int, width: int, plane: int) -> list[tuple[slice, slice]]:
@@ -92,7 +94,7 @@ def parts(bars: np.ndarray, height: int, width: int, plane: int) -> list[tuple[s
     plane: 0 for luma of this size, 1 and 2 for chroma.
     """
     unit = 1 if plane else 2
-    rows, columns = (height + 1) // 2, (width + 1) // 2
+    columns, rows = chroma_size(width, height)
     top, bottom, left, right = bars[:SIDES].tolist()
     shown = slice(0, rows if plane else height), slice(0, columns if plane else width)
     found = [

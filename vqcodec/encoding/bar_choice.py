@@ -13,6 +13,7 @@ import numpy as np
 from ..codec import bars
 from ..codec.frame_decoder import Coded, Planes, copy_planes
 from ..codec.frame_head import told_bars
+from ..picture import chroma_size
 
 
 def choose(
@@ -39,7 +40,7 @@ def _holds(source: Planes, drawn: np.ndarray, height: int, width: int) -> bool:
 
 def found(source: Planes, height: int, width: int) -> np.ndarray:
     """The bars (7,) of a picture; none where it is all of one colour."""
-    rows, columns = (height + 1) // 2, (width + 1) // 2
+    columns, rows = chroma_size(width, height)
     shown = [source[0][:height, :width], *(plane[:rows, :columns] for plane in source[1:])]
     for corner in (0, -1):
         colour = [int(plane[corner, corner]) for plane in shown]
@@ -88,7 +89,7 @@ def opened(source: Planes, drawn: np.ndarray, height: int, width: int) -> Planes
         return source
     out = copy_planes(source)
     top, bottom, left, right = drawn[: bars.SIDES].tolist()
-    rows, columns = (height + 1) // 2, (width + 1) // 2
+    columns, rows = chroma_size(width, height)
     for plane, unit in zip(out, (2, 1, 1), strict=True):
         first, last = unit * top, min(unit * (rows - bottom), height if unit == 2 else rows)
         plane[:first], plane[last:] = plane[first], plane[last - 1]

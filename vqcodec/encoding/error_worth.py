@@ -16,14 +16,14 @@ def error_bits(
 ) -> float:
     """Bits that the squared error of some planes is worth, but for blocks outside of the
     picture."""
-    return float(block_error_bits(task, planes, rate, all_coded).sum())
+    return float(block_error_bits(task, task.source, planes, rate, all_coded).sum())
 
 
 def block_error_bits(
-    task: FrameTask, planes: Planes, rate: RateParameters, all_coded: np.ndarray
+    task: FrameTask, source: Planes, planes: Planes, rate: RateParameters, all_coded: np.ndarray
 ) -> np.ndarray:
-    """(H/16, W/16): the same of each block."""
-    error = weighed_squares(task.source, planes, task.plane_weights, all_coded.shape)
+    """(H/16, W/16): the same of each block, against a source that may be other than the task's."""
+    error = weighed_squares(source, planes, task.plane_weights, all_coded.shape)
     worths = (all_coded != OUTSIDE_BLOCK) * (1 if task.worths is None else task.worths)
     bits: np.ndarray = rate.detail(task.aim)[1] * error * worths
     return bits

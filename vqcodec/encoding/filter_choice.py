@@ -36,7 +36,7 @@ from ..codec.filter_bank import BANK
 from ..codec.frame_decoder import Planes
 from ..codec.range_coder import Encoder
 from ..codec.two_way import Meter
-from ..compiled import njit, njit_borrowing
+from ..compiled import njit_borrowing
 from .still_parts import still_blocks
 
 _COUNT = len(TAPS)
@@ -60,6 +60,16 @@ class Filters(NamedTuple):
 NONE = Filters(NOWHERE, no_filters())
 
 
+class Unfiltered(NamedTuple):
+    """A picture before its filters, and what its error is worth."""
+
+    planes: Planes
+    source: Planes  # what it should be
+    blocks: np.ndarray  # (H/16, W/16): their kinds
+    worths: np.ndarray  # (H/16, W/16): bits a unit of squared error, before the plane's weight
+    weights: tuple[float, float, float]  # of the planes
+
+
 class Room(NamedTuple):
     """Arrays that every row of cells uses anew."""
 
@@ -67,6 +77,16 @@ class Room(NamedTuple):
     cell: np.ndarray  # (13, 64) int16: sums and error of a cell
     products: np.ndarray  # (12, 12) int64
     aims: np.ndarray  # (12,) int64
+
+    @classmethod
+    def of(cls, width: int) -> Room:
+        """Room for rows so wide."""
+        return cls(
+            np.empty((SIZE, _COUNT, width), np.int16),
+            np.empty((_COUNT + 1, SIZE * SIZE), np.int16),
+            np.empty((_COUNT, _COUNT), np.int64),
+            np.empty(_COUNT, np.int64),
+        )
 
 
 @njit_borrowing
@@ -112,26 +132,6 @@ def _add_cell(room: Room, error: np.ndarray, row: int, column: int) -> None:
             room.products[a, b] = _dot(cell[a], cell[b])
 
 
-@njit
-def _fill(
-    plane: np.ndarray,
-    error: np.ndarray,
-    blocks: np.ndarray,
-    worths: np.ndarray,
-    where: int,
-    first: int,
-    equations: Equations,
-) -> None:
-    """Add a plane to the equations: luma with ``first`` 0, else chroma, to those of ``first``."""
-    room = Room(
-        np.empty((SIZE, _COUNT, plane.shape[1]), np.int16),
-        np.empty((_COUNT + 1, SIZE * SIZE), np.int16),
-        np.empty((_COUNT, _COUNT), np.int64),
-        np.empty(_COUNT, np.int64),
-    )
-    _add_rows(with_border(plane), error, blocks, worths, where, first, equations, room)
-
-
 @njit_borrowing
 def _add_rows(
     wide: np.ndarray,
@@ -143,7 +143,8 @@ def _add_rows(
     equations: Equations,
     room: Room,
 ) -> None:
-    """:func:`_fill` with room to work, of a plane with its border."""
+    """Add a plane with its border to the equations: luma with ``first`` 0, else chroma, to those of
+    ``first``."""
     left, right = equations
     luma, half = first == 0, 1 if first == 0 else 0
     for r in range(error.shape[0] // SIZE):
@@ -166,24 +167,15 @@ def _add_rows(
                         left[of, k, b, a] += worth * room.products[a, b]
 
 
-def equations_of(
-    planes: Planes,
-    source: Planes,
-    blocks: np.ndarray,
-    worths: np.ndarray,
-    weights: tuple[float, float, float],
-    where: int = ALL_BLOCKS,
-) -> Equations:
-    """The equations of a picture.
-
-    planes, source: before the filter, and what it should be; blocks (H/16, W/16): their kinds;
-    worths (H/16, W/16): bits that a unit of squared error is worth, before the plane's weight of
-    weights; where: the blocks that are looked at.
-    """
+def equations_of(picture: Unfiltered, where: int = ALL_BLOCKS) -> Equations:
+    """The equations of a picture, of the blocks ``where`` it is looked at."""
     made = Equations(np.zeros((2, CHOICES, _COUNT, _COUNT)), np.zeros((2, CHOICES, _COUNT)))
-    for plane, wanted, weight, first in zip(planes, source, weights, FIRST_CHOICES, strict=True):
-        error = wanted.astype(np.int16) - plane.astype(np.int16)
-        _fill(plane, error, blocks, weight * worths, where, first, made)
+    for plane, wanted, weight, first in zip(
+        picture.planes, picture.source, picture.weights, FIRST_CHOICES, strict=True
+    ):
+        error, room = wanted.astype(np.int16) - plane.astype(np.int16), Room.of(plane.shape[1])
+        worths = weight * picture.worths
+        _add_rows(with_border(plane), error, picture.blocks, worths, where, first, made, room)
     return made
 
 
@@ -233,18 +225,10 @@ def choose(equations: Equations, everywhere: bool, bits: Callable[[Filters], flo
     return best
 
 
-def filter_best(
-    planes: Planes,
-    source: Planes,
-    blocks: np.ndarray,
-    worths: np.ndarray,
-    weights: tuple[float, float, float],
-    coder: Encoder,
-) -> Filters:
-    """Filter a picture as pays best, in place.
+def filter_best(picture: Unfiltered, coder: Encoder) -> Filters:
+    """Filter a picture as pays best, in place; returns what was chosen.
 
-    planes, source, blocks, worths, weights as for :func:`equations_of`; coder: its contexts say
-    what the choices take. Returns what was chosen.
+    coder: its contexts say what the choices take.
     """
 
     def bits(filters: Filters) -> float:
@@ -252,9 +236,8 @@ def filter_best(
         adaptive_filter.code_filters(meter, filters.where, filters.choices.copy())
         return float(meter.spent[0])
 
-    everywhere = not exact_blocks(planes, source, blocks)
-    where = ALL_BLOCKS if everywhere else CODED_BLOCKS
-    equations = equations_of(planes, source, blocks, worths, weights, where)
+    everywhere = not exact_blocks(picture.planes, picture.source, picture.blocks)
+    equations = equations_of(picture, ALL_BLOCKS if everywhere else CODED_BLOCKS)
     chosen = choose(equations, everywhere, bits)
-    adaptive_filter.filter_planes(planes, blocks, *chosen)
+    adaptive_filter.filter_planes(picture.planes, picture.blocks, *chosen)
     return chosen

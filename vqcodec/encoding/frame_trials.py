@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -261,14 +260,10 @@ class FrameTrials:
             return smoothed
         planes = copy_planes(smoothed.planes)
         worths = self.rate.detail(self.task.aim)[1] * self.worths.astype(np.float64)
-        filters = filter_choice.filter_best(
-            planes,
-            self.wanted(planes),
-            blocks,
-            worths,
-            self.task.plane_weights,
-            self.motion.coder,
+        picture = filter_choice.Unfiltered(
+            planes, self.wanted(planes), blocks, worths, self.task.plane_weights
         )
+        filters = filter_choice.filter_best(picture, self.motion.coder)
         if filters.where == NOWHERE:
             return smoothed
         return smoothed._replace(filters=filters, shown=planes)
@@ -341,8 +336,8 @@ class FrameTrials:
 
     def block_error_bits(self, planes: Planes) -> np.ndarray:
         """(H/16, W/16): the same of each block."""
-        wanted = replace(self.task, source=self.wanted(planes))
-        return block_error_bits(wanted, planes, self.rate, self.all_coded)
+        wanted = self.wanted(planes)
+        return block_error_bits(self.task, wanted, planes, self.rate, self.all_coded)
 
 
 def _centred(packed: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..codec.frame_decoder import Coded, Planes
+from ..codec.frame_decoder import Coded, Planes, copy_planes
 from ..compiled import njit
 from ..picture import Picture
 from .block_facts import squares, unequal
@@ -63,7 +63,7 @@ def as_references_show(source: Planes, references: list[Coded], still: list[np.n
     """
     if not any(blocks.any() for blocks in still):
         return source
-    out = tuple(plane.copy() for plane in source)
+    out = copy_planes(source)
     if len(still) > 1:
         both = still[0] & still[1]
         errors = [_error(source, reference.planes, both) for reference in references]
@@ -72,7 +72,7 @@ def as_references_show(source: Planes, references: list[Coded], still: list[np.n
     for reference, blocks in zip(references, still, strict=True):
         for plane, shown in zip(out, reference.planes, strict=True):
             _take(blocks, shown, plane)
-    return out[0], out[1], out[2]
+    return out
 
 
 @njit

@@ -32,8 +32,8 @@ class EncryptedPackets:
     def holds(self, packet: Packet[Kind]) -> bool:
         """Whether a packet is encrypted; then it is counted."""
         found = packet.size > 0 and _encrypted(packet)
-        self._count[packet.stream_index] += found
-        self._count += Counter()  # drops zeros
+        if found:
+            self._count[packet.stream_index] += 1
         return found
 
     def sentences(self) -> list[str]:
