@@ -61,6 +61,22 @@ def test_bars_are_found_and_drawn(size: tuple[int, int], sides: tuple[int, ...])
         assert np.array_equal(plane[: want.shape[0], : want.shape[1]], want.astype(int) * 4)
 
 
+@pytest.mark.parametrize("leak", [2, -8, 9, 17])
+def test_a_bar_holds_the_last_row_that_the_films_colour_has_leaked_into(leak: int) -> None:
+    """Where chroma is off by little; more is kept of a reference than is found."""
+    film = letterboxed([picture(70, 51, seed=3)], 5, 4, 0, 3)[0]
+    film.u[4, 7] = 128 + leak
+    film.v[20, -3] = 128 - leak
+    planes, drawn = pad(film, 70, 51), np.array([5, 4, 0, 3, *bars.BLACK], np.int32)
+    near = abs(leak) <= 8
+    want = drawn if near else np.array([4, 4, 0, 2, *bars.BLACK], np.int32)
+    assert bar_choice.found(planes, 51, 70).tolist() == want.tolist()
+    assert bar_choice._holds(planes, drawn, 51, 70) == (abs(leak) <= 16)
+    planes[0][9, 7] += 4
+    assert bar_choice.found(planes, 51, 70)[0] == 4
+    assert not bar_choice._holds(planes, drawn, 51, 70)
+
+
 def test_pictures_without_an_even_edge_or_of_one_colour_have_no_bars() -> None:
     for film in (picture(40, 40), letterboxed([picture(40, 40)], 19, 1)[0]):
         assert not bar_choice.found(pad(film, 40, 40), 40, 40).any()

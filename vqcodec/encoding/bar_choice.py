@@ -2,6 +2,10 @@
 
 What blocks hold in a bar is never seen. So while a frame is coded its source there is what costs
 least: in an I frame the film goes on over its edge, else it is what the prediction shows.
+
+Whoever made chroma of half the size let some of the film's colour into the bar's last row or
+column of it, though its luma is the bar's. That row or column belongs to the bar still, and is
+drawn in its colour: what it loses cannot be seen, and its luma is exact.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from ..codec import bars
 from ..codec.frame_decoder import Coded, Planes, copy_planes
 from ..codec.frame_head import told_bars
 from ..picture import chroma_size
+
+LEAK = 8 << 2  # samples of 10 bits that chroma of a bar's last row may be off where bars are found
+LEAK_KEPT = 16 << 2  # and where a reference has them
 
 
 def choose(
@@ -30,11 +37,14 @@ def choose(
 
 
 def _holds(source: Planes, drawn: np.ndarray, height: int, width: int) -> bool:
-    """Whether a picture is of the colour of these bars wherever they lie."""
+    """Whether a picture is of the colour of these bars wherever they lie, but for what leaks."""
+    clear = drawn.copy()
+    clear[: bars.SIDES] -= drawn[: bars.SIDES] > 0
     return all(
-        (plane[part] == drawn[bars.SIDES + k]).all()
+        (_off(plane[part], int(drawn[bars.SIDES + k]), 1) <= most).all()
         for k, plane in enumerate(source)
-        for part in bars.parts(drawn, height, width, k)
+        for some, most in ((drawn, LEAK_KEPT if k else 0), (clear, 0))
+        for part in bars.parts(some, height, width, k)
     )
 
 
@@ -52,24 +62,38 @@ def found(source: Planes, height: int, width: int) -> np.ndarray:
             for plane, unit in zip(shown, (2, 1, 1), strict=True)
         ]
         left, right = _edges(inside, colour, 1)
+        if left + right >= columns:
+            return bars.none()
         if top or bottom or left or right:
             return np.array([top, bottom, left, right, *colour], np.int32)
     return bars.none()
 
 
 def _edges(planes: list[np.ndarray], colour: list[int], axis: int) -> tuple[int, int]:
-    """How many rows (axis 0) or columns of chroma from each side on are of one colour."""
+    """How many rows (axis 0) or columns of chroma from each side on are of one colour, the last of
+    them but for what leaks."""
     chroma = planes[1].shape[axis]
-    even = np.ones(chroma, bool)
+    even, nearly = np.ones(chroma, bool), np.ones(chroma, bool)
     for k, (plane, value) in enumerate(zip(planes, colour, strict=True)):
-        lines = (plane == value).all(1 - axis)
+        off = _off(plane, value, 1 - axis)
         if not k:
-            lines = np.pad(lines, (0, 2 * chroma - lines.size), constant_values=True)
-            lines = lines.reshape(chroma, 2).all(1)
-        even &= lines
+            off = np.pad(off, (0, 2 * chroma - off.size)).reshape(chroma, 2).max(1)
+        even &= off == 0
+        nearly &= off <= (LEAK if k else 0)
     if even.all():
         return chroma, 0
-    return int(np.argmin(even)), int(np.argmin(even[::-1]))
+    first, last = int(np.argmin(even)), int(np.argmin(even[::-1]))
+    if first and nearly[first]:
+        first += 1
+    if last and nearly[-1 - last]:
+        last += 1
+    return first, last
+
+
+def _off(plane: np.ndarray, value: int, axis: int) -> np.ndarray:
+    """How far the samples of each line along an axis are off a value at most."""
+    least, largest = plane.min(axis).astype(np.int32), plane.max(axis).astype(np.int32)
+    return np.asarray(np.maximum(largest - value, value - least))
 
 
 def covered(source: Planes, shown: Planes, drawn: np.ndarray, height: int, width: int) -> Planes:
