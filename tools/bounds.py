@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""What tools that the codec does not have could gain at most, measured on frames as it codes them.
+
+    tools/bounds.py quality-map ../shared/corpus/train/davis-tennis.mkv --frames 33 --crf 24,36
+    tools/bounds.py third-reference ../shared/corpus/train/davis-tennis.mkv --frames 65
+
+quality-map: each frame of the first levels is coded again at qualities around its own, and each
+64x64 block takes the cheapest: bits of latent and detail, and what the weighed error is worth.
+
+third-reference: the motion of each B frame is searched for again with a frame farther away in the
+place of one of its references, and each 64x64 block takes the cheapest pair: bits of the motion,
+and those that the residual is expected to take.
+
+Side information is paid for. What blocks know of their neighbours is that of one choice for all of
+them: these are bounds and no encodes. docs/design/results.md quotes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from vqcodec.codec import direct_map
+from vqcodec.codec.frame_decoder import Coded
+from vqcodec.codec.motion_field import CTU, Field
+from vqcodec.codec.motion_syntax import MVD_BITS
+from vqcodec.codec.range_coder import Encoder, bit_costs
+from vqcodec.compiled import njit
+from vqcodec.encoding import frame_motion, latent_refinement, motion_search
+from vqcodec.encoding.block_choice import Search, room_for
+from vqcodec.encoding.block_matching import of_picture, of_reference
+from vqcodec.encoding.frame_encoder import FrameEncoder, KeptFrame
+from vqcodec.encoding.frame_task import FrameTask
+from vqcodec.encoding.frame_trials import FrameTrials
+from vqcodec.encoding.gop_encoder import encode_gop
+from vqcodec.encoding.model import load_model
+from vqcodec.encoding.motion_costs import Costs, Matching, curve_of, mvd_costs
+from vqcodec.encoding.phases import under_weights
+from vqcodec.encoding.rate_distortion import Weighing
+from vqcodec.picture import plane8
+from vqcodec.training.pictures import read_clip
+
+BLOCK = 4  # of 16x16 blocks
+QUALITIES = (-8, -4, 0, 4, 8)  # against a frame's own
+QUALITY_BITS = 1.0  # of a block's quality
+PAIR_BITS = 1.5  # of a block's references
+
+
+def of_blocks(values: np.ndarray) -> np.ndarray:
+    """Sums (H/64, W/64) of values (H/16, W/16)."""
+    rows, columns = (np.arange(0, size, BLOCK) for size in values.shape)
+    return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1))
+
+
+class Bound:
+    """Sees kept frames, and sums up by level: frames, bits, and the costs by more and more choice:
+    as it is, one choice for the frame, one for each block."""
+
+    def __init__(self, frames: FrameEncoder):
+        self.frames = frames
+        self.sums: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(5))
+
+    def kept(self, frame: KeptFrame) -> None:
+        """See :class:`.frame_encoder.Observer`."""
+        raise NotImplementedError
+
+    def count(self, frame: KeptFrame, costs: list[np.ndarray], side: float) -> None:
+        """Take in a frame by the costs (H/64, W/64) of its choices, of which the first is its
+        own."""
+        totals = [float(cost.sum()) for cost in costs]
+        free = float(np.min(costs, axis=0).sum()) + side * costs[0].size
+        bits = 8 * len(frame.trial.data)
+        self.sums[frame.task.level] += (1, bits, totals[0], min(totals), min(free, *totals))
+
+
+class QualityMap(Bound):
+    """Codes I, key and the first B frames at other qualities."""
+
+    def kept(self, frame: KeptFrame) -> None:
+        """Code a frame again."""
+        task, motion, trial = frame.task, frame.motion, frame.trial
+        rate = replace(self.frames.rate, detail_key_worth=1.0, detail_worth=1.0)
+        if task.level >= rate.refine_levels or not trial.layout.coded:
+            return
+        trials = FrameTrials(self.frames, rate, task, motion)
+        costs = []
+        for offset in sorted(QUALITIES, key=abs):
+            quality = min(max(trial.quality + offset, 0), 63)
+            latents = trials.analyse(quality, trial.layout)
+            latents = latent_refinement.refine(trials, latents, quality, trial.layout)
+            quantised = trials.quantise(latents, quality, trial.layout)
+            planes = trials._reconstruct(quantised, quality, trial.layout)
+            detail = trials.choose_detail(planes, trial.blocks)
+            costs.append(of_blocks(direct_map.sums_of_four(detail.cost) + quantised.bits))
+        self.count(frame, costs, QUALITY_BITS)
+
+
+class ThirdReference(Bound):
+    """Searches for the motion of B frames in other pairs of references."""
+
+    def __init__(self, frames: FrameEncoder):
+        super().__init__(frames)
+        self.known: dict[int, Coded] = {}
+
+    def kept(self, frame: KeptFrame) -> None:
+        """Search again, with the next frames beyond each reference."""
+        task = frame.task
+        if task.level >= 2 and len(task.references) == 2:
+            before, behind = task.references
+            farther = [n for n in self.known if n < before.number]
+            ahead = [n for n in self.known if n > behind.number]
+            pairs = [[before, behind]]
+            pairs += [[before, self.known[max(farther)]]] if farther else []
+            pairs += [[self.known[min(ahead)], behind]] if ahead else []
+            self.count(frame, [self._costs(task, pair) for pair in pairs], PAIR_BITS)
+        self.known[task.number] = frame.coded
+
+    def _costs(self, task: FrameTask, references: list[Coded]) -> np.ndarray:
+        """(H/64, W/64): bits of motion and of the expected residual."""
+        task = replace(task, references=references, vectors=())
+        weighing = self.frames.rate.motion(task.quality)
+        frame_motion.prepare(references, weighing.precision)
+        luma = plane8(task.source[0])
+        start = self.frames.heads.start(task.number, references, False)
+        first, second = (_under(one, start.field.sets, k) for k, one in enumerate(references))
+        costs = np.empty(tuple(-(-size // 64) for size in luma.shape))
+        _search(
+            frame_motion._started(self.frames, task), start.field, start.collocated, luma,
+            first, second, frame_motion._starting_vectors(task), weighing,
+            np.empty((luma.size // 64, 3), np.int32), costs,
+        )  # fmt: skip
+        return costs
+
+
+def _under(reference: Coded, sets: np.ndarray, k: int) -> np.ndarray:
+    """Phases of the k-th reference under its sets of weights."""
+    assert reference.phases is not None
+    return under_weights(reference.phases, sets, k)
+
+
+@njit
+def _search(
+    coder: Encoder,
+    field: Field,
+    collocated: Field,
+    luma: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    starts: np.ndarray,
+    weighing: Weighing,
+    leaves: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """The search of motion_search.py, which keeps the cost of each 64x64 block in ``out``."""
+    height, width = luma.shape
+    costs = Costs(
+        np.zeros((coder.contexts.shape[0], 2), np.float32),
+        np.zeros((2, MVD_BITS + 1), np.float32),
+    )
+    matching = Matching(
+        of_picture(luma), of_reference(first[0], weighing.precision),
+        of_reference(second[0], weighing.precision), first[0].size, field.blends,
+        curve_of(weighing), height, width, weighing, costs,
+    )  # fmt: skip
+    work = Search(matching, starts, field, collocated, room_for(field.blends.size))
+    path, plan = motion_search._paths()
+    rows, columns = field.direction.shape
+    count = 0
+    for top in range(0, rows, CTU):
+        for left in range(0, columns, CTU):
+            bit_costs(coder.contexts, costs.bits)
+            mvd_costs(costs.bits, costs.vector)
+            motion_search._decide(work, top, left, path, plan)
+            whole = plan.depth[0, 0] == 0
+            out[top // CTU, left // CTU] = path.leaf_cost[0] if whole else path.split_cost[0]
+            count = motion_search._code(coder, work, top, left, plan, leaves, count)
+
+
+WHAT = {"quality-map": QualityMap, "third-reference": ThirdReference}
+
+
+def main() -> None:
+    """Print the bound for each clip, quality and level."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("what", choices=WHAT)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--frames", type=int, default=33)
+    parser.add_argument("--crf", default="24,36")
+    options = parser.parse_args()
+    codec = load_model()
+    print("| clip, crf | level | frames | bytes | cost, of the bits | by frame | by block |")
+    print("| -- | -- | -- | -- | -- | -- | -- |")
+    for clip in options.clips:
+        pictures = read_clip(clip, limit=options.frames)
+        height, width = pictures[0].y.shape
+        for crf in map(float, options.crf.split(",")):
+            bound = WHAT[options.what](FrameEncoder(codec, width, height))
+            encode_gop(codec, pictures, crf, observer=bound)
+            for level, (count, bits, own, one, free) in sorted(bound.sums.items()):
+                print(
+                    f"| {clip.stem} {crf:g} | {level} | {count:.0f} | {bits / 8:.0f} "
+                    f"| {own / bits:.2f} | {100 * (one - own) / bits:+.1f} % "
+                    f"| {100 * (free - own) / bits:+.1f} % |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
