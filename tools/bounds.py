@@ -3,6 +3,7 @@
 
     tools/bounds.py quality-map ../shared/corpus/train/davis-tennis.mkv --frames 33 --crf 24,36
     tools/bounds.py third-reference ../shared/corpus/train/davis-tennis.mkv --frames 65
+    tools/bounds.py intra-tiles ../shared/corpus/train/davis-tennis.mkv --frames 65
 
 quality-map: each frame of the first levels is coded again at qualities around its own, and each
 64x64 block takes the cheapest: bits of latent and detail, and what the weighed error is worth.
@@ -10,6 +11,9 @@ quality-map: each frame of the first levels is coded again at qualities around i
 third-reference: the motion of each B frame is searched for again with a frame farther away in the
 place of one of its references, and each 64x64 block takes the cheapest pair: bits of the motion,
 and those that the residual is expected to take.
+
+intra-tiles: key frames and the first B frames are coded again without references, by the nets of I
+frames, and each 32x32 tile takes what is cheaper; costs as for the map of qualities.
 
 Side information is paid for. What blocks know of their neighbours is that of one choice for all of
 them: these are bounds and no encodes. docs/design/results.md quotes them.
@@ -43,25 +47,27 @@ from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.motion_costs import Costs, Matching, curve_of, mvd_costs
 from vqcodec.encoding.phases import under_weights
-from vqcodec.encoding.rate_distortion import Weighing
+from vqcodec.encoding.rate_distortion import RateParameters, Weighing
+from vqcodec.encoding.trial import Layout
 from vqcodec.picture import plane8
 from vqcodec.training.pictures import read_clip
 
-BLOCK = 4  # of 16x16 blocks
+BLOCK, TILE = 4, 2  # in 16x16 blocks
 QUALITIES = (-8, -4, 0, 4, 8)  # against a frame's own
 QUALITY_BITS = 1.0  # of a block's quality
+INTRA_BITS = 0.5  # of a tile's nets
 PAIR_BITS = 1.5  # of a block's references
 
 
-def of_blocks(values: np.ndarray) -> np.ndarray:
-    """Sums (H/64, W/64) of values (H/16, W/16)."""
-    rows, columns = (np.arange(0, size, BLOCK) for size in values.shape)
+def sums(values: np.ndarray, side: int) -> np.ndarray:
+    """Sums of values (H/16, W/16) over squares of so many blocks."""
+    rows, columns = (np.arange(0, size, side) for size in values.shape)
     return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1))
 
 
 class Bound:
     """Sees kept frames, and sums up by level: frames, bits, and the costs by more and more choice:
-    as it is, one choice for the frame, one for each block."""
+    as it is, one choice for the frame, one for each block or tile."""
 
     def __init__(self, frames: FrameEncoder):
         self.frames = frames
@@ -79,27 +85,53 @@ class Bound:
         bits = 8 * len(frame.trial.data)
         self.sums[frame.task.level] += (1, bits, totals[0], min(totals), min(free, *totals))
 
+    def cost(self, trials: FrameTrials, quality: int, layout: Layout) -> np.ndarray:
+        """(H/16, W/16): bits of latent and detail, and what the error is worth."""
+        latents = trials.analyse(quality, layout)
+        latents = latent_refinement.refine(trials, latents, quality, layout)
+        quantised = trials.quantise(latents, quality, layout)
+        planes = trials._reconstruct(quantised, quality, layout)
+        detail = trials.choose_detail(planes, layout.blocks)
+        return np.asarray(direct_map.sums_of_four(detail.cost) + quantised.bits)
+
+    @property
+    def rate(self) -> RateParameters:
+        """The encoder's, but error weighs in the detail as elsewhere."""
+        return replace(self.frames.rate, detail_key_worth=1.0, detail_worth=1.0)
+
 
 class QualityMap(Bound):
     """Codes I, key and the first B frames at other qualities."""
 
     def kept(self, frame: KeptFrame) -> None:
         """Code a frame again."""
-        task, motion, trial = frame.task, frame.motion, frame.trial
-        rate = replace(self.frames.rate, detail_key_worth=1.0, detail_worth=1.0)
-        if task.level >= rate.refine_levels or not trial.layout.coded:
+        task, trial = frame.task, frame.trial
+        if task.level >= self.rate.refine_levels or not trial.layout.coded:
             return
-        trials = FrameTrials(self.frames, rate, task, motion)
-        costs = []
-        for offset in sorted(QUALITIES, key=abs):
-            quality = min(max(trial.quality + offset, 0), 63)
-            latents = trials.analyse(quality, trial.layout)
-            latents = latent_refinement.refine(trials, latents, quality, trial.layout)
-            quantised = trials.quantise(latents, quality, trial.layout)
-            planes = trials._reconstruct(quantised, quality, trial.layout)
-            detail = trials.choose_detail(planes, trial.blocks)
-            costs.append(of_blocks(direct_map.sums_of_four(detail.cost) + quantised.bits))
+        trials = FrameTrials(self.frames, self.rate, task, frame.motion)
+        offsets = sorted(QUALITIES, key=abs)
+        qualities = [min(max(trial.quality + offset, 0), 63) for offset in offsets]
+        costs = [sums(self.cost(trials, quality, trial.layout), BLOCK) for quality in qualities]
         self.count(frame, costs, QUALITY_BITS)
+
+
+class IntraTiles(Bound):
+    """Codes key and the first B frames by the nets of I frames too."""
+
+    def kept(self, frame: KeptFrame) -> None:
+        """Code a frame again."""
+        task, trial = frame.task, frame.trial
+        if not 1 <= task.level < self.rate.refine_levels or frame.motion.prediction is None:
+            return
+        own = FrameTrials(self.frames, self.rate, task, frame.motion)
+        alone = FrameTrials(
+            self.frames, self.rate, task, frame_motion.intra_motion(self.frames, task)
+        )
+        costs = [
+            sums(self.cost(own, trial.quality, trial.layout), TILE),
+            sums(self.cost(alone, trial.quality, alone.simple), TILE),
+        ]
+        self.count(frame, costs, INTRA_BITS)
 
 
 class ThirdReference(Bound):
@@ -183,7 +215,7 @@ def _search(
             count = motion_search._code(coder, work, top, left, plan, leaves, count)
 
 
-WHAT = {"quality-map": QualityMap, "third-reference": ThirdReference}
+WHAT = {"quality-map": QualityMap, "third-reference": ThirdReference, "intra-tiles": IntraTiles}
 
 
 def main() -> None:

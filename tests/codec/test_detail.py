@@ -38,21 +38,12 @@ def code(
     skip, levels = np.empty((H // 8, W // 8), np.int8), np.empty((H // 8, W // 8, 6, 16), np.int32)
     step = detail_syntax.STEP_TABLE[index]
     coder = Encoder.start(1 << 20, new_contexts(CONTEXTS))
-    detail_choice.choose(
-        source,
-        start,
-        step,
-        np.full(DIRECT.shape, worth),
-        WEIGHTS,
-        H,
-        W,
-        DIRECT,
-        bit_costs(coder.contexts, np.empty(coder.contexts.shape, np.float32)),
-        modes,
-        skip,
-        levels,
-        np.empty(skip.shape),
+    bits = bit_costs(coder.contexts, np.empty(coder.contexts.shape, np.float32))
+    worths = np.full(DIRECT.shape, worth)
+    picture = detail_choice.Unrefined(
+        source, start, step, worths, WEIGHTS, H, W, DIRECT, bits, modes
     )
+    detail_choice.choose(picture, skip, levels, np.empty(skip.shape))
     refined = tuple(p.copy() for p in start)
     detail_syntax.encode_detail(coder, index, step, DIRECT, skip, levels, refined)
     return coder.finished(), refined, skip

@@ -39,20 +39,19 @@ ROUND = 0.45  # of a step is rounded up before levels are tried against their bi
 WORTH_A_LOOK = 3  # bits that the error of a 4x4 block is worth at least where levels are tried
 
 
-class Shown(NamedTuple):
-    """What the detail of a picture is chosen by, see :func:`choose`."""
+class Unrefined(NamedTuple):
+    """A picture before its detail, and what that is chosen by."""
 
-    source: Planes
-    planes: Planes
-    energies: tuple[np.ndarray, np.ndarray, np.ndarray]  # squared errors of 4x4 blocks, int32
-    step: int
-    worths: np.ndarray
-    weights: np.ndarray
-    height: int
+    source: Planes  # Y, U, V uint16
+    planes: Planes  # the same of the picture
+    step: int  # of the detail's quantiser
+    worths: np.ndarray  # (H/16, W/16) float64: bits that a unit of squared 10-bit error is worth
+    weights: np.ndarray  # (3,) float64 of the planes' errors
+    height: int  # of the luma that is shown; cells outside stay plain
     width: int
-    direct: np.ndarray
-    bits: np.ndarray
-    modes: int
+    blocks: np.ndarray  # (H/16, W/16) uint8: kinds of blocks
+    bits: np.ndarray  # (contexts, 2) float32 of a 0 and a 1, see :func:`.range_coder.bit_costs`
+    modes: int  # 1 to try the DCT alone, 2 for samples besides
 
 
 class Room(NamedTuple):
@@ -145,18 +144,14 @@ def _optimise(v, levels, skip, chroma, unit, bits):
 
 
 @njit
-def choose(
-    source, planes, step, worths, weights, height, width, direct, bits, modes, skip, levels, cost
-):
-    """Decide the detail of a picture by rate and distortion. source, planes: tuples of Y, U, V
-    uint16; worths (H/16, W/16): bits that one unit of
-    squared 10-bit error is worth; weights (3,) of the planes' errors; height, width: of the shown
-    luma, cells outside stay plain; direct: map
-    (H/16, W/16); bits (contexts, 2) float32: what a 0 and a 1 cost in each context, see
-    :func:`vqcodec.codec.range_coder.bit_costs`; modes: 1 to try the DCT alone; skip (H/8, W/8) int8
-    receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32; cost (H/8, W/8)
-    float64 the bits that what is left of the
-    error and the refinement are worth. Returns what it gains, in bits."""
+def choose(picture, skip, levels, cost):
+    """Decide the detail of a picture (:class:`Unrefined`) by rate and distortion.
+
+    skip (H/8, W/8) int8 receives -1 (plain), 0 (DCT) or 1 (samples); levels (H/8, W/8, 6, 16) int32
+    the levels of the others; cost (H/8, W/8) float64 the bits that what is left of the error and
+    the refinement are worth. Returns what it gains, in bits.
+    """
+    source, planes = picture.source, picture.planes
     energies = (
         squares(source[0], planes[0], 4),
         squares(source[1], planes[1], 4),
@@ -170,17 +165,15 @@ def choose(
         np.zeros(2),
         np.zeros(2, np.int64),
     )
-    shown = Shown(
-        source, planes, energies, step, worths, weights, height, width, direct, bits, modes
-    )
-    return _choose(shown, room, skip, levels, cost)
+    return _choose(picture, energies, room, skip, levels, cost)
 
 
 @njit_borrowing
-def _choose(shown, room, skip, levels, cost):
-    """:func:`choose` with room to work."""
-    source, planes, energies, step = shown.source, shown.planes, shown.energies, shown.step
-    worths, weights, direct, bits = shown.worths, shown.weights, shown.direct, shown.bits
+def _choose(picture, energies, room, skip, levels, cost):
+    """:func:`choose` with the squared errors of 4x4 blocks, and room to work."""
+    source, planes, step = picture.source, picture.planes, picture.step
+    worths, weights = picture.worths, picture.weights
+    blocks, bits = picture.blocks, picture.bits
     e, t, rec = room.error, room.values, room.shown
     lev, gain, coded = room.levels, room.gain, room.coded
     gh, gw = skip.shape
@@ -189,8 +182,8 @@ def _choose(shown, room, skip, levels, cost):
         for c in range(gw):
             skip[r, c] = -1
             cost[r, c] = 0.0
-            outside = r * 8 >= shown.height or c * 8 >= shown.width
-            if outside or not may_be_refined(direct, r, c):
+            outside = r * 8 >= picture.height or c * 8 >= picture.width
+            if outside or not may_be_refined(blocks, r, c):
                 continue
             some_worth = False
             for k in range(6):
@@ -202,8 +195,8 @@ def _choose(shown, room, skip, levels, cost):
                 some_worth |= error >= WORTH_A_LOOK
             if not some_worth:
                 continue
-            flag = cell_context(skip, direct, r, c)
-            for mode in range(shown.modes):
+            flag = cell_context(skip, blocks, r, c)
+            for mode in range(picture.modes):
                 gain[mode] = nb.float64(bits[flag, 0] - bits[flag, 1])
                 gain[mode] -= bits[DETAIL_SKIP, mode]
                 coded[mode] = 0
@@ -212,7 +205,7 @@ def _choose(shown, room, skip, levels, cost):
                 before = np.float64(energies[p][y >> 2, x >> 2])
                 w = worths[r >> 1, c >> 1] * weights[p]
                 if before * w < WORTH_A_LOOK:
-                    for mode in range(shown.modes):
+                    for mode in range(picture.modes):
                         some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
                         lev[mode, k] = 0
                         gain[mode] -= bits[some, 0]
@@ -221,7 +214,7 @@ def _choose(shown, room, skip, levels, cost):
                     e[i] = np.float64(source[p][y + i // 4, x + i % 4]) - np.float64(
                         planes[p][y + i // 4, x + i % 4]
                     )
-                for mode in range(shown.modes):
+                for mode in range(picture.modes):
                     lev[mode, k] = 0
                     some = DETAIL_BLOCK + (COUNTED if k > 3 else 0) + min(coded[mode], 2)
                     if mode == 0:
@@ -246,7 +239,7 @@ def _choose(shown, room, skip, levels, cost):
                             continue
                         lev[mode, k] = 0
                     gain[mode] -= bits[some, 0]
-            m = 1 if shown.modes > 1 and gain[1] > gain[0] else 0
+            m = 1 if picture.modes > 1 and gain[1] > gain[0] else 0
             if gain[m] > 0 and coded[m]:
                 skip[r, c] = m
                 for k in range(6):

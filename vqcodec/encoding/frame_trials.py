@@ -222,12 +222,12 @@ class FrameTrials:
             np.empty((*cells, 6, 16), np.int32),
             np.empty(cells),
         )
-        gain = detail_choice.choose(
+        picture = detail_choice.Unrefined(
             self.wanted(planes), planes, detail_syntax.STEP_TABLE[step],
             worth * self.worths.astype(np.float64), np.array(self.task.plane_weights),
             frames.height, frames.width, blocks, costs, 2 if rate.detail_samples else 1,
-            detail.modes, detail.levels, detail.cost,
         )  # fmt: skip
+        gain = detail_choice.choose(picture, detail.modes, detail.levels, detail.cost)
         if gain <= DETAIL_BITS:
             detail.step = -1
         return detail
