@@ -161,7 +161,7 @@ class Processes:
                         yield order, _lost(tries, how)
                     continue
                 if message == _COMPILING:
-                    kernels_module.tell()
+                    kernels_module.compiling()
                     continue
                 if isinstance(message, Outcome):
                     del busy[pipe]

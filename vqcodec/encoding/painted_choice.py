@@ -85,7 +85,7 @@ def choose(
         worth = trials.rate.detail(trials.task.aim)[1]
         worths = np.where(
             one_colour(trials.task.source), np.inf, NEAR_WORTH * worth * trials.worths
-        )
+        ).astype(np.float64)  # as where there are none: one kernel for both
         new = novel(trials.task.source[0], math.sqrt(NOVEL_BITS / worth))
         least = best[1] if best else least
         best = _best(trials, blocks, cost, _Sought(nearly, new, worths, least)) or best

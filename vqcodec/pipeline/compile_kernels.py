@@ -40,7 +40,8 @@ def _clip(path: Path, bits: int) -> None:
             y = smooth[:, 3 * i : 3 * i + width].copy()
             y[: height // 3] = rough[: height // 3, :width]  # stands still
             y[-height // 4 :] = rng.random((height // 4, width))  # looks new each time
-            u = smooth[: height // 2, i : i + width // 2]
+            u = smooth[: height // 2, i : i + width // 2].copy()
+            u[: height // 6] = rough[: height // 6, : width // 2]
             light = min(1.0, 1.4 - i / _FRAMES)
             planes = [(p * top * light).astype(kind).tobytes() for p in (y, u, 1 - u)]
             file.write(b"FRAME\n" + b"".join(planes))
@@ -149,7 +150,7 @@ def _code(weights: str | None) -> None:
             decode(coded, Path(name, f"out-{bits}.y4m"), weights=weights)
             describe(str(coded), bits=True, weights=weights)
             with coded.open("rb") as file:
-                analyse_file(ContainerReader.open(file), weights)
+                analyse_file(ContainerReader.open(file), weights).shots()
             with open_video(coded, weights=weights) as video:
                 video[1], video.tokens(0, 2)
             with open_video(coded, output="numpy-float", weights=weights) as video:

@@ -148,7 +148,7 @@ class _Worker:
                 while isinstance(answer := pipe.recv(), News):
                     task.done = max(task.done, answer.frames)
                     if answer.compiling:
-                        kernels_module.tell()
+                        kernels_module.compiling()
                     if ends and pictures and task.cut and not asked:
                         asked = True
                         pipe.send((task.crf, [], True))

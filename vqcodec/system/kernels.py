@@ -40,19 +40,22 @@ tell: Callable[[], object] = to_log  # called when the first kernel of this proc
 
 
 @cache
+def compiling() -> None:
+    """Kernels are compiled, by this process or by one that works for it: :data:`tell` is called,
+    the first time."""
+    tell()
+
+
+@cache
 def watch() -> None:
-    """From now on :data:`tell` is called at the first kernel that the disk doesn't have."""
+    """From now on :func:`compiling` is called at each kernel that the disk doesn't have."""
     from numba.core import event
 
-    class Once(event.Listener):
+    class Compiling(event.Listener):
         def on_start(self, event: object) -> None:
-            if not self.told:
-                self.told = True
-                tell()
+            compiling()
 
         def on_end(self, event: object) -> None:
             pass
 
-        told = False
-
-    event.register("numba:compile", Once())  # type: ignore[no-untyped-call]
+    event.register("numba:compile", Compiling())  # type: ignore[no-untyped-call]
