@@ -185,6 +185,22 @@ def test_black_frames_in_a_fast_pan_are_no_cut(length: int) -> None:
     assert cuts(fast) == []
 
 
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_camera_that_tilts_or_pans_straight_on_behind_black_frames_is_no_cut(
+    upright: bool, way: int
+) -> None:
+    """Moves straight up, down or to a side were not tried where a size is a third of an odd one."""
+    coarse = np.random.default_rng(4).uniform(16, 235, (48, 48))
+    whole = coarse.repeat(8, 0).repeat(8, 1)
+    fast = [
+        whole[at : at + HEIGHT, :WIDTH] if upright else whole[:HEIGHT, at : at + WIDTH]
+        for at in range(4, 184, 6)
+    ][::way]
+    fast[10:13] = [np.full((HEIGHT, WIDTH), 16.0)] * 3
+    assert cuts(fast) == []
+
+
 def test_another_page_is_a_cut() -> None:
     pages = [page(seed)[:HEIGHT] for seed in range(4)]
     assert starts([p for p in pages for _ in range(16)]) == [0, 16, 32, 48]

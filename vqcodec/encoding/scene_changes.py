@@ -169,10 +169,16 @@ def aligned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     rows, columns = np.arange(h), np.arange(w)
     moved = (
         before[np.clip(rows + down, 0, h - 1)[:, None], np.clip(columns + right, 0, w - 1)]
-        for down in range(-(h // _FAR), h // _FAR + 1, _FAR_STEP)
-        for right in range(-(w // _FAR), w // _FAR + 1, _FAR_STEP)
+        for down in _ways(h)
+        for right in _ways(w)
     )
     return min(moved, key=partial(change, after))
+
+
+def _ways(size: int) -> range:
+    """How far a thumbnail of this size is moved, to both sides alike and not at all."""
+    most = size // _FAR // _FAR_STEP * _FAR_STEP
+    return range(-most, most + 1, _FAR_STEP)
 
 
 def _is_new(before: np.ndarray, after: np.ndarray) -> bool:
