@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from support.clips import moving, picture
 
+from vqcodec.system.processors import usual_turns
+
 pytest_plugins = ["support.fake_network", "support.coded_clips", "support.jobs"]
 
 SIZES = dict(
@@ -41,6 +43,13 @@ def pytest_configure() -> None:
     """In the background of a shell ctrl-C is ignored, by all children too; tests send it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _usual_turns() -> Iterator[None]:
+    """No test that encodes AV1 is served before all others from then on."""
+    with usual_turns():
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ from av.container import OutputContainer
 from ..container.description import Description
 from ..errors import OutputError
 from ..picture import Picture
+from ..system.processors import usual_turns
 from ..system.stdio import PIPE
 from .captions import Captions, can_insert
 from .encoder_options import quality_of
@@ -119,7 +120,8 @@ class CodedOutput:
                 stack.callback(muxer.close)
                 packets = extras.stored.packets(extras.first_frame)
                 feed = TrackFeed(muxer, packets, extras.start)
-            container.start_encoding()
+            with usual_turns():
+                container.start_encoding()
             check_options(output, pictures.stream, choice)
             made = cls(output, container, pictures, muxer, feed)
             if extras is not None:

@@ -9,6 +9,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,24 @@ def usable(root: Path = Path("/")) -> int:
         count = os.cpu_count()
     quotas = (math.ceil(quota) for folder in _groups(root) if (quota := _quota(folder)))
     return max(1, min([count or 1, *quotas]))
+
+
+@contextmanager
+def usual_turns() -> Iterator[None]:
+    """Behind it the processor is shared with others as before.
+
+    SVT-AV1 makes whoever opens it a real-time thread, where that is allowed (of root): all that
+    this thread starts from then on would be served before everything else on the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before:
+            os.sched_setscheduler(0, before, priority)
 
 
 def _groups(root: Path) -> Iterator[Path]:
