@@ -13,6 +13,7 @@ from .look import LOOK, unit
 
 Transition = Literal["start", "cut", "dissolve", "fade", "wipe"]
 Camera = Literal["still", "pan", "zoom", "shaky"]
+THRESHOLD = 0.5  # with what probability a change is believed, where nothing else is said
 
 
 @dataclass(frozen=True, kw_only=True)

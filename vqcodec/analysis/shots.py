@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from .model import CHANGES, Reading
+from .shot import THRESHOLD
 
 Change = Literal["start", "cut", "dissolve", "fade", "wipe"]
 _CUT = CHANGES.index("cut")
@@ -39,7 +40,7 @@ class _Found(NamedTuple):
     confidence: float
 
 
-def find_shots(reading: Reading, threshold: float = 0.5) -> list[ShotSpan]:
+def find_shots(reading: Reading, threshold: float = THRESHOLD) -> list[ShotSpan]:
     """The shots of a video without frames in between; none where there are no frames.
 
     threshold: 0 to 1, what a change must be believed with.

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from .. import values
+from ..analysis.shot import THRESHOLD
 from ..container.byte_source import Source
 from ..errors import DamageError, UsageError, located
 from ..system.surroundings import undisturbed
@@ -145,7 +146,7 @@ class CodedReader:
         with self._open():
             return [motion_of(t) for t in self._shallow(self._range(start, stop), None)]
 
-    def shots(self, *, threshold: float = 0.5, min_seconds: float = 0.0) -> list[Shot]:
+    def shots(self, *, threshold: float = THRESHOLD, min_seconds: float = 0.0) -> list[Shot]:
         """The shots of the whole video, found by how it is coded, at thousands of frames a second;
         see Shot.
 

@@ -17,7 +17,7 @@ from ..analysis.camera_kind import camera_kind
 from ..analysis.camera_path import CameraPath
 from ..analysis.features import FeatureRows, FrameFacts
 from ..analysis.model import Reading, ShotModel
-from ..analysis.shot import Camera, Gap, Shot, spaced
+from ..analysis.shot import THRESHOLD, Camera, Gap, Shot, spaced
 from ..analysis.shots import ShotSpan, find_shots
 from ..codec.frame_head import FrameHead
 from ..codec.weights import StrPath, read_model_id
@@ -27,7 +27,6 @@ from .file_heads import FileHeads
 from .gop_times import frame_step, timed_gops
 
 KINDS = "IPB-"  # of frames; the last of lost ones
-THRESHOLD = 0.5
 _CAMERAS: tuple[Camera, ...] = get_args(Camera)
 
 

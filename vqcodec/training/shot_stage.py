@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from ..analysis.features import FeatureRows, FrameFacts
 from ..analysis.model import ShotModel
+from ..analysis.shot import THRESHOLD
 from ..analysis.shots import find_shots
 from ..container.reader import ContainerReader
 from ..reading.file_heads import FileHeads
@@ -105,7 +106,7 @@ def read_films(folder: Path) -> list[Known]:
     ]
 
 
-def scored(model: ShotModel, known: Sequence[Known], threshold: float = 0.5) -> Score:
+def scored(model: ShotModel, known: Sequence[Known], threshold: float = THRESHOLD) -> Score:
     """How right a model is about some films."""
     score = Score()
     for film in known:
