@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How right shots are, on made films: `python tools/shots.py examples/shots.toml [--films 30]
-[--peers PEERS/bin/python]`.
+[--size 128x72] [--peers PEERS/bin/python]`.
 
 Films are made of recordings and photographs that the stage `shots` trains nothing on, and encoded
 at crf 22, 34, 46 and presets fast and fastest. The net that comes with the program judges them from
@@ -65,15 +65,18 @@ def row(name: str, score: Score, cost: float | None = None) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def make(folder: Path, stories: Stories, count: int) -> None:
-    """What is missing of the films, with a lossless copy of each beside it."""
+def make(folder: Path, stories: Stories, count: int, only: tuple[int, int] | None) -> None:
+    """What is missing of the films, with a lossless copy of each beside it.
+
+    only: a size that all of them have, for three in turns.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for n in range(count):
         story = _FIRST + n
         out = film_path(folder, story)
         if out.exists():
             continue
-        size = ((192, 108), (320, 180), (128, 64))[n // 6 % 3]
+        size = only or ((192, 108), (320, 180), (128, 64))[n // 6 % 3]
         crf, preset = (22, 34, 46)[n % 3], ("fast", "fastest")[n // 3 % 2]
         settings = Settings(*size, crf, preset, (128, 128, 128, 48)[n % 4])
         lossless = out.with_suffix(".mkv")
@@ -170,11 +173,14 @@ def main() -> None:
     )
     ap.add_argument("recipe", type=Path)
     ap.add_argument("--films", type=int, default=30, help=f"of {TRANSITIONS} changes each")
+    ap.add_argument("--size", help="of all films, as 128x72; three sizes if not given")
     ap.add_argument("--peers", help="a Python with the packages of other detectors")
     a = ap.parse_args()
     config = load_config(a.recipe)
-    folder = config.folder / "judged"
-    make(folder, Stories(config.train_clips, config.photos, config.seed), a.films)
+    folder = config.folder / (f"judged-{a.size}" if a.size else "judged")
+    width, height = map(int, a.size.split("x")) if a.size else (0, 0)
+    stories = Stories(config.train_clips, config.photos, config.seed)
+    make(folder, stories, a.films, (width, height) if a.size else None)
     known = read_films(folder)[: a.films]
     trial = Trial(known, folder)
     print(HEAD + " | false | ms a frame |\n" + "|---" * (len(KINDS) + 6) + "|")
