@@ -158,10 +158,12 @@ class ThirdReference(Bound):
         """(H/64, W/64): bits of motion and of the expected residual."""
         task = replace(task, references=references, vectors=())
         weighing = self.frames.rate.motion(task.quality)
-        frame_motion.prepare(references, weighing.precision)
         luma = plane8(task.source[0])
         start = self.frames.heads.start(task.number, references, False)
-        first, second = (_under(one, start.field.sets, k) for k, one in enumerate(references))
+        first, second = (
+            under_weights(self.frames.interpolated.of(one), start.field.sets, k)
+            for k, one in enumerate(references)
+        )
         costs = np.empty(tuple(-(-size // 64) for size in luma.shape))
         _search(
             frame_motion._started(self.frames, task), start.field, start.collocated, luma,
@@ -169,12 +171,6 @@ class ThirdReference(Bound):
             np.empty((luma.size // 64, 3), np.int32), costs,
         )  # fmt: skip
         return costs
-
-
-def _under(reference: Coded, sets: np.ndarray, k: int) -> np.ndarray:
-    """Phases of the k-th reference under its sets of weights."""
-    assert reference.phases is not None
-    return under_weights(reference.phases, sets, k)
 
 
 @njit

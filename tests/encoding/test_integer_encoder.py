@@ -20,8 +20,9 @@ from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.latent_refinement import Shown
 from vqcodec.encoding.model import load_model
+from vqcodec.encoding.nets.depthwise import back_depthwise, depthwise
 from vqcodec.encoding.nets.integer_analysis import _compressed
-from vqcodec.encoding.nets.row_products import RowWeights, back_depthwise, depthwise
+from vqcodec.encoding.nets.row_products import RowWeights
 
 F = np.float32
 
@@ -68,16 +69,17 @@ def test_no_weights_overflow_an_accumulator() -> None:
     assert np.allclose(out, 6144 * 127)
 
 
-def test_gradients_go_back_as_sums_say() -> None:
+@pytest.mark.parametrize("n", [5, 37])  # channels: fewer than a vector has, and more
+def test_gradients_go_back_as_sums_say(n: int) -> None:
     tiles = Tiles.of(np.array([[[1, 0], [1, 1]]], bool), _Plain())
     near, rows = tiles.at8.near, len(tiles.at8.at)
-    taps, g = normal(0, 9, 5), normal(1, rows, 5)
-    seen, turned = np.ones((rows, 5), np.int8), np.ascontiguousarray(taps[::-1])
+    taps, g = normal(0, 9, n), normal(1, rows, n)
+    seen, turned = np.ones((rows, n), np.int8), np.ascontiguousarray(taps[::-1])
     back = np.empty_like(g)
     back_depthwise(g, 0, rows, near, turned, seen, back)
-    x = normal(2, rows, 5)
+    x = normal(2, rows, n)
     forward = np.empty_like(x)
-    depthwise(x, 0, rows, near, taps, np.zeros(5, F), forward)
+    depthwise(x, 0, rows, near, taps, np.zeros(n, F), forward)
     # <g, A x> = <A^T g, x>
     assert math.isclose(float((g * forward).sum()), float((back * x).sum()), rel_tol=1e-4)
     seen[:] = 127

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import (
     ACTIVITIES,
@@ -56,12 +56,12 @@ ROWS, COLUMNS = 2, 3  # of them above and beside a plane at work
 _TURN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 
 
-@njit
+@njit_borrowing
 def _mix(key: np.uint64, value: int) -> np.uint64:
     return (key + np.uint64(value)) * _TURN
 
 
-@njit
+@njit_borrowing
 def _neighbour_keys(p: np.ndarray, i: int, j: int) -> tuple[np.uint64, np.uint64]:
     """Keys of the sample at (i, j) of a plane at work: of its eleven neighbours, and of four."""
     near = _mix(np.uint64(0), p[i, j - 1])
@@ -78,7 +78,7 @@ def _neighbour_keys(p: np.ndarray, i: int, j: int) -> tuple[np.uint64, np.uint64
     return far, near
 
 
-@njit
+@njit_borrowing
 def _chroma_keys(
     far: np.uint64, near: np.uint64, luma: np.ndarray, i: int, j: int
 ) -> tuple[np.uint64, np.uint64]:
@@ -91,7 +91,7 @@ def _chroma_keys(
     return far, near
 
 
-@njit
+@njit_borrowing
 def _prediction_keys(p: np.ndarray, q: np.ndarray, i: int, j: int) -> tuple[np.uint64, np.uint64]:
     """Keys by the prediction q, a plane at work: of nine samples of it, and of its error beside."""
     around = _mix(_mix(np.uint64(0), p[i, j - 1]), p[i - 1, j])
@@ -104,7 +104,7 @@ def _prediction_keys(p: np.ndarray, q: np.ndarray, i: int, j: int) -> tuple[np.u
     return around, error
 
 
-@njit
+@njit_borrowing
 def _companion(k: int, luma: np.ndarray, cb: np.ndarray, i: int, j: int) -> int:
     """What a chroma sample of a picture of few colours hangs on: Cb on luma, Cr on Cb."""
     if k == 2:
@@ -113,7 +113,7 @@ def _companion(k: int, luma: np.ndarray, cb: np.ndarray, i: int, j: int) -> int:
     return int(luma[y, x] + luma[y + 1, x] + luma[y, x + 1] + luma[y + 1, x + 1])
 
 
-@njit
+@njit_borrowing
 def _keys(
     k: int,
     p: np.ndarray,
@@ -142,7 +142,7 @@ def _keys(
         slots[ALONE] = np.int64(alone >> shift)
 
 
-@njit
+@njit_borrowing
 def _learn(values: np.ndarray, trust: np.ndarray, slots: np.ndarray, value: int) -> None:
     """What stood behind these keys."""
     for d in range(DICTIONARIES):
@@ -157,7 +157,7 @@ def _learn(values: np.ndarray, trust: np.ndarray, slots: np.ndarray, value: int)
             values[d, slot], trust[d, slot] = value, 0
 
 
-@njit
+@njit_borrowing
 def _code_number(coder: Coder, kind: int, number: int) -> int:
     """A signed number: bit length, the bit below its top, raw bits, sign; kind: of its contexts."""
     a, length = abs(number), 0
@@ -175,21 +175,21 @@ def _code_number(coder: Coder, kind: int, number: int) -> int:
     return -out if code_bit(coder, PAINTED_SIGN + kind, 1 if number < 0 else 0) else out
 
 
-@njit
+@njit_borrowing
 def _activity(p: np.ndarray, i: int, j: int) -> int:
     corner, above = p[i - 1, j - 1], p[i - 1, j]
     around = abs(p[i, j - 1] - corner) + abs(above - corner) + abs(above - p[i - 1, j + 1])
     return int(around > 32) + int(around > 128) + int(around > 512)
 
 
-@njit
+@njit_borrowing
 def _median(p: np.ndarray, i: int, j: int) -> int:
     """The predictor of LOCO-I (Weinberger et al. 2000)."""
     left, above, corner = p[i, j - 1], p[i - 1, j], p[i - 1, j - 1]
     return int(min(max(left + above - corner, min(left, above)), max(left, above)))
 
 
-@njit
+@njit_borrowing
 def _guess(
     values: np.ndarray,
     trust: np.ndarray,
@@ -209,7 +209,7 @@ def _guess(
     guesses[LEFT], guesses[ABOVE] = p[i, j - 1], p[i - 1, j]
 
 
-@njit
+@njit_borrowing
 def _number_bits(contexts: np.ndarray, kind: int, number: int) -> float:
     """What :func:`_code_number` writes, in bits."""
     a, length, bits = abs(number), 0, 0.0
@@ -224,7 +224,7 @@ def _number_bits(contexts: np.ndarray, kind: int, number: int) -> float:
     return bits + max(length - 2, 0) + min(length, 1)
 
 
-@njit
+@njit_borrowing
 def _guess_state(
     guesses: np.ndarray, trust: np.ndarray, slots: np.ndarray, g: int, tried: int, even: int
 ) -> int:
@@ -242,7 +242,7 @@ def _guess_state(
     return int((level * 3 + min(agreeing, 2)) * 2 + even)
 
 
-@njit
+@njit_borrowing
 def _settled(
     contexts: np.ndarray,
     first: int,
@@ -284,7 +284,7 @@ def _settled(
     return best
 
 
-@njit
+@njit_borrowing
 def _code_sample(
     coder: Coder,
     chroma: int,
@@ -321,7 +321,7 @@ def _code_sample(
     return min(max((start + number) << shift, 0), MAX_SAMPLE)
 
 
-@njit
+@njit_borrowing
 def _code_flat(
     coder: Coder, chroma: int, left: int, above: int, last: int, around: int, colour: int
 ) -> int:
@@ -338,7 +338,7 @@ def _code_flat(
     return last
 
 
-@njit
+@njit_borrowing
 def _one_colour(plane: np.ndarray, y: int, x: int, size: int) -> int:
     """The colour of a block that has one, else -1."""
     colour = int(np.int64(plane[y, x]))  # of uint16 an int would have no sign
@@ -364,7 +364,7 @@ def _at_work(plane: np.ndarray, k: int) -> np.ndarray:
     return p
 
 
-@njit
+@njit_borrowing
 def _put_back(p: np.ndarray, kinds: np.ndarray, plane: np.ndarray) -> None:
     """The samples of the painted blocks, from a plane at work."""
     size = plane.shape[0] // kinds.shape[0]
@@ -391,7 +391,7 @@ def _neighbours(kinds: np.ndarray) -> np.ndarray:
     return near
 
 
-@njit
+@njit_borrowing
 def _code_plane(
     coder: Coder,
     k: int,
@@ -399,21 +399,24 @@ def _code_plane(
     near: np.ndarray,
     follow: int,
     shift: int,
+    p: np.ndarray,
     q: np.ndarray,
     target: np.ndarray,
     luma: np.ndarray,
     cb: np.ndarray,
     even: np.ndarray,
+    flat: np.ndarray,
     worths: np.ndarray,
     bits: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The painted blocks of plane k; returns it, at work. q: its prediction, at work."""
-    chroma, size = min(k, 1), 8 if k else 16
-    p, last = q.copy() if follow else q, START[k]  # then nothing asks for q
-    values = np.empty((DICTIONARIES, 1 << SLOT_BITS), np.uint16)
-    trust = np.full((DICTIONARIES, 1 << SLOT_BITS), -1, np.int8)
-    slots, guesses = np.empty(DICTIONARIES, np.int64), np.empty(GUESSES, np.int64)
-    flat = np.zeros(kinds.shape, np.uint8)
+    values: np.ndarray,
+    trust: np.ndarray,
+    slots: np.ndarray,
+    guesses: np.ndarray,
+) -> None:
+    """The painted blocks of plane k, into p, a plane at work like its prediction q; flat (H/16,
+    W/16) uint8 says which have one colour. values, trust (5, slots): dictionaries, in which nothing
+    is known; slots (5,), guesses (9,) int64: room."""
+    chroma, size, last = min(k, 1), 8 if k else 16, START[k]
     for y in range(target.shape[0]):
         r, i = y // size, y + ROWS
         for c in range(kinds.shape[1]):
@@ -447,7 +450,6 @@ def _code_plane(
                     _keys(k, p, q, luma, cb, 0, i, j, slots)
                     slots[ALONE] = -1
                     _learn(values, trust, slots, p[i, j])
-    return p, flat
 
 
 @njit
@@ -471,23 +473,18 @@ def code_samples(
     """
     luma = cb = np.empty((0, 0), np.int16)
     even, near = np.zeros(kinds.shape, np.uint8), _neighbours(kinds)
+    values = np.empty((DICTIONARIES, 1 << SLOT_BITS), np.uint16)
+    trust = np.empty((DICTIONARIES, 1 << SLOT_BITS), np.int8)
+    slots, guesses = np.empty(DICTIONARIES, np.int64), np.empty(GUESSES, np.int64)
     for k in range(3):
         q = _at_work(planes[k], k)
-        p, flat = _code_plane(
-            coder,
-            k,
-            kinds,
-            near,
-            follow,
-            shift,
-            q,
-            targets[k],
-            luma,
-            cb,
-            even,
-            worths,
-            bits,
-        )
+        p = q.copy() if follow else q  # then nothing asks for q
+        flat = np.zeros(kinds.shape, np.uint8)
+        trust[:] = -1
+        _code_plane(
+            coder, k, kinds, near, follow, shift, p, q, targets[k], luma, cb, even, flat, worths,
+            bits, values, trust, slots, guesses,
+        )  # fmt: skip
         if k == 0:
             luma, even = p, flat
         else:

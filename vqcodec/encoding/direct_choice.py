@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK, OUTSIDE_BLOCK, coded_tiles, sums_of_four
-from ..compiled import njit
+from ..compiled import njit_borrowing
 
 _FLAG_BITS = np.array(
     [[0.1, 4.0], [1.0, 1.0], [4.0, 0.1]]
@@ -23,7 +23,7 @@ class Costs(NamedTuple):
     plain: np.ndarray  # (H/8, W/8): error and detail on the prediction
 
 
-@njit
+@njit_borrowing
 def _decide(gain, bits, out):
     # twice over the map: a flag counts what it costs behind its neighbours and what it costs those
     # that follow
@@ -31,16 +31,22 @@ def _decide(gain, bits, out):
     for _ in range(2):
         for r in range(h):
             for c in range(w):
-                cost = np.zeros(2)
-                for k in range(2):
-                    left = out[r, c - 1] if c > 0 else 0
-                    above = out[r - 1, c] if r > 0 else 0
-                    cost[k] += bits[left + above, k]
-                    if c + 1 < w:
-                        cost[k] += bits[k + (out[r - 1, c + 1] if r > 0 else 0), out[r, c + 1]]
-                    if r + 1 < h:
-                        cost[k] += bits[k + (out[r + 1, c - 1] if c > 0 else 0), out[r + 1, c]]
-                out[r, c] = 1 if gain[r, c] > cost[1] - cost[0] else 0
+                zero, one = _costs(bits, out, r, c, 0), _costs(bits, out, r, c, 1)
+                out[r, c] = 1 if gain[r, c] > one - zero else 0
+
+
+@njit_borrowing
+def _costs(bits, out, r, c, k):
+    """What flag k costs at (r, c), and makes those cost that follow it."""
+    h, w = out.shape
+    left = out[r, c - 1] if c > 0 else 0
+    above = out[r - 1, c] if r > 0 else 0
+    cost = bits[left + above, k]
+    if c + 1 < w:
+        cost += bits[k + (out[r - 1, c + 1] if r > 0 else 0), out[r, c + 1]]
+    if r + 1 < h:
+        cost += bits[k + (out[r + 1, c - 1] if c > 0 else 0), out[r + 1, c]]
+    return cost
 
 
 def candidates(error: np.ndarray, kinds: np.ndarray, least: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameTask
 from .frame_trials import FrameTrials
+from .interpolated import Interpolated
 from .rate_distortion import RateParameters, lagrangian
 from .trial import Latents, Layout, Trial
 
@@ -68,6 +69,7 @@ class FrameEncoder(FrameCoder):
     ):
         super().__init__(codec, width, height)
         self.rate, self.stats, self.observer = rate or RateParameters(), stats, observer
+        self.interpolated = Interpolated(self.h, self.w, self.rate.motion_precision)
 
     def encode(self, task: FrameTask) -> CodedFrame:
         """Code a frame."""
@@ -98,7 +100,7 @@ class FrameEncoder(FrameCoder):
         """The frame predicted from its references or coded without them, what costs less."""
         if not task.references:
             return FrameTrials(self, self.rate, task, intra_motion(self, task))
-        motion = find_motion(self, task, self.rate)
+        motion = find_motion(self, task, self.rate, self.interpolated)
         predicted = FrameTrials(self, self.rate, task, motion)
         assert motion.prediction is not None
         floor = self.rate.motion(task.quality).floor

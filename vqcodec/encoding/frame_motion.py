@@ -10,7 +10,7 @@ import numpy as np
 
 from ..codec.codebooks import Tables
 from ..codec.contexts import COPY
-from ..codec.frame_decoder import Coded, FrameCoder, Planes
+from ..codec.frame_decoder import FrameCoder, Planes
 from ..codec.frame_head import intra_context, start_contexts
 from ..codec.motion_field import Field
 from ..codec.packed_samples import pack, pack8
@@ -20,8 +20,8 @@ from ..picture import plane8
 from . import weight_estimation
 from .coarse_motion import starting_vectors
 from .frame_task import FrameTask
+from .interpolated import Interpolated
 from .motion_search import References, search
-from .phases import phases
 from .rate_distortion import RateParameters
 from .small_pictures import SmallPicture
 
@@ -70,20 +70,6 @@ class FrameMotion:
         return self.prediction.packed8 if self.prediction else None
 
 
-def prepare(references: list[Coded], precision: int) -> None:
-    """What the search needs of references, once for all frames that refer to them, of which
-    several may be coded at once. precision: of vectors, see :func:`.phases`."""
-    for reference in references:
-        with reference.making:
-            if reference.phases is None:
-                reference.phases = phases(reference.planes[0], precision)
-
-
-def forget(reference: Coded) -> None:
-    """Drop what :func:`prepare` made: sixteen times the luma."""
-    reference.phases = None
-
-
 def context_costs(contexts: np.ndarray) -> np.ndarray:
     """(N, 2) float32: bits that a 0 and a 1 take in each context."""
     return np.asarray(bit_costs(contexts, np.empty(contexts.shape, np.float32)))
@@ -100,15 +86,15 @@ def intra_motion(frames: FrameCoder, task: FrameTask) -> FrameMotion:
     return FrameMotion(coder, marks, costs, start.tables, nets, start.field, 0, None)
 
 
-def find_motion(frames: FrameCoder, task: FrameTask, rate: RateParameters) -> FrameMotion:
+def find_motion(
+    frames: FrameCoder, task: FrameTask, rate: RateParameters, interpolated: Interpolated
+) -> FrameMotion:
     """Search and code the motion of a frame that has references."""
     references = task.references
     luma8 = plane8(task.source[0])
     leaves = np.empty((luma8.size // 64, 3), np.int32)
-    prepare(references, rate.motion_precision)
-    first, second = references[0].phases, references[-1].phases
-    assert first is not None
-    assert second is not None
+    first = interpolated.of(references[0])
+    second = interpolated.of(references[-1]) if len(references) > 1 else first
     vectors = _starting_vectors(task)
     weighing = rate.motion(task.quality)
     weights = Weights.none()

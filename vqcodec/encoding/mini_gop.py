@@ -19,8 +19,8 @@ from ..system.schedule import Later, Works
 from . import bar_choice, temporal_filter
 from .block_facts import total_squares
 from .frame_encoder import FrameEncoder
-from .frame_motion import forget
 from .frame_task import CodedFrame, FrameTask
+from .interpolated import forget
 from .key_frame_source import Seen, key_source
 from .lookahead import FramePlan
 from .rate_distortion import qualities, targets

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import elementwise
 from . import product as kernels
+from .depthwise import depthwise
 
 if TYPE_CHECKING:
     from .exact_layers import ExactLinear
@@ -96,5 +97,5 @@ class FusedBackend:
     ) -> np.ndarray:
         """Convolution and rounding in one kernel."""
         out = np.empty(x.shape, np.int8)
-        kernels.shared(elementwise.depthwise, self.array(x), rows.near, w, bias, scale, out)
+        kernels.shared(depthwise, self.array(x), rows.near, w, bias, scale, out)
         return out

@@ -53,37 +53,37 @@ def _tile(quads: bool, vectors: int) -> Any:
     return tile
 
 
-def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
-    x, x_stride, w, w_stride, words, acc, acc_stride = args
-    i16, i32, i64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+def multiplied(b: Any, total: Any, a: Any, c: Any, quads: bool) -> Any:
+    """Emit total + a * c, words of LANES, whose two or, with ``quads``, four products are added."""
+    i16, i32 = ir.IntType(16), ir.IntType(32)
     lanes, halves, wide = (
         ir.VectorType(i32, LANES),
         ir.VectorType(i16, 2 * LANES),
         ir.VectorType(i32, 2 * LANES),
     )
+    if QUADS:
+        name = f"llvm.x86.avx512.{'vpdpbusd' if quads else 'vpdpwssd'}.{32 * LANES}"
+        function = b.module.globals.get(name) or ir.Function(
+            b.module, ir.FunctionType(lanes, [lanes] * 3), name
+        )
+        return b.call(function, [total, a, c])
+    m = b.mul(b.sext(b.bitcast(a, halves), wide), b.sext(b.bitcast(c, halves), wide))
+    sides = (ir.Constant(lanes, list(range(k, 2 * LANES, 2))) for k in (0, 1))
+    even, odd = (b.shuffle_vector(m, ir.Constant(wide, ir.Undefined), side) for side in sides)
+    return b.add(total, b.add(even, odd))
+
+
+def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
+    x, x_stride, w, w_stride, words, acc, acc_stride = args
+    i32, i64 = ir.IntType(32), ir.IntType(64)
+    lanes = ir.VectorType(i32, LANES)
     zeros = ir.Constant(lanes, [0] * LANES)
-    even, odd = (ir.Constant(lanes, list(range(k, 2 * LANES, 2))) for k in (0, 1))
 
     def number(n: int) -> Any:
         return ir.Constant(i64, n)
 
     def nothing(kind: Any) -> Any:
         return ir.Constant(kind, ir.Undefined)
-
-    def multiplied(total: Any, a: Any, c: Any) -> Any:
-        if QUADS:
-            name = f"llvm.x86.avx512.{'vpdpbusd' if quads else 'vpdpwssd'}.{32 * LANES}"
-            function = b.module.globals.get(name) or ir.Function(
-                b.module, ir.FunctionType(lanes, [lanes] * 3), name
-            )
-            return b.call(function, [total, a, c])
-        m = b.mul(b.sext(b.bitcast(a, halves), wide), b.sext(b.bitcast(c, halves), wide))
-        return b.add(
-            total,
-            b.add(
-                b.shuffle_vector(m, nothing(wide), even), b.shuffle_vector(m, nothing(wide), odd)
-            ),
-        )
 
     def loaded(pointer: Any, k: Any) -> Any:
         value = b.load(b.gep(pointer, [k]))
@@ -109,7 +109,9 @@ def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
     for r in range(ROWS):
         word = b.insert_element(nothing(lanes), loaded(rows[r], k), ir.Constant(i32, 0))
         word = b.shuffle_vector(word, nothing(lanes), zeros)
-        new.append([multiplied(s, word, c) for s, c in zip(sums[r], columns, strict=True)])
+        new.append(
+            [multiplied(b, s, word, c, quads) for s, c in zip(sums[r], columns, strict=True)]
+        )
     after = b.add(k, number(1))
     k.add_incoming(after, b.block)
     for olds, news in zip(sums, new, strict=True):
@@ -265,7 +267,22 @@ def product8(
     out: np.ndarray,
 ) -> None:
     """out (.., M, N) int8, one for each row of bias and scale."""
-    buffer, acc = _buffers(w)
+    _product8(x, begin, end, w, bias, scale, leaky, out, *_buffers(w))
+
+
+@njit_borrowing
+def _product8(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    leaky: bool,
+    out: np.ndarray,
+    buffer: np.ndarray,
+    acc: np.ndarray,
+) -> None:
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply8(x, i, n, w, buffer, acc)
@@ -295,7 +312,21 @@ def product16(
     out: np.ndarray,
 ) -> None:
     """out (M, N) int16."""
-    buffer, acc = _buffers(w)
+    _product16(x, begin, end, w, bias, scale, out, *_buffers(w))
+
+
+@njit_borrowing
+def _product16(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
+    buffer: np.ndarray,
+    acc: np.ndarray,
+) -> None:
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply8(x, i, n, w, buffer, acc)
@@ -320,18 +351,35 @@ def product_add(
 ) -> None:
     """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the
     next layer reads."""
-    buffer, acc = _buffers(w)
+    _product_add(x, begin, end, w, bias, scale, trunk, scale8, out, *_buffers(w))
+
+
+@njit_borrowing
+def _product_add(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    trunk: np.ndarray,
+    scale8: np.ndarray,
+    out: np.ndarray,
+    buffer: np.ndarray,
+    acc: np.ndarray,
+) -> None:
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply8(x, i, n, w, buffer, acc)
         for r in range(n):
             a, t, o = acc[r], trunk[i + r], out[i + r]
-            for c in range(o.shape[0]):
+            # twice over a row: LLVM looks at too few places that might overlap for one loop
+            for c in range(t.shape[0]):
                 v = _F(np.int32(a[c] + bias[c])) * scale[c]
                 v = _F(t[c]) + np.rint(min(max(v, -_TOP16), _TOP16))
-                v = min(max(v, -_TOP16), _TOP16)
-                t[c] = np.int16(v)
-                o[c] = np.int8(np.rint(min(max(v * scale8[c], -_TOP8), _TOP8)))
+                t[c] = np.int16(min(max(v, -_TOP16), _TOP16))
+            for c in range(o.shape[0]):
+                o[c] = np.int8(np.rint(min(max(_F(t[c]) * scale8[c], -_TOP8), _TOP8)))
 
 
 @njit
@@ -346,7 +394,22 @@ def wide16(
     out: np.ndarray,
 ) -> None:
     """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
-    buffer, acc = buffers16(w)
+    _wide16(x, begin, end, given, w, bias, scale, out, *buffers16(w))
+
+
+@njit_borrowing
+def _wide16(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    given: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
+    buffer: np.ndarray,
+    acc: np.ndarray,
+) -> None:
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         for r in range(n):

@@ -17,8 +17,9 @@ from ...codec.nets.shape import NetShape
 from ...codec.nets.tiles import Tiles
 from ...compiled import njit
 from .around_places import POSITIONS, around_places
+from .depthwise import depthwise
 from .layout import ANCHORS, SCALE
-from .row_products import RowWeights, depthwise
+from .row_products import RowWeights
 
 _TOP = 2047  # of weights that the file has in floats
 Arrays = Mapping[str, np.ndarray]

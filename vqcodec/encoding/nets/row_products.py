@@ -14,7 +14,7 @@ import numpy as np
 
 from ...codec.nets.product import ROWS, Packed, buffers16, multiply16, shared
 from ...codec.nets.ranges import SLOPE, TOP8
-from ...compiled import njit
+from ...compiled import njit, njit_borrowing
 
 _MOST = 32767.0  # largest integer of a row
 _F = np.float32
@@ -68,7 +68,7 @@ class RowWeights:
         shared(_gradient, g, self.packed, self.top, scale, seen, _F(1), True, to)
 
 
-@njit
+@njit_borrowing
 def _rounded(x: np.ndarray, top: np.float32, into: np.ndarray) -> np.float32:
     """A row as integers of at most ``top``; returns what one of them stands for."""
     bits = x.view(np.uint32)
@@ -86,7 +86,7 @@ def _rounded(x: np.ndarray, top: np.float32, into: np.ndarray) -> np.float32:
     return step
 
 
-@njit
+@njit_borrowing
 def _multiply(
     x: np.ndarray,
     i: int,
@@ -116,8 +116,28 @@ def _product(
     add: bool,
     out: np.ndarray,
 ) -> None:
-    buffer, acc = buffers16(w)
-    steps = np.empty(ROWS, np.float32)
+    room = buffers16(w)
+    _product_in(
+        x, begin, end, w, top, scale, bias, leaky, add, out, *room, np.empty(ROWS, np.float32)
+    )
+
+
+@njit_borrowing
+def _product_in(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    top: np.float32,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    leaky: bool,
+    add: bool,
+    out: np.ndarray,
+    buffer: np.ndarray,
+    acc: np.ndarray,
+    steps: np.ndarray,
+) -> None:
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply(x, i, n, w, top, buffer, steps, acc)
@@ -148,8 +168,28 @@ def _gradient(
     add: bool,
     out: np.ndarray,
 ) -> None:
-    buffer, acc = buffers16(w)
-    steps = np.empty(ROWS, np.float32)
+    room = buffers16(w)
+    _gradient_in(
+        g, begin, end, w, top, scale, seen, slope, add, out, *room, np.empty(ROWS, np.float32)
+    )
+
+
+@njit_borrowing
+def _gradient_in(
+    g: np.ndarray,
+    begin: int,
+    end: int,
+    w: np.ndarray,
+    top: np.float32,
+    scale: np.ndarray,
+    seen: np.ndarray,
+    slope: np.float32,
+    add: bool,
+    out: np.ndarray,
+    buffer: np.ndarray,
+    acc: np.ndarray,
+    steps: np.ndarray,
+) -> None:
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply(g, i, n, w, top, buffer, steps, acc)
@@ -160,7 +200,7 @@ def _gradient(
                 o[c] = o[c] + v if add else v
 
 
-@njit
+@njit_borrowing
 def passed(seen: int, slope: np.float32) -> np.float32:
     """What of a gradient passes a rounding to 8 bits: nothing where that clips, ``slope`` of it
     where the rectifier was negative, as it was for most of all zeros."""
@@ -169,54 +209,3 @@ def passed(seen: int, slope: np.float32) -> np.float32:
     if seen == 0:
         return slope + (_F(1) - slope) * slope
     return slope if seen < 0 else _F(1)
-
-
-@njit
-def _add_around(x: np.ndarray, m: int, near: np.ndarray, taps: np.ndarray, o: np.ndarray) -> None:
-    """Add what the taps take of the rows around row m, to o (C,)."""
-    for tap in range(9):
-        if near[m, tap] == x.shape[0]:
-            continue
-        r, k = x[near[m, tap]], taps[tap]
-        for c in range(o.shape[0]):
-            o[c] += r[c] * k[c]
-
-
-@njit
-def depthwise(
-    x: np.ndarray,
-    begin: int,
-    end: int,
-    near: np.ndarray,
-    taps: np.ndarray,
-    bias: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """Convolve each channel of the rows x (M, C) float32 with its taps (9, C), plus bias (C,), from
-    row ``begin`` to ``end``. near (M, 9): rows around each, M for zeros."""
-    for m in range(begin, end):
-        o = out[m]
-        for c in range(o.shape[0]):
-            o[c] = bias[c]
-        _add_around(x, m, near, taps, o)
-
-
-@njit
-def back_depthwise(
-    g: np.ndarray,
-    begin: int,
-    end: int,
-    near: np.ndarray,
-    taps: np.ndarray,
-    seen: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """The gradient by what was rounded to seen (M, C) int8 behind a leaky rectifier, of a
-    convolution behind which it is g (M, C), with its taps (9, C) float32 from the last to the
-    first; of rows as above."""
-    for m in range(begin, end):
-        o, s = out[m], seen[m]
-        o[:] = 0
-        _add_around(g, m, near, taps, o)
-        for c in range(o.shape[0]):
-            o[c] *= passed(s[c], _SLOPE)

@@ -18,7 +18,8 @@ from ...codec.nets.fused_backend import FusedBackend
 from ...codec.nets.product import shared
 from ...codec.nets.synthesis import Synthesis
 from ...codec.nets.tiles import Rows, Tiles
-from .row_products import RowWeights, back_depthwise
+from .depthwise import back_depthwise
+from .row_products import RowWeights
 
 Layer = ExactLinear[np.ndarray]
 

@@ -1,0 +1,161 @@
+"""The exact depthwise convolution of int8 rows, compiled for the processor that runs it.
+
+Two taps of a channel are a word of 32 bits, whose products are added at once, as in
+:mod:`.product`. All nine taps of some channels are summed up in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ...compiled import njit, njit_borrowing
+from .product import LANES, multiplied
+from .ranges import TOP8
+
+TAPS = 9
+_WORDS = (TAPS + 1) // 2  # of two taps
+_F = np.float32
+_TOP8 = _F(TOP8)
+
+
+def _typed(typing_context, rows, words, stride, bias, acc, channels):  # type: ignore[no-untyped-def]
+    """acc (C,) int32: bias (C,) int32 and the products of nine rows (C,) int8, whose addresses are
+    at ``rows``, with words (5, C) of taps; ``channels``, a multiple of LANES, of them. Addresses
+    and strides are in bytes."""
+    return types.void(*[types.intp] * 6), _emit
+
+
+_sums: Any = intrinsic(_typed)
+
+
+def _emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+    rows, words, stride, bias, acc, channels = args
+    i32 = ir.IntType(32)
+    bytes_, lanes = ir.VectorType(ir.IntType(8), LANES), ir.VectorType(i32, LANES)
+    low, high = (ir.Constant(lanes, [n] * LANES) for n in (0xFFFF, 16))
+    given = addresses(b, rows)
+    taps = [b.add(words, b.mul(stride, number(k))) for k in range(_WORDS)]
+
+    def some(c: Any) -> None:
+        four = b.mul(c, number(4))
+        total = loaded(b, b.add(bias, four), lanes)
+        for k in range(_WORDS):
+            pair = given[2 * k : 2 * k + 2]
+            values = [b.sext(loaded(b, b.add(r, c), bytes_, 1), lanes) for r in pair]
+            word = b.and_(values[0], low)
+            if len(values) > 1:
+                word = b.or_(word, b.shl(values[1], high))
+            total = multiplied(b, total, word, loaded(b, b.add(taps[k], four), lanes), False)
+        b.store(total, pointer(b, b.add(acc, four), lanes)).align = 4
+
+    each(b, channels, some)
+    return context.get_dummy_value()
+
+
+def number(n: int) -> Any:
+    """An address or a distance."""
+    return ir.Constant(ir.IntType(64), n)
+
+
+def pointer(b: Any, address: Any, kind: Any) -> Any:
+    """Emit the pointer to a value of a kind."""
+    return b.inttoptr(address, kind.as_pointer())
+
+
+def loaded(b: Any, address: Any, kind: Any, align: int = 4) -> Any:
+    """Emit a value of a kind that is loaded."""
+    value = b.load(pointer(b, address, kind))
+    value.align = align
+    return value
+
+
+def addresses(b: Any, rows: Any) -> list[Any]:
+    """Emit the addresses of nine rows, which are at an address."""
+    return [b.load(pointer(b, b.add(rows, number(8 * t)), ir.IntType(64))) for t in range(TAPS)]
+
+
+def each(b: Any, channels: Any, some: Callable[[Any], None]) -> None:
+    """Emit a loop over channels, LANES of them at a time, whose first is given to ``some``."""
+    before = b.block
+    loop, done = (b.function.append_basic_block(name) for name in ("channels", "done"))
+    b.cbranch(b.icmp_signed(">", channels, number(0)), loop, done)
+    b.position_at_end(loop)
+    c = b.phi(ir.IntType(64))
+    c.add_incoming(number(0), before)
+    some(c)
+    after = b.add(c, number(LANES))
+    c.add_incoming(after, b.block)
+    b.cbranch(b.icmp_signed("<", after, channels), loop, done)
+    b.position_at_end(done)
+
+
+@njit
+def depthwise(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    near: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Convolve each channel of the rows x (M, C) int8 with its taps w (9, C) int8, and write what
+    is requantised to out, of x's shape, from row ``begin`` to ``end``. near (M, 9): rows around
+    each, M for zeros."""
+    channels = x.shape[1]
+    words, nothing = np.zeros((_WORDS, channels), np.int32), np.zeros(channels, np.int8)
+    for tap in range(TAPS):
+        for c in range(channels):
+            value = np.int32(w[tap, c])
+            if tap & 1:
+                words[tap >> 1, c] |= value << 16
+            else:
+                words[tap >> 1, c] = value & 0xFFFF
+    rows, acc = np.empty(TAPS, np.int64), np.empty(channels, np.int32)
+    _depthwise(x, begin, end, near, w, bias, scale, out, words, nothing, rows, acc)
+
+
+@njit_borrowing
+def _depthwise(
+    x: np.ndarray,
+    begin: int,
+    end: int,
+    near: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    out: np.ndarray,
+    words: np.ndarray,
+    nothing: np.ndarray,
+    rows: np.ndarray,
+    acc: np.ndarray,
+) -> None:
+    """words (5, C) int32: taps; nothing (C,): zeros; rows (9,) int64, acc (C,) int32: room."""
+    count, channels = x.shape
+    whole = channels // LANES * LANES
+    first, none = x.ctypes.data, nothing.ctypes.data
+    for m in range(begin, end):
+        for tap in range(TAPS):
+            r = near[m, tap]
+            rows[tap] = none if r == count else first + r * x.strides[0]
+        _sums(
+            rows.ctypes.data, words.ctypes.data, 4 * channels, bias.ctypes.data, acc.ctypes.data,
+            whole,
+        )  # fmt: skip
+        for c in range(whole, channels):
+            total = bias[c]
+            for tap in range(TAPS):
+                if near[m, tap] != count:
+                    total += np.int32(x[near[m, tap], c]) * np.int32(w[tap, c])
+            acc[c] = total
+        o = out[m]
+        for c in range(channels):
+            v = np.float32(acc[c]) * scale[c]
+            o[c] = np.int8(np.rint(min(max(v, -_TOP8), _TOP8)))
