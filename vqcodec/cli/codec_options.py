@@ -115,18 +115,17 @@ ARITHMETICS = fields(
     ),
     names="arithmetic",
 )
-JOBS = fields(
+JOBS = group(
+    typed.jobs,
     click.option(
         "--jobs",
         type=int,
-        default=1,
         metavar="N",
         help=(
             "Processes that code GOPs at the same time, 0 for one on each processor; never"
-            " changes the result."
+            " changes the result. By processors and memory if neither this nor -threads is given."
         ),
     ),
-    names="jobs",
 )
 RECORDS = fields(
     rare(

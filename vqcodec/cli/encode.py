@@ -17,7 +17,7 @@ from .command import command, rare
 from .messages import Manner, finish, note, progress, say, warn
 from .options import CLUSTER, NETWORK, PATHS, RATE, STRETCH, STRICT, TALK, TRACKS, WEIGHTS
 from .scheduler import connect
-from .typed import Fields, Named, Scheduler, made
+from .typed import Fields, Named, Scheduler, is_spread, made
 
 if TYPE_CHECKING:
     from ..pipeline.output import EncodeReport
@@ -71,13 +71,20 @@ def encode(
             raise UsageError(
                 "--estimate writes nothing: leave out --resume, --stats and --scheduler"
             )
-        return _estimate(named.alone(), options, weights, manner)
+        return _estimate(named.alone(), options, weights, manner, is_spread(fields))
     src, dst = named.pair(".vqv")
     from ..pipeline.encode import encode_plan
     from ..pipeline.encode_plan import EncodePlan
     from ..system.interrupt import Interrupt
 
-    plan = EncodePlan.of(src, dst, options, weights=weights, overwrite=named.overwrite)
+    plan = EncodePlan.of(
+        src,
+        dst,
+        options,
+        weights=weights,
+        overwrite=named.overwrite,
+        spread=scheduler is None and is_spread(fields),
+    )
 
     def stopping() -> None:
         # written without a buffer, which the signal may have come upon in the middle of its work
@@ -148,19 +155,21 @@ def _summary(dst: str, report: EncodeReport) -> str:
     )
 
 
-def _estimate(src: str, options: EncodeOptions, weights: str | None, manner: Manner) -> int:
+def _estimate(
+    src: str, options: EncodeOptions, weights: str | None, manner: Manner, spread: bool
+) -> int:
     """What an encode with these options would give; an output that is named is left alone."""
-    from ..pipeline.estimate import estimate as run
+    from ..pipeline.estimate import estimate_of
 
     with progress(manner) as shown:
-        told = run(src, options, weights=weights, progress=shown)
+        told = estimate_of(src, options, weights, shown, spread)
     finish({"command": "estimate", "input": src, "share": told.share} | asdict(told))
     share = f", {100 * told.share:.1f} % of the source" if told.share else ""
-    spread = f" ({told.psnr_worst:.2f} to {told.psnr_best:.2f})" if told.stretches > 1 else ""
+    ends = f" ({told.psnr_worst:.2f} to {told.psnr_best:.2f})" if told.stretches > 1 else ""
     stretches = "1 stretch" if told.stretches == 1 else f"{told.stretches} stretches"
     of = f"{stretches}, {told.sampled_frames} of {told.frames} frames"
     messages.show(
-        f"{src}: about {size(told.bytes)}{share}, PSNR {told.psnr:.2f} dB{spread},"
+        f"{src}: about {size(told.bytes)}{share}, PSNR {told.psnr:.2f} dB{ends},"
         f" {clock(told.seconds)} to encode on this machine; from {of}"
     )
     return 0

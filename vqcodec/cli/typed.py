@@ -216,6 +216,16 @@ def _length(
     return Time(frames=(last.frames or 0) - (begin.frames or 0))
 
 
+def jobs(jobs: int | None) -> Fields:
+    """What JOBS says."""
+    return {} if jobs is None else {"jobs": jobs}
+
+
+def is_spread(fields: Fields) -> bool:
+    """Whether an encode is spread over processors and memory as they are: nobody says how."""
+    return "jobs" not in fields and not fields["threads"]
+
+
 def rate(rate: str | None) -> Fields:
     """What RATE says."""
     return {"rate": parse_rate(rate) if rate else None}

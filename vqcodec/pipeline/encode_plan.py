@@ -20,6 +20,7 @@ class EncodePlan:
     destination: Destination
     options: EncodeOptions
     weights: str | None  # path; None: those that come with the program
+    spread: bool = False  # whether processors and memory say how many processes and threads code
 
     @classmethod
     def of(
@@ -31,10 +32,12 @@ class EncodePlan:
         weights: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         stream: ByteStream | None = None,
+        spread: bool = False,
     ) -> EncodePlan:
         """Refuse what can be refused without a look into the source.
 
         A ``stream`` is read in the place of the file ``src``, which then is what messages call it.
+        ``spread``: whether processors and memory say how many processes and threads code.
         Raises UsageError, InputError and OutputError.
         """
         name, dst = local(os.fspath(src)), os.fspath(dst)
@@ -49,4 +52,5 @@ class EncodePlan:
             if same_output(options.stats, dst):
                 raise UsageError("the output is the same file", file=dst, option="stats")
             check_output(options.stats, [] if source.once else source.files, overwrite)
-        return cls(source, destination, options, None if weights is None else os.fspath(weights))
+        named = None if weights is None else os.fspath(weights)
+        return cls(source, destination, options, named, spread)

@@ -18,6 +18,7 @@ from ..system.ahead import read_ahead
 from ..system.interrupt import Interrupt
 from ..system.stdio import CountedPipe
 from .encode_plan import EncodePlan
+from .job_count import chosen
 from .output import SourceExtras
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class EncodeSource:
         path, pipe = plan.source.open_video(stack, again=plan.options.target is not None)
         video = _opened(stack, plan, path, pipe)
         _check_tracks(plan.source.name, None if pipe else path, video.index, plan.options)
+        if plan.spread:
+            size, longest = (video.width, video.height), plan.options.gop_frames(video.rate)
+            plan = replace(plan, options=chosen(plan.options, size, video.total, longest))
         return cls(plan, stack, path, pipe, video)
 
     @property

@@ -24,6 +24,7 @@ from ..system.endpoints import Source
 from ..system.processors import usable
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..values import EncodeChanges
+from . import job_count
 from .encode import encode
 from .output import EncodeReport
 
@@ -67,7 +68,7 @@ class _Samples:
     length: int
 
     @classmethod
-    def of(cls, src: str, options: EncodeOptions) -> _Samples:
+    def of(cls, src: str, options: EncodeOptions, spread: bool) -> _Samples:
         """Raises UsageError where the length of the source is not known."""
         from ..media.source import VideoSource
 
@@ -75,10 +76,13 @@ class _Samples:
             src, options.start, options.duration, rate=options.rate, playlists=options.playlists
         ) as source:
             total, rate = source.total, source.rate or Fraction(25)
+            size = source.width, source.height
         if total is None:
             raise UsageError(
                 "its length is not known, so there is nothing to reckon with", file=src
             )
+        if spread:
+            options = job_count.chosen(options, size, total, options.gop_frames(rate))
         whole = total <= STRETCHES * LENGTH * 3 // 2
         count, length = (1, total) if whole else (STRETCHES, LENGTH)
         return cls(src, options, total, rate, count, length)
@@ -233,10 +237,21 @@ def estimate(
         UsageError: The source is a pipe or of unknown length, or the options ask for a target.
         VqvError: Any other that :func:`encode` raises.
     """
-    options = changed(options or EncodeOptions(), changes)
+    return estimate_of(src_path, changed(options or EncodeOptions(), changes), weights, progress)
+
+
+def estimate_of(
+    src_path: str | os.PathLike[str],
+    options: EncodeOptions,
+    weights: str | os.PathLike[str] | None = None,
+    progress: ProgressCallback | Meter | None = None,
+    spread: bool = False,
+) -> Estimate:
+    """:func:`estimate` of these options. spread: as of :class:`.EncodePlan`."""
     source = Source.of(src_path)
     _check(source, options)
-    samples = _Samples.of(source.name, options)
+    samples = _Samples.of(source.name, options, spread)
+    options = samples.options
     sums = _Sums(options.gop_frames(samples.rate))
     meter = as_meter(progress)
     if meter is not None:

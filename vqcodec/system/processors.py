@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .control_groups import folders
+
 
 class Processor(NamedTuple):
     """What a processor is called, and the names that Linux has for what it can do."""
@@ -50,7 +52,7 @@ def usable(root: Path = Path("/")) -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count()
-    quotas = (math.ceil(quota) for folder in _groups(root) if (quota := _quota(folder)))
+    quotas = (math.ceil(quota) for folder in folders(root, "cpu") if (quota := _quota(folder)))
     return max(1, min([count or 1, *quotas]))
 
 
@@ -70,23 +72,6 @@ def usual_turns() -> Iterator[None]:
     finally:
         if os.sched_getscheduler(0) != before:
             os.sched_setscheduler(0, before, priority)
-
-
-def _groups(root: Path) -> Iterator[Path]:
-    """Folders of the control groups that this process is in, of both versions, and of those around
-    them."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        inner = top / path.strip("/")  # in a container often not to be seen, but the top is its own
-        yield from (p for p in (inner, *inner.parents) if p.is_relative_to(top))
 
 
 def _quota(folder: Path) -> float | None:

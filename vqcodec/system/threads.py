@@ -51,11 +51,11 @@ def thread_count() -> int:
     if torch is not None:
         count: int = torch.get_num_threads()
         return count
-    return _wanted or _default()
+    return _wanted or default_threads()
 
 
 @lru_cache(maxsize=1)
-def _default() -> int:
+def default_threads() -> int:
     """What torch takes without being told: OMP_NUM_THREADS, or all processors."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     return int(told) if told.isdecimal() and int(told) > 0 else usable()
