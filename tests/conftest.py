@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 from support.clips import moving, picture
 
-from vqcodec.system.processors import usual_turns
+from vqcodec.pipeline.job_count import LEAST_PROCESSORS
+from vqcodec.system.processors import usable, usual_turns
 
 pytest_plugins = ["support.fake_network", "support.coded_clips", "support.jobs"]
 
@@ -43,6 +45,9 @@ def pytest_configure() -> None:
     """In the background of a shell ctrl-C is ignored, by all children too; tests send it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # from four processors on an encode would choose several processes: tests are of what they name
+    if usable() >= LEAST_PROCESSORS:
+        os.environ.setdefault("OMP_NUM_THREADS", str(LEAST_PROCESSORS - 1))
 
 
 @pytest.fixture(autouse=True)

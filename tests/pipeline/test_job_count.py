@@ -20,6 +20,7 @@ HD = (1920, 1080)
 def machine(patch: pytest.MonkeyPatch, processors: int, memory: int | None) -> None:
     """A machine with so many processors and bytes free."""
     patch.setattr(job_count, "default_threads", lambda: processors)
+    patch.setattr(job_count, "usable", lambda: processors)
     patch.setattr(job_count, "free_memory", lambda: memory)
 
 
@@ -57,6 +58,25 @@ def test_jobs_and_threads_follow_processors_memory_and_length(
     if memory is not None and options.jobs > 1:
         assert options.jobs * job_memory(*size, 128) <= memory * 3 // 4
     assert options.jobs * max(1, options.threads) <= processors
+
+
+def test_no_more_processes_than_processors_whatever_openmp_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OMP_NUM_THREADS may be of a larger machine, or leave processors to others."""
+    machine(monkeypatch, 4, 1 << 40)
+    for told, want in ((64, (4, 1)), (2, (1, 0))):
+        monkeypatch.setattr(job_count, "default_threads", lambda told=told: told)
+        options = chosen(EncodeOptions(device="cpu"), HD, 5000, 128)
+        assert (options.jobs, options.threads) == want
+
+
+def test_pictures_of_ten_bits_take_twice_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = job_memory(*HD, 128, ten_bit=True) - job_memory(*HD, 128)
+    assert more == 128 * 1920 * 1088 * 3 // 2
+    machine(monkeypatch, 16, 22 << 30)
+    jobs = [chosen(EncodeOptions(device="cpu"), HD, 5000, 128, ten).jobs for ten in (False, True)]
+    assert jobs == [8, 7]
 
 
 def test_floats_and_other_devices_stay_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,16 @@ def system(root: Path, group: str = "0::/", **files: str) -> Path:
             {"memory_max": "1000", "memory_current": "700", "memory_stat": "inactive_file 50"},
             350,
         ),
+        (
+            "0::/",
+            {
+                "memory_max": "1000",
+                "memory_high": "800",
+                "memory_current": "700",
+                "memory_stat": "inactive_file 50",
+            },
+            150,
+        ),
         ("0::/", {"memory_max": "9", "memory_current": "12", "memory_stat": "anon 1"}, 0),
         (
             "0::/a/b",

@@ -43,7 +43,8 @@ class EncodeSource:
         _check_tracks(plan.source.name, None if pipe else path, video.index, plan.options)
         if plan.spread:
             size, longest = (video.width, video.height), plan.options.gop_frames(video.rate)
-            plan = replace(plan, options=chosen(plan.options, size, video.total, longest))
+            options = chosen(plan.options, size, video.total, longest, video.ten_bit)
+            plan = replace(plan, options=options)
         return cls(plan, stack, path, pipe, video)
 
     @property

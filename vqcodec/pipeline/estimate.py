@@ -76,13 +76,14 @@ class _Samples:
             src, options.start, options.duration, rate=options.rate, playlists=options.playlists
         ) as source:
             total, rate = source.total, source.rate or Fraction(25)
-            size = source.width, source.height
+            size, ten_bit = (source.width, source.height), source.ten_bit
         if total is None:
             raise UsageError(
                 "its length is not known, so there is nothing to reckon with", file=src
             )
         if spread:
-            options = job_count.chosen(options, size, total, options.gop_frames(rate))
+            longest = options.gop_frames(rate)
+            options = job_count.chosen(options, size, total, longest, ten_bit)
         whole = total <= STRETCHES * LENGTH * 3 // 2
         count, length = (1, total) if whole else (STRETCHES, LENGTH)
         return cls(src, options, total, rate, count, length)

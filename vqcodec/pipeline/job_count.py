@@ -10,6 +10,7 @@ from ..encoding.nets.arithmetic import FLOATS
 from ..options import MAX_JOBS, EncodeOptions
 from ..picture import padded_size
 from ..system.free_memory import free_memory
+from ..system.processors import usable
 from ..system.threads import default_threads
 
 _LOG = logging.getLogger("vqcodec.nets")
@@ -19,16 +20,20 @@ SHARE = 0.75  # of the free memory that is taken at most
 _ANY_LENGTH = 2  # threads of a process where it is not known whether there is a second GOP
 
 
-def job_memory(width: int, height: int, gop: int) -> int:
+def job_memory(width: int, height: int, gop: int, ten_bit: bool = False) -> int:
     """Bytes that one more process is reckoned with: what one has taken at most (docs/benchmarks.md,
     ``medium`` with two threads), and the pictures of a GOP of at most ``gop`` frames, which the
-    first process keeps."""
+    first process keeps as they were read: samples of 10 bits take two bytes."""
     across, down = padded_size(width, height)
-    return (330 << 20) + across * down * (640 + 3 * gop // 2)
+    return (330 << 20) + across * down * (640 + 3 * gop * (1 + ten_bit) // 2)
 
 
 def chosen(
-    options: EncodeOptions, size: tuple[int, int], frames: int | None, gop: int
+    options: EncodeOptions,
+    size: tuple[int, int],
+    frames: int | None,
+    gop: int,
+    ten_bit: bool = False,
 ) -> EncodeOptions:
     """The options with as many jobs as processors and memory allow, and threads for the rest.
 
@@ -37,14 +42,17 @@ def chosen(
         size: Width and height of the pictures.
         frames: Of the source; None where that is not known.
         gop: Most frames of a GOP.
+        ten_bit: Whether pictures are read with 10 bits.
     """
-    processors, free = default_threads(), free_memory()
+    # OMP_NUM_THREADS may say more than there are, for a larger machine: more threads are only slow,
+    # processes take memory
+    processors, free = min(default_threads(), usable()), free_memory()
     # only integers on the CPU are the same for any number of threads, or share no device
     alike = chosen_device(options.device) == "cpu" and options.arithmetic not in FLOATS
     if processors < LEAST_PROCESSORS or not alike or free is None:
         return options
     most = processors // _ANY_LENGTH if frames is None else -(-frames // gop)
-    fitting = int(SHARE * free) // job_memory(*size, gop)
+    fitting = int(SHARE * free) // job_memory(*size, gop, ten_bit)
     jobs = max(1, min(processors, MAX_JOBS, most, fitting))
     _LOG.info("%d processes code GOPs side by side", jobs)
     return options if jobs == 1 else replace(options, jobs=jobs, threads=processors // jobs)

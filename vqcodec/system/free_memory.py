@@ -33,6 +33,7 @@ def _of_group(folder: Path) -> Iterator[int]:
     """What a group may take, less what it has; files that it has read are given up when asked."""
     for limit, used, files in (
         ("memory.max", "memory.current", "inactive_file"),
+        ("memory.high", "memory.current", "inactive_file"),  # above it all are slowed down
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
