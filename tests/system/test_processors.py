@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.paths import ROOT
 
-from vqcodec.system import processes, processors
+from vqcodec.system import processes, processors, threads
 from vqcodec.system.processors import usable
 
 
@@ -105,3 +105,18 @@ if __name__ == "__main__":
     run = [sys.executable, str(tmp_path / "first.py")]
     told = subprocess.run(run, env=env, capture_output=True, text=True)
     assert told.stdout == "True\n", told
+
+
+@pytest.mark.parametrize(
+    ("told", "want"), [("3", 3), ("4,2", 4), (" 2 ", 2), ("x", 8), ("0", 8), ("-3", 8), ("", 8)]
+)
+def test_how_many_threads_openmp_is_told(
+    monkeypatch: pytest.MonkeyPatch, told: str, want: int
+) -> None:
+    monkeypatch.setattr(threads, "usable", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    threads.default_threads.cache_clear()
+    try:
+        assert threads.default_threads() == want
+    finally:
+        threads.default_threads.cache_clear()

@@ -56,8 +56,9 @@ def thread_count() -> int:
 
 @lru_cache(maxsize=1)
 def default_threads() -> int:
-    """What torch takes without being told: OMP_NUM_THREADS, or all processors."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
+    """What torch takes without being told: the first number of OMP_NUM_THREADS, or all
+    processors."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(told) if told.isdecimal() and int(told) > 0 else usable()
 
 
