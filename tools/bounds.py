@@ -33,21 +33,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vqcodec.codec import direct_map
 from vqcodec.codec.frame_decoder import Coded
-from vqcodec.codec.motion_field import CTU, Field
-from vqcodec.codec.motion_syntax import MVD_BITS
-from vqcodec.codec.range_coder import Encoder, bit_costs
-from vqcodec.compiled import njit
-from vqcodec.encoding import frame_motion, latent_refinement, motion_search
-from vqcodec.encoding.block_choice import Search, room_for
-from vqcodec.encoding.block_matching import of_picture, of_reference
+from vqcodec.encoding import frame_motion, latent_refinement
 from vqcodec.encoding.frame_encoder import FrameEncoder, KeptFrame
 from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
-from vqcodec.encoding.motion_costs import Costs, Matching, curve_of, mvd_costs
-from vqcodec.encoding.phases import under_weights
-from vqcodec.encoding.rate_distortion import RateParameters, Weighing
+from vqcodec.encoding.motion_search import References, search
+from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.trial import Layout
 from vqcodec.picture import plane8
 from vqcodec.training.pictures import read_clip
@@ -160,55 +153,14 @@ class ThirdReference(Bound):
         weighing = self.frames.rate.motion(task.quality)
         luma = plane8(task.source[0])
         start = self.frames.heads.start(task.number, references, False)
-        first, second = (
-            under_weights(self.frames.interpolated.of(one), start.field.sets, k)
-            for k, one in enumerate(references)
-        )
         costs = np.empty(tuple(-(-size // 64) for size in luma.shape))
-        _search(
+        search(
             frame_motion._started(self.frames, task), start.field, start.collocated, luma,
-            first, second, frame_motion._starting_vectors(task), weighing,
+            References(*map(self.frames.interpolated.of, references)),
+            frame_motion._starting_vectors(task), weighing,
             np.empty((luma.size // 64, 3), np.int32), costs,
         )  # fmt: skip
         return costs
-
-
-@njit
-def _search(
-    coder: Encoder,
-    field: Field,
-    collocated: Field,
-    luma: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    starts: np.ndarray,
-    weighing: Weighing,
-    leaves: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """The search of motion_search.py, which keeps the cost of each 64x64 block in ``out``."""
-    height, width = luma.shape
-    costs = Costs(
-        np.zeros((coder.contexts.shape[0], 2), np.float32),
-        np.zeros((2, MVD_BITS + 1), np.float32),
-    )
-    matching = Matching(
-        of_picture(luma), of_reference(first[0], weighing.precision),
-        of_reference(second[0], weighing.precision), first[0].size, field.blends,
-        curve_of(weighing), height, width, weighing, costs,
-    )  # fmt: skip
-    work = Search(matching, starts, field, collocated, room_for(field.blends.size))
-    path, plan = motion_search._paths()
-    rows, columns = field.direction.shape
-    count = 0
-    for top in range(0, rows, CTU):
-        for left in range(0, columns, CTU):
-            bit_costs(coder.contexts, costs.bits)
-            mvd_costs(costs.bits, costs.vector)
-            motion_search._decide(work, top, left, path, plan)
-            whole = plan.depth[0, 0] == 0
-            out[top // CTU, left // CTU] = path.leaf_cost[0] if whole else path.split_cost[0]
-            count = motion_search._code(coder, work, top, left, plan, leaves, count)
 
 
 WHAT = {"quality-map": QualityMap, "third-reference": ThirdReference, "intra-tiles": IntraTiles}

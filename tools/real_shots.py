@@ -11,11 +11,10 @@ encodes at crf 22, 34, 46 and presets fast and fastest in turns. Other detectors
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,14 +23,14 @@ import av
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from shots import HEAD, row
+from shots import HEAD, others, row
 
 from vqcodec.container.reader import ContainerReader
 from vqcodec.picture import Picture
 from vqcodec.reading.file_analysis import analyse_file
 from vqcodec.training.film_edits import KINDS, Transition
 from vqcodec.training.film_material import Settings, encode_film, lossless
-from vqcodec.training.shot_score import Guess, Score
+from vqcodec.training.shot_score import Guess, Score, guesses
 
 WIDTH, HEIGHT = 128, 72
 WAYS = ((22, "fastest"), (34, "fast"), (46, "fastest"))
@@ -90,27 +89,18 @@ def told(path: Path) -> tuple[list[Guess], float, int]:
     begin = time.process_time()
     with path.open("rb") as file:
         found = analyse_file(ContainerReader.open(file))
-    shots = [
-        Guess(s.start, s.start if s.transition == "cut" else s.settled, s.transition)
-        for s in found.shots()
-        if s.transition != "start"
-    ]
+    shots = guesses(found.shots())
     return shots, time.process_time() - begin, len(found)
 
 
 def peers(films: Iterable[RealFilm], python: str) -> Iterator[str]:
     """Lines of other detectors."""
     by_path = {str(film.small): film for film in films}
-    script = Path(__file__).with_name("shot_peers.py")
-    run = subprocess.run([python, str(script), *by_path], stdout=subprocess.PIPE, check=True)
-    scores: dict[str, Score] = {}
-    costs: dict[str, list[float]] = {}
-    for line in run.stdout.decode().splitlines():
-        said = json.loads(line)
-        for name, (found, cost) in said["found"].items():
-            own = [Guess(*ends) for ends in found]
-            scores.setdefault(name, Score()).add(by_path[said["video"]].transitions, own)
-            costs.setdefault(name, []).append(cost)
+    scores: dict[str, Score] = defaultdict(Score)
+    costs: dict[str, list[float]] = defaultdict(list)
+    for video, name, found, cost in others(python, by_path):
+        scores[name].add(by_path[video].transitions, found)
+        costs[name].append(cost)
     for name, score in scores.items():
         yield row(name, score, sum(costs[name]) / len(costs[name]))
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -146,20 +146,26 @@ class Trial:
                 self.cameras[truth, CAMERAS.index(found.camera(first, last + 1))] += 1
 
 
+def others(python: str, videos: Iterable[str]) -> Iterator[tuple[str, str, list[Guess], float]]:
+    """What other detectors find: a video, a detector, changes, milliseconds a frame."""
+    script = Path(__file__).with_name("shot_peers.py")
+    run = subprocess.run([python, str(script), *videos], stdout=subprocess.PIPE, check=True)
+    for line in run.stdout.decode().splitlines():
+        told = json.loads(line)
+        for name, (found, cost) in told["found"].items():
+            yield told["video"], name, [Guess(*ends) for ends in found], cost
+
+
 def peers(known: list[Known], folder: Path, python: str) -> Iterable[tuple[str, str]]:
     """Lines of other detectors for both tables, on the films before they were encoded."""
     scores: dict[str, Score] = defaultdict(Score)
     lured: dict[str, Lured] = defaultdict(Lured)
     costs: dict[str, list[float]] = defaultdict(list)
     paths = {str(film_path(folder, k.labelled.story).with_suffix(".mkv")): k for k in known}
-    script = Path(__file__).with_name("shot_peers.py")
-    run = subprocess.run([python, str(script), *paths], stdout=subprocess.PIPE, check=True)
-    for line in run.stdout.decode().splitlines():
-        told = json.loads(line)
-        film = paths[told["video"]]
-        for name, (found, cost) in told["found"].items():
-            lured[name].of(film, scores[name].add(film.transitions, [Guess(*f) for f in found]))
-            costs[name].append(cost)
+    for video, name, found, cost in others(python, paths):
+        film = paths[video]
+        lured[name].of(film, scores[name].add(film.transitions, found))
+        costs[name].append(cost)
     return [
         (row(name, score, float(np.mean(costs[name]))), lured[name].row(name))
         for name, score in scores.items()

@@ -55,7 +55,8 @@ class Plan(NamedTuple):
 
 @njit_borrowing
 def _decide(search, top, left, path, plan):
-    """The cheapest quadtree of the 64x64 block at (top, left), in cells: a walk depth first."""
+    """The cheapest quadtree of the 64x64 block at (top, left), in cells: a walk depth first.
+    Returns its J."""
     bits, field, weighing = search.matching.costs.bits, search.field, search.matching.weighing
     for k in range(2):
         path.found[0, k, 0] = path.found[0, k, 1] = 0
@@ -104,7 +105,7 @@ def _decide(search, top, left, path, plan):
         else:
             j = path.split_cost[depth]
         if depth == 0:
-            return
+            return j
         depth, down = depth - 1, False
         path.split_cost[depth] += j
 
@@ -165,7 +166,7 @@ def _paths():
 
 
 @njit
-def _search(coder, field, collocated, luma, first, second, starts, weighing, leaves):
+def _search(coder, field, collocated, luma, first, second, starts, weighing, leaves, blocks):
     """first, second: phases of a reference under each set of weights, see ``under_weights``."""
     height, width = luma.shape
     costs = Costs(
@@ -186,7 +187,7 @@ def _search(coder, field, collocated, luma, first, second, starts, weighing, lea
         for left in range(0, columns, CTU):
             bit_costs(coder.contexts, costs.bits)
             mvd_costs(costs.bits, costs.vector)
-            _decide(work, top, left, path, plan)
+            blocks[top // CTU, left // CTU] = _decide(work, top, left, path, plan)
             count = _code(coder, work, top, left, plan, leaves, count)
     return count
 
@@ -200,15 +201,21 @@ def search(
     starts: np.ndarray,
     weighing: Weighing,
     leaves: np.ndarray,
+    blocks: np.ndarray | None = None,
 ) -> int:
     """Decide and code the motion of a picture.
 
     luma: (H, W) uint8. field: empty, receives the motion. collocated: the field of a reference.
     starts: (2, H/16, W/16, 2) int32, vectors to start from for each list, in quarter samples.
-    leaves (cells, 3) int32 receives row, column and side of each leaf, in cells. Returns how many
-    there are.
+    leaves (cells, 3) int32 receives row, column and side of each leaf, in cells. blocks, where it
+    is given, (H/64, W/64) float64, receives J of each 64x64 block: bits of its motion, and those
+    that its residual is expected to take. Returns how many leaves there are.
     """
     first = second = under_weights(references.first, field.sets, 0)
     if references.second is not references.first:
         second = under_weights(references.second, field.sets, 1)
-    return int(_search(coder, field, collocated, luma, first, second, starts, weighing, leaves))
+    if blocks is None:
+        blocks = np.empty(tuple(-(-cells // CTU) for cells in field.direction.shape))
+    return int(
+        _search(coder, field, collocated, luma, first, second, starts, weighing, leaves, blocks)
+    )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..analysis.shot import Shot
 from ..analysis.shots import ShotSpan
 from .film_edits import KINDS, Transition
 
@@ -25,7 +26,7 @@ class Guess(NamedTuple):
     kind: str = ""
 
 
-def guesses(shots: Sequence[ShotSpan]) -> list[Guess]:
+def guesses(shots: Sequence[ShotSpan] | Sequence[Shot]) -> list[Guess]:
     """The changes between shots."""
     return [
         Guess(s.start, s.start if s.transition == "cut" else s.settled, s.transition)

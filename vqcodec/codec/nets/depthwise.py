@@ -95,6 +95,18 @@ def each(b: Any, channels: Any, some: Callable[[Any], None]) -> None:
     b.position_at_end(done)
 
 
+@njit_borrowing
+def point_around(
+    x: np.ndarray, m: int, near: np.ndarray, nothing: np.ndarray, rows: np.ndarray
+) -> None:
+    """rows (9,) int64 receives the addresses of the rows of x around row m; of ``nothing`` (C,),
+    which is zeros, where there is none: near (M, 9) says M."""
+    first, none = x.ctypes.data, nothing.ctypes.data
+    for tap in range(TAPS):
+        r = near[m, tap]
+        rows[tap] = none if r == x.shape[0] else first + r * x.strides[0]
+
+
 @njit
 def depthwise(
     x: np.ndarray,
@@ -140,11 +152,8 @@ def _depthwise(
     """words (5, C) int32: taps; nothing (C,): zeros; rows (9,) int64, acc (C,) int32: room."""
     count, channels = x.shape
     whole = channels // LANES * LANES
-    first, none = x.ctypes.data, nothing.ctypes.data
     for m in range(begin, end):
-        for tap in range(TAPS):
-            r = near[m, tap]
-            rows[tap] = none if r == count else first + r * x.strides[0]
+        point_around(x, m, near, nothing, rows)
         _sums(
             rows.ctypes.data, words.ctypes.data, 4 * channels, bias.ctypes.data, acc.ctypes.data,
             whole,

@@ -267,22 +267,7 @@ def product8(
     out: np.ndarray,
 ) -> None:
     """out (.., M, N) int8, one for each row of bias and scale."""
-    _product8(x, begin, end, w, bias, scale, leaky, out, *_buffers(w))
-
-
-@njit_borrowing
-def _product8(
-    x: np.ndarray,
-    begin: int,
-    end: int,
-    w: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-    leaky: bool,
-    out: np.ndarray,
-    buffer: np.ndarray,
-    acc: np.ndarray,
-) -> None:
+    buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply8(x, i, n, w, buffer, acc)
@@ -312,21 +297,7 @@ def product16(
     out: np.ndarray,
 ) -> None:
     """out (M, N) int16."""
-    _product16(x, begin, end, w, bias, scale, out, *_buffers(w))
-
-
-@njit_borrowing
-def _product16(
-    x: np.ndarray,
-    begin: int,
-    end: int,
-    w: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-    out: np.ndarray,
-    buffer: np.ndarray,
-    acc: np.ndarray,
-) -> None:
+    buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply8(x, i, n, w, buffer, acc)
@@ -351,23 +322,7 @@ def product_add(
 ) -> None:
     """trunk (M, N) int16 plus the requantised product, and at once the int8 copy (M, N) that the
     next layer reads."""
-    _product_add(x, begin, end, w, bias, scale, trunk, scale8, out, *_buffers(w))
-
-
-@njit_borrowing
-def _product_add(
-    x: np.ndarray,
-    begin: int,
-    end: int,
-    w: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-    trunk: np.ndarray,
-    scale8: np.ndarray,
-    out: np.ndarray,
-    buffer: np.ndarray,
-    acc: np.ndarray,
-) -> None:
+    buffer, acc = _buffers(w)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         _multiply8(x, i, n, w, buffer, acc)
@@ -394,22 +349,7 @@ def wide16(
     out: np.ndarray,
 ) -> None:
     """out (M, N) int16 of activations of 15 bits, which are x (M, K) int16 times ``given``."""
-    _wide16(x, begin, end, given, w, bias, scale, out, *buffers16(w))
-
-
-@njit_borrowing
-def _wide16(
-    x: np.ndarray,
-    begin: int,
-    end: int,
-    given: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-    out: np.ndarray,
-    buffer: np.ndarray,
-    acc: np.ndarray,
-) -> None:
+    buffer, acc = buffers16(w)
     for i in range(begin, end, ROWS):
         n = min(ROWS, end - i)
         for r in range(n):

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ...codec.nets.depthwise import TAPS, addresses, each, loaded, number, pointer
+from ...codec.nets.depthwise import TAPS, addresses, each, loaded, number, point_around, pointer
 from ...codec.nets.product import LANES
 from ...codec.nets.ranges import SLOPE
 from ...compiled import njit, njit_borrowing
@@ -60,10 +60,7 @@ def _add_around(
     int64: room."""
     count, channels = x.shape
     whole = channels // LANES * LANES
-    first, none = x.ctypes.data, nothing.ctypes.data
-    for tap in range(TAPS):
-        r = near[m, tap]
-        rows[tap] = none if r == count else first + r * x.strides[0]
+    point_around(x, m, near, nothing, rows)
     _sums(rows.ctypes.data, taps.ctypes.data, 4 * channels, o.ctypes.data, whole)
     for c in range(whole, channels):
         for tap in range(TAPS):
