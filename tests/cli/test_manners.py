@@ -142,6 +142,7 @@ def test_what_needs_no_network_answers_at_once(
         (["info", coded], 0),
         (["verify", "--fast", coded], 0),
         (["encode", str(clip), coded], 5),
+        (["decode", coded, str(clip)], 5),
         (["encode", str(clip), "b.vqv", "-crf", "99"], 2),
     ]
     for args, code in runs:

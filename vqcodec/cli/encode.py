@@ -73,9 +73,7 @@ def encode(
             )
         return _estimate(named.alone(), options, weights, manner, is_spread(fields))
     src, dst = named.pair(".vqv")
-    from ..pipeline.encode import encode_plan
     from ..pipeline.encode_plan import EncodePlan
-    from ..system.interrupt import Interrupt
 
     plan = EncodePlan.of(
         src,
@@ -85,6 +83,9 @@ def encode(
         overwrite=named.overwrite,
         spread=scheduler is None and is_spread(fields),
     )
+    # behind what may refuse at once, for these load numpy and more
+    from ..pipeline.encode import encode_plan
+    from ..system.interrupt import Interrupt
 
     def stopping() -> None:
         # written without a buffer, which the signal may have come upon in the middle of its work
