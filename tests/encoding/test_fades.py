@@ -16,6 +16,8 @@ from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.temporal_filter import filtered
 
+FADED = np.array([(115, 6), (128, 0), (128, 0)], np.int32)  # gains and offsets, a bit darker
+
 
 def test_a_line_is_found_among_outliers() -> None:
     rng = np.random.default_rng(0)
@@ -46,6 +48,27 @@ def test_a_fade_is_predicted_by_weights(tiny_codec: Any) -> None:
         plain = encode_gop(tiny_codec, clip, 20)
     assert len(result.body) < 0.9 * len(plain.body) or sum(result.sse) < 0.9 * sum(plain.sse)
     assert len(result.body) <= len(plain.body)
+
+
+def test_a_flat_picture_that_gets_darker_has_not_moved() -> None:
+    """Its luma is found a few rows farther down; its chroma tells that it is not that place."""
+    rows, columns = np.mgrid[:128, :128]
+    luma = (400 + rows).astype(np.uint16)
+    chroma = (400 + columns[:64, :64]).astype(np.uint16)
+    reference = (luma, (600 - rows[:64, :64]).astype(np.uint16), chroma)
+    source = (luma - np.uint16(8), *reference[1:])
+    found = np.full((1, 8, 8, 2), (-32, 0), np.int32)  # 8 rows up, as dark as the source
+    assert not weight_estimation.grounded(source, [reference], found).any()
+
+
+def test_what_moves_while_it_fades_has_moved() -> None:
+    picture = pad(moving(192, 128, 1, seed=4)[0], 192, 128)
+    by = 8  # luma samples that the source shows farther down
+    down = [np.roll(plane, by >> (k > 0), 0) for k, plane in enumerate(picture)]
+    y, u, v = weight_estimation.weighted_planes((down[0], down[1], down[2]), FADED)
+    vectors = np.full((1, 8, 12, 2), (-4 * by, 0), np.int32)
+    kept = weight_estimation.grounded((y, u, v), [picture], vectors)
+    assert kept[0, 1:, :, 0].astype(bool).mean() > 0.9
 
 
 def test_a_steady_picture_has_no_weights(tiny_codec: Any) -> None:

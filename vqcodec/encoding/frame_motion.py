@@ -100,6 +100,10 @@ def find_motion(
     weights = Weights.none()
     if task.fades or not rate.fades_alone:
         weights = weight_estimation.weights(task.source, references, vectors, weighing)
+        if len(weights.blends):
+            shown = [reference.planes for reference in references]
+            vectors = weight_estimation.grounded(task.source, shown, vectors)
+            weights = weight_estimation.weights(task.source, references, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)
     encode_weights(coder, weights, len(references))

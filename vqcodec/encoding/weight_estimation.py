@@ -21,6 +21,7 @@ from ..codec.weighting import (
     HALF,
     MAX_GAIN,
     MAX_OFFSET,
+    OFFSET,
     ONE,
     PLANES,
     Weights,
@@ -38,6 +39,8 @@ SAME_CONTRAST = 0.02  # and of equal contrast, where the ratio of their deviatio
 NO_OFFSET = 0.75  # samples of 10 bits that an offset may be off that of a fade, and is taken for it
 CLEAR = 0.5  # squared error of cells' means, 8-bit scale, and share of it that weights may leave
 PROMISE = 150.0  # bits that weights must promise before they are tried
+AS_NEAR = 12.0  # squared error of the means of a 16x16 block's twelve cells, in samples of 10 bits
+EVEN = 64.0  # variance of a block, in samples of 10 bits, up to which motion cannot be seen in it
 CHROMA_PRIOR = 64.0  # variance of chroma at which its own gain counts as much as that of luma
 
 
@@ -213,6 +216,52 @@ def matched_planes(source: Planes, reference: Planes, vectors: np.ndarray) -> Pl
     if not found.clear:
         return None
     return weighted_planes(reference, pairs(found.pair, source, reference, vectors))
+
+
+def _cell_errors(
+    source: Planes, reference: Planes, vectors: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """(H/16, W/16): squared errors of cells' means in all planes, along the motion, under gains and
+    offsets (PLANES, 2)."""
+    rows, columns = vectors.shape[:2]
+    total = np.zeros((rows, columns))
+    for plane, (shown, wanted) in enumerate(zip(reference, source, strict=True)):
+        size = 4 if plane else 8
+        seen = moved_means(shown, size, vectors) * (weights[plane, GAIN] / ONE)
+        seen += weights[plane, OFFSET]
+        errors = np.square(seen - cell_means(wanted, size))
+        total += errors.reshape(rows, 2, columns, 2).sum((1, 3))
+    return total
+
+
+def _lit(source: Planes, reference: Planes, vectors: np.ndarray) -> np.ndarray:
+    """Gains and offsets (PLANES, 2) of a reference along the motion."""
+    luma = brightness(source, reference, vectors).pair
+    return pairs(luma, source, reference, vectors)
+
+
+def grounded(source: Planes, references: list[Planes], vectors: np.ndarray) -> np.ndarray:
+    """Vectors (2, H/16, W/16, 2), but none in flat blocks where a reference in another light, as it
+    lies, is as near in luma and chroma as what has moved.
+
+    In a flat picture that gets darker there is always a place nearby that was as dark before: by
+    luma alone, which the search of motion looks at, it is taken for what has moved. Its colour is
+    another one.
+    """
+    out = vectors.copy()
+    plain = Weights.none(1).sets[0, 0]
+    rows, columns = vectors.shape[1:3]
+    blocks = source[0].reshape(rows, 16, columns, 16).astype(np.float32)
+    flat = blocks.var((1, 3)) < EVEN
+    for k, planes in enumerate(references):
+        found, still = vectors[k], np.zeros_like(vectors[k])
+        moved = np.minimum(
+            _cell_errors(source, planes, found, plain),
+            _cell_errors(source, planes, found, _lit(source, planes, found)),
+        )
+        errors = _cell_errors(source, planes, still, _lit(source, planes, still))
+        out[k][flat & (errors <= moved + AS_NEAR)] = 0
+    return out
 
 
 def weights(
