@@ -51,7 +51,8 @@ def chosen(
     alike = chosen_device(options.device) == "cpu" and options.arithmetic not in FLOATS
     if processors < LEAST_PROCESSORS or not alike or free is None:
         return options
-    most = processors // _ANY_LENGTH if frames is None else -(-frames // gop)
+    # a last GOP of less than half the frames is done sooner than a process of its own has started
+    most = processors // _ANY_LENGTH if frames is None else (frames + gop // 2) // gop
     fitting = int(SHARE * free) // job_memory(*size, gop, ten_bit)
     jobs = max(1, min(processors, MAX_JOBS, most, fitting))
     _LOG.info("%d processes code GOPs side by side", jobs)
