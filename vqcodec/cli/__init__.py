@@ -18,7 +18,11 @@ import click
 
 from ..errors import LimitError, UsageError, VqvError
 from ..system.memory import ran_out
-from ..system.processes import let_waiting_threads_sleep, no_more_threads_than_processors
+from ..system.processes import (
+    keep_one_heap,
+    let_waiting_threads_sleep,
+    no_more_threads_than_processors,
+)
 from ..system.stdio import StdoutError, mute
 from ..system.text import quoted
 from . import messages
@@ -259,5 +263,6 @@ def run() -> None:
     """Entry point of the installed program."""
     let_waiting_threads_sleep()
     no_more_threads_than_processors()
+    keep_one_heap()
     _occupy()
     sys.exit(main())

@@ -45,7 +45,9 @@ class Matching(NamedTuple):
     luma: Samples
     first: Samples  # of both references, without weights
     second: Samples
-    set_size: int  # bytes from a reference to the same under the next set of weights
+    first_weighted: Samples  # and under the first set of weights, if there is one
+    second_weighted: Samples
+    set_size: int  # bytes from there to the same under the next set
     blends: np.ndarray  # (sets,) int32
     curve: Curve
     height: int
@@ -89,11 +91,13 @@ def copied(vectors, out):
 
 
 @njit_borrowing
-def under(samples, matching, chosen):
-    """A reference under a set of weights; set 0 has none."""
-    return Samples(
-        samples.start + chosen * matching.set_size, samples.stride, samples.phase, samples.parts
-    )
+def under(matching, which, chosen):
+    """The reference of a list under a set of weights; set 0 has none."""
+    if chosen == 0:
+        return matching.first if which == 0 else matching.second
+    one = matching.first_weighted if which == 0 else matching.second_weighted
+    start = one.start + (chosen - 1) * matching.set_size
+    return Samples(start, one.stride, one.phase, one.parts)
 
 
 @njit_borrowing
@@ -118,8 +122,8 @@ def residual_bits(matching, block, vectors, direction, chosen, limit):
         limit / matching.weighing.worth,
     )
     luma, own = at(matching.luma, y, x), matching.luma.stride
-    first = under(matching.first, matching, chosen)
-    second = under(matching.second, matching, chosen)
+    first = under(matching, 0, chosen)
+    second = under(matching, 1, chosen)
     one = moved(first, y, x, vectors[0, 0], vectors[0, 1])
     two = moved(second, y, x, vectors[1, 0], vectors[1, 1])
     step, pace = first.stride, second.stride
@@ -197,8 +201,8 @@ def error_of_both(matching, block, vectors, chosen, limit):
     """SAD of a block from both lists under a set of weights; may stop early at ``limit``."""
     y, x, n = block.row * 8, block.column * 8, block.cells * 8
     luma, own = at(matching.luma, y, x), matching.luma.stride
-    first = under(matching.first, matching, chosen)
-    second = under(matching.second, matching, chosen)
+    first = under(matching, 0, chosen)
+    second = under(matching, 1, chosen)
     one = moved(first, y, x, vectors[0, 0], vectors[0, 1])
     two = moved(second, y, x, vectors[1, 0], vectors[1, 1])
     direction = prediction(matching, BI, chosen)

@@ -166,16 +166,19 @@ def _paths():
 
 
 @njit
-def _search(coder, field, collocated, luma, first, second, starts, weighing, leaves, blocks):
-    """first, second: phases of a reference under each set of weights, see ``under_weights``."""
+def _search(coder, field, collocated, luma, references, starts, weighing, leaves, blocks):
+    """references: phases of both, and of both under each set of weights, see ``under_weights``."""
     height, width = luma.shape
     costs = Costs(
         np.zeros((coder.contexts.shape[0], 2), np.float32),
         np.zeros((2, MVD_BITS + 1), np.float32),
     )
+    first, second, first_weighted, second_weighted = references
     matching = Matching(
-        of_picture(luma), of_reference(first[0], weighing.precision),
-        of_reference(second[0], weighing.precision), first[0].size, field.blends,
+        of_picture(luma), of_reference(first, weighing.precision),
+        of_reference(second, weighing.precision),
+        of_reference(first_weighted[0], weighing.precision),
+        of_reference(second_weighted[0], weighing.precision), first.size, field.blends,
         curve_of(weighing), height, width, weighing, costs,
     )  # fmt: skip
     room = room_for(field.blends.size)
@@ -211,11 +214,11 @@ def search(
     is given, (H/64, W/64) float64, receives J of each 64x64 block: bits of its motion, and those
     that its residual is expected to take. Returns how many leaves there are.
     """
-    first = second = under_weights(references.first, field.sets, 0)
-    if references.second is not references.first:
-        second = under_weights(references.second, field.sets, 1)
+    first, second = references
+    weighted = again = under_weights(first, field.sets, 0)
+    if second is not first:
+        again = under_weights(second, field.sets, 1)
     if blocks is None:
         blocks = np.empty(tuple(-(-cells // CTU) for cells in field.direction.shape))
-    return int(
-        _search(coder, field, collocated, luma, first, second, starts, weighing, leaves, blocks)
-    )
+    phases = (first, second, weighted, again)
+    return int(_search(coder, field, collocated, luma, phases, starts, weighing, leaves, blocks))

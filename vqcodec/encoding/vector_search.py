@@ -38,7 +38,7 @@ def best_start(matching, block, merges, starts, which, predicted, parent, chosen
     list; found (2,) receives the vector; tried: room for all.
     """
     weight, luma = matching.weighing.sad, matching.luma
-    reference = under(matching.first if which == 0 else matching.second, matching, chosen)
+    reference = under(matching, which, chosen)
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
     row, column = (block.row + block.cells // 2) >> 1, (block.column + block.cells // 2) >> 1
     given, own = AROUND, at(luma, y, x)
@@ -91,7 +91,7 @@ def best_vector(matching, block, which, predicted, start, chosen, vector):
     if start == NEVER:
         return start
     weight, luma = matching.weighing.sad, matching.luma
-    reference = under(matching.first if which == 0 else matching.second, matching, chosen)
+    reference = under(matching, which, chosen)
     y, x, size = block.row * 8, block.column * 8, block.cells * 8
     own, best, step = at(luma, y, x), start, FIRST_STEP
     by, bx = vector[0], vector[1]
