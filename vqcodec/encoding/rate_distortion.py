@@ -204,6 +204,7 @@ PRESETS = {
         deblock_guessed=True,
     ),
     "faster": RateParameters(
+        vq_lambda=0.07,
         loop_filter_levels=3,
         refine_steps=2,
         refine_rate=0.6,
@@ -218,6 +219,7 @@ PRESETS = {
         intra_certain=0.7,
     ),
     "fast": RateParameters(
+        vq_lambda=0.07,
         loop_filter_levels=3,
         refine_steps=2,
         refine_rate=0.6,
