@@ -50,6 +50,7 @@ QUALITIES = (-8, -4, 0, 4, 8)  # against a frame's own
 QUALITY_BITS = 1.0  # of a block's quality
 INTRA_BITS = 0.5  # of a tile's nets
 PAIR_BITS = 1.5  # of a block's references
+RATE = RateParameters(intra_tile_levels=0)  # frames as they are without intra tiles
 
 
 def sums(values: np.ndarray, side: int) -> np.ndarray:
@@ -181,8 +182,8 @@ def main() -> None:
         pictures = read_clip(clip, limit=options.frames)
         height, width = pictures[0].y.shape
         for crf in map(float, options.crf.split(",")):
-            bound = WHAT[options.what](FrameEncoder(codec, width, height))
-            encode_gop(codec, pictures, crf, observer=bound)
+            bound = WHAT[options.what](FrameEncoder(codec, width, height, RATE))
+            encode_gop(codec, pictures, crf, RATE, observer=bound)
             for level, (count, bits, own, one, free) in sorted(bound.sums.items()):
                 print(
                     f"| {clip.stem} {crf:g} | {level} | {count:.0f} | {bits / 8:.0f} "

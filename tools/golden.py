@@ -44,9 +44,22 @@ MODEL = "tiny.safetensors"
 # Frames go through the nets. Nets without training predict nothing better than the motion does:
 # by the presets all blocks of frames with references would be direct.
 THROUGH_NETS = RateParameters(
-    detail_share=1.0, direct_gain=9000.0, paint_gain=9000.0, tile_bits=0.0
+    detail_share=1.0, direct_gain=9000.0, paint_gain=9000.0, tile_bits=0.0, intra_tile_levels=0
 )
-IN_SOME_TILES = replace(THROUGH_NETS, tile_bits=300.0, detail_share=0.1)
+IN_SOME_TILES = replace(THROUGH_NETS, tile_bits=400.0, detail_share=0.1)
+NO_INTRA_TILES = RateParameters(intra_tile_levels=0)
+# some tiles are intra tiles, whatever the frame costs
+INTRA_TILES = RateParameters(
+    detail_share=1.0,
+    direct_gain=9000.0,
+    intra_tile_levels=7,
+    intra_tile_bits=0.0,
+    intra_tile_bad=0.3,
+    intra_tile_hope=1e9,
+    intra_tile_gain=-50.0,
+    intra_tile_share=0.0,
+    intra_gain=-1e12,
+)
 
 
 def flashes_and_repeats() -> list[Picture]:
@@ -66,17 +79,27 @@ def page_beside_picture() -> list[Picture]:
     ]
 
 
+def page_beside_scenes() -> list[Picture]:
+    """The same, and a part of the picture becomes another one."""
+    pictures, other = page_beside_picture()[:9], moving(32, 64, 9, seed=11)
+    for old, new in zip(pictures[5:], other[5:], strict=True):
+        for plane, part in zip(old, new, strict=True):
+            plane[:, : part.shape[1]] = part
+    return pictures
+
+
 def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
     """Name, pictures and options of each file. All kinds of frames, sizes from 1x1, odd sizes, a
     scene cut, a fade, 10 bits, detail, escapes, letters."""
 
     def options(**chosen: Unpack[EncodeChanges]) -> EncodeOptions:
-        return changed(EncodeOptions(threads=1, device="cpu"), chosen)
+        without = EncodeOptions(threads=1, device="cpu", preset=NO_INTRA_TILES)
+        return changed(without, chosen)
 
     return {
         "one-sample": (moving(1, 1, 3), options(crf=20)),
         "small-10-bit": (moving(33, 17, 20, seed=1, ten_bit=True), options(crf=12)),
-        "motion": (moving(64, 64, 36, seed=2, speed=(1.25, -2.5)), options(crf=34)),
+        "motion": (moving(64, 64, 36, seed=2, speed=(1.25, -2.5)), options(crf=24)),
         "scene-cut": (
             moving(70, 51, 9, seed=3, speed=(0.1, 0.25)) + moving(70, 51, 4, seed=8),
             options(crf=22),
@@ -96,8 +119,12 @@ def sources() -> dict[str, tuple[list[Picture], EncodeOptions]]:
         "noise": ([picture(40, 24, i) for i in range(3)], options(crf=0)),
         "page-beside-picture": (
             page_beside_picture(),
-            options(crf=26, preset=RateParameters(detail_share=1.0, direct_gain=9000.0)),
+            options(
+                crf=26,
+                preset=replace(NO_INTRA_TILES, detail_share=1.0, direct_gain=9000.0),
+            ),
         ),
+        "intra-tiles": (page_beside_scenes(), options(crf=30, preset=INTRA_TILES)),
         "letters": (letters(75, 57, 6), options(crf=10)),
         "letterbox": (
             letterboxed(moving(70, 51, 9, seed=7), 5, 4, 0, 3),

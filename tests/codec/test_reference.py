@@ -105,6 +105,7 @@ def spies(patch: pytest.MonkeyPatch) -> Counter[str]:
     spy(deblocking, "chroma", lambda new, old, *a: ["smoothed chroma"] if new != old else [])
     spy(deblocking, "stepping", lambda r, *a: ["motion border"] if r else [])
     spy(reference.decode, "direct_blocks", lambda d, *a: ["direct"] if d.any() else [])
+    spy(reference.decode, "intra_tiles", lambda t, *a: ["intra tiles"] if t.any() else [])
     paint = painted.Painter
     spy(paint, "guessed", lambda v, *a: ["novel"] if v is None else [])
     spy(paint, "learn_direct", lambda r, *a: ["learnt from direct blocks"])
@@ -141,7 +142,7 @@ def test_golden_files_reach_every_part_of_the_page() -> None:
     )
     want |= {"deblocked", "smoothed", "flat border", "smoothed chroma", "motion border"}
     want |= {"bars"} | {f"filtered {i}" for i in (1, 2)}
-    want |= {"novel", "learnt from direct blocks", "one colour"}
+    want |= {"intra tiles", "novel", "learnt from direct blocks", "one colour"}
     want |= {f"follow {i}" for i in (0, 1)}
     want |= {f"{k} {i}" for k in ("mode", "chroma") for i in (0, 1)}
     assert want <= reached.keys(), want - reached.keys()

@@ -126,8 +126,8 @@ def test_without_a_model_all_but_the_hyper_latent_is_there(codec: Codec) -> None
         known = HeadReader(*books, width, height)
         for (a, refs), (b, _) in zip(read_heads(none, body), read_heads(known, body), strict=True):
             bare, full = shallow_tokens(a, refs, 0, 0.0), shallow_tokens(b, refs, 0, 0.0)
-            same(bare, full, ("hyper", "bits"))
-            assert bare.hyper.size == 0
+            same(bare, full, ("hyper", "intra_hyper", "bits"))
+            assert bare.hyper.size == bare.intra_hyper.size == 0
             assert bare.bits["hyper"] == 0
             assert {**full.bits, "hyper": 0} == bare.bits
 

@@ -30,6 +30,7 @@ import numpy as np
 import pytest
 from support.canary import Canary
 from support.clips import faded, letterboxed, letters, moving
+from support.gops import INTRA_EVERYWHERE
 from support.grammar import (
     File,
     body_fields,
@@ -174,6 +175,7 @@ class Fuzzer:
         fade = encode_gop(codec, faded(moving(W, H, FRAMES), [0.0, 0.4, 0.7, 1.0]), 35)
         page = encode_gop(codec, letters(W, H, FRAMES), 35)
         film = encode_gop(codec, letterboxed(moving(W, H, FRAMES), 2, 3, 1, 0), 35)
+        tiles = encode_gop(codec, moving(W, H, FRAMES), 35, INTRA_EVERYWHERE)
         source = make(
             folder / "tracks.mkv",
             frames=6,
@@ -195,7 +197,7 @@ class Fuzzer:
                 bytes([2, 4])
                 + packets.GopPayload((0, 40, 85, 125), 40, 7, (1, 2, 3), b"body").to_bytes()
             ],
-            "body": [bytes([FRAMES, W, H]) + made.body for made in (gop, fade, page, film)],
+            "body": [bytes([FRAMES, W, H]) + made.body for made in (gop, fade, page, film, tiles)],
             "decode": [
                 written(
                     stream_header(model_id=codec.model_id),

@@ -18,8 +18,16 @@ from .entropy import START, Contexts, RangeDecoder, Tables
 from .filters import apply, frame_filters
 from .interpolate import Planes, predict
 from .latents import hyper, latent
-from .model import Model
-from .motion import Cell, Grid, MotionDecoder, direct_blocks, of_coded_tiles, quality_difference
+from .model import Kind, Model
+from .motion import (
+    Cell,
+    Grid,
+    MotionDecoder,
+    direct_blocks,
+    intra_tiles,
+    of_coded_tiles,
+    quality_difference,
+)
 from .networks import Prior, pack, synthesis
 from .painted import paint, painted_blocks
 from .weighting import weight_sets
@@ -29,7 +37,7 @@ MINI_GOP = 32
 LEVELS = 8
 MAX_QDELTA = 63
 NEUTRAL = 510
-CONTEXTS = 1079
+CONTEXTS = 1089
 INTRA = 299
 COPY = 111
 
@@ -105,6 +113,32 @@ def copied(s: RangeDecoder, references: int) -> int | None:
     return s.raw(1) if references > 1 else 0
 
 
+def wide(blocks: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """What is said of blocks, said of the samples of a plane."""
+    size = plane.shape[0] // blocks.shape[0]
+    return np.kron(blocks, np.ones((size, size), bool))
+
+
+def through_nets(
+    s: RangeDecoder,
+    tables: Tables,
+    kind: Kind,
+    q: int,
+    z: np.ndarray,
+    p8: np.ndarray | None,
+    passed: np.ndarray,
+) -> list[np.ndarray]:
+    """The latent read, and the planes of its residual; passed: blocks without a latent."""
+    y = np.zeros((*passed.shape, kind.sizes["latent"]), np.int64)
+    coded = of_coded_tiles(passed)
+    prior = Prior(kind, q, z, p8, coded)
+    steps = kind.sizes["steps"]
+    for k in range(steps):
+        mean, cls = prior.step(k, y)
+        latent(s, tables, kind.books, (k, steps), mean, cls, passed, y)
+    return synthesis(kind, q, y, p8, coded)
+
+
 def decode_frame(
     model: Model,
     place: Place,
@@ -159,36 +193,45 @@ def decode_frame(
     strength = strength_index(s)
     where, choices = frame_filters(s)
     bars = frame_bars(s, place.level, known, shown)
+    drawn = np.zeros((h // 32, w // 32), bool)
     if references:
-        direct = direct_blocks(s, grid, outside)
+        drawn = intra_tiles(s, grid, outside)
+        direct = direct_blocks(s, grid, outside, drawn)
         prediction = predict(grid, [r.planes for r in references])
     else:
         prediction = [np.full((h >> c, w >> c), NEUTRAL, np.int64) for c in (0, 1, 1)]
 
-    passed = direct | outside
-    rule = painted_blocks(s, direct & of_coded_tiles(passed) | outside, bool(references))
+    intra_blocks = np.kron(drawn, np.ones((2, 2), bool)) & ~outside
+    passed = direct | outside | intra_blocks
+    unpainted = direct & of_coded_tiles(passed) | outside | intra_blocks
+    rule = painted_blocks(s, unpainted, bool(references))
     if rule is not None:
         direct = direct & ~rule[0]
         passed |= rule[0]
-    coded = of_coded_tiles(passed)
     z = hyper(s, tables, kind.books, q, passed, kind.sizes["hyper"])
+    if drawn.any():
+        intra_tables = Tables(model.intra.books.counts)
+        intra_z = hyper(
+            s, intra_tables, model.intra.books, q, ~intra_blocks, model.intra.sizes["hyper"]
+        )
+        residual = through_nets(s, intra_tables, model.intra, q, intra_z, None, ~intra_blocks)
+        prediction = [
+            np.where(wide(intra_blocks, p), np.clip(NEUTRAL + r, 0, 1023), p)
+            for p, r in zip(prediction, residual, strict=True)
+        ]
     if rule is not None:
         prediction = paint(s, rule, direct, prediction)
     p8 = (pack(prediction) - 512) >> 2 if references else None
 
-    y = np.zeros((h // 16, w // 16, kind.sizes["latent"]), np.int64)
-    prior = Prior(kind, q, z, p8, coded)
-    steps = kind.sizes["steps"]
-    for k in range(steps):
-        mean, cls = prior.step(k, y)
-        latent(s, tables, kind.books, (k, steps), mean, cls, passed, y)
-    planes = []
-    for p, r, size in zip(prediction, synthesis(kind, q, y, p8, coded), (16, 8, 8), strict=True):
-        through_nets = np.kron(~passed, np.ones((size, size), bool))
-        planes.append(np.clip(p + r * through_nets, 0, 1023))
-    smooth(planes, strength, grid, direct, passed & ~direct, shown)
-    apply(planes, where, choices, direct, passed & ~direct)
-    refine(s, planes, direct, passed & ~direct)
+    residual = through_nets(s, tables, kind, q, z, p8, passed)
+    planes = [
+        np.clip(p + r * wide(~passed, p), 0, 1023)
+        for p, r in zip(prediction, residual, strict=True)
+    ]
+    never = passed & ~direct & ~intra_blocks
+    smooth(planes, strength, grid, direct, never, shown)
+    apply(planes, where, choices, direct, never)
+    refine(s, planes, direct, never)
     if bars != NONE:
         draw(planes, bars, shown)
     for plane, half in zip(planes, (0, 1, 1), strict=True):

@@ -29,6 +29,7 @@ SPLIT, MERGE, MERGE_INDEX, BI_FLAG, LIST_FLAG, MVD_CLASS, MVD_TOP, QDELTA, DIREC
 )
 LEAF_SET = 305
 TILES = 985
+INTRA_TILES = 1079
 
 Vector = tuple[int, int]  # vertical, horizontal, in quarter luma samples
 Vectors = tuple[Vector, Vector]  # list 0, list 1
@@ -220,27 +221,40 @@ def quality_difference(s: RangeDecoder, largest: int) -> int:
     return -d if negative else d
 
 
-def coded_tiles(s: RangeDecoder, grid: Grid, outside: np.ndarray) -> np.ndarray:
-    """Section GOP body: which 32x32 tiles are coded, bool (rows, columns)."""
-    coded = np.zeros((grid.rows // 4, grid.columns // 4), bool)
-    if s.bit(TILES):
-        for y in range(coded.shape[0]):
-            for x in range(coded.shape[1]):
-                if outside[2 * y, 2 * x]:
+def tile_map(
+    s: RangeDecoder, grid: Grid, outside: np.ndarray, first: int, intra: np.ndarray
+) -> np.ndarray:
+    """Section GOP body: which 32x32 tiles are marked, bool (rows, columns), by contexts from
+    ``first`` on; intra: tiles that have no bit."""
+    marked = np.zeros((grid.rows // 4, grid.columns // 4), bool)
+    counted = intra.copy()  # by their neighbours
+    if s.bit(first):
+        for y in range(marked.shape[0]):
+            for x in range(marked.shape[1]):
+                if outside[2 * y, 2 * x] or intra[y, x]:
                     continue
                 merged = sum(grid.at(4 * y + i // 4, 4 * x + i % 4).merged for i in range(16))
                 moved = 0 if merged == 16 else 1 if merged else 2
-                neighbours = bool(x and coded[y, x - 1]) + bool(y and coded[y - 1, x])
-                coded[y, x] = s.bit(TILES + 1 + neighbours + 3 * moved)
-    return coded
+                neighbours = bool(x and counted[y, x - 1]) + bool(y and counted[y - 1, x])
+                marked[y, x] = counted[y, x] = s.bit(first + 1 + neighbours + 3 * moved)
+    return marked
 
 
-def direct_blocks(s: RangeDecoder, grid: Grid, outside: np.ndarray) -> np.ndarray:
-    """Section GOP body: which 16x16 blocks show their prediction as it is, bool (rows, columns)."""
-    tiles = coded_tiles(s, grid, outside)
-    coded = np.kron(tiles, np.ones((2, 2), bool))
-    direct = ~coded & ~outside
-    past = direct | ~coded  # what counts as direct to its neighbours, as far as it is known
+def intra_tiles(s: RangeDecoder, grid: Grid, outside: np.ndarray) -> np.ndarray:
+    """Section GOP body: which 32x32 tiles are intra, bool (rows, columns)."""
+    none = np.zeros((grid.rows // 4, grid.columns // 4), bool)
+    return tile_map(s, grid, outside, INTRA_TILES, none)
+
+
+def direct_blocks(
+    s: RangeDecoder, grid: Grid, outside: np.ndarray, intra: np.ndarray
+) -> np.ndarray:
+    """Section GOP body: which 16x16 blocks show their prediction as it is, bool (rows, columns);
+    intra: of each tile whether it is."""
+    tiles = tile_map(s, grid, outside, TILES, intra)
+    coded, drawn = (np.kron(t, np.ones((2, 2), bool)) for t in (tiles, intra))
+    direct = ~coded & ~outside & ~drawn
+    past = ~coded & ~drawn  # what counts as direct to its neighbours, as far as it is known
     if tiles.any() and s.bit(DIRECT):
         for y, x in np.argwhere(coded & ~outside):
             left, above = x > 0 and past[y, x - 1], y > 0 and past[y - 1, x]

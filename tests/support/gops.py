@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from vqcodec.codec.gop_body import checksum_update
@@ -13,8 +14,22 @@ from vqcodec.fields import Reader
 from vqcodec.picture import Picture
 
 # what the tiny nets add is worse than any prediction: few frames are to have direct blocks or tiles
-# that are not coded, and no frame a poor latent
-LATENT = RateParameters(detail_share=1.0, direct_gain=5000.0, paint_gain=5000.0, tile_bits=0.0)
+# that are not coded, and no frame a poor latent or intra tiles
+LATENT = RateParameters(
+    detail_share=1.0, direct_gain=5000.0, paint_gain=5000.0, tile_bits=0.0, intra_tile_levels=0
+)
+# all tiles of the first levels are intra tiles, whatever they cost
+INTRA_EVERYWHERE = replace(
+    LATENT,
+    intra_tile_levels=3,
+    intra_tile_bits=0.0,
+    intra_tile_bad=-1.0,
+    intra_tile_hope=1e9,
+    intra_tile_gain=-1e9,
+    intra_gain=-1e12,
+)
+# the same of tiles with a bad prediction
+INTRA_SOMEWHERE = replace(INTRA_EVERYWHERE, intra_tile_bad=0.5)
 
 
 def encoded(

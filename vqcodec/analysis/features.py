@@ -75,7 +75,7 @@ class FrameFacts(NamedTuple):
     @classmethod
     def of(cls, head: FrameHead) -> Self:
         """What is told by a head."""
-        weights, motion, _, _, _, hyper, *_ = np.diff(head.marks).tolist()
+        weights, motion, _, _, _, _, hyper, *_ = np.diff(head.marks).tolist()
         return cls(
             head.level,
             head.quality,

@@ -20,7 +20,7 @@ import numpy as np
 from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import FILTER, FILTER_INDEX
-from .direct_map import CODED_BLOCK, DIRECT_BLOCK
+from .direct_map import CODED_BLOCK, DIRECT_BLOCK, INTRA_BLOCK
 from .filter_bank import BANK
 from .two_way import Coder, code_bit, code_tree
 
@@ -88,7 +88,8 @@ def activity_class(wide: np.ndarray, row: int, column: int) -> int:
 @njit_borrowing
 def is_filtered(kind: int, where: int) -> bool:
     """Whether a block of a kind is filtered."""
-    return kind == CODED_BLOCK or (where == ALL_BLOCKS and kind == DIRECT_BLOCK)
+    past = kind != CODED_BLOCK and kind != INTRA_BLOCK
+    return not past or (where == ALL_BLOCKS and kind == DIRECT_BLOCK)
 
 
 @njit_borrowing

@@ -61,7 +61,10 @@ FILTER_INDEX = 997
 # bars
 BARS = 1077
 
-CONTEXTS = 1079  # of a frame
+# intra tiles
+INTRA_TILES = 1079
+
+CONTEXTS = 1089  # of a frame
 
 # how many contexts each element has
 NUMBER = {
@@ -104,6 +107,7 @@ NUMBER = {
     "FILTER": 2,
     "FILTER_INDEX": 80,
     "BARS": 2,
+    "INTRA_TILES": 10,
 }
 
 # Strides inside the runs. NEIGHBOURS: of the left and the upper one none, one or both have it.

@@ -20,7 +20,7 @@ import numpy as np
 from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import DEBLOCK
-from .direct_map import CODED_BLOCK, PAINTED_BLOCK
+from .direct_map import CODED_BLOCK, DIRECT_BLOCK, INTRA_BLOCK
 from .motion_compensation import L0, L1
 from .motion_field import Field
 from .two_way import Coder, code_tree
@@ -59,9 +59,10 @@ def _far(field: Field, r: int, c: int, y: int, x: int) -> bool:
 def _steps(blocks: np.ndarray, field: Field, r: int, c: int, y: int, x: int) -> bool:
     """Whether coding may have made a step between the cell (y, x) and (r, c) behind it."""
     here, there = blocks[r >> 1, c >> 1], blocks[y >> 1, x >> 1]
-    if here >= PAINTED_BLOCK or there >= PAINTED_BLOCK:  # painted, or outside
-        return False
-    return here == CODED_BLOCK or there == CODED_BLOCK or _far(field, r, c, y, x)
+    for kind in (here, there):
+        if kind != CODED_BLOCK and kind != DIRECT_BLOCK and kind != INTRA_BLOCK:
+            return False
+    return here != DIRECT_BLOCK or there != DIRECT_BLOCK or _far(field, r, c, y, x)
 
 
 @njit_borrowing

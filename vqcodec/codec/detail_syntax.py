@@ -28,7 +28,7 @@ from .contexts import (
     DETAIL_SKIP,
     MAGNITUDES,
 )
-from .direct_map import OUTSIDE_BLOCK, PAINTED_BLOCK
+from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK
 from .range_coder import Decoder, Encoder, decode_bit, decode_raw, encode_bit, encode_raw
 
 STEPS = 64
@@ -196,7 +196,7 @@ def cell_context(skip: np.ndarray, blocks: np.ndarray, r: int, c: int) -> int:
     """Context of whether the cell at row ``r``, column ``c`` has detail: by the cells to the left
     and above, apart for cells of direct blocks."""
     return (
-        (DETAIL_CELL_DIRECT if blocks[r >> 1, c >> 1] else DETAIL_CELL)
+        (DETAIL_CELL_DIRECT if blocks[r >> 1, c >> 1] == DIRECT_BLOCK else DETAIL_CELL)
         + (1 if c > 0 and skip[r, c - 1] >= 0 else 0)
         + (1 if r > 0 and skip[r - 1, c] >= 0 else 0)
     )

@@ -1,4 +1,5 @@
-"""Kinds of 16x16 blocks: coded by the nets, direct or painted; and the map of the direct ones.
+"""Kinds of 16x16 blocks: coded by the nets, direct, painted or intra; and the map of the direct
+ones.
 
 What moves without changing (scrolled text, static graphics, most of a frame between two coded ones)
 is predicted well, and the synthesis could only blur it or would cost more than it mends. Such
@@ -9,6 +10,9 @@ blocks look at it); detail may still refine it.
 
 Letters that are sharp are painted (painted_blocks.py) or refined by detail (detail_syntax.py); both
 are there in a frame in which no net runs. The encoder chooses by cost.
+
+Blocks of intra tiles (intra_tiles.py) show what the nets of I frames draw there; they are known
+before the map, and have no flags in it.
 """
 
 from __future__ import annotations
@@ -20,9 +24,11 @@ from .contexts import DIRECT, NEIGHBOURS, TILES
 from .two_way import Coder, code_bit
 
 # what a map of blocks (H/16, W/16) uint8 holds: coded by the nets, shown as predicted, painted (see
-# vqcodec/codec/painted_blocks.py). No other kind than the first has a latent.
-CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, OUTSIDE_BLOCK = 0, 1, 2, 3
-FRAME, PART = 0, 1  # contexts, from DIRECT and from TILES on
+# vqcodec/codec/painted_blocks.py), nothing that is shown, of an intra tile (intra_tiles.py). No
+# other kind than the first has a latent, but for that of the intra tiles, which is one of its own.
+CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, OUTSIDE_BLOCK, INTRA_BLOCK = 0, 1, 2, 3, 4
+FRAME, PART = 0, 1  # contexts, from DIRECT, TILES and INTRA_TILES on
+_MARKED, _INTRA = 1, 2  # tiles with flags for their blocks, and those without
 
 
 @njit
@@ -37,20 +43,23 @@ def coded_tiles(blocks: np.ndarray) -> np.ndarray:
 
 
 @njit
-def _tile_context(tiles: np.ndarray, merged: np.ndarray, r: int, c: int) -> int:
-    left = tiles[r, c - 1] if c > 0 else 0
-    above = tiles[r - 1, c] if r > 0 else 0
+def tile_context(tiles: np.ndarray, merged: np.ndarray, r: int, c: int) -> int:
+    """Number of the context of a tile (r, c), PART and behind: by how many of the left and the
+    upper one are not 0 in ``tiles``, and how much of its motion is merged (H/8, W/8)."""
+    left = 1 if c > 0 and tiles[r, c - 1] else 0
+    above = 1 if r > 0 and tiles[r - 1, c] else 0
     cells = 0
     for y in range(4):
         for x in range(4):
             cells += merged[4 * r + y, 4 * c + x]
     moved = 0 if cells == 16 else 1 if cells else 2
-    return TILES + PART + left + above + NEIGHBOURS * moved
+    return PART + left + above + NEIGHBOURS * moved
 
 
 @njit
 def _code_tiles(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> np.ndarray:
-    """Which tiles are coded, (H/32, W/32) uint8; one flag where none is."""
+    """Which tiles are coded, (H/32, W/32) uint8: _MARKED those with flags for their blocks, and
+    _INTRA those of I frames' nets; one flag where none is marked."""
     tiles = coded_tiles(blocks)
     some = 0
     for r in range(tiles.shape[0]):
@@ -60,8 +69,11 @@ def _code_tiles(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> np.ndar
     for r in range(tiles.shape[0]):
         for c in range(tiles.shape[1]):
             coded = 0
-            if some and blocks[2 * r, 2 * c] != OUTSIDE_BLOCK:
-                coded = code_bit(coder, _tile_context(tiles, merged, r, c), tiles[r, c])
+            if blocks[2 * r, 2 * c] == INTRA_BLOCK:
+                coded = _INTRA
+            elif some and blocks[2 * r, 2 * c] != OUTSIDE_BLOCK:
+                context = TILES + tile_context(tiles, merged, r, c)
+                coded = _MARKED * code_bit(coder, context, tiles[r, c])
             tiles[r, c] = coded
     return tiles
 
@@ -75,21 +87,21 @@ def _past_nets(blocks: np.ndarray, tiles: np.ndarray, r: int, c: int) -> bool:
 def code_map(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> None:
     """Which of the blocks are direct: by tiles, then by the blocks of coded tiles.
 
-    blocks (H/16, W/16) uint8: their kinds; a decoder gives coded blocks and those outside of the
-    picture, and gets the direct ones added. merged (H/8, W/8) uint8: of the motion grid.
+    blocks (H/16, W/16) uint8: their kinds; a decoder gives coded and intra blocks and those outside
+    of the picture, and gets the direct ones added. merged (H/8, W/8) uint8: of the motion grid.
     """
     tiles = _code_tiles(coder, blocks, merged)
     rows, columns = blocks.shape
     some, any_coded = 0, 0
     for r in range(rows):
         for c in range(columns):
-            coded = tiles[r // 2, c // 2]
+            coded = 1 if tiles[r // 2, c // 2] == _MARKED else 0
             any_coded |= coded
             some |= coded and blocks[r, c] == DIRECT_BLOCK
     some = code_bit(coder, DIRECT + FRAME, some) if any_coded else 0
     for r in range(rows):
         for c in range(columns):
-            if blocks[r, c] == OUTSIDE_BLOCK:
+            if blocks[r, c] == OUTSIDE_BLOCK or blocks[r, c] == INTRA_BLOCK:
                 continue
             if not tiles[r // 2, c // 2]:
                 if blocks[r, c] == CODED_BLOCK:
@@ -104,12 +116,13 @@ def code_map(coder: Coder, blocks: np.ndarray, merged: np.ndarray) -> None:
 
 @njit
 def may_be_painted(blocks: np.ndarray) -> np.ndarray:
-    """(H/16, W/16) bool: blocks inside the picture, but for the direct ones of coded tiles."""
+    """(H/16, W/16) bool: blocks inside the picture, but for the direct ones of coded tiles and
+    those of intra tiles."""
     tiles = coded_tiles(blocks)
     out = np.zeros(blocks.shape, np.bool_)
     for r in range(blocks.shape[0]):
         for c in range(blocks.shape[1]):
-            if blocks[r, c] != OUTSIDE_BLOCK:
+            if blocks[r, c] != OUTSIDE_BLOCK and blocks[r, c] != INTRA_BLOCK:
                 out[r, c] = blocks[r, c] != DIRECT_BLOCK or not tiles[r // 2, c // 2]
     return out
 

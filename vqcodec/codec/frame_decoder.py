@@ -1,16 +1,17 @@
 """One frame decoded: range coder, prediction, nets and detail put together; what
 :mod:`vqcodec.encoding.frame_encoder` shares with it.
 
-Order inside a frame's stream: its head (frame_head.py), the samples of painted blocks, the latent
-in two or four steps, detail.
+Order inside a frame's stream: its head (frame_head.py), the latent of intra tiles, the samples of
+painted blocks, the latent in two or four steps, detail.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,12 +25,14 @@ from . import (
     deblocking,
     detail_syntax,
     direct_map,
+    intra_tiles,
     latent_syntax,
     painted_blocks,
 )
 from .bit_statistics import FrameStatistics, element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
+from .intra_tiles import IntraLatent, no_symbols
 from .motion_compensation import compensate
 from .motion_field import Field
 from .nets.tiles import Tiles
@@ -177,11 +180,18 @@ class FrameCoder:
         runs = [Decoding(self, *job) for job in jobs]
         if symbols:
             for r in runs:
-                r.expect_symbols(self.h, self.w)
+                r.expect_symbols()
+        for alike in _by_quality([r.drawn for r in runs if r.drawn is not None]):
+            self._draw_intra(alike)
+        for r in runs:
+            r.paint(self)
         for same in _by_quality([r for r in runs if r.copied is None and r.coded]):
-            y, pred8, tiles = self._decode_latents(same)
+            seen = np.stack([pack8(r.pred) for r in same]) if same[0].nets.shape.inter else None
+            y, tiles = self._decode_latents(same, seen)
+            for r in same:
+                r.mark()
             if pixels:
-                self._synthesise(same, y, pred8, tiles)
+                self._synthesise(same, y, seen, tiles)
         for r in runs:
             if r.copied is None and not r.coded:
                 r.mark()  # behind no latent
@@ -212,15 +222,23 @@ class FrameCoder:
             run.bars,
         )  # fmt: skip
 
+    def _draw_intra(self, runs: list[IntraLatent]) -> None:
+        """Decode the intra tiles of frames of one quality, into their predictions."""
+        y, tiles = self._decode_latents(runs, None)
+        residual = runs[0].nets.synthesis(y, None, runs[0].quality, tiles)
+        for own, run in zip(residual, runs, strict=True):
+            intra_tiles.draw(run.planes, own, run.blocks, self.neutral())
+
     def _decode_latents(
-        self, runs: list[Decoding]
-    ) -> tuple[np.ndarray, np.ndarray | None, Tiles[Any]]:
-        """Latents (N, H/16, W/16, M) of frames of one type and quality, their predictions as the
-        nets see them, and where the nets run."""
+        self, runs: Sequence[_Latent], pred8: np.ndarray | None
+    ) -> tuple[np.ndarray, Tiles[Any]]:
+        """Latents (N, H/16, W/16, M) of frames of one type and quality, and where the nets run.
+
+        pred8 (N, H/8, W/8, 96) int8: their predictions as the nets see them.
+        """
         nets, q = runs[0].nets, runs[0].quality
         books, s = runs[0].tables.books, nets.shape
         hy, wy = self.h // 16, self.w // 16
-        pred8 = np.stack([pack8(r.pred) for r in runs]) if s.inter else None
         z = np.stack([r.z for r in runs])
         y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
         tiles = self._tiles([r.blocks for r in runs])
@@ -233,9 +251,7 @@ class FrameCoder:
                     r.coder, mean[i], cls[i], r.blocks, k, s.steps, books.dims, books.sizes,
                     books.words, t.cdf, t.seen, y[i], r.symbols, r.classes,
                 )  # fmt: skip
-        for r in runs:
-            r.mark()
-        return y, pred8, tiles
+        return y, tiles
 
     def _synthesise(
         self,
@@ -261,8 +277,8 @@ class FrameCoder:
 
 
 class Decoding(FrameHead):
-    """A frame on its way through the decoder: its head and painted blocks are decoded at once,
-    latents later in a batch."""
+    """A frame on its way through the decoder: its head is decoded at once, latents later in a
+    batch."""
 
     def __init__(
         self,
@@ -280,12 +296,21 @@ class Decoding(FrameHead):
         # symbols of the latents as latent_syntax gives them, where they are asked for
         self.symbols = np.empty((0, 0, 0), np.int32)
         self.classes = np.empty((0, 0, 0), np.int8)
+        self.drawn: IntraLatent | None = None
         if self.copied is not None:
             self.planes = refs[self.copied].planes
-            self.marks += [self.marks[-1]] * 3
+            self.marks += [self.marks[-1]] * 4
             return
         if not self.intra:
             self.pred = c._compensate(self.field, self.leaves, refs)
+        if self.intra_tiles is not None:
+            self.drawn = IntraLatent.of(self.intra_tiles, c.codec.nets(True, level), self.pred)
+
+    def paint(self, c: FrameCoder) -> None:
+        """Decode the painted blocks, behind the intra tiles."""
+        if self.copied is not None:
+            return
+        self.mark()
         if self.painting is not None:
             self.pred = self.pred or c.neutral()
             painted_blocks.code_painted(
@@ -298,15 +323,19 @@ class Decoding(FrameHead):
         """Whether nets run in any of its tiles."""
         return bool((self.blocks == direct_map.CODED_BLOCK).any())
 
-    def expect_symbols(self, rows: int, columns: int) -> None:
-        """Room for the symbols of the latents of a padded picture, -1 where nothing is coded."""
-        s = self.nets.shape
-        self.symbols = np.full((rows // 16, columns // 16, s.latent), -1, np.int32)
-        self.classes = np.full((rows // 16, columns // 16, s.latent // 4), -1, np.int8)
+    def expect_symbols(self) -> None:
+        """Room for the symbols of the latents, -1 where nothing is coded."""
+        self.symbols, self.classes = no_symbols(self.blocks, self.nets.shape.latent)
+        if self.drawn is not None:
+            self.drawn.expect_symbols()
 
 
-def _by_quality(runs: list[Decoding]) -> list[list[Decoding]]:
-    out: dict[tuple[str, int], list[Decoding]] = {}
+_Latent = Decoding | IntraLatent  # what the nets decode of a frame
+_Alike = TypeVar("_Alike", Decoding, IntraLatent)
+
+
+def _by_quality(runs: list[_Alike]) -> list[list[_Alike]]:
+    out: dict[tuple[str, int], list[_Alike]] = {}
     for r in runs:
         out.setdefault((r.nets.kind, r.quality), []).append(r)
     return list(out.values())

@@ -2,9 +2,9 @@
 
 Order inside a frame's stream: whether the frame is a copy, whether it is predicted, weights and
 motion (P and B), quality difference, strength of the deblocking filter, adaptive loop filters,
-bars, direct blocks (P and B), which blocks are painted, the hyper-latent. Contexts and counts of
-these elements adapt by nothing else, so that heads are read alone as well: they need those of the
-frame's ancestors, and no sample.
+bars, intra tiles and direct blocks (P and B), which blocks are painted, the hyper-latent, and that
+of the intra tiles. Contexts and counts of these elements adapt by nothing else, so that heads are
+read alone as well: they need those of the frame's ancestors, and no sample.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ import numpy as np
 
 from ..errors import DamageError
 from ..picture import ALIGN, padded_size
-from . import adaptive_filter, bars, deblocking, direct_map, latent_syntax, painted_blocks
+from . import (
+    adaptive_filter,
+    bars,
+    deblocking,
+    direct_map,
+    intra_tiles,
+    latent_syntax,
+    painted_blocks,
+)
 from .codebooks import Codebooks, Tables
 from .contexts import CONTEXTS, COPY, INTRA, QDELTA
 from .motion_compensation import L0, L1
@@ -156,22 +164,26 @@ class FrameHead:
         self.bars = bars.none()
         self.blocks = reader.all_coded.copy()  # kinds of blocks
         self.painting: painted_blocks.Painting | None = None
+        self.intra_tiles: intra_tiles.IntraTiles | None = None
         channels = self.tables.books.hyper_channels
         places = reader.h // ALIGN, reader.w // ALIGN
         self.z = np.zeros((*places, channels), np.int16)
         self.hyper = np.full((*places, channels // 4), -1, np.int32)  # symbols of z
         if self.copied is None:
-            self._read(start.collocated, told_bars(level, refs))
+            self._read(start.collocated, told_bars(level, refs), reader.books[True])
             if not bars.fit(self.bars, reader.height, reader.width):
                 raise DamageError(f"frame {number}: bars over all of it")
             return
         self.bars = refs[self.copied].bars
         self.blocks[self.blocks == direct_map.CODED_BLOCK] = direct_map.DIRECT_BLOCK
         copy_field(self.field, L1 if self.copied else L0)
-        self.marks += [self.marks[-1]] * 5
+        self.marks += [self.marks[-1]] * 6
 
-    def _read(self, collocated: Field, told: np.ndarray | None) -> None:
-        """What follows on the weights of a frame that is no copy. told: see :func:`told_bars`."""
+    def _read(self, collocated: Field, told: np.ndarray | None, intra: Codebooks) -> None:
+        """What follows on the weights of a frame that is no copy.
+
+        told: see :func:`told_bars`; intra: codebooks of I frames.
+        """
         if not self.intra:
             spent = np.zeros(1)
             leaves = np.empty((self.field.direction.size, 3), np.int32)
@@ -186,6 +198,10 @@ class FrameHead:
         if told is not None:
             bars.code_bars(self.coder, self.bars, told)
         self.mark()
+        tiles = 0
+        if not self.intra:
+            tiles = intra_tiles.code_tiles(self.coder, self.blocks, self.field.merged)
+        self.mark()
         if not self.intra:
             direct_map.code_map(self.coder, self.blocks, self.field.merged)
         self.mark()
@@ -198,6 +214,11 @@ class FrameHead:
             self.coder, direct_map.idle(self.blocks), hyper_tables(self.quality, channels),
             tables.books.sizes, tables.books.words, tables.cdf, tables.seen, self.z, self.hyper,
         )  # fmt: skip
+        if tiles:
+            first = hyper_tables(self.quality, intra.hyper_channels)
+            self.intra_tiles = intra_tiles.IntraTiles.read(
+                self.coder, self.blocks, intra, self.quality, first
+            )
         self.mark()
 
     def mark(self) -> None:

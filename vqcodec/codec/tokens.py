@@ -14,14 +14,16 @@ import numpy as np
 from ..errors import UsageError
 from .bit_statistics import head_bits
 from .codebooks import UNIT, escaped_number, is_escape
-from .direct_map import DIRECT_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK, coded_tiles
+from .direct_map import DIRECT_BLOCK, INTRA_BLOCK, OUTSIDE_BLOCK, PAINTED_BLOCK, coded_tiles
 
 if TYPE_CHECKING:
     from .frame_decoder import Decoding
     from .frame_head import FrameHead
+    from .intra_tiles import IntraLatent
     from .weights import Codec, FrameNets
 
 _SLOTS = 4  # channels of a group, and so codewords of it at most
+_NONE = np.empty((0, 0, 0), np.int32)  # what a frame without intra tiles has of them
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -43,13 +45,19 @@ class ShallowTokens:
     copied: int | None  # number in the file of the frame that it is a copy of
     bytes: int  # of its stream
     bits: dict[str, float]
-    """Of the elements of the head: weights, modes, vectors, quality, direct, painted (which blocks
-    are), hyper. What is left of the bytes are painted samples, latent and detail."""
+    """Of the elements of the head: weights, modes, vectors, quality, intra (which tiles are),
+    direct, painted (which blocks are), hyper. What is left of the bytes are painted samples,
+    latents and detail."""
     hyper: np.ndarray
     """(H/64, W/64, Z/4) int16: codebook indices of the hyper-latent; -1 where none of the 16 blocks
     has a latent. Z is 0 where the model of the file isn't known."""
+    intra_hyper: np.ndarray
+    """(H/64, W/64, Z/4) int16: the same of intra tiles, with the codebooks of I frames; (0, 0, 0)
+    where there are none."""
     tiles: np.ndarray
-    """(H/32, W/32) bool: coded tiles, those that the nets run in."""
+    """(H/32, W/32) bool: coded tiles, those that the nets run in, but for intra tiles."""
+    intra_tiles: np.ndarray
+    """(H/32, W/32) bool: tiles of P and B frames that the nets of I frames draw, from nothing."""
     direct: np.ndarray
     """(H/16, W/16) bool: blocks that show their prediction as it is."""
     painted: np.ndarray
@@ -85,6 +93,8 @@ class FrameTokens(ShallowTokens):
     """A frame as it is coded: its head, and the latent.
 
     G groups of four latent channels lie at a block, each quantised by the codebook of its class.
+    Those of intra tiles have a latent of their own, with the codebooks of I frames; its arrays have
+    no entries where there are none.
     """
 
     latent: np.ndarray
@@ -95,6 +105,12 @@ class FrameTokens(ShallowTokens):
     escapes: np.ndarray
     """(n, 4) int32: row, column, channel and value, in whole steps, of what no codeword of its
     codebook was near enough to. The index there is the codebook's last."""
+    intra_latent: np.ndarray
+    """(H/16, W/16, G, 4) int16, as ``latent``."""
+    intra_classes: np.ndarray
+    """(H/16, W/16, G) int8, as ``classes``."""
+    intra_escapes: np.ndarray
+    """(n, 4) int32, as ``escapes``."""
 
 
 def _brief(value: object) -> str:
@@ -113,7 +129,7 @@ def shallow_tokens(
 def _shallow(
     head: FrameHead, refs: Sequence[int], first: int, pts_seconds: float
 ) -> dict[str, Any]:
-    f = head.field
+    f, intra = head.field, head.intra_tiles
     return dict(
         frame=first + head.number,
         pts_seconds=pts_seconds,
@@ -125,7 +141,9 @@ def _shallow(
         bytes=head.coder.data.size,
         bits=head_bits(head.marks, head.vector_bits),
         hyper=head.hyper.astype(np.int16),
+        intra_hyper=(_NONE if intra is None else intra.hyper).astype(np.int16),
         tiles=coded_tiles(head.blocks) > 0,
+        intra_tiles=head.blocks[::2, ::2] == INTRA_BLOCK,
         direct=head.blocks == DIRECT_BLOCK,
         painted=head.blocks == PAINTED_BLOCK,
         outside=head.blocks == OUTSIDE_BLOCK,
@@ -141,6 +159,22 @@ def _shallow(
 
 def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     """Tokens of a parsed frame of the GOP that begins with frame ``first``."""
+    latent, escapes = _indices(run)
+    intra = run.drawn
+    of_intra = (np.empty((0, 0, 0, _SLOTS)), np.empty((0, 4))) if intra is None else _indices(intra)
+    return FrameTokens(
+        **_shallow(run, [r.number for r in run.refs], first, pts_seconds),
+        latent=latent.astype(np.int16),
+        classes=run.classes,
+        escapes=escapes.astype(np.int32),
+        intra_latent=of_intra[0].astype(np.int16),
+        intra_classes=_NONE.astype(np.int8) if intra is None else intra.classes,
+        intra_escapes=of_intra[1].astype(np.int32),
+    )
+
+
+def _indices(run: Decoding | IntraLatent) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (H/16, W/16, G, 4) of a latent, and its escapes (n, 4)."""
     symbols, sizes = run.symbols, run.tables.books.sizes
     rows, columns, channels = np.nonzero(is_escape(symbols))
     values = escaped_number(symbols[rows, columns, channels])
@@ -150,12 +184,7 @@ def frame_tokens(run: Decoding, first: int, pts_seconds: float) -> FrameTokens:
     tables, slots = run.classes[rows, columns, channels // _SLOTS], channels % _SLOTS
     leads = slots % np.maximum(run.tables.books.dims[tables], 1) == 0
     latent[rows, columns, channels // _SLOTS, slots] = np.where(leads, sizes[tables] - 1, -1)
-    return FrameTokens(
-        **_shallow(run, [r.number for r in run.refs], first, pts_seconds),
-        latent=latent.astype(np.int16),
-        classes=run.classes,
-        escapes=np.stack([rows, columns, channels, values], 1).astype(np.int32),
-    )
+    return latent, np.stack([rows, columns, channels, values], 1)
 
 
 class TokenSequence(NamedTuple):
@@ -163,7 +192,7 @@ class TokenSequence(NamedTuple):
 
     ids: np.ndarray
     """(n,) int32, from 0 to the vocabulary's size - 1: the frame's type, the hyper-latent, then the
-    latent, both by row, column, group and slot."""
+    latent, both by row, column, group and slot; behind them those of the intra tiles."""
     places: np.ndarray
     """(n, 4) int32: row, column, group and slot; -1 four times for the frame's type, slot -1 in the
     hyper-latent."""
@@ -205,17 +234,34 @@ class Vocabulary:
         """
         if not isinstance(tokens, FrameTokens):
             raise UsageError(f"{tokens!r} is none, allowed are FrameTokens", option="tokens")
-        intra = tokens.kind == "I"
-        first = self._first[intra]
-        h = np.argwhere(tokens.hyper >= 0)
-        table = self._hyper_tables(tokens.quality, self._channels[intra]) + h[:, 2]
-        hyper = first[table] + tokens.hyper[tuple(h.T)]
-        p = np.argwhere(tokens.latent >= 0)
-        latent = first[tokens.classes[tuple(p[:, :3].T)]] + tokens.latent[tuple(p.T)]
-        places = np.concatenate(
-            [np.full((1, 4), -1), np.pad(h, ((0, 0), (0, 1)), constant_values=-1), p]
-        )
+        t = tokens
+        parts = [
+            self._part(t.kind == "I", t.quality, t.hyper, t.latent, t.classes),
+            self._part(True, t.quality, t.intra_hyper, t.intra_latent, t.intra_classes),
+        ]
         return TokenSequence(
-            np.concatenate([[self.SPECIAL.index(tokens.kind)], hyper, latent]).astype(np.int32),
-            places.astype(np.int32),
+            np.concatenate([[self.SPECIAL.index(t.kind)], *(ids for ids, _ in parts)]).astype(
+                np.int32
+            ),
+            np.concatenate([np.full((1, 4), -1), *(at for _, at in parts)]).astype(np.int32),
         )
+
+    def _part(
+        self,
+        intra: bool,
+        quality: int,
+        hyper: np.ndarray,
+        latent: np.ndarray,
+        classes: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens of a hyper-latent and its latent, and their places; intra: of which codebooks."""
+        first = self._first[intra]
+        h = np.argwhere(hyper >= 0)
+        table = self._hyper_tables(quality, self._channels[intra]) + h[:, 2]
+        p = np.argwhere(latent >= 0)
+        ids = [
+            first[table] + hyper[tuple(h.T)],
+            first[classes[tuple(p[:, :3].T)]] + latent[tuple(p.T)],
+        ]
+        places = [np.pad(h, ((0, 0), (0, 1)), constant_values=-1), p]
+        return np.concatenate(ids), np.concatenate(places)

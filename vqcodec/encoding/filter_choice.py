@@ -31,7 +31,7 @@ from ..codec.adaptive_filter import (
     samples_around,
     with_border,
 )
-from ..codec.direct_map import CODED_BLOCK, DIRECT_BLOCK
+from ..codec.direct_map import DIRECT_BLOCK
 from ..codec.filter_bank import BANK
 from ..codec.frame_decoder import Planes
 from ..codec.range_coder import Encoder
@@ -158,7 +158,7 @@ def _add_rows(
                 continue
             _add_cell(room, error, r, c)
             k = activity_class(wide, r, c) if luma else first
-            worth, of = worths[r >> half, c >> half], 0 if kind == CODED_BLOCK else 1
+            worth, of = worths[r >> half, c >> half], 1 if kind == DIRECT_BLOCK else 0
             for a in range(_COUNT):
                 right[of, k, a] += worth * room.aims[a]
                 for b in range(a + 1):

@@ -12,7 +12,7 @@ from ..codec import direct_map
 from ..codec.bit_statistics import FrameStatistics, element_bits, shares
 from ..codec.frame_decoder import Coded, FrameCoder
 from ..codec.frame_head import FrameHead
-from . import direct_choice, intra_choice, latent_refinement, painted_choice
+from . import direct_choice, intra_choice, intra_tile_choice, latent_refinement, painted_choice
 from .frame_copy import best_copy, code_copy
 from .frame_motion import FrameMotion, find_motion, intra_motion
 from .frame_task import CodedFrame, FrameTask
@@ -76,9 +76,8 @@ class FrameEncoder(FrameCoder):
         copy = best_copy(task, self.rate, self.all_coded)
         if copy is not None and (any(task.twins) or copy.cost < LEAST_BITS):
             return code_copy(self, task, copy.reference)
-        trials = self._chosen(task)
+        trials, trial = self._best(self._chosen(task))
         motion = trials.motion
-        trial = self._best(trials)
         if copy is not None and copy.cost < trial.cost:
             return code_copy(self, task, copy.reference)
         coded = self._coded(
@@ -113,7 +112,8 @@ class FrameEncoder(FrameCoder):
         costs = [trials.first.cost for trials in (predicted, alone)]
         # direct blocks may leave the prediction as it is
         plain = motion.marks[-1] + predicted.error_bits(motion.prediction.planes)
-        return alone if costs[1] < min(costs[0], plain) else predicted
+        mixed = intra_tile_choice.mixed_cost(predicted, alone)
+        return alone if costs[1] < min(costs[0], plain, mixed) else predicted
 
     @staticmethod
     def _certain(trials: FrameTrials) -> Layout:
@@ -130,13 +130,24 @@ class FrameEncoder(FrameCoder):
             return latent_refinement.refine(trials, latents, task.quality, layout)
         return latents
 
-    def _best(self, trials: FrameTrials) -> Trial:
-        """The cheapest trial: plain, with direct and painted blocks, with a coarser latent."""
+    @staticmethod
+    def _with_intra_tiles(trials: FrameTrials, best: Trial) -> tuple[FrameTrials, Trial]:
+        """A trial with intra tiles if it is cheaper than the best without; and its trials."""
+        found = intra_tile_choice.trials_with_tiles(trials, best)
+        if found is None:
+            return trials, best
+        own, layout = found
+        trial = own.code(best.latents, own.task.quality, layout)
+        return (own, trial) if trial.cost < best.cost - own.rate.intra_gain else (trials, best)
+
+    def _best(self, trials: FrameTrials) -> tuple[FrameTrials, Trial]:
+        """The cheapest trial: plain, with direct and painted blocks, with a coarser latent, with
+        intra tiles; and what it is one of."""
         task, rate = trials.task, self.rate
         layout = self._certain(trials)
         latents = self._latents(trials, layout)
         if rate.one_trial:
-            return trials.code(latents, task.quality, layout, filtered=True)
+            return trials, trials.code(latents, task.quality, layout, filtered=True)
         best = trials.coded(latents, layout)
         other = self._layout(trials, best)
         if other is not None:
@@ -153,7 +164,8 @@ class FrameEncoder(FrameCoder):
                 if trial.cost >= best.cost:
                     break
                 best = trial
-        return trials.filtered(best)
+        trials, best = self._with_intra_tiles(trials, best)
+        return trials, trials.filtered(best)
 
     def _layout(self, trials: FrameTrials, trial: Trial) -> Layout | None:
         """Direct and painted blocks that promise to cost less than a trial without them did."""

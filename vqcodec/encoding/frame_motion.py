@@ -27,6 +27,7 @@ from .small_pictures import SmallPicture
 
 if TYPE_CHECKING:
     from ..codec.weights import FrameNets
+    from .trial import IntraPart
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class FrameMotion:
     nets: FrameNets
     field: Field
     leaves: int  # of the quadtree
-    prediction: Prediction | None  # None in I frames
+    prediction: Prediction | None  # None in I frames; with what intra tiles show
+    intra: IntraPart | None = None  # its intra tiles
 
     @property
     def packed(self) -> np.ndarray | None:

@@ -7,23 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..codec import (
-    adaptive_filter,
-    bars,
-    codebooks,
-    deblocking,
-    detail_syntax,
-    direct_map,
-    painted_blocks,
-)
+from ..codec import codebooks, detail_syntax, direct_map, painted_blocks
 from ..codec.adaptive_filter import NOWHERE
 from ..codec.direct_map import coded_tiles
 from ..codec.frame_decoder import Planes, copy_planes
-from ..codec.frame_head import hyper_tables, told_bars
+from ..codec.frame_head import hyper_tables
+from ..codec.intra_tiles import alone
 from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Tiles
 from ..codec.packed_samples import pack
-from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder
 from ..picture import ALIGN
 from . import (
@@ -37,12 +29,7 @@ from . import (
 from .error_worth import block_error_bits
 from .frame_motion import FrameMotion, Prediction, bits_given, context_costs
 from .frame_task import FrameTask
-from .frame_writing import (
-    encode_detail,
-    encode_hyper,
-    encode_latents,
-    encode_quality_difference,
-)
+from .frame_writing import encode_detail, encode_head, encode_latents
 from .nets.arithmetic import INTEGERS
 from .painted_choice import Painted, eight_bit_blocks
 from .rate_distortion import RateParameters
@@ -63,7 +50,8 @@ class FrameTrials:
         self.frames, self.rate, self.task, self.motion = frames, rate, task, motion
         self.nets = motion.nets
         shape = (frames.h // 16, frames.w // 16)
-        self.all_coded = frames.all_coded  # a map without direct and painted blocks
+        # a map without direct and painted blocks
+        self.all_coded = motion.intra.all_coded if motion.intra else frames.all_coded
         self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
 
     @cached_property
@@ -281,22 +269,9 @@ class FrameTrials:
         planes = copy_planes(smoothed.shown)
         detail = self.choose_detail(planes, blocks)
         coder, tables = motion.coder.branch(), motion.tables.fresh()
-        marks = [*motion.marks, bits_given(coder)]
-        encode_quality_difference(coder, quality - self.task.base)
-        deblocking.code_strength(coder, smoothed.strength)
-        filters = smoothed.filters
-        adaptive_filter.code_filters(coder, filters.where, filters.choices.copy())
-        told = told_bars(self.task.level, self.task.references)
-        if told is not None:
-            bars.code_bars(coder, self.task.bars.copy(), told)
-        marks.append(bits_given(coder))
-        if motion.prediction is not None:
-            direct_map.code_map(coder, blocks, motion.field.merged)
-        marks.append(bits_given(coder))
-        predicted, painting = motion.prediction is not None, layout.painting or Painting()
-        painted_blocks.code_painting(coder, blocks, painting, predicted)
-        marks.append(bits_given(coder))
-        encode_hyper(coder, quantised, tables)
+        marks = encode_head(coder, self.task, motion, quality, layout, quantised, smoothed, tables)
+        if motion.intra is not None:
+            encode_latents(coder, motion.intra.quantised, alone(blocks), motion.intra.tables)
         marks.append(bits_given(coder))
         self._paint(coder, layout)
         marks.append(bits_given(coder))

@@ -6,15 +6,64 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..codec import detail_syntax, latent_syntax
+from ..codec import (
+    adaptive_filter,
+    bars,
+    deblocking,
+    detail_syntax,
+    direct_map,
+    intra_tiles,
+    latent_syntax,
+    painted_blocks,
+)
 from ..codec.codebooks import Tables
 from ..codec.contexts import QDELTA
 from ..codec.frame_decoder import Planes
-from ..codec.frame_head import MAX_QDELTA
+from ..codec.frame_head import MAX_QDELTA, told_bars
+from ..codec.painted_blocks import Painting
 from ..codec.range_coder import Encoder, encode_bit
+from .frame_motion import bits_given
 
 if TYPE_CHECKING:
-    from .trial import Detail, QuantisedLatents
+    from .frame_motion import FrameMotion
+    from .frame_task import FrameTask
+    from .trial import Detail, Layout, QuantisedLatents, Smoothed
+
+
+def encode_head(
+    coder: Encoder,
+    task: FrameTask,
+    motion: FrameMotion,
+    quality: int,
+    layout: Layout,
+    quantised: QuantisedLatents,
+    smoothed: Smoothed,
+    tables: Tables,
+) -> list[float]:
+    """Code what follows on the motion in the head of a frame that is no copy; returns the bits
+    given out before the weights and behind each element."""
+    blocks, predicted, intra = layout.blocks, motion.prediction is not None, motion.intra
+    marks = [*motion.marks, bits_given(coder)]
+    encode_quality_difference(coder, quality - task.base)
+    deblocking.code_strength(coder, smoothed.strength)
+    adaptive_filter.code_filters(coder, smoothed.filters.where, smoothed.filters.choices.copy())
+    told = told_bars(task.level, task.references)
+    if told is not None:
+        bars.code_bars(coder, task.bars.copy(), told)
+    marks.append(bits_given(coder))
+    if predicted:
+        intra_tiles.code_tiles(coder, blocks, motion.field.merged)
+    marks.append(bits_given(coder))
+    if predicted:
+        direct_map.code_map(coder, blocks, motion.field.merged)
+    marks.append(bits_given(coder))
+    painted_blocks.code_painting(coder, blocks, layout.painting or Painting(), predicted)
+    marks.append(bits_given(coder))
+    encode_hyper(coder, quantised, tables)
+    if intra is not None:
+        encode_hyper(coder, intra.quantised, intra.tables)
+    marks.append(bits_given(coder))
+    return marks
 
 
 def encode_quality_difference(coder: Encoder, difference: int) -> None:

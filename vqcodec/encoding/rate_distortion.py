@@ -143,6 +143,13 @@ class RateParameters:
     tile_gain: float = 40.0  # that nets have to save in a tile
     direct_gain: float = 20.0  # bits that a map of direct blocks promises before it is tried
     paint_gain: float = 40.0  # and of painted blocks
+    intra_tile_levels: int = 3  # only key and B frames of the levels below have intra tiles
+    intra_tile_bits: float = 150.0  # that a tile costs at least which may be an intra tile
+    intra_tile_bad: float = 0.5  # and how bad its prediction is at least
+    intra_tile_hope: float = 1.15  # times that which it may cost before its latents are refined
+    intra_tile_gain: float = 20.0  # bits that intra tiles have to save each
+    intra_tile_share: float = 0.08  # and so much of what they cost otherwise
+    intra_gain: float = 20.0  # and together, as they promise and in truth
     detail_offset: float = 3.0  # on the step index of the detail
     detail_worth: float = 0.8  # of error against bits of the detail, in B frames
     detail_key_worth: float = 1.3  # and in I and key frames, which are longest referred to
@@ -184,6 +191,7 @@ _NOTHING = math.inf  # bits that nothing gains: what asks for them is left out
 # docs/benchmarks.md, Presets.
 PRESETS = {
     "fastest": RateParameters(
+        intra_tile_levels=0,
         refine_steps=0,
         loop_filter_levels=3,
         filter_strength=0.0,
@@ -204,6 +212,7 @@ PRESETS = {
         deblock_guessed=True,
     ),
     "faster": RateParameters(
+        intra_tile_levels=0,
         vq_lambda=0.07,
         loop_filter_levels=3,
         refine_steps=2,
@@ -219,6 +228,7 @@ PRESETS = {
         intra_certain=0.7,
     ),
     "fast": RateParameters(
+        intra_tile_levels=0,
         vq_lambda=0.07,
         loop_filter_levels=3,
         refine_steps=2,

@@ -51,6 +51,14 @@ class QuantisedLatents:
         )
 
 
+class IntraPart(NamedTuple):
+    """The intra tiles of a frame, as they are coded."""
+
+    all_coded: np.ndarray  # (H/16, W/16) uint8: a map without direct and painted blocks
+    quantised: QuantisedLatents
+    tables: Tables  # those of I frames
+
+
 @dataclass
 class Detail:
     """Decision of the detail layer on top of some planes."""

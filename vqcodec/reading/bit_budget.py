@@ -12,7 +12,7 @@ from ..system.columns import columns
 if TYPE_CHECKING:
     from ..codec.bit_statistics import FrameStatistics
 
-_Mean = Literal["q", "skip", "merged", "bi", "direct", "painted", "coded", "weighted"]
+_Mean = Literal["q", "skip", "merged", "bi", "direct", "painted", "intra", "coded", "weighted"]
 _MEANS: tuple[_Mean, ...] = get_args(_Mean)
 _AREAS = _MEANS[1:]
 
