@@ -22,6 +22,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vqcodec.codec import (
+    adaptive_filter,
     deblocking,
     detail_syntax,
     frame_decoder,
@@ -35,13 +36,17 @@ from vqcodec.encoding import (
     deblocking_choice,
     detail_choice,
     direct_choice,
+    filter_choice,
     frame_copy,
     frame_motion,
     frame_trials,
     gop_encoder,
+    interpolated,
     latent_refinement,
     latent_search,
     lookahead,
+    mini_gop,
+    motion_search,
     painted_choice,
     temporal_filter,
     weight_estimation,
@@ -90,7 +95,8 @@ def instrument() -> None:
     wrap(lookahead.LookAhead, "look-ahead", "_depend", "_plans", "_reference")
     wrap(weight_estimation, "weights of references", "weights", "matched")
     wrap(frame_motion, "motion: starting vectors", "starting_vectors")
-    wrap(frame_motion, "motion: interpolated phases", "phases")
+    wrap(interpolated, "motion: interpolated phases", "phases")
+    wrap(motion_search, "motion: references under weights", "under_weights")
     wrap(frame_motion, "motion: search and decision", "search")
     wrap(frame_decoder, "motion compensation", "compensate")
     wrap(frame_head, "entropy decoding of motion", "decode_motion")
@@ -105,6 +111,10 @@ def instrument() -> None:
     wrap(painted_choice, "painted blocks: choice", "choose", "certain", "measure")
     wrap(deblocking_choice, "deblocking: choice", "choose")
     wrap(deblocking, "deblocking", "deblock", "borders")
+    wrap(filter_choice, "adaptive filters: choice", "filter_best")
+    wrap(adaptive_filter, "adaptive filters", "filter_planes")
+    wrap(mini_gop, "still parts", "same_blocks", "as_references_show")
+    wrap(mini_gop, "squared errors for the report", "total_squares")
     wrap(frame_copy, "copies: error", "error_bits")
     wrap(Prior, "prior net", "context", "step")
     wrap(Synthesis, "synthesis net", "__call__")

@@ -11,7 +11,7 @@ from support.clips import faded, moving
 from vqcodec.codec.frame_decoder import pad
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.weighting import ONE
-from vqcodec.encoding import intra_choice, weight_estimation
+from vqcodec.encoding import brightness_line, intra_choice, weight_estimation
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.temporal_filter import filtered
@@ -24,10 +24,10 @@ def test_a_line_is_found_among_outliers() -> None:
     x = rng.uniform(100, 900, 2000)
     y = 0.6 * x + 25 + rng.normal(0, 2, x.size)
     y[::5] = rng.uniform(0, 1023, y[::5].size)  # what moved, or came into view
-    line = weight_estimation.fit(x, y)
+    line = brightness_line.fit(x, y)
     assert line.gain == pytest.approx(0.6, abs=0.01)
     assert line.offset == pytest.approx(25, abs=4)
-    assert weight_estimation.pair(line, x, y, 0) == (
+    assert brightness_line.pair(line, x, y, 0) == (
         round(line.gain * ONE),
         pytest.approx(25, abs=6),
     )
@@ -58,7 +58,7 @@ def test_a_flat_picture_that_gets_darker_has_not_moved() -> None:
     reference = (luma, (600 - rows[:64, :64]).astype(np.uint16), chroma)
     source = (luma - np.uint16(8), *reference[1:])
     found = np.full((1, 8, 8, 2), (-32, 0), np.int32)  # 8 rows up, as dark as the source
-    assert not weight_estimation.grounded(source, [reference], found).any()
+    assert not weight_estimation.grounded(source, [reference], found, FADED[None]).any()
 
 
 def test_what_moves_while_it_fades_has_moved() -> None:
@@ -67,7 +67,7 @@ def test_what_moves_while_it_fades_has_moved() -> None:
     down = [np.roll(plane, by >> (k > 0), 0) for k, plane in enumerate(picture)]
     y, u, v = weight_estimation.weighted_planes((down[0], down[1], down[2]), FADED)
     vectors = np.full((1, 8, 12, 2), (-4 * by, 0), np.int32)
-    kept = weight_estimation.grounded((y, u, v), [picture], vectors)
+    kept = weight_estimation.grounded((y, u, v), [picture], vectors, FADED[None])
     assert kept[0, 1:, :, 0].astype(bool).mean() > 0.9
 
 

@@ -101,11 +101,13 @@ def find_motion(
     weighing = rate.motion(task.quality)
     weights = Weights.none()
     if task.fades or not rate.fades_alone:
-        weights = weight_estimation.weights(task.source, references, vectors, weighing)
+        shown = [reference.planes for reference in references]
+        weights = weight_estimation.weights(task.source, shown, vectors, weighing)
         if len(weights.blends):
-            shown = [reference.planes for reference in references]
-            vectors = weight_estimation.grounded(task.source, shown, vectors)
-            weights = weight_estimation.weights(task.source, references, vectors, weighing)
+            still = weight_estimation.grounded(task.source, shown, vectors, weights.sets[0])
+            if still is not vectors:
+                vectors = still
+                weights = weight_estimation.weights(task.source, shown, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)
     encode_weights(coder, weights, len(references))

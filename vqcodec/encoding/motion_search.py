@@ -215,9 +215,9 @@ def search(
     that its residual is expected to take. Returns how many leaves there are.
     """
     first, second = references
-    weighted = again = under_weights(first, field.sets, 0)
+    weighted = again = under_weights(first, field.sets, 0, weighing.precision)
     if second is not first:
-        again = under_weights(second, field.sets, 1)
+        again = under_weights(second, field.sets, 1, weighing.precision)
     if blocks is None:
         blocks = np.empty(tuple(-(-cells // CTU) for cells in field.direction.shape))
     phases = (first, second, weighted, again)

@@ -127,23 +127,24 @@ def phases(plane, precision):
 
 
 @njit
-def _weighted(ph, pairs, out):
+def _weighted(ph, pairs, precision, out):
     """Phases under gains and offsets of luma, (N, 2); out (N, ...)."""
-    given = ph.ravel()
     for k in range(pairs.shape[0]):
         gain = nb.int32(pairs[k, GAIN])
         offset = nb.int32((pairs[k, OFFSET] << (GAIN_BITS - 2)) + (ONE >> 1))
-        to = out[k].ravel()
-        for i in range(given.size):
-            value = (nb.int32(given[i]) * gain + offset) >> nb.int32(GAIN_BITS)
-            to[i] = min(max(value, nb.int32(0)), nb.int32(255))
+        for down in range(0, 4, precision):
+            for across in range(0, 4, precision):
+                given, to = ph[down, across].ravel(), out[k, down, across].ravel()
+                for i in range(given.size):
+                    value = (nb.int32(given[i]) * gain + offset) >> nb.int32(GAIN_BITS)
+                    to[i] = min(max(value, nb.int32(0)), nb.int32(255))
 
 
-def under_weights(ph: np.ndarray, sets: np.ndarray, which: int) -> np.ndarray:
-    """(N, 4, 4, ...) uint8: phases of list ``which`` under each set of weights, see
+def under_weights(ph: np.ndarray, sets: np.ndarray, which: int, precision: int) -> np.ndarray:
+    """(N, 4, 4, ...) uint8: :func:`phases` of list ``which`` under each set of weights, see
     codec.weighting.Weights; the phases themselves, (1, 4, 4, ...), where there is none."""
     if not len(sets):
         return ph[None]
     out = np.empty((len(sets), *ph.shape), np.uint8)
-    _weighted(ph, np.ascontiguousarray(sets[:, which, 0]), out)
+    _weighted(ph, np.ascontiguousarray(sets[:, which, 0]), precision, out)
     return out
