@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How right shots are, on made films: `python tools/shots.py examples/shots.toml [--films 30]
-[--size 128x72] [--peers PEERS/bin/python]`.
+[--size 128x72] [--long] [--peers PEERS/bin/python]`.
 
 Films are made of recordings and photographs that the stage `shots` trains nothing on, and encoded
 at crf 22, 34, 46 and presets fast and fastest. The net that comes with the program judges them from
@@ -22,10 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec.analysis.model import CAMERAS, ShotModel
-from vqcodec.analysis.shots import find_shots
+from vqcodec.analysis.model import CAMERAS
 from vqcodec.container.reader import ContainerReader
-from vqcodec.reading.file_analysis import analyse_file
+from vqcodec.reading.file_analysis import Analysis, analyse_file
 from vqcodec.training.config_file import load_config
 from vqcodec.training.film_edits import KINDS
 from vqcodec.training.film_material import (
@@ -37,8 +36,9 @@ from vqcodec.training.film_material import (
     encode_film,
     film_path,
 )
+from vqcodec.training.film_scenes import LURES as SCENES
 from vqcodec.training.shot_score import TOLERANCE, Guess, Score, guesses
-from vqcodec.training.shot_stage import GRADUAL, Known, coded_rows, read_films
+from vqcodec.training.shot_stage import GRADUAL, Known, read_films
 
 HEAD = "| films | changes | cuts F1 | gradual F1 | " + " | ".join(f"{k} found" for k in KINDS)
 _FIRST = 2 * HELD  # story: those from HELD on are seen while a net is trained
@@ -46,7 +46,7 @@ _LONG = 8  # frames of a shot whose camera is judged
 # what false ones are taken in by
 LURES = (
     *("flash", "black", "lamp", "title", "twos", "freeze"),
-    *("pan", "zoom", "shaky", "scroll", "speed", "change", "nothing"),
+    *("pan", "zoom", "shaky", "scroll", "speed", *SCENES, "change", "nothing"),
 )
 
 
@@ -65,10 +65,12 @@ def row(name: str, score: Score, cost: float | None = None) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def make(folder: Path, stories: Stories, count: int, only: tuple[int, int] | None) -> None:
+def make(
+    folder: Path, stories: Stories, count: int, only: tuple[int, int] | None, long: bool
+) -> None:
     """What is missing of the films, with a lossless copy of each beside it.
 
-    only: a size that all of them have, for three in turns.
+    only: a size that all of them have, for three in turns; long: their shots are long.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for n in range(count):
@@ -81,7 +83,8 @@ def make(folder: Path, stories: Stories, count: int, only: tuple[int, int] | Non
         settings = Settings(*size, crf, preset, (128, 128, 128, 48)[n % 4])
         lossless = out.with_suffix(".mkv")
         if not lossless.exists():
-            draw_film(stories.editor(story, *size), TRANSITIONS, story, lossless)
+            editor = stories.editor(story, *size, long=long)
+            draw_film(editor, TRANSITIONS, story, lossless)
         encode_film(lossless, settings, out)
         print(f"{out.name}: {settings}", flush=True)
 
@@ -108,42 +111,46 @@ class Trial:
     """What a net says of films that it has not seen."""
 
     def __init__(self, known: list[Known], folder: Path) -> None:
-        self.model = ShotModel.load()
         self.scores: dict[str, Score] = defaultdict(Score)
         self.cameras = np.zeros((len(CAMERAS), len(CAMERAS)), int)
         self.activity: list[np.ndarray] = []
         self.lured = Lured()
-        for film in known:
-            self._judge(film)
-            self._judge_cameras(film, film_path(folder, film.labelled.story))
         paths = [film_path(folder, k.labelled.story) for k in known]
-        find_shots(self.model(coded_rows(paths[0])))  # compiles
+        _analysed(paths[0]).shots()  # compiles
         begin = time.process_time()
+        analysed = []
         for path in paths:
-            find_shots(self.model(coded_rows(path)))
+            found = _analysed(path)
+            analysed.append((found, found.shots()))
         frames = sum(len(k.labelled.rows) for k in known)
         self.cost = 1000 * (time.process_time() - begin) / frames
+        for film, (found, shots) in zip(known, analysed, strict=True):
+            self._judge(film, found, guesses(shots))
+            self._judge_cameras(film, found)
 
-    def _judge(self, film: Known) -> None:
-        read = self.model(film.labelled.rows)
-        found, s = guesses(find_shots(read)), film.settings
+    def _judge(self, film: Known, analysis: Analysis, found: list[Guess]) -> None:
+        s = film.settings
         for name in ("all films", f"crf {s.crf}", f"preset {s.preset}", f"{s.width}x{s.height}"):
             wrong = self.scores[name].add(film.transitions, found)
         self.lured.of(film, wrong)
         there = ~np.isnan(film.labelled.change)
-        self.activity.append(np.stack([film.labelled.change[there], read.activity[there]]))
+        told = analysis.reading.activity
+        self.activity.append(np.stack([film.labelled.change[there], told[there]]))
 
-    def _judge_cameras(self, film: Known, path: Path) -> None:
+    def _judge_cameras(self, film: Known, analysis: Analysis) -> None:
         """What is said of each shot of one camera."""
-        with path.open("rb") as file:
-            found = analyse_file(ContainerReader.open(file))
         shots, cameras = film.labelled.shots, film.labelled.cameras
         for shot in np.unique(shots).tolist():
             own = (shots == shot) & (cameras >= 0)
             if own.sum() >= _LONG:
                 truth = int(np.bincount(cameras[own]).argmax())
                 first, *_, last = np.flatnonzero(own).tolist()
-                self.cameras[truth, CAMERAS.index(found.camera(first, last + 1))] += 1
+                self.cameras[truth, CAMERAS.index(analysis.camera(first, last + 1))] += 1
+
+
+def _analysed(path: Path) -> Analysis:
+    with path.open("rb") as file:
+        return analyse_file(ContainerReader.open(file))
 
 
 def others(python: str, videos: Iterable[str]) -> Iterator[tuple[str, str, list[Guess], float]]:
@@ -179,14 +186,16 @@ def main() -> None:
     )
     ap.add_argument("recipe", type=Path)
     ap.add_argument("--films", type=int, default=30, help=f"of {TRANSITIONS} changes each")
+    ap.add_argument("--long", action="store_true", help="films of long shots, as people edit them")
     ap.add_argument("--size", help="of all films, as 128x72; three sizes if not given")
     ap.add_argument("--peers", help="a Python with the packages of other detectors")
     a = ap.parse_args()
     config = load_config(a.recipe)
-    folder = config.folder / (f"judged-{a.size}" if a.size else "judged")
+    name = "judged-long" if a.long else "judged"
+    folder = config.folder / (f"{name}-{a.size}" if a.size else name)
     width, height = map(int, a.size.split("x")) if a.size else (0, 0)
     stories = Stories(config.train_clips, config.photos, config.seed)
-    make(folder, stories, a.films, (width, height) if a.size else None)
+    make(folder, stories, a.films, (width, height) if a.size else None, a.long)
     known = read_films(folder)[: a.films]
     trial = Trial(known, folder)
     print(HEAD + " | false | ms a frame |\n" + "|---" * (len(KINDS) + 6) + "|")

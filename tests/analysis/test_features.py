@@ -118,3 +118,15 @@ def test_the_end_of_a_full_gop_is_no_cut() -> None:
     for length in (3, 4, 2):
         alone.add([facts(field)] * length)
     assert not ended_full(alone.rows())[7]
+
+
+def test_a_gop_is_cut_short_by_one_frame_as_surely_as_by_many() -> None:
+    """A cut ended it either way."""
+    frame = facts(Field.empty(HEIGHT, WIDTH, BACK, AHEAD))
+    rows = FeatureRows(WIDTH, HEIGHT, 128, 400)
+    for count in (128, 127, 64, 10):
+        rows.add([frame] * count)
+    told = rows.rows()[[128, 255, 319], NAMES.index("GOP before cut short")].tolist()
+    assert told[0] == 0
+    assert told[1] >= 0.1
+    assert told[2] == pytest.approx(0.5)

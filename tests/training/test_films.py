@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from vqcodec.analysis.features import NAMES
 from vqcodec.reading.info import info
+from vqcodec.training.film_bodies import TEXTURE, body, eased
 from vqcodec.training.film_cameras import CAMERAS, UNKNOWN, Material, camera
-from vqcodec.training.film_edits import KINDS, Editor, Film, Transition, _Effect
+from vqcodec.training.film_edits import KINDS, LONG, Editor, Film, Pace, Transition, _Effect
 from vqcodec.training.film_material import (
     HELD,
     Settings,
@@ -18,6 +20,8 @@ from vqcodec.training.film_material import (
     encode_film,
     truth_of,
 )
+from vqcodec.training.film_scenes import LURES, Scenes
+from vqcodec.training.shot_net import Labelled, _blocks, _shares
 from vqcodec.training.shot_score import Guess, Score
 
 SIZE = (64, 48)
@@ -71,7 +75,7 @@ def test_frames_of_a_flash_and_the_one_behind_are_its_lures() -> None:
 
 def test_a_film_in_another_encode_shows_the_same(photos: list[Path], tmp_path: Path) -> None:
     """It is drawn once; size and quality change, and what is true of it goes along."""
-    editor = Editor(Material([], photos, *SIZE), np.random.default_rng(3), SIZE, (7, 9))
+    editor = Editor(Material([], photos, *SIZE), np.random.default_rng(3), SIZE, Pace((7, 9)))
     clip = tmp_path / "drawn.mkv"
     film = draw_film(editor, 1, 7, clip)
     for number, (width, height) in enumerate([SIZE, (48, 32)]):
@@ -137,3 +141,63 @@ def test_score_takes_no_cut_three_frames_away() -> None:
     score = Score()
     score.add([Transition("cut", 20, 20)], [Guess(23, 23, "cut")])
     assert score.found["cut"] == 0
+
+
+def test_long_shots_show_their_bodies_and_end_at_their_changes(photos: list[Path]) -> None:
+    """What moves within a shot is no change, however much of the picture it is."""
+    pace = LONG._replace(lengths=(20, 60), shares=(0.7, 0.1, 0.1, 0.1))
+    editor = Editor(Scenes([], photos, *SIZE), np.random.default_rng(2), SIZE, pace)
+    frames = list(editor.frames(6))
+    film = editor.film
+    assert len(frames) == len(film.labels)
+    moving = set(film.lures) & {*LURES, *CAMERAS, "scroll"}
+    assert len(moving) > 1
+    cuts = [t.start for t in film.transitions if t.kind == "cut"]
+    assert all(film.labels[at] == 1 + KINDS.index("cut") for at in cuts)
+    assert film.labels.count(1 + KINDS.index("cut")) == len(cuts)
+    within = [i for i in range(1, len(frames)) if film.shots[i] == film.shots[i - 1]]
+    still = [i for i in within if film.lures[i] == "body" and not film.labels[i]]
+    assert any((frames[i] != frames[i - 1]).any() for i in still)
+
+
+def test_a_body_stays_within_its_lengths_and_moves_with_its_root() -> None:
+    """Another place is the same body there: nothing else of a picture changes."""
+
+    def grey() -> np.ndarray:
+        return np.full((TEXTURE, TEXTURE, 3), 200, np.uint8)
+
+    one = body(np.random.default_rng(7), 30, 0.3, grey)
+    one.root[:] = (0.3, 0.5)
+    left, right = (np.zeros((60, 120, 3), np.uint8) for _ in range(2))
+    one.draw(left, 5)
+    one.root[:] = (0.3 + 20 / 120, 0.5)
+    one.draw(right, 5)
+    assert left.any()
+    assert not left[:, 100:].any()
+    assert np.abs(left[:, :100].astype(int) - right[:, 20:]).max() <= 1
+
+
+def test_an_eased_value_goes_softly_within_its_bounds() -> None:
+    value = eased(np.random.default_rng(3), 400, -1.0, 1.0, 0.5)
+    assert np.abs(value).max() <= 1
+    assert (np.diff(value) == 0).mean() > 0.2  # it rests
+    assert np.abs(np.diff(value)).max() < 0.8
+
+
+def test_samples_begin_within_long_shots_too() -> None:
+    """A shot of some GOPs is not learned from its beginning alone."""
+    rows = np.zeros((700, len(NAMES)), np.float32)
+    rows[[0, 100, 228, 356, 484, 600], NAMES.index("gop start")] = 1
+    labels = np.zeros(700, np.int64)
+    labels[[100, 600]] = 1
+    labels[340:370] = 2  # a dissolve
+    film = Labelled(rows, labels, labels - 1, labels * 1.0, labels, 3)
+    blocks = _blocks([film])
+    assert [(b.start, b.stop) for b in blocks] == [
+        (0, 100),
+        (100, 600),
+        (228, 600),
+        (484, 600),
+        (600, 700),
+    ]
+    assert _shares(blocks).sum() == pytest.approx(1)

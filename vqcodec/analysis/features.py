@@ -56,6 +56,7 @@ _FAR = 4.0  # largest of any number
 # in the raw rows these hold what is compared within a level, and are overwritten by that
 _COMPARED = ("bits", "motion bits", "hyper bits", "leaves")
 _LEVELS = 7
+_CUT_SHORT = 0.1  # least share that a GOP is told to be cut short by: one frame is as sure as many
 
 
 class FrameFacts(NamedTuple):
@@ -111,6 +112,8 @@ class FeatureRows:
         """The next GOP, in order of display. None stands for a frame that cannot be read."""
         rows = self._rows[self._given : self._given + len(frames)]
         shortened = 1 - self._before / self._longest
+        if shortened > 0:
+            shortened = max(shortened, _CUT_SHORT)
         for number, facts in enumerate(frames):
             row = rows[number]
             row[_AT["since GOP start"]] = min(number / 32, 2)
@@ -133,7 +136,7 @@ class FeatureRows:
         rows = self._rows[: self._given]
         if self._full < 2 and self._longest < _LIMIT:  # a cut ended that one too
             short = rows[:, _AT["GOP before cut short"]]
-            short[(rows[:, _AT["gop start"]] > 0) & (short == 0)] = 0.01
+            short[(rows[:, _AT["gop start"]] > 0) & (short == 0)] = _CUT_SHORT
         _compare(rows)
         return np.clip(rows, -_FAR, _FAR, out=rows)
 

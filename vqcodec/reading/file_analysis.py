@@ -1,4 +1,5 @@
 """What a .vqv file shows, read from the heads of its frames: shots, activity, cameras, likeness.
+Where heads look like a gradual change of shots, a few pictures are seen too.
 
 GOPs are read one after the other; what is kept of a frame is a row of numbers.
 """
@@ -23,6 +24,7 @@ from ..codec.frame_head import FrameHead
 from ..codec.weights import StrPath, read_model_id
 from ..container.reader import ContainerReader
 from ..errors import DamageError, DamageLog
+from .borne_out import FileThumbs, look_at_changes
 from .file_heads import FileHeads
 from .gop_times import frame_step, timed_gops
 
@@ -52,7 +54,7 @@ class FrameRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What is known of a file's frames without decoding them."""
+    """What is known of a file's frames, almost all of them not decoded."""
 
     rows: FrameRows
     reading: Reading
@@ -154,7 +156,7 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
     """Read the heads of all frames of a file that is open.
 
     weights: of the model that the file may be of; of a file of another model all but the
-    hyper-latent is read.
+    hyper-latent is read, and no picture is seen.
 
     Raises LimitError where more frames are lost than ``limits.concealed``, WeightsError where there
     are no weights.
@@ -185,9 +187,12 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
     begin = int(table.pts[0]) if reader.frames else 0
     length = (end - begin) * header.time_base
     mean = Fraction(reader.frames) / length if length else Fraction(25)
+    rows, reading = table.rows(), ShotModel.load()(features.rows())
+    if known:
+        look_at_changes(reading, rows.level, rows.lost, FileThumbs(reader, weights))
     return Analysis(
-        rows=table.rows(),
-        reading=ShotModel.load()(features.rows()),
+        rows=rows,
+        reading=reading,
         path=path,
         time_base=header.time_base,
         end=end,

@@ -192,22 +192,27 @@ class Shot:
 
     def frame(self, number: int, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
         """Frame ``number`` from the start of the shot, (height, width, 3) uint8."""
-        n = len(self.pictures)
-        k = int(self.first + number * self.speed)
-        k %= max(1, 2 * n - 2)  # forth and back
-        picture = self.pictures[k if k < n else 2 * n - 2 - k]
+        out = self.seen(number, width, height)
+        if self.grain:
+            noise = rng.normal(0, self.grain, (height, width, 1))
+            out = np.clip(out + noise, 0, 255).astype(np.uint8)
+        return out[:, ::-1] if self.mirrored else out
+
+    def seen(self, number: int, width: int, height: int) -> np.ndarray:
+        """What the camera sees in a frame, without its grain."""
         at = (0.0, 0.0, 1.0)
         if self.camera is not None:
             path = self.camera.path
             j = min(number, len(path.zoom) - 1)
             at = (float(path.right[j]), float(path.down[j]), float(path.zoom[j]))
-        out = view(picture, width, height, at)
-        if self.patch is not None:
-            out = self._with_patch(out, number)
-        if self.grain:
-            noise = rng.normal(0, self.grain, (height, width, 1))
-            out = np.clip(out + noise, 0, 255).astype(np.uint8)
-        return out[:, ::-1] if self.mirrored else out
+        out = view(self.shown(int(self.first + number * self.speed)), width, height, at)
+        return out if self.patch is None else self._with_patch(out, number)
+
+    def shown(self, number: int) -> np.ndarray:
+        """A picture by its number, which goes forth and back without end."""
+        n = len(self.pictures)
+        k = number % max(1, 2 * n - 2)
+        return self.pictures[k if k < n else 2 * n - 2 - k]
 
     def move_patch(self, rng: np.random.Generator, patch: np.ndarray) -> None:
         """Let a small picture move before the shot: in a curve, slowly or fast."""
@@ -279,13 +284,17 @@ class Material:
             shot.grain = float(rng.uniform(1, 6))
         return shot
 
-    def _footage(self, rng: np.random.Generator, frames: int) -> Shot:
-        path = self.clips[rng.integers(len(self.clips))]
+    def footage(self, path: Path) -> list[np.ndarray]:
+        """The pictures of a clip; those of the last few are kept."""
         if path not in self._read:
             if len(self._read) > 24:
                 self._read.pop(next(iter(self._read)))
             self._read[path] = read_footage(path, self.width)
-        pictures = self._read[path]
+        return self._read[path]
+
+    def _footage(self, rng: np.random.Generator, frames: int) -> Shot:
+        path = self.clips[rng.integers(len(self.clips))]
+        pictures = self.footage(path)
         shot = Shot(path.stem, pictures, mirrored=bool(rng.random() < 0.5))
         shot.first = int(rng.integers(2 * len(pictures)))
         shot.speed = float(rng.choice([1, 0.5, 2, 3], p=[0.7, 0.1, 0.15, 0.05]))

@@ -14,10 +14,21 @@ from .film_cameras import UNKNOWN, Material, Shot, pages
 
 KINDS = ("cut", "dissolve", "fade", "wipe")
 NOTHING = 0  # label of a frame in which nothing begins; KINDS follow from 1
-_SHARES = (0.46, 0.22, 0.18, 0.14)  # of the kinds
 _TRIES = 50  # to find a shot of another recording
 _THUMB = (36, 64)  # rows and columns on which change is measured
 Rng = np.random.Generator
+
+
+class Pace(NamedTuple):
+    """How quickly a film goes on."""
+
+    lengths: tuple[int, int]  # fewest and most frames of a shot between its transitions
+    shares: tuple[float, ...] = (0.46, 0.22, 0.18, 0.14)  # of KINDS
+    slow: float = 1.0  # gradual ones take up to so many times as long
+
+
+QUICK = Pace((7, 26))
+LONG = Pace((40, 400), (0.76, 0.1, 0.09, 0.05), 3.0)  # as films that people edited
 
 
 class Transition(NamedTuple):
@@ -83,10 +94,9 @@ class Editor:
     """Draws a film shot by shot.
 
     Args:
-        material: where shots are taken from.
-        rng: another one makes another film.
+        material, rng: where shots are taken from; another rng makes another film.
         size: width and height.
-        lengths: fewest and most frames of a shot between its transitions.
+        pace: how quickly it goes on.
     """
 
     def __init__(
@@ -94,11 +104,11 @@ class Editor:
         material: Material,
         rng: Rng,
         size: tuple[int, int],
-        lengths: tuple[int, int] = (7, 26),
+        pace: Pace = QUICK,
     ) -> None:
         self._material, self._rng = material, rng
         self._width, self._height = size
-        self._lengths = lengths
+        self._pace = pace
         self._pages = pages(self._rng, *size)
         self._thumb: np.ndarray | None = None
         self.film = Film()
@@ -106,7 +116,7 @@ class Editor:
     def frames(self, transitions: int) -> Iterator[np.ndarray]:
         """Frames (height, width, 3) uint8 RGB of a film of so many transitions."""
         rng = self._rng
-        kinds = [KINDS[k] for k in rng.choice(len(KINDS), transitions, p=_SHARES)]
+        kinds = [KINDS[k] for k in rng.choice(len(KINDS), transitions, p=self._pace.shares)]
         shot, used = self._new_shot(None), 0
         yield from self._fade_in(shot)
         used = len(self.film.labels)
@@ -131,14 +141,19 @@ class Editor:
         """
         for _ in range(_TRIES):
             # the longest body and both transitions
-            shot = self._material.shot(self._rng, self._lengths[1] + 100)
+            shot = self._material.shot(self._rng, self._pace.lengths[1] + 100)
             if before is None or shot.recording != before.recording:
                 break
         return shot
 
     def _body_length(self) -> int:
-        low, high = self._lengths
+        low, high = self._pace.lengths
         return int(low * (high / low) ** float(self._rng.random()))
+
+    def _slowed(self, frames: int) -> int:
+        """So many frames, or some times as many."""
+        slow = self._pace.slow
+        return frames if slow == 1 else round(frames * slow ** float(self._rng.random()))
 
     def _draw(self, shot: Shot, number: int) -> np.ndarray:
         return shot.frame(number, self._width, self._height, self._rng)
@@ -210,7 +225,7 @@ class Editor:
         self.film.transitions.append(Transition(kind, start, len(self.film.labels)))
 
     def _dissolve(self, old: Shot, used: int, new: Shot) -> Iterator[np.ndarray]:
-        frames = int(4 * 10 ** float(self._rng.random()))
+        frames = self._slowed(int(4 * 10 ** float(self._rng.random())))
         for i, share in enumerate(_ramp(frames)):
             yield _mixed(self._draw(old, used + i), self._draw(new, i), float(share))
 
@@ -221,8 +236,8 @@ class Editor:
         if rng.random() < 0.2:
             lengths[rng.integers(2)] = 0
         flat = self._flat()
-        hold = int(rng.integers(1, 7))
-        out, into = int(lengths[0]), int(lengths[1])
+        hold = self._slowed(self._slowed(int(rng.integers(1, 7))))
+        out, into = (self._slowed(int(length)) for length in lengths)
         for i, share in enumerate(_ramp(out)):
             yield _mixed(self._draw(old, used + i), flat, float(share))
         for _ in range(hold):
@@ -232,7 +247,7 @@ class Editor:
 
     def _wipe(self, old: Shot, used: int, new: Shot) -> Iterator[np.ndarray]:
         rng = self._rng
-        frames = int(rng.integers(5, 25))
+        frames = self._slowed(int(rng.integers(5, 25)))
         if rng.random() < 0.25:
             across, back = bool(rng.random() < 0.6), bool(rng.random() < 0.5)
             for i, share in enumerate(_ramp(frames)):
@@ -259,12 +274,12 @@ class Editor:
         flat, label = self._flat(), 1 + KINDS.index("fade")
         for _ in range(int(self._rng.integers(1, 6))):
             yield self._note(flat, label, UNKNOWN, 0)
-        for i, share in enumerate(_ramp(int(self._rng.integers(4, 15)))):
+        for i, share in enumerate(_ramp(self._slowed(int(self._rng.integers(4, 15))))):
             yield self._note(_mixed(flat, self._draw(shot, i), float(share)), label, UNKNOWN, 0)
 
     def _fade_out(self, shot: Shot, used: int, number: int) -> Iterator[np.ndarray]:
         flat, label = self._flat(), 1 + KINDS.index("fade")
-        for i, share in enumerate(_ramp(int(self._rng.integers(4, 15)))):
+        for i, share in enumerate(_ramp(self._slowed(int(self._rng.integers(4, 15))))):
             picture = _mixed(self._draw(shot, used + i), flat, float(share))
             yield self._note(picture, label, UNKNOWN, number)
         for _ in range(int(self._rng.integers(1, 6))):

@@ -18,7 +18,8 @@ from ..options import EncodeOptions
 from ..pipeline.encode import encode
 from ..span import Time
 from .film_cameras import Material
-from .film_edits import Editor, Film
+from .film_edits import LONG, QUICK, Editor, Film, Pace
+from .film_scenes import Scenes
 from .synthetic import RATE, to_picture
 
 TRANSITIONS = 14  # of a film
@@ -29,8 +30,11 @@ _SIZE_SHARES = (0.35, 0.4, 0.08, 0.1, 0.07)
 _CRFS = (18, 50)  # lowest and highest
 _PRESETS = ("fastest", "faster", "fast", "medium")
 _PRESET_SHARES = (0.35, 0.25, 0.3, 0.1)
-_LENGTHS = ((7, 26), (16, 80))  # fewest and most frames of shots of a film
-_LONG = 0.25  # of films have the longer ones
+_SLOWER = Pace((16, 80))
+_SLOWER_SHARE = 0.25  # of films that are not long
+_LONG_SIZES = ((128, 72), (128, 64), (96, 54), (192, 108))
+_LONG_SIZE_SHARES = (0.6, 0.2, 0.1, 0.1)
+_LONG_PRESETS = (0.5, 0.2, 0.3, 0)
 _GOPS = (128, 96, 64, 48, 25, 16, 8)
 _GOP_SHARES = (0.5, 0.08, 0.14, 0.1, 0.08, 0.06, 0.04)
 _AGAIN = 3  # each film of this number is the one before it, encoded in another way
@@ -47,10 +51,11 @@ class Settings:
     gop: int
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> Settings:
-        """Any that occur."""
-        width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_SHARES)]
-        preset = str(rng.choice(_PRESETS, p=_PRESET_SHARES))
+    def drawn(cls, rng: np.random.Generator, long: bool = False) -> Settings:
+        """Any that occur; those of long films are small and quick."""
+        sizes, shares = (_LONG_SIZES, _LONG_SIZE_SHARES) if long else (_SIZES, _SIZE_SHARES)
+        width, height = sizes[rng.choice(len(sizes), p=shares)]
+        preset = str(rng.choice(_PRESETS, p=_LONG_PRESETS if long else _PRESET_SHARES))
         gop = int(rng.choice(_GOPS, p=_GOP_SHARES))
         return cls(width, height, int(rng.integers(_CRFS[0], _CRFS[1] + 1)), preset, gop)
 
@@ -149,7 +154,7 @@ def make_films(
     """Make those of ``count`` films that the folder does not have yet, and an eighth as many of
     stories from HELD on.
 
-    Each third is the one before it, encoded in another way.
+    Each third is the one before it, encoded in another way; of six, three have long shots.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stories = Stories(clips, photos, seed)
@@ -161,7 +166,7 @@ def make_films(
         story = number - 1 if again else number
         editor, drawn = stories.begin(story)
         if again:
-            drawn = _same_shape(drawn, np.random.default_rng([seed, number, 1]))
+            drawn = _same_shape(drawn, np.random.default_rng([seed, number, 1]), _is_long(story))
         clip = drawn_path(folder, story)
         if not clip.exists():
             draw_film(editor, TRANSITIONS, story, clip)
@@ -193,17 +198,25 @@ class Stories:
 
     def begin(self, story: int) -> tuple[Editor, Settings]:
         """What draws a film, and how it is encoded."""
-        rng = np.random.default_rng([self._seed, story])
-        drawn = Settings.drawn(rng)
-        return self.editor(story, drawn.width, drawn.height, rng), drawn
+        rng, long = np.random.default_rng([self._seed, story]), _is_long(story)
+        drawn = Settings.drawn(rng, long)
+        return self.editor(story, drawn.width, drawn.height, rng, long), drawn
 
     def editor(
-        self, story: int, width: int, height: int, rng: np.random.Generator | None = None
+        self,
+        story: int,
+        width: int,
+        height: int,
+        rng: np.random.Generator | None = None,
+        long: bool = False,
     ) -> Editor:
-        """What draws a film of this size."""
+        """What draws a film of this size, with long shots or not."""
         rng = rng or np.random.default_rng([self._seed, story])
-        lengths = _LENGTHS[rng.random() < _LONG]
-        return Editor(self.material(story, width, height), rng, (width, height), lengths)
+        material, size = self.material(story, width, height), (width, height)
+        if long:
+            clips, photos = material.clips, material.photos
+            return Editor(Scenes(clips, photos, width, height), rng, size, LONG)
+        return Editor(material, rng, size, _SLOWER if rng.random() < _SLOWER_SHARE else QUICK)
 
     def material(self, story: int, width: int, height: int) -> Material:
         """Where the shots of a story are taken from."""
@@ -231,11 +244,16 @@ def _shared_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     return [p for p in paths if p not in kept], held
 
 
-def _same_shape(before: Settings, rng: np.random.Generator) -> Settings:
+def _is_long(story: int) -> bool:
+    """Whether the films of a story have long shots."""
+    return story // _AGAIN % 2 == 1
+
+
+def _same_shape(before: Settings, rng: np.random.Generator, long: bool) -> Settings:
     """Other settings for the same film, upright or not as it was."""
-    drawn = Settings.drawn(rng)
+    drawn = Settings.drawn(rng, long)
     while (drawn.width > drawn.height) != (before.width > before.height):
-        drawn = Settings.drawn(rng)
+        drawn = Settings.drawn(rng, long)
     return drawn
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +24,7 @@ _RATE = 4e-3
 _DROPPED = 0.08  # share of the numbers that a sample goes without
 _NOISE = 0.03
 _TEMPERATURE = 0.1  # of the contrast
-_WEIGHTS = (1.0, 4.0, 1.0, 1.0, 1.3)  # of CHANGES: a cut has one frame
+_WEIGHTS = (1.0, 6.0, 3.0, 2.0, 4.0)  # of CHANGES: pictures refuse what is wrongly believed
 _LOSSES = {"camera": 0.3, "activity": 0.2, "guess": 0.02, "contrast": 0.15}
 _LEAST = 6  # frames of a stretch that is compared
 _CUT = CHANGES.index("cut")
@@ -135,17 +136,26 @@ class _Block(NamedTuple):
 
 
 def _blocks(films: list[Labelled]) -> list[_Block]:
+    """The blocks of films. Of those that are longer than a sample also what is left from each of
+    their GOPs on that begins within a shot.
+    """
     blocks: list[_Block] = []
     for film in films:
-        begins = (film.rows[:, _GOP_START] > 0) & (film.labels == _CUT)
-        begins[1:] &= film.labels[:-1] <= _CUT
+        alone = film.labels <= _CUT
+        alone[1:] &= film.labels[:-1] <= _CUT
+        gops = (film.rows[:, _GOP_START] > 0) & alone
+        begins = gops & (film.labels == _CUT)
         begins[0] = True
         starts = [*np.flatnonzero(begins).tolist(), len(film.labels)]
-        blocks += [_Block(film, *ends) for ends in pairwise(starts)]
+        for start, stop in pairwise(starts):
+            blocks.append(_Block(film, start, stop))
+            if stop - start > _WINDOW:
+                inner = start + 1 + np.flatnonzero(gops[start + 1 : stop])
+                blocks += [_Block(film, at, stop) for at in inner.tolist()]
     return blocks
 
 
-def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
+def _batch(blocks: list[_Block], shares: np.ndarray, rng: np.random.Generator) -> _Batch:
     """Films of many blocks. Every second one has those of the one before, as another encode shows
     them where there is one, and as another viewer sees them.
     """
@@ -156,7 +166,7 @@ def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
     stretches: list[_Stretch] = []
     chosen: list[_Block] = []
     for k in range(_BATCH):
-        chosen = [_twin(c, blocks, rng) for c in chosen] if k % 2 else _drawn(blocks, rng)
+        chosen = [_twin(c, blocks, rng) for c in chosen] if k % 2 else _drawn(blocks, shares, rng)
         at = 0
         for film, start, stop in chosen:
             stop = min(stop, start + _WINDOW - at)
@@ -166,7 +176,7 @@ def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
             change[k, into] = film.change[part]
             change[k, at] = np.nan
             labels[k, at] = _CUT if at else film.labels[start] * (film.labels[start] > _CUT)
-            rows[k, at, _CUT_SHORT] = rng.uniform(0.02, 1) if at else 0  # 0 is a full GOP's
+            rows[k, at, _CUT_SHORT] = rng.uniform(0.1, 1) if at else 0  # 0 is a full GOP's
             stretches += _stretches(film, part, k, at)
             at = into.stop
             if at >= _WINDOW:
@@ -181,12 +191,18 @@ def _batch(blocks: list[_Block], rng: np.random.Generator) -> _Batch:
     )
 
 
-def _drawn(blocks: list[_Block], rng: np.random.Generator) -> list[_Block]:
+def _drawn(blocks: list[_Block], shares: np.ndarray, rng: np.random.Generator) -> list[_Block]:
     """Blocks enough for a sample."""
     chosen: list[_Block] = []
     while sum(b.stop - b.start for b in chosen) < _WINDOW:
-        chosen.append(blocks[rng.integers(len(blocks))])
+        chosen.append(blocks[rng.choice(len(blocks), p=shares)])
     return chosen
+
+
+def _shares(blocks: list[_Block]) -> np.ndarray:
+    """(blocks,): how often each is drawn, so that all films are alike often."""
+    films = Counter(id(block.film) for block in blocks)
+    return np.array([1 / films[id(block.film)] for block in blocks]) / len(films)
 
 
 def _twin(block: _Block, blocks: list[_Block], rng: np.random.Generator) -> _Block:
@@ -250,7 +266,10 @@ def _loss(net: ShotNet, batch: _Batch) -> dict[str, Tensor]:
         label_smoothing=0.02,
     )
     known = batch.cameras.flatten() >= 0
-    camera = functional.cross_entropy(flat["camera"][known], batch.cameras.flatten()[known])
+    told = functional.cross_entropy(
+        flat["camera"][known], batch.cameras.flatten()[known], reduction="sum"
+    )
+    camera = told / known.sum().clamp(min=1)  # of some samples none is known
     target = torch.log2(1 + batch.change.flatten())
     there = ~target.isnan()
     activity = functional.smooth_l1_loss(flat["activity"][there, 0], target[there])
@@ -274,13 +293,14 @@ def train_shots(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     blocks = _blocks(films)
+    shares = _shares(blocks)
     net.train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     begin, step, told = time.monotonic(), 0, 0.0
     while (spent := (time.monotonic() - begin) / (60 * minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = _RATE * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * spent))
-        losses = _loss(net, _batch(blocks, rng))
+        losses = _loss(net, _batch(blocks, shares, rng))
         total = sum((_LOSSES.get(name, 1.0) * x for name, x in losses.items()), torch.zeros(()))
         optimiser.zero_grad()
         total.backward()

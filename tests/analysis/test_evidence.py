@@ -1,0 +1,64 @@
+"""Whether pictures bear out what heads of frames look like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqcodec.analysis.evidence import unmade, weight
+
+ROWS, COLUMNS = 36, 64
+
+
+def scene(seed: int) -> np.ndarray:
+    """A thumbnail of a scene, another one for each seed."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(20, 230, (ROWS // 4, COLUMNS // 4)).repeat(4, 0).repeat(4, 1)
+    return np.asarray(coarse + rng.uniform(-15, 15, (ROWS, COLUMNS)), np.float32)
+
+
+def with_body(picture: np.ndarray, left: int) -> np.ndarray:
+    """The picture with a body before a third of it."""
+    out = picture.copy()
+    out[6:, left : left + 20] = scene(99)[6:, :20]
+    return out
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_a_dissolve_is_borne_out(share: float) -> None:
+    old, new = scene(1), scene(2)
+    assert weight(old, (1 - share) * old + share * new, new) > 1
+
+
+@pytest.mark.parametrize("at", [16, 32, 50])
+def test_a_wipe_is_borne_out(at: int) -> None:
+    old, new = scene(1), scene(2)
+    within = np.concatenate([new[:, :at], old[:, at:]], 1)
+    assert weight(old, within, new) > 1
+
+
+@pytest.mark.parametrize("black", [0, 1, 2])
+def test_a_fade_is_borne_out_by_black_anywhere(black: int) -> None:
+    thumbs = [scene(1), 0.4 * scene(1), scene(2)]
+    thumbs[black] = np.full((ROWS, COLUMNS), 3, np.float32)
+    assert weight(*thumbs) == 1
+
+
+def test_a_fade_is_a_mixture_with_gray() -> None:
+    assert unmade(scene(1), 0.3 * scene(1) + 10, scene(2)) < 0.02
+
+
+def test_a_body_that_moves_before_a_picture_is_no_change() -> None:
+    """Even where it covers a third of it and comes as far as to its other side."""
+    rest = scene(1)
+    assert weight(with_body(rest, 2), with_body(rest, 20), with_body(rest, 42)) < 1
+
+
+def test_a_pan_is_no_change() -> None:
+    wide = np.concatenate([scene(1), scene(2)], 1)
+    assert weight(*(wide[:, at : at + COLUMNS] for at in (0, 1, 3))) == 0
+
+
+def test_new_pictures_whose_middle_is_of_neither_are_less_sure() -> None:
+    """Something passes near the camera while it turns, or one picture pushes the other out."""
+    assert 0 < weight(scene(1), scene(3), scene(2)) < 1
