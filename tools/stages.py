@@ -33,6 +33,7 @@ from vqcodec.codec import (
 from vqcodec.codec.nets.prior import Prior
 from vqcodec.codec.nets.synthesis import Synthesis
 from vqcodec.encoding import (
+    coarse_motion,
     deblocking_choice,
     detail_choice,
     direct_choice,
@@ -93,7 +94,9 @@ def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
     wrap(lookahead.LookAhead, "look-ahead", "_depend", "_plans", "_reference")
-    wrap(weight_estimation, "weights of references", "weights", "matched")
+    wrap(weight_estimation, "weights of references", "weights", "grounded")
+    wrap(coarse_motion, "weights of references", "matched")
+    wrap(temporal_filter, "weights of references", "matched_planes")
     wrap(frame_motion, "motion: starting vectors", "starting_vectors")
     wrap(interpolated, "motion: interpolated phases", "phases")
     wrap(motion_search, "motion: references under weights", "under_weights")

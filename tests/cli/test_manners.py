@@ -158,6 +158,18 @@ def test_what_needs_no_network_answers_at_once(
         assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5, args
 
 
+def test_an_output_that_is_there_is_refused_before_numpy_is_loaded(
+    program: dict[str, str], tmp_path: Path, clip: Path
+) -> None:
+    there = tmp_path / "a.vqv"
+    there.touch()
+    command = [sys.executable, "-X", "importtime", "-m", "vqcodec", "encode", str(clip), str(there)]
+    run = subprocess.run(command, capture_output=True, text=True, env=program, cwd=tmp_path)
+    assert run.returncode == 5
+    assert "vqcodec.pipeline.encode_plan" in run.stderr
+    assert "numpy" not in run.stderr
+
+
 # -- log file
 
 

@@ -61,6 +61,32 @@ def test_a_flat_picture_that_gets_darker_has_not_moved() -> None:
     assert not weight_estimation.grounded(source, [reference], found, FADED[None]).any()
 
 
+def test_flat_blocks_that_move_while_they_fade_have_moved() -> None:
+    """Their chroma lies where the vectors say, and not where it lay."""
+    rows, columns = np.mgrid[:128, :128]
+    luma = (400 + rows / 2).astype(np.uint16)
+    u = (500 + 40 * np.sin(columns[:64, :64] / 3)).astype(np.uint16)
+    v = (500 + 40 * np.cos(columns[:64, :64] / 3)).astype(np.uint16)
+    by = 8  # luma samples that the source shows farther right
+    moved = (luma, np.roll(u, by // 2, 1), np.roll(v, by // 2, 1))
+    source = weight_estimation.weighted_planes(moved, FADED)
+    vectors = np.full((1, 8, 8, 2), (0, -4 * by), np.int32)
+    kept = weight_estimation.grounded(source, [(luma, u, v)], vectors, FADED[None])
+    assert kept[0, :, 1:].any(2).all()
+    wrong = np.full((1, 8, 8, 2), (0, 4 * by), np.int32)
+    at_rest = weight_estimation.weighted_planes((luma, u, v), FADED)
+    assert not weight_estimation.grounded(at_rest, [(luma, u, v)], wrong, FADED[None]).any()
+
+
+def test_a_line_begins_anywhere() -> None:
+    """Plain least squares may find no change where cells and outliers balance."""
+    rng = np.random.default_rng(1)
+    x = rng.uniform(300, 700, 3000).astype(np.float32)
+    y = 0.9 * (x - 500) + 500
+    y[::6] = 1.513 * (x[::6] - 500) + 500
+    assert brightness_line.fit(x, y).gain == pytest.approx(0.9, abs=0.02)
+
+
 def test_what_moves_while_it_fades_has_moved() -> None:
     picture = pad(moving(192, 128, 1, seed=4)[0], 192, 128)
     by = 8  # luma samples that the source shows farther down

@@ -1,4 +1,4 @@
-"""The tool that tells where the time goes finds all that it measures."""
+"""The tool that tells where the time goes: the functions that it replaces are there."""
 
 from __future__ import annotations
 

@@ -33,9 +33,11 @@ def machine(patch: pytest.MonkeyPatch, processors: int, memory: int | None) -> N
         (4, 64, HD, 5000, (4, 1)),
         (4, 64, HD, 128, (1, 0)),  # a single GOP
         (4, 64, HD, 129, (1, 0)),  # a second of one frame
-        (4, 64, HD, 192, (2, 2)),
+        (4, 64, HD, 220, (2, 2)),
+        (4, 64, HD, 447, (4, 1)),  # with three processes one would code 191 frames
         (8, 64, HD, 300, (2, 4)),
         (8, 64, HD, 384, (3, 2)),
+        (16, 64, HD, 831, (7, 2)),
         (16, 64, HD, 5000, (16, 1)),
         (16, 8, HD, 5000, (3, 5)),
         (16, 1, HD, 5000, (1, 0)),
@@ -93,7 +95,7 @@ def test_floats_and_other_devices_stay_in_one_process(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("words", "want"),
     [
-        ([], 7),  # about 64 frames are expected, in GOPs of 9; cuts are not known yet
+        ([], 8),  # about 64 frames are expected, in GOPs of 9; cuts are not known yet
         (["--jobs", "3"], 3),
         (["--jobs", "1"], None),
         (["-threads", "1"], None),
@@ -130,6 +132,6 @@ def test_an_estimate_reckons_with_the_same(gop_clip: Path, monkeypatch: pytest.M
     machine(monkeypatch, 16, 1 << 40)
     options = EncodeOptions(gop=9, device="cpu")
     samples = estimate._Samples.of(str(gop_clip), options, spread=True)
-    assert (samples.options.jobs, samples.options.threads) == (7, 2)
+    assert (samples.options.jobs, samples.options.threads) == (8, 2)
     assert {(part.jobs, part.threads) for part in samples} == {(1, 2)}
     assert estimate._Samples.of(str(gop_clip), options, spread=False).options == options

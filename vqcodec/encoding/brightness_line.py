@@ -14,7 +14,7 @@ from ..codec.weighting import MAX_GAIN, MAX_OFFSET, ONE, fade_offset
 from ..compiled import njit_borrowing
 
 ROUNDS = 6  # of the reweighted least squares, at most
-SAME_GAIN, SAME_OFFSET = 1e-3, 0.1  # changes of a round that are followed by none that matter
+SAME_GAIN, SAME_OFFSET = 1e-3, 0.1  # a round that changes less is the last
 LEAST_SCALE = 2.0  # of errors in samples of 10 bits: smaller ones are not told from each other
 FLAT = 16.0  # variance in samples of 10 bits below which a reference has no contrast to fit
 PRIOR = 64.0  # variance of a reference at which its own gain counts as much as one known before
@@ -41,13 +41,17 @@ def fit(shown: np.ndarray, wanted: np.ndarray, prior: float = _NO_PRIOR) -> Line
 
 @njit_borrowing
 def _median(values: np.ndarray, room: np.ndarray) -> float:
-    """The median of values (N,), found without sorting all (Hoare 1961); room (N,)."""
-    n = values.size
+    """The median of values (N,), found without sorting all (Hoare 1961); room (N,).
+
+    Pivots are taken from all over, so that no picture makes it slow.
+    """
+    n, state = values.size, 1
     for i in range(n):
         room[i] = values[i]
     middle, first, last = n // 2, 0, n - 1
     while first < last:
-        pivot = room[(first + last) // 2]
+        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        pivot = room[first + state % (last - first + 1)]
         i, j = first, last
         while i <= j:
             while room[i] < pivot:
@@ -83,7 +87,7 @@ def _fit(
     """Gain and offset; errors, weight, room (N,) float64: their place."""
     gain, offset = 1.0, 0.0
     weight[:] = 1.0
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         total, mean, target = 0.0, 0.0, 0.0
         for i in range(shown.size):
             total += weight[i]
@@ -101,7 +105,8 @@ def _fit(
         before = Line(gain, offset)
         gain = min(max(common / spread, 0.0), MAX_GAIN / ONE) if spread > FLAT else 1.0
         offset = target - gain * mean
-        if abs(gain - before.gain) < SAME_GAIN and abs(offset - before.offset) < SAME_OFFSET:
+        still = abs(gain - before.gain) < SAME_GAIN and abs(offset - before.offset) < SAME_OFFSET
+        if number and still:  # the first has none before it
             break
         for i in range(shown.size):
             errors[i] = abs(gain * np.float64(shown[i]) + offset - np.float64(wanted[i]))

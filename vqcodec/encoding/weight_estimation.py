@@ -229,7 +229,7 @@ def grounded(
         )
         lit = pairs(Brightness.of(still[0], wanted[0]).pair, still, wanted)
         out[k][even & (_block_errors(still, wanted, lit) <= moved + AS_NEAR)] = 0
-    return out
+    return out if (out != vectors).any() else vectors
 
 
 def weights(

@@ -16,6 +16,9 @@ from ..system.threads import default_threads
 _LOG = logging.getLogger("vqcodec.nets")
 
 LEAST_PROCESSORS = 4  # with fewer, one process with as many threads is nearly as fast
+CLEARLY = (
+    0.8  # of the time that a choice of processes has to take, for threads share work less well
+)
 SHARE = 0.75  # of the free memory that is taken at most
 _ANY_LENGTH = 2  # threads of a process where it is not known whether there is a second GOP
 
@@ -51,9 +54,13 @@ def chosen(
     alike = chosen_device(options.device) == "cpu" and options.arithmetic not in FLOATS
     if processors < LEAST_PROCESSORS or not alike or free is None:
         return options
-    # a last GOP of less than half the frames is done sooner than a process of its own has started
-    most = processors // _ANY_LENGTH if frames is None else (frames + gop // 2) // gop
+    most = processors // _ANY_LENGTH if frames is None else -(-frames // gop)
     fitting = int(SHARE * free) // job_memory(*size, gop, ten_bit)
     jobs = max(1, min(processors, MAX_JOBS, most, fitting))
+    rest = (frames or 0) % gop
+    if jobs == most > 1 and rest:
+        # one process may code a short last GOP behind its own, if all then have more threads
+        alone, after = gop / (processors // jobs), (gop + rest) / (processors // (jobs - 1))
+        jobs -= after < CLEARLY * alone
     _LOG.info("%d processes code GOPs side by side", jobs)
     return options if jobs == 1 else replace(options, jobs=jobs, threads=processors // jobs)

@@ -40,11 +40,12 @@ def no_more_threads_than_processors() -> None:
 def keep_one_heap() -> None:
     """What one thread frees is there for all others, of this process.
 
-    glibc keeps heaps for threads of their own, and much that is free in one while another grows:
-    1,547 MB instead of 1,334 to encode 1920x1080 with two threads, in the same time. Has no effect
-    where the user says how many there are, or the C library is another.
+    glibc keeps heaps for threads of their own, and much that is free in one while another grows
+    (docs/benchmarks.md, A whole command). Has no effect where the user says how many there are, or
+    the C library is another.
     """
-    if "MALLOC_ARENA_MAX" not in os.environ and sys.platform == "linux":
+    said = "MALLOC_ARENA_MAX" in os.environ or "arena_max" in os.environ.get("GLIBC_TUNABLES", "")
+    if not said and sys.platform == "linux":
         with suppress(AttributeError, OSError):
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
