@@ -31,7 +31,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vqcodec.codec import direct_map
 from vqcodec.codec.frame_decoder import Coded
 from vqcodec.encoding import frame_motion, latent_refinement
 from vqcodec.encoding.frame_encoder import FrameEncoder, KeptFrame
@@ -41,7 +40,7 @@ from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.motion_search import References, search
 from vqcodec.encoding.rate_distortion import RateParameters
-from vqcodec.encoding.trial import Layout
+from vqcodec.encoding.trial import Layout, block_costs
 from vqcodec.picture import plane8
 from vqcodec.training.pictures import read_clip
 
@@ -86,7 +85,7 @@ class Bound:
         quantised = trials.quantise(latents, quality, layout)
         planes = trials._reconstruct(quantised, quality, layout)
         detail = trials.choose_detail(planes, layout.blocks)
-        return np.asarray(direct_map.sums_of_four(detail.cost) + quantised.bits)
+        return block_costs(detail, quantised)
 
     @property
     def rate(self) -> RateParameters:

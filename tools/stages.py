@@ -94,7 +94,7 @@ def instrument() -> None:
     """Replace what belongs to a stage by what measures it."""
     wrap(temporal_filter, "temporal filter", "filtered")
     wrap(lookahead.LookAhead, "look-ahead", "_depend", "_plans", "_reference")
-    wrap(weight_estimation, "weights of references", "weights", "grounded")
+    wrap(weight_estimation, "weights of references", "estimate")
     wrap(coarse_motion, "weights of references", "matched")
     wrap(temporal_filter, "weights of references", "matched_planes")
     wrap(frame_motion, "motion: starting vectors", "starting_vectors")

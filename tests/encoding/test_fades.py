@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 from support.clips import faded, moving
 
-from vqcodec.codec.frame_decoder import pad
+from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.weighting import ONE
 from vqcodec.encoding import brightness_line, intra_choice, weight_estimation
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.temporal_filter import filtered
+from vqcodec.encoding.weight_estimation import Cells
 
 FADED = np.array([(115, 6), (128, 0), (128, 0)], np.int32)  # gains and offsets, a bit darker
+
+
+def grounded(source: Planes, reference: Planes, vectors: np.ndarray) -> np.ndarray:
+    cells = [Cells(reference, vectors[0])]
+    return weight_estimation.grounded(Cells(source), cells, vectors, FADED[None])
 
 
 def test_a_line_is_found_among_outliers() -> None:
@@ -58,7 +64,7 @@ def test_a_flat_picture_that_gets_darker_has_not_moved() -> None:
     reference = (luma, (600 - rows[:64, :64]).astype(np.uint16), chroma)
     source = (luma - np.uint16(8), *reference[1:])
     found = np.full((1, 8, 8, 2), (-32, 0), np.int32)  # 8 rows up, as dark as the source
-    assert not weight_estimation.grounded(source, [reference], found, FADED[None]).any()
+    assert not grounded(source, reference, found).any()
 
 
 def test_flat_blocks_that_move_while_they_fade_have_moved() -> None:
@@ -71,11 +77,11 @@ def test_flat_blocks_that_move_while_they_fade_have_moved() -> None:
     moved = (luma, np.roll(u, by // 2, 1), np.roll(v, by // 2, 1))
     source = weight_estimation.weighted_planes(moved, FADED)
     vectors = np.full((1, 8, 8, 2), (0, -4 * by), np.int32)
-    kept = weight_estimation.grounded(source, [(luma, u, v)], vectors, FADED[None])
+    kept = grounded(source, (luma, u, v), vectors)
     assert kept[0, :, 1:].any(2).all()
     wrong = np.full((1, 8, 8, 2), (0, 4 * by), np.int32)
     at_rest = weight_estimation.weighted_planes((luma, u, v), FADED)
-    assert not weight_estimation.grounded(at_rest, [(luma, u, v)], wrong, FADED[None]).any()
+    assert not grounded(at_rest, (luma, u, v), wrong).any()
 
 
 def test_a_line_begins_anywhere() -> None:
@@ -93,7 +99,7 @@ def test_what_moves_while_it_fades_has_moved() -> None:
     down = [np.roll(plane, by >> (k > 0), 0) for k, plane in enumerate(picture)]
     y, u, v = weight_estimation.weighted_planes((down[0], down[1], down[2]), FADED)
     vectors = np.full((1, 8, 12, 2), (-4 * by, 0), np.int32)
-    kept = weight_estimation.grounded((y, u, v), [picture], vectors, FADED[None])
+    kept = grounded((y, u, v), picture, vectors)
     assert kept[0, 1:, :, 0].astype(bool).mean() > 0.9
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import FILTER, FILTER_INDEX
-from .direct_map import CODED_BLOCK, DIRECT_BLOCK, INTRA_BLOCK
+from .direct_map import DIRECT_BLOCK, by_nets
 from .filter_bank import BANK
 from .two_way import Coder, code_bit, code_tree
 
@@ -88,8 +88,7 @@ def activity_class(wide: np.ndarray, row: int, column: int) -> int:
 @njit_borrowing
 def is_filtered(kind: int, where: int) -> bool:
     """Whether a block of a kind is filtered."""
-    past = kind != CODED_BLOCK and kind != INTRA_BLOCK
-    return not past or (where == ALL_BLOCKS and kind == DIRECT_BLOCK)
+    return by_nets(kind) or (where == ALL_BLOCKS and kind == DIRECT_BLOCK)
 
 
 @njit_borrowing

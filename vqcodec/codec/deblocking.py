@@ -20,7 +20,7 @@ import numpy as np
 from ..compiled import njit, njit_borrowing
 from ..picture import MAX_SAMPLE
 from .contexts import DEBLOCK
-from .direct_map import CODED_BLOCK, DIRECT_BLOCK, INTRA_BLOCK
+from .direct_map import DIRECT_BLOCK, by_nets
 from .motion_compensation import L0, L1
 from .motion_field import Field
 from .two_way import Coder, code_tree
@@ -60,7 +60,7 @@ def _steps(blocks: np.ndarray, field: Field, r: int, c: int, y: int, x: int) -> 
     """Whether coding may have made a step between the cell (y, x) and (r, c) behind it."""
     here, there = blocks[r >> 1, c >> 1], blocks[y >> 1, x >> 1]
     for kind in (here, there):
-        if kind != CODED_BLOCK and kind != DIRECT_BLOCK and kind != INTRA_BLOCK:
+        if kind != DIRECT_BLOCK and not by_nets(kind):
             return False
     return here != DIRECT_BLOCK or there != DIRECT_BLOCK or _far(field, r, c, y, x)
 

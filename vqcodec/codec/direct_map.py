@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import njit
+from ..compiled import njit, njit_borrowing
 from .contexts import DIRECT, NEIGHBOURS, TILES
 from .two_way import Coder, code_bit
 
@@ -29,6 +29,12 @@ from .two_way import Coder, code_bit
 CODED_BLOCK, DIRECT_BLOCK, PAINTED_BLOCK, OUTSIDE_BLOCK, INTRA_BLOCK = 0, 1, 2, 3, 4
 FRAME, PART = 0, 1  # contexts, from DIRECT, TILES and INTRA_TILES on
 _MARKED, _INTRA = 1, 2  # tiles with flags for their blocks, and those without
+
+
+@njit_borrowing
+def by_nets(kind: int) -> bool:
+    """Whether a block of a kind is drawn by nets, those of its frame or of I frames."""
+    return kind in (CODED_BLOCK, INTRA_BLOCK)
 
 
 @njit

@@ -32,7 +32,7 @@ from . import (
 from .bit_statistics import FrameStatistics, element_bits, shares
 from .codebooks import Tables
 from .frame_head import FrameHead, HeadReader, State, counts_after
-from .intra_tiles import IntraLatent, no_symbols
+from .intra_tiles import IntraLatent
 from .motion_compensation import compensate
 from .motion_field import Field
 from .nets.tiles import Tiles
@@ -325,7 +325,7 @@ class Decoding(FrameHead):
 
     def expect_symbols(self) -> None:
         """Room for the symbols of the latents, -1 where nothing is coded."""
-        self.symbols, self.classes = no_symbols(self.blocks, self.nets.shape.latent)
+        self.symbols, self.classes = latent_syntax.no_symbols(self.blocks, self.nets.shape.latent)
         if self.drawn is not None:
             self.drawn.expect_symbols()
 

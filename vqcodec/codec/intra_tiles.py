@@ -126,15 +126,7 @@ class IntraLatent(IntraTiles):
 
     def expect_symbols(self) -> None:
         """Room for the symbols of the latent, -1 where nothing is coded."""
-        self.symbols, self.classes = no_symbols(self.blocks, self.nets.shape.latent)
-
-
-def no_symbols(blocks: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Symbols (H/16, W/16, M) int32 and classes (H/16, W/16, M/4) int8 of a latent, all -1."""
-    return (
-        np.full((*blocks.shape, channels), -1, np.int32),
-        np.full((*blocks.shape, channels // 4), -1, np.int8),
-    )
+        self.symbols, self.classes = latent_syntax.no_symbols(self.blocks, self.nets.shape.latent)
 
 
 def draw(planes: Planes, residual: np.ndarray, blocks: np.ndarray, neutral: Planes) -> None:

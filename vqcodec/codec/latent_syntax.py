@@ -217,3 +217,11 @@ def decode_hyper(
                     symbols[i, j, g] = k
                 for c in range(4):
                     z[i, j, g * 4 + c] = words[base + g, k, c]
+
+
+def no_symbols(blocks: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols (H/16, W/16, M) int32 and classes (H/16, W/16, M/4) int8 of a latent, all -1."""
+    return (
+        np.full((*blocks.shape, channels), -1, np.int32),
+        np.full((*blocks.shape, channels // 4), -1, np.int8),
+    )

@@ -34,8 +34,7 @@ def fit(shown: np.ndarray, wanted: np.ndarray, prior: float = _NO_PRIOR) -> Line
 
     Its gain is drawn to ``prior``, the more the less contrast there is.
     """
-    room = np.empty((3, shown.size))
-    gain, offset = _fit(shown.ravel(), wanted.ravel(), prior, room[0], room[1], room[2])
+    gain, offset = _fit(shown.ravel(), wanted.ravel(), prior, np.empty((3, shown.size)))
     return Line(gain, offset)
 
 
@@ -77,14 +76,10 @@ def _median(values: np.ndarray, room: np.ndarray) -> float:
 
 @njit_borrowing
 def _fit(
-    shown: np.ndarray,
-    wanted: np.ndarray,
-    prior: float,
-    errors: np.ndarray,
-    weight: np.ndarray,
-    room: np.ndarray,
+    shown: np.ndarray, wanted: np.ndarray, prior: float, rooms: np.ndarray
 ) -> tuple[float, float]:
-    """Gain and offset; errors, weight, room (N,) float64: their place."""
+    """Gain and offset; rooms (3, N) float64."""
+    errors, weight, room = rooms[0], rooms[1], rooms[2]
     gain, offset = 1.0, 0.0
     weight[:] = 1.0
     for number in range(ROUNDS):
@@ -121,8 +116,7 @@ def _fit(
 def pair(line: Line, shown: np.ndarray, wanted: np.ndarray, plane: int) -> tuple[int, int]:
     """A line as a gain and an offset to code; the offset makes up for the rounding of the gain."""
     gain = min(max(round(line.gain * ONE), 0), MAX_GAIN)
-    room = np.empty((3, shown.size))
-    offset = _offset(shown.ravel(), wanted.ravel(), gain / ONE, room[0], room[1], room[2])
+    offset = _offset(shown.ravel(), wanted.ravel(), gain / ONE, np.empty((3, shown.size)))
     expected = int(fade_offset(gain, plane))
     if abs(offset - expected) < NO_OFFSET:
         return gain, expected
@@ -130,16 +124,9 @@ def pair(line: Line, shown: np.ndarray, wanted: np.ndarray, plane: int) -> tuple
 
 
 @njit_borrowing
-def _offset(
-    shown: np.ndarray,
-    wanted: np.ndarray,
-    gain: float,
-    errors: np.ndarray,
-    near: np.ndarray,
-    room: np.ndarray,
-) -> float:
-    """Mean of the differences under a gain that lie near their median; errors, near, room (N,)
-    float64: their place."""
+def _offset(shown: np.ndarray, wanted: np.ndarray, gain: float, rooms: np.ndarray) -> float:
+    """Mean of the differences under a gain that lie near their median; rooms (3, N) float64."""
+    errors, near, room = rooms[0], rooms[1], rooms[2]
     for i in range(shown.size):
         errors[i] = np.float64(wanted[i]) - gain * np.float64(shown[i])
     middle = _median(errors, room)

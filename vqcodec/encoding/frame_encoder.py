@@ -19,7 +19,7 @@ from .frame_task import CodedFrame, FrameTask
 from .frame_trials import FrameTrials
 from .interpolated import Interpolated
 from .rate_distortion import RateParameters, lagrangian
-from .trial import Latents, Layout, Trial
+from .trial import Latents, Layout, Trial, block_costs
 
 if TYPE_CHECKING:
     from .model import EncoderModel
@@ -125,10 +125,9 @@ class FrameEncoder(FrameCoder):
         """Latents at the quality of the level, refined where that pays most."""
         task, rate = trials.task, self.rate
         latents = trials.latents(layout)
-        wanted = rate.refine_steps and task.level < rate.refine_levels
-        if wanted and self.h * self.w <= latent_refinement.MAX_PIXELS:
-            return latent_refinement.refine(trials, latents, task.quality, layout)
-        return latents
+        if task.level >= rate.refine_levels:
+            return latents
+        return latent_refinement.refine(trials, latents, task.quality, layout)
 
     @staticmethod
     def _with_intra_tiles(trials: FrameTrials, best: Trial) -> tuple[FrameTrials, Trial]:
@@ -170,7 +169,7 @@ class FrameEncoder(FrameCoder):
     def _layout(self, trials: FrameTrials, trial: Trial) -> Layout | None:
         """Direct and painted blocks that promise to cost less than a trial without them did."""
         rate, blocks = self.rate, trial.blocks
-        cost = direct_map.sums_of_four(trial.detail.cost) + trial.quantised.bits
+        cost = block_costs(trial.detail, trial.quantised)
         prediction = trials.motion.prediction
         changed = False
         if prediction is not None and trial.layout.coded and rate.direct_gain < math.inf:

@@ -102,12 +102,7 @@ def find_motion(
     weights = Weights.none()
     if task.fades or not rate.fades_alone:
         shown = [reference.planes for reference in references]
-        weights = weight_estimation.weights(task.source, shown, vectors, weighing)
-        if len(weights.blends):
-            still = weight_estimation.grounded(task.source, shown, vectors, weights.sets[0])
-            if still is not vectors:
-                vectors = still
-                weights = weight_estimation.weights(task.source, shown, vectors, weighing)
+        weights, vectors = weight_estimation.estimate(task.source, shown, vectors, weighing)
     coder = _started(frames, task)
     encode_bit(coder, intra_context(task.level), 0)
     encode_weights(coder, weights, len(references))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codec import direct_map, intra_tiles
+from ..codec import intra_tiles
 from ..codec.direct_map import (
     CODED_BLOCK,
     DIRECT_BLOCK,
@@ -27,7 +27,7 @@ from ..codec.frame_head import hyper_tables
 from . import intra_choice, latent_refinement, painted_choice
 from .frame_motion import Prediction, intra_motion
 from .frame_trials import FrameTrials
-from .trial import IntraPart, Latents, Layout, QuantisedLatents, Trial
+from .trial import IntraPart, Latents, Layout, QuantisedLatents, Trial, block_costs
 
 _FLAG_BITS = 2.0  # about what the flag of an intra tile costs, beside those of the others
 
@@ -47,7 +47,7 @@ def trials_with_tiles(trials: FrameTrials, best: Trial) -> tuple[FrameTrials, La
     rate, task = trials.rate, trials.task
     if not _may_have(trials) or best.quality != task.quality:
         return None
-    cost = sums_of_four(direct_map.sums_of_four(best.detail.cost) + best.quantised.bits)
+    cost = sums_of_four(block_costs(best.detail, best.quantised))
     candidates = _candidates(trials, best, cost)
     if not candidates.any():
         return None
@@ -73,7 +73,7 @@ def mixed_cost(predicted: FrameTrials, alone: FrameTrials) -> float:
     if not _may_have(predicted):
         return math.inf
     costs = (
-        sums_of_four(direct_map.sums_of_four(trial.detail.cost) + trial.quantised.bits)
+        sums_of_four(block_costs(trial.detail, trial.quantised))
         for trial in (predicted.first, alone.first)
     )
     saved = np.subtract(*costs) - predicted.rate.intra_tile_gain - _FLAG_BITS
@@ -118,9 +118,8 @@ def _first_cost(alone: FrameTrials, latents: Latents, tiles: np.ndarray) -> np.n
 
 def _refined(alone: FrameTrials, latents: Latents, tiles: np.ndarray) -> _Drawn:
     """Tiles by the nets of I frames, of refined latents."""
-    layout, frames = _layout(alone, tiles), alone.frames
-    if alone.rate.refine_steps and frames.h * frames.w <= latent_refinement.MAX_PIXELS:
-        latents = latent_refinement.refine(alone, latents, alone.task.quality, layout)
+    layout = _layout(alone, tiles)
+    latents = latent_refinement.refine(alone, latents, alone.task.quality, layout)
     return _of_latents(alone, latents, layout)
 
 
@@ -136,7 +135,7 @@ def _cost(trials: FrameTrials, drawn: _Drawn) -> np.ndarray:
     # no detail is looked for elsewhere
     blocks = np.where(coded, np.uint8(INTRA_BLOCK), np.uint8(PAINTED_BLOCK))
     detail = trials.choose_detail(drawn.planes, blocks)
-    return sums_of_four(direct_map.sums_of_four(detail.cost) + drawn.quantised.bits)
+    return sums_of_four(block_costs(detail, drawn.quantised))
 
 
 def _hyper_bits(alone: FrameTrials, drawn: _Drawn) -> np.ndarray:

@@ -60,14 +60,15 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
 
     With a curvature h of the error in every direction, which ``vq_lambda`` implies, its least value
     lies at yq - gradient / h for the quantised latent yq. Each of ``refine_steps`` steps goes
-    ``refine_rate`` of the way there; the cheapest latent met is returned.
+    ``refine_rate`` of the way there; the cheapest latent met is returned. Latents stay as they are
+    without any step, and of frames of more than MAX_PIXELS.
     """
-    if not layout.coded:
+    rate, frames = trials.rate, trials.frames
+    if not (layout.coded and rate.refine_steps) or frames.h * frames.w > MAX_PIXELS:
         return latents
-    rate = trials.rate
     worth = rate.detail(trials.task.aim)[1]
     curvature = 2 / rate.vq_lambda * trials.worths[:, :, None]
-    codec = trials.frames.codec
+    codec = frames.codec
     if codec.arithmetic == INTEGERS:
         behind = _by_integers(codec.gradients[trials.nets.kind], Shown.of(trials, layout), quality)
     else:

@@ -69,6 +69,11 @@ class Detail:
     cost: np.ndarray  # (H/8, W/8) bits that error and detail are worth
 
 
+def block_costs(detail: Detail, quantised: QuantisedLatents) -> np.ndarray:
+    """(H/16, W/16): bits of latent and detail, and what the error is worth."""
+    return np.asarray(direct_map.sums_of_four(detail.cost) + quantised.bits)
+
+
 class Smoothed(NamedTuple):
     """A picture behind the filters of the loop."""
 

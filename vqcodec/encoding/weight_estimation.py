@@ -139,13 +139,13 @@ class Cells:
     when they are asked for. vectors (H/16, W/16, 2): what the cells show of a reference."""
 
     def __init__(self, planes: Planes, vectors: np.ndarray | None = None):
-        self._planes, self._vectors = planes, vectors
+        self.planes, self._vectors = planes, vectors
         self._made: list[np.ndarray | None] = [None] * PLANES
 
     def __getitem__(self, plane: int) -> np.ndarray:
         made = self._made[plane]
         if made is None:
-            given, size = self._planes[plane], 4 if plane else 8
+            given, size = self.planes[plane], 4 if plane else 8
             if self._vectors is None:
                 made = cell_means(given, size)
             else:
@@ -207,40 +207,35 @@ def _find_even(luma, out):
 
 
 def grounded(
-    source: Planes, references: list[Planes], vectors: np.ndarray, sets: np.ndarray
+    wanted: Cells, shown: list[Cells], vectors: np.ndarray, sets: np.ndarray
 ) -> np.ndarray:
-    """Vectors (2, H/16, W/16, 2), but none in flat blocks where a reference in another light, as it
-    lies, is as near in luma and chroma as what has moved; sets (2, PLANES, 2): weights along them.
+    """Vectors (2, H/16, W/16, 2), along which references are shown, but none in flat blocks where a
+    reference in another light, as it lies, is as near in luma and chroma as what has moved; sets
+    (2, PLANES, 2): weights along them.
 
     In a flat picture that gets darker there is always a place nearby that was as dark before: by
     luma alone, which the search of motion looks at, it is taken for what has moved. Its colour is
     another one.
     """
     even = np.empty(vectors.shape[1:3], np.bool_)
-    _find_even(source[0], even)
+    _find_even(wanted.planes[0], even)
     if not even.any():
         return vectors
-    out, wanted = vectors.copy(), Cells(source)
-    for k, planes in enumerate(references):
-        shown, still = Cells(planes, vectors[k]), Cells(planes)
+    out = vectors.copy()
+    for k, cells in enumerate(shown):
+        still = Cells(cells.planes)
         moved = np.minimum(
-            _block_errors(shown, wanted, Weights.none(1).sets[0, k]),
-            _block_errors(shown, wanted, sets[k]),
+            _block_errors(cells, wanted, Weights.none(1).sets[0, k]),
+            _block_errors(cells, wanted, sets[k]),
         )
         lit = pairs(Brightness.of(still[0], wanted[0]).pair, still, wanted)
         out[k][even & (_block_errors(still, wanted, lit) <= moved + AS_NEAR)] = 0
     return out if (out != vectors).any() else vectors
 
 
-def weights(
-    source: Planes, references: list[Planes], vectors: np.ndarray, weighing: Weighing
-) -> Weights:
-    """The sets of weights to try for a frame; none where they promise nothing.
-
-    vectors (2, H/16, W/16, 2): motion to each reference.
-    """
-    wanted = Cells(source)
-    shown = [Cells(planes, vectors[k]) for k, planes in enumerate(references)]
+def weights(wanted: Cells, shown: list[Cells], weighing: Weighing) -> Weights:
+    """The sets of weights to try for a frame whose references show these cells along the motion;
+    none where they promise nothing."""
     found = [Brightness.of(cells[0], wanted[0]) for cells in shown]
     if max(b.promise(weighing) for b in found) < PROMISE:
         return Weights.none()
@@ -251,3 +246,22 @@ def weights(
         first, second = (b.spread + 1 for b in found)
         out.blends[0] = FULL if first > 8 * second else 0 if second > 8 * first else HALF
     return out
+
+
+def estimate(
+    source: Planes, references: list[Planes], vectors: np.ndarray, weighing: Weighing
+) -> tuple[Weights, np.ndarray]:
+    """The sets of weights to try for a frame, and the vectors to start from under them.
+
+    vectors (2, H/16, W/16, 2): motion to each reference.
+    """
+    wanted = Cells(source)
+    shown = [Cells(planes, vectors[k]) for k, planes in enumerate(references)]
+    found = weights(wanted, shown, weighing)
+    if not len(found.blends):
+        return found, vectors
+    still = grounded(wanted, shown, vectors, found.sets[0])
+    if still is not vectors:
+        shown = [Cells(planes, still[k]) for k, planes in enumerate(references)]
+        found = weights(wanted, shown, weighing)
+    return found, still

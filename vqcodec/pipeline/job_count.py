@@ -16,9 +16,7 @@ from ..system.threads import default_threads
 _LOG = logging.getLogger("vqcodec.nets")
 
 LEAST_PROCESSORS = 4  # with fewer, one process with as many threads is nearly as fast
-CLEARLY = (
-    0.8  # of the time that a choice of processes has to take, for threads share work less well
-)
+CLEARLY = 0.8  # of the time that fewer processes have to take: threads share work less well
 SHARE = 0.75  # of the free memory that is taken at most
 _ANY_LENGTH = 2  # threads of a process where it is not known whether there is a second GOP
 

@@ -19,7 +19,6 @@ from ..codec.weights import StrPath
 from ..container.reader import ContainerReader
 from ..encoding.scene_changes import thumbnail
 from ..errors import DamageLog, LimitError
-from ..options import DecodeOptions
 
 if TYPE_CHECKING:
     from .random_access import RandomAccess
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 Thumbs = Callable[[Sequence[int]], list[np.ndarray] | None]  # of frames; None where any is lost
 LEAST = 0.3  # probability from which a change is looked at
 _NEAR = 8  # frames beside a change, of which one is looked at, besides half as many as it has
-_KEPT = 1 << 26  # bytes of decoded frames
 
 
 def look_at_changes(reading: Reading, level: np.ndarray, lost: np.ndarray, thumbs: Thumbs) -> None:
@@ -77,7 +75,7 @@ class FileThumbs:
     """
 
     def __init__(self, reader: ContainerReader, weights: StrPath | None = None) -> None:
-        self._reader, self._weights = reader, None if weights is None else str(weights)
+        self._reader, self._weights = reader, weights
         self._access: RandomAccess | None = None
         self._refused = False
 
@@ -94,11 +92,9 @@ class FileThumbs:
         from .random_access import RandomAccess
         from .timeline import Timeline
 
-        options = DecodeOptions(device="cpu", limits=self._reader.limits)
-        times = Timeline(self._reader)
+        reader = self._reader
+        times = Timeline(reader)  # of the GOPs that are looked at alone
         try:
-            self._access = RandomAccess(
-                self._reader, times, options, _KEPT, self._weights, DamageLog()
-            )
+            self._access = RandomAccess.to_few(reader, times, self._weights, DamageLog())
         except LimitError:
             self._refused = True

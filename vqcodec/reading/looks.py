@@ -14,14 +14,11 @@ from ..analysis.shot import Embedding, joined
 from ..codec.weights import StrPath
 from ..container.reader import ContainerReader
 from ..errors import DamageLog
-from ..options import DecodeOptions
 from .file_analysis import Analysis
 from .timeline import Timeline
 
 if TYPE_CHECKING:
     from .random_access import RandomAccess
-
-_KEPT = 1 << 26  # bytes of decoded frames: key frames that several shots of a GOP need
 
 
 class Part(NamedTuple):
@@ -90,9 +87,7 @@ def looks_at(
     if analysis.known_model and len(analysis):
         from .random_access import RandomAccess
 
-        options = DecodeOptions(device="cpu", limits=reader.limits)
-        place = None if weights is None else str(weights)
-        access = RandomAccess(reader, Timeline(reader, damage), options, _KEPT, place, damage)
+        access = RandomAccess.to_few(reader, Timeline(reader, damage), weights, damage)
     return Looks(analysis, [e.first_frame for e in reader.gops], access), damage
 
 

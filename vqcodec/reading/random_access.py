@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..codec.decoder_memory import automatic_batch, decoder_memory
 from ..codec.gop_structure import MINI_GOP
 from ..codec.tokens import FrameTokens, frame_tokens
-from ..codec.weights import default_path
+from ..codec.weights import StrPath, default_path
 from ..container.reader import ContainerReader
 from ..errors import DamageError, DamageLog
 from ..options import DecodeOptions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..codec.weights import Codec
 
 _OPEN_GOPS = 8  # whose coded bytes are kept
+_FEW = 1 << 26  # bytes of decoded frames where a few are looked at: key frames that several need
 
 
 @lru_cache(maxsize=4)
@@ -80,6 +81,22 @@ class RandomAccess:
         check_model(reader, self.codec.model_id)
         frame_bytes = math.prod(padded_size(h.width, h.height)) * 3 + (1 << 19)
         self._holds_mini_gop = self._batch > 1 and self.cache.limit >= (MINI_GOP + 2) * frame_bytes
+
+    @classmethod
+    def to_few(
+        cls,
+        reader: ContainerReader,
+        timeline: Timeline,
+        weights: StrPath | None,
+        damage: DamageLog,
+    ) -> RandomAccess:
+        """To single frames of a file, on the CPU; what cannot be decoded is concealed.
+
+        Raises LimitError where that would need more memory than allowed.
+        """
+        options = DecodeOptions(device="cpu", limits=reader.limits)
+        place = None if weights is None else str(weights)
+        return cls(reader, timeline, options, _FEW, place, damage)
 
     def tokens(self, numbers: Iterable[int], max_level: int | None = None) -> Iterator[FrameTokens]:
         """Tokens of frames in ascending order; frames of lost GOPs are left out."""

@@ -4,7 +4,6 @@ rests; the camera rests mostly, or goes on and stops. Nothing of it is a change 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -181,6 +180,8 @@ def _held_back(path: Path2D, most: float) -> None:
 def _times(rng: Rng, frames: int) -> np.ndarray:
     """(frames,): which picture is seen, at speeds that change and go down to rest."""
     top = float(rng.choice([0.5, 1.0, 1.0, 1.0, 1.5]))
-    speed: Callable[..., np.ndarray] = eased
-    pace = top if rng.random() < 0.5 else speed(rng, frames, 0.0, top, top, (10, 80), (3, 20))
-    return np.cumsum(np.broadcast_to(pace, frames)) + int(rng.integers(128))
+    steady = rng.random() < 0.5
+    pace = np.full(frames, top)
+    if not steady:
+        pace = eased(rng, frames, 0.0, top, top, (10, 80), (3, 20))
+    return np.cumsum(pace) + int(rng.integers(128))
