@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vqcodec.media.source import VideoSource
-from vqcodec.metrics import psnr_yuv, squared_error
+from vqcodec.metrics import squared_error
+from vqcodec.psnr import psnr_yuv
 from vqcodec.system.progress import size
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,15 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-ALIGN = (
-    64  # a picture is coded at multiples of it: the largest block, and a position of hyper-latent
-)
+from .picture_size import chroma_size
+
 MAX_SAMPLE = 1023  # of 10 bits
-
-
-def padded_size(width: int, height: int) -> tuple[int, int]:
-    """(H, W) at which a picture is coded: the next multiples of ALIGN."""
-    return -(-height // ALIGN) * ALIGN, -(-width // ALIGN) * ALIGN
 
 
 def plane8(plane: np.ndarray) -> np.ndarray:
@@ -47,11 +41,6 @@ class Picture(NamedTuple):
     def to10(self) -> Picture:
         """Values times four for 8-bit pictures; 10-bit pictures as they are."""
         return self if self.ten_bit else Picture(*(p.astype(np.uint16) << 2 for p in self))
-
-
-def chroma_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the chroma planes."""
-    return (width + 1) // 2, (height + 1) // 2
 
 
 def gray(width: int, height: int, ten_bit: bool = True) -> Picture:

@@ -37,8 +37,8 @@ from vqcodec.bench.store import Store
 from vqcodec.bench.table import as_text
 from vqcodec.cli import main
 from vqcodec.errors import DamageError, InputError, UsageError, VqvError
-from vqcodec.metrics import Psnr
 from vqcodec.picture import Picture
+from vqcodec.psnr import Psnr
 
 PROGRAM = (sys.executable, str(SUPPORT / "lossy.py"))
 FRAMES = 5

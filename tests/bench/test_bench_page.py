@@ -26,7 +26,7 @@ from vqcodec.bench.records import (
 )
 from vqcodec.bench.report import page as make_page
 from vqcodec.bench.store import Store
-from vqcodec.metrics import Psnr
+from vqcodec.psnr import Psnr
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

@@ -40,12 +40,12 @@ from vqcodec.encoding.target_search import (
     search,
 )
 from vqcodec.errors import UsageError
-from vqcodec.metrics import psnr_yuv
 from vqcodec.options import EncodeOptions, Time
 from vqcodec.parsing import parse_amount
 from vqcodec.picture import Picture
 from vqcodec.pipeline import journal
 from vqcodec.pipeline.encode import EncodeReport, encode
+from vqcodec.psnr import psnr_yuv
 from vqcodec.reading.verify import verify
 from vqcodec.system.interrupt import Interrupt
 from vqcodec.system.progress import ProgressEvent

@@ -18,7 +18,8 @@ from support import plain_kernels
 from vqcodec.encoding import horizon
 from vqcodec.errors import DamageError
 from vqcodec.fields import crc32
-from vqcodec.picture import Picture, chroma_size
+from vqcodec.picture import Picture
+from vqcodec.picture_size import chroma_size
 from vqcodec.system.memory import check_room
 
 MODEL_ID = b"fakemode"

@@ -369,7 +369,7 @@ def test_tensors_of_all_types(kind: str, tmp_path: Path) -> None:
 def test_names_of_clips_in_a_drawing(name: str) -> None:
     pytest.importorskip("matplotlib")
     from vqcodec.bench import plots
-    from vqcodec.metrics import Psnr
+    from vqcodec.psnr import Psnr
 
     points = [
         SimpleNamespace(bpp=b, psnr_mean_of_frames=Psnr(q, q, q, q), ms_ssim_db=q, vmaf=q)

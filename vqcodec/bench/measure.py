@@ -11,8 +11,9 @@ import numpy as np
 
 from ..errors import DamageError
 from ..media.source import VideoSource
-from ..metrics import Psnr, psnr_yuv, squared_error
+from ..metrics import squared_error
 from ..picture import Picture
+from ..psnr import Psnr, psnr_yuv
 from .clips import Reference
 from .visible_faults import VisibleFaults
 

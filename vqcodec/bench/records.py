@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..metrics import Psnr
+from ..psnr import Psnr
 from .bd_rate import BdRate
 from .measure import PLANES, WEIGHTED
 

@@ -40,11 +40,14 @@ def decode(
     .webm, ...)."""
     src, dst = named.pair(".mkv")
     options = made(DecodeOptions, fields | {"limits": limits})
-    from ..pipeline.decode import decode as run
+    from ..pipeline.decode_plan import DecodePlan
 
-    overwrite = named.overwrite
+    plan = DecodePlan.of(src, dst, options, weights=weights, overwrite=named.overwrite)
+    # behind what may refuse at once, for this loads more
+    from ..pipeline.decode import decode_plan
+
     with progress(manner) as shown:
-        report = run(src, dst, options, weights=weights, overwrite=overwrite, progress=shown)
+        report = decode_plan(plan, progress=shown)
     note("", report.notes, manner.quiet)
     warn(src, report.damage)
     warn(dst, [*report.warnings, *report.lost])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiled import njit
-from ..picture import chroma_size
+from ..picture_size import chroma_size
 from .contexts import BARS
 from .two_way import Coder, code_bit, code_raw
 

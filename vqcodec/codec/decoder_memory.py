@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ..picture import padded_size
+from ..picture_size import padded_size
 from ..system.threads import thread_count
 from .gop_structure import MINI_GOP
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..compiled import njit_borrowing
 from ..errors import DamageError
-from ..picture import Picture, padded_size
+from ..picture import Picture
+from ..picture_size import padded_size
 from ..system.threads import side_by_side, thread_count
 from . import (
     adaptive_filter,

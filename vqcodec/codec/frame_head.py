@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DamageError
-from ..picture import ALIGN, padded_size
+from ..picture_size import ALIGN, padded_size
 from . import (
     adaptive_filter,
     bars,

@@ -20,7 +20,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DamageError
-from ..picture import Picture, chroma_size
+from ..picture import Picture
+from ..picture_size import chroma_size
 from ..system.schedule import Later, Schedule
 from ..system.threads import thread_count
 from .bit_statistics import FrameStatistics

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiled import njit, njit_borrowing
-from ..picture import ALIGN
+from ..picture_size import ALIGN
 from . import direct_map, latent_syntax
 from .codebooks import Codebooks, Tables
 from .contexts import INTRA_TILES

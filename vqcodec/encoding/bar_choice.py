@@ -17,7 +17,7 @@ import numpy as np
 from ..codec import bars
 from ..codec.frame_decoder import Coded, Planes, copy_planes
 from ..codec.frame_head import told_bars
-from ..picture import chroma_size
+from ..picture_size import chroma_size
 
 LEAK = 8 << 2  # samples of 10 bits that chroma of a bar's last row may be off where bars are found
 LEAK_KEPT = 16 << 2  # and where a reference has them

@@ -17,7 +17,7 @@ from ..codec.nets.fused_backend import FusedBackend
 from ..codec.nets.tiles import Tiles
 from ..codec.packed_samples import pack
 from ..codec.range_coder import Encoder
-from ..picture import ALIGN
+from ..picture_size import ALIGN
 from . import (
     bar_choice,
     deblocking_choice,

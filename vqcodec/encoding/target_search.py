@@ -26,7 +26,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..container.packets import MAX_CRF
-from ..metrics import psnr_yuv
+from ..psnr import psnr_yuv
 from .rate_distortion import key_quality
 from .target import Goal, Target
 

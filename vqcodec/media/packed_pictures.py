@@ -15,7 +15,8 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..errors import DamageError
 from ..fields import crc32
-from ..picture import Picture, chroma_size
+from ..picture import Picture
+from ..picture_size import chroma_size
 from .frames import dtype_of, samples, usual_format
 
 _CODEC = "ffvhuff"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ..errors import LimitError
-from ..picture import Picture
+
+if TYPE_CHECKING:
+    from ..picture import Picture
 
 
 def at_rate(

@@ -21,58 +21,26 @@ from ..container.reader import ContainerReader
 from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, RefusedError, UsageError, located
 from ..options import DecodeOptions, changed
-from ..picture import Picture, padded_size
+from ..picture_size import padded_size
 from ..reading.checks import check_memory, check_model, open_reader
 from ..reading.chosen_frames import chosen_stretch, frames
 from ..reading.decode_report import DecodeReport
 from ..reading.gop_times import frame_step
 from ..system.ahead import read_ahead
-from ..system.endpoints import Destination, Source
 from ..system.files import atomic_path
 from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.surroundings import undisturbed
 from ..values import DecodeChanges
 from .constant_rate import at_rate
+from .decode_plan import DecodePlan
 
 UNWRITTEN_BYTES = 32 << 20  # of pictures that are decoded and not yet written
 
 if TYPE_CHECKING:
     from ..media.sink import VideoSink
+    from ..picture import Picture
 
-Shown = Iterator[tuple[int, int, Picture]]  # times and durations in ticks, and pictures
-
-
-@dataclass(frozen=True)
-class DecodePlan:
-    """A .vqv file, an output and how the one becomes the other. Made by :meth:`of`."""
-
-    source: Source
-    destination: Destination
-    options: DecodeOptions
-    weights: str | None  # path; None: those that come with the program
-
-    @classmethod
-    def of(
-        cls,
-        src: str | os.PathLike[str],
-        dst: str | os.PathLike[str],
-        options: DecodeOptions,
-        *,
-        weights: str | os.PathLike[str] | None = None,
-        overwrite: bool = False,
-    ) -> DecodePlan:
-        """Refuse what can be refused without a look into the file; UsageError, InputError,
-        OutputError."""
-        source = Source.of(src)
-        destination = Destination.of(dst, source.files, overwrite)
-        return cls(source, destination, options, None if weights is None else os.fspath(weights))
-
-    @property
-    def as_pictures(self) -> bool:
-        """Whether each frame becomes a file of its own."""
-        from .picture_files import is_picture_name
-
-        return self.options.format is None and is_picture_name(self.destination.name)
+    Shown = Iterator[tuple[int, int, Picture]]  # times and durations in ticks, and pictures
 
 
 @values.taking(

@@ -17,8 +17,8 @@ from .. import values
 from ..codec.gop_structure import MINI_GOP
 from ..container.tracks import PACKETS
 from ..errors import UsageError
-from ..metrics import psnr_yuv
 from ..options import EncodeOptions, Time, changed
+from ..psnr import psnr_yuv
 from ..reading.checks import open_reader
 from ..system.endpoints import Source
 from ..system.processors import usable

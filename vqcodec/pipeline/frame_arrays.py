@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..media.frames import converted_rgb
-from ..picture import Picture, chroma_size
+from ..picture import Picture
+from ..picture_size import chroma_size
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..codec.nets.device_choice import chosen_device
 from ..encoding.nets.arithmetic import FLOATS
 from ..options import MAX_JOBS, EncodeOptions
-from ..picture import padded_size
+from ..picture_size import padded_size
 from ..system.free_memory import free_memory
 from ..system.processors import usable
 from ..system.threads import default_threads

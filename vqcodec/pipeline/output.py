@@ -14,8 +14,8 @@ from ..container.packets import GopPayload, StreamHeader
 from ..container.tracks import DESCRIPTION, REMARKS, TrackWriter
 from ..container.writer import ContainerWriter
 from ..media.captions import as_packets, as_track
-from ..metrics import Psnr, psnr_yuv
 from ..options import EncodeOptions
+from ..psnr import Psnr, psnr_yuv
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..metrics import Psnr
+from ..psnr import Psnr
 from .bit_budget import Budget
 
 if TYPE_CHECKING:

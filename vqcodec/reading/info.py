@@ -14,8 +14,8 @@ from ..container.packets import VERSION, GopPayload, StreamHeader
 from ..container.reader import ContainerReader
 from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, DamageLog, LimitError
-from ..metrics import psnr_yuv
 from ..options import Limits
+from ..psnr import psnr_yuv
 from ..system.surroundings import undisturbed
 from .bit_budget import budget, packet_bytes
 from .checks import check_model, open_reader

@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from ..container.packets import StreamHeader
-from ..picture import Picture, chroma_size
+from ..picture import Picture
+from ..picture_size import chroma_size
 from .frames import Planes
 
 Output = Literal["rgb", "float", "yuv", "numpy", "numpy-float", "numpy-yuv"]

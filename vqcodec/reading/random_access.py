@@ -20,7 +20,8 @@ from ..codec.weights import StrPath, default_path
 from ..container.reader import ContainerReader
 from ..errors import DamageError, DamageLog
 from ..options import DecodeOptions
-from ..picture import Picture, padded_size
+from ..picture import Picture
+from ..picture_size import padded_size
 from .checks import check_memory, check_model
 from .gop_cache import FrameCache, GopAccess
 from .lost_frames import Gap

@@ -16,7 +16,6 @@ from ..system.progress import Meter, ProgressCallback, as_meter
 from ..system.surroundings import undisturbed
 from .checks import check_memory, check_model, open_reader
 from .decode_report import DecodeReport
-from .sequence import ConcealingDecoder
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,7 @@ def _check_pixels(
     meter: Meter | None,
 ) -> None:
     from ..codec.weights import load_codec, read_model_id
+    from .sequence import ConcealingDecoder
 
     check_model(reader, read_model_id(weights))
     codec = load_codec(weights, options.device, options.threads)

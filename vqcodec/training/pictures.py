@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..media.frames import copied
 from ..media.inputs import open_source
-from ..picture import ALIGN, Picture
+from ..picture import Picture
+from ..picture_size import ALIGN
 
 LEVELS8, LEVELS10 = 255.0, 1020.0  # sample values that are one: 10-bit white is 4 * 255
 
