@@ -7,6 +7,8 @@ were made with, and the MD5s of their pixels.
 
 The files are made once for each version of the format and stay for ever: `test_golden.py` decodes
 those of every version. A changed MD5 means a changed decoder, never a reason to run this again.
+Files of a draft may be replaced. Where the decoder no longer reads them as it did, the draft needs
+another number first (DRAFT in `vqcodec/container/packets.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import numpy as np
 from vqcodec.codec.weights import read_weights, save
 from vqcodec.container.packets import VERSION
 from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.errors import InputError, VqvError
 from vqcodec.options import DecodeOptions, EncodeOptions, changed
 from vqcodec.picture import Picture
 from vqcodec.pipeline.decode import decode
@@ -141,6 +144,33 @@ def _without_analysis(model: Path) -> None:
     save(model, file.tensors, file.shapes())
 
 
+def demand_another_draft(folder: Path) -> None:
+    """Leave where a file of the present draft is no longer read as it was."""
+    listed = json.loads((folder / "golden.json").read_text())
+    for name, entry in listed["files"].items():
+        coded = folder / f"{name}.vqv"
+        try:
+            same = _pixels(coded, folder / listed["model"]) == entry["md5"]
+        except InputError:  # of another draft already
+            continue
+        except VqvError:
+            same = False
+        if not same:
+            raise SystemExit(
+                f"{coded} is of this draft and is read otherwise now: count DRAFT up in"
+                " vqcodec/container/packets.py, and in docs/format.md and tests/reference"
+            )
+
+
+def _pixels(coded: Path, model: Path) -> str:
+    """MD5 of all pictures of a file."""
+    with tempfile.TemporaryDirectory() as temp:
+        raw = Path(temp) / "pictures.yuv"
+        options = DecodeOptions(threads=1, device="cpu", strict=True)
+        decode(str(coded), str(raw), options, weights=str(model))
+        return hashlib.md5(raw.read_bytes()).hexdigest()
+
+
 def main() -> None:
     """Write the golden files of this version, unless they are there already."""
     ap = argparse.ArgumentParser(
@@ -155,6 +185,8 @@ def main() -> None:
     folder = ROOT / "tests" / "golden" / f"v{VERSION}"
     if folder.exists() and not args.force:
         raise SystemExit(f"{folder} is there: golden files of a version are made once")
+    if folder.exists():
+        demand_another_draft(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model = make_weights(make_models(), folder / MODEL)
@@ -169,16 +201,15 @@ def main() -> None:
                 pictures,
                 vcodec="ffv1",
             )
-            coded, raw = folder / f"{name}.vqv", Path(temp) / f"{name}.yuv"
+            coded = folder / f"{name}.vqv"
             report = encode(str(source), str(coded), options, weights=str(model))
-            decode(str(coded), str(raw), DecodeOptions(threads=1, device="cpu"), weights=str(model))
             files[name] = dict(
                 width=width,
                 height=height,
                 depth=depth,
                 frames=report.frames,
                 gops=report.gops,
-                md5=hashlib.md5(raw.read_bytes()).hexdigest(),
+                md5=_pixels(coded, model),
             )
             print(f"{coded.stat().st_size:6} bytes  {name}: {files[name]}")
     _without_analysis(model)

@@ -257,7 +257,7 @@ def test_version_tells_what_a_report_of_a_fault_needs(
     assert out.startswith(first)
     told = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
     assert read_model_id().hex() in told["model"]
-    assert told["format"] == f"version {packets.VERSION}"
+    assert told["format"] == f"version {packets.version_name()}"
     assert f"PyAV {av.__version__}" in told["ffmpeg"]
     assert "libavcodec" in told["ffmpeg"]
     assert torch.__version__ in told["torch"]

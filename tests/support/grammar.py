@@ -117,8 +117,9 @@ class File:
         """Of a sound file whose packets are of known types."""
         r = Reader(data)
         r.take(8)
+        newest = packets_module.VERSION | packets_module.DRAFT << 8
         header = [
-            Field("u16", r.u16(), packets_module.VERSION, "version"),
+            Field("u16", r.u16(), newest, "version and draft"),
             Field("u32", None, packets_module.MAX_HEADER, "length"),
         ]
         end = r.u32() + r.position

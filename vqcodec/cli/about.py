@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from ..container.packets import VERSION
+from ..container.packets import version_name
 from ..system.processors import processor, usable
 from ..system.torch_needed import torch_installed
 from ..version import __version__
@@ -110,7 +110,7 @@ def _arithmetic() -> str:
 
 
 _PARTS: dict[str, Callable[[], str]] = {
-    "format": lambda: f"version {VERSION}",
+    "format": lambda: f"version {version_name()}",
     "model": _model,
     "python": _python,
     "packages": _packages,

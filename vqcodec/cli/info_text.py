@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..container.packets import version_name
 from ..reading.bit_budget import as_lines, frame_line
 from ..reading.file_info import FileInfo, GopInfo
 from ..system.progress import counted
@@ -56,7 +57,8 @@ def _of_video(info: FileInfo) -> list[str]:
         f"  time base {info.time_base}, rate {info.rate or 'unknown'}, aspect ratio"
         f" {info.sar or 'unknown'}, rotation {info.rotation}, {info.bit_depth} bits",
         "  colour: " + ", ".join(f"{k} {v}" for k, v in info.colour_names.items()),
-        f"  crf {info.crf}, model {info.model_id}, format version {info.version}",
+        f"  crf {info.crf}, model {info.model_id},"
+        f" format version {version_name(info.version, info.draft)}",
     ]
 
 

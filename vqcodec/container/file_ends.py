@@ -10,6 +10,7 @@ from ..fields import Reader, crc32
 from .index import parse_index
 from .packet_file import PacketFile
 from .packets import (
+    DRAFT,
     FILE_PREFIX,
     INDEX,
     MAGIC,
@@ -20,6 +21,7 @@ from .packets import (
     VERSION,
     IndexEntry,
     PacketHeader,
+    version_name,
 )
 
 
@@ -45,7 +47,7 @@ def read_index(packets: PacketFile, memory: int) -> FileIndex | None:
 def _read_index(packets: PacketFile, memory: int) -> FileIndex | None:
     end = packets.size - TRAILER_SIZE
     r = Reader(packets.read(0, FILE_PREFIX), "file header")
-    if r.take(8) == MAGIC and r.u16() != VERSION:
+    if r.take(8) == MAGIC and (r.u8(), r.u8()) != (VERSION, DRAFT):
         return None  # another version may place its index elsewhere: nothing is guessed
     trailer = packets.read(max(0, end), TRAILER_SIZE)
     r = Reader(trailer, "trailer")
@@ -100,12 +102,13 @@ def _header_behind(prefix: bytes, packets: PacketFile, alone: bool) -> bytes | N
     """
     r = Reader(prefix, "file header")
     r.take(8)
-    version, length = r.u16(), r.u32()
-    if version != VERSION:
+    version, draft, length = r.u8(), r.u8(), r.u32()
+    if (version, draft) != (VERSION, DRAFT):
         if not alone:
             return None
         raise InputError(
-            f"file of format version {version}, this program reads {VERSION}",
+            f"file of format version {version_name(version, draft)}; this program reads"
+            f" {version_name()}",
             advice="use the release of vqcodec that wrote it",
         )
     if length > min(MAX_HEADER, packets.size):

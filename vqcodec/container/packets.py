@@ -44,8 +44,10 @@ from ..fields import Reader, Writer, crc32, u32
 MAGIC = b"\x89VQV\r\n\x1a\n"
 TAIL_MAGIC = MAGIC[::-1]
 SYNC = b"VQP\xb7"
-VERSION = 0
-
+VERSION = 0  # of the format
+# Of the version after VERSION, and 0 when that is released. Counted up by every change that makes a
+# decoder read files otherwise (tools/golden.py asks for it).
+DRAFT = 1
 
 GOP, INDEX, IGNORABLE, COMPRESSED = 0x01, 0x02, 0x80, 0x40
 # what the format ends at
@@ -317,9 +319,14 @@ class Extra:
     compressed: bool = False
 
 
+def version_name(version: int = VERSION, draft: int = DRAFT) -> str:
+    """What people call a version of the format."""
+    return f"{version}, draft {draft}" if draft else str(version)
+
+
 def file_header(header: bytes) -> bytes:
     """The bytes a file starts with, for the given stream header."""
-    data = Writer().raw(MAGIC).u16(VERSION).u32(len(header)).raw(header).getvalue()
+    data = Writer().raw(MAGIC).u8(VERSION).u8(DRAFT).u32(len(header)).raw(header).getvalue()
     return data + u32(crc32(data))
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
+from ..container.packets import version_name
 from ..errors import ClusterError, LimitError, VqvError, WeightsError
 from ..media.packed_pictures import Packed, pack, unpack
 from ..picture import Picture
@@ -41,7 +42,7 @@ def _identity(weights: str | None) -> tuple[str, ...]:
     from ..codec.weights import read_metadata
 
     meta = read_metadata(weights)
-    return __version__, *(meta.get(k, "") for k in _IDENTITY)
+    return f"{__version__}, format {version_name()}", *(meta.get(k, "") for k in _IDENTITY)
 
 
 @lru_cache(1)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from .. import values
 from ..codec.nets.device_choice import chosen_device
+from ..container.packets import version_name
 from ..encoding.nets import arithmetic
 from ..encoding.target_search import Pass, search
 from ..errors import DamageError, UsageError
@@ -227,6 +228,7 @@ def _open_journal(source: EncodeSource, longest: int, arithmetic: str) -> Journa
     options = plan.options
     decides = (
         __version__,
+        version_name(),
         float(options.crf),
         options.preset,
         longest,

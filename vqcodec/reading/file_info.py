@@ -89,6 +89,8 @@ class FileInfo:
     """Its path."""
     version: int
     """Of the format."""
+    draft: int
+    """Which draft of the version after that; 0 for none."""
     bytes: int
     """Of the file."""
     picture_bytes: int

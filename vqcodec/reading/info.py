@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import values
 from ..colour import LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, name
 from ..container.description import FIELD_ORDERS
-from ..container.packets import VERSION, GopPayload, StreamHeader
+from ..container.packets import DRAFT, VERSION, GopPayload, StreamHeader
 from ..container.reader import ContainerReader
 from ..container.stored_tracks import StoredTracks
 from ..errors import DamageError, DamageLog, LimitError
@@ -132,6 +132,7 @@ def _told(
     return FileInfo(
         file=path,
         version=VERSION,
+        draft=DRAFT,
         bytes=reader.size,
         picture_bytes=of_pictures,
         track_bytes=of_tracks,
