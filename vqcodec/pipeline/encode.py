@@ -227,8 +227,7 @@ def _open_journal(source: EncodeSource, longest: int, arithmetic: str) -> Journa
     plan, stack = source.plan, source.stack
     options = plan.options
     decides = (
-        __version__,
-        version_name(),
+        f"{__version__}, format {version_name()}",
         float(options.crf),
         options.preset,
         longest,
