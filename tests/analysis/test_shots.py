@@ -66,6 +66,13 @@ def test_threshold_leaves_out_what_is_less_certain() -> None:
     assert [s.start for s in find_shots(seen, 0.7)] == [0, 40]
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.02, 0.1])
+def test_a_low_threshold_loses_no_shot(threshold: float) -> None:
+    """What the net says of frames of no change is not taken for one long dissolve."""
+    seen = reading(60, cut=[(20, 21, 0.6), (40, 41, 0.9)], dissolve=[(0, 60, 0.06)])
+    assert {20, 40} <= {s.start for s in find_shots(seen, threshold)}
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_very_short_videos_are_one_shot(frames: int) -> None:
     shots = find_shots(reading(frames))

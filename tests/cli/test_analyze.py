@@ -279,6 +279,13 @@ def test_of_another_model(tmp_path: Path, run: Run) -> None:
     assert run("--sheet", tmp_path / "a.png", file)[0] != 0  # pictures need the model
 
 
+def test_a_damaged_file_without_a_frame_is_no_wrong_usage(tmp_path: Path, run: Run) -> None:
+    data = (NEWEST / "scene-cut.vqv").read_bytes()
+    (tmp_path / "cut.vqv").write_bytes(data[: len(data) // 2])
+    for form in ("--edl", "--otio", "--chapters", "--json"):
+        assert run(form, tmp_path / "cut.vqv")[0] == 4
+
+
 def test_what_is_no_vqv(tmp_path: Path, run: Run) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((NEWEST.parents[1] / "data" / "flower.mp4").read_bytes())
@@ -299,6 +306,9 @@ def test_csv_and_stats(tmp_path: Path, run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(run("--csv", file)[1])))
     assert [r["start"] for r in rows] == ["0", "3", "6"]
     assert rows[0]["file"] == str(file)
+    two = run("--csv", file, file)[1].splitlines()
+    assert len(two) == 7  # of several files it is one table, with its names once
+    assert two[1:4] == two[4:]
     target = tmp_path / "stats.csv"
     assert run("--stats", target, file)[0] == 0
     frames = list(csv.DictReader(io.StringIO(target.read_text())))
@@ -394,6 +404,9 @@ def test_options_that_do_not_go_together(tmp_path: Path, run: Run) -> None:
         ("--edl", "--start-timecode", "noon", a),
         ("--edl", "--drop-frame", a),
         ("--like", a, "--edl", a),
+        ("--stats", "-", a),
+        ("--stats", tmp_path / "s", "--sheet", tmp_path / "s", a),
+        ("--stats", tmp_path / "s", "--embed", f"{tmp_path}/./s", a),
     ):
         code, _, err = run(*args)
         assert code == 2, (args, err)

@@ -16,6 +16,7 @@ _GAP = 2  # frames without a sign that a gradual change may have
 _SHORTEST = 3  # frames of a gradual change
 _SURER = 0.2  # by which a cut at an end of a gradual change is, for that to be none
 _EDGE = 0.5  # of the threshold: a change goes on as far as this
+_LEAST_EDGE = 0.15  # below it is what the net says of any frame: a change would never end
 
 
 class ShotSpan(NamedTuple):
@@ -78,7 +79,7 @@ def _gradual(change: np.ndarray, threshold: float) -> list[_Found]:
     """Runs of frames that are part of a dissolve, fade or wipe; each run is of one kind."""
     kinds = change[:, _CUT + 1 :]
     sums = kinds.sum(1)
-    edge = sums >= _EDGE * threshold
+    edge = sums >= max(_EDGE * threshold, _LEAST_EDGE)
     found: list[_Found] = []
     at, frames = 0, len(sums)
     while at < frames:

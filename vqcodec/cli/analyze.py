@@ -6,19 +6,19 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..container.packets import MAGIC
-from ..errors import DamageError, InputError, UsageError, VqvError, located
+from ..errors import DamageError, InputError, VqvError, located
 from ..options import Limits
 from ..parsing import parse_time
-from ..system.files import atomic_output, check_output
+from ..system.files import atomic_output
 from ..system.stdio import PIPE, check_source
 from . import messages
+from .analyze_words import LISTS, Wanted, check_outputs, wanted_of
 from .command import command, each_file, rare
 from .options import JSON, LIMITS, MESSAGES, OVERWRITE, WEIGHTS
 from .spelling import sentence
@@ -30,39 +30,10 @@ if TYPE_CHECKING:
     from ..reading.looks import Looks
     from .analyze_text import Ranked
 
-_LISTS = ("edl", "otio", "chapters")
 _ENCODE_CRF = 34  # of what is encoded on the way only
 _OTHER_MODEL = "made with another model: motion and bits are read, the hyper-latent is not"
 _NOT_SHOWN = ", and embeddings say nothing of what is shown"
 Take = Callable[["Looks"], None]  # makes something of a file's embeddings while it is open
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked for, by the names of the options."""
-
-    shots: bool
-    activity: bool
-    anomaly: bool
-    form: str  # table, json, csv, edl, otio or chapters
-    threshold: float
-    min_shot: str
-    start_timecode: str | None
-    drop_frame: bool | None
-    embed: str | None
-    stats: str | None
-    sheet: str | None
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What the answer has: the shots where nothing else is asked for."""
-        named = {"shots": self.shots, "activity": self.activity, "anomaly": self.anomaly}
-        return tuple(name for name, asked in named.items() if asked) or ("shots",)
-
-    @property
-    def outputs(self) -> list[str]:
-        """Files that are written."""
-        return [path for path in (self.embed, self.stats, self.sheet) if path is not None]
 
 
 @command(
@@ -137,16 +108,16 @@ class Wanted:
 @LIMITS
 @MESSAGES
 def analyze(files: tuple[str, ...], like: str | None, limits: Limits, **words: Any) -> int:
-    """Find out what videos show from how they are coded: thousands of frames a second, since no
-    picture is decoded, but one of each shot for --sheet, --embed and --like.
+    """Find out what videos show from how they are coded: thousands of frames a second, since few
+    pictures are decoded: three of each gradual change, and one of each shot for --sheet, --embed
+    and --like.
 
     All files are read; the exit code is the worst one. JSON has a line for each. Lost frames are
     gaps between shots.
     """
-    wanted = _wanted(words, files, like)
+    wanted = wanted_of(words, files, like)
     run = _Run(wanted, words["weights"], limits, words["encode"], words["quiet"])
-    for path in wanted.outputs:
-        check_output(path, [f for f in files if f != PIPE], words["overwrite"])
+    check_outputs(wanted.outputs, files, words["overwrite"])
     if like is not None:
         return _rank(run, like, files)
 
@@ -163,36 +134,6 @@ def analyze(files: tuple[str, ...], like: str | None, limits: Limits, **words: A
     return code
 
 
-def _wanted(words: dict[str, Any], files: tuple[str, ...], like: str | None) -> Wanted:
-    """What the words ask for. UsageError for what does not go together."""
-    forms = [name for name in ("json", "csv", *_LISTS) if words[f"as_{name}"]]
-    if len(forms) > 1:
-        raise UsageError(f"--{forms[0]} and --{forms[1]} exclude each other")
-    form = forms[0] if forms else "table"
-    names = ("shots", "activity", "anomaly", "threshold", "min_shot", "start_timecode")
-    more = ("drop_frame", "embed", "stats", "sheet")
-    wanted = Wanted(form=form, **{name: words[name] for name in (*names, *more)})
-    if not 0 <= wanted.threshold <= 1:
-        raise UsageError(
-            f"{wanted.threshold} is out of range, allowed are 0 to 1", option="threshold"
-        )
-    parse_time(wanted.min_shot, "min_shot")
-    single = [name for name in ("stats", "sheet") if getattr(wanted, name) is not None]
-    single += [form] if form in _LISTS else []
-    if len(files) > 1 and single:
-        raise UsageError(f"--{single[0]} is of one file, {len(files)} are named")
-    if form in _LISTS and (wanted.activity or wanted.anomaly):
-        raise UsageError(f"--{form} lists shots only")
-    if form == "csv" and len(wanted.parts) > 1:
-        raise UsageError("--csv prints one table: choose --shots, --activity or --anomaly")
-    clock = wanted.start_timecode is not None or wanted.drop_frame is not None
-    if clock and form not in ("edl", "otio"):
-        raise UsageError("time codes are in --edl and --otio only")
-    if like is not None and (wanted.outputs or form not in ("table", "json")):
-        raise UsageError("--like prints a ranking, as a table or with --json")
-    return wanted
-
-
 class _Run:
     """Analyses files one after the other."""
 
@@ -202,6 +143,7 @@ class _Run:
         self._wanted, self._weights, self._limits = wanted, weights, limits
         self._encode, self._quiet = encode, quiet
         self._vectors: list[Any] = []
+        self._headed = False  # whether the names of columns have been printed
 
     @property
     def as_json(self) -> bool:
@@ -279,9 +221,13 @@ class _Run:
             analysis = self.analysis(path, file, None if wanted.embed is None else take)
             shots = self.shots(analysis)
             answer = analyze_text.Answer(file, analysis, shots, wanted.parts)
-            if wanted.form in _LISTS:
+            if wanted.form in LISTS:
                 code = (wanted.start_timecode, wanted.drop_frame)
                 messages.data(analyze_text.edit_list(wanted.form, answer, *code))
+            elif wanted.form == "csv":
+                table = analyze_text.as_csv(answer, head=not self._headed)
+                self._headed = self._headed or bool(table)
+                messages.data(table)
             else:
                 messages.data(analyze_text.FORMS[wanted.form](answer))
             if wanted.stats is not None:

@@ -15,7 +15,7 @@ from ..analysis import edit_lists
 from ..analysis.model import CHANGES
 from ..analysis.shot import Camera, Shot
 from ..analysis.timecode import Clock
-from ..errors import UsageError
+from ..errors import DamageError, UsageError
 from ..reading.file_analysis import KINDS, Analysis
 from ..system.columns import columns
 from ..system.progress import counted, exact_clock
@@ -69,10 +69,12 @@ def as_json(answer: Answer) -> str:
     return json.dumps(out, allow_nan=False) + "\n"
 
 
-def as_csv(answer: Answer) -> str:
-    """Rows of the one part that was asked for, under their names; the file's name comes first."""
+def as_csv(answer: Answer, head: bool = True) -> str:
+    """Rows of the one part that was asked for, the file's name first; ``head``: under the names of
+    their columns.
+    """
     (part,) = answer.parts
-    return _table({"file": answer.file} | row for row in _ROWS[part](answer))
+    return _table(({"file": answer.file} | row for row in _ROWS[part](answer)), head)
 
 
 def as_table(answer: Answer) -> str:
@@ -102,7 +104,8 @@ def edit_list(form: str, answer: Answer, start: str | None, drop: bool | None) -
     times = (found.seconds(0), found.seconds(len(found)))
     edits = edit_lists.EditList(answer.file, answer.shots, found.gaps, clock, first, *times)
     if not answer.shots:
-        raise UsageError("there is no frame, and so no shot to list", file=answer.file)
+        error = DamageError if found.damage else UsageError
+        raise error("there is no frame, and so no shot to list", file=answer.file)
     return _LISTS[form](edits)
 
 
@@ -222,13 +225,14 @@ def _anomaly_table(answer: Answer) -> list[list[str]]:
     ]
 
 
-def _table(rows: Iterable[Row]) -> str:
+def _table(rows: Iterable[Row], head: bool = True) -> str:
     out = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for row in rows:
         if writer is None:
             writer = csv.DictWriter(out, list(row), lineterminator="\n")
-            writer.writeheader()
+            if head:
+                writer.writeheader()
         writer.writerow(row)
     return out.getvalue()
 
@@ -241,4 +245,4 @@ _ROWS = {"shots": _shots, "activity": _activity, "anomaly": _anomalies}
 _TABLES = {"shots": _shot_table, "activity": _activity_table, "anomaly": _anomaly_table}
 _LEFT = {"shots": (4, 7), "activity": (2,), "anomaly": ()}
 _LISTS = {"edl": edit_lists.edl, "otio": edit_lists.otio, "chapters": edit_lists.chapters}
-FORMS = {"json": as_json, "csv": as_csv, "table": as_table}
+FORMS = {"json": as_json, "table": as_table}

@@ -148,7 +148,7 @@ class CodedReader:
 
     def shots(self, *, threshold: float = THRESHOLD, min_seconds: float = 0.0) -> list[Shot]:
         """The shots of the whole video, found by how it is coded, at thousands of frames a second;
-        see Shot.
+        see Shot. Of what looks like a gradual change three pictures are decoded.
 
         ``threshold``, 0 to 1, is how certain a change of shots must be; of two changes nearer than
         ``min_seconds`` the less certain one is left out. Lost frames, where they would be
