@@ -151,7 +151,7 @@ class OutputError(VqvError):
 
 
 class RefusedError(OutputError):
-    """FFmpeg's encoder or muxer refuses what it was given; the disk is sound."""
+    """FFmpeg's encoder or muxer refuses what it was given; the disk is in order."""
 
 
 class LimitError(VqvError):

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from support.clips import sound
+from support.clips import undamaged
 from support.paths import ROOT
 from support.tails import tail, with_tail
 
@@ -154,7 +154,7 @@ def test_every_bit_flip_is_detected_and_contained() -> None:
         except InputError:
             assert 8 <= bit // 8 < 10  # version
             continue
-        got = sound(bytes(bad))
+        got = undamaged(bytes(bad))
         noticed = bool(r.damaged) or not r.complete or len(got) < len(want)
         assert noticed, f"bit {bit}"
         hit = {
@@ -180,7 +180,7 @@ def test_truncation_at_every_byte() -> None:
         assert n >= offsets[0]
         assert not r.complete
         assert r.damaged
-        assert sound(data[:n]) == {f: expected[f] for f in whole}
+        assert undamaged(data[:n]) == {f: expected[f] for f in whole}
         assert r.frames == sum(len(expected[f].pts) for f in whole)
 
 
@@ -194,7 +194,7 @@ def test_splice_from_another_stream_is_noticed() -> None:
     assert r.complete
     expected = by_frame(want)
     del expected[list(expected)[1]]
-    assert sound(spliced) == expected
+    assert undamaged(spliced) == expected
 
 
 def test_an_index_of_other_packets_costs_no_frame() -> None:
@@ -213,7 +213,7 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
     ):
         for bad in (with_tail(packets, other), packets + tail(other), data + other):
             r = ContainerReader.open(io.BytesIO(bad))
-            assert sound(bad) == by_frame(want)
+            assert undamaged(bad) == by_frame(want)
             assert r.damaged
             assert r.frames == sum(len(g.pts) for g in want)
             assert not r.complete
@@ -221,7 +221,7 @@ def test_an_index_of_other_packets_costs_no_frame() -> None:
     longer = build(gops(8))[0]  # which may be right: the last frames are lost
     r = ContainerReader.open(io.BytesIO(with_tail(packets, longer)))
     assert r.complete
-    assert sound(with_tail(packets, longer)) == by_frame(want)
+    assert undamaged(with_tail(packets, longer)) == by_frame(want)
     assert r.frames == sum(len(g.pts) for g in gops(8))
 
 
@@ -236,7 +236,7 @@ def test_packets_of_another_structure_displace_none_that_the_index_names() -> No
             r = ContainerReader.open(io.BytesIO(bad))
             assert r.damaged, (i, at)
             assert r.complete, (i, at)
-            assert sound(bad) == by_frame(want), (i, at)
+            assert undamaged(bad) == by_frame(want), (i, at)
 
 
 def test_insert_delete_duplicate_swap() -> None:
@@ -258,7 +258,9 @@ def test_insert_delete_duplicate_swap() -> None:
     ):
         r = ContainerReader.open(io.BytesIO(changed))
         assert r.damaged
-        assert sound(changed) == {f: g for i, (f, g) in enumerate(expected.items()) if i != lost}
+        assert undamaged(changed) == {
+            f: g for i, (f, g) in enumerate(expected.items()) if i != lost
+        }
         assert [e.first_frame for e in r.gops] == firsts
 
 
@@ -281,7 +283,7 @@ def test_a_packet_longer_than_the_file_ends_no_search() -> None:
     raw = packets_module.SYNC + b"\x01" + b"\x80\x80\x80\x20" + b"\x7f\x01"  # 64 MiB
     head = raw + u32(crc32(u32(crc32(HEADER.to_bytes())), raw))
     bad = data[: o[1]] + head + data[o[1] :]
-    assert sound(bad) == by_frame(want)
+    assert undamaged(bad) == by_frame(want)
 
 
 def test_bytes_behind_the_end() -> None:
@@ -290,7 +292,7 @@ def test_bytes_behind_the_end() -> None:
     r = ContainerReader.open(io.BytesIO(data + b"tail"))
     assert not r.complete
     assert r.damaged
-    assert sound(data + b"tail") == by_frame(want)
+    assert undamaged(data + b"tail") == by_frame(want)
 
 
 def test_lost_file_header_is_read_from_its_copy() -> None:
@@ -300,7 +302,7 @@ def test_lost_file_header_is_read_from_its_copy() -> None:
     r = ContainerReader.open(io.BytesIO(bad))
     assert r.header == HEADER
     assert r.damaged
-    assert sound(bad) == by_frame(want)
+    assert undamaged(bad) == by_frame(want)
 
 
 @pytest.mark.parametrize(
@@ -427,7 +429,7 @@ def test_random_changes_give_only_our_errors() -> None:
             else:
                 bad[a:a] = rng.bytes(n)
         with suppress(VqvError):
-            sound(bytes(bad))
+            undamaged(bytes(bad))
 
 
 def test_worked_example_of_the_documentation() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.clips import header, moving, same, sound, write
+from support.clips import header, moving, same, undamaged, write
 from support.clock import PATIENCE, children_time, quickest
 from support.grammar import File, mutate_fields
 from support.paths import ROOT
@@ -63,7 +63,7 @@ def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
     """Parsing and checksums: each is noticed before anything is decoded, costs one GOP at most, and
     takes no time."""
     data = coded.read_bytes()
-    good, r = sound(data), reader(data)
+    good, r = undamaged(data), reader(data)
     ends = [e.offset for e in r.gops[1:]] + [r.index_offset]
     rng = np.random.default_rng(count)
     begin = time.process_time()
@@ -71,7 +71,7 @@ def test_single_bit_flips_of_a_coded_file(coded: Path, count: int) -> None:
         bad = bytearray(data)
         bad[bit // 8] ^= 1 << bit % 8
         try:
-            got, q = sound(bytes(bad)), reader(bytes(bad))
+            got, q = undamaged(bytes(bad)), reader(bytes(bad))
         except VqvError:
             assert 8 <= bit // 8 < 10  # the version
             continue
@@ -159,7 +159,7 @@ def test_cut_at_every_byte(size: int) -> None:
     """Every GOP before the cut is recovered, and the frames of the one that is cut are named."""
     data, offsets = synthetic(24, size)
     assert len(data) <= 20_000
-    good = sound(data)
+    good = undamaged(data)
     firsts = list(good)
     heads = [packets.PacketHeader.parse(data[o:], reader(data).stream_id, o) for o in offsets]
     for n in range(len(data)):
@@ -169,7 +169,7 @@ def test_cut_at_every_byte(size: int) -> None:
         except VqvError:
             assert n < offsets[0]
             continue
-        assert sound(data[:n]) == {f: good[f] for f in whole}
+        assert undamaged(data[:n]) == {f: good[f] for f in whole}
         assert not r.complete
         assert any(str(n) in text for text in r.damaged)
         for o, h in zip(offsets[:-1], heads, strict=False):
@@ -184,7 +184,7 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
     change is noticed."""
     data, o = synthetic(8, 60)
     alien, p = synthetic(8, 60, content=8)  # the same GOPs in another stream
-    good = sound(data)
+    good = undamaged(data)
     parts = [data[a:b] for a, b in pairwise(o)]
     others = [alien[a:b] for a, b in pairwise(p)]
     rng = np.random.default_rng(count)
@@ -214,7 +214,7 @@ def test_packets_inserted_deleted_repeated_exchanged_spliced(count: int) -> None
         bad = data[: o[0]] + b"".join(now) + tail
         left = {f: good[f] for f, part in zip(good, parts, strict=True) if part in now}
         r = reader(bad)
-        assert sound(bad) == left
+        assert undamaged(bad) == left
         assert bad == data or r.damaged
 
 
@@ -255,7 +255,7 @@ def test_fields_with_right_checksums(count: int) -> None:
         done += 1
         try:
             r = reader(data)
-            outcomes.add((r.complete, bool(r.damaged), len(sound(data))))
+            outcomes.add((r.complete, bool(r.damaged), len(undamaged(data))))
         except VqvError as exc:
             outcomes.add(type(exc).__name__)
 

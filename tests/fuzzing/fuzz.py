@@ -1,7 +1,7 @@
 """Fuzzing of everything that reads a .vqv file: `make fuzz SECONDS=600`, or `pytest -s
 tests/fuzzing/fuzz.py` with FUZZ_SECONDS set.
 
-Inputs are sound files whose bytes, fields or packets are changed; where fields or packets are,
+Inputs are undamaged files whose bytes, fields or packets are changed; where fields or packets are,
 lengths and checksums are put right again, so that the change gets behind them. An input is a
 finding when it ends in anything but success or one of our errors, or takes more than SECONDS_EACH
 or MEMORY_EACH. Findings are kept in tests/fuzzing/findings/ under the name of their target and
@@ -89,7 +89,7 @@ DESCRIBED = Description(
 
 # limits of a decode that is tried, as of SMALL
 _SMALL = ("--max-pixels", "4096", "--max-frames", "400", "--max-concealed", "400")
-# what a decode refuses though the file is sound: by what was asked for, and what no video file can
+# what a decode refuses though the file is whole: by what was asked for, and what no video file can
 # hold
 _EXCUSED = {
     2: ("no frame lies within", "needs even sizes"),
@@ -152,7 +152,7 @@ def times(r: ContainerReader) -> list[int]:
 
 
 def index_is_true(r: ContainerReader) -> bool:
-    """Whether the index says of all sound GOPs when they begin; one with right checksums that
+    """Whether the index says of all undamaged GOPs when they begin; one with right checksums that
     doesn't was made by no writer."""
     for i, e in enumerate(r.gops):
         try:
@@ -255,13 +255,13 @@ class Fuzzer:
 
     def container(self, data: bytes) -> str:
         r = ContainerReader.open(io.BytesIO(data))
-        sound = 0
+        readable = 0
         for i in range(len(r.gops)):
             with suppress(VqvError):
-                sound += len(r.read_gop(i).pts)
-        if sound > r.frames:
-            raise Finding(f"{sound} sound frames of {r.frames}")
-        return f"complete {r.complete}, damaged {bool(r.damaged)}, all {sound == r.frames}"
+                readable += len(r.read_gop(i).pts)
+        if readable > r.frames:
+            raise Finding(f"{readable} undamaged frames of {r.frames}")
+        return f"complete {r.complete}, damaged {bool(r.damaged)}, all {readable == r.frames}"
 
     def _command(self, *args: str, codes: tuple[int, ...] = (0, 3, 4, 6)) -> int:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as err:
@@ -372,11 +372,11 @@ class Fuzzer:
         return f"{checked} {codes}"
 
     def join(self, data: bytes) -> str:
-        """The input between two sound files, and alone."""
-        sound, out = self.folder / "sound.vqv", self.folder / "joined.vqv"
-        sound.write_bytes(self.seeds["file"][0])
+        """The input between two whole files, and alone."""
+        whole, out = self.folder / "whole.vqv", self.folder / "joined.vqv"
+        whole.write_bytes(self.seeds["file"][0])
         code = self._command(
-            "join", "-y", str(sound), self._path(data), str(sound), str(out), codes=(0, 2, 3, 4, 6)
+            "join", "-y", str(whole), self._path(data), str(whole), str(out), codes=(0, 2, 3, 4, 6)
         )
         if code == 2:  # of another size or time base
             code = 10 + self._command(
@@ -453,7 +453,7 @@ class Fuzzer:
                         File.parse(self.seeds[kind][int(rng.integers(4)) % len(self.seeds[kind])]),
                     )
                 return mutate_fields(f, rng, int(rng.integers(1, 4))).build()
-            except (VqvError, ValueError, OverflowError):  # a kept input that is no sound file
+            except (VqvError, ValueError, OverflowError):  # a kept input that is no whole file
                 return mutate_bytes(seed, rng)
         start = 3 if kind == "body" else 2
         try:

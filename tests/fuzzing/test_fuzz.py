@@ -46,7 +46,7 @@ def test_changed_files_end_in_success_or_in_our_errors(
     assert len(fuzzer.outcomes) > 40
 
 
-def test_the_seeds_are_sound(fuzzer: Fuzzer) -> None:
+def test_the_seeds_are_whole(fuzzer: Fuzzer) -> None:
     """And so the fuzzer gets behind the first checks; its grammar gives back the file that it took
     apart."""
     from support.grammar import File

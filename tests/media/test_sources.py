@@ -1,5 +1,5 @@
 """Sources as they come: cut, damaged, of every kind. Damage is noticed, counted and reported, and
-what is sound comes back."""
+what is whole comes back."""
 
 from __future__ import annotations
 

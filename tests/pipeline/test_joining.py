@@ -34,7 +34,7 @@ def part(
     tracks: tuple[Track, ...] = (),
     packets: tuple[TrackPacket, ...] = (),
 ) -> Path:
-    """A sound file of two frames."""
+    """A whole file of two frames."""
     with path.open("wb") as f:
         w = ContainerWriter(f, header(time_base=base))
         if description is not None:

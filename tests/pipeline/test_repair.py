@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.clips import header, picture, same, sound, write
+from support.clips import header, picture, same, undamaged, write
 from support.coded_clips import flip, frames
 from support.fakes import MODEL_ID, install
 from support.synthetic import synthetic
@@ -37,7 +37,7 @@ FFV1 = DecodeOptions(vcodec="ffv1")
 
 
 def repaired(data: bytes, folder: Path) -> tuple[int, bytes]:
-    """Exit code and result; the result is sound and is not changed by being repaired again."""
+    """Exit code and result; the result is undamaged and is not changed by being repaired again."""
     (folder / "bad.vqv").write_bytes(data)
     code = main(["repair", "-q", "-y", str(folder / "bad.vqv"), str(folder / "good.vqv")])
     good = (folder / "good.vqv").read_bytes()
@@ -51,7 +51,7 @@ def repaired(data: bytes, folder: Path) -> tuple[int, bytes]:
     return code, good
 
 
-def test_a_sound_file_stays_as_it_is(tmp_path: Path) -> None:
+def test_an_undamaged_file_stays_as_it_is(tmp_path: Path) -> None:
     for n in (0, 1, 7):
         data, _ = synthetic(n, 50)
         assert repaired(data, tmp_path) == (0, data)
@@ -75,7 +75,7 @@ def test_header_and_index_are_made_anew(tmp_path: Path) -> None:
     ) == (0, data)  # two exchanged
     code, cut = repaired(data[: o[4] - 1], tmp_path)
     assert code == 4
-    assert sound(cut) == {f: g for f, g in list(sound(data).items())[:3]}
+    assert undamaged(cut) == {f: g for f, g in list(undamaged(data).items())[:3]}
 
 
 @pytest.mark.parametrize("index", [True, False])
@@ -108,7 +108,7 @@ def test_packets_of_other_types_are_kept(tmp_path: Path) -> None:
     code, good = repaired(data[: o[1]] + other + data[o[1] :], tmp_path)
     assert code == 0
     assert good[: o[1]] + other == good[: o[1] + len(other)]
-    assert sound(good) == sound(data)
+    assert undamaged(good) == undamaged(data)
 
 
 def test_what_cannot_be_repaired(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_tracks_are_carried_along(tmp_path: Path) -> None:
     )  # a packet of a track is damaged, which costs no picture, and is no longer told by the file
     assert code == 4
     assert held(good)[2] == [packets[0], *packets[2:]]
-    assert sound(good) == sound(data)
+    assert undamaged(good) == undamaged(data)
 
 
 def test_lost_packets_of_tracks_show(
@@ -269,7 +269,7 @@ def opened(data: bytes) -> ContainerReader:
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """Sound files with even and uneven times; the first with the index, and the whole end, of
+    """Whole files with even and uneven times; the first with the index, and the whole end, of
     another encode of its source; two encodes one behind the other."""
     folder = tmp_path_factory.mktemp("bases")
     pictures = [picture(8, 8, i) for i in range(60)]

@@ -72,7 +72,7 @@ def header(width: int = 16, height: int = 16, **changes: Any) -> StreamHeader:
     )
 
 
-def sound(data: bytes) -> dict[int, GopPayload]:
+def undamaged(data: bytes) -> dict[int, GopPayload]:
     """The GOPs of a file that can be read, by their first frames."""
     reader, result = ContainerReader.open(io.BytesIO(data)), {}
     for i, e in enumerate(reader.gops):

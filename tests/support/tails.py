@@ -10,7 +10,7 @@ from vqcodec.fields import crc32, u32
 
 
 def tail(data: bytes) -> bytes:
-    """The index packet and the trailer of a sound file."""
+    """The index packet and the trailer of a whole file."""
     return data[ContainerReader.open(io.BytesIO(data)).index_offset :]
 
 

@@ -1,4 +1,4 @@
-"""Reading .vqv files: by the index where it is sound, by scanning for packets where it isn't.
+"""Reading .vqv files: by the index where it is whole, by scanning for packets where it isn't.
 
 The index is believed only when the chain of packet headers from the file header to the index says
 the same. Otherwise the file is searched for the sync word, every candidate's checksums are tried,
@@ -45,9 +45,9 @@ class ContainerReader:
     index_offset: int
     """Where the packet of the index lies; -1 where none is found at the end."""
     complete: bool
-    """Whether index and trailer are there and sound."""
+    """Whether index and trailer are there and undamaged."""
     indexed: bool
-    """Whether a sound index was found anywhere, so that it is known which frames there were."""
+    """Whether an undamaged index was found anywhere, so it is known which frames there were."""
     damaged: DamageLog
     """What is wrong, as sentences with positions."""
     lost_extras: int = 0

@@ -1,4 +1,5 @@
-"""The search for packets in a file without a sound index, and what they make of an index found."""
+"""The search for packets in a file without an undamaged index, and what they make of an index that
+is found."""
 
 from __future__ import annotations
 
@@ -43,9 +44,9 @@ def _check_memory(packets: int, memory: int) -> None:
 class Salvage:
     """Packets that :meth:`search` finds by their sync words and checksums.
 
-    ``gops``: those with a sound head, in file order; the offset is -1 where the payload is damaged.
-    ``extras``: other packets, each once; ``lost_extras`` counts damaged ones. ``index``: entries of
-    the last sound index, or None. Damage is noted in the log given.
+    ``gops``: those with an undamaged head, in file order; the offset is -1 where the payload is
+    damaged. ``extras``: other packets, each once; ``lost_extras`` counts damaged ones. ``index``:
+    entries of the last undamaged index, or None. Damage is noted in the log given.
     """
 
     def __init__(self, packets: PacketFile, limits: Limits, damaged: DamageLog) -> None:
@@ -181,7 +182,7 @@ def merge(
     packets.clear()  # ENTRY_MEMORY has no room for both this and what sorting takes
     alone, notes = _alone(unique)
     if index is not None:
-        if _sound(listed) >= _sound(alone):
+        if _undamaged(listed) >= _undamaged(alone):
             if not damaged:
                 damaged.note("the packets are not where the index says")
             return listed, True
@@ -190,7 +191,7 @@ def merge(
     return alone, False
 
 
-def _sound(entries: list[IndexEntry]) -> int:
+def _undamaged(entries: list[IndexEntry]) -> int:
     """Frames that have a packet."""
     return sum(e.count for e in entries if e.offset >= 0)
 
@@ -200,8 +201,8 @@ def _frames(entry: IndexEntry) -> int:
     return entry.first_frame << 64 | entry.count
 
 
-def _sound_first(entry: IndexEntry) -> int:
-    """Order of packets: by first frame, sound ones before damaged ones."""
+def _undamaged_first(entry: IndexEntry) -> int:
+    """Order of packets: by first frame, undamaged ones before damaged ones."""
     return 2 * entry.first_frame + (entry.offset < 0)
 
 
@@ -210,7 +211,7 @@ def _alone(packets: list[IndexEntry]) -> tuple[list[IndexEntry], DamageLog]:
     entries: list[IndexEntry] = []
     notes = DamageLog()
     frame = 0
-    for e in sorted(packets, key=_sound_first):
+    for e in sorted(packets, key=_undamaged_first):
         if e.first_frame < frame:
             last = e.first_frame + e.count - 1
             notes.note(f"packet of frames {e.first_frame} to {last} overlaps the one before")

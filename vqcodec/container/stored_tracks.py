@@ -32,7 +32,7 @@ from .tracks import (
 
 class StoredTracks:
     """Description, tracks (by number) and their packets in a .vqv file. Damage is put down in
-    ``damage``, what is sound is given.
+    ``damage``, what is undamaged is given.
     """
 
     def __init__(self, reader: ContainerReader) -> None:

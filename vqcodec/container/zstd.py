@@ -24,7 +24,7 @@ def compress(content: bytes, level: int = LEVEL) -> bytes | None:
 
 def decompress(frame: bytes | memoryview, limit: int) -> bytes:
     """The content of a frame; LimitError where it says that this has more than ``limit`` bytes,
-    DamageError where it is no sound frame of the kind that :func:`compress` makes."""
+    DamageError where it is no undamaged frame of the kind that :func:`compress` makes."""
     import zstandard
 
     try:
@@ -37,4 +37,4 @@ def decompress(frame: bytes | memoryview, limit: int) -> bytes:
             raise LimitError(f"{size} are over the limit of {limit}")
         return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as exc:
-        raise DamageError(f"no sound zstd frame ({exc})") from exc
+        raise DamageError(f"no whole zstd frame ({exc})") from exc

@@ -262,12 +262,12 @@ class TrackSource:
         """Count a packet that is damaged. Of sound, it counts once sound came before and behind it:
         a recording may begin and end in the middle of a frame."""
         index = packet.stream.index
-        before, sound = index in self._sounding, self._decodes(packet)
+        before, whole = index in self._sounding, self._decodes(packet)
         if packet.stream.type != "audio":
             self.corrupt += corrupt
         elif at_seam(packet.pos, self._jumps):
             return
-        elif corrupt or not sound:
+        elif corrupt or not whole:
             self._doubtful[index] += 1
         elif index in self._sounding:
             doubted = self._doubtful.pop(index, 0)
@@ -286,10 +286,10 @@ class TrackSource:
         except (av.error.FFmpegError, ValueError):
             # the first packets of a cut stream may lack what they refer to
             return stream.index not in self._sounding
-        sound = not any(isinstance(frame, AudioFrame) and frame.is_corrupt for frame in frames)
-        if frames and sound:
+        whole = not any(isinstance(frame, AudioFrame) and frame.is_corrupt for frame in frames)
+        if frames and whole:
             self._sounding.add(stream.index)
-        return sound or stream.index not in self._sounding
+        return whole or stream.index not in self._sounding
 
     @staticmethod
     def _convert(packet: Packet[Stream], number: int) -> TrackPacket:

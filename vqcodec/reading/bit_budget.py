@@ -61,11 +61,10 @@ class Budget:
         return vars(self) | {"levels": [level.to_json() for level in self.levels]}
 
 
-def packet_bytes(reader: ContainerReader, sound: Iterable[int]) -> tuple[int, int]:
-    """Bytes of the packets of GOPs, of those with an index in ``sound``, and of the other tracks'
-    packets.
-    """
-    return sum(reader.packet_size(reader.gops[i].offset) for i in sound), sum(
+def packet_bytes(reader: ContainerReader, undamaged: Iterable[int]) -> tuple[int, int]:
+    """Bytes of the packets of GOPs, of those with an index in ``undamaged``, and of the packets of
+    other tracks."""
+    return sum(reader.packet_size(reader.gops[i].offset) for i in undamaged), sum(
         reader.packet_size(e.offset) for e in reader.extras
     )
 

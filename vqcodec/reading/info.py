@@ -44,7 +44,7 @@ class _Gops:
 
     def __init__(self, reader: ContainerReader, codec: Codec | None, damage: DamageLog) -> None:
         self._header, self._codec = reader.header, codec
-        self.sound: list[GopInfo] = []
+        self.undamaged: list[GopInfo] = []
         self.sse, self.frames = [0, 0, 0], 0
         self._first: int | None = None  # ticks
         self._end = 0
@@ -52,7 +52,7 @@ class _Gops:
         for i, entry in enumerate(reader.gops):
             try:
                 gop = reader.read_gop(i, before)
-                self.sound.append(self._info(i, entry.first_frame, entry.offset, gop))
+                self.undamaged.append(self._info(i, entry.first_frame, entry.offset, gop))
             except DamageError as exc:
                 damage.note(exc)
                 continue
@@ -75,7 +75,7 @@ class _Gops:
 
     @property
     def seconds(self) -> float:
-        """From the begin of the first sound frame to the end of the last."""
+        """From the begin of the first undamaged frame to the end of the last."""
         if self._first is None:
             return 0.0
         return float((self._end - self._first) * self._header.time_base)
@@ -126,9 +126,9 @@ def _told(
 ) -> FileInfo:
     """All of it put together."""
     header = reader.header
-    of_pictures, of_tracks = packet_bytes(reader, [gop.gop for gop in gops.sound])
+    of_pictures, of_tracks = packet_bytes(reader, [gop.gop for gop in gops.undamaged])
     quality = psnr_yuv(gops.sse, header.width, header.height, gops.frames) if gops.frames else None
-    pictures = {gop.gop: gop.pictures or [] for gop in gops.sound}
+    pictures = {gop.gop: gop.pictures or [] for gop in gops.undamaged}
     return FileInfo(
         file=path,
         version=VERSION,
@@ -163,8 +163,8 @@ def _told(
         complete=reader.complete,
         ok=reader.complete and not damage,
         damage=damage,
-        damaged_gops=len(reader.gops) - len(gops.sound),
-        gops=gops.sound,
+        damaged_gops=len(reader.gops) - len(gops.undamaged),
+        gops=gops.undamaged,
         bits=budget(reader, pictures) if bits else None,
     )
 
