@@ -82,7 +82,7 @@ def main() -> None:
                 how = "" if len(stages) < 2 else f", {sum('pass' in s for s in stages if s)} passes"
                 print(
                     f"| {number} | {asked} | {r.picture_kbps:.2f} kbps, {r.bytes} bytes, "
-                    f"{r.psnr[0]:.2f} dB | {r.crf:.2f} | {cost / plain:.2f}{how} |",
+                    f"{r.psnr.yuv:.2f} dB | {r.crf:.2f} | {cost / plain:.2f}{how} |",
                     flush=True,
                 )
                 return r
@@ -93,7 +93,7 @@ def main() -> None:
             kbps, size, psnr = (
                 round(at.picture_kbps * 1.6),
                 round(at.bytes * 0.6 / 1000) * 1000,
-                round(at.psnr[0]) + 2,
+                round(at.psnr.yuv) + 2,
             )
             encode(f"{kbps} kbps", bitrate=kbps * 1000)
             encode(f"{size} bytes", max_size=size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -74,8 +75,14 @@ def test_who_is_told_where_lost_gops_begin_finds_the_same_times(seed: int) -> No
 def decoded_times(reader: ContainerReader) -> list[int]:
     """Times at which a decode shows the frames of a file; nothing is decoded."""
     decoder: Any = ConcealingDecoder(reader, SimpleNamespace(), DecodeOptions(), DecodeReport())  # type: ignore[arg-type]
-    decoder._decoded = lambda gop, wanted: (None for _ in gop.pts)
-    decoder._behind = lambda i: (reader.frames, None)
+
+    def decoded(gop: Any, wanted: object) -> Iterator[None]:
+        return (None for _ in gop.pts)
+
+    def behind(number: int) -> tuple[int, None]:
+        return reader.frames, None
+
+    decoder._decoded, decoder._behind = decoded, behind
     return [pts for i in range(len(reader.gops)) for pts, _, _ in decoder.pictures(i)]
 
 

@@ -11,8 +11,9 @@ from support.clips import header, picture
 
 from vqcodec.errors import UsageError
 from vqcodec.picture import Picture
-from vqcodec.reading.outputs import OUTPUTS, outputs
+from vqcodec.reading.outputs import OUTPUTS
 from vqcodec.reading.rgb import ToRgb
+from vqcodec.reading.video_reader import outputs
 
 KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 

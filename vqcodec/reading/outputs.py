@@ -35,15 +35,6 @@ class Outputs(Protocol):
         """What is told of each picture of a batch."""
 
 
-def outputs(header: StreamHeader, output: Output, device: str) -> Outputs:
-    """What makes an output of the pictures of a stream; tensors are on the device."""
-    if of_numpy(output):
-        return ToArrays(header, output)
-    from .tensors import ToTensors
-
-    return ToTensors(header, output, device)
-
-
 class ToArrays:
     """Makes arrays: (3, H, W) of RGB, or Planes."""
 

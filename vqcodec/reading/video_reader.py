@@ -13,7 +13,19 @@ from .frames import Data, Frame, FrameBatch
 from .open_file import Manner, OpenFile
 
 if TYPE_CHECKING:
-    from .outputs import Outputs
+    from ..container.packets import StreamHeader
+    from .outputs import Output, Outputs
+
+
+def outputs(header: StreamHeader, output: Output, device: str) -> Outputs:
+    """What makes an output of the pictures of a stream; tensors are on the device."""
+    from .outputs import ToArrays, of_numpy
+
+    if of_numpy(output):
+        return ToArrays(header, output)
+    from .tensors import ToTensors
+
+    return ToTensors(header, output, device)
 
 
 class VideoReader(CodedReader, Generic[Data]):
@@ -143,8 +155,6 @@ class VideoReader(CodedReader, Generic[Data]):
     @property
     def _outputs(self) -> Outputs:
         if self._shape is None:
-            from .outputs import outputs
-
             self._shape = outputs(
                 self._container.header, self._manner.output, self._access.codec.backend.device
             )

@@ -29,7 +29,7 @@ def _curve(clip: Path, weights: Path, folder: Path, threads: int) -> list[tuple[
             threads=threads,
             tracks="v",
         )
-        points.append((report.picture_bpp, report.psnr[0]))
+        points.append((report.picture_bpp, report.psnr.yuv))
     return points
 
 
