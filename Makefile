@@ -18,21 +18,23 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 # docs/commands.md is made by a program
-PAGES = $(filter-out docs/commands.md,$(wildcard *.md docs/*.md docs/design/*.md tools/*.md weights/*.md))
+PAGES = $(filter-out docs/commands.md,$(wildcard *.md docs/*.md docs/design/*.md tools/*.md \
+	weights/*.md tests/*/*.md tests/*/*/*.md))
 
 # where tests are asked for too, their kernels are compiled beside the checks
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 BESIDE := $(if $(filter test test-all,$(MAKECMDGOALS)),$(KERNELS))
 
-.PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs site train dist clean
-.PHONY: style types pages
+.PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs
+.PHONY: site train dist clean style types pages
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	echo "vqcodec needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo not there):" \
+	echo "vqcodec needs Python 3.11 or later, and $(PYTHON) is" \
+	"$$($(PYTHON) -V 2>/dev/null || echo not there):" \
 	"name another, as in  make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
@@ -70,7 +72,8 @@ demo: ## Encode and decode a clip, show the figures: IN=your.mp4 CRF=28.
 	$(BIN)/python tools/demo.py --crf $(CRF) $(if $(IN),"$(IN)")
 
 compare: $(INSTALLED) $(KERNELS) ## Show a frame beside x264 at the same size: IN=your.mp4 CRF=32.
-	$(BIN)/python tools/compare.py $(if $(filter-out file default,$(origin CRF)),--crf $(CRF)) $(if $(IN),"$(IN)")
+	$(BIN)/python tools/compare.py $(if $(filter-out file default,$(origin CRF)),--crf $(CRF)) \
+	$(if $(IN),"$(IN)")
 
 test: $(INSTALLED) $(KERNELS) ## Run the tests but the slow ones.
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import click
@@ -12,13 +13,14 @@ from vqcodec.cli import cli
 from vqcodec.cli.command import Rare, everything
 
 TARGET = Path(__file__).resolve().parents[1] / "docs/commands.md"
+COLUMNS = 100
 HEAD = """# Commands and options
 
-Made from the program by `make docs`; don't edit it. What the options mean in full, exit codes and \
+Made from the program by `make docs`; don't edit it. What the options mean in full, exit codes and
 pipes: [cli.md](cli.md).
 
-`vqcodec COMMAND -h` shows the options that are used most, `vqcodec COMMAND --help-all` all of \
-them, with those marked * here.
+`vqcodec COMMAND -h` shows the options that are used most, `vqcodec COMMAND --help-all` all of them,
+with those marked * here.
 """
 
 
@@ -29,7 +31,7 @@ def _cell(text: str) -> str:
 def _section(name: str, command: click.Command, context: click.Context) -> str:
     lines = [
         f"\n## vqcodec {name}\n",
-        " ".join((command.help or "").split()),
+        textwrap.fill(" ".join((command.help or "").split()), COLUMNS, break_on_hyphens=False),
         "",
         "```sh",
         f"vqcodec {name} " + " ".join(command.collect_usage_pieces(context)),
