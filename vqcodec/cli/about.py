@@ -16,7 +16,7 @@ from ..version import __version__
 # instructions that decide what is fast (docs/benchmarks.md)
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16")
 _FLAGS_ARM = ("asimddp", "i8mm", "bf16", "sve")
-_PACKAGES = ("numba", "numpy", "pillow", "safetensors", "click", "distributed")
+_PACKAGES = ("numba", "numpy", "pillow", "safetensors", "zstandard", "click", "distributed")
 
 
 def first_line() -> str:

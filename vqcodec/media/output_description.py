@@ -1,9 +1,8 @@
 """Tags, chapters, roles and the turn of the pictures on their way into an output.
 
 Which of them a kind of file holds is tried on a small file in memory, which is then read again:
-what
-the muxer refuses there would cost the whole output, and what it drops in silence would be lost
-unsaid.
+what the muxer refuses there would cost the whole output, and what it drops in silence would be
+lost unsaid.
 """
 
 from __future__ import annotations
