@@ -146,7 +146,8 @@ def opened(html: str, browser: Any, tmp_path: Path) -> Iterator[tuple[Any, list[
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.goto(path.as_uri())
     page.wait_for_function(
-        "document.getElementById('right').naturalWidth > 0 && document.getElementById('left').complete"  # noqa: E501
+        "document.getElementById('right').naturalWidth > 0 && "
+        "document.getElementById('left').complete"
     )
     page.select_option("#quality", index=[0])  # older versions of playwright take 0 for none
     yield page, asked, complaints
@@ -174,7 +175,8 @@ def test_no_network_and_no_complaints(opened: tuple[Any, list[str], list[str]]) 
     assert complaints == []
     assert (
         page.evaluate(
-            "performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"  # noqa: E501
+            "performance.getEntriesByType('resource').filter(e => "
+            "!e.name.startsWith('data:')).length"
         )
         == 0
     )
@@ -236,9 +238,9 @@ def test_choices(opened: tuple[Any, list[str], list[str]]) -> None:
     page.select_option("#left-side", label="x264-medium")
     assert share(shot(page), "theirs") == pytest.approx(0.5, abs=0.05)
     assert share(shot(page), "original") < 0.02
-    assert (
-        page.locator("#left-caption").inner_text()
-        == "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, VMAF 90.0, blocking 1.03"  # noqa: E501
+    assert page.locator("#left-caption").inner_text() == (
+        "x264-medium\ncrf 40, 60.0 kbit/s (+20.0 % bits), PSNR 31.20 dB, MS-SSIM 12.00 dB, "
+        "VMAF 90.0, blocking 1.03"
     )
     page.select_option("#clip", label="second")
     assert page.locator("#left").get_attribute("alt") == "frame 4 of second, x264-medium"
@@ -273,10 +275,14 @@ def test_a_telephone_shows_whole_tables_and_readable_curves(
     shown = page.locator("#bits thead th:visible").all_inner_texts()
     assert shown == ["clip", "against", "PSNR (6Y+U+V)/8, mean of frames", "VMAF"]
     heights = page.evaluate(
-        "[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height)).filter(h => h > 0)"  # noqa: E501
+        "[...document.querySelectorAll('.charts text')].map(t => t.getBoundingClientRect()).map(r "
+        "=> Math.min(r.width, r.height)).filter(h => h > 0)"
     )
     assert min(heights) >= 7
-    inside = "(s => s.getBoundingClientRect().right <= s.closest('.card').getBoundingClientRect().right - 4)"  # noqa: E501
+    inside = (
+        "(s => s.getBoundingClientRect().right <= "
+        "s.closest('.card').getBoundingClientRect().right - 4)"
+    )
     assert page.evaluate(f"{inside}(document.getElementById('quality'))")
 
 

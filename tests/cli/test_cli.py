@@ -23,7 +23,11 @@ HEAVY = "torch,numba"
 def run(*args: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Run the program in a process of its own that tells on stderr which heavy modules were
     loaded."""
-    code = f"import sys; from vqcodec.cli import main; rc = main(); print('HEAVY', [m for m in '{HEAVY}'.split(',') if m in sys.modules], file=sys.stderr); sys.exit(rc)"  # noqa: E501
+    code = (
+        "import sys; from vqcodec.cli import main; rc = main(); "
+        f"print('HEAVY', [m for m in '{HEAVY}'.split(',') if m in sys.modules], file=sys.stderr); "
+        "sys.exit(rc)"
+    )
     root = str(ROOT)
     return subprocess.run(
         [sys.executable, "-c", code, *args],
@@ -290,7 +294,10 @@ def test_version_tells_what_a_report_of_a_fault_needs(
 
 def test_waiting_threads_sleep() -> None:
     """Spinning ones cost twice the processor time; it has to be said before torch is loaded."""
-    code = "import os, sys; from vqcodec import cli; cli.main = lambda: 0\ntry: cli.run()\nexcept SystemExit: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"  # noqa: E501
+    code = (
+        "import os, sys; from vqcodec import cli; cli.main = lambda: 0\ntry: cli.run()\n"
+        "except SystemExit: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
     plain = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     root = str(ROOT)
     for given, want in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):

@@ -104,7 +104,8 @@ def test_reference_is_current() -> None:
     finally:
         sys.path.pop(0)
     assert TARGET.read_text(encoding="utf-8") == reference(), (
-        "docs/commands.md is not what the program says: run `make docs` (or: python tools/commands.py) and commit it"  # noqa: E501
+        "docs/commands.md is not what the program says: run `make docs` (or: python "
+        "tools/commands.py) and commit it"
     )
 
 
@@ -527,7 +528,10 @@ def test_zsh_completes(shell: Any) -> None:
         "-f",
         "-i",
         prompt="READY> ",
-        load="unsetopt zle_bracketed_paste; autoload -U compinit && compinit -u -D && source '{script}'",  # noqa: E501
+        load=(
+            "unsetopt zle_bracketed_paste; autoload -U compinit && compinit -u -D && "
+            "source '{script}'"
+        ),
     )
     complete("vqcodec enco", "encode")
     complete("vqcodec encode --prog", "--progress")

@@ -63,14 +63,16 @@ def test_real_ffmpeg_on_both_ends(tmp_path: Path) -> None:
 def test_pixel_formats_of_ffmpegs_y4m(tmp_path: Path, fmt: str) -> None:
     make(tmp_path / "in.mkv", frames=3, codec="ffv1", fmt=fmt)
     result = shell(
-        f"ffmpeg -v error -i in.mkv -strict -1 -pix_fmt {fmt} -f yuv4mpegpipe - | vqcodec encode - out.vqv",  # noqa: E501
+        f"ffmpeg -v error -i in.mkv -strict -1 -pix_fmt {fmt} -f yuv4mpegpipe - | "
+        "vqcodec encode - out.vqv",
         tmp_path,
     )
     assert codes(result) == [0, 0]
     assert "damaged" not in result.stderr
     assert codes(
         shell(
-            f"vqcodec decode -q out.vqv - -pix_fmt {fmt} | ffmpeg -v error -i - -c:v ffv1 -pix_fmt {fmt} out.mkv",  # noqa: E501
+            f"vqcodec decode -q out.vqv - -pix_fmt {fmt} | "
+            f"ffmpeg -v error -i - -c:v ffv1 -pix_fmt {fmt} out.mkv",
             tmp_path,
         )
     ) == [0, 0]
@@ -103,7 +105,10 @@ def test_named_pipes_and_process_substitution(tmp_path: Path) -> None:
     """A pipe has no length, and was once taken for an empty file."""
     make_named(tmp_path, "two_audio.mp4")
     write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16, i) for i in range(9)])
-    command = "vqcodec encode -q <(cat in.y4m) a.vqv && vqcodec decode -q <(cat a.vqv) a.y4m && vqcodec encode -q <(cat two_audio.mp4) b.vqv && vqcodec decode -q b.vqv b.mp4"  # noqa: E501
+    command = (
+        "vqcodec encode -q <(cat in.y4m) a.vqv && vqcodec decode -q <(cat a.vqv) a.y4m && "
+        "vqcodec encode -q <(cat two_audio.mp4) b.vqv && vqcodec decode -q b.vqv b.mp4"
+    )
     assert codes(shell(command, tmp_path)) == [0]
     assert (tmp_path / "a.y4m").read_bytes() == (tmp_path / "in.y4m").read_bytes()
     assert listing(tmp_path / "b.mp4")["tracks"] == listing(tmp_path / "two_audio.mp4")["tracks"]
@@ -112,7 +117,8 @@ def test_named_pipes_and_process_substitution(tmp_path: Path) -> None:
 def test_info_and_verify_read_standard_input(tmp_path: Path) -> None:
     make_named(tmp_path, "one_frame.mp4")
     result = shell(
-        "vqcodec encode -q one_frame.mp4 - > a.vqv; vqcodec info - < a.vqv; cat a.vqv | vqcodec verify - | cat; cat a.vqv | vqcodec verify --fast -",  # noqa: E501
+        "vqcodec encode -q one_frame.mp4 - > a.vqv; vqcodec info - < a.vqv; cat a.vqv | "
+        "vqcodec verify - | cat; cat a.vqv | vqcodec verify --fast -",
         tmp_path,
     )
     assert codes(result) == [0, 0]
@@ -135,7 +141,8 @@ def test_a_reader_that_stops_early(tmp_path: Path) -> None:
 def test_standard_output_carries_data_only(tmp_path: Path) -> None:
     write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16, i) for i in range(3)])
     result = shell(
-        "vqcodec encode -y in.y4m a.vqv; vqcodec decode a.vqv out.y4m; vqcodec decode a.vqv - --progress json -v > b.y4m",  # noqa: E501
+        "vqcodec encode -y in.y4m a.vqv; vqcodec decode a.vqv out.y4m; "
+        "vqcodec decode a.vqv - --progress json -v > b.y4m",
         tmp_path,
     )
     assert result.stdout == "codes 0\n"
@@ -144,7 +151,10 @@ def test_standard_output_carries_data_only(tmp_path: Path) -> None:
 
 def test_standard_input_is_read_for_the_dash_only(tmp_path: Path) -> None:
     write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16)])
-    command = "printf 'one\\ntwo\\n' | { vqcodec encode -q in.y4m a.vqv; vqcodec decode -q a.vqv b.y4m; vqcodec info a.vqv > info; vqcodec verify a.vqv > verify; cat; }"  # noqa: E501
+    command = (
+        "printf 'one\\ntwo\\n' | { vqcodec encode -q in.y4m a.vqv; vqcodec decode -q a.vqv b.y4m; "
+        "vqcodec info a.vqv > info; vqcodec verify a.vqv > verify; cat; }"
+    )
     assert shell(command, tmp_path).stdout.startswith("one\ntwo\n")
 
 
@@ -152,7 +162,8 @@ def test_spans_through_pipes(tmp_path: Path) -> None:
     want = [picture(16, 16, i) for i in range(40)]
     write(tmp_path / "in.y4m", header(16, 16), want)
     result = shell(
-        "vqcodec encode -q -ss 0.4 -t 20f - - < in.y4m | vqcodec decode -q -ss 5f -to 15f - - > out.y4m",  # noqa: E501
+        "vqcodec encode -q -ss 0.4 -t 20f - - < in.y4m | "
+        "vqcodec decode -q -ss 5f -to 15f - - > out.y4m",
         tmp_path,
     )
     assert codes(result) == [0, 0]
@@ -306,7 +317,10 @@ def test_while_read_loops(tmp_path: Path) -> None:
     make(tmp_path / "0.mkv", frames=2)
     for name in ("-two three\U0001f3ac",):
         shutil.copy(tmp_path / "0.mkv", tmp_path / f"{name}.mkv")
-    command = 'printf "%s\\n" *.mkv | while read -r f; do vqcodec encode -q -- "$f" "$f.vqv" && vqcodec decode -q -- "$f.vqv" "$f.mp4"; done'  # noqa: E501
+    command = (
+        'printf "%s\\n" *.mkv | while read -r f; do vqcodec encode -q -- "$f" "$f.vqv" && '
+        'vqcodec decode -q -- "$f.vqv" "$f.mp4"; done'
+    )
     assert codes(shell(command, tmp_path)) == [0, 0]
     assert len(list(tmp_path.glob("*.vqv"))) == 2 == len(list(tmp_path.glob("*.mp4")))
 
@@ -342,7 +356,8 @@ def test_memory_of_pipes_does_not_grow_with_length(tmp_path: Path) -> None:
         loop = f"[w(b'FRAME\\n' + bytes([i % 7]) * {size}) for i in range({n})]"
         frames = f'python3 -c "import sys; w = sys.stdout.buffer.write; {head}; {loop}"'
         result = shell(
-            f"{frames} | vqcodec encode -g 16 --progress none - - | vqcodec decode --progress none - - | wc -c",  # noqa: E501
+            f"{frames} | vqcodec encode -g 16 --progress none - - | "
+            "vqcodec decode --progress none - - | wc -c",
             tmp_path,
         )
         assert codes(result) == [0, 0, 0, 0]
@@ -370,7 +385,8 @@ def test_memory_does_not_grow_with_tracks(tmp_path: Path) -> None:
             options={"slices": "1"},
         )
         result = shell(
-            "vqcodec encode --progress none -y in.mkv a.vqv; vqcodec decode --progress none -y a.vqv out.mkv --vcodec ffv1",  # noqa: E501
+            "vqcodec encode --progress none -y in.mkv a.vqv; "
+            "vqcodec decode --progress none -y a.vqv out.mkv --vcodec ffv1",
             tmp_path,
         )
         assert codes(result) == [0], result.stderr

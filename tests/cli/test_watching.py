@@ -47,7 +47,8 @@ def packets(path: Path) -> dict[int, list[bytes]]:
 def test_matroska_through_a_pipe_has_all_tracks(rich: Path, tmp_path: Path) -> None:
     """Standard output held no tracks at all, and nothing played a .vqv file with its sound."""
     run = shell(
-        "vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv y.y4m;vqcodec decode -q a.vqv -f matroska - | cat > out.mkv",  # noqa: E501
+        "vqcodec encode -q in.mkv a.vqv; "
+        "vqcodec decode -q a.vqv y.y4m;vqcodec decode -q a.vqv -f matroska - | cat > out.mkv",
         tmp_path,
     )
     assert codes(run) == [0, 0], run.stderr
@@ -280,7 +281,8 @@ def test_pictures_that_cannot_be_written(
 def test_filters_of_ffmpeg_without_losing_sound(rich: Path, tmp_path: Path) -> None:
     """The way that README and docs/cli.md name: ffv1 in nut, through a pipe."""
     run = shell(
-        "ffmpeg -v error -i in.mkv -map 0 -dn -sn -vf scale=48:-2 -c:v ffv1 -c:a copy -f nut - | vqcodec encode -q - out.vqv; vqcodec decode -q out.vqv out.mkv --vcodec ffv1",  # noqa: E501
+        "ffmpeg -v error -i in.mkv -map 0 -dn -sn -vf scale=48:-2 -c:v ffv1 -c:a copy -f nut - | "
+        "vqcodec encode -q - out.vqv; vqcodec decode -q out.vqv out.mkv --vcodec ffv1",
         tmp_path,
     )
     assert codes(run) == [0], run.stderr

@@ -162,10 +162,11 @@ sums = {}
 with tempfile.TemporaryDirectory() as temp:
     for folder, name, entry in FILES:
         out = os.path.join(temp, "out.yuv")
-        decode(str(folder / f"{name}.vqv"), out, DecodeOptions(threads=1, device="cpu"), weights=str(weights(folder)), overwrite=True)
+        coded, options = str(folder / f"{name}.vqv"), DecodeOptions(threads=1, device="cpu")
+        decode(coded, out, options, weights=str(weights(folder)), overwrite=True)
         sums[f"{folder.name}-{name}"] = hashlib.md5(open(out, "rb").read()).hexdigest()
 print(json.dumps([sums, locale.localeconv()["decimal_point"]]))
-"""  # noqa: E501
+"""
 
 
 def golden_sums(**env: str) -> tuple[dict[str, str], str]:
@@ -341,8 +342,8 @@ def test_random_seeks_and_slices(
         want = list(range(begin, min(len(times), begin + (length.frames or 0))))
         if (
             i % 3 == 0
-            # by seconds, counted from the first frame: the first one at or after the start, and those  # noqa: E501
-            # before its end
+            # by seconds, counted from the first frame: the first one at or after the start, and
+            # those before its end
         ):
             begin_ms, length_ms = (
                 int(rng.integers(times[-1] - times[0] + 1)),

@@ -174,7 +174,10 @@ def test_cut_at_every_byte(size: int) -> None:
         assert any(str(n) in text for text in r.damaged)
         for o, h in zip(offsets[:-1], heads, strict=False):
             if o + h.size <= n < o + h.total:
-                named = f"packet at byte {o} (frames {h.first_frame} to {h.first_frame + h.frames - 1}): cut after {n - o} of {h.total} bytes"  # noqa: E501
+                named = (
+                    f"packet at byte {o} (frames {h.first_frame} to "
+                    f"{h.first_frame + h.frames - 1}): cut after {n - o} of {h.total} bytes"
+                )
                 assert named in r.damaged
 
 

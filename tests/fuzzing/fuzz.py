@@ -424,7 +424,8 @@ class Fuzzer:
                 or len(tokens) > len(chosen)
             ):
                 raise Finding(
-                    f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for {batch.duration_seconds}"  # noqa: E501
+                    f"{len(batch)} frames and {len(tokens)} tokens of {chosen}, shown for "
+                    f"{batch.duration_seconds}"
                 )
             for i, t in zip(chosen, batch.pts_seconds.tolist(), strict=True):
                 frame = video.get_frame_at(i)
@@ -581,6 +582,7 @@ def test_fuzz(tiny_codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     each = ", ".join(f"{k} {v}" for k, v in fuzzer.done.items())
     took = time.monotonic() - begin
     print(
-        f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), {len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings"  # noqa: E501
+        f"\nseed {seed}, {took:.0f} s: {sum(fuzzer.done.values())} inputs ({each}), "
+        f"{len(fuzzer.outcomes)} outcomes, {len(fuzzer.findings)} findings"
     )
     assert not fuzzer.findings

@@ -389,10 +389,18 @@ def test_chapters_of_no_length_are_kept(tmp_path: Path) -> None:
     with av.open(str(source)) as c, av.open(str(marked), "w") as out:
         stream = out.add_stream_from_template(c.streams.video[0])
         marks = ((0, 0), (200, 200), (400, 900))
-        out.set_chapters([
-            {"id": i + 1, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": str(i)}}  # noqa: E501
-            for i, (a, b) in enumerate(marks)
-        ])  # fmt: skip
+        out.set_chapters(
+            [
+                {
+                    "id": i + 1,
+                    "start": a,
+                    "end": b,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": str(i)},
+                }
+                for i, (a, b) in enumerate(marks)
+            ]
+        )
         for p in c.demux():
             if p.size:
                 p.stream = stream

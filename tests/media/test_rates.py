@@ -118,7 +118,10 @@ def test_encode_replaces_a_wrong_rate(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_encode_replaces_the_rate_of_a_pipe(tmp_path: Path) -> None:
     source = write(tmp_path / "a.y4m", header(16, 16), PICTURES)
-    code = "import sys\nfrom support import fakes\nfakes.install(fakes.Lasting())\nfrom vqcodec.cli import main\nsys.exit(main())\n"  # noqa: E501
+    code = (
+        "import sys\nfrom support import fakes\nfakes.install(fakes.Lasting())\n"
+        "from vqcodec.cli import main\nsys.exit(main())\n"
+    )
     out = tmp_path / "a.vqv"
     subprocess.run(
         [sys.executable, "-c", code, "encode", "-q", "-", str(out), "-r", "10"],

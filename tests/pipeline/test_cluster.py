@@ -340,7 +340,9 @@ def test_errors_of_workers(here: Path, threads: Any, monkeypatch: pytest.MonkeyP
             )
             with pytest.raises(
                 WeightsError,
-                match="a worker has another version of the program: install the same on all machines",  # noqa: E501
+                match=(
+                    "a worker has another version of the program: install the same on all machines"
+                ),
             ):
                 encode(source, "a.vqv", cluster=cluster)
         with monkeypatch.context() as patch:
@@ -396,11 +398,12 @@ from vqcodec.system import kernels
 from vqcodec.options import EncodeOptions
 with pytest.MonkeyPatch.context() as patch:
     fakes.install(patch)
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp") as machines:
+    one = dict(n_workers=1, threads_per_worker=1, processes=False)
+    with LocalCluster(**one, dashboard_address=None, protocol="tcp") as machines:
         with Cluster(machines.scheduler_address) as cluster:
             encode(sys.argv[1], sys.argv[1] + ".vqv", EncodeOptions(gop=30), cluster=cluster)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""  # noqa: E501
+"""
 
 
 @pytest.mark.slow

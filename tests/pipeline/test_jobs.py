@@ -129,7 +129,8 @@ def test_killed_with_workers_and_gone_on_with(
     code = (
         "import sys\n"
         "from vqcodec.system import progress\n"
-        "progress.Progress.update = lambda self, frames, *rest: (print(frames, flush=True), sys.stdin.readline())\n"  # noqa: E501
+        "progress.Progress.update = lambda self, frames, *rest: (print(frames, flush=True), "
+        "sys.stdin.readline())\n"
         "from vqcodec.cli import main\n"
         "if __name__ == '__main__': sys.exit(main())\n"
     )
@@ -222,7 +223,9 @@ def test_a_gop_that_kills_its_workers_is_given_up(
     monkeypatch.setattr(process_pool, "_Worker", Broken)
     with pytest.raises(
         LimitError,
-        match="GOP of frame 0 were lost 3 times, the last one killed by signal 9: not enough memory",  # noqa: E501
+        match=(
+            "GOP of frame 0 were lost 3 times, the last one killed by signal 9: not enough memory"
+        ),
     ):
         encode(
             str(gop_clip),

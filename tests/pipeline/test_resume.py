@@ -294,7 +294,10 @@ def test_a_change_that_no_sample_shows_is_noticed(
         for overwrite in (False, True):
             with pytest.raises(
                 UsageError,
-                match=f"other frames from {told} on than the source: it cannot be continued; `overwrite=True` without",  # noqa: E501
+                match=(
+                    f"other frames from {told} on than the source: it cannot be continued; "
+                    "`overwrite=True` without"
+                ),
             ):
                 encode(str(source), str(out), options, overwrite=overwrite)
             assert len(journal_name.journals(out)) == 1

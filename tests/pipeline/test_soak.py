@@ -21,15 +21,20 @@ source, coded, output, weights, count, every, preset = sys.argv[1:]
 def watch():
     seen = []
     def look(event):
-        if event.frames >= int(every) * (len(seen) + 1) and event.frames < int(count):  # at the end files are closed
+        # at the end files are closed
+        if event.frames >= int(every) * (len(seen) + 1) and event.frames < int(count):
             pages = int(open('/proc/self/statm').read().split()[1])
-            seen.append((event.frames, pages * os.sysconf('SC_PAGE_SIZE'), len(os.listdir('/proc/self/fd'))))
+            files = len(os.listdir('/proc/self/fd'))
+            seen.append((event.frames, pages * os.sysconf('SC_PAGE_SIZE'), files))
     return look, seen
 encoding, decoding = watch(), watch()
-report = vqcodec.encode(source, coded, crf=40, gop=32, preset=preset, device='cpu', threads=1, weights=weights, progress=encoding[0])
-shown = vqcodec.decode(coded, output, device='cpu', threads=1, weights=weights, progress=decoding[0])
+both = dict(device='cpu', threads=1, weights=weights)
+report = vqcodec.encode(
+    source, coded, crf=40, gop=32, preset=preset, progress=encoding[0], **both
+)
+shown = vqcodec.decode(coded, output, progress=decoding[0], **both)
 print(json.dumps([report.frames, shown.frames, shown.ok, encoding[1], decoding[1]]))
-"""  # noqa: E501
+"""
 
 
 @pytest.mark.early
@@ -79,7 +84,8 @@ def test_memory_and_files_stay_as_they_are(
         memory, files = ([s[k] for s in seen if s[0] >= count / 5] for k in (1, 2))
         early = max(memory[: max(1, len(memory) // 4)])
         print(
-            f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; {files[0]} files, then {max(files)}"  # noqa: E501
+            f"{name}: {early >> 10} KiB, then {max(memory) >> 10} KiB; "
+            f"{files[0]} files, then {max(files)}"
         )
         # a kernel that is first needed late takes some
         assert max(memory) <= max(1.05 * early, early + (16 << 20)), (name, seen)

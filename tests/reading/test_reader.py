@@ -331,7 +331,10 @@ def test_damage_is_raised_where_it_lies(
         for use in (lambda: v[20], lambda: v[0:30], lambda: v.tokens(0, 30)):
             with pytest.raises(
                 DamageError,
-                match=r"broken.vqv: packet at byte \d+ \(frames 20 to 39\): checksum mismatch; on_damage='conceal' fills in",  # noqa: E501
+                match=(
+                    r"broken.vqv: packet at byte \d+ \(frames 20 to 39\): checksum mismatch; "
+                    r"on_damage='conceal' fills in"
+                ),
             ):
                 use()
     path.write_bytes(coded.read_bytes()[:-30])

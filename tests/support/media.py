@@ -12,7 +12,8 @@ import av
 import numpy as np
 
 ASS = (
-    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour\nStyle: Default,Arial,16,&Hffffff\n\n"  # noqa: E501
+    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n"
+    b"Format: Name, Fontname, Fontsize, PrimaryColour\nStyle: Default,Arial,16,&Hffffff\n\n"
     b"[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
 CHAPTERS = [(0, 400, "One"), (400, 1000, "Zw\u00f6i \U0001f3ac")]
@@ -205,7 +206,10 @@ def _text(name: str, stream: Any, i: int) -> Any:
     return p
 
 
-HDR = "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):cll=1000,400"  # noqa: E501
+HDR = (
+    "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):"
+    "cll=1000,400"
+)
 TWO = (
     Sound(tags={"language": "deu", "title": "Deutsch"}, disposition=1),
     Sound("libopus", 48000, tags={"language": "eng"}, disposition=1 << 3),

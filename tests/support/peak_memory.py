@@ -16,7 +16,10 @@ def peak(*args: str) -> tuple[int, int]:
     # MCL_ONFAULT), where that is allowed: a busy system takes those back that were not used for a
     # while, and the peak would be that of what is left
     program = "import ctypes, sys; ctypes.CDLL(None).mlockall(7)\n"
-    program += "from vqcodec.cli import main; code = main(sys.argv[1:]); print(open('/proc/self/status').read()); sys.exit(code)"  # noqa: E501
+    program += (
+        "from vqcodec.cli import main; code = main(sys.argv[1:]); "
+        "print(open('/proc/self/status').read()); sys.exit(code)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", program, *args],
         capture_output=True,

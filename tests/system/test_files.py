@@ -157,7 +157,8 @@ def test_read_only_folder(tmp_path: Path, command: str) -> None:
     """Root may write everywhere, so the program runs without that right: CAP_DAC_OVERRIDE."""
     script = (
         "import ctypes, os, sys\n"
-        "if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):\n    sys.exit('not permitted')\n"  # noqa: E501
+        "if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):\n"
+        "    sys.exit('not permitted')\n"
         "os.execv(sys.executable, [sys.executable, '-m', 'vqcodec', *sys.argv[1:]])\n"
     )
     folder = tmp_path / "read only"

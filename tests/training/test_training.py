@@ -141,7 +141,10 @@ def test_what_a_config_says(tmp_path: Path) -> None:
         config(
             tmp_path,
             STAGE
-            + '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\nlatent = 64',  # noqa: E501
+            + (
+                '[data]\nclips = "clips"\nheld_out = ["b"]\n[run]\nfolder = "x/y"\n[shape.inter]\n'
+                "latent = 64"
+            ),
         )
     )
     assert [f.name for f in c.clips] == ["a.MP4", "b.mkv"]
@@ -366,7 +369,8 @@ def test_quantisation_aware_nets_compute_what_the_float_nets_do(
                 act.stretch.zero_()
         m.quantise_aware(
             "observe"
-            # these very values: the difference is that of rounding, not of clipping what was never seen  # noqa: E501
+            # these very values: the difference is that of rounding, not of clipping what was never
+            # seen
         )
         outputs()
         m.quantise_aware("quant")
