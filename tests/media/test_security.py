@@ -224,8 +224,8 @@ def test_an_allowed_playlist_fails_for_its_own_reason(
 
 
 def test_only_one_module_opens_what_comes_from_outside() -> None:
-    """A new call of FFmpeg's demuxers goes through the door as well."""
-    package = Path(inputs.__file__).parent
+    """A new call of FFmpeg's demuxers goes through the door as well, in training too."""
+    package = Path(inputs.__file__).parents[1]
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
+
+from ..media.inputs import open_source
 
 CAMERAS = ("still", "pan", "zoom", "shaky")  # what a camera does
 UNKNOWN = -1  # where footage moves in its own way
@@ -135,7 +136,7 @@ def _shrunk(rgb: np.ndarray, width: int) -> np.ndarray:
 def read_footage(path: Path, width: int) -> list[np.ndarray]:
     """The first frames of a clip as RGB, at about the size that a film of this width shows."""
     wide = round(width * _MARGIN)
-    with av.open(str(path)) as container:
+    with open_source(path) as source:
         return [
             frame.reformat(
                 wide,
@@ -143,14 +144,14 @@ def read_footage(path: Path, width: int) -> list[np.ndarray]:
                 "rgb24",
                 interpolation="AREA",
             ).to_ndarray()
-            for _, frame in zip(range(_LONGEST), container.decode(video=0), strict=False)
+            for _, frame in zip(range(_LONGEST), source.container.decode(video=0), strict=False)
         ]
 
 
 def read_photo(path: Path, width: int) -> np.ndarray:
     """A photograph as RGB, twice as wide as a film of this width shows at zoom 1."""
-    with av.open(str(path)) as container:
-        rgb = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    with open_source(path) as source:
+        rgb = next(source.container.decode(video=0)).to_ndarray(format="rgb24")
     return _shrunk(rgb, 2 * width)
 
 

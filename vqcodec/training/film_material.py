@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from ..container.packets import StreamHeader
+from ..media.inputs import open_source
 from ..media.sink import OutputChoice, VideoSink, open_sink
 from ..options import EncodeOptions
 from ..pipeline.encode import encode
@@ -120,13 +120,13 @@ def lossless(path: Path, width: int, height: int) -> VideoSink:
 def _scaled(clip: Path, settings: Settings, to: Path) -> Path:
     """The clip in the size that is wanted: itself, or a lossless copy at ``to``."""
     size = settings.width, settings.height
-    with av.open(str(clip)) as container:
-        stream = container.streams.video[0]
+    with open_source(clip) as source:
+        stream = source.container.streams.video[0]
         if (stream.width, stream.height) == size:
             return clip
         sink = lossless(to, *size)
         how = cv2.INTER_AREA if settings.width < stream.width else cv2.INTER_CUBIC
-        for time, frame in enumerate(container.decode(stream)):
+        for time, frame in enumerate(source.container.decode(stream)):
             rgb = cv2.resize(frame.to_ndarray(format="rgb24"), size, interpolation=how)
             sink.write(time, to_picture(np.asarray(rgb)))
         sink.close()
