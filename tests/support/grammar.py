@@ -114,7 +114,7 @@ class File:
 
     @classmethod
     def parse(cls, data: bytes) -> File:
-        """Of a sound file whose packets are of known types."""
+        """Of a whole file whose packets are of known types."""
         r = Reader(data)
         r.take(8)
         newest = packets_module.VERSION | packets_module.DRAFT << 8
