@@ -476,7 +476,7 @@ class Fuzzer:
             x.put(w)
         head = bytearray(seed[:start])
         if rng.integers(8) == 0:
-            head[rng.integers(start)] = int(rng.integers(256))
+            head[rng.integers(len(head))] = int(rng.integers(256))  # a kept input may be shorter
         return bytes(head) + w.getvalue()
 
     def execute(self, target: str, data: bytes) -> str:

@@ -46,6 +46,14 @@ def test_changed_files_end_in_success_or_in_our_errors(
     assert len(fuzzer.outcomes) > 40
 
 
+@pytest.mark.parametrize("kind", ["file", "body", "payload"])
+def test_kept_inputs_of_any_length_are_changed(fuzzer: Fuzzer, kind: str) -> None:
+    """One of a single byte once ended the fuzzer itself."""
+    for length in range(4):
+        for _ in range(100):
+            assert isinstance(fuzzer.mutate(kind, b"\x81" * length), bytes)
+
+
 def test_the_seeds_are_whole(fuzzer: Fuzzer) -> None:
     """And so the fuzzer gets behind the first checks; its grammar gives back the file that it took
     apart."""
