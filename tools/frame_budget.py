@@ -4,7 +4,8 @@
     tools/frame_budget.py ../shared/corpus/eval/blender-bunny.mkv --frames 65 --crf 24,34
 
 Frames are of the class of the largest power of two that divides their number, 32 at most; both
-encoders have pyramids of 32. SVT-AV1's stream is split into its frames; bytes and PSNR of each
+encoders have pyramids of 32. Take 33, 65 or 97 frames: a last pyramid that is shorter has others in
+its middle. SVT-AV1's stream is split into its frames; bytes and PSNR of each
 class, at all its qualities, are read off at the mean PSNR that vqcodec has. PSNR is (6Y + U + V) /
 8, the mean over frames. docs/design/results.md quotes it.
 """
