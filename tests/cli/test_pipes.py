@@ -356,7 +356,7 @@ def test_memory_of_pipes_does_not_grow_with_length(tmp_path: Path) -> None:
         loop = f"[w(b'FRAME\\n' + bytes([i % 7]) * {size}) for i in range({n})]"
         frames = f'python3 -c "import sys; w = sys.stdout.buffer.write; {head}; {loop}"'
         result = shell(
-            f"{frames} | vqcodec encode -g 16 --progress none - - | "
+            f"{frames} | vqcodec encode -preset fastest -g 16 --progress none - - | "
             "vqcodec decode --progress none - - | wc -c",
             tmp_path,
         )

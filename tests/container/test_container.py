@@ -354,7 +354,7 @@ def test_cut_within_the_file_header() -> None:
 def test_other_version_is_named() -> None:
     data = bytearray(build(gops(1))[0])
     mine = packets_module.version_name()
-    for version, draft, called in [(7, 0, "7"), (0, 0, "0"), (0, 200, "0, draft 200")]:
+    for version, draft, called in [(7, 0, "7"), (0, 1, "0, draft 1"), (0, 200, "0, draft 200")]:
         data[8:10] = bytes((version, draft))
         message = f"format version {called}; this program reads {mine}"
         with pytest.raises(InputError, match=message):

@@ -152,7 +152,7 @@ def read_file(data: bytes) -> File:
     """Everything of an undamaged file; Bad where it breaks the page."""
     r = Bytes(data)
     demand(r.take(8) == MAGIC, "magic")
-    demand(r.take(2) == bytes((0, 1)), "version and draft")
+    demand(r.take(2) == bytes(2), "version and draft")
     n = r.unsigned(4)
     demand(n <= 1048576, "stream header is too long")
     head = r.take(n)

@@ -45,9 +45,9 @@ MAGIC = b"\x89VQV\r\n\x1a\n"
 TAIL_MAGIC = MAGIC[::-1]
 SYNC = b"VQP\xb7"
 VERSION = 0  # of the format
-# Of the version after VERSION, and 0 when that is released. Counted up by every change that makes a
-# decoder read files otherwise (tools/golden.py asks for it).
-DRAFT = 1
+# Drafts of a version that is not released are counted up, from 0, by every change that makes a
+# decoder read files otherwise (tools/golden.py asks for it); a released version has 0.
+DRAFT = 0
 
 GOP, INDEX, IGNORABLE, COMPRESSED = 0x01, 0x02, 0x80, 0x40
 # what the format ends at

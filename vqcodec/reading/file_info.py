@@ -90,7 +90,7 @@ class FileInfo:
     version: int
     """Of the format."""
     draft: int
-    """Which draft of the version after that; 0 for none."""
+    """Which draft of that; 0 once it is released."""
     bytes: int
     """Of the file."""
     picture_bytes: int
