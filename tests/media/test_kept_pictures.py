@@ -10,19 +10,18 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from support.field_files import UNEVEN, fields, last_shown, two_parts, with_captions
 from support.media import Sound, listing, make, picture
 
 from vqcodec.cli import main
 from vqcodec.media import clock
-from vqcodec.media.captions import _escaped, insert
+from vqcodec.media.captions import _escaped
 from vqcodec.media.clock import BestEffort, Jump, TrackClock
 from vqcodec.media.side_data import Losses, shown_otherwise, side_data
 from vqcodec.media.source import VideoSource
 from vqcodec.reading.info import describe
 
 pytestmark = pytest.mark.usefixtures("fake_network")
-
-TICKS = Fraction(1, 90000)
 
 
 def coded(source: Path, *options: str, code: int = 0) -> Path:
@@ -35,23 +34,6 @@ def decoded(source: Path, suffix: str, *options: str) -> Path:
     out = source.with_name(f"out{suffix}")
     assert main(["decode", "-y", "-q", str(source), str(out), *options]) == 0
     return out
-
-
-def two_parts(path: Path, codec: str = "libx264", begin: int = 0) -> Path:
-    """Two transport streams put together; the clock of the second begins at ``begin`` seconds."""
-    first = path.with_name("part.ts")
-    make(first, frames=12, codec=codec, sounds=(Sound("aac"),))
-    later = path.with_name("later.ts")
-    with av.open(str(first)) as c, av.open(str(later), "w") as out:
-        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in c.streams}
-        for p in c.demux():
-            if p.size:
-                p.stream = streams[p.stream_index]
-                p.pts, p.dts = p.pts + begin * 90000, p.dts + begin * 90000
-                out.mux(p)
-    parts = [first.read_bytes(), later.read_bytes()]
-    path.write_bytes(b"".join(parts))
-    return path
 
 
 @pytest.mark.parametrize(("codec", "begin"), [("libx264", 0), ("mpeg2video", 0), ("libx264", 1000)])
@@ -161,47 +143,19 @@ def see_through() -> av.VideoFrame:
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
 @pytest.mark.parametrize("codec", ["libx264", "ffv1"])
 @pytest.mark.parametrize("last", [40, 3000])
-@pytest.mark.parametrize("times", [[0, 10, 500, 510, 540, 2000, 2040], [40 * i for i in range(52)]])
+@pytest.mark.parametrize("times", [UNEVEN, [40 * i for i in range(52)]])
 def test_how_long_the_last_frame_is_shown(
     tmp_path: Path, suffix: str, codec: str, last: int, times: list[int]
 ) -> None:
     """Other pictures follow each other evenly or not, and x264 would reorder them."""
     if suffix != ".mkv" and codec == "ffv1":
         pytest.skip("holds no ffv1")
-    given = {"base": Fraction(1, 1000), "times": times, "codec": "ffv1"}
-    source = make(tmp_path / "a.mkv", frames=len(times), **given)  # type: ignore[arg-type]
-    whole = tmp_path / "b.mkv"
-    with av.open(str(source)) as c, av.open(str(whole), "w") as out:
-        stream = out.add_stream_from_template(c.streams.video[0])
-        packets = [p for p in c.demux() if p.size]
-        packets[-1].duration = last
-        for p in packets:
-            p.stream = stream
-            out.mux(p)
+    whole = last_shown(tmp_path / "b.mkv", times, last)
     file = coded(whole)
     end = Fraction(2040 + last, 1000)
     assert describe(str(file)).seconds == float(end)
     with av.open(str(decoded(file, suffix, "--vcodec", codec))) as c:
         assert abs(Fraction(c.duration, 1_000_000) - end) <= Fraction(2, 1000)
-
-
-def with_captions(path: Path, frames: int = 30) -> tuple[Path, list[bytes]]:
-    """H.264 with captions before each second picture, put in by our own function."""
-    texts = [
-        bytes([0xFC, 0x80 + i, 0, 0xFD, 0, 0, 0xFF, 0, i]) if i % 2 else b"" for i in range(frames)
-    ]
-    with av.open(str(path), "w") as out:
-        v: Any = out.add_stream("libx264", rate=25, options={"bf": "2", "g": "12"})
-        v.width, v.height, v.pix_fmt = 64, 48, "yuv420p"
-        packets = []
-        for i in range(frames):
-            frame = picture(64, 48, i, "yuv420p")
-            frame.pts, frame.time_base = i, Fraction(1, 25)
-            packets += v.encode(frame)
-        for p in packets + v.encode(None):
-            i = round(p.pts * p.time_base * 25)
-            out.mux(insert(p, "libx264", texts[i]) if texts[i] else p)
-    return path, texts
 
 
 def captions_of(path: Path) -> list[bytes]:
@@ -239,9 +193,7 @@ def test_no_start_code_within_a_unit() -> None:
 def test_field_order_comes_back(
     tmp_path: Path, order: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = make(tmp_path / "a.y4m", size=(64, 64), frames=5, codec="wrapped_avframe")
-    head = {"tff": b" It", "bff": b" Ib"}[order]
-    source.write_bytes(source.read_bytes().replace(b" Ip", head, 1))
+    source = fields(tmp_path / "a.y4m", order[0])
     name = {"tff": "top field first", "bff": "bottom field first"}[order]
     file = coded(source)
     assert describe(str(file)).field_order == name

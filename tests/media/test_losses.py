@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+from support.field_files import coarse, torn
 from support.media import RARE, Sound, listing, make
 
 from vqcodec.cli import main
@@ -59,26 +60,8 @@ def test_sound_of_windows_is_heard_in_matroska(tmp_path: Path, name: str) -> Non
     assert b"A_MS/ACM" in (tmp_path / "b.mkv").read_bytes()
 
 
-def torn(tmp_path: Path, frames: int = 25) -> Path:
-    """A transport stream whose sound begins in the middle of a frame."""
-    source = make(
-        tmp_path / "whole.ts",
-        frames=frames,
-        base=Fraction(1, 90000),
-        sounds=(Sound("ac3", 48000, "5.1(side)"),),
-    )
-    with av.open(str(source)) as c:
-        position = next(p.pos for p in c.demux(audio=0))
-    data = bytearray(source.read_bytes())
-    at = data.index(b"\x0b\x77", position)
-    data[at : at + 2] = b"\0\0"  # no more the begin of a frame
-    path = tmp_path / "torn.ts"
-    path.write_bytes(data)
-    return path
-
-
 def test_sound_that_begins_in_the_middle_of_a_frame(tmp_path: Path) -> None:
-    source = torn(tmp_path)
+    source = torn(tmp_path / "torn.ts")
     want = listing(source)["tracks"]
     assert want[0]["count"] > 20
     for options in ([], ["-t", "0.5"], ["-ss", "0.2"]):
@@ -150,27 +133,6 @@ def test_times_that_repeat_or_fall_end_no_track(tmp_path: Path, suffix: str) -> 
     target = tmp_path / f"b{suffix}"
     assert main(["decode", str(tmp_path / "b.vqv"), str(target)]) == 0
     assert listing(target)["tracks"][0]["count"] == len(packets) + 1
-
-
-def coarse(path: Path) -> Path:
-    """4 s of sound, pictures and second sound one after the other."""
-    made = make(path.with_suffix(".mkv"), frames=100, sounds=(Sound(), Sound("ac3", 48000)))
-    with (
-        av.open(str(made)) as c,
-        av.open(str(path), "w", options={"max_interleave_delta": "1"}) as o,
-    ):
-        order = [c.streams[1], c.streams[0], c.streams[2]]
-        streams = {s.index: o.add_stream_from_template(s) for s in order}
-        packets = [p for p in c.demux() if p.size]
-        for s in order:
-            for p in packets:
-                if p.stream_index == s.index:
-                    copy = av.Packet(bytes(p))
-                    copy.stream, copy.time_base = streams[s.index], p.time_base
-                    copy.pts, copy.dts, copy.duration = p.pts, p.dts, p.duration
-                    copy.is_keyframe = p.is_keyframe
-                    o.mux(copy)
-    return path
 
 
 @pytest.mark.parametrize("when", ["encode", "decode"])

@@ -419,6 +419,7 @@ def listing(path: Path) -> dict[str, Any]:
                 entry |= {
                     "codec": context.name if context else getattr(s, "name", None),
                     "md5": md5(bytes(p) for p in got),
+                    "each": [md5([bytes(p)]) for p in got],
                     "count": len(got),
                     "times": []
                     if cover
