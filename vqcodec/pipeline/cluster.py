@@ -18,13 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from ..container.packets import version_name
 from ..errors import ClusterError, LimitError, VqvError, WeightsError
 from ..media.packed_pictures import Packed, pack, unpack
 from ..picture import Picture
 from ..system import kernels
-from ..version import __version__
-from .gop_coders import Model, Result, code_gop, nothing_to_tell
+from .gop_coders import PROGRAM, Model, Result, code_gop, nothing_to_tell
 
 _TIMEOUT = "10 s"  # for the scheduler to answer
 _ADDRESS = re.compile(r"(?:[a-z+]+://)?\S+:\d{1,5}/?|inproc://\S+")
@@ -42,7 +40,7 @@ def _identity(weights: str | None) -> tuple[str, ...]:
     from ..codec.weights import read_metadata
 
     meta = read_metadata(weights)
-    return f"{__version__}, format {version_name()}", *(meta.get(k, "") for k in _IDENTITY)
+    return PROGRAM, *(meta.get(k, "") for k in _IDENTITY)
 
 
 @lru_cache(1)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Unpack
 
 from .. import values
 from ..codec.nets.device_choice import chosen_device
-from ..container.packets import version_name
 from ..encoding.nets import arithmetic
 from ..encoding.target_search import Pass, search
 from ..errors import DamageError, UsageError
@@ -32,12 +31,11 @@ from ..system.stdio import ByteStream
 from ..system.surroundings import undisturbed
 from ..system.torch_needed import need_torch
 from ..values import EncodeChanges
-from ..version import __version__
 from .coding_pass import GopWork
 from .encode_plan import EncodePlan
 from .encode_source import EncodeSource
 from .frame_stats import FrameStats
-from .gop_coders import Coder, LocalCoder, Model
+from .gop_coders import PROGRAM, Coder, LocalCoder, Model
 from .journal import Journal, open_journal
 from .journal_name import tag
 from .output import EncodeReport, SourceExtras
@@ -227,7 +225,7 @@ def _open_journal(source: EncodeSource, longest: int, arithmetic: str) -> Journa
     plan, stack = source.plan, source.stack
     options = plan.options
     decides = (
-        f"{__version__}, format {version_name()}",
+        PROGRAM,
         float(options.crf),
         options.preset,
         longest,

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ..container.packets import version_name
 from ..picture import Picture
+from ..version import __version__
 
 if TYPE_CHECKING:
     from ..codec.bit_statistics import FrameStatistics
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from ..encoding.rate_distortion import RateParameters
 
 TRIES = 3  # workers that may die on one GOP
+# whose GOPs may stand together in a file: of the same program, and draft of the format
+PROGRAM = f"{__version__}, format {version_name()}"
 
 
 class Result(NamedTuple):
