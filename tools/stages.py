@@ -152,7 +152,8 @@ def main() -> None:
     def encode(some: list[Picture]) -> bytes:
         return gop_encoder.encode_gop(codec, some, a.crf, PRESETS[a.preset], stats=False).body
 
-    for _ in gop_decoder.decode_gop(codec, encode(pictures[:3]), 3, w, h):
+    warm = pictures[:3]
+    for _ in gop_decoder.decode_gop(codec, encode(warm), len(warm), w, h):
         pass
     instrument()
     begin = time.process_time()

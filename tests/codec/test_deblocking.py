@@ -240,3 +240,17 @@ def test_the_encoder_takes_what_is_nearer_to_the_source(blur: float) -> None:
         strength, shown = deblocking_choice.choose(planes, smoothed, error, guess)
         assert strength == (5 if blur else 0), guess
         assert error(shown) == 0
+
+
+def test_frames_without_nets_are_smoothed_most_without_a_look_at_less() -> None:
+    planes, smoothed = blocky(4), borders(mixed(4), moved(4, 9), *SHOWN)
+    strongest = deblocking_choice.expected(coded=False)
+
+    def never(_: Planes) -> float:
+        raise AssertionError
+
+    strength, shown = deblocking_choice.choose(planes, smoothed, never, strongest)
+    wanted = copied(planes)
+    deblock(wanted, smoothed, strongest)
+    assert strength == strongest == STRENGTHS - 1
+    assert all((a == b).all() for a, b in zip(shown, wanted, strict=True))

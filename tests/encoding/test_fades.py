@@ -39,6 +39,16 @@ def test_a_line_is_found_among_outliers() -> None:
     )
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 900, 901])
+def test_the_median_is_that_of_sorted_values(count: int) -> None:
+    """Of values at random, in order, in steps, and all the same."""
+    rng = np.random.default_rng(count)
+    spread = rng.normal(0, 3, count)
+    for values in (spread, np.sort(spread), -np.sort(spread), np.round(spread), np.zeros(count)):
+        found = brightness_line._median(values, np.empty(count))
+        assert found == np.median(values)
+
+
 def test_a_fade_is_predicted_by_weights(tiny_codec: Any) -> None:
     """A moving picture that fades: its frames have weights, which save bits, and decode."""
     width, height, n = 96, 64, 9

@@ -173,9 +173,7 @@ class FrameEncoder(FrameCoder):
         prediction = trials.motion.prediction
         changed = False
         if prediction is not None and trial.layout.coded and rate.direct_gain < math.inf:
-            inside = trials.all_coded == direct_map.CODED_BLOCK
-            all_direct = np.where(inside, np.uint8(direct_map.DIRECT_BLOCK), blocks)
-            plain = trials.choose_detail(prediction.planes, all_direct)
+            plain = trials.choose_detail(prediction.planes, trials.all_direct)
             costs = direct_choice.Costs(trial.detail.cost, trial.quantised.bits, plain.cost)
             chosen = direct_choice.choose(costs, blocks, rate.tile_gain, rate.direct_gain)
             if chosen is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,16 @@ class FrameTrials:
         prediction = self.motion.prediction
         if prediction is None:
             return self.all_coded
+        if self.rate.tile_bits == math.inf:
+            return self.all_direct
         error = self.block_error_bits(prediction.planes)
         return direct_choice.candidates(error, self.all_coded, self.rate.tile_bits)
+
+    @cached_property
+    def all_direct(self) -> np.ndarray:
+        """(H/16, W/16) uint8: the kinds of blocks of a frame in which no nets run."""
+        inside = self.all_coded == direct_map.CODED_BLOCK
+        return np.where(inside, np.uint8(direct_map.DIRECT_BLOCK), self.all_coded)
 
     @cached_property
     def eight_bit(self) -> np.ndarray:

@@ -158,12 +158,14 @@ class MiniGopCoder:
     ) -> FrameTask:
         """The frame of a slot; before: the picture of the key frame before the mini-GOP."""
 
+        first = mini.first
+
         def source(frame: int) -> Picture:
-            return before if frame < mini.first else mini.pictures[frame - mini.first]
+            return before if frame < first else mini.pictures[frame - first]
 
         plan, aim = plans.result()[slot.frame], self._aim(slot, plans.result())
         picture, shape = source(slot.frame), self.coder.all_coded.shape
-        others = (source(n) for n in slot.refs if n >= mini.first - 1)
+        others = (source(n) for n in slot.refs if n >= first - 1)
         still = [same_blocks(picture, other, shape) for other in others]
         height, width = self.coder.height, self.coder.width
         plain = pad(picture, width, height)

@@ -64,8 +64,24 @@ def matched(luma8: np.ndarray, reference8: np.ndarray) -> np.ndarray:
 
 
 @njit_borrowing
+def _cell_sum(plane, top, left, size):
+    """Of 8x8 or 4x4 samples: where the side is known a row of them is one instruction."""
+    total = nb.int32(0)
+    if size == 8:
+        for j in range(8):
+            for i in range(8):
+                total += nb.int32(plane[top + j, left + i])
+    else:
+        for j in range(4):
+            for i in range(4):
+                total += nb.int32(plane[top + j, left + i])
+    return total
+
+
+@njit_borrowing
 def _moved_sums(plane, size, vectors, out):
-    """out (rows, columns) float32: means of cells of what they show of a plane (H, W) uint16."""
+    """out (rows, columns) float32: means of cells of what they show of a plane (H, W) uint16; size
+    8 or 4."""
     h, w = plane.shape
     rows, columns = out.shape
     for r in range(rows):
@@ -74,22 +90,17 @@ def _moved_sums(plane, size, vectors, out):
             down, right = vectors[r >> 1, c >> 1, 0], vectors[r >> 1, c >> 1, 1]
             top = min(max(r * size + ((down * size + 16) >> 5), 0), h - size)
             left = min(max(c * size + ((right * size + 16) >> 5), 0), w - size)
-            total = nb.int32(0)
-            for j in range(size):
-                row = plane[top + j, left : left + size]
-                for value in row:
-                    total += nb.int32(value)
-            out[r, c] = total / (size * size)
+            out[r, c] = _cell_sum(plane, top, left, size) / (size * size)
 
 
 def cell_means(plane: np.ndarray, size: int) -> np.ndarray:
-    """Means of cells of size x size samples, float32."""
+    """Means of cells of size x size samples, 8 or 4, float32."""
     tall, wide = plane.shape[0] // size, plane.shape[1] // size
     return moved_means(plane, size, np.zeros((-(-tall // 2), -(-wide // 2), 2), np.int32))
 
 
 def moved_means(plane: np.ndarray, size: int, vectors: np.ndarray) -> np.ndarray:
-    """Means of what cells of size x size samples show in a reference, by whole samples.
+    """Means of what cells of size x size samples, 8 or 4, show in a reference, by whole samples.
 
     vectors (H/16, W/16, 2) int32 [y, x] in units of 1/4 luma sample.
     """
