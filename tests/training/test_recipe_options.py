@@ -95,10 +95,10 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(ROOT / "tools")
     import device_train
     import parts
-    import release_intra
+    import release_nets
 
-    yield device_train, parts, release_intra
-    for name in ("device_train", "parts", "release_intra", "held_out"):
+    yield device_train, parts, release_nets
+    for name in ("device_train", "parts", "release_nets", "held_out"):
         sys.modules.pop(name)
 
 
@@ -106,7 +106,7 @@ def test_what_comes_back_from_a_lent_device_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
 ) -> None:
     """In parts as joined; the ranges that nets have learned are not looked for again."""
-    device_train, parts, release_intra = tools
+    device_train, parts, release_nets = tools
     text = DATA + '[run]\nfolder = "run"\nbatch = 2\n' + SHAPE + STAGES
     config = load_config(write(tmp_path, text))
     out = tmp_path / "out"
@@ -115,7 +115,7 @@ def test_what_comes_back_from_a_lent_device_is_gone_on_with(
     assert {"train.log", "01-intra.pt.0", "01-intra.pt.1"} <= names
     assert all(path.stat().st_size <= 20_000 for path in out.glob("*.pt*"))
     shape = NetShape(inter=False, **SIZES)
-    model = release_intra.trained(out / "01-intra.pt", shape)
+    model = release_nets.trained(out / "01-intra.pt", shape)
     checkpoint = torch.load(config.folder / "01-intra.pt", weights_only=True)
     for name, value in checkpoint["ema"].items():
         assert torch.equal(model.state_dict()[name], value.half().float())
