@@ -7,6 +7,8 @@ counts is the change from one row to the next: it hardly agrees by chance, and l
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 STRIPS = 8
@@ -20,12 +22,20 @@ _NOISE = 1.0  # change from row to row of a picture that shows nothing, of 255
 def row_profile(luma: np.ndarray) -> np.ndarray:
     """(rows, STRIPS) float32: mean luma of rows, on the 8-bit scale, in strips side by side."""
     h, w = luma.shape
-    each = max(1, min(w, _COLUMNS) // STRIPS)
-    columns = ((np.arange(STRIPS * each) + 0.5) * w / (STRIPS * each)).astype(np.intp)
+    columns = _looked_at(w)
+    each = columns.size // STRIPS
     seen = luma[:, columns].astype(np.float32).reshape(h, STRIPS, each).mean(2)
     together = -(-h // _ROWS)
     seen = seen[: h // together * together].reshape(-1, together, STRIPS).mean(1)
     return np.asarray(seen / (4 if luma.dtype == np.uint16 else 1), np.float32)
+
+
+@lru_cache(maxsize=4)  # all pictures of a video have one size
+def _looked_at(width: int) -> np.ndarray:
+    """Columns of a picture that its profile is made of."""
+    each = max(1, min(width, _COLUMNS) // STRIPS)
+    columns = (np.arange(STRIPS * each) + 0.5) * width / (STRIPS * each)
+    return columns.astype(np.intp)
 
 
 def is_scrolled(before: np.ndarray, after: np.ndarray) -> bool:
