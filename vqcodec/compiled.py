@@ -15,12 +15,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba as nb
+from llvmlite import binding as llvm
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
 from numba.core.runtime.nrt import rtsys
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -41,7 +43,8 @@ class _Kept(FunctionCache):
     """The kernels of a function on the disk, taken from there without what compiling needs.
 
     numba loads its whole library of functions before it looks for a kernel, which takes longer than
-    all kernels of a decoder. What one needs when it runs is the runtime that gives it memory.
+    all kernels of a decoder. What one needs when it runs is the runtime that gives it memory. And
+    with each kernel numba reads what others take of it: see :class:`_Library`.
 
     Kernels hold constants and functions of other files, which numba does not look at: so they are
     made anew when any file of theirs has changed.
@@ -58,11 +61,61 @@ class _Kept(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)
         with self._guard_against_spurious_io_errors(), _turn(self.cache_path, fcntl.LOCK_SH):
-            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            if not self._enabled:
+                return None
+            codegen = target_context.codegen()
+            key = self._index_key(sig, codegen)  # type: ignore[no-untyped-call]
+            kept = self._cache_file.load(key)  # type: ignore[no-untyped-call]
+            if kept is None:
+                return None
+            reader = _Instead(codegen, unserialize_library=partial(_Library, codegen))
+            made = self._impl.rebuild(_Instead(target_context, codegen=lambda: reader), kept)
+            return made._replace(target_context=target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with _turn(self.cache_path, fcntl.LOCK_EX):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+
+class _Library(JITCodeLibrary):
+    """A kernel of the disk, without what other kernels take of it until one of them is compiled:
+    to read that, and the names in it, took longer than all else of a kernel that only runs.
+    """
+
+    def __init__(self, codegen: Any, state: Any) -> None:
+        name, kind, (self._code, self._for_others) = state
+        if kind != "object":
+            raise ValueError(kind)  # of a cache that is not ours
+        super().__init__(codegen, name)  # type: ignore[no-untyped-call]
+        self.enable_object_caching()  # type: ignore[no-untyped-call]
+        self._set_compiled_object(self._code)  # type: ignore[no-untyped-call]
+        self._finalize_final_module()  # type: ignore[no-untyped-call]
+
+    def get_pointer_to_function(self, name: str) -> Any:
+        """Its address; 0 where there is none of that name."""
+        code, self._code = self._code, b""  # one is asked for as a rule
+        if b"\0" + name.encode() + b"\0" in code:  # as object files have the names
+            return self._codegen._engine.get_function_address(name)
+        self._get_module_for_linking()
+        return super().get_pointer_to_function(name)  # type: ignore[no-untyped-call]
+
+    def _get_module_for_linking(self) -> Any:
+        if self._shared_module is None:
+            self._shared_module = llvm.parse_bitcode(self._for_others)
+            engine: Any = self._codegen._engine
+            engine._load_defined_symbols(self._shared_module)
+        return self._shared_module
+
+
+class _Instead:
+    """Another object, with other methods in the place of some of its own."""
+
+    def __init__(self, real: Any, **methods: Callable[..., Any]) -> None:
+        self._real = real
+        vars(self).update(methods)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 @contextmanager
