@@ -4,10 +4,11 @@ that make the real one."""
 from __future__ import annotations
 
 import fcntl
+import gc
 import math
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,18 @@ def _usual_turns() -> Iterator[None]:
     """No test that encodes AV1 is served before all others from then on."""
     with usual_turns():
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What collecting makes stays to the end: nothing looks through it for garbage, neither while
+    it grows, which took a third of the time, nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import fakes
+from support import fakes, forked
 from support.clips import header, picture, write
 from support.paths import PYTHONPATH, files_in
 
@@ -41,6 +41,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, with stand-ins for the networks."""
     fakes.install(monkeypatch)
     monkeypatch.setattr(runners, "serve", fakes.serve)
+    monkeypatch.setattr(runners, "spawn", forked.spawn)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -405,6 +406,7 @@ def test_stopped_and_gone_on_with(here: Path, signum: int) -> None:
     assert Path("out/a.vqv").exists()
     assert not Path("out/slow.vqv").exists()
     Path("log").unlink()
+    Path("quick").touch()
     assert main([*command, "-q"]) == 0
     assert sum(coded()) <= 40 - 5
     assert main(["encode", "-q", "in/slow.mkv", "want.vqv", "-g", "5"]) == 0

@@ -465,8 +465,7 @@ def test_encode_on_the_way_finds_a_cut_of_a_film(
     assert run("--json", film)[0] != 0  # without it a film is refused
 
 
-@pytest.mark.parametrize("threads", [2, 5])
-def test_the_answer_is_the_same_for_all_threads(threads: int, tmp_path: Path) -> None:
+def test_the_answer_is_the_same_for_all_threads(tmp_path: Path) -> None:
     """Whether libraries may use more threads, or several analyses run side by side."""
     file = made(tmp_path / "a.vqv", times=8)
     command = [sys.executable, "-m", "vqcodec", "analyze", "--weights", MODEL]
@@ -476,13 +475,13 @@ def test_the_answer_is_the_same_for_all_threads(threads: int, tmp_path: Path) ->
         subprocess.run(
             command, env=os.environ | dict.fromkeys(names, str(n)), check=True, capture_output=True
         ).stdout
-        for n in (1, threads)
+        for n in (1, 2, 5)
     }
     assert len(answers) == 1
     assert b"surprise" in answers.pop()
     with (
         vqcodec.open(file, output="numpy", weights=MODEL) as video,
-        ThreadPoolExecutor(threads) as pool,
+        ThreadPoolExecutor(5) as pool,
     ):
-        found = list(pool.map(lambda _: video.shots(), range(2 * threads)))
+        found = list(pool.map(lambda _: video.shots(), range(10)))
     assert all(one == found[0] for one in found)

@@ -18,7 +18,7 @@ from support.clips import header, moving, same, write
 from support.clock import PATIENCE
 from support.media import Sound, make
 from support.paths import ROOT
-from support.shells import codes, needs_ffmpeg, pictures, shell
+from support.shells import codes, needs_ffmpeg, pictures, prepare, shell
 
 import vqcodec
 from vqcodec.cli import main
@@ -46,11 +46,8 @@ def packets(path: Path) -> dict[int, list[bytes]]:
 @pytest.mark.usefixtures("fake_network")
 def test_matroska_through_a_pipe_has_all_tracks(rich: Path, tmp_path: Path) -> None:
     """Standard output held no tracks at all, and nothing played a .vqv file with its sound."""
-    run = shell(
-        "vqcodec encode -q in.mkv a.vqv; "
-        "vqcodec decode -q a.vqv y.y4m;vqcodec decode -q a.vqv -f matroska - | cat > out.mkv",
-        tmp_path,
-    )
+    prepare(tmp_path, "encode -q in.mkv a.vqv", "decode -q a.vqv y.y4m")
+    run = shell("vqcodec decode -q a.vqv -f matroska - | cat > out.mkv", tmp_path)
     assert codes(run) == [0, 0], run.stderr
     assert packets(tmp_path / "out.mkv") == packets(rich) != {}
     with av.open(str(tmp_path / "out.mkv")) as c:
@@ -82,16 +79,17 @@ def test_what_raw_pictures_in_matroska_cannot_hold_is_ffv1(
         shown = subprocess.run(probe.split(), cwd=tmp_path, capture_output=True, text=True).stdout
         assert set(shown.split()) == {"4:3"}
     got = pictures(tmp_path / "out.mkv")
-    shell("vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv y.y4m", tmp_path)
+    prepare(tmp_path, "encode -q in.mkv a.vqv", "decode -q a.vqv y.y4m")
     want = pictures(tmp_path / "y.y4m")
     assert all(same(a, b) for a, b in zip(got, want, strict=True))
 
 
 @pytest.mark.usefixtures("fake_network")
 def test_kinds_by_name(rich: Path, tmp_path: Path) -> None:
+    prepare(tmp_path, "encode -q in.mkv a.vqv", "decode -q a.vqv -f mp4 b.bin")
     run = shell(
-        "vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv -f mpegts - > p.ts;"
-        "vqcodec decode -q a.vqv -f mp4 b.bin; vqcodec decode -q a.vqv -f yuv4mpegpipe - > y.y4m;"
+        "vqcodec decode -q a.vqv -f mpegts - > p.ts;"
+        "vqcodec decode -q a.vqv -f yuv4mpegpipe - > y.y4m;"
         "vqcodec decode -q a.vqv -f matroska - | head -c 100 > /dev/null",
         tmp_path,
     )
@@ -132,13 +130,12 @@ def test_a_pipe_closed_at_any_place(
             vqcodec.decode(tmp_path / "a.vqv", "-", format="matroska")
 
 
+@pytest.mark.usefixtures("fake_network")
 def test_a_full_disk_behind_matroska(rich: Path, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
-    run = shell(
-        "vqcodec encode -q in.mkv a.vqv; vqcodec decode -q a.vqv -f matroska - > /dev/full",
-        tmp_path,
-    )
+    prepare(tmp_path, "encode -q in.mkv a.vqv")
+    run = shell("vqcodec decode -q a.vqv -f matroska - > /dev/full", tmp_path)
     assert codes(run) == [5]
     assert "No space left" in run.stderr
 
@@ -155,7 +152,9 @@ def player(folder: Path, name: str, script: str) -> None:
 @pytest.fixture
 def coded(rich: Path, tiny_weights: Path) -> Path:
     out = rich.with_name("a.vqv")
-    vqcodec.encode(rich, out, weights=tiny_weights, device="cpu", preset="fast", threads=1)
+    part = vqcodec.Time(frames=12)
+    model = {"weights": tiny_weights, "device": "cpu", "threads": 1}
+    vqcodec.encode(rich, out, duration=part, preset="fast", **model)
     return out
 
 
@@ -185,7 +184,7 @@ def test_play(
     assert (tmp_path / "args").read_text() == "--force-window=immediate --title=a.vqv -\n"
     with av.open(str(tmp_path / "seen.mkv")) as c:
         assert [s.type for s in c.streams].count("audio") == 2
-        assert sum(1 for _ in c.decode(video=0)) == 25
+        assert sum(1 for _ in c.decode(video=0)) == 7
     assert play("a.vqv", "-an", "-t", "3f", at=bin_) == 0
     with av.open(str(tmp_path / "seen.mkv")) as c:
         assert not c.streams.audio

@@ -154,10 +154,10 @@ def test_flips_behind_the_checksums(coded: Path, tiny_codec: Any, count: int) ->
     assert refused + wrong > count // 2
 
 
-@pytest.mark.parametrize("size", [60, pytest.param(520, marks=FULL)])
-def test_cut_at_every_byte(size: int) -> None:
+@pytest.mark.parametrize(("gops", "size"), [(12, 60), pytest.param(24, 520, marks=FULL)])
+def test_cut_at_every_byte(gops: int, size: int) -> None:
     """Every GOP before the cut is recovered, and the frames of the one that is cut are named."""
-    data, offsets = synthetic(24, size)
+    data, offsets = synthetic(gops, size)
     assert len(data) <= 20_000
     good = undamaged(data)
     firsts = list(good)

@@ -78,7 +78,7 @@ def test_what_must_not_be_read_is_noticed(fuzzer: Fuzzer, monkeypatch: pytest.Mo
     monkeypatch.setattr(remux, "SAMPLE_FORMATS", (*remux.SAMPLE_FORMATS, "hls", "concat"))
 
     def opened(kind: str, data: bytes) -> Any:
-        return av.open(io.BytesIO(data), format=kind, timeout=2)
+        return av.open(io.BytesIO(data), format=kind, timeout=1)
 
     monkeypatch.setattr(remux, "open_sample", opened)
     said = []

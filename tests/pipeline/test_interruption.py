@@ -306,7 +306,7 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
         "--jobs",
         "2",
         "-g",
-        "40",
+        "20",
         "--weights",
         str(tiny_weights),
         "--device",
@@ -327,7 +327,7 @@ def test_ctrl_c_with_workers(tmp_path: Path, tiny_weights: Path, out: Path) -> N
             # notes may come before, as the one on kernels that are compiled; more frames than
             # the second GOP has are some of the first
             found = re.search(r'"frames": (\d+)', line)
-            if found and int(found[1]) > 40:
+            if found and int(found[1]) > 20:
                 break
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         status, err = end(process)

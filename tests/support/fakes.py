@@ -221,8 +221,8 @@ def install(patch: Patch) -> type[GopEncoder]:
 
 
 class Marked(GopEncoder):
-    """Pictures that begin with 66 take long, and one that begins with 99 kills its process, once,
-    in its second GOP.
+    """Pictures that begin with 66 take long until there is a file ``quick``, and one that begins
+    with 99 kills its process, once, in its second GOP.
 
     Lines of ``log`` in the current folder say which pid codes how many pictures.
     """
@@ -232,7 +232,7 @@ class Marked(GopEncoder):
             file.write(f"{os.getpid()} {len(pictures)}\n")
         super().add(pictures)
         mark = pictures[0].y[0, 0]
-        if mark == 66:
+        if mark == 66 and not Path("quick").exists():
             time.sleep(0.3)
         if mark == 99 and len(GopEncoder.log) > 1 and not Path("killed").exists():
             Path("killed").touch()

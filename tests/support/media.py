@@ -4,7 +4,9 @@ file."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +41,23 @@ def picture(width: int, height: int, i: int, fmt: str) -> av.VideoFrame:
     )
 
 
+def _once(make: Callable[..., Path]) -> Callable[..., Path]:
+    """The same file of before, where one of this name was asked for with the same words."""
+    made: dict[tuple[str, str], bytes] = {}
+
+    @wraps(make)
+    def made_or_copied(path: Path, **words: Any) -> Path:
+        key = path.name, repr(words)
+        if key in made:
+            path.write_bytes(made[key])
+        else:
+            made[key] = make(path, **words).read_bytes()
+        return path
+
+    return made_or_copied
+
+
+@_once
 def make(
     path: Path,
     *,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from vqcodec.codec.nets.shape import INTER, LARGE_INTRA, LARGE_KEY, NetShape
 from vqcodec.encoding.nets.layers import Act
 from vqcodec.errors import InputError, UsageError
 from vqcodec.training import recipe as recipe_module
+from vqcodec.training import release
 from vqcodec.training.check import check
 from vqcodec.training.config_file import load_config
 from vqcodec.training.fused import eager
 from vqcodec.training.loop import Run
 from vqcodec.training.model import FrameModel
 from vqcodec.training.recipe import Recipe
+from vqcodec.training.release import balanced, calibrate
 from vqcodec.training.states import learned_ranges, load_state
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,6 +52,14 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.fixture
+def few_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How well ranges are looked for has its own test: here it is over soon."""
+    monkeypatch.setattr(recipe_module, "calibrate", partial(calibrate, batches=4))
+    monkeypatch.setattr(release, "balanced", lambda model: islice(balanced(model), 2))
+
+
+@pytest.mark.usefixtures("few_ranges")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")  # torch's own
 def test_a_recipe_names_device_batch_and_fused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,6 +114,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Any:
         sys.modules.pop(name)
 
 
+@pytest.mark.usefixtures("few_ranges")
 def test_what_comes_back_from_a_lent_device_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
 ) -> None:
