@@ -57,15 +57,15 @@ class Reader:
         """A DamageError with subject and position, for the caller to raise."""
         return DamageError(text, part=self.what, byte=self.base + self._pos)
 
-    def take(self, n: int) -> memoryview:
-        """The next ``n`` bytes, without a copy."""
-        if n < 0 or n > self.remaining:
-            raise self.error(f"{n} bytes needed, {self.remaining} left")
-        self._pos += n
-        return self._data[self._pos - n : self._pos]
+    def take(self, count: int) -> memoryview:
+        """The next ``count`` bytes, without a copy."""
+        if count < 0 or count > self.remaining:
+            raise self.error(f"{count} bytes needed, {self.remaining} left")
+        self._pos += count
+        return self._data[self._pos - count : self._pos]
 
-    def _uint(self, n: int) -> int:
-        return int.from_bytes(self.take(n), "little")
+    def _uint(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
 
     def u8(self) -> int:
         """One byte as an unsigned number."""
@@ -133,10 +133,10 @@ class Writer:
         self._data += data
         return self
 
-    def _uint(self, value: int, n: int) -> Writer:
-        if not 0 <= value < 1 << (8 * n):
-            raise ValueError(f"{value} doesn't fit in {n} bytes")
-        return self.raw(value.to_bytes(n, "little"))
+    def _uint(self, value: int, size: int) -> Writer:
+        if not 0 <= value < 1 << (8 * size):
+            raise ValueError(f"{value} doesn't fit in {size} bytes")
+        return self.raw(value.to_bytes(size, "little"))
 
     def u8(self, value: int) -> Writer:
         """Append one byte."""

@@ -125,12 +125,12 @@ class Processes:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for p in self._all:
-            p.process.terminate()
+        for process in self._all:
+            process.process.terminate()
         end = time.monotonic() + _GRACE
-        for p in self._all:
-            p.process.join(max(0.0, end - time.monotonic()))
-            p.gone()
+        for process in self._all:
+            process.process.join(max(0.0, end - time.monotonic()))
+            process.gone()
 
     def run(self, orders: Sequence[Order]) -> Events:
         """Make the files of these orders; see the top of this file."""

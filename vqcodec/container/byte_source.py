@@ -16,8 +16,8 @@ from ..system.files import check_input
 class Readable(Protocol):
     """A file object opened for reading bytes; it must be able to seek."""
 
-    def read(self, n: int, /) -> bytes:
-        """At most ``n`` bytes from the position on; none at the end."""
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes from the position on; none at the end."""
 
     def seek(self, offset: int, whence: int = ..., /) -> int:
         """Move the position, and return it; ``whence`` as in :mod:`os`."""
@@ -38,9 +38,9 @@ class PathFile:
         self._at = offset + (os.fstat(self._fd).st_size if whence == os.SEEK_END else 0)
         return self._at
 
-    def read(self, n: int) -> bytes:
-        """At most ``n`` bytes from the position on; fewer at the end."""
-        data = os.pread(self._fd, n, self._at)
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes from the position on; fewer at the end."""
+        data = os.pread(self._fd, size, self._at)
         self._at += len(data)
         return data
 
@@ -63,14 +63,14 @@ class BorrowedFile:
         except (OSError, ValueError) as exc:
             raise self._failed(exc) from exc
 
-    def read(self, n: int) -> bytes:
-        """The next ``n`` bytes, fewer at the end only; InputError where the caller's file object
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes, fewer at the end only; InputError where the caller's file object
         fails."""
         parts: list[bytes] = []
         try:
-            while n > 0 and (part := self._file.read(n)):
+            while size > 0 and (part := self._file.read(size)):
                 parts.append(part)
-                n -= len(part)
+                size -= len(part)
         except (OSError, ValueError) as exc:
             raise self._failed(exc) from exc
         return b"".join(parts)

@@ -60,10 +60,10 @@ def get_text(reader: Reader) -> str:
 
 
 def _tag(key: str, value: str) -> bytes:
-    w = Writer()
-    put_text(w, key)
-    put_text(w, value)
-    return w.getvalue()
+    writer = Writer()
+    put_text(writer, key)
+    put_text(writer, value)
+    return writer.getvalue()
 
 
 def put_tags(writer: Writer, tags: Tags) -> None:
@@ -149,28 +149,28 @@ class Description:
 
     def to_bytes(self) -> bytes:
         """The bytes of a description, as docs/format.md has them."""
-        w = Writer()
-        put_tags(w, self.tags)
-        put_tags(w, self.video_tags)
-        w.varint(self.disposition).varint(len(self.chapters))
-        for c in self.chapters:
-            w.svarint(c.id).varint(c.time_base.numerator).varint(c.time_base.denominator).svarint(
-                c.start
-            ).svarint(c.end)
-            put_tags(w, c.tags)
-        put_text(w, self.pix_fmt)
+        writer = Writer()
+        put_tags(writer, self.tags)
+        put_tags(writer, self.video_tags)
+        writer.varint(self.disposition).varint(len(self.chapters))
+        for chapter in self.chapters:
+            writer.svarint(chapter.id).varint(chapter.time_base.numerator).varint(
+                chapter.time_base.denominator
+            ).svarint(chapter.start).svarint(chapter.end)
+            put_tags(writer, chapter.tags)
+        put_text(writer, self.pix_fmt)
         side: list[tuple[int, bytes]] = []
         if self.matrix is not None:
             side.append((_MATRIX, struct.pack("<9i", *self.matrix)))
         if self.mastering is not None:
-            m = self.mastering
+            mastering = self.mastering
             side.append(
                 (
                     _MASTERING,
                     struct.pack(
                         "<20iB",
-                        *(n for pair in m.values for n in pair),
-                        m.has_primaries | m.has_luminance << 1,
+                        *(number for pair in mastering.values for number in pair),
+                        mastering.has_primaries | mastering.has_luminance << 1,
                     ),
                 )
             )
@@ -178,17 +178,21 @@ class Description:
             side.append((_LIGHT, struct.pack("<2I", *self.light)))
         if self.field_order:
             side.append((_FIELDS, bytes([self.field_order])))
-        w.varint(len(side))
+        writer.varint(len(side))
         for kind, data in side:
-            w.varint(kind).varint(len(data)).raw(data)
-        return w.getvalue()
+            writer.varint(kind).varint(len(data)).raw(data)
+        return writer.getvalue()
 
     def fitted(self) -> tuple[Description, list[str]]:
         """What fits the ranges and limits of the format, and remarks on the rest: the longest tags
         go first, then the chapters.
         """
         notes: list[str] = []
-        chapters = tuple(c for c in self.chapters if max(abs(c.start), abs(c.end)) <= MAX_PTS)
+        chapters = tuple(
+            chapter
+            for chapter in self.chapters
+            if max(abs(chapter.start), abs(chapter.end)) <= MAX_PTS
+        )
         if len(chapters) < len(self.chapters):
             notes.append(
                 f"{len(self.chapters) - len(chapters)} chapters are left out: "
@@ -237,31 +241,39 @@ class Description:
                 part="metadata",
                 byte=base,
             )
-        r = Reader(data, "metadata", base)
-        tags, video_tags, disposition = get_tags(r), get_tags(r), r.varint(MAX_DISPOSITION)
+        reader = Reader(data, "metadata", base)
+        tags, video_tags, disposition = (
+            get_tags(reader),
+            get_tags(reader),
+            reader.varint(MAX_DISPOSITION),
+        )
         chapters = []
-        for _ in range(r.varint(r.remaining // 6)):
-            number, unit = r.svarint(), get_base(r)
-            chapters.append(Chapter(number, get_time(r), get_time(r), unit, get_tags(r)))
-        pix_fmt = get_text(r)
+        for _ in range(reader.varint(reader.remaining // 6)):
+            number, unit = reader.svarint(), get_base(reader)
+            chapters.append(
+                Chapter(number, get_time(reader), get_time(reader), unit, get_tags(reader))
+            )
+        pix_fmt = get_text(reader)
         side = {}
-        for _ in range(r.varint(r.remaining // 2)):
-            kind = r.varint()
-            side[kind] = bytes(r.take(r.varint(r.remaining)))
-        r.done()
+        for _ in range(reader.varint(reader.remaining // 2)):
+            kind = reader.varint()
+            side[kind] = bytes(reader.take(reader.varint(reader.remaining)))
+        reader.done()
         for kind, size in ((_MATRIX, 36), (_MASTERING, 81), (_LIGHT, 8), (_FIELDS, 1)):
             if kind in side and len(side[kind]) != size:
-                raise r.error(f"side data {kind} of {len(side[kind])} bytes")
+                raise reader.error(f"side data {kind} of {len(side[kind])} bytes")
         mastering = None
         if _MASTERING in side:
-            n = struct.unpack("<20iB", side[_MASTERING])
+            numbers = struct.unpack("<20iB", side[_MASTERING])
             mastering = Mastering(
-                tuple(zip(n[0:20:2], n[1:20:2], strict=True)), bool(n[20] & 1), bool(n[20] & 2)
+                tuple(zip(numbers[0:20:2], numbers[1:20:2], strict=True)),
+                bool(numbers[20] & 1),
+                bool(numbers[20] & 2),
             )
         light = struct.unpack("<2I", side[_LIGHT]) if _LIGHT in side else None
         fields = side.get(_FIELDS, b"\0")[0]
         if fields and fields not in FIELD_ORDERS:
-            raise r.error(f"field order {fields}")
+            raise reader.error(f"field order {fields}")
         matrix = struct.unpack("<9i", side[_MATRIX]) if _MATRIX in side else None
         return cls(
             tags,
@@ -278,17 +290,17 @@ class Description:
 
 def remarks_to_bytes(texts: Sequence[str]) -> bytes:
     """Payload of the packet that says what the source had and the file has not."""
-    w = Writer().varint(min(len(texts), MAX_REMARKS))
+    writer = Writer().varint(min(len(texts), MAX_REMARKS))
     for text in texts[:MAX_REMARKS]:
-        put_text(w, text[:MAX_REMARKS])
-    return w.getvalue()
+        put_text(writer, text[:MAX_REMARKS])
+    return writer.getvalue()
 
 
 def remarks_from_bytes(data: bytes | memoryview, base: int = 0) -> list[str]:
     """Parse; DamageError when it contradicts itself."""
-    r = Reader(data, "remarks", base)
-    texts = [get_text(r) for _ in range(r.varint(min(MAX_REMARKS, r.remaining)))]
-    r.done()
+    reader = Reader(data, "remarks", base)
+    texts = [get_text(reader) for _ in range(reader.varint(min(MAX_REMARKS, reader.remaining)))]
+    reader.done()
     return texts
 
 
@@ -298,13 +310,13 @@ def clip_chapters(
     """Chapters of the stretch from ``start`` to ``stop`` seconds, which then begins at zero."""
     result = []
     ticks = cache(lambda base: (round(start / base), None if stop is None else round(stop / base)))
-    for c in chapters:
-        shift, last = ticks(c.time_base)
-        end = c.end if last is None else min(c.end, last)
+    for chapter in chapters:
+        shift, last = ticks(chapter.time_base)
+        end = chapter.end if last is None else min(chapter.end, last)
         # one of no length is a mark: it belongs to where it lies
-        mark = c.start == c.end == end >= shift and (last is None or end < last)
-        if mark or (end > shift and c.start < end):
-            begin, end = max(0, c.start - shift), end - shift
-            same = (begin, end) == (c.start, c.end)
-            result.append(c if same else replace(c, start=begin, end=end))
+        mark = chapter.start == chapter.end == end >= shift and (last is None or end < last)
+        if mark or (end > shift and chapter.start < end):
+            begin, end = max(0, chapter.start - shift), end - shift
+            same = (begin, end) == (chapter.start, chapter.end)
+            result.append(chapter if same else replace(chapter, start=begin, end=end))
     return tuple(result)

@@ -46,26 +46,26 @@ def read_index(packets: PacketFile, memory: int) -> FileIndex | None:
 
 def _read_index(packets: PacketFile, memory: int) -> FileIndex | None:
     end = packets.size - TRAILER_SIZE
-    r = Reader(packets.read(0, FILE_PREFIX), "file header")
-    if r.take(8) == MAGIC and (r.u8(), r.u8()) != (VERSION, DRAFT):
+    reader = Reader(packets.read(0, FILE_PREFIX), "file header")
+    if reader.take(8) == MAGIC and (reader.u8(), reader.u8()) != (VERSION, DRAFT):
         return None  # another version may place its index elsewhere: nothing is guessed
     trailer = packets.read(max(0, end), TRAILER_SIZE)
-    r = Reader(trailer, "trailer")
-    offset, crc = r.u64(), r.u32()
-    if r.take(8) != TAIL_MAGIC or crc != crc32(trailer[:8], TAIL_MAGIC) or offset > end:
+    reader = Reader(trailer, "trailer")
+    offset, crc = reader.u64(), reader.u32()
+    if reader.take(8) != TAIL_MAGIC or crc != crc32(trailer[:8], TAIL_MAGIC) or offset > end:
         return None
     # the checksums need the stream id, which is that of the copy of the header in the payload
     start = packets.read(offset, PACKET_HEADER_MAX)
-    r = Reader(start, "index", offset)
-    r.take(5)
-    length = r.varint(min(end - offset, packets.limit))
-    r.varint()
-    r.varint()
-    r.u32()
-    header, entries = parse_index(packets.read(offset + r.position, length), offset, memory)
+    reader = Reader(start, "index", offset)
+    reader.take(5)
+    length = reader.varint(min(end - offset, packets.limit))
+    reader.varint()
+    reader.varint()
+    reader.u32()
+    header, entries = parse_index(packets.read(offset + reader.position, length), offset, memory)
     head = PacketHeader.parse(start, crc32(header), offset)
     replace(packets, stream_id=crc32(header)).payload(head, offset)
-    frames = sum(e.count for e in entries)
+    frames = sum(entry.count for entry in entries)
     if head.type != INDEX or offset + head.total != end or frames != head.first_frame:
         return None
     return FileIndex(offset, header, entries)
@@ -100,9 +100,9 @@ def _header_behind(prefix: bytes, packets: PacketFile, alone: bool) -> bytes | N
 
     InputError for another version, unless there is an index of this one (not ``alone``).
     """
-    r = Reader(prefix, "file header")
-    r.take(8)
-    version, draft, length = r.u8(), r.u8(), r.u32()
+    reader = Reader(prefix, "file header")
+    reader.take(8)
+    version, draft, length = reader.u8(), reader.u8(), reader.u32()
     if (version, draft) != (VERSION, DRAFT):
         if not alone:
             return None

@@ -11,13 +11,15 @@ def index_payload(header: bytes, entries: list[IndexEntry]) -> bytes:
     """Payload of the index packet. Every entry has a ``first_pts``; those of lost frames have the
     offset -1.
     """
-    w = Writer().varint(len(header)).raw(header).varint(len(entries))
+    writer = Writer().varint(len(header)).raw(header).varint(len(entries))
     offset = pts = 0
-    for e in entries:
-        first_pts = e.first_pts or 0
-        w.varint(e.offset - offset if e.offset >= 0 else 0).varint(e.count).svarint(first_pts - pts)
-        offset, pts = max(e.offset, offset), first_pts
-    return w.getvalue()
+    for entry in entries:
+        first_pts = entry.first_pts or 0
+        writer.varint(entry.offset - offset if entry.offset >= 0 else 0).varint(
+            entry.count
+        ).svarint(first_pts - pts)
+        offset, pts = max(entry.offset, offset), first_pts
+    return writer.getvalue()
 
 
 def parse_index(
@@ -26,26 +28,26 @@ def parse_index(
     """Copy of the stream header, and the entries. LimitError where the entries would take more than
     ``memory`` bytes.
     """
-    r = Reader(payload, "index", base)
-    header = bytes(r.take(r.varint(MAX_HEADER)))
+    reader = Reader(payload, "index", base)
+    header = bytes(reader.take(reader.varint(MAX_HEADER)))
     entries: list[IndexEntry] = []
     offset = frame = pts = 0
-    n = r.varint(r.remaining // 3)
-    if n * ENTRY_MEMORY > memory:
+    gops = reader.varint(reader.remaining // 3)
+    if gops * ENTRY_MEMORY > memory:
         raise LimitError(
-            f"an index of {n} GOPs needs {n * ENTRY_MEMORY} bytes of memory, over the limit of "
-            f"{memory}"
+            f"an index of {gops} GOPs needs {gops * ENTRY_MEMORY} bytes of memory, over the limit "
+            f"of {memory}"
         )
-    for _ in range(n):
-        step = r.varint(MAX_PTS)
-        count = r.varint(MAX_GOP if step else MAX_PTS)
+    for _ in range(gops):
+        step = reader.varint(MAX_PTS)
+        count = reader.varint(MAX_GOP if step else MAX_PTS)
         if not count or frame + count > MAX_PTS:
-            raise r.error("empty entry, or too many frames")
-        later = r.svarint()
+            raise reader.error("empty entry, or too many frames")
+        later = reader.svarint()
         if (entries and later <= 0) or abs(pts + later) > MAX_PTS:
-            raise r.error(f"time {pts + later} after {pts}")
+            raise reader.error(f"time {pts + later} after {pts}")
         offset, pts = offset + step, pts + later
         entries.append(IndexEntry(offset if step else -1, frame, count, pts))
         frame += count
-    r.done()
+    reader.done()
     return header, entries

@@ -34,12 +34,12 @@ class PacketFile:
         except (OSError, ValueError) as exc:
             raise InputError("cannot be searched: no regular file") from exc
 
-    def read(self, offset: int, n: int) -> bytes:
-        """Up to ``n`` bytes from ``offset`` on, fewer where the file ends."""
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset`` on, fewer where the file ends."""
         try:
             with self._turn:  # the file has one position
                 self.file.seek(offset)
-                return self.file.read(n)
+                return self.file.read(size)
         except OSError as exc:
             raise InputError(f"cannot be read: {exc.strerror or exc}", byte=offset) from exc
 
@@ -61,9 +61,9 @@ class PacketFile:
         with located(part="packet", byte=offset, frames=frames if head.type == GOP else None):
             if offset + head.total > self.size:  # before memory is taken
                 raise DamageError(f"cut after {self.size - offset} of {head.total} bytes")
-            r = Reader(self.read(offset + head.size, head.length + 4), "packet")
-            payload = r.take(head.length)
-            if packet_checksum(self.stream_id, head.raw, payload) != r.u32():
+            reader = Reader(self.read(offset + head.size, head.length + 4), "packet")
+            payload = reader.take(head.length)
+            if packet_checksum(self.stream_id, head.raw, payload) != reader.u32():
                 raise DamageError("checksum mismatch")
             return payload
 

@@ -99,10 +99,10 @@ class StreamHeader:
 
     def to_bytes(self) -> bytes:
         """The stream header as stored."""
-        w = Writer().varint(self.width).varint(self.height)
+        writer = Writer().varint(self.width).varint(self.height)
         for value in (self.time_base, self.rate, self.sar):
-            w.varint(value.numerator if value else 0).varint(value.denominator if value else 0)
-        w.u8(self.rotation // 90)
+            writer.varint(value.numerator if value else 0).varint(value.denominator if value else 0)
+        writer.u8(self.rotation // 90)
         for number in (
             self.primaries,
             self.transfer,
@@ -112,8 +112,8 @@ class StreamHeader:
             self.bit_depth,
             self.crf,
         ):
-            w.u8(number)
-        data = w.u32(self.content_id).raw(self.model_id).getvalue()
+            writer.u8(number)
+        data = writer.u32(self.content_id).raw(self.model_id).getvalue()
         self.from_bytes(data)  # what the reader would refuse is never written
         return data
 
@@ -122,28 +122,28 @@ class StreamHeader:
         """Parse and check; LimitError for pictures too large, DamageError for anything else out of
         range.
         """
-        r = Reader(data, "stream header")
-        width, height = r.varint(), r.varint()
+        reader = Reader(data, "stream header")
+        width, height = reader.varint(), reader.varint()
         if not width or not height:
-            raise r.error(f"picture of {width}x{height}")
+            raise reader.error(f"picture of {width}x{height}")
         check_picture_size(width, height)
         fractions: list[Fraction | None] = []
         for _ in range(3):
-            num, den = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
+            num, den = reader.varint(MAX_FRACTION), reader.varint(MAX_FRACTION)
             if bool(num) != bool(den):
-                raise r.error(f"fraction {num}/{den}")
+                raise reader.error(f"fraction {num}/{den}")
             fractions.append(Fraction(num, den) if num else None)
         time_base, rate, sar = fractions
         if time_base is None:
-            raise r.error("no time base")
-        turns, primaries, transfer, matrix, range_, location, depth, crf = r.take(8)
+            raise reader.error("no time base")
+        turns, primaries, transfer, matrix, range_, location, depth, crf = reader.take(8)
         if turns > 3 or range_ > 2 or not 8 <= depth <= 16 or crf > MAX_CRF:
-            raise r.error(
+            raise reader.error(
                 f"rotation {turns}, range {range_}, bit depth {depth} or crf {crf} out of range"
             )
-        content_id = r.u32()
-        model_id = bytes(r.take(8))
-        r.done()
+        content_id = reader.u32()
+        model_id = bytes(reader.take(8))
+        reader.done()
         return cls(
             width,
             height,
@@ -202,12 +202,17 @@ class PacketHeader:
         """Parse the head at the start of ``data`` (file offset ``base``); DamageError unless sync,
         CRC and ranges are right.
         """
-        r = Reader(data, "packet header", base)
-        if bytes(r.take(4)) != SYNC:
+        reader = Reader(data, "packet header", base)
+        if bytes(reader.take(4)) != SYNC:
             raise DamageError("no packet", byte=base)
-        type_, length, first, frames = r.u8(), r.varint(), r.varint(), r.varint()
-        raw = bytes(data[: r.position])
-        if r.u32() != packet_checksum(stream_id, raw):
+        type_, length, first, frames = (
+            reader.u8(),
+            reader.varint(),
+            reader.varint(),
+            reader.varint(),
+        )
+        raw = bytes(data[: reader.position])
+        if reader.u32() != packet_checksum(stream_id, raw):
             raise DamageError("checksum mismatch", part="packet header", byte=base)
         if length > MAX_PAYLOAD:
             raise LimitError(
@@ -227,7 +232,7 @@ class PacketHeader:
                 part="packet",
                 byte=base,
             )
-        return cls(type_, length, first, frames, raw, r.position)
+        return cls(type_, length, first, frames, raw, reader.position)
 
 
 @dataclass(frozen=True)
@@ -260,31 +265,31 @@ class GopPayload:
                 runs[-1][1] += 1
             else:
                 runs.append([step, 1])
-        w = Writer().svarint(self.pts[0]).varint(len(runs))
+        writer = Writer().svarint(self.pts[0]).varint(len(runs))
         for step, repeat in runs:
-            w.varint(step).varint(repeat)
-        w.varint(self.duration).u32(self.checksum)
+            writer.varint(step).varint(repeat)
+        writer.varint(self.duration).u32(self.checksum)
         for value in self.sse:
-            w.varint(value)
-        return w.raw(self.body).getvalue()
+            writer.varint(value)
+        return writer.raw(self.body).getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, frames: int, base: int = 0) -> GopPayload:
         """Parse the payload of a packet of ``frames`` frames; DamageError when it contradicts
         itself.
         """
-        r = Reader(data, "GOP packet", base)
-        pts = [r.svarint()]
-        for _ in range(r.varint(frames - 1)):
-            step, repeat = r.varint(MAX_PTS), r.varint(frames - len(pts))
+        reader = Reader(data, "GOP packet", base)
+        pts = [reader.svarint()]
+        for _ in range(reader.varint(frames - 1)):
+            step, repeat = reader.varint(MAX_PTS), reader.varint(frames - len(pts))
             if not step or not repeat:
-                raise r.error("empty run of times")
+                raise reader.error("empty run of times")
             pts += [pts[-1] + step * (i + 1) for i in range(repeat)]
         if len(pts) != frames or abs(pts[0]) > MAX_PTS or pts[-1] > MAX_PTS:
-            raise r.error(f"{len(pts)} times for {frames} frames, or a time out of range")
-        duration, checksum = r.varint(MAX_PTS), r.u32()
-        sse = (r.varint(), r.varint(), r.varint())
-        return cls(tuple(pts), duration, checksum, sse, bytes(r.take(r.remaining)))
+            raise reader.error(f"{len(pts)} times for {frames} frames, or a time out of range")
+        duration, checksum = reader.varint(MAX_PTS), reader.u32()
+        sse = (reader.varint(), reader.varint(), reader.varint())
+        return cls(tuple(pts), duration, checksum, sse, bytes(reader.take(reader.remaining)))
 
 
 @dataclass(frozen=True, slots=True)

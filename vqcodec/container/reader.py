@@ -172,16 +172,16 @@ def _chain_agrees(
     packets: PacketFile, start: int, index: FileIndex, extras: list[Extra], memory: int
 ) -> bool:
     """Whether the packets from ``start`` on are those of the index; others go into ``extras``."""
-    at, listed = start, (e for e in index.entries if e.offset >= 0)
+    at, listed = start, (entry for entry in index.entries if entry.offset >= 0)
     while at < index.offset:
         try:
             head = packets.head(at)
         except DamageError:
             return False
         if head.type == GOP:
-            e = next(listed, None)
+            entry = next(listed, None)
             found = (at, head.first_frame, head.frames)
-            if e is None or (e.offset, e.first_frame, e.count) != found:
+            if entry is None or (entry.offset, entry.first_frame, entry.count) != found:
                 return False
         elif head.type != INDEX:
             add_extra(extras, at, head, memory)

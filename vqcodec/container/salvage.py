@@ -111,7 +111,7 @@ class Salvage:
             self.gops.append(IndexEntry(offset, head.first_frame, head.frames, gop.pts[0]))
         elif head.type == INDEX:
             entries = parse_index(payload, offset + head.size, self._limits.memory)[1]
-            if sum(e.count for e in entries) == head.first_frame:
+            if sum(entry.count for entry in entries) == head.first_frame:
                 self.index = entries
             if end + TRAILER_SIZE == self._packets.size:
                 return self._packets.size
@@ -146,9 +146,9 @@ class Salvage:
             # many false sync words in one chunk must not read it many times
             if not self._chunk_at <= at <= self._chunk_at + len(self._chunk) - len(SYNC):
                 self._chunk_at, self._chunk = at, self._packets.read(at, _CHUNK)
-            i = self._chunk.find(SYNC, at - self._chunk_at)
-            if i >= 0:
-                return self._chunk_at + i
+            found = self._chunk.find(SYNC, at - self._chunk_at)
+            if found >= 0:
+                return self._chunk_at + found
             if self._chunk_at + len(self._chunk) >= size:
                 break
             at = self._chunk_at + len(self._chunk) - len(SYNC) + 1
@@ -164,19 +164,18 @@ def merge(
     packets do by themselves.
     """
     packets: dict[int, IndexEntry] = {}
-    for e in found:
-        old = packets.get(_frames(e))
+    for entry in found:
+        old = packets.get(_frames(entry))
         if old is not None and old.offset >= 0:
-            damaged.note(
-                f"frames {e.first_frame} to {e.first_frame + e.count - 1} occur more than once"
-            )
+            last = entry.first_frame + entry.count - 1
+            damaged.note(f"frames {entry.first_frame} to {last} occur more than once")
             continue
-        packets[_frames(e)] = e
+        packets[_frames(entry)] = entry
     listed = [
-        p
-        if (p := packets.get(_frames(e))) and p.offset >= 0
-        else IndexEntry(-1, e.first_frame, e.count, e.first_pts)
-        for e in index or ()
+        packet
+        if (packet := packets.get(_frames(entry))) and packet.offset >= 0
+        else IndexEntry(-1, entry.first_frame, entry.count, entry.first_pts)
+        for entry in index or ()
     ]
     unique = list(packets.values())
     packets.clear()  # ENTRY_MEMORY has no room for both this and what sorting takes
@@ -193,7 +192,7 @@ def merge(
 
 def _undamaged(entries: list[IndexEntry]) -> int:
     """Frames that have a packet."""
-    return sum(e.count for e in entries if e.offset >= 0)
+    return sum(entry.count for entry in entries if entry.offset >= 0)
 
 
 def _frames(entry: IndexEntry) -> int:
@@ -211,14 +210,14 @@ def _alone(packets: list[IndexEntry]) -> tuple[list[IndexEntry], DamageLog]:
     entries: list[IndexEntry] = []
     notes = DamageLog()
     frame = 0
-    for e in sorted(packets, key=_undamaged_first):
-        if e.first_frame < frame:
-            last = e.first_frame + e.count - 1
-            notes.note(f"packet of frames {e.first_frame} to {last} overlaps the one before")
+    for entry in sorted(packets, key=_undamaged_first):
+        if entry.first_frame < frame:
+            last = entry.first_frame + entry.count - 1
+            notes.note(f"packet of frames {entry.first_frame} to {last} overlaps the one before")
             continue
-        if e.first_frame > frame:
-            notes.note(f"frames {frame} to {e.first_frame - 1} are missing")
-            entries.append(IndexEntry(-1, frame, e.first_frame - frame))
-        entries.append(e)
-        frame = e.first_frame + e.count
+        if entry.first_frame > frame:
+            notes.note(f"frames {frame} to {entry.first_frame - 1} are missing")
+            entries.append(IndexEntry(-1, frame, entry.first_frame - frame))
+        entries.append(entry)
+        frame = entry.first_frame + entry.count
     return entries, notes

@@ -43,22 +43,24 @@ class StoredTracks:
         self.left_out: list[str] = []  # what the source had and the file has not
         self.tracks: dict[int, Track] = {}
         found, attached = False, 0
-        for i, extra in enumerate(reader.extras):
+        for number, extra in enumerate(reader.extras):
             try:
                 if extra.type == DESCRIPTION and not found:
                     self.description, found = (
-                        Description.from_bytes(reader.read_extra(i, MAX_DESCRIPTION), extra.offset),
+                        Description.from_bytes(
+                            reader.read_extra(number, MAX_DESCRIPTION), extra.offset
+                        ),
                         True,
                     )
                 elif extra.type == REMARKS:
                     room = MAX_REMARKS - len(self.left_out)
                     texts = remarks_from_bytes(
-                        reader.read_extra(i, 4 * MAX_REMARKS**2), extra.offset
+                        reader.read_extra(number, 4 * MAX_REMARKS**2), extra.offset
                     )
                     self.left_out += texts[:room]
                 elif extra.type == TRACK:
                     payload = reader.read_extra(
-                        i, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size)
+                        number, min(MAX_PAYLOAD, reader.limits.memory // 2 - self.size)
                     )
                     track = Track.from_bytes(payload, extra.offset)
                     self.size += len(payload)
@@ -89,23 +91,27 @@ class StoredTracks:
         room = MAX_DECOMPRESSED
         kinds = {True, False}
         if only is not None:
-            kinds = {t.kind in COLLECTED_KINDS for n, t in self.tracks.items() if n in only}
+            kinds = {
+                track.kind in COLLECTED_KINDS
+                for number, track in self.tracks.items()
+                if number in only
+            }
 
         def stored(kind: int) -> Iterator[tuple[float, TrackPacket]]:
             nonlocal room
             seconds = -math.inf
-            for i, extra in enumerate(self._reader.extras):
+            for number, extra in enumerate(self._reader.extras):
                 if extra.type != kind or extra.first_frame < first_frame:
                     continue
                 try:
-                    content = self._reader.read_extra(i, room)
+                    content = self._reader.read_extra(number, room)
                     room -= len(content) if extra.compressed else 0
-                    for p in get_packets(content, extra.offset):
-                        track = self.tracks.get(p.track)
-                        if track is not None and p.time is not None:
+                    for packet in get_packets(content, extra.offset):
+                        track = self.tracks.get(packet.track)
+                        if track is not None and packet.time is not None:
                             base = track.time_base
-                            seconds = p.time * base.numerator / base.denominator
-                        yield seconds, p
+                            seconds = packet.time * base.numerator / base.denominator
+                        yield seconds, packet
                 except VqvError as exc:
                     self.damage.note(str(exc))
 

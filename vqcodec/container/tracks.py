@@ -66,21 +66,23 @@ class Parameters:
 
     def to_bytes(self) -> bytes:
         """The bytes of the parameters, as docs/format.md has them."""
-        w = Writer().varint(self.sample_rate)
-        put_text(w, self.layout)
-        w.varint(self.width).varint(self.height)
+        writer = Writer().varint(self.sample_rate)
+        put_text(writer, self.layout)
+        writer.varint(self.width).varint(self.height)
         for data in (self.extradata, self.wave, self.packet):
-            w.varint(len(data)).raw(data)
-        return w.getvalue()
+            writer.varint(len(data)).raw(data)
+        return writer.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> Parameters:
         """Parse; DamageError when it contradicts itself."""
-        r = Reader(data, "codec parameters")
-        rate, layout = r.varint(MAX_FRACTION), get_text(r)
-        width, height = r.varint(MAX_FRACTION), r.varint(MAX_FRACTION)
-        extradata, wave, packet = (bytes(r.take(r.varint(r.remaining))) for _ in range(3))
-        r.done()
+        reader = Reader(data, "codec parameters")
+        rate, layout = reader.varint(MAX_FRACTION), get_text(reader)
+        width, height = reader.varint(MAX_FRACTION), reader.varint(MAX_FRACTION)
+        extradata, wave, packet = (
+            bytes(reader.take(reader.varint(reader.remaining))) for _ in range(3)
+        )
+        reader.done()
         return cls(rate, layout, width, height, extradata, wave, packet)
 
 
@@ -103,33 +105,33 @@ class Track:
 
     def to_bytes(self) -> bytes:
         """The bytes of a track's description, as docs/format.md has them."""
-        w = Writer().varint(self.number).u8(KINDS.index(self.kind))
-        put_text(w, self.codec)
-        w.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(
+        writer = Writer().varint(self.number).u8(KINDS.index(self.kind))
+        put_text(writer, self.codec)
+        writer.varint(self.time_base.numerator).varint(self.time_base.denominator).varint(
             self.disposition
         )
-        put_tags(w, self.tags)
-        put_text(w, self.format)
-        return w.varint(len(self.sample)).raw(self.sample).getvalue()
+        put_tags(writer, self.tags)
+        put_text(writer, self.format)
+        return writer.varint(len(self.sample)).raw(self.sample).getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, base: int = 0) -> Track:
         """Parse; DamageError when it contradicts itself."""
-        r = Reader(data, "track", base)
-        number, kind = r.varint(MAX_TRACKS - 1), r.u8()
+        reader = Reader(data, "track", base)
+        number, kind = reader.varint(MAX_TRACKS - 1), reader.u8()
         if kind >= len(KINDS):
-            raise r.error(f"kind {kind}")
+            raise reader.error(f"kind {kind}")
         if KINDS[kind] != "attachment" and len(data) > MAX_DESCRIPTION:
-            raise r.error(f"{len(data)} bytes over the limit of {MAX_DESCRIPTION}")
+            raise reader.error(f"{len(data)} bytes over the limit of {MAX_DESCRIPTION}")
         codec, unit, disposition, tags, name = (
-            get_text(r),
-            get_base(r),
-            r.varint(MAX_DISPOSITION),
-            get_tags(r),
-            get_text(r),
+            get_text(reader),
+            get_base(reader),
+            reader.varint(MAX_DISPOSITION),
+            get_tags(reader),
+            get_text(reader),
         )
-        sample = bytes(r.take(r.varint(r.remaining)))
-        r.done()
+        sample = bytes(reader.take(reader.varint(reader.remaining)))
+        reader.done()
         return cls(number, KINDS[kind], codec, unit, disposition, tags, name, sample)
 
     def __str__(self) -> str:
@@ -191,7 +193,7 @@ def put_packet(out: Writer, clocks: dict[int, _Clock], packet: TrackPacket) -> N
                 f"the time {time} of a packet of track {packet.track + 1} is beyond {MAX_PTS}, the "
                 "largest that the format holds"
             )
-    w = Writer()
+    writer = Writer()
     clock = clocks.setdefault(packet.track, _Clock())
     flags = (
         _KEY * packet.key
@@ -200,41 +202,41 @@ def put_packet(out: Writer, clocks: dict[int, _Clock], packet: TrackPacket) -> N
         | _SIDE * bool(packet.side)
         | _CORRUPT * packet.corrupt
     )
-    w.varint(packet.track).u8(flags)
+    writer.varint(packet.track).u8(flags)
     expected = clock.next
     if packet.dts is not None:
-        w.svarint(packet.dts - expected)
+        writer.svarint(packet.dts - expected)
         expected = packet.dts
     if packet.pts is not None:
-        w.svarint(packet.pts - expected)
-    w.svarint(packet.duration - clock.duration)
+        writer.svarint(packet.pts - expected)
+    writer.svarint(packet.duration - clock.duration)
     if packet.side:
-        w.varint(len(packet.side))
+        writer.varint(len(packet.side))
         for kind, data in packet.side:
-            w.varint(kind).varint(len(data)).raw(data)
-    w.varint(len(packet.data)).raw(packet.data)
+            writer.varint(kind).varint(len(data)).raw(data)
+    writer.varint(len(packet.data)).raw(packet.data)
     if abs((clock.next if packet.time is None else packet.time) + packet.duration) > 2 * MAX_PTS:
         raise ValueError("the packet ends too late")
-    out.raw(w.getvalue())
+    out.raw(writer.getvalue())
     clock.advance(packet)
 
 
 def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPacket]:
     """The packets of a chunk; DamageError when it contradicts itself."""
-    r = Reader(payload, "track packets", base)
+    reader = Reader(payload, "track packets", base)
     clocks: dict[int, _Clock] = {}
-    while r.remaining:
-        number, flags = r.varint(MAX_TRACKS - 1), r.u8()
+    while reader.remaining:
+        number, flags = reader.varint(MAX_TRACKS - 1), reader.u8()
         if flags > 31:
-            raise r.error(f"flags {flags}")
+            raise reader.error(f"flags {flags}")
         clock = clocks.setdefault(number, _Clock())
-        dts = get_time(r, clock.next) if flags & _DTS else None
-        pts = get_time(r, clock.next if dts is None else dts) if flags & _PTS else None
-        duration = get_time(r, clock.duration)
+        dts = get_time(reader, clock.next) if flags & _DTS else None
+        pts = get_time(reader, clock.next if dts is None else dts) if flags & _PTS else None
+        duration = get_time(reader, clock.duration)
         side = (
             tuple(
-                (r.varint(0xFFFF), bytes(r.take(r.varint(r.remaining))))
-                for _ in range(r.varint(min(MAX_SIDE_DATA, r.remaining // 2)))
+                (reader.varint(0xFFFF), bytes(reader.take(reader.varint(reader.remaining))))
+                for _ in range(reader.varint(min(MAX_SIDE_DATA, reader.remaining // 2)))
             )
             if flags & _SIDE
             else ()
@@ -247,11 +249,11 @@ def get_packets(payload: bytes | memoryview, base: int = 0) -> Iterator[TrackPac
             bool(flags & _KEY),
             bool(flags & _CORRUPT),
             side,
-            bytes(r.take(r.varint(r.remaining))),
+            bytes(reader.take(reader.varint(reader.remaining))),
         )
         clock.advance(packet)
         if abs(clock.next) > 2 * MAX_PTS:
-            raise r.error(f"time {clock.next} out of range")
+            raise reader.error(f"time {clock.next} out of range")
         yield packet
 
 

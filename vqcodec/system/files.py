@@ -82,23 +82,23 @@ def _not_there(name: str) -> InputError:
 
 def check_input(path: str | os.PathLike[str]) -> Path:
     """The path of a readable file; InputError otherwise."""
-    p = Path(path)
+    file = Path(path)
     if _nameless(path):
         raise InputError(f"{os.fspath(path)!r}: no name for a file")
     try:
-        if p.is_dir():
-            raise InputError("is a directory: name a file", file=p)
-        if p.is_fifo():  # to open it would wait for a writer, and take what it writes
-            raise InputError("is a pipe, which can be read once only: name a file", file=p)
-        with p.open("rb"):
+        if file.is_dir():
+            raise InputError("is a directory: name a file", file=file)
+        if file.is_fifo():  # to open it would wait for a writer, and take what it writes
+            raise InputError("is a pipe, which can be read once only: name a file", file=file)
+        with file.open("rb"):
             pass
     except FileNotFoundError as exc:
         raise _not_there(os.fspath(path)) from exc
     except (OSError, ValueError) as exc:
         raise InputError(
-            f"cannot be read: {getattr(exc, 'strerror', None) or exc}", file=p
+            f"cannot be read: {getattr(exc, 'strerror', None) or exc}", file=file
         ) from exc
-    return p
+    return file
 
 
 def check_output(
@@ -111,35 +111,35 @@ def check_output(
     UsageError when it is one of the inputs; OutputError when it exists and ``overwrite`` is false,
     when it is a folder or a device, or when its folder is missing or not writable.
     """
-    p = Path(path)
+    file = Path(path)
     if _nameless(path):
         raise OutputError(f"{os.fspath(path)!r}: no name for a file")
     try:
-        exists = p.exists()
+        exists = file.exists()
         for source in inputs:
-            if same_file(p, source):
-                raise UsageError("input and output are the same file", file=p)
-        if p.is_dir():
-            raise OutputError("is a directory: name a file in it", file=p)
-        if exists and not p.is_file():
-            raise OutputError("is no regular file", file=p)
+            if same_file(file, source):
+                raise UsageError("input and output are the same file", file=file)
+        if file.is_dir():
+            raise OutputError("is a directory: name a file in it", file=file)
+        if exists and not file.is_file():
+            raise OutputError("is no regular file", file=file)
         if exists and not overwrite:
-            raise OutputError("exists already", file=p, advice="`overwrite=True` overwrites it")
-        folder = output_folder(p)
+            raise OutputError("exists already", file=file, advice="`overwrite=True` overwrites it")
+        folder = output_folder(file)
         if not folder.is_dir():
-            raise OutputError(f"there is no folder {folder}: make it first", file=p)
+            raise OutputError(f"there is no folder {folder}: make it first", file=file)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"the folder {folder} is not writable", file=p)
+            raise OutputError(f"the folder {folder} is not writable", file=file)
     except (OSError, ValueError) as exc:
-        raise OutputError(f"{getattr(exc, 'strerror', None) or exc}", file=p) from exc
-    return p
+        raise OutputError(f"{getattr(exc, 'strerror', None) or exc}", file=file) from exc
+    return file
 
 
 def output_target(path: str | os.PathLike[str]) -> Path:
     """The file that is written: a link is followed, so that the file it points to is replaced and
     the link stays."""
-    p = Path(path)
-    return p.resolve() if p.is_symlink() else p
+    file = Path(path)
+    return file.resolve() if file.is_symlink() else file
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:

@@ -12,7 +12,10 @@ from .control_groups import folders
 def free_memory(root: Path = Path("/")) -> int | None:
     """Bytes that processes may still take together, without any being swapped out; None where
     nothing tells. ``root`` is where /proc and /sys are."""
-    known = [*_of_machine(root), *(n for f in folders(root, "memory") for n in _of_group(f))]
+    known = [
+        *_of_machine(root),
+        *(size for folder in folders(root, "memory") for size in _of_group(folder)),
+    ]
     return max(0, min(known)) if known else None
 
 

@@ -97,11 +97,11 @@ def check_target(name: str, inputs: Sequence[str] = (), overwrite: bool = False)
 class ByteStream(Protocol):
     """What a stream of bytes can do; ``read1`` gives what is there, nothing at the end only."""
 
-    def read(self, n: int = ..., /) -> bytes:
-        """At most ``n`` bytes, all by default; fewer at the end only."""
+    def read(self, size: int = ..., /) -> bytes:
+        """At most ``size`` bytes, all by default; fewer at the end only."""
 
-    def read1(self, n: int = ..., /) -> bytes:
-        """What is there, at most ``n`` bytes; it waits only where nothing is."""
+    def read1(self, size: int = ..., /) -> bytes:
+        """What is there, at most ``size`` bytes; it waits only where nothing is."""
 
 
 class CountedPipe:
@@ -113,11 +113,11 @@ class CountedPipe:
         self.count = 0
         self.start = b""
 
-    def read(self, n: int) -> bytes:
-        """At least one byte, at most ``n``; none at the end."""
-        data, self._head = self._head[:n], self._head[n:]
+    def read(self, size: int) -> bytes:
+        """At least one byte, at most ``size``; none at the end."""
+        data, self._head = self._head[:size], self._head[size:]
         if not data:
-            data = self._file.read1(n)
+            data = self._file.read1(size)
         self.count += len(data)
         if len(self.start) < 4096:
             self.start += data[: 4096 - len(self.start)]

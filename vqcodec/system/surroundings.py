@@ -34,16 +34,16 @@ def _c_library() -> Any:
 
 @contextmanager
 def _rounding_to_nearest() -> Iterator[None]:
-    c = _c_library()
-    mode = _TO_NEAREST if c is None else c.fegetround()
+    library = _c_library()
+    mode = _TO_NEAREST if library is None else library.fegetround()
     if mode == _TO_NEAREST:
         yield
         return
-    c.fesetround(_TO_NEAREST)
+    library.fesetround(_TO_NEAREST)
     try:
         yield
     finally:
-        c.fesetround(mode)
+        library.fesetround(mode)
 
 
 @contextmanager
