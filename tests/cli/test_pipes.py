@@ -19,6 +19,7 @@ from support.shells import codes, needs_ffmpeg, pictures, prepare, shell
 
 from vqcodec.cli import main
 from vqcodec.media.source import VideoSource
+from vqcodec.media.source_choice import SourceChoice
 from vqcodec.options import Time
 from vqcodec.system.stdio import CountedPipe
 
@@ -424,7 +425,7 @@ def test_start_of_a_pipe_is_not_sought(tmp_path: Path) -> None:
     path = write(tmp_path / "in.y4m", header(16, 16), [picture(16, 16, i) for i in range(30)])
     with (
         path.open("rb") as f,
-        VideoSource("-", Time(seconds=Fraction(1)), pipe=CountedPipe(f)) as source,
+        VideoSource("-", SourceChoice(Time(seconds=Fraction(1))), pipe=CountedPipe(f)) as source,
     ):
         assert len(list(source)) == 5
         assert source.corrupt == 0

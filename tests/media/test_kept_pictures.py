@@ -19,6 +19,7 @@ from vqcodec.media.captions import _escaped
 from vqcodec.media.clock import BestEffort, Jump, TrackClock
 from vqcodec.media.side_data import Losses, shown_otherwise, side_data
 from vqcodec.media.source import VideoSource
+from vqcodec.media.source_choice import SourceChoice
 from vqcodec.reading.info import describe
 
 pytestmark = pytest.mark.usefixtures("fake_network")
@@ -368,6 +369,6 @@ def test_the_source_is_described_by_its_first_chosen_frame(tmp_path: Path) -> No
     from vqcodec.options import Time
 
     source = changing(tmp_path / "a.ts", ((64, 48), (32, 48)), 10)
-    with VideoSource(source, start=Time(frames=12)) as opened:
+    with VideoSource(source, SourceChoice(start=Time(frames=12))) as opened:
         assert (opened.width, opened.height) == (32, 48)
         assert len(list(opened)) in (7, 8)

@@ -19,6 +19,7 @@ from vqcodec.errors import InputError, UsageError
 from vqcodec.media.encoder_options import combined
 from vqcodec.media.output_formats import kind_of, suffixes
 from vqcodec.media.source import VideoSource
+from vqcodec.media.source_choice import SourceChoice
 from vqcodec.pipeline.decode import decode
 
 pytestmark = pytest.mark.usefixtures("fake_network")
@@ -120,12 +121,12 @@ def test_a_playlist_fails_for_what_it_names(tmp_path: Path, named: str, why: str
     listed = tmp_path / "a.m3u8"
     listed.write_text(PLAYLIST.format(named))
     if not why:
-        with VideoSource(listed, playlists=True) as source:  # its lengths are rounded: no damage
+        with VideoSource(listed, SourceChoice(playlists=True)) as source:
             assert len(list(source)) == 3
-            assert not source.corrupt
+            assert not source.corrupt  # its lengths are rounded: no damage
         return
     with pytest.raises(InputError) as caught:
-        VideoSource(listed, playlists=True)
+        VideoSource(listed, SourceChoice(playlists=True))
     assert why.format(tmp_path) in str(caught.value)
 
 

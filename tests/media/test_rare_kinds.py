@@ -14,6 +14,7 @@ from vqcodec.cli import main
 from vqcodec.media.inputs import open_source
 from vqcodec.media.integrity import broken_at
 from vqcodec.media.source import VideoSource
+from vqcodec.media.source_choice import SourceChoice
 from vqcodec.pipeline.encode import encode
 from vqcodec.reading.info import describe
 
@@ -130,7 +131,7 @@ def test_frames_of_raw_streams_are_counted(tmp_path: Path, name: str) -> None:
         everything = [picture.y.tobytes() for _, picture in source]
     from vqcodec.span import Time
 
-    with VideoSource(path, Time(seconds=Fraction(1, 5))) as source:
+    with VideoSource(path, SourceChoice(Time(seconds=Fraction(1, 5)))) as source:
         got = [(pts * source.time_base, picture.y.tobytes()) for pts, picture in source]
     assert [time for time, _ in got] == [Fraction(i, 25) for i in range(7)]
     assert [luma for _, luma in got] == everything[5:]

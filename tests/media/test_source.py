@@ -12,6 +12,7 @@ from vqcodec.errors import InputError, LimitError, OutputError, UsageError
 from vqcodec.media.output_formats import choose_codec
 from vqcodec.media.sink import OutputChoice, open_sink
 from vqcodec.media.source import VideoSource
+from vqcodec.media.source_choice import SourceChoice
 from vqcodec.options import Limits, Time
 from vqcodec.picture import Picture
 
@@ -185,7 +186,7 @@ def test_span(
     ]
     opts = {} if name == "a.y4m" else {"vcodec_opts": {"g": "10"}}
     path = write(tmp_path / name, header(16, 16), pictures, **opts)
-    with VideoSource(path, start, length) as source:
+    with VideoSource(path, SourceChoice(start, length)) as source:
         got = list(source)
         assert [round((float(p.y.mean()) - 16) / 3) for _, p in got] == list(expected)
         assert seconds(source, got) == [Fraction(i, 25) for i in range(len(expected))]

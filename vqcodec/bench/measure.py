@@ -64,8 +64,8 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
         ):
             raise DamageError("decoded to pictures of another size or depth", file=name)
         ends: tuple[int, Picture | None] = (0, None)
-        for i, (x, y) in enumerate(zip_longest(original, result, fillvalue=ends)):
-            source, shown = x[1], y[1]
+        pairs = zip_longest(original, result, fillvalue=ends)
+        for number, ((_, source), (_, shown)) in enumerate(pairs):
             given += source is not None
             came += shown is not None
             if source is None or shown is None:
@@ -74,9 +74,9 @@ def compare(reference: Reference, decoded: Path, name: str, keep: int = 0) -> Qu
             sums += error
             each.append(psnr_yuv(error, original.width, original.height, 1))
             faults.add(*(p.y / 4 if p.ten_bit else p.y for p in (source, shown)))
-            if large and i % MS_SSIM_STEP == 0:
+            if large and number % MS_SSIM_STEP == 0:
                 similar.append(ms_ssim_db(source.y, shown.y, 1023 if source.ten_bit else 255))
-            if i == keep:
+            if number == keep:
                 kept = shown
     if given != came or kept is None:
         raise DamageError(

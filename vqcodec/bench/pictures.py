@@ -21,21 +21,20 @@ def to_bgr(picture: Picture, reference: Reference) -> np.ndarray:
 
     from ..reading.rgb import ToRgb
 
-    r = reference
     header = StreamHeader(
-        r.width,
-        r.height,
+        reference.width,
+        reference.height,
         Fraction(1),
-        matrix=r.matrix,
-        range=2 if r.full_range else 1,
-        bit_depth=10 if r.ten_bit else 8,
+        matrix=reference.matrix,
+        range=2 if reference.full_range else 1,
+        bit_depth=10 if reference.ten_bit else 8,
     )
     try:
         to_rgb = ToRgb(header)
     except UsageError:  # ICtCp and its like: the same for all that are compared
         to_rgb = ToRgb(replace(header, matrix=2))
     shown = to_rgb(picture.to10())[::-1].transpose(1, 2, 0)
-    h, w = shown.shape[:2]
-    cw, ch = min(w, LARGEST[0]), min(h, LARGEST[1])
-    top, left = (h - ch) // 2, (w - cw) // 2
+    height, width = shown.shape[:2]
+    cw, ch = min(width, LARGEST[0]), min(height, LARGEST[1])
+    top, left = (height - ch) // 2, (width - cw) // 2
     return np.ascontiguousarray(shown[top : top + ch, left : left + cw])

@@ -60,15 +60,15 @@ class Store:
         self.put_picture(record["key"], picture)
         line = json.dumps(record, allow_nan=False) + "\n"
         try:
-            with self._file.open("ab+") as f:
-                fcntl.flock(f, fcntl.LOCK_EX)
-                if f.seek(0, os.SEEK_END):
-                    f.seek(-1, os.SEEK_END)
-                    if f.read(1) != b"\n":
+            with self._file.open("ab+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
                         line = "\n" + line  # behind a line that was cut off
-                f.write(line.encode())
-                f.flush()
-                os.fsync(f.fileno())
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as exc:
             raise OutputError(f"cannot be written: {exc.strerror or exc}", file=self._file) from exc
         self._records[record["key"]] = record

@@ -26,14 +26,14 @@ class VisibleFaults:
 
     def add(self, source: np.ndarray, shown: np.ndarray) -> None:
         """Luma (H, W) of the next frame of both, in 255ths of any real type."""
-        a, b = source.astype(np.float32), shown.astype(np.float32)
-        self._steps += _steps(a, b) + _steps(a.T, b.T)
+        source, shown = source.astype(np.float32), shown.astype(np.float32)
+        self._steps += _steps(source, shown) + _steps(source.T, shown.T)
         if self._before is not None:
-            changes = _change(self._before[0], a), _change(self._before[1], b)
+            changes = _change(self._before[0], source), _change(self._before[1], shown)
             still = changes[0] <= STILL
             if still.sum() >= LEAST_STILL:
                 self._flicker.append(float((changes[1] - changes[0])[still].mean()))
-        self._before = a, b
+        self._before = source, shown
 
     @property
     def blocking(self) -> float | None:

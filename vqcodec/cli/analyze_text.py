@@ -130,21 +130,21 @@ def stats(analysis: Analysis) -> str:
 def _frames(analysis: Analysis) -> Iterator[Row]:
     rows, reading = analysis.rows, analysis.reading
     cameras = _cameras(analysis)
-    for n in range(len(analysis)):
+    for number in range(len(analysis)):
         yield {
-            "frame": n,
-            "seconds": round(analysis.seconds(n), 6),
-            "kind": KINDS[rows.kind[n]],
-            "level": int(rows.level[n]),
-            "quality": int(rows.quality[n]),
-            "bytes": int(rows.bytes[n]),
-            "motion_bits": round(float(rows.motion_bits[n]), 1),
-            "activity": round(float(reading.activity[n]), 3),
-            "camera": cameras[n],
-            "surprise": round(float(reading.surprise[n]), 3),
+            "frame": number,
+            "seconds": round(analysis.seconds(number), 6),
+            "kind": KINDS[rows.kind[number]],
+            "level": int(rows.level[number]),
+            "quality": int(rows.quality[number]),
+            "bytes": int(rows.bytes[number]),
+            "motion_bits": round(float(rows.motion_bits[number]), 1),
+            "activity": round(float(reading.activity[number]), 3),
+            "camera": cameras[number],
+            "surprise": round(float(reading.surprise[number]), 3),
             **{
                 name: round(float(p), 4)
-                for name, p in zip(CHANGES[1:], reading.change[n, 1:], strict=True)
+                for name, p in zip(CHANGES[1:], reading.change[number, 1:], strict=True)
             },
         }
 
@@ -168,15 +168,15 @@ def _activity(answer: Answer) -> Iterator[Row]:
     begin = found.seconds(0)
     at = [int(found.seconds(n) - begin) for n in range(len(found))]
     bounds = [n for n in range(len(at)) if n == 0 or at[n] != at[n - 1]] + [len(at)]
-    for a, b in pairwise(bounds):
-        there = ~found.rows.lost[a:b]
+    for start, end in pairwise(bounds):
+        there = ~found.rows.lost[start:end]
         if there.any():
             yield {
-                "start_seconds": round(found.seconds(a), 6),
-                "end_seconds": round(found.seconds(b), 6),
-                "activity": round(float(found.reading.activity[a:b][there].mean()), 3),
-                "camera": found.camera(a, b),
-                "bytes": int(found.rows.bytes[a:b].sum()),
+                "start_seconds": round(found.seconds(start), 6),
+                "end_seconds": round(found.seconds(end), 6),
+                "activity": round(float(found.reading.activity[start:end][there].mean()), 3),
+                "camera": found.camera(start, end),
+                "bytes": int(found.rows.bytes[start:end].sum()),
             }
 
 
@@ -185,12 +185,12 @@ def _anomalies(answer: Answer) -> Iterator[Row]:
     found = answer.analysis
     left = np.where(found.rows.lost, -np.inf, found.reading.surprise)
     for _ in range(min(_ANOMALIES, len(left))):
-        n = int(left.argmax())
-        if not np.isfinite(left[n]) or left[n] <= 0:
+        number = int(left.argmax())
+        if not np.isfinite(left[number]) or left[number] <= 0:
             return
-        surprise = round(float(left[n]), 3)
-        yield {"frame": n, "seconds": round(found.seconds(n), 6), "surprise": surprise}
-        left[max(0, n - _APART) : n + _APART + 1] = -np.inf
+        surprise = round(float(left[number]), 3)
+        yield {"frame": number, "seconds": round(found.seconds(number), 6), "surprise": surprise}
+        left[max(0, number - _APART) : number + _APART + 1] = -np.inf
 
 
 def _shot_table(answer: Answer) -> list[list[str]]:

@@ -72,10 +72,10 @@ def hdr_options(codec: str, description: Description) -> dict[str, str] | None:
         return None
     option, mastering, light = names
     parts = []
-    if v := _mastering_numbers(codec, description):
+    if shown := _mastering_numbers(codec, description):
         parts.append(
-            f"{mastering}=G({v[2]},{v[3]})B({v[4]},{v[5]})R({v[0]},{v[1]})"
-            f"WP({v[6]},{v[7]})L({v[9]},{v[8]})"
+            f"{mastering}=G({shown[2]},{shown[3]})B({shown[4]},{shown[5]})R({shown[0]},{shown[1]})"
+            f"WP({shown[6]},{shown[7]})L({shown[9]},{shown[8]})"
         )
     if description.light:
         parts.append(f"{light}={description.light[0]},{description.light[1]}")

@@ -76,21 +76,21 @@ def add_stream(
 
     ``in_order`` keeps the encoder from reordering pictures. UsageError for what is impossible.
     """
-    h, warnings = output.header, list[str]()
+    header, warnings = output.header, list[str]()
     options = _options(output, description, in_order, warnings)
     stream = container.add_stream(
         output.codec, rate=rate_of(output), options=combined([*options, choice.vcodec_opts])
     )
     if not isinstance(stream, VideoStream):
         raise UsageError(f"{output.codec} is no codec of pictures", file=output.path)
-    stream.width, stream.height, stream.pix_fmt = h.width, h.height, output.pixel_format
+    stream.width, stream.height, stream.pix_fmt = header.width, header.height, output.pixel_format
     context = stream.codec_context
     context.time_base = stream.time_base = output.base
-    if h.sar:
-        context.sample_aspect_ratio = h.sar
-    context.color_primaries, context.color_trc = h.primaries, h.transfer
-    context.colorspace = matrix_of(output.pixel_format, h)
-    context.color_range = h.range
+    if header.sar:
+        context.sample_aspect_ratio = header.sar
+    context.color_primaries, context.color_trc = header.primaries, header.transfer
+    context.colorspace = matrix_of(output.pixel_format, header)
+    context.color_range = header.range
     chain = [*_fields(output, stream, description.field_order, warnings), *_sar(output, warnings)]
     if choice.threads:
         context.thread_count = choice.threads
@@ -110,10 +110,10 @@ def check_options(output: Output, stream: VideoStream, choice: OutputChoice) -> 
 
 def rate_of(output: Output) -> Fraction:
     """Frames a second, by which encoders spend bits; when pictures are shown, their times say."""
-    h = output.header
-    rate = min(_TIMES_ONLY, max(Fraction(1), 1 / h.time_base))
-    if h.rate and _SLOWEST <= h.rate <= MAX_RATE:
-        rate = h.rate
+    header = output.header
+    rate = min(_TIMES_ONLY, max(Fraction(1), 1 / header.time_base))
+    if header.rate and _SLOWEST <= header.rate <= MAX_RATE:
+        rate = header.rate
     return min(rate, _SVT_FASTEST) if output.codec == "libsvtav1" else rate
 
 
@@ -121,10 +121,14 @@ def _options(
     output: Output, description: Description, in_order: bool, warnings: list[str]
 ) -> list[dict[str, str]]:
     """Options of the encoder that follow from the pictures; later ones say more."""
-    codec, h = output.codec, output.header
-    options = [DEFAULTS.get(codec, {}), of_processor(codec), of_size(codec, h.width, h.height)]
+    codec, header = output.codec, output.header
+    options = [
+        DEFAULTS.get(codec, {}),
+        of_processor(codec),
+        of_size(codec, header.width, header.height),
+    ]
     if output.pixel_format.startswith("yuv420p"):
-        options.append(chroma_siting.encoder_options(h.chroma_location))
+        options.append(chroma_siting.encoder_options(header.chroma_location))
     if description.mastering or description.light:
         hdr = hdr_options(codec, description)
         if hdr is None:
@@ -134,7 +138,7 @@ def _options(
         options.append(hdr or {})
     if in_order:
         options.append(IN_ORDER.get(codec, {}))
-    if description.field_order and field_order.codes_fields(codec, h.height):
+    if description.field_order and field_order.codes_fields(codec, header.height):
         options.append(field_order.encoder_options(codec, description.field_order))
     return options
 

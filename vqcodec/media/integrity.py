@@ -46,16 +46,17 @@ def ebml(data: FileBytes | bytes, pos: int, end: int) -> tuple[int, int, int | N
     None for what is no element."""
     if pos >= end or data[pos] < 0x10:
         return None
-    n = 9 - data[pos].bit_length()
-    at = pos + n
+    id_bytes = 9 - data[pos].bit_length()
+    at = pos + id_bytes
     if at >= end or data[at] == 0:
         return None
-    m = 9 - data[at].bit_length()
-    if at + m > end:
+    size_bytes = 9 - data[at].bit_length()
+    if at + size_bytes > end:
         return None
     number = int.from_bytes(data[pos:at], "big")
-    size = int.from_bytes(data[at : at + m], "big") & ((1 << 7 * m) - 1)
-    return number, at + m, None if size == (1 << 7 * m) - 1 else at + m + size
+    size = int.from_bytes(data[at : at + size_bytes], "big") & ((1 << 7 * size_bytes) - 1)
+    begin, unknown = at + size_bytes, (1 << 7 * size_bytes) - 1
+    return number, begin, None if size == unknown else begin + size
 
 
 def _fails_its_checksum(data: FileBytes, begin: int, stop: int) -> bool:
@@ -153,8 +154,8 @@ def _mpegts(data: FileBytes, size: int) -> Iterator[int]:
         packets = data[first * step : (first + count) * step].ljust(count * step, b"\0")
         heads = np.frombuffer(packets, np.uint8).reshape(count, step)[:, offset : offset + 6]
         wrong = heads[:, 0] != 0x47
-        for i in np.flatnonzero(wrong | (heads[:, 1] & 0x80 != 0)):
-            yield (first + int(i)) * step
+        for packet in np.flatnonzero(wrong | (heads[:, 1] & 0x80 != 0)):
+            yield (first + int(packet)) * step
         pids = (heads[:, 1].astype(np.int32) & 0x1F) << 8 | heads[:, 2]
         payload, adapted = heads[:, 3] & 0x10 != 0, heads[:, 3] & 0x20 != 0
         restart = (
@@ -167,13 +168,13 @@ def _mpegts(data: FileBytes, size: int) -> Iterator[int]:
         numbers, ids = (heads[at, 3] & 15).astype(np.int32), pids[at]
         begins = np.concatenate(([True], ids[1:] != ids[:-1]))
         before = np.concatenate(([0], numbers[:-1]))
-        for i in np.flatnonzero(begins):
-            before[i] = counters.get(int(ids[i]), int(numbers[i]))
-        for i in np.flatnonzero(np.concatenate((begins[1:], [True]))):
-            counters[int(ids[i])] = int(numbers[i])
+        for place in np.flatnonzero(begins):
+            before[place] = counters.get(int(ids[place]), int(numbers[place]))
+        for place in np.flatnonzero(np.concatenate((begins[1:], [True]))):
+            counters[int(ids[place])] = int(numbers[place])
         # a packet may come twice with the same number
-        for i in np.sort(at[((numbers - before) % 16 > 1) & ~restart[at]]):
-            yield (first + int(i)) * step
+        for packet in np.sort(at[((numbers - before) % 16 > 1) & ~restart[at]]):
+            yield (first + int(packet)) * step
 
 
 def _mp4(data: FileBytes, size: int) -> Iterator[int]:

@@ -59,13 +59,13 @@ def fill(
     container.set_chapters(
         [
             {
-                "id": c.id,
-                "start": c.start,
-                "end": c.end,
-                "time_base": c.time_base,
-                "metadata": file_tags(c.tags),
+                "id": chapter.id,
+                "start": chapter.start,
+                "end": chapter.end,
+                "time_base": chapter.time_base,
+                "metadata": file_tags(chapter.tags),
             }
-            for c in description.chapters
+            for chapter in description.chapters
         ]
     )
     if description.matrix is not None:

@@ -60,13 +60,13 @@ def pack(pictures: Sequence[Picture]) -> Packed:
     context = _context("w", width, height, ten_bit)
     context.time_base, context.options = Fraction(1, 25), {"pred": "median"}
     packets: list[bytes] = []
-    for i, picture in enumerate(pictures):
+    for number, picture in enumerate(pictures):
         frame = av.VideoFrame(context.width, context.height, usual_format(ten_bit))
-        frame.pts, frame.time_base = i, context.time_base
+        frame.pts, frame.time_base = number, context.time_base
         for source, target in zip(picture, frame.planes, strict=True):
-            h, w = source.shape
+            rows, columns = source.shape
             samples(target, dtype_of(ten_bit))[:] = np.pad(
-                source, ((0, target.height - h), (0, target.width - w)), "edge"
+                source, ((0, target.height - rows), (0, target.width - columns)), "edge"
             )
         packets += map(bytes, context.encode(frame))
     packets += map(bytes, context.encode(None))

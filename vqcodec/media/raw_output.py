@@ -65,15 +65,15 @@ class RawOutput:
     def write(self, pts: int, picture: Picture, duration: int = 0) -> None:
         """Append a picture; ``pts`` in ticks of the header's time base, increasing."""
         self.output.check(picture)
-        h = self.output.header
+        header = self.output.header
         self._first = pts if self._first is None else self._first
-        if h.rate is not None:
-            at = (pts - self._first) * h.time_base * h.rate
+        if header.rate is not None:
+            at = (pts - self._first) * header.time_base * header.rate
             self._uneven |= abs(at - self.frames) > _UNEVEN
         with self.output.told(f"frame {self.frames} cannot be written"):
             if self.output.suffix == ".y4m":
                 self._file.write(FRAME)
-            write_planes(self._file, picture, self.output.pixel_format, h)
+            write_planes(self._file, picture, self.output.pixel_format, header)
         self.frames += 1
 
     def close(self, end: int | None = None) -> None:

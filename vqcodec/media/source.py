@@ -12,9 +12,8 @@ from itertools import chain
 
 import av
 
-from ..colour import Colour
 from ..errors import InputError, located
-from ..options import Limits, Time
+from ..options import Limits
 from ..picture import Picture
 from ..system.files import check_input
 from ..system.stdio import CountedPipe
@@ -25,10 +24,13 @@ from .frames import to_picture
 from .last_picture import OPEN_ENDED, ends_within_picture
 from .side_data import CAPTIONS, Losses, shown_otherwise, side_data
 from .source_check import Reached, SourceCheck, declared_length
+from .source_choice import SourceChoice
 from .source_facts import PictureFacts, facts_of, is_transparent, retagged
 from .stretch import FrameTimes, Stretch
 from .video_stream import Place
 from .y4m import ends_within_frame
+
+_AS_IT_IS = SourceChoice()
 
 
 class VideoSource:
@@ -39,13 +41,10 @@ class VideoSource:
 
     Args:
         path: of the file.
-        start, duration: select frames exactly; with ``start``, times begin at zero.
+        choice: which frames are given, and how they are understood.
         limits: of what is read.
         pipe: is read as y4m, in one go, in the place of the file.
         name: what messages call the source; its path if None.
-        rate: numbers frames at so many a second, whatever times the source has.
-        colour: replaces tags of the source.
-        playlists: whether a file may name others of this machine.
 
     Attributes:
         width, height: as stored.
@@ -76,24 +75,19 @@ class VideoSource:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        start: Time | None = None,
-        duration: Time | None = None,
+        choice: SourceChoice = _AS_IT_IS,
         limits: Limits | None = None,
         *,
         pipe: CountedPipe | None = None,
         name: str | None = None,
-        rate: Fraction | None = None,
-        colour: Colour | None = None,
-        playlists: bool = False,
     ) -> None:
         self.path = str(path) if pipe else str(check_input(path))
         self.name = name or self.path
-        self._place = Place(self.path, self.name, pipe, playlists)
-        self._start, self._duration = start, duration
-        self._forced, self._colour = rate, colour or Colour()
+        self._place = Place(self.path, self.name, pipe, choice.playlists)
+        self._choice = choice
         self._limits = limits or Limits()
         self._check = SourceCheck(self.path)
-        self._stretch = Stretch(start, duration)
+        self._stretch = Stretch(choice.start, choice.duration)
         self.decoded = 0
         self.lost: list[str] = []
         self.notes: list[str] = []
@@ -105,7 +99,7 @@ class VideoSource:
         self._described = False
         self._place.check()
         with ExitStack() as stack:
-            self._reader = FrameReader(self._place, self._limits, self._check, rate)
+            self._reader = FrameReader(self._place, self._limits, self._check, choice.rate)
             stack.callback(self.close)
             self.index = self._reader.index
             self.rate, self.time_base = self._reader.rate, self._reader.time_base
@@ -156,9 +150,9 @@ class VideoSource:
             self._limits.check_picture(frame.width, frame.height)
         start = self._place.first_bytes()
         facts = facts_of(frame, self._reader.container, self._reader.stream, start)
-        self._facts = facts = retagged(facts, self._colour, self.name)
+        self._facts = facts = retagged(facts, self._choice.colour, self.name)
         self._take_over(facts)
-        if self._forced is not None and facts.description.chapters:
+        if self._choice.rate is not None and facts.description.chapters:
             self.warnings.append(
                 "the chapters are left out: their times are not those of the pictures at another "
                 "rate"
@@ -198,7 +192,11 @@ class VideoSource:
         """Frames that will come, about."""
         length = declared_length(self._reader.container, self._reader.stream)
         total: int | None = self._reader.stream.frames or None
-        if length and self._reader.own_rate and (total is None or self._start or self._duration):
+        if (
+            length
+            and self._reader.own_rate
+            and (total is None or self._choice.start or self._choice.duration)
+        ):
             total = max(1, round(length * self._reader.own_rate))
         return self._stretch.frames(total, self.rate or Fraction(0))
 
@@ -221,7 +219,7 @@ class VideoSource:
             what = f"the pixel format changes from {self._facts.format_name} to {name}"
         before = self.decoded - 1
         rest = f"{self._number}f"
-        if self._start is not None and self._start.seconds is not None:
+        if self._choice.start is not None and self._choice.start.seconds is not None:
             # a point in time of many digits would miss its frame by rounding
             rest = f"{math.floor(self._seconds * 1_000_000) / 1_000_000:.6f}".rstrip("0")
         return InputError(
@@ -238,11 +236,11 @@ class VideoSource:
         behind: int | None = None
         origin: int | None = None
         stopped, self._number = False, 0
-        for best, frame in self._reader.timed(self._start):
+        for best, frame in self._reader.timed(self._choice.start):
             if self._any is None:
                 self._any = frame
                 origin = self._reader.origin
-            pts = best if self._forced is None else self._number
+            pts = best if self._choice.rate is None else self._number
             if stretch.is_full(self.decoded):
                 stopped, behind = True, pts
                 break
@@ -288,7 +286,7 @@ class VideoSource:
         declared = declared_length(self._reader.container, self._reader.stream)
         whole = self._reader.container.duration
         matroska = "matroska" in self._check.kind
-        if not matroska or not declared or not whole or self._forced is not None:
+        if not matroska or not declared or not whole or self._choice.rate is not None:
             return None
         end = round(declared / self.time_base)
         streamed = self._place.pipe is not None
@@ -313,9 +311,9 @@ class VideoSource:
         self.lost += self._losses.lost + self._reader.encrypted.sentences()
         reached = Reached(
             stopped=stopped,
-            whole=self._place.pipe is None and self._start is None,
+            whole=self._place.pipe is None and self._choice.start is None,
             decoded=self.decoded,
-            end=self._end if self._forced is None else None,
+            end=self._end if self._choice.rate is None else None,
             origin=origin * self.time_base,
             step=self._reader.step * self.time_base,
         )

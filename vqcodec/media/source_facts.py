@@ -106,13 +106,12 @@ def retagged(facts: PictureFacts, colour: Colour, name: str) -> PictureFacts:
             file=name,
             advice="leave out `colorspace` and `color_range`",
         )
-    c = colour
     return replace(
         facts,
-        primaries=facts.primaries if c.primaries is None else c.primaries,
-        transfer=facts.transfer if c.transfer is None else c.transfer,
-        matrix=facts.matrix if c.matrix is None else c.matrix,
-        range=facts.range if c.range is None else c.range,
+        primaries=facts.primaries if colour.primaries is None else colour.primaries,
+        transfer=facts.transfer if colour.transfer is None else colour.transfer,
+        matrix=facts.matrix if colour.matrix is None else colour.matrix,
+        range=facts.range if colour.range is None else colour.range,
     )
 
 
@@ -142,9 +141,9 @@ def _description(
         numbers = struct.unpack("9i", matrix)
         made = replace(made, matrix=None if _is_quarter_turn(numbers) else numbers)
     if len(mastering) == 88:
-        n = struct.unpack("22i", mastering)
-        pairs = tuple(zip(n[0:20:2], n[1:20:2], strict=True))
-        made = replace(made, mastering=Mastering(pairs, bool(n[20]), bool(n[21])))
+        numbers = struct.unpack("22i", mastering)
+        pairs = tuple(zip(numbers[0:20:2], numbers[1:20:2], strict=True))
+        made = replace(made, mastering=Mastering(pairs, bool(numbers[20]), bool(numbers[21])))
     if len(light) == 8:
         made = replace(made, light=struct.unpack("2I", light))
     return made

@@ -141,17 +141,21 @@ class TrackMuxer:
             sample = self._opened(open_sample(track.format, track.sample), track)
             data = next((bytes(p) for p in sample.demux() if p.size), b"")
             return self._copies(sample.streams[0], wave_of(sample.streams[0], data)), data
-        p = Parameters.from_bytes(track.sample)
-        if p.wave:
-            template = self._opened(open_written("wav", as_file(p.wave)), track).streams[0]
-            return self._copies(template, p.wave), p.packet
+        parameters = Parameters.from_bytes(track.sample)
+        if parameters.wave:
+            template = self._opened(open_written("wav", as_file(parameters.wave)), track).streams[0]
+            return self._copies(template, parameters.wave), parameters.packet
         if track.kind == "data":
-            return [(lambda out: out.add_data_stream(track.codec), b"")], p.packet
-        if p.extradata:
+            return [(lambda out: out.add_data_stream(track.codec), b"")], parameters.packet
+        if parameters.extradata:
             return [], b""  # PyAV gives it to a copy only
-        size = {"width": p.width, "height": p.height} if track.kind == "video" else {}
-        rate = p.sample_rate or None
-        return [(lambda out: out.add_mux_stream(track.codec, rate, **size), b"")], p.packet
+        size = (
+            {"width": parameters.width, "height": parameters.height}
+            if track.kind == "video"
+            else {}
+        )
+        rate = parameters.sample_rate or None
+        return [(lambda out: out.add_mux_stream(track.codec, rate, **size), b"")], parameters.packet
 
     def _copies(self, template: Stream, wave: bytes) -> list[tuple[Add, bytes]]:
         ways: list[tuple[Add, bytes]] = [(partial(stream_laid_out, template), b"")]
@@ -237,18 +241,18 @@ class TrackMuxer:
                 self._mux(one, stream, track)
 
     def _mux(self, moved: TrackPacket, stream: Stream, track: Track) -> None:
-        p = av.Packet(moved.data)
-        p.stream, p.time_base = stream, track.time_base
+        packet = av.Packet(moved.data)
+        packet.stream, packet.time_base = stream, track.time_base
         dts = moved.time or 0
-        p.is_keyframe, p.is_corrupt = moved.key, moved.corrupt
+        packet.is_keyframe, packet.is_corrupt = moved.key, moved.corrupt
         for kind, data in moved.side:
             if kind < len(SIDE) and data:
-                self._add_side(p, SIDE[kind], data)
+                self._add_side(packet, SIDE[kind], data)
         try:
-            self._set_times(p, moved, dts, track)
-            self._container.mux(p)
-            assert p.dts is not None
-            self._last[track.number] = p.dts + self._strict  # in ticks of the output by now
+            self._set_times(packet, moved, dts, track)
+            self._container.mux(packet)
+            assert packet.dts is not None
+            self._last[track.number] = packet.dts + self._strict  # in ticks of the output by now
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
         except FAILED as exc:

@@ -39,12 +39,12 @@ def at_rate(
                     option="frames",
                     advice="ask for a lower `rate`, or a higher `frames`",
                 )
-            for t in range(at, now):
-                yield t, 0, held
+            for time in range(at, now):
+                yield time, 0, held
         least = now + 1 if held is None else least
         held, at, end = picture, now, tick(pts + (duration or step))
     if held is not None:
         # the end lies on a tick too: a last frame that is shorter than half of one is not shown,
         # unless it is the only one
-        for t in range(at, max(least, min(end, at + most))):
-            yield t, 0, held
+        for time in range(at, max(least, min(end, at + most))):
+            yield time, 0, held

@@ -96,20 +96,10 @@ class EncodeSource:
 
 def _opened(stack: ExitStack, plan: EncodePlan, path: str, pipe: CountedPipe | None) -> VideoSource:
     from ..media.source import VideoSource
+    from ..media.source_choice import SourceChoice
 
-    options = plan.options
-    return stack.enter_context(
-        VideoSource(
-            path,
-            options.start,
-            options.duration,
-            pipe=pipe,
-            name=plan.source.name,
-            rate=options.rate,
-            colour=options.colour,
-            playlists=options.playlists,
-        )
-    )
+    choice = SourceChoice.of(plan.options)
+    return stack.enter_context(VideoSource(path, choice, pipe=pipe, name=plan.source.name))
 
 
 def _check_tracks(name: str, path: str | None, index: int, options: EncodeOptions) -> None:

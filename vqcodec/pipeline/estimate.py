@@ -71,10 +71,9 @@ class _Samples:
     def of(cls, src: str, options: EncodeOptions, spread: bool) -> _Samples:
         """Raises UsageError where the length of the source is not known."""
         from ..media.source import VideoSource
+        from ..media.source_choice import SourceChoice
 
-        with VideoSource(
-            src, options.start, options.duration, rate=options.rate, playlists=options.playlists
-        ) as source:
+        with VideoSource(src, SourceChoice.of(options)) as source:
             total, rate = source.total, source.rate or Fraction(25)
             size, ten_bit = (source.width, source.height), source.ten_bit
         if total is None:
@@ -98,11 +97,11 @@ class _Samples:
         options = replace(self.options, jobs=1, resume=False, stats=None, strict=False)
         begin = options.start or Time(seconds=Fraction(0))
         first = begin.seconds if begin.seconds is not None else (begin.frames or 0) / self.rate
-        for k in range(self.count):
-            if k == 1:  # attachments are in every stretch, and count once
+        for number in range(self.count):
+            if number == 1:  # attachments are in every stretch, and count once
                 without = options.tracks.without | {"attachment"}
                 options = replace(options, tracks=replace(options.tracks, without=without))
-            left = Fraction((self.total - self.length) * (2 * k + 1), 2 * self.count)
+            left = Fraction((self.total - self.length) * (2 * number + 1), 2 * self.count)
             if self.whole:
                 yield options
             else:
@@ -158,13 +157,13 @@ class _Sums:
                     elif fixed:
                         self.fixed_bytes += size
                     continue
-                i = gops[offset]
-                count = reader.gops[i].count
-                later = sum(map(len, parse_body(reader.read_gop(i).body, count)[1][1:]))
+                number = gops[offset]
+                count = reader.gops[number].count
+                later = sum(map(len, parse_body(reader.read_gop(number).body, count)[1][1:]))
                 self.gops += 1
                 self.first_bytes += size - later
                 self.later_bytes += later
-                self.cuts += i + 1 < len(reader.gops) and count < self.longest
+                self.cuts += number + 1 < len(reader.gops) and count < self.longest
                 picture_bytes -= size
         # behind the last packet lie index and trailer
         self.first_bytes += picture_bytes

@@ -26,10 +26,10 @@ class FrameStats:
         while self._frame in self._waiting:
             first = self._frame
             pts, rows = self._waiting.pop(first)
-            for i, row in enumerate(rows):
+            for number, row in enumerate(rows):
                 place: dict[str, object] = {
                     "gop": self._gop,
-                    "pts": pts[i] if i < len(pts) else None,
+                    "pts": pts[number] if number < len(pts) else None,
                     "first": first,
                 }
                 self._file.write((json.dumps({**place, **row}) + "\n").encode())

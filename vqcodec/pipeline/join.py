@@ -126,9 +126,11 @@ class _Tracks:
                 self._written.add(track.number)
             elif records:
                 self._room -= len(payload) if extra.compressed else 0
-                for p in get_packets(payload, extra.offset):
-                    if p.track in tracks:
-                        self._out.packet(p.shifted(-round(shift / tracks[p.track].time_base)))
+                for packet in get_packets(payload, extra.offset):
+                    if packet.track in tracks:
+                        self._out.packet(
+                            packet.shifted(-round(shift / tracks[packet.track].time_base))
+                        )
             elif extra.type != DESCRIPTION:
                 self._out.flush()
                 self._writer.extra(extra.type, bytes(payload), small=extra.compressed)

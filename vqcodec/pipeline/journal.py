@@ -76,23 +76,27 @@ def _stored(packets: PacketFile, start: int) -> Iterator[_Stored]:
         note := _packet(packets, start + gop[0].total, _NOTE)
     ):
         end = start + gop[0].total + note[0].total
-        r = Reader(note[1], "note")
+        reader = Reader(note[1], "note")
         if len(note[1]) < 4:
             return
         yield _Stored(
-            start, gop[0], r.u32(), bytes(r.take(r.remaining)).decode(errors="replace"), end
+            start,
+            gop[0],
+            reader.u32(),
+            bytes(reader.take(reader.remaining)).decode(errors="replace"),
+            end,
         )
         start = end
 
 
 def holds_work(path: Path) -> bool:
     """Whether a journal, of whatever encode, has a finished GOP."""
-    with path.open("rb") as f:
-        prefix = f.read(FILE_PREFIX)
+    with path.open("rb") as file:
+        prefix = file.read(FILE_PREFIX)
         length = int.from_bytes(prefix[-4:], "little")
         if prefix[:8] != MAGIC or len(prefix) != FILE_PREFIX or length > MAX_HEADER:
             return False
-        packets = PacketFile.open(f, stream_id=crc32(f.read(length)))
+        packets = PacketFile.open(file, stream_id=crc32(file.read(length)))
         return next(_stored(packets, FILE_PREFIX + length + 4), None) is not None
 
 
@@ -209,9 +213,9 @@ def _temporary(path: Path) -> Path:
 
 def _discard(path: Path) -> None:
     # the journal last: while it is there, the other one is found
-    for p in (_temporary(path), path):
+    for file in (_temporary(path), path):
         with suppress(OSError):
-            p.unlink()
+            file.unlink()
 
 
 def _busy(output: str) -> OutputError:

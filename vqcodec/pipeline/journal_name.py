@@ -23,23 +23,23 @@ _LONGEST_NAME = 200  # bytes of the output's name, so that the journal's name fi
 
 
 def _digest(*parts: bytes) -> str:
-    h = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        h.update(len(part).to_bytes(8, "little") + part)
-    return h.hexdigest()[:8]
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:8]
 
 
 def source_digest(path: str) -> str:
     """Of size, time of change, and 64 samples of 64 KiB of a file; of chance for a pipe, which
     nothing can go on with."""
-    with check_input(path).open("rb") as f:
-        info = os.fstat(f.fileno())
+    with check_input(path).open("rb") as file:
+        info = os.fstat(file.fileno())
         if not stat.S_ISREG(info.st_mode):
             return secrets.token_hex(4)
         parts = [f"{info.st_size} {info.st_mtime_ns}".encode()]
         for i in range(_SAMPLES):
-            f.seek(max(0, info.st_size - _SAMPLE) * i // (_SAMPLES - 1))
-            parts.append(f.read(_SAMPLE))
+            file.seek(max(0, info.st_size - _SAMPLE) * i // (_SAMPLES - 1))
+            parts.append(file.read(_SAMPLE))
     return _digest(*parts)
 
 

@@ -140,9 +140,9 @@ class _Worker:
         """The result of a GOP, None if it was ended without a picture; EOFError when the worker
         died."""
         pipe = self._started()
-        i, task.coded, task.done, asked = 0, 0, 0, False
+        number, task.coded, task.done, asked = 0, 0, 0, False
         while True:
-            pictures, ends = task.part(i)
+            pictures, ends = task.part(number)
             try:
                 pipe.send((task.crf, pictures, ends))
                 while isinstance(answer := pipe.recv(), News):
@@ -162,7 +162,7 @@ class _Worker:
                 result: Result | None = answer
                 return result
             task.coded += answer
-            i += 1
+            number += 1
 
     def stop(self, final: bool = False) -> str:
         """Kill the process and say how it ended; after a ``final`` stop none is started any

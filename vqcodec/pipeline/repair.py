@@ -86,12 +86,12 @@ def repair(
                     report.damage.note(exc)
                     report.lost_packets += 1
 
-        for e in entries:
-            if e.offset < 0:
-                writer.lost(e.count, e.first_pts or 0)
+        for entry in entries:
+            if entry.offset < 0:
+                writer.lost(entry.count, entry.first_pts or 0)
             else:
-                copy_extras(e.first_frame)
-                writer.copy(reader.packet(e.offset), e.count, e.first_pts or 0)
+                copy_extras(entry.first_frame)
+                writer.copy(reader.packet(entry.offset), entry.count, entry.first_pts or 0)
         if extras:
             copy_extras(extras[-1].first_frame)
         report.bytes = writer.finish()

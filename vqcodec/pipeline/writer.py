@@ -54,13 +54,13 @@ class _Feed:
             raise _GivenUpError("the caller gave up")
         return data
 
-    def read(self, n: int = -1) -> bytes:
-        """At most ``n`` bytes; all there are where it is negative."""
-        return self._checked(self.file.read(n))
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes; all there are where it is negative."""
+        return self._checked(self.file.read(size))
 
-    def read1(self, n: int = -1) -> bytes:
-        """What is there, at most ``n`` bytes; nothing at the end only."""
-        return self._checked(self.file.read1(n))  # type: ignore[attr-defined]
+    def read1(self, size: int = -1) -> bytes:
+        """What is there, at most ``size`` bytes; nothing at the end only."""
+        return self._checked(self.file.read1(size))  # type: ignore[attr-defined]
 
 
 class _EncodeBeside:

@@ -29,14 +29,14 @@ def _first_gop(reader: ContainerReader, start: Time | None) -> int:
         return 0
     origin = reader.gops[0].first_pts or 0
     chosen = 0
-    for i, entry in enumerate(reader.gops):
+    for number, entry in enumerate(reader.gops):
         if start.frames is not None:
             if entry.first_frame <= start.frames:
-                chosen = i
+                chosen = number
         elif entry.first_pts is not None and (
             entry.first_pts - origin
         ) * reader.header.time_base <= (start.seconds or 0):
-            chosen = i
+            chosen = number
     return chosen
 
 
@@ -133,8 +133,8 @@ def chosen_stretch(
     first = origin if start is None else begin
     stop = Span(start, options.duration).stop(first, origin, frame_step(reader) * base)
     early = [
-        e.first_frame
-        for e in reader.gops
-        if e.first_pts is not None and e.first_pts * base <= begin - _EARLIER
+        entry.first_frame
+        for entry in reader.gops
+        if entry.first_pts is not None and entry.first_pts * base <= begin - _EARLIER
     ]
     return begin, stop, early[-1] if start is not None and early else 0

@@ -42,15 +42,15 @@ def contact_sheet(video: VideoReader[np.ndarray], shots: Sequence[Shot]) -> np.n
     size = (_MARGIN + rows * height, _MARGIN + columns * (WIDTH + _MARGIN), 3)
     sheet = np.full(size, _PAPER, np.uint8)
     numbers = {shot.start: number for number, shot in enumerate(shots, 1)}
-    for k, shot in enumerate(shown):
-        y = _MARGIN + k // columns * height
-        x = _MARGIN + k % columns * (WIDTH + _MARGIN)
+    for place, shot in enumerate(shown):
+        top = _MARGIN + place // columns * height
+        left = _MARGIN + place % columns * (WIDTH + _MARGIN)
         middle = (min(shot.settled, shot.end - 1) + shot.end) // 2
         picture = video.get_frame_at(middle).data
-        sheet[y : y + tile[0], x : x + WIDTH] = _fitted(picture, video, tile)
+        sheet[top : top + tile[0], left : left + WIDTH] = _fitted(picture, video, tile)
         begin = exact_clock(max(0.0, shot.start_seconds))
         label = f"{numbers[shot.start]}  {begin}  {shot.transition}"
-        line = sheet[y + tile[0] : y + tile[0] + _LINE, x : x + WIDTH]
+        line = sheet[top + tile[0] : top + tile[0] + _LINE, left : left + WIDTH]
         line[:] = _written(line, label)
     return sheet
 
@@ -66,9 +66,9 @@ def png(sheet: np.ndarray) -> bytes:
 
 def _tile(video: VideoReader[np.ndarray]) -> tuple[int, int]:
     """Height and width of a picture on the sheet."""
-    m = video.metadata
-    wide = m.width * float(m.pixel_aspect_ratio or 1)
-    height, width = (wide, m.height) if m.rotation % 180 else (m.height, wide)
+    metadata = video.metadata
+    wide = metadata.width * float(metadata.pixel_aspect_ratio or 1)
+    height, width = (wide, metadata.height) if metadata.rotation % 180 else (metadata.height, wide)
     return max(1, min(2 * WIDTH, round(WIDTH * height / width))), WIDTH
 
 

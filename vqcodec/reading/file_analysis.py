@@ -82,12 +82,12 @@ class Analysis:
         """Frames that are lost, those side by side together."""
         return [
             Gap(
-                start=a,
-                end=b,
-                start_seconds=self.seconds(a),
-                end_seconds=self.seconds(b),
+                start=start,
+                end=end,
+                start_seconds=self.seconds(start),
+                end_seconds=self.seconds(end),
             )
-            for a, b, lost in self._runs()
+            for start, end, lost in self._runs()
             if lost
         ]
 
@@ -99,9 +99,9 @@ class Analysis:
         """
         return [
             self._shot(span)
-            for a, b, lost in self._runs()
+            for start, end, lost in self._runs()
             if not lost
-            for span in self._spans(a, b, threshold, least)
+            for span in self._spans(start, end, threshold, least)
         ]
 
     def _runs(self) -> Iterator[tuple[int, int, bool]]:
@@ -112,16 +112,16 @@ class Analysis:
             yield at, at + count, lost
             at += count
 
-    def _spans(self, first: int, b: int, threshold: float, least: float) -> list[ShotSpan]:
-        part = Reading(*(array[first:b] for array in self.reading))
+    def _spans(self, start: int, end: int, threshold: float, least: float) -> list[ShotSpan]:
+        part = Reading(*(array[start:end] for array in self.reading))
         spans = find_shots(part, threshold)
-        starts = [self.seconds(first + span.start) for span in spans]
+        starts = [self.seconds(start + span.start) for span in spans]
         certain = [span.confidence for span in spans]
-        kept = [spans[k] for k in spaced(starts, certain, self.seconds(b), least)]
-        ends = [*(span.start for span in kept[1:]), b - first]
+        kept = [spans[place] for place in spaced(starts, certain, self.seconds(end), least)]
+        ends = [*(span.start for span in kept[1:]), end - start]
         return [
-            span._replace(start=first + span.start, end=first + end, settled=first + span.settled)
-            for span, end in zip(kept, ends, strict=True)
+            span._replace(start=start + span.start, end=start + stop, settled=start + span.settled)
+            for span, stop in zip(kept, ends, strict=True)
         ]
 
     def _shot(self, span: ShotSpan) -> Shot:

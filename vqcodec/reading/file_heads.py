@@ -73,15 +73,15 @@ def file_tokens(
     raise without it.
     """
     reader = heads.reader
-    for g, group in groupby(numbers, timeline.gop_of):
-        if g in timeline.lost:
+    for number, group in groupby(numbers, timeline.gop_of):
+        if number in timeline.lost:
             continue
-        first = reader.gops[g].first_frame
+        first = reader.gops[number].first_frame
         wanted = {n - first for n in group}
         try:
-            for head, refs in heads.gop(g, wanted):
+            for head, refs in heads.gop(number, wanted):
                 if max_level is None or head.level <= max_level:
-                    seconds = float(timeline[g].pts[head.number] * reader.header.time_base)
+                    seconds = float(timeline[number].pts[head.number] * reader.header.time_base)
                     yield shallow_tokens(head, refs, first, seconds)
         except DamageError as exc:
-            timeline.lose(g, exc, damage)
+            timeline.lose(number, exc, damage)

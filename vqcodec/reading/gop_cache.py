@@ -52,9 +52,9 @@ class FrameCache:
             self.bytes -= coded_bytes(self._frames.popitem(last=False)[1])
 
 
-def coded_bytes(c: Coded) -> int:
+def coded_bytes(frame: Coded) -> int:
     """Memory that a decoded frame takes."""
-    arrays = (*c.planes, *c.field, c.contexts, c.counts)
+    arrays = (*frame.planes, *frame.field, frame.contexts, frame.counts)
     return sum(a.nbytes for a in arrays if a is not None)
 
 
@@ -127,10 +127,10 @@ class GopAccess:
         for _, group in groupby(wanted, self.mini_gop):
             frames = list(group)
             held, _ = self._decode(set(frames), set(), held)
-            for f in frames:
-                picture = crop(held[f], *self._size)
-                self._check(f, picture)
-                yield f, picture
+            for frame in frames:
+                picture = crop(held[frame], *self._size)
+                self._check(frame, picture)
+                yield frame, picture
             held = {
                 f: c for f, c in held.items() if c.level < 2
             }  # all that later mini-GOPs refer to
@@ -153,41 +153,41 @@ class GopAccess:
         """
         held, need, look = dict(held), set[int](), list(shown)
         while look:
-            f = look.pop()
-            if f in held or f in need:
+            frame = look.pop()
+            if frame in held or frame in need:
                 continue
-            if (found := self._cache.get((self._number, f))) is not None:
-                held[f] = found
+            if (found := self._cache.get((self._number, frame))) is not None:
+                held[frame] = found
             else:
-                need.add(f)
-                look.extend(self.slots[f].refs)
+                need.add(frame)
+                look.extend(self.slots[frame].refs)
         runs: dict[int, Decoding] = {}
         for slots in self._order:
             for of_level in by_level(slots):
                 for pixels in (True, False):
                     same = [
-                        s
-                        for s in of_level
-                        if s.frame in need | parsed and (s.frame in need) == pixels
+                        slot
+                        for slot in of_level
+                        if slot.frame in need | parsed and (slot.frame in need) == pixels
                     ]
                     for i in range(0, len(same), self._batch):
                         some = same[i : i + self._batch]
                         jobs = [
                             FrameJob(
-                                self._data[s.frame],
-                                s.frame,
-                                s.level,
-                                self._body.quality(s.level),
-                                [held[r] for r in s.refs],
+                                self._data[slot.frame],
+                                slot.frame,
+                                slot.level,
+                                self._body.quality(slot.level),
+                                [held[r] for r in slot.refs],
                             )
-                            for s in some
+                            for slot in some
                         ]
-                        for r in self._coder.parse(jobs, symbols=bool(parsed), pixels=pixels):
+                        for run in self._coder.parse(jobs, symbols=bool(parsed), pixels=pixels):
                             if pixels:
-                                held[r.number] = coded = self._coder.finish(r)
-                                self._cache.put((self._number, r.number), coded)
-                            if r.number in parsed:
-                                runs[r.number] = r
+                                held[run.number] = coded = self._coder.finish(run)
+                                self._cache.put((self._number, run.number), coded)
+                            if run.number in parsed:
+                                runs[run.number] = run
         return held, runs
 
     def _check(self, frame: int, picture: Picture) -> None:

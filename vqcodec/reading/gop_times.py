@@ -124,10 +124,10 @@ def timed_gops(reader: ContainerReader, damage: DamageLog) -> Iterator[TimedGop]
     limit = reader.limits.concealed
     frames = 0
     last: int | None = None
-    for i, entry in enumerate(reader.gops):
+    for number, entry in enumerate(reader.gops):
         try:
-            gop = reader.read_gop(i, last)
-            timed = TimedGop(i, entry, gop.pts, gop.duration)
+            gop = reader.read_gop(number, last)
+            timed = TimedGop(number, entry, gop.pts, gop.duration)
         except DamageError as exc:
             damage.note(exc)
             frames += entry.count
@@ -135,6 +135,6 @@ def timed_gops(reader: ContainerReader, damage: DamageLog) -> Iterator[TimedGop]
                 raise LimitError(
                     f"{frames} frames are lost, over the limit of {limit}", option="concealed"
                 ) from exc
-            timed = TimedGop(i, entry, tuple(lost.of(i, last)), lost=True)
+            timed = TimedGop(number, entry, tuple(lost.of(number, last)), lost=True)
         last = timed.pts[-1]
         yield timed

@@ -11,12 +11,12 @@ from ..picture import Picture, gray
 
 def blend(before: Picture, behind: Picture, part: int, of: int) -> Picture:
     """The picture ``part`` / ``of`` of the way from a to b, in steps of 1 / 65536 of it."""
-    w = (part << 16) // of
+    weight = (part << 16) // of
     return Picture(
         *(
-            ((p.astype(np.int32) * (65536 - w) + q.astype(np.int32) * w + 32768) >> 16).astype(
-                p.dtype
-            )
+            (
+                (p.astype(np.int32) * (65536 - weight) + q.astype(np.int32) * weight + 32768) >> 16
+            ).astype(p.dtype)
             for p, q in zip(before, behind, strict=True)
         )
     )

@@ -28,8 +28,8 @@ class Outputs(Protocol):
     def __call__(self, picture: Picture) -> Any:
         """The output of a 10-bit picture."""
 
-    def empty(self, n: int) -> Any:
-        """Room for n of them, with n before their dimensions."""
+    def empty(self, count: int) -> Any:
+        """Room for ``count`` of them, with that number before their dimensions."""
 
     def column(self, values: Sequence[float] | Sequence[bool], dtype: type) -> Any:
         """What is told of each picture of a batch."""
@@ -55,15 +55,18 @@ class ToArrays:
             return Planes(*(plane.copy() for plane in shown))
         return self._rgb(picture, self._float)
 
-    def empty(self, n: int) -> Any:
-        """Arrays for n pictures, their values not set: (n, 3, H, W), or planes with n in front."""
-        h = self._header
+    def empty(self, count: int) -> Any:
+        """Arrays for ``count`` pictures, their values not set: (count, 3, H, W), or planes with
+        count in front."""
+        header = self._header
         if self._rgb is None:
-            cw, ch = chroma_size(h.width, h.height)
-            dtype = np.uint16 if h.bit_depth > 8 else np.uint8
-            sizes = (h.height, h.width), (ch, cw), (ch, cw)
-            return Planes(*(np.empty((n, *size), dtype) for size in sizes))
-        return np.empty((n, 3, h.height, h.width), np.float32 if self._float else np.uint8)
+            cw, ch = chroma_size(header.width, header.height)
+            dtype = np.uint16 if header.bit_depth > 8 else np.uint8
+            sizes = (header.height, header.width), (ch, cw), (ch, cw)
+            return Planes(*(np.empty((count, *size), dtype) for size in sizes))
+        return np.empty(
+            (count, 3, header.height, header.width), np.float32 if self._float else np.uint8
+        )
 
     def column(self, values: Sequence[float] | Sequence[bool], dtype: type) -> Any:
         """An array of one value for each picture."""

@@ -63,16 +63,16 @@ class RandomAccess:
     ) -> None:
         self._reader, self._timeline, self._damage = reader, timeline, damage
         self._gops: OrderedDict[int, GopAccess] = OrderedDict()
-        h = reader.header
+        header = reader.header
         check_memory(reader, options)
-        self._batch = options.batch or automatic_batch(h.width, h.height)
+        self._batch = options.batch or automatic_batch(header.width, header.height)
         self.cache = FrameCache(
             max(
                 0,
                 min(
                     cache_bytes,
                     options.limits.memory
-                    - decoder_memory(h.width, h.height, options.batch, options.threads),
+                    - decoder_memory(header.width, header.height, options.batch, options.threads),
                 ),
             )
         )
@@ -80,7 +80,7 @@ class RandomAccess:
         process = None if options.device == "cpu" else os.getpid()
         self.codec = _codec(file, Path(file).stat().st_mtime_ns, options.device, process)
         check_model(reader, self.codec.model_id)
-        frame_bytes = math.prod(padded_size(h.width, h.height)) * 3 + (1 << 19)
+        frame_bytes = math.prod(padded_size(header.width, header.height)) * 3 + (1 << 19)
         self._holds_mini_gop = self._batch > 1 and self.cache.limit >= (MINI_GOP + 2) * frame_bytes
 
     @classmethod
@@ -102,32 +102,32 @@ class RandomAccess:
     def tokens(self, numbers: Iterable[int], max_level: int | None = None) -> Iterator[FrameTokens]:
         """Tokens of frames in ascending order; frames of lost GOPs are left out."""
         base = self._reader.header.time_base
-        for g, group in groupby(numbers, self._timeline.gop_of):
-            if g in self._timeline.lost:
+        for gop, group in groupby(numbers, self._timeline.gop_of):
+            if gop in self._timeline.lost:
                 continue
-            first = self._reader.gops[g].first_frame
+            first = self._reader.gops[gop].first_frame
             try:
-                access = self._access(g)
+                access = self._access(gop)
                 wanted = [
-                    n - first
-                    for n in group
-                    if max_level is None or access.slots[n - first].level <= max_level
+                    number - first
+                    for number in group
+                    if max_level is None or access.slots[number - first].level <= max_level
                 ]
                 for f, run in access.parsed(wanted):
-                    yield frame_tokens(run, first, float(self._timeline[g].pts[f] * base))
+                    yield frame_tokens(run, first, float(self._timeline[gop].pts[f] * base))
             except DamageError as exc:
-                self._timeline.lose(g, exc, self._damage)
+                self._timeline.lose(gop, exc, self._damage)
 
     def _access(self, number: int) -> GopAccess:
         access = self._gops.get(number)
         if access is None:
-            h = self._reader.header
+            header = self._reader.header
             access = self._gops[number] = GopAccess(
                 self.codec,
                 number,
                 self._reader.read_gop(number),
-                h.width,
-                h.height,
+                header.width,
+                header.height,
                 self._batch,
                 self.cache,
             )
@@ -143,36 +143,36 @@ class RandomAccess:
         the first one is decoded at once, if the cache can hold it.
         """
         header = self._reader.header
-        for g, group in groupby(sorted(set(numbers)), self._timeline.gop_of):
-            first = self._reader.gops[g].first_frame
-            wanted = [n - first for n in group]
+        for gop, group in groupby(sorted(set(numbers)), self._timeline.gop_of):
+            first = self._reader.gops[gop].first_frame
+            wanted = [number - first for number in group]
             given = 0
-            if g not in self._timeline.lost:
+            if gop not in self._timeline.lost:
                 try:
-                    access = self._access(g)
+                    access = self._access(gop)
                     if ahead and self._holds_mini_gop:
                         access.decode_ahead(wanted[0])
-                    for f, picture in access.pictures(wanted):
+                    for frame, picture in access.pictures(wanted):
                         if access.wrong:
-                            self._differs(g, access)
+                            self._differs(gop, access)
                         given += 1
-                        yield first + f, picture, False
+                        yield first + frame, picture, False
                 except DamageError as exc:
-                    self._timeline.lose(g, exc, self._damage)
+                    self._timeline.lose(gop, exc, self._damage)
             if given < len(wanted):
-                gap = self._gap(g)
+                gap = self._gap(gop)
                 yield from (
                     (first + f, gap.picture(first + f, header.width, header.height), True)
                     for f in wanted[given:]
                 )
 
     def _differs(self, number: int, access: GopAccess) -> None:
-        e = self._reader.gops[number]
+        entry = self._reader.gops[number]
         error = DamageError(
             "decoded pixels differ from the encoder's",
             part=f"GOP {number}",
-            byte=e.offset,
-            frames=e.frames,
+            byte=entry.offset,
+            frames=entry.frames,
         )
         if self._damage is None:
             raise error
@@ -183,24 +183,24 @@ class RandomAccess:
         """The lost GOPs around this one, between the pictures that are there."""
         gops, lost = self._reader.gops, self._timeline.lost
         while True:
-            a, b = number, number + 1
-            while a > 0 and a - 1 in lost:
-                a -= 1
-            while b < len(gops) and b in lost:
-                b += 1
+            first, end = number, number + 1
+            while first > 0 and first - 1 in lost:
+                first -= 1
+            while end < len(gops) and end in lost:
+                end += 1
             sides: list[Picture | None] = []
-            for i, f in ((a - 1, gops[a - 1].count - 1), (b, 0)):
-                if not 0 <= i < len(gops):
+            for gop, frame in ((first - 1, gops[first - 1].count - 1), (end, 0)):
+                if not 0 <= gop < len(gops):
                     sides.append(None)
                     continue
                 try:
-                    sides += [picture for _, picture in self._access(i).pictures([f])]
+                    sides += [picture for _, picture in self._access(gop).pictures([frame])]
                 except DamageError as exc:
-                    self._timeline.lose(i, exc, self._damage)
+                    self._timeline.lose(gop, exc, self._damage)
             if len(sides) == 2:
                 return Gap(
-                    gops[a].first_frame,
-                    gops[b].first_frame if b < len(gops) else self._reader.frames,
+                    gops[first].first_frame,
+                    gops[end].first_frame if end < len(gops) else self._reader.frames,
                     sides[0],
                     sides[1],
                 )

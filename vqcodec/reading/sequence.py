@@ -59,12 +59,12 @@ class ConcealingDecoder:
         pictures = decode_gop(
             self._codec, gop.body, len(gop.pts), header.width, header.height, wanted=wanted, **batch
         )
-        for i in range(len(gop.pts)):
-            picture = next(pictures, None) if i in wanted else None
+        for number in range(len(gop.pts)):
+            picture = next(pictures, None) if number in wanted else None
             if picture is not None:
                 crc = checksum_update(crc, picture)
-            elif i in wanted:
-                raise DamageError(f"{i} pictures instead of {len(gop.pts)}")
+            elif number in wanted:
+                raise DamageError(f"{number} pictures instead of {len(gop.pts)}")
             yield picture
         if len(wanted) == len(gop.pts) and crc != gop.checksum:
             raise DamageError("decoded pixels differ from the encoder's")
@@ -73,10 +73,10 @@ class ConcealingDecoder:
         """Number and picture of the first frame behind that GOP that can be decoded; past the
         last frame there is none.
         """
-        for j in range(number + 1, len(self._reader.gops)):
+        for gop_number in range(number + 1, len(self._reader.gops)):
             try:
-                gop = self._reader.read_gop(j, self._last_pts)
-                return self._reader.gops[j].first_frame, next(self._decoded(gop, range(1)))
+                gop = self._reader.read_gop(gop_number, self._last_pts)
+                return self._reader.gops[gop_number].first_frame, next(self._decoded(gop, range(1)))
             except DamageError:  # reported when it is that GOP's turn
                 continue
         return self._reader.frames, None
@@ -86,20 +86,20 @@ class ConcealingDecoder:
         them, as if all had been decoded from there on.
         """
         gops, lost = self._reader.gops, 0
-        for j in range(number - 1, -1, -1):
+        for before in range(number - 1, -1, -1):
             try:
-                gop = self._reader.read_gop(j)
+                gop = self._reader.read_gop(before)
                 *_, picture = self._decoded(gop, range(len(gop.pts) - 1, len(gop.pts)))
             except DamageError:
-                lost += gops[j].count
+                lost += gops[before].count
                 if lost > self._options.limits.concealed:
                     return
                 continue
             self._held, self._last_pts = picture, gop.pts[-1]
-            for k in range(j + 1, number):
+            for k in range(before + 1, number):
                 self._last_pts = self._lost_times.of(k, self._last_pts)[-1]
             end, behind = self._behind(number)
-            self._gap = Gap(gops[j + 1].first_frame, end, picture, behind)
+            self._gap = Gap(gops[before + 1].first_frame, end, picture, behind)
             return
 
     def _concealed(

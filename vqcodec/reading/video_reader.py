@@ -43,9 +43,9 @@ class VideoReader(CodedReader, Generic[Data]):
         self._next = 0  # the frame that comes behind the one given last
 
     def __repr__(self) -> str:
-        m = self.metadata
-        size, length = f"{m.width}x{m.height}", f"{m.duration_seconds:.3f} s"
-        return f"VideoReader({self.path!r}, {size}, {m.num_frames} frames, {length})"
+        metadata = self.metadata
+        size, length = f"{metadata.width}x{metadata.height}", f"{metadata.duration_seconds:.3f} s"
+        return f"VideoReader({self.path!r}, {size}, {metadata.num_frames} frames, {length})"
 
     # -- frames by number
 
@@ -72,11 +72,13 @@ class VideoReader(CodedReader, Generic[Data]):
             RangeError: There is no such frame.
             DamageError: It is lost, unless damage is concealed.
         """
-        i = self._number(index)
+        number = self._number(index)
         with self._open():
-            (_, picture, concealed), *_ = self._access.pictures([i], ahead=i == self._next)
-            self._next = i + 1
-            return Frame(self._outputs(picture), *self._times(i), concealed)
+            (_, picture, concealed), *_ = self._access.pictures(
+                [number], ahead=number == self._next
+            )
+            self._next = number + 1
+            return Frame(self._outputs(picture), *self._times(number), concealed)
 
     def get_frames_at(self, indices: Iterable[int]) -> FrameBatch[Data]:
         """The frames with these numbers, in the order of the numbers, which may repeat. No frame is
@@ -144,9 +146,9 @@ class VideoReader(CodedReader, Generic[Data]):
         first = self._number_at(start_seconds)
         with self._open():
             seconds = self._seconds
-            g = max(0, bisect_left(self._timeline.starts, stop_seconds, key=seconds) - 1)
-            stop = self._container.gops[g].first_frame + bisect_left(
-                self._timeline[g].pts, stop_seconds, key=seconds
+            gop = max(0, bisect_left(self._timeline.starts, stop_seconds, key=seconds) - 1)
+            stop = self._container.gops[gop].first_frame + bisect_left(
+                self._timeline[gop].pts, stop_seconds, key=seconds
             )
         return self._batch(range(first, stop if start_seconds < stop_seconds else first))
 
@@ -161,54 +163,54 @@ class VideoReader(CodedReader, Generic[Data]):
         return self._shape
 
     def _number(self, key: int) -> int:
-        n = len(self)
-        i = values.index(key, "index")
-        if not -n <= i < n:
-            raise RangeError(f"there is no frame {i}, it has {n}", file=self.path)
-        return i % n
+        count = len(self)
+        number = values.index(key, "index")
+        if not -count <= number < count:
+            raise RangeError(f"there is no frame {number}, it has {count}", file=self.path)
+        return number % count
 
     def _seconds(self, ticks: int) -> float:
         return float(ticks * self._container.header.time_base)
 
     def _number_at(self, seconds: float) -> int:
-        m, seconds = self.metadata, values.seconds(seconds, "seconds")
+        metadata, seconds = self.metadata, values.seconds(seconds, "seconds")
         # ticks are compared as the seconds that frames are given with, so that these find their
         # frames
-        if not m.begin_stream_seconds <= seconds < m.end_stream_seconds:
+        if not metadata.begin_stream_seconds <= seconds < metadata.end_stream_seconds:
             raise RangeError(
-                f"nothing is shown at {seconds} s, it goes from {m.begin_stream_seconds} to "
-                f"{m.end_stream_seconds} s",
+                f"nothing is shown at {seconds} s, it goes from {metadata.begin_stream_seconds} to "
+                f"{metadata.end_stream_seconds} s",
                 file=self.path,
             )
         with self._open():
-            g = max(0, bisect_right(self._timeline.starts, seconds, key=self._seconds) - 1)
-            return self._container.gops[g].first_frame + max(
-                0, bisect_right(self._timeline[g].pts, seconds, key=self._seconds) - 1
+            gop = max(0, bisect_right(self._timeline.starts, seconds, key=self._seconds) - 1)
+            return self._container.gops[gop].first_frame + max(
+                0, bisect_right(self._timeline[gop].pts, seconds, key=self._seconds) - 1
             )
 
     def _times(self, number: int) -> tuple[float, float]:
         """When a frame begins, and for how long it is shown, in seconds."""
-        g = self._timeline.gop_of(number)
-        pts, end = self._timeline[g]
-        f = number - self._container.gops[g].first_frame
-        return self._seconds(pts[f]), self._seconds(
-            (pts[f + 1] if f + 1 < len(pts) else end) - pts[f]
+        gop = self._timeline.gop_of(number)
+        pts, end = self._timeline[gop]
+        frame = number - self._container.gops[gop].first_frame
+        return self._seconds(pts[frame]), self._seconds(
+            (pts[frame + 1] if frame + 1 < len(pts) else end) - pts[frame]
         )
 
     def _batch(self, numbers: Sequence[int]) -> FrameBatch[Data]:
         with self._open():
             places: dict[int, list[int]] = {}
-            for at, n in enumerate(numbers):
-                places.setdefault(n, []).append(at)
+            for at, number in enumerate(numbers):
+                places.setdefault(number, []).append(at)
             data = self._outputs.empty(len(numbers))
             hidden = [False] * len(numbers)
-            for n, picture, concealed in self._access.pictures(places):
+            for number, picture, concealed in self._access.pictures(places):
                 one = self._outputs(picture)
                 for whole, part in (
                     zip(data, one, strict=True) if isinstance(data, tuple) else [(data, one)]
                 ):
-                    whole[places[n]] = part
-                for at in places[n]:
+                    whole[places[number]] = part
+                for at in places[number]:
                     hidden[at] = concealed
             if len(numbers):
                 self._next = numbers[-1] + 1
