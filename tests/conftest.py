@@ -157,7 +157,7 @@ def make_weights(models: dict[str, Any], path: Path) -> Path:
                 f"{kind}.{k}": v
                 for k, v in (made | {f"books.{k}": v for k, v in books.packed().items()}).items()
             }
-    weights.save(path, tensors, {k: m.s for k, m in models.items()})
+    weights.save(path, tensors, {k: m.shape for k, m in models.items()})
     return path
 
 

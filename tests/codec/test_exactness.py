@@ -120,9 +120,9 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
         return values.astype(np.int8 if top < 128 else np.int16)
 
     z, y, pred8 = (
-        make(2, 1, 2, m.s.hyper, 300),
-        make(2, 4, 8, m.s.latent, 2000),
-        make(2, 8, 16, 96, 127) if m.s.inter else None,
+        make(2, 1, 2, m.shape.hyper, 300),
+        make(2, 4, 8, m.shape.latent, 2000),
+        make(2, 8, 16, 96, 127) if m.shape.inter else None,
     )
 
     def first(t: np.ndarray | None) -> np.ndarray | None:
@@ -138,7 +138,7 @@ def test_memory_formats(tiny_models: dict[str, Any], kind: str) -> None:
         (exact_arrays(m), columns),
         (lambda t: t, first),
     ):
-        prior, synthesis = Prior(d, m.s, b), Synthesis(d, m.s, b)
+        prior, synthesis = Prior(d, m.shape, b), Synthesis(d, m.shape, b)
         contexts = prior.context(layout(z), layout(pred8))
         assert all(h.shape == (2 * 4 * 8, h.shape[1]) for h in contexts)
         steps = (prior.step(k, h, layout(y), 20) for k, h in enumerate(contexts))

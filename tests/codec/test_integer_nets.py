@@ -358,7 +358,7 @@ def test_samples_are_packed_by_blocks_and_come_back() -> None:
 
 def nets(m: Any, b: Any) -> tuple[Prior, Synthesis]:
     d = exact_arrays(m)
-    return Prior(d, m.s, b), Synthesis(d, m.s, b)
+    return Prior(d, m.shape, b), Synthesis(d, m.shape, b)
 
 
 def inputs(
@@ -366,9 +366,9 @@ def inputs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """z, y in sixteenths and pred8 of n frames of 64x128."""
     rng = np.random.default_rng(seed)
-    z = (np.rint(rng.laplace(size=(n, 1, 2, m.s.hyper))) * 16).astype(np.int16)
-    y = np.clip(rng.laplace(size=(n, 4, 8, m.s.latent)) * 40, -3000, 3000).astype(np.int16)
-    pred8 = ints(rng, -128, 127, (n, 8, 16, 96), np.int8) if m.s.inter else None
+    z = (np.rint(rng.laplace(size=(n, 1, 2, m.shape.hyper))) * 16).astype(np.int16)
+    y = np.clip(rng.laplace(size=(n, 4, 8, m.shape.latent)) * 40, -3000, 3000).astype(np.int16)
+    pred8 = ints(rng, -128, 127, (n, 8, 16, 96), np.int8) if m.shape.inter else None
     if wild:
         z, y = (
             ints(rng, -32767, 32767, tuple(z.shape), np.int16),
@@ -392,7 +392,7 @@ def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(
     for q in (0, 31, 63):
         ha, hb, hc = (p.context(z, pred8) for p in (pa, pb, pc))
         results = [
-            (*(t for k in range(m.s.steps) for t in p.step(k, h[k], y, q)), s(y, pred8, q))
+            (*(t for k in range(m.shape.steps) for t in p.step(k, h[k], y, q)), s(y, pred8, q))
             for p, h, s in ((pa, ha, sa), (pb, hb, sb), (pc, hc, sc))
         ]
         for a, b, c in zip(*results, strict=True):
@@ -400,7 +400,7 @@ def test_whole_nets_are_the_same_in_all_backends_and_in_any_batch(
         for i in range(3):
             h = pa.context(z[i : i + 1], one(i))
             yi = y[i : i + 1]
-            steps = (t for k in range(m.s.steps) for t in pa.step(k, h[k], yi, q))
+            steps = (t for k in range(m.shape.steps) for t in pa.step(k, h[k], yi, q))
             single = (*steps, sa(yi, one(i), q))
             assert all(same(a[i : i + 1], b) for a, b in zip(results[0], single, strict=True))
         assert len(np.unique(results[0][-1])) > 50
@@ -411,7 +411,7 @@ def test_classes_beyond_the_last_are_the_last(tiny_models: dict[str, Any]) -> No
     m = tiny_models["intra"]
     d = exact_arrays(m)
     d["prior.steps.0.scale.scale"] = d["prior.steps.0.scale.scale"] * np.float32(1e6)
-    p = Prior(d, m.s, A)
+    p = Prior(d, m.shape, A)
     z, y, pred8 = inputs(m, 1)
     cls = p.step(0, p.context(z, pred8)[0], y, 30)[1]
     assert set(np.unique(cls).tolist()) <= {0, 15, 39}
@@ -438,7 +438,7 @@ def test_integer_nets_follow_the_fake_quantised_ones(
     prior, synthesis = nets(m, A)
     z, y, pred8 = inputs(m, 2)
     pred = None if pred8 is None else torch.from_numpy(pred8).float() * 4 / 1020 + 512 / 1020 - 0.5
-    if m.s.inter:
+    if m.shape.inter:
         z, y = z[:1], y[:1]
         pred8, pred = pred8[:1], pred[:1]
     m.quantise_aware("quant")

@@ -41,7 +41,7 @@ def latents(shape: Any, seed: int, frames: int = 2) -> Arrays:
 def outputs(model: Any, backend: Any, arrays: Arrays, coded: np.ndarray) -> list[np.ndarray]:
     """Means and classes of each step (N, H/16, W/16, ..), and the residual (N, H/8, W/8, 96)."""
     layers = exact_arrays(model)
-    prior, synthesis = Prior(layers, model.s, backend), Synthesis(layers, model.s, backend)
+    prior, synthesis = Prior(layers, model.shape, backend), Synthesis(layers, model.shape, backend)
     z, y, seen = arrays
     tiles = Tiles.of(coded, backend)
     out: list[np.ndarray] = []
@@ -64,7 +64,7 @@ def test_the_border_of_coded_tiles_is_like_that_of_a_picture(
     model = tiny_models[kind]
     coded = np.zeros((2, H // 32, W // 32), bool)
     coded[:, 2:, 2:4] = True
-    whole = latents(model.s, 4)
+    whole = latents(model.shape, 4)
     part = tuple(
         a if a is None else a[:, a.shape[1] // 2 :, a.shape[2] // 3 : a.shape[2] // 3 * 2]
         for a in whole
@@ -97,7 +97,7 @@ def test_gathered_rows_are_masked_pictures(
 ) -> None:
     """Bit for bit, of maps from one tile to all."""
     model = tiny_models[kind]
-    arrays = latents(model.s, 6)
+    arrays = latents(model.shape, 6)
     rng = np.random.default_rng(7)
     everywhere = np.ones((2, H // 32, W // 32), bool)
     for share in (0.05, 0.3, 0.9, 1.1):

@@ -474,7 +474,7 @@ def test_ranges_of_quality_without_samples_borrow_from_the_nearest(
             return batch._replace(quality=torch.full_like(batch.quality, self.at.pop()))
 
     m = copy.deepcopy(tiny_models["intra"])
-    prior = Prior(exact_arrays(m), m.s, choose_backend("cpu"))
+    prior = Prior(exact_arrays(m), m.shape, choose_backend("cpu"))
     data = Fixed(128, 3)
     data.items = crops("intra").items
     samples, z = codebooks.collect(m, prior, data, 2)

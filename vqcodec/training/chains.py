@@ -101,7 +101,9 @@ class Chains:
     def _crop(self) -> dict[str, np.ndarray]:
         chain = self.items[self.rng.integers(len(self.items))]
         cells = self.size // CELL
-        i, j = (int(self.rng.integers(v // CELL - cells + 1)) for v in chain.first.picture.y.shape)
+        top, left = (
+            int(self.rng.integers(v // CELL - cells + 1)) for v in chain.first.picture.y.shape
+        )
         turn, off = Turn.random(self.rng), self.rng.uniform(-NEAR, NEAR)
         pictures = {
             "first": chain.first.picture,
@@ -112,12 +114,12 @@ class Chains:
         }
         crop: dict[str, np.ndarray] = {}
         for name, picture in pictures.items():
-            part = cut(picture, self.size, self.size, i * CELL, j * CELL)
+            part = cut(picture, self.size, self.size, top * CELL, left * CELL)
             crop[name + " luma"] = turn(_scaled(part.y, picture))
             crop[name + " chroma"] = turn(_scaled(np.stack([part.u, part.v]), picture))
         for name, pair in (("first", chain.first), ("second", chain.second)):
             crop[name + " quality"] = np.array(np.clip(pair.quality + off, 0, BEST), np.float32)
-        at = (..., slice(i, i + cells), slice(j, j + cells))
+        at = (..., slice(top, top + cells), slice(left, left + cells))
         crop["share"] = turn(chain.share[at].astype(np.float32))
         crop["motion"] = _turned_motion(chain.motion[at], turn)
         return crop

@@ -67,10 +67,14 @@ def collect(
         batch = data.batch(4)
         quality = round(float(batch.quality[0]))
         with floats(float_choice()):
-            y, z = model.analysis(batch.picture, batch.prediction, torch.full((4,), float(quality)))
-        hyper[quality * HYPER_BUCKETS // 64].append(z.float().reshape(-1, z.shape[-1]).numpy())
+            latent, coded = model.analysis(
+                batch.picture, batch.prediction, torch.full((4,), float(quality))
+            )
+        hyper[quality * HYPER_BUCKETS // 64].append(
+            coded.float().reshape(-1, coded.shape[-1]).numpy()
+        )
         _collect_classes(
-            prior, _Coded(batch, y.float(), z.float(), quality, model.s.steps), classes
+            prior, _Coded(batch, latent.float(), coded.float(), quality, model.shape.steps), classes
         )
     seen = [i for i, parts in enumerate(hyper) if parts]
     nearest = [min((abs(j - i), j) for j in seen)[1] for i in range(HYPER_BUCKETS)]

@@ -35,12 +35,12 @@ def linear(
     out = torch.as_tensor(unit).float().expand_as(step)
     if layer.quality:
         at = anchor_weights(torch.arange(64))
-        b = bias + at @ layer.qbias.detach().float()
+        biases = bias + at @ layer.qbias.detach().float()
         scale = step * torch.exp(at @ layer.qgain.detach().float()) / out
     else:
-        b, scale = bias[None], (step / out)[None]
+        biases, scale = bias[None], (step / out)[None]
     tensors[name + ".w"] = _ints(folded.detach(), step)
-    tensors[name + ".bias"] = torch.round(b / step).to(torch.int32).contiguous()
+    tensors[name + ".bias"] = torch.round(biases / step).to(torch.int32).contiguous()
     tensors[name + ".scale"] = scale.to(torch.float32).contiguous()
 
 
@@ -103,36 +103,40 @@ def exact_arrays(model: FrameModel) -> dict[str, np.ndarray]:
 
     Named as :mod:`vqcodec.codec.nets.prior` and ``synthesis`` read them.
     """
-    d: dict[str, Tensor] = {}
-    p, y, s = model.prior, model.synthesis, model.s
-    d["prior.s_z"] = _to8(p.a_z, 1 / 16)
-    up = s.hyper_up
+    arrays: dict[str, Tensor] = {}
+    prior, synthesis, shape = model.prior, model.synthesis, model.shape
+    arrays["prior.s_z"] = _to8(prior.a_z, 1 / 16)
+    up = shape.hyper_up
     # contexts enter the first step as they are and the others behind the latent
-    contexts = [step.a_in.scale[s.latent if k else 0 :] for k, step in enumerate(p.each_step())]
-    _shared(d, "prior.up", p.up, [c[:up].repeat(16) for c in contexts])
-    if s.inter:
-        linear(d, "prior.cx_first", p.cx_first, UNIT_TRUNK, PRED_OFFSET)
-        block(d, "prior.cx_block", p.cx_block)
+    contexts = [
+        step.a_in.scale[shape.latent if k else 0 :] for k, step in enumerate(prior.each_step())
+    ]
+    _shared(arrays, "prior.up", prior.up, [c[:up].repeat(16) for c in contexts])
+    if shape.inter:
+        linear(arrays, "prior.cx_first", prior.cx_first, UNIT_TRUNK, PRED_OFFSET)
+        block(arrays, "prior.cx_block", prior.cx_block)
         # the activation is kept before the unshuffle: the four positions share their channel's
         # scale
-        d["prior.s_cx"] = _to8(p.a_cx)[: s.context]
-        _shared(d, "prior.cx_last", p.cx_last, [c[up:] for c in contexts])
-    for k, step in enumerate(p.each_step()):
-        if k:
-            d[f"prior.steps.{k}.s_y"] = _multiplier(step.a_in.scale[: s.latent], 1 / 16)
-        _step(d, f"prior.steps.{k}", step)
-    gain = torch.exp(anchor_weights(torch.arange(64)) @ y.log_gain)
-    d["synthesis.s_y"] = (gain / 16 / y.a_y.scale).to(torch.float32).contiguous()
-    linear(d, "synthesis.first", y.first, UNIT_TRUNK)
-    blocks(d, "synthesis.blocks16", y.blocks16)
-    d["synthesis.s_up"] = _to8(y.a_up)
-    linear(d, "synthesis.up", y.up, UNIT_TRUNK)
-    if s.inter:
-        linear(d, "synthesis.pred", y.pred, UNIT_TRUNK, PRED_OFFSET)
-    blocks(d, "synthesis.blocks8", y.blocks8)
-    d["synthesis.s_last"] = _to8(y.a_last)
-    linear(d, "synthesis.last", y.last, 8 / 1020)
-    return {name: tensor.numpy() for name, tensor in d.items()}
+        arrays["prior.s_cx"] = _to8(prior.a_cx)[: shape.context]
+        _shared(arrays, "prior.cx_last", prior.cx_last, [c[up:] for c in contexts])
+    for number, step in enumerate(prior.each_step()):
+        if number:
+            arrays[f"prior.steps.{number}.s_y"] = _multiplier(
+                step.a_in.scale[: shape.latent], 1 / 16
+            )
+        _step(arrays, f"prior.steps.{number}", step)
+    gain = torch.exp(anchor_weights(torch.arange(64)) @ synthesis.log_gain)
+    arrays["synthesis.s_y"] = (gain / 16 / synthesis.a_y.scale).to(torch.float32).contiguous()
+    linear(arrays, "synthesis.first", synthesis.first, UNIT_TRUNK)
+    blocks(arrays, "synthesis.blocks16", synthesis.blocks16)
+    arrays["synthesis.s_up"] = _to8(synthesis.a_up)
+    linear(arrays, "synthesis.up", synthesis.up, UNIT_TRUNK)
+    if shape.inter:
+        linear(arrays, "synthesis.pred", synthesis.pred, UNIT_TRUNK, PRED_OFFSET)
+    blocks(arrays, "synthesis.blocks8", synthesis.blocks8)
+    arrays["synthesis.s_last"] = _to8(synthesis.a_last)
+    linear(arrays, "synthesis.last", synthesis.last, 8 / 1020)
+    return {name: tensor.numpy() for name, tensor in arrays.items()}
 
 
 @torch.no_grad()
@@ -141,13 +145,13 @@ def calibrated(model: FrameModel) -> None:
 
     Call after observing, before quantisation-aware steps.
     """
-    for act in [model.synthesis.a_pred, model.prior.a_pred] if model.s.inter else []:
+    for act in [model.synthesis.a_pred, model.prior.a_pred] if model.shape.inter else []:
         act.peak.fill_(127 / 255)
-    if model.s.inter:
-        a = model.prior.a_cx
-        a.peak.copy_(a.peak.reshape(4, -1).amax(0).repeat(4))
-    y = model.synthesis
-    for act, layer in ((y.a_y, y.first), (y.a_up, y.up), (y.a_last, y.last)):
+    if model.shape.inter:
+        peak = model.prior.a_cx.peak
+        peak.copy_(peak.reshape(4, -1).amax(0).repeat(4))
+    net = model.synthesis
+    for act, layer in ((net.a_y, net.first), (net.a_up, net.up), (net.a_last, net.last)):
         # of 16 bits some can be given away to let all columns of the int8 weights use their range
         # (cross-layer equalisation, Nagel et al. 2019)
         column = layer.weight.abs().amax(0).clamp(min=1e-9)
@@ -155,4 +159,4 @@ def calibrated(model: FrameModel) -> None:
         act.peak.copy_(torch.minimum(torch.maximum(even, act.peak), 8 * act.peak))
     # the latent's few huge values must not cost the many small ones their resolution
     for step in model.prior.each_step()[1:]:
-        step.a_in.peak[: model.s.latent].clamp_(max=127 / 3)
+        step.a_in.peak[: model.shape.latent].clamp_(max=127 / 3)

@@ -74,14 +74,14 @@ class Body:
         angles, root = at_moment(self.angles, moment), at_moment(self.root, moment)
         ends = np.empty((len(self.parents), 6), np.float32)
         turned = np.empty(len(self.parents))
-        for i, parent in enumerate(self.parents.tolist()):
-            turned[i] = angles[i] + (turned[parent] if parent >= 0 else 0)
+        for limb, parent in enumerate(self.parents.tolist()):
+            turned[limb] = angles[limb] + (turned[parent] if parent >= 0 else 0)
             begin = root * (width, height)
             if parent >= 0:
-                upto = self.places[i]
+                upto = self.places[limb]
                 begin = (1 - upto) * ends[parent, :2] + upto * ends[parent, 2:4]
-            way = np.array([np.cos(turned[i]), np.sin(turned[i])]) * self.lengths[i] * unit
-            ends[i] = *begin, *(begin + way), *(self.radii[i] * unit)
+            way = np.array([np.cos(turned[limb]), np.sin(turned[limb])]) * self.lengths[limb] * unit
+            ends[limb] = *begin, *(begin + way), *(self.radii[limb] * unit)
         _paint(picture, ends[self.order], self.textures[self.order], _DENSITY / max(unit, 1.0))
 
 

@@ -198,14 +198,14 @@ class Editor:
         effect = _Effect(rng, event, at, next(self._pages) if event == "title" else None)
         first = len(self.film.labels)
         jump = bool(self.film.transitions) and self.film.transitions[-1].end == first
-        for i in range(frames):
-            picture = effect(self._draw(shot, used + effect.time(i)), i)
-            camera = UNKNOWN if effect.hides(i) else shot.label
+        for at_frame in range(frames):
+            picture = effect(self._draw(shot, used + effect.time(at_frame)), at_frame)
+            camera = UNKNOWN if effect.hides(at_frame) else shot.label
             label = NOTHING
-            if i == 0 and jump and self.film.transitions[-1].kind == "cut":
+            if at_frame == 0 and jump and self.film.transitions[-1].kind == "cut":
                 label = 1 + KINDS.index("cut")
-            lure = effect.kind if effect.shows(i) else shot.moves
-            yield self._note(picture, label, camera, number, jump and i == 0, lure)
+            lure = effect.kind if effect.shows(at_frame) else shot.moves
+            yield self._note(picture, label, camera, number, jump and at_frame == 0, lure)
 
     def _transition(
         self, kind: str, old: Shot, used: int, new: Shot, number: int
@@ -251,11 +251,11 @@ class Editor:
         if rng.random() < 0.25:
             across, back = bool(rng.random() < 0.6), bool(rng.random() < 0.5)
             for i, share in enumerate(_ramp(frames)):
-                a, b = self._draw(old, used + i), self._draw(new, i)
+                before, after = self._draw(old, used + i), self._draw(new, i)
                 yield (
-                    _slid(b, a, float(1 - share), across)
+                    _slid(after, before, float(1 - share), across)
                     if back
-                    else _slid(a, b, float(share), across)
+                    else _slid(before, after, float(share), across)
                 )
             return
         when = _wipe_mask(rng, self._width, self._height)[..., None]

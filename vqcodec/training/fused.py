@@ -20,20 +20,22 @@ from . import model
 from .autograd import applied, saved
 
 
-def _taps(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
-    """Depthwise 3x3: x (N, H, W, C), w (C, 9), bias (C,)."""
-    height, width = x.shape[1:3]
-    padded = F.pad(x, (0, 0, 1, 1, 1, 1)).float()
-    out = bias.float().expand(x.shape[0], height, width, x.shape[3])
+def _taps(values: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """Depthwise 3x3: values (N, H, W, C), weights (C, 9), bias (C,)."""
+    height, width = values.shape[1:3]
+    padded = F.pad(values, (0, 0, 1, 1, 1, 1)).float()
+    out = bias.float().expand(values.shape[0], height, width, values.shape[3])
     for t in range(9):
-        out = out + padded[:, t // 3 : t // 3 + height, t % 3 : t % 3 + width] * w[:, t].float()
-    return out.to(x.dtype)
+        out = (
+            out + padded[:, t // 3 : t // 3 + height, t % 3 : t % 3 + width] * weights[:, t].float()
+        )
+    return out.to(values.dtype)
 
 
-def _tap_gradient(x: Tensor, gradient: Tensor) -> Tensor:
+def _tap_gradient(values: Tensor, gradient: Tensor) -> Tensor:
     """(C, 9) gradient of the weights."""
-    height, width = x.shape[1:3]
-    padded, gradient = F.pad(x, (0, 0, 1, 1, 1, 1)), gradient.float()
+    height, width = values.shape[1:3]
+    padded, gradient = F.pad(values, (0, 0, 1, 1, 1, 1)), gradient.float()
     sums = [
         (padded[:, t // 3 : t // 3 + height, t % 3 : t % 3 + width] * gradient).sum((0, 1, 2))
         for t in range(9)
@@ -41,13 +43,13 @@ def _tap_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     return torch.stack(sums, 1)
 
 
-def _round_forward(x: Tensor, scale: Tensor, top: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rounded x, what lies inside the range, and the slope of the output by the scale."""
-    steps = x.float() / scale
+def _round_forward(values: Tensor, scale: Tensor, top: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rounded values, what lies inside the range, and the slope of the output by the scale."""
+    steps = values.float() / scale
     rounded = steps.round().clamp(-top, top)
     inside = steps.abs() <= top
     slope = torch.where(inside, rounded - steps, rounded).to(torch.bfloat16)
-    return (rounded * scale).to(x.dtype), inside, slope
+    return (rounded * scale).to(values.dtype), inside, slope
 
 
 def _round_backward(gradient: Tensor, inside: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,22 +77,22 @@ def fused_layers() -> Iterator[None]:
 
     class Depthwise(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: FunctionCtx, x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
-            ctx.save_for_backward(x, w)
-            return taps(x, w, bias)
+        def forward(ctx: FunctionCtx, values: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+            ctx.save_for_backward(values, weights)
+            return taps(values, weights, bias)
 
         @staticmethod
         def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            x, w = saved(ctx)
+            values, weights = saved(ctx)
             gradient = gradient.contiguous()
-            back = taps(gradient, w.flip(1), torch.zeros_like(w[:, 0]))
-            of_weights = tap_gradient(x, gradient).to(w.dtype)
+            back = taps(gradient, weights.flip(1), torch.zeros_like(weights[:, 0]))
+            of_weights = tap_gradient(values, gradient).to(weights.dtype)
             return back, of_weights, gradient.float().sum((0, 1, 2))
 
     class FakeQuantise(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, top: int) -> Tensor:
-            out, inside, slope = round_forward(x, scale, top)
+        def forward(ctx: FunctionCtx, values: Tensor, scale: Tensor, top: int) -> Tensor:
+            out, inside, slope = round_forward(values, scale, top)
             ctx.save_for_backward(inside, slope)
             return out
 
@@ -99,8 +101,8 @@ def fused_layers() -> Iterator[None]:
             inside, slope = saved(ctx)
             return *round_backward(gradient.contiguous(), inside, slope), None
 
-    def convolve(layer: layers.Depthwise, x: Tensor) -> Tensor:
-        return applied(Depthwise, x.contiguous(), layer.taps(), layer.bias)
+    def convolve(layer: layers.Depthwise, values: Tensor) -> Tensor:
+        return applied(Depthwise, values.contiguous(), layer.taps(), layer.bias)
 
     parts = (
         (layers, "_FakeQuantise", FakeQuantise),

@@ -90,7 +90,7 @@ class Run:
             "norm": self.norm,
             "step": self.step,
             "spent": self.spent,
-            "shape": self.model.s.to_dict(),
+            "shape": self.model.shape.to_dict(),
         }
         torch.save(state, partial)
         partial.replace(self.path)
@@ -159,14 +159,14 @@ class Run:
 
         What the first frames of chains are like decides what the second ones have to add.
         """
-        o = self.options
+        options = self.options
         with floats(float_choice(device=self.device), self.device):
-            if not (o.recursion and self.chains and self.chains.items and self.step % 2):
-                return cost_of(self.model, self.data.batch(o.batch), o.objective), None
-            chains = self.chains.batch(max(1, o.batch // 2), self.device)
-            cost = cost_of(self.model, chains.first, o.objective)
+            if not (options.recursion and self.chains and self.chains.items and self.step % 2):
+                return cost_of(self.model, self.data.batch(options.batch), options.objective), None
+            chains = self.chains.batch(max(1, options.batch // 2), self.device)
+            cost = cost_of(self.model, chains.first, options.objective)
             second = chains.second._replace(prediction=chains.predicted(cost.picture))
-            return cost, cost_of(self.model, second, o.objective).total
+            return cost, cost_of(self.model, second, options.objective).total
 
     def _learn(self, cost: Cost, behind: Tensor | None) -> Tensor:
         """One step of the optimisers; gives the norm of the gradients."""

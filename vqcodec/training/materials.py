@@ -60,19 +60,19 @@ class Materials:
     @cached_property
     def pictures(self) -> Material:
         """Pictures for the intra nets. Raises InputError where none is large enough."""
-        c = self.config
-        crops = Crops(c.crop, c.seed)
-        held = c.photos[::PHOTO_SHARE] if len(c.photos) >= PHOTO_SHARE else []
-        with ThreadPoolExecutor(c.threads) as pool:
-            for photo in pool.map(read_photo, [f for f in c.photos if f not in held]):
+        config = self.config
+        crops = Crops(config.crop, config.seed)
+        held = config.photos[::PHOTO_SHARE] if len(config.photos) >= PHOTO_SHARE else []
+        with ThreadPoolExecutor(config.threads) as pool:
+            for photo in pool.map(read_photo, [f for f in config.photos if f not in held]):
                 crops.add(photo)
             for frames in pool.map(lambda clip: read_clip(clip, STEP), self.train_clips):
                 for picture in frames:
                     crops.add(picture)
-        for picture in pages(c.pages, c.seed + 1):
+        for picture in pages(config.pages, config.seed + 1):
             crops.add(picture)
         if not crops.items:
-            raise InputError(f"no training picture is at least {c.crop} samples wide and high")
+            raise InputError(f"no training picture is at least {config.crop} samples wide and high")
         measured = [read_photo(f) for f in held] or [
             picture for clip in self.held_clips for picture in read_clip(clip, HELD_STEP)
         ]
@@ -91,9 +91,9 @@ class Materials:
             if known.refresh:
                 known.refresh()
             return known
-        c = self.config
-        crops = Crops(c.crop, c.seed)
-        chain_crops = Chains(c.crop, c.seed) if chains else None
+        config = self.config
+        crops = Crops(config.crop, config.seed)
+        chain_crops = Chains(config.crop, config.seed) if chains else None
 
         def refresh() -> None:
             for name in names:
@@ -108,7 +108,7 @@ class Materials:
         else:
             self._add_stand_ins(crops)
         if not crops.items:
-            raise InputError(f"no training clip is at least {c.crop} samples wide and high")
+            raise InputError(f"no training clip is at least {config.crop} samples wide and high")
         return material
 
     def _add_stand_ins(self, crops: Crops) -> None:

@@ -68,17 +68,19 @@ class Cost:
 
 def cost_of(model: FrameModel, batch: Batch, objective: Objective | None = None) -> Cost:
     """Code samples as the objective says, all of them whole without one."""
-    o = objective or Objective()
+    objective = objective or Objective()
     picture, prediction, quality = batch
-    if o.grey and prediction is not None:
-        prediction = grey_blocks(picture, prediction, o.grey)
-    tiles = coded_tiles(picture, prediction, quality, o.tiles) if o.tiles else NO_TILES
+    if objective.grey and prediction is not None:
+        prediction = grey_blocks(picture, prediction, objective.grey)
+    tiles = (
+        coded_tiles(picture, prediction, quality, objective.tiles) if objective.tiles else NO_TILES
+    )
     if prediction is None and tiles[0] is not None:  # nothing is shown elsewhere
         picture = picture * tiles[0]
     out, bits, hyper_bits = model(picture, prediction, quality, tiles)
     samples = picture.shape[1] * picture.shape[2] * 64
     error, rate = distortion(out, picture), (bits + hyper_bits) / samples
-    seen = error + o.border * border_error(out, picture) if o.border else error
+    seen = error + objective.border * border_error(out, picture) if objective.border else error
     total = lagrangian(quality) * seen + rate
     return Cost(quality, total, error, rate, hyper_bits / samples, out)
 

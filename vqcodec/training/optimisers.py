@@ -45,15 +45,15 @@ class Muon(torch.optim.Muon):
         buffers = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in alike]
         gradients = [p.grad for p in alike if p.grad is not None]
         torch._foreach_lerp_(buffers, gradients, 1 - momentum)
-        x = torch.stack(torch._foreach_lerp(gradients, buffers, momentum)).bfloat16()
-        tall = x.shape[1] > x.shape[2]
+        steps = torch.stack(torch._foreach_lerp(gradients, buffers, momentum)).bfloat16()
+        tall = steps.shape[1] > steps.shape[2]
         if tall:
-            x = x.mT
-        x = x / x.flatten(1).norm(dim=1).clamp(min=eps)[:, None, None]
+            steps = steps.mT
+        steps = steps / steps.flatten(1).norm(dim=1).clamp(min=eps)[:, None, None]
         for _ in range(rounds):
-            gram = x @ x.mT
-            x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
-        updates: Tensor = x.mT if tall else x
+            gram = steps @ steps.mT
+            steps = 3.4445 * steps + (-4.775 * gram + 2.0315 * gram @ gram) @ steps
+        updates: Tensor = steps.mT if tall else steps
         return updates.to(alike[0].dtype)
 
 

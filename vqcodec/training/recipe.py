@@ -209,17 +209,17 @@ class Recipe:
     def _shots(self, stage: Stage) -> None:
         from .shot_stage import ShotStage  # the encoder, pillow and matplotlib
 
-        c = self.config
-        folder = c.folder / "films"
+        config = self.config
+        folder = config.folder / "films"
         made = ShotStage(
-            c.train_clips,
-            c.photos,
+            config.train_clips,
+            config.photos,
             folder,
             stage.count,
             stage.minutes,
-            c.seed,
+            config.seed,
             self.log,
-            c.init.get("shots"),
+            config.init.get("shots"),
         )
         made.run(Path(stage.out))
         self.log(f"wrote {stage.out}: {Path(stage.out).stat().st_size} bytes")

@@ -51,16 +51,16 @@ class Residuals:
 
     def add(self, cls: np.ndarray, residual: np.ndarray) -> None:
         """cls (n,), residual (n, 4) in steps."""
-        for k in np.unique(cls):
-            x = residual[cls == k]
-            x = x[self.rng.random(len(x)) < self.share[k]]
-            self.classes[k].append(x)
-            self.held[k] += len(x)
-            while self.held[k] > MOST:
-                x = np.concatenate(self.classes[k])
-                self.classes[k] = [x[self.rng.random(len(x)) < 0.5]]
-                self.held[k] = len(self.classes[k][0])
-                self.share[k] /= 2
+        for number in np.unique(cls):
+            rows = residual[cls == number]
+            rows = rows[self.rng.random(len(rows)) < self.share[number]]
+            self.classes[number].append(rows)
+            self.held[number] += len(rows)
+            while self.held[number] > MOST:
+                rows = np.concatenate(self.classes[number])
+                self.classes[number] = [rows[self.rng.random(len(rows)) < 0.5]]
+                self.held[number] = len(self.classes[number][0])
+                self.share[number] /= 2
 
     def add_hyper(self, quality: int, hyper: np.ndarray) -> None:
         """Hyper-latents (n, Z) that were coded at a quality."""
@@ -87,28 +87,31 @@ class Residuals:
 
 
 def residuals(
-    y: np.ndarray, quantised: QuantisedLatents, blocks: np.ndarray, books: Codebooks
+    latent: np.ndarray, quantised: QuantisedLatents, blocks: np.ndarray, books: Codebooks
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classes (N,) and residuals (N, 4), in steps, of the coded groups of a latent.
 
-    y (H/16, W/16, M): the latent in steps, before it was quantised; blocks (H/16, W/16): the direct
-    ones, which have no latent.
+    latent (H/16, W/16, M): in steps, before it was quantised; blocks (H/16, W/16): the direct ones,
+    which have no latent.
     """
-    h, w, m = y.shape
-    g = m // 4
-    turns = [t[0, ..., ::GROUP].numpy() > 0 for t in step_masks(h, w, m, len(quantised.classes))]
+    height, width, channels = latent.shape
+    groups = channels // 4
+    turns = [
+        t[0, ..., ::GROUP].numpy() > 0
+        for t in step_masks(height, width, channels, len(quantised.classes))
+    ]
     cls = np.select(turns, quantised.classes)
-    dims, sym = books.dims[cls], quantised.symbols.reshape(h, w, g, 4)
+    dims, sym = books.dims[cls], quantised.symbols.reshape(height, width, groups, 4)
     slot = np.arange(4)
     # channel at which the symbol of each channel stands
     lead = slot - slot % np.maximum(dims, 1)[..., None]
-    k = np.take_along_axis(sym, lead, -1)
-    escaped = is_escape(k)
-    word = books.words[cls[..., None], np.where(escaped, 0, k), slot - lead].astype(np.float32)
+    number = np.take_along_axis(sym, lead, -1)
+    escaped = is_escape(number)
+    word = books.words[cls[..., None], np.where(escaped, 0, number), slot - lead].astype(np.float32)
     word = np.where(escaped, escaped_number(sym) * UNIT, word) * (dims > 0)[..., None]
-    mean = quantised.y.reshape(h, w, g, 4) - word
+    mean = quantised.y.reshape(height, width, groups, 4) - word
     coded = ~blocks.astype(bool)
-    residual = (y.reshape(h, w, g, 4) - mean / UNIT)[coded].reshape(-1, 4)
+    residual = (latent.reshape(height, width, groups, 4) - mean / UNIT)[coded].reshape(-1, 4)
     return cls[coded].reshape(-1), residual.astype(np.float32)
 
 

@@ -101,7 +101,7 @@ def kind_tensors(
 ) -> dict[str, np.ndarray]:
     """Everything the weights file holds about one frame type."""
     out = net_tensors(model)
-    prior = Prior(out, model.s, choose_backend("cpu"))
+    prior = Prior(out, model.shape, choose_backend("cpu"))
     books = fit(collect(model, prior, data, batches), lam, log)
     return out | {f"books.{k}": v for k, v in books.packed().items()}
 
@@ -117,15 +117,15 @@ def analysis_tensors(net: Analysis) -> dict[str, np.ndarray]:
     Matrices off the linear path (:data:`LINEAR_PATH`) are int8 with a scale for each row.
     """
     out = {}
-    for k, v in net.state_dict().items():
-        if k.endswith((".peak", ".stretch")):  # of integers that the analysis never becomes
+    for key, values in net.state_dict().items():
+        if key.endswith((".peak", ".stretch")):  # of integers that the analysis never becomes
             continue
-        if v.dim() == 2 and k.endswith(".weight") and k.split(".")[0] not in LINEAR_PATH:
-            scale = v.abs().amax(1).clamp(min=1e-9) / 127
-            out[f"analysis.{k}"] = torch.round(v / scale[:, None]).to(torch.int8).numpy()
-            out[f"analysis.{k}_scale"] = scale.float().numpy()
+        if values.dim() == 2 and key.endswith(".weight") and key.split(".")[0] not in LINEAR_PATH:
+            scale = values.abs().amax(1).clamp(min=1e-9) / 127
+            out[f"analysis.{key}"] = torch.round(values / scale[:, None]).to(torch.int8).numpy()
+            out[f"analysis.{key}_scale"] = scale.float().numpy()
         else:
-            out[f"analysis.{k}"] = v.to(torch.float16).numpy()
+            out[f"analysis.{key}"] = values.to(torch.float16).numpy()
     return out
 
 
@@ -151,7 +151,7 @@ def release(
         The model id.
     """
     tensors: dict[str, np.ndarray] = {}
-    shapes = {kind: m.s for kind, m in models.items()}
+    shapes = {kind: m.shape for kind, m in models.items()}
     kept = None if keep is None else weights.read_weights(keep, analysis=True)
     for kind in (*weights.KINDS, weights.KEY):
         if kind not in models:

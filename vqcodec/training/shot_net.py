@@ -75,16 +75,22 @@ class ShotNet(nn.Module):
 
 def exported(net: ShotNet) -> dict[str, np.ndarray]:
     """The weights as :class:`vqcodec.analysis.model.ShotModel` takes them, float32."""
-    w = {name: a.detach().numpy() for name, a in net.state_dict().items()}
+    weights = {name: values.detach().numpy() for name, values in net.state_dict().items()}
     out: dict[str, np.ndarray] = {}
     for name in ("change", "camera", "activity", "traits", "guess"):
-        out[f"{name}.weight"], out[f"{name}.bias"] = w[f"{name}.weight"].T, w[f"{name}.bias"]
+        out[f"{name}.weight"], out[f"{name}.bias"] = (
+            weights[f"{name}.weight"].T,
+            weights[f"{name}.bias"],
+        )
     for name, own in (("in", "into"), ("next.in", "next_into")):
-        out[f"{name}.weight"], out[f"{name}.bias"] = w[f"{own}.weight"].T, w[f"{own}.bias"]
+        out[f"{name}.weight"], out[f"{name}.bias"] = (
+            weights[f"{own}.weight"].T,
+            weights[f"{own}.bias"],
+        )
     for name, (own, end) in _LSTMS.items():
-        out[f"{name}.input"] = w[f"{own}.weight_ih{end}"].T
-        out[f"{name}.hidden"] = w[f"{own}.weight_hh{end}"].T
-        out[f"{name}.bias"] = w[f"{own}.bias_ih{end}"] + w[f"{own}.bias_hh{end}"]
+        out[f"{name}.input"] = weights[f"{own}.weight_ih{end}"].T
+        out[f"{name}.hidden"] = weights[f"{own}.weight_hh{end}"].T
+        out[f"{name}.bias"] = weights[f"{own}.bias_ih{end}"] + weights[f"{own}.bias_hh{end}"]
     return {name: np.ascontiguousarray(a, np.float32) for name, a in out.items()}
 
 
@@ -165,23 +171,27 @@ def _batch(blocks: list[_Block], shares: np.ndarray, rng: np.random.Generator) -
     change = np.full(size, np.nan, np.float32)
     stretches: list[_Stretch] = []
     chosen: list[_Block] = []
-    for k in range(_BATCH):
-        chosen = [_twin(c, blocks, rng) for c in chosen] if k % 2 else _drawn(blocks, shares, rng)
+    for sample in range(_BATCH):
+        chosen = (
+            [_twin(c, blocks, rng) for c in chosen] if sample % 2 else _drawn(blocks, shares, rng)
+        )
         at = 0
         for film, start, stop in chosen:
             stop = min(stop, start + _WINDOW - at)
             part, into = slice(start, stop), slice(at, at + stop - start)
-            rows[k, into] = film.rows[part]
-            labels[k, into], cameras[k, into] = film.labels[part], film.cameras[part]
-            change[k, into] = film.change[part]
-            change[k, at] = np.nan
-            labels[k, at] = _CUT if at else film.labels[start] * (film.labels[start] > _CUT)
-            rows[k, at, _CUT_SHORT] = rng.uniform(0.1, 1) if at else 0  # 0 is a full GOP's
-            stretches += _stretches(film, part, k, at)
+            rows[sample, into] = film.rows[part]
+            labels[sample, into], cameras[sample, into] = film.labels[part], film.cameras[part]
+            change[sample, into] = film.change[part]
+            change[sample, at] = np.nan
+            labels[sample, at] = _CUT if at else film.labels[start] * (film.labels[start] > _CUT)
+            rows[sample, at, _CUT_SHORT] = rng.uniform(0.1, 1) if at else 0  # 0 is a full GOP's
+            stretches += _stretches(film, part, sample, at)
             at = into.stop
             if at >= _WINDOW:
                 break
-        rows[k, :at] = _varied(mirrored(rows[k, :at]) if rng.random() < 0.5 else rows[k, :at], rng)
+        rows[sample, :at] = _varied(
+            mirrored(rows[sample, :at]) if rng.random() < 0.5 else rows[sample, :at], rng
+        )
     return _Batch(
         torch.from_numpy(rows),
         torch.from_numpy(labels),

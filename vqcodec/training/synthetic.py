@@ -60,8 +60,8 @@ def page(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     font = ImageFont.truetype(str(face), int(rng.choice([9, 10, 11, 12, 14, 16])))
     for column in range(columns):
         left, right = column * width // columns + 8, (column + 1) * width // columns - 8
-        y = int(rng.integers(0, 20))
-        while y < height:
+        top = int(rng.integers(0, 20))
+        while top < height:
             kind = rng.random()
             ink = _colour(rng, 170, 256) if dark else _colour(rng, 0, 90)
             if rng.random() < 0.6:
@@ -69,25 +69,25 @@ def page(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
             if kind < 0.1:
                 size = int(rng.integers(18, 34))
                 title = ImageFont.truetype(str(faces[rng.integers(len(faces))]), size)
-                draw.text((left, y), " ".join(rng.choice(WORDS, 3)), fill=ink, font=title)
-                y += int(size * 1.5)
+                draw.text((left, top), " ".join(rng.choice(WORDS, 3)), fill=ink, font=title)
+                top += int(size * 1.5)
             elif kind < 0.16:
                 tall = int(rng.integers(20, 90))
                 fill = _colour(rng, 0, 256)
                 side = int(rng.integers(left + 20, right + 1))
-                draw.rectangle([left, y, side, y + tall], fill=fill, outline=ink)
-                plot = [(x, int(y + tall - rng.random() * tall)) for x in range(left, right, 12)]
+                draw.rectangle([left, top, side, top + tall], fill=fill, outline=ink)
+                plot = [(x, int(top + tall - rng.random() * tall)) for x in range(left, right, 12)]
                 draw.line(plot, fill=ink, width=int(rng.integers(1, 4)))
-                y += tall + 6
+                top += tall + 6
             elif kind < 0.2:
-                draw.line([left, y, right, y], fill=ink, width=int(rng.integers(1, 3)))
-                y += int(rng.integers(3, 12))
+                draw.line([left, top, right, top], fill=ink, width=int(rng.integers(1, 3)))
+                top += int(rng.integers(3, 12))
             else:
                 line = ""
                 while draw.textlength(line, font=font) < right - left - 40:
                     line += str(rng.choice(WORDS)) + " "
-                draw.text((left, y), line, fill=ink, font=font)
-                y += int(font.size * 1.3) + (int(font.size) if rng.random() < 0.1 else 0)
+                draw.text((left, top), line, fill=ink, font=font)
+                top += int(font.size * 1.3) + (int(font.size) if rng.random() < 0.1 else 0)
     return np.asarray(image)
 
 

@@ -43,10 +43,10 @@ def principal_components(data: Batches, count: int, batches: int = 40) -> Tensor
 
 def weighted(packed: Tensor) -> Tensor:
     """Chroma scaled so that plain squared error is the training distortion."""
-    k = torch.ones(96)
+    weights = torch.ones(96)
     # 4: a chroma plane has a quarter of the samples but its MSE counts per plane
-    k[64:] = math.sqrt(CHROMA_WEIGHT / 6 * 4)
-    return packed * k
+    weights[64:] = math.sqrt(CHROMA_WEIGHT / 6 * 4)
+    return packed * weights
 
 
 def lagrangian_step() -> float:
@@ -59,42 +59,44 @@ def transform_start(model: FrameModel, data: Batches) -> None:
 
     A net narrower than the 96 signals at 1/8 can't carry it and keeps its random start.
     """
-    s = model.s
-    if min(s.enc8, s.dec8) < 96:
+    shape = model.shape
+    if min(shape.enc8, shape.dec8) < 96:
         return
     with torch.no_grad():
-        for b in model.modules():
-            if isinstance(b, Block):
-                b.w2.weight.zero_()
-                b.w4.weight.zero_()
-        pc = principal_components(data, s.latent)
+        for module in model.modules():
+            if isinstance(module, Block):
+                module.w2.weight.zero_()
+                module.w4.weight.zero_()
+        pc = principal_components(data, shape.latent)
         # neighbouring channels share a rate class: keep the order by energy, and give each part of
         # the channels that is coded at its own turn groups of all energies
-        groups = torch.arange(s.latent // GROUP)
-        order = torch.cat([groups[k :: s.steps] for k in range(s.steps)])
-        pc = pc.reshape(-1, GROUP, 384)[order].reshape(s.latent, 384)
-        k = weighted(torch.ones(96))
+        groups = torch.arange(shape.latent // GROUP)
+        order = torch.cat([groups[k :: shape.steps] for k in range(shape.steps)])
+        pc = pc.reshape(-1, GROUP, 384)[order].reshape(shape.latent, 384)
+        weights = weighted(torch.ones(96))
         step = lagrangian_step()
-        a = model.analysis
-        a.first.weight.mul_(0.1)
-        a.first.weight[:96, :96] = torch.diag(k) * (TRUNK / 8 if s.inter else TRUNK)
+        analysis = model.analysis
+        analysis.first.weight.mul_(0.1)
+        analysis.first.weight[:96, :96] = torch.diag(weights) * (
+            TRUNK / 8 if shape.inter else TRUNK
+        )
         # unshuffle orders channels (dy, dx, c): the 96 signals sit at the start of each of four
         # runs of enc8
-        cols = torch.cat([torch.arange(96) + i * s.enc8 for i in range(4)])
-        a.down.weight.mul_(0.02)
-        n = min(s.enc16, s.latent)
-        a.down.weight[:n, cols] = pc[:n] / (TRUNK * step)
-        a.last.weight.zero_()
-        a.last.weight[:n, :n] = torch.eye(n)
-        d = model.synthesis
-        d.first.weight.zero_()
-        d.first.weight[:n, :n] = torch.eye(n)
-        cols = torch.cat([torch.arange(96) + i * s.dec8 for i in range(4)])
-        d.up.weight.mul_(0.02)
-        d.up.weight[cols, :n] = pc[:n].T * (TRUNK * step)
-        d.last.weight.zero_()
-        d.last.weight[:, :96] = torch.diag(1 / k) * (8 / TRUNK)
-        if s.inter:
-            d.pred.weight.mul_(0.1)
-            d.pred.weight[:96] = 0
+        cols = torch.cat([torch.arange(96) + i * shape.enc8 for i in range(4)])
+        analysis.down.weight.mul_(0.02)
+        carried = min(shape.enc16, shape.latent)
+        analysis.down.weight[:carried, cols] = pc[:carried] / (TRUNK * step)
+        analysis.last.weight.zero_()
+        analysis.last.weight[:carried, :carried] = torch.eye(carried)
+        synthesis = model.synthesis
+        synthesis.first.weight.zero_()
+        synthesis.first.weight[:carried, :carried] = torch.eye(carried)
+        cols = torch.cat([torch.arange(96) + i * shape.dec8 for i in range(4)])
+        synthesis.up.weight.mul_(0.02)
+        synthesis.up.weight[cols, :carried] = pc[:carried].T * (TRUNK * step)
+        synthesis.last.weight.zero_()
+        synthesis.last.weight[:, :96] = torch.diag(1 / weights) * (8 / TRUNK)
+        if shape.inter:
+            synthesis.pred.weight.mul_(0.1)
+            synthesis.pred.weight[:96] = 0
             model.analysis.first.weight[:96, 96:] = 0
