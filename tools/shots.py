@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,55 @@ class Lured(Counter[str]):
         return f"| {name} | " + " | ".join(str(self[lure]) for lure in LURES) + " |"
 
 
+class Surprises:
+    """Whether the frames that a net expects least are those where something happens."""
+
+    def __init__(self) -> None:
+        self._hits, self._taken, self._chance = 0, 0, 0.0
+        self._ranks: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, film: Known, surprise: np.ndarray) -> None:
+        """Of one film: as many peaks as things happen, and how the begin of each ranks among
+        stretches of the same length in which nothing does.
+        """
+        happens = [(t.kind, t.start, t.end) for t in film.transitions] + list(_events(film))
+        frames = len(surprise)
+        near = np.zeros(frames, bool)
+        for _, start, end in happens:
+            near[max(0, start - TOLERANCE) : end + TOLERANCE + 1] = True
+        left = surprise.copy()
+        for _ in happens:
+            peak = int(left.argmax())
+            left[max(0, peak - TOLERANCE) : peak + TOLERANCE + 1] = -np.inf
+            self._hits += int(near[peak])
+        self._taken += len(happens)
+        self._chance += len(happens) * float(near.mean())
+        padded = np.pad(surprise, TOLERANCE, constant_values=-np.inf)
+        wide = np.lib.stride_tricks.sliding_window_view(padded, 2 * TOLERANCE + 1).max(1)
+        for kind, start, _ in happens:
+            self._ranks[kind].append(float((wide[~near] < wide[min(start, frames - 1)]).mean()))
+
+    def __str__(self) -> str:
+        ranks = ", ".join(
+            f"{kind} {np.median(ranks):.2f} ({len(ranks)})" for kind, ranks in self._ranks.items()
+        )
+        return (
+            f"surprise: of the {self._taken} least expected frames {self._hits} lie where "
+            f"something happens, by chance {self._chance:.0f}; above so many of the frames in which "
+            f"nothing does, medians: {ranks}"
+        )
+
+
+def _events(film: Known) -> Iterator[tuple[str, int, int]]:
+    """What happens within shots: its kind, its first frame and that behind its last."""
+    at = 0
+    for lure, group in groupby(film.lures):
+        end = at + sum(1 for _ in group)
+        if lure in ("flash", "black", "lamp", "title"):
+            yield lure, at, at + TOLERANCE if lure == "title" else end
+        at = end
+
+
 class Trial:
     """What a net says of films that it has not seen."""
 
@@ -114,7 +164,7 @@ class Trial:
         self.scores: dict[str, Score] = defaultdict(Score)
         self.cameras = np.zeros((len(CAMERAS), len(CAMERAS)), int)
         self.activity: list[np.ndarray] = []
-        self.lured = Lured()
+        self.lured, self.surprises = Lured(), Surprises()
         paths = [film_path(folder, k.labelled.story) for k in known]
         _analysed(paths[0]).shots()  # compiles
         begin = time.process_time()
@@ -127,6 +177,7 @@ class Trial:
         for film, (found, shots) in zip(known, analysed, strict=True):
             self._judge(film, found, guesses(shots))
             self._judge_cameras(film, found)
+            self.surprises.add(film, found.reading.surprise)
 
     def _judge(self, film: Known, analysis: Analysis, found: list[Guess]) -> None:
         s = film.settings
@@ -212,6 +263,7 @@ def main() -> None:
     print(trial.cameras)
     both = np.log2(1 + np.concatenate(trial.activity, 1))
     print(f"activity: correlation of logarithms {np.corrcoef(both)[0, 1]:.3f}")
+    print(trial.surprises)
 
 
 if __name__ == "__main__":

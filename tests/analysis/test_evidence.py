@@ -59,6 +59,16 @@ def test_a_pan_is_no_change() -> None:
     assert weight(*(wide[:, at : at + COLUMNS] for at in (0, 1, 3))) == 0
 
 
+def test_a_pan_that_goes_far_is_no_change() -> None:
+    """By more than blocks of a thumbnail are looked for."""
+    wide = np.concatenate([scene(1), scene(2)], 1)
+    assert weight(*(wide[:, at : at + COLUMNS] for at in (0, 9, 18))) == 0
+
+
+def test_a_fade_that_leads_back_to_its_scene_stays() -> None:
+    assert weight(scene(1), 0.3 * scene(1) + 10, scene(1)) == 1
+
+
 def test_new_pictures_whose_middle_is_of_neither_are_less_sure() -> None:
     """Something passes near the camera while it turns, or one picture pushes the other out."""
     assert 0 < weight(scene(1), scene(3), scene(2)) < 1

@@ -57,6 +57,20 @@ def test_what_is_shown_stays_and_what_is_not_is_taken_back() -> None:
     assert len(asked) == 6  # three of each
 
 
+def test_where_nothing_is_new_there_is_no_cut_either() -> None:
+    """What is taken from a gradual change is not given to a cut that is believed little."""
+    told, shown = reading((20, 44)), film([])
+    told.change[30, :3] = 0.02, 0.08, 0.9
+    assert [s.transition for s in find_shots(told)[1:]] == ["dissolve"]
+
+    def thumbs(frames: Sequence[int]) -> list[np.ndarray]:
+        return [shown[n] for n in frames]
+
+    look_at_changes(told, np.zeros(FRAMES, np.uint8), np.zeros(FRAMES, bool), thumbs)
+    assert find_shots(told)[1:] == []
+    assert np.allclose(told.change.sum(1), 1)
+
+
 def test_frames_of_low_levels_are_looked_at() -> None:
     """They need the fewest others."""
     level = np.array([0 if n % 8 == 0 else 3 for n in range(FRAMES)], np.uint8)

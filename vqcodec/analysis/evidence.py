@@ -2,19 +2,21 @@
 
 Heads say that much is new, not whether it is another scene: a body that moves before a picture at
 rest leaves the most of it as it was. So the picture behind a change must show what neither motion
-nor light explains by the one before it, and those within are made of both, but where one picture
-pushes the other out or all of it moves.
+nor light explains by the one before it, as it is and moved to where it fits best, and those within
+are made of both, but where one picture pushes the other out or all of it moves. A fade may lead back
+to what was shown before it: then what is shown within is pale against both.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..encoding.scene_changes import is_blank, novelty
+from ..encoding.scene_changes import aligned, is_blank, novelty
 
 _NEW = 0.33  # novelty against the contrast from which a picture is another scene
 _MADE = 0.35  # of the difference of both pictures: what is left of one that is made of them
 _FOR, _AGAINST = 2.5, 1 / 9  # factors of the odds of a change, from made films
+_PALE, _FADED = 0.5, 0.1  # of the contrast of both pictures: what a fade leaves of it, its error
 _BLOCK = 4  # rows and columns of a thumbnail whose shares of both are alike
 
 
@@ -24,9 +26,28 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
     """
     if any(is_blank(thumb) for thumb in (before, within, after)):
         return 1.0
-    if novelty(before, after).share < _NEW:
-        return 0.0
+    if not _is_new(before, after):
+        return 1.0 if _is_pale(before, within, after) else 0.0
     return _FOR if unmade(before, within, after) <= _MADE else _AGAINST
+
+
+def _is_new(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a picture shows what was not there, wherever the camera has turned since."""
+    return (
+        novelty(before, after).share >= _NEW
+        and novelty(aligned(before, after), after).share >= _NEW
+    )
+
+
+def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a picture is those before and behind it with much less contrast."""
+    least = min(_contrast(before), _contrast(after))
+    off = np.abs(_mixed(before.ravel(), after.ravel(), within.ravel())).mean()
+    return _contrast(within) <= _PALE * least and bool(off <= _FADED * least)
+
+
+def _contrast(thumb: np.ndarray) -> float:
+    return float(np.abs(thumb - thumb.mean()).mean())
 
 
 def unmade(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:

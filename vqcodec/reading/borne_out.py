@@ -46,9 +46,19 @@ def look_at_changes(reading: Reading, level: np.ndarray, lost: np.ndarray, thumb
         )
         seen = thumbs([_cheapest(level, *ends) for ends in around])
         if seen is not None:
-            change = reading.change[span.start : span.settled]
-            change[:, 2:] *= weight(seen[0], seen[1], seen[2])
-            change /= change.sum(1, keepdims=True)
+            _weigh(reading.change[span.start : span.settled], weight(seen[0], seen[1], seen[2]))
+
+
+def _weigh(change: np.ndarray, odds: float) -> None:
+    """Multiply the odds of a gradual change, (frames, CHANGES), by so much. What is taken from it
+    makes no cut surer; with 0, where nothing new is shown behind, there is no cut in it either.
+    """
+    cut = change[:, 1] * (odds > 0)
+    change[:, 1] = cut
+    change[:, 2:] *= odds
+    change /= change.sum(1, keepdims=True)
+    change[:, 0] += np.maximum(change[:, 1] - cut, 0)
+    change[:, 1] = np.minimum(change[:, 1], cut)
 
 
 def _gradual(reading: Reading) -> Iterator[tuple[ShotSpan, int]]:

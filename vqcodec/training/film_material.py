@@ -28,13 +28,15 @@ _SHARES = 8  # of the material, one of them for these stories
 _SIZES = ((128, 64), (192, 108), (192, 128), (256, 144), (320, 180))
 _SIZE_SHARES = (0.35, 0.4, 0.08, 0.1, 0.07)
 _CRFS = (18, 50)  # lowest and highest
+_CRF_ENDS = 0.5  # of a beta distribution between them: most crfs are near an end, which is harder
 _PRESETS = ("fastest", "faster", "fast", "medium")
-_PRESET_SHARES = (0.35, 0.25, 0.3, 0.1)
+_PRESET_SHARES = (0.5, 0.15, 0.27, 0.08)  # what fastest tries least tells least
 _SLOWER = Pace((16, 80))
 _SLOWER_SHARE = 0.25  # of films that are not long
+_HARDER = (0.4, 0.25, 0.15, 0.2)  # shares of KINDS in those that are trained on: more wipes
 _LONG_SIZES = ((128, 72), (128, 64), (96, 54), (192, 108))
 _LONG_SIZE_SHARES = (0.6, 0.2, 0.1, 0.1)
-_LONG_PRESETS = (0.5, 0.2, 0.3, 0)
+_LONG_PRESETS = (0.6, 0.1, 0.3, 0)
 _GOPS = (128, 96, 64, 48, 25, 16, 8)
 _GOP_SHARES = (0.5, 0.08, 0.14, 0.1, 0.08, 0.06, 0.04)
 _AGAIN = 3  # each film of this number is the one before it, encoded in another way
@@ -57,7 +59,8 @@ class Settings:
         width, height = sizes[rng.choice(len(sizes), p=shares)]
         preset = str(rng.choice(_PRESETS, p=_LONG_PRESETS if long else _PRESET_SHARES))
         gop = int(rng.choice(_GOPS, p=_GOP_SHARES))
-        return cls(width, height, int(rng.integers(_CRFS[0], _CRFS[1] + 1)), preset, gop)
+        crf = _CRFS[0] + round((_CRFS[1] - _CRFS[0]) * rng.beta(_CRF_ENDS, _CRF_ENDS))
+        return cls(width, height, crf, preset, gop)
 
 
 def draw_film(editor: Editor, transitions: int, story: int, clip: Path) -> Film:
@@ -216,7 +219,10 @@ class Stories:
         if long:
             clips, photos = material.clips, material.photos
             return Editor(Scenes(clips, photos, width, height), rng, size, LONG)
-        return Editor(material, rng, size, _SLOWER if rng.random() < _SLOWER_SHARE else QUICK)
+        pace = _SLOWER if rng.random() < _SLOWER_SHARE else QUICK
+        if story < HELD:
+            pace = pace._replace(shares=_HARDER)
+        return Editor(material, rng, size, pace)
 
     def material(self, story: int, width: int, height: int) -> Material:
         """Where the shots of a story are taken from."""
