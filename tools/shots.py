@@ -141,9 +141,9 @@ class Surprises:
             f"{kind} {np.median(ranks):.2f} ({len(ranks)})" for kind, ranks in self._ranks.items()
         )
         return (
-            f"surprise: of the {self._taken} least expected frames {self._hits} lie where "
-            f"something happens, by chance {self._chance:.0f}; above so many of the frames in which "
-            f"nothing does, medians: {ranks}"
+            f"surprise: of the {self._taken} least expected frames {self._hits} lie where something"
+            f" happens, by chance {self._chance:.0f}; above so many of the frames in which nothing"
+            f" does, medians: {ranks}"
         )
 
 

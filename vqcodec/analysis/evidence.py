@@ -3,8 +3,8 @@
 Heads say that much is new, not whether it is another scene: a body that moves before a picture at
 rest leaves the most of it as it was. So the picture behind a change must show what neither motion
 nor light explains by the one before it, as it is and moved to where it fits best, and those within
-are made of both, but where one picture pushes the other out or all of it moves. A fade may lead back
-to what was shown before it: then what is shown within is pale against both.
+are made of both, but where one picture pushes the other out or all of it moves. A fade may lead
+back to what was shown before it: then what is shown within is pale against both.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from ..encoding.scene_changes import aligned, is_blank, novelty
 
 _NEW = 0.33  # novelty against the contrast from which a picture is another scene
+_TURNED = 0.25  # the same with one moved to where the other fits best, where there is a mixture
 _MADE = 0.35  # of the difference of both pictures: what is left of one that is made of them
 _FOR, _AGAINST = 2.5, 1 / 9  # factors of the odds of a change, from made films
 _PALE, _FADED = 0.5, 0.1  # of the contrast of both pictures: what a fade leaves of it, its error
@@ -26,17 +27,11 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
     """
     if any(is_blank(thumb) for thumb in (before, within, after)):
         return 1.0
-    if not _is_new(before, after):
+    made = unmade(before, within, after) <= _MADE
+    moved = novelty(aligned(before, after), after).share
+    if novelty(before, after).share < _NEW or moved < (_TURNED if made else _NEW):
         return 1.0 if _is_pale(before, within, after) else 0.0
-    return _FOR if unmade(before, within, after) <= _MADE else _AGAINST
-
-
-def _is_new(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether a picture shows what was not there, wherever the camera has turned since."""
-    return (
-        novelty(before, after).share >= _NEW
-        and novelty(aligned(before, after), after).share >= _NEW
-    )
+    return _FOR if made else _AGAINST
 
 
 def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:
