@@ -21,12 +21,13 @@ export PYTHONDONTWRITEBYTECODE :=
 PAGES = $(filter-out docs/commands.md,$(wildcard *.md docs/*.md docs/design/*.md tools/*.md \
 	weights/*.md tests/*/*.md tests/*/*/*.md))
 
-# where tests are asked for too, their kernels are compiled beside the checks
+# where tests are asked for too, their kernels are compiled beside the checks, and once for all
+# workers the modules that they load
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-BESIDE := $(if $(filter test test-all,$(MAKECMDGOALS)),$(KERNELS))
+BESIDE := $(if $(filter test test-all,$(MAKECMDGOALS)),$(KERNELS) modules)
 
 .PHONY: help venv install kernels demo compare test test-all fuzz test-versions check format docs
-.PHONY: site train dist clean style types pages
+.PHONY: site train dist clean style types pages modules
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +102,9 @@ types: $(INSTALLED)
 pages: $(INSTALLED)
 	$(BIN)/mdformat --check $(PAGES)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
+
+modules: $(INSTALLED)
+	@$(BIN)/python -m pytest -q --collect-only -p no:xdist >/dev/null
 
 format: $(INSTALLED) ## Format the code and sort its imports.
 	$(BIN)/ruff check --select I --fix

@@ -1,4 +1,6 @@
-"""The benchmark, with a stand-in of the networks that loses more at a higher crf."""
+"""The benchmark, with a stand-in of the networks that loses more at a higher crf.
+
+What draws is loaded where it is used: matplotlib takes a second of each worker of the tests."""
 
 from __future__ import annotations
 
@@ -30,9 +32,7 @@ from vqcodec.bench.clips import make_reference
 from vqcodec.bench.measured_process import measured
 from vqcodec.bench.options import BenchOptions, find_clips, parse_anchors, parse_crfs
 from vqcodec.bench.pictures import to_bgr
-from vqcodec.bench.plots import draw
 from vqcodec.bench.records import Point, Results, Speed, curve
-from vqcodec.bench.report import page
 from vqcodec.bench.store import Store
 from vqcodec.bench.table import as_text
 from vqcodec.cli import main
@@ -613,6 +613,8 @@ def test_table(made: Results, results: dict[str, Any]) -> None:
 
 
 def test_plots(made: Results) -> None:
+    from vqcodec.bench.plots import draw
+
     assert draw(made, "png").startswith(b"\x89PNG")
     drawn = draw(made, "svg")
     assert drawn == draw(made, "svg")
@@ -624,6 +626,8 @@ def test_plots(made: Results) -> None:
 
 
 def test_report_holds_everything(made: Results, results: dict[str, Any], store: Store) -> None:
+    from vqcodec.bench.report import page
+
     html = page(made, store)
     markup = re.sub(r"<script.*?</script>", "", html, flags=re.S)
     assert not re.search(r"""(?:src|href|action)\s*=\s*["']?(?!data:|#)[^"'\s>]""", markup)
@@ -698,6 +702,8 @@ def test_frames_are_shown_in_the_colours_that_are_meant(
 
 
 def test_names_are_escaped(made: Results, store: Store) -> None:
+    from vqcodec.bench.report import page
+
     odd = "</script><b>&'\""
     html = page(replace(made, clips=[replace(made.clips[0], name=odd)]), store)
     assert odd not in html

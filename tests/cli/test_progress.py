@@ -67,7 +67,8 @@ def test_what_fits_is_the_first() -> None:
 
 
 def test_the_clock_goes_on_while_no_frame_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_HEARTBEAT", progress._HEARTBEAT | {"json": 0.3, "auto": 0.3})
+    monkeypatch.setattr(progress, "_HEARTBEAT", progress._HEARTBEAT | {"json": 0.15, "auto": 0.15})
+    monkeypatch.setattr(progress, "_TICK", 0.05)
     for mode in ("json", "auto"):
         out = io.StringIO()
         shown = Progress(mode, 100, None, out)
@@ -91,6 +92,7 @@ def test_a_heartbeat_comes_more_often_than_the_schema_promises() -> None:
 
 def test_nothing_comes_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_HEARTBEAT", progress._HEARTBEAT | {"json": 0.0})
+    monkeypatch.setattr(progress, "_TICK", 0.05)
     out = io.StringIO()
     shown = Progress("json", 100, None, out)
     shown.close()

@@ -34,7 +34,7 @@ from vqcodec.encoding.nets import arithmetic
 from vqcodec.encoding.nets.relaxed_synthesis import smooth_synthesis
 from vqcodec.encoding.rate_distortion import key_quality, lagrangian, plane_weights
 from vqcodec.errors import UsageError
-from vqcodec.options import EncodeOptions
+from vqcodec.options import EncodeOptions, Time
 from vqcodec.pipeline import cluster
 from vqcodec.pipeline.encode import encode
 from vqcodec.pipeline.gop_coders import Model
@@ -224,17 +224,17 @@ def test_workers_multiply_as_the_process_that_reads_the_video(
     clip: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were each to choose by itself, a GOP would depend on who codes it."""
-    files = {}
+    files, options = {}, replace(OPTIONS, gop=2, duration=Time(frames=4))
     for name in FLOATS:
         encode(
-            clip, tmp_path / f"{name}.vqv", replace(OPTIONS, arithmetic=name), weights=tiny_weights
+            clip, tmp_path / f"{name}.vqv", replace(options, arithmetic=name), weights=tiny_weights
         )
         files[name] = (tmp_path / f"{name}.vqv").read_bytes()
     assert files["bfloat16"] != files["float32"]
     other = unlike(monkeypatch)
     for jobs in (1, 2):
         auto = tmp_path / f"{jobs}.vqv"
-        encode(clip, auto, replace(OPTIONS, jobs=jobs), weights=tiny_weights)
+        encode(clip, auto, replace(options, jobs=jobs), weights=tiny_weights)
         assert auto.read_bytes() == files[other]
 
 

@@ -64,7 +64,8 @@ def test_no_logarithm_or_power_of_numpy_decides_what_is_coded() -> None:
         name = path.relative_to(package).as_posix()
         if name == "encoding/portable_math.py":
             continue
-        for function in functions(ast.parse(path.read_text())):
+        text = path.read_text()
+        for function in functions(ast.parse(text)) if any(n in text for n in DIFFER) else ():
             for node in ast.walk(function):
                 if (
                     isinstance(node, ast.Attribute)

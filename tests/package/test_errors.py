@@ -7,6 +7,7 @@ import ast
 import pickle
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -41,6 +42,13 @@ def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+@cache
+def _all_texts() -> list[tuple[Path, int, str]]:
+    """The sentences of the package, with where they stand."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return [(path, *found) for path in paths for found in _texts(ast.parse(path.read_text()))]
+
+
 def _spelled(text: str) -> list[str]:
     """Flags of ours in a sentence; a command line of another program may stand in it."""
     ours = re.sub(r"\b(ffmpeg|ulimit) .*|-f yuv4mpegpipe", "", text)
@@ -60,11 +68,12 @@ def test_the_search_for_flags_finds_them() -> None:
 
 
 def test_no_module_below_the_command_line_spells_a_flag() -> None:
-    found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.parent.name != "cli":
-            for line, text in _texts(ast.parse(path.read_text())):
-                found += [f"{path.relative_to(ROOT)}:{line}: {f}" for f in _spelled(text)]
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {flag}"
+        for path, line, text in _all_texts()
+        if path.parent.name != "cli"
+        for flag in _spelled(text)
+    ]
     assert found == []
 
 
@@ -81,11 +90,10 @@ def test_every_option_of_the_command_line_is_in_the_table() -> None:
 
 def test_options_in_sentences_are_known_to_the_table() -> None:
     asked = set()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for line, text in _texts(ast.parse(path.read_text())):
-            for name in re.findall(r"`([a-z_]+)(?:=[^`]*)?`", text):
-                asked.add(name)
-                assert name in FLAGS, f"{path}:{line}: {name}"
+    for path, line, text in _all_texts():
+        for name in re.findall(r"`([a-z_]+)(?:=[^`]*)?`", text):
+            asked.add(name)
+            assert name in FLAGS, f"{path}:{line}: {name}"
     assert {"memory", "overwrite", "tracks"} <= asked
 
 
