@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -116,3 +117,39 @@ def test_modules_have_at_most_350_lines_and_functions_60() -> None:
         }
     assert modules == LONG_MODULES
     assert functions == LONG_FUNCTIONS
+
+
+LETTERS_LEFT = {"codec", "encoding"}  # rooms whose parameters are not all words yet
+# what users write: a command's options, and the two calls that encode; the motion search
+LONG_SIGNATURES = {"tokens.tokens", "encode.encode", "writer.__init__", "motion_search.search"}
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef]:
+    """Those of a module, but for compiled kernels: these are formulas, and take arrays one by
+    one."""
+    left: list[ast.AST] = [ast.parse(path.read_text())]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.FunctionDef):
+            if any("njit" in ast.unparse(mark) for mark in node.decorator_list):
+                continue
+            yield node
+        if not isinstance(node, ast.expr):
+            left += ast.iter_child_nodes(node)
+
+
+def test_parameters_are_words_and_at_most_eight() -> None:
+    letters, long = set(), set()
+    package = ROOT / "vqcodec"
+    for path in package.rglob("*.py"):
+        room = path.relative_to(package).parts[0]
+        for function in functions(path):
+            taken = function.args
+            rest = [one for one in (taken.vararg, taken.kwarg) if one]
+            names = [one.arg for one in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs, *rest)]
+            if room not in LETTERS_LEFT:
+                letters |= {name for name in names if len(name) == 1 and name != "_"}
+            if len(names) - (names[:1] in (["self"], ["cls"])) > 8:
+                long.add(f"{path.stem}.{function.name}")
+    assert letters == set()
+    assert long == LONG_SIGNATURES

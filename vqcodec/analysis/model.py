@@ -110,13 +110,13 @@ class ShotModel:
         bits = np.zeros(len(rows), np.float32)
         if len(rows) < 2:
             return bits
-        w, recurrent = self._w, _Recurrent(self._w, "next", "next.in")
+        weights, recurrent = self._w, _Recurrent(self._w, "next", "next.in")
         told = rows.shape[1] - PLACES
         for own in _blocks(len(rows) - 1):
             following = rows[own.start + 1 : own.stop + 1]
             # where the next frame stands in its GOP is no news
             known = np.concatenate([rows[own], following[:, :PLACES]], 1)
-            guess = _dense(recurrent(known), w["guess.weight"], w["guess.bias"])
+            guess = _dense(recurrent(known), weights["guess.weight"], weights["guess.bias"])
             scale = np.clip(guess[:, told:], -5, 5)
             off = np.abs(following[:, PLACES:] - guess[:, :told]) * np.exp(-scale)
             bits[own.start + 1 : own.stop + 1] = (off + scale).sum(1) / np.float32(np.log(2))
@@ -158,8 +158,8 @@ def _loaded(path: Path) -> ShotModel:
     return ShotModel(weights)
 
 
-def _softmax(a: np.ndarray) -> np.ndarray:
-    powers = np.exp(a - a.max(1, keepdims=True))
+def _softmax(values: np.ndarray) -> np.ndarray:
+    powers = np.exp(values - values.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
