@@ -27,11 +27,12 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
     """
     if any(is_blank(thumb) for thumb in (before, within, after)):
         return 1.0
-    made = unmade(before, within, after) <= _MADE
-    moved = novelty(aligned(before, after), after).share
-    if novelty(before, after).share < _NEW or moved < (_TURNED if made else _NEW):
-        return 1.0 if _is_pale(before, within, after) else 0.0
-    return _FOR if made else _AGAINST
+    if novelty(before, after).share >= _NEW:
+        made = unmade(before, within, after) <= _MADE
+        moved = novelty(aligned(before, after), after).share
+        if moved >= (_TURNED if made else _NEW):
+            return _FOR if made else _AGAINST
+    return 1.0 if _is_pale(before, within, after) else 0.0
 
 
 def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:
