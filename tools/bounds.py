@@ -38,7 +38,7 @@ from vqcodec.encoding.frame_task import FrameTask
 from vqcodec.encoding.frame_trials import FrameTrials
 from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
-from vqcodec.encoding.motion_search import References, search
+from vqcodec.encoding.motion_search import Grids, References, search
 from vqcodec.encoding.rate_distortion import RateParameters
 from vqcodec.encoding.trial import Layout, block_costs
 from vqcodec.picture import plane8
@@ -155,7 +155,7 @@ class ThirdReference(Bound):
         start = self.frames.heads.start(task.number, references, False)
         costs = np.empty(tuple(-(-size // 64) for size in luma.shape))
         search(
-            frame_motion._started(self.frames, task), start.field, start.collocated, luma,
+            frame_motion._started(self.frames, task), Grids(start.field, start.collocated), luma,
             References(*map(self.frames.interpolated.of, references)),
             frame_motion._starting_vectors(task), weighing,
             np.empty((luma.size // 64, 3), np.int32), costs,

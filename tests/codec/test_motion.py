@@ -22,7 +22,7 @@ from vqcodec.codec.range_coder import Decoder, Encoder, encode_bit, new_contexts
 from vqcodec.codec.weighting import MAX_SETS, Weights, decode_weights
 from vqcodec.encoding.block_matching import legal
 from vqcodec.encoding.coarse_motion import starting_vectors
-from vqcodec.encoding.motion_search import References, search
+from vqcodec.encoding.motion_search import Grids, References, search
 from vqcodec.encoding.phases import phases
 from vqcodec.encoding.rate_distortion import RateParameters, Weighing
 from vqcodec.encoding.small_pictures import SmallPicture
@@ -218,8 +218,7 @@ def motion(
     leaves, back = np.zeros((h * w // 64, 3), np.int32), np.zeros((h * w // 64, 3), np.int32)
     n = search(
         coder,
-        f,
-        col,
+        Grids(f, col),
         cur,
         References(phases(ref[0][0], 1), phases(ref[-1][0], 1)),
         starts,

@@ -106,18 +106,20 @@ class Codebooks:
         if words.shape != (int((sizes * dims).sum()),) or counts.shape != (int(sizes.sum()),):
             raise ValueError("codebooks cut short")
         longest = int(sizes.max(initial=1))
-        b = cls(
+        books = cls(
             dims,
             sizes,
             np.zeros((len(dims), longest, 4), words.dtype),
             np.zeros((len(dims), longest), counts.dtype),
         )
-        w = c = 0
-        for t, (dim, size) in enumerate(zip(dims.tolist(), sizes.tolist(), strict=True)):
-            b.words[t, :size, :dim] = words[w : w + size * dim].reshape(size, dim)
-            b.counts[t, :size] = counts[c : c + size]
-            w, c = w + size * dim, c + size
-        return b
+        words_at = counts_at = 0
+        for table, (dim, size) in enumerate(zip(dims.tolist(), sizes.tolist(), strict=True)):
+            books.words[table, :size, :dim] = words[words_at : words_at + size * dim].reshape(
+                size, dim
+            )
+            books.counts[table, :size] = counts[counts_at : counts_at + size]
+            words_at, counts_at = words_at + size * dim, counts_at + size
+        return books
 
 
 class Tables:
@@ -133,9 +135,9 @@ class Tables:
 
     def fresh(self) -> Tables:
         """The same tables, with nothing coded yet."""
-        t = copy.copy(self)
-        t.seen = np.zeros_like(self.seen)
-        return t
+        tables = copy.copy(self)
+        tables.seen = np.zeros_like(self.seen)
+        return tables
 
     def costs(self) -> np.ndarray:
         """(T, K) float32 bits of each symbol; worked out once, for :meth:`fresh` copies too."""

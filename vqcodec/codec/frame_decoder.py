@@ -53,10 +53,10 @@ def copy_planes(planes: Planes) -> Planes:
 
 def pad(picture: Picture, width: int, height: int) -> Planes:
     """Planes of 10 bits, extended to multiples of 64 by repeating the last row and column."""
-    h, w = padded_size(width, height)
+    rows, columns = padded_size(width, height)
     shift = 2 if picture.y.dtype == np.uint8 else 0
-    y = np.empty((h, w), np.uint16)
-    u, v = (np.empty((h // 2, w // 2), np.uint16) for _ in range(2))
+    y = np.empty((rows, columns), np.uint16)
+    u, v = (np.empty((rows // 2, columns // 2), np.uint16) for _ in range(2))
     for plane, out in zip(picture, (y, u, v), strict=True):
         _pad(plane, shift, out)
     return y, u, v
@@ -100,15 +100,19 @@ class FrameCoder:
         self.codec, self.backend = codec, codec.backend
         self.width, self.height = width, height
         self.heads = HeadReader(codec.intra.books, codec.inter.books, width, height)
-        self.h, self.w, self.all_coded = self.heads.h, self.heads.w, self.heads.all_coded
+        self.padded_height, self.padded_width, self.all_coded = (
+            self.heads.padded_height,
+            self.heads.padded_width,
+            self.heads.all_coded,
+        )
 
     # -- both directions
 
     def _compensate(self, field: Field, leaves: np.ndarray, refs: list[Coded]) -> Planes:
         out = (
-            np.empty((self.h, self.w), np.uint16),
-            np.empty((self.h // 2, self.w // 2), np.uint16),
-            np.empty((self.h // 2, self.w // 2), np.uint16),
+            np.empty((self.padded_height, self.padded_width), np.uint16),
+            np.empty((self.padded_height // 2, self.padded_width // 2), np.uint16),
+            np.empty((self.padded_height // 2, self.padded_width // 2), np.uint16),
         )
         compensate(leaves, field, refs[0].planes, refs[-1].planes, out)
         return out
@@ -127,8 +131,11 @@ class FrameCoder:
 
     def neutral(self) -> Planes:
         """The prediction of a frame without references."""
-        half = (self.h // 2, self.w // 2)
-        y, u, v = (np.full(size, NEUTRAL, np.uint16) for size in ((self.h, self.w), half, half))
+        half = (self.padded_height // 2, self.padded_width // 2)
+        y, u, v = (
+            np.full(size, NEUTRAL, np.uint16)
+            for size in ((self.padded_height, self.padded_width), half, half)
+        )
         return y, u, v
 
     def _finish(self, planes: Planes, drawn: np.ndarray) -> None:
@@ -180,24 +187,24 @@ class FrameCoder:
         Without ``pixels`` neither synthesis nor detail run."""
         runs = [Decoding(self, *job) for job in jobs]
         if symbols:
-            for r in runs:
-                r.expect_symbols()
+            for run in runs:
+                run.expect_symbols()
         for alike in _by_quality([r.drawn for r in runs if r.drawn is not None]):
             self._draw_intra(alike)
-        for r in runs:
-            r.paint(self)
+        for run in runs:
+            run.paint(self)
         for same in _by_quality([r for r in runs if r.copied is None and r.coded]):
             seen = np.stack([pack8(r.pred) for r in same]) if same[0].nets.shape.inter else None
-            y, tiles = self._decode_latents(same, seen)
-            for r in same:
-                r.mark()
+            latent, tiles = self._decode_latents(same, seen)
+            for run in same:
+                run.mark()
             if pixels:
-                self._synthesise(same, y, seen, tiles)
-        for r in runs:
-            if r.copied is None and not r.coded:
-                r.mark()  # behind no latent
+                self._synthesise(same, latent, seen, tiles)
+        for run in runs:
+            if run.copied is None and not run.coded:
+                run.mark()  # behind no latent
                 if pixels:
-                    self._refine(r, r.pred)
+                    self._refine(run, run.pred)
         return runs
 
     def finish(self, run: Decoding, stats: list[FrameStatistics] | None = None) -> Coded:
@@ -237,40 +244,41 @@ class FrameCoder:
 
         pred8 (N, H/8, W/8, 96) int8: their predictions as the nets see them.
         """
-        nets, q = runs[0].nets, runs[0].quality
-        books, s = runs[0].tables.books, nets.shape
-        hy, wy = self.h // 16, self.w // 16
-        z = np.stack([r.z for r in runs])
-        y = np.zeros((len(runs), hy, wy, s.latent), np.int16)
+        nets, quality = runs[0].nets, runs[0].quality
+        books, shape = runs[0].tables.books, nets.shape
+        hy, wy = self.padded_height // 16, self.padded_width // 16
+        hyper = np.stack([r.z for r in runs])
+        latent = np.zeros((len(runs), hy, wy, shape.latent), np.int16)
         tiles = self._tiles([r.blocks for r in runs])
-        contexts = nets.prior.context(z, pred8, tiles)
-        for k, context in enumerate(contexts):
-            mean, cls = nets.prior.step(k, context, y, q, tiles)
-            for i, r in enumerate(runs):
-                t = r.tables
+        contexts = nets.prior.context(hyper, pred8, tiles)
+        for number, context in enumerate(contexts):
+            mean, cls = nets.prior.step(number, context, latent, quality, tiles)
+            for frame, run in enumerate(runs):
+                tables = run.tables
                 latent_syntax.decode_step(
-                    r.coder, mean[i], cls[i], r.blocks, k, s.steps, books.dims, books.sizes,
-                    books.words, t.cdf, t.seen, y[i], r.symbols, r.classes,
+                    run.coder, mean[frame], cls[frame], run.blocks, number, shape.steps,
+                    books.dims, books.sizes, books.words, tables.cdf, tables.seen, latent[frame],
+                    run.symbols, run.classes,
                 )  # fmt: skip
-        return y, tiles
+        return latent, tiles
 
     def _synthesise(
         self,
         runs: list[Decoding],
-        y: np.ndarray,
+        latent: np.ndarray,
         pred8: np.ndarray | None,
         tiles: Tiles[Any],
     ) -> None:
-        residual = runs[0].nets.synthesis(y, pred8, runs[0].quality, tiles)
-        for i, r in enumerate(runs):
-            self._refine(r, self._reconstruct(residual[i], r.pred or None, r.blocks))
+        residual = runs[0].nets.synthesis(latent, pred8, runs[0].quality, tiles)
+        for frame, run in enumerate(runs):
+            self._refine(run, self._reconstruct(residual[frame], run.pred or None, run.blocks))
 
     def _refine(self, run: Decoding, planes: Planes) -> None:
         """The picture of a frame from what the nets, or its prediction alone, make of it."""
         if run.strength:
             deblocking.deblock(planes, self.borders(run.blocks, run.field), run.strength)
         adaptive_filter.filter_planes(planes, run.blocks, run.filtered, run.filters)
-        cells = np.empty((self.h // 8, self.w // 8), np.int8)
+        cells = np.empty((self.padded_height // 8, self.padded_width // 8), np.int8)
         detail_syntax.decode_detail(run.coder, detail_syntax.STEP_TABLE, run.blocks, cells, planes)
         self._finish(planes, run.bars)
         run.planes = planes
@@ -283,15 +291,15 @@ class Decoding(FrameHead):
 
     def __init__(
         self,
-        c: FrameCoder,
+        coder: FrameCoder,
         data: memoryview,
         number: int,
         level: int,
         quality: int,
         refs: list[Coded],
     ):
-        super().__init__(c.heads, data, number, level, quality, refs)
-        self.refs, self.nets = refs, c.codec.nets(self.intra, level)
+        super().__init__(coder.heads, data, number, level, quality, refs)
+        self.refs, self.nets = refs, coder.codec.nets(self.intra, level)
         self.pred: Planes = ()  # type: ignore[assignment]
         self.planes: Planes = ()  # type: ignore[assignment]
         # symbols of the latents as latent_syntax gives them, where they are asked for
@@ -303,17 +311,17 @@ class Decoding(FrameHead):
             self.marks += [self.marks[-1]] * 4
             return
         if not self.intra:
-            self.pred = c._compensate(self.field, self.leaves, refs)
+            self.pred = coder._compensate(self.field, self.leaves, refs)
         if self.intra_tiles is not None:
-            self.drawn = IntraLatent.of(self.intra_tiles, c.codec.nets(True, level), self.pred)
+            self.drawn = IntraLatent.of(self.intra_tiles, coder.codec.nets(True, level), self.pred)
 
-    def paint(self, c: FrameCoder) -> None:
+    def paint(self, coder: FrameCoder) -> None:
         """Decode the painted blocks, behind the intra tiles."""
         if self.copied is not None:
             return
         self.mark()
         if self.painting is not None:
-            self.pred = self.pred or c.neutral()
+            self.pred = self.pred or coder.neutral()
             painted_blocks.code_painted(
                 self.coder, self.blocks, self.painting, self.pred, self.pred
             )

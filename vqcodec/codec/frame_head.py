@@ -100,7 +100,7 @@ class HeadReader:
     def __init__(self, intra: Codebooks, inter: Codebooks, width: int, height: int):
         self.books = {True: intra, False: inter}
         self.height, self.width = height, width
-        self.h, self.w = padded_size(width, height)
+        self.padded_height, self.padded_width = padded_size(width, height)
         # a map without direct and painted blocks
         self.all_coded = direct_map.all_coded_map(height, width)
 
@@ -116,15 +116,15 @@ class HeadReader:
         intra: whether the frame is coded without prediction from its references.
         """
         if intra:
-            none = Field.empty(self.h, self.w, 0, 0)
+            none = Field.empty(self.padded_height, self.padded_width, 0, 0)
             return Start(none, none, Tables(self.books[True]))
-        d = [r.number - number for r in refs] + [0]
+        distances = [ref.number - number for ref in refs] + [0]
         past = (
             len(refs) > 1 and refs[1].number < refs[0].number
         )  # of two key frames the nearer one is the first
         col = refs[-1] if refs[-1].predicted and not past else refs[0]
         return Start(
-            Field.empty(self.h, self.w, d[0], d[1], weights),
+            Field.empty(self.padded_height, self.padded_width, distances[0], distances[1], weights),
             col.field,
             Tables(self.books[False], _parent(refs).counts),
         )
@@ -166,7 +166,7 @@ class FrameHead:
         self.painting: painted_blocks.Painting | None = None
         self.intra_tiles: intra_tiles.IntraTiles | None = None
         channels = self.tables.books.hyper_channels
-        places = reader.h // ALIGN, reader.w // ALIGN
+        places = reader.padded_height // ALIGN, reader.padded_width // ALIGN
         self.z = np.zeros((*places, channels), np.int16)
         self.hyper = np.full((*places, channels // 4), -1, np.int32)  # symbols of z
         if self.copied is None:
@@ -238,9 +238,9 @@ def intra_context(level: int) -> int:
     return INTRA if level == 1 else INTRA + 1
 
 
-def hyper_tables(q: int, channels: int) -> int:
-    """First table of the hyper-latent at quality q."""
-    return CLASSES + q * HYPER_BUCKETS // 64 * (channels // 4)
+def hyper_tables(quality: int, channels: int) -> int:
+    """First table of the hyper-latent at a quality."""
+    return CLASSES + quality * HYPER_BUCKETS // 64 * (channels // 4)
 
 
 def decode_copy(coder: Decoder, references: int) -> int | None:
@@ -259,7 +259,7 @@ def _decode_qdelta(coder: Decoder) -> int:
     if not decode_bit(coder, QDELTA):
         return 0
     sign = decode_bit(coder, QDELTA + 1)
-    n = 1
-    while n < MAX_QDELTA and decode_bit(coder, QDELTA + 2 + min(n, 5)):
-        n += 1
-    return -n if sign else n
+    delta = 1
+    while delta < MAX_QDELTA and decode_bit(coder, QDELTA + 2 + min(delta, 5)):
+        delta += 1
+    return -delta if sign else delta

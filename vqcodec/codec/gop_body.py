@@ -40,14 +40,14 @@ def parse_body(body: bytes | memoryview, frames: int) -> GopBody:
 
     Raises DamageError where it breaks the format's rules.
     """
-    r = Reader(body, "GOP body")
-    qualities = [r.u8() for _ in range(LEVELS)]
+    reader = Reader(body, "GOP body")
+    qualities = [reader.u8() for _ in range(LEVELS)]
     if max(qualities) > 63:
-        raise r.error(f"quality {max(qualities)} above 63")
-    order = gop_order(frames, _parse_shapes(r, frames))
-    sizes = [r.varint() for _ in range(frames)]
-    streams = [r.take(n) for n in sizes]
-    r.done()
+        raise reader.error(f"quality {max(qualities)} above 63")
+    order = gop_order(frames, _parse_shapes(reader, frames))
+    sizes = [reader.varint() for _ in range(frames)]
+    streams = [reader.take(n) for n in sizes]
+    reader.done()
     return GopBody(qualities, streams, order)
 
 

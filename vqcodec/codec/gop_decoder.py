@@ -124,17 +124,17 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
     """The wanted frames, each decoded as soon as its references are: frames of a level, and those
     of the next mini-GOP while these are shown."""
     coder, keys, shown = gop.coder, list[int](), 0
-    ahead = 1 if bytes_ahead(coder.h * coder.w) else 0
+    ahead = 1 if bytes_ahead(coder.padded_height * coder.padded_width) else 0
     todo, begun = gop.mini_gops(), deque[list[Slot]]()
     coded: dict[int, Later[Coded]] = {}
     with Schedule(threads) as schedule:
         for _ in gop.body.order:
             for slots, jobs in islice(todo, 1 + ahead - len(begun)):
-                for s in slots:
-                    if s.frame in jobs:
-                        given = [coded[r] for r in s.refs]
-                        coded[s.frame] = schedule.add(
-                            partial(_decoded, coder, jobs[s.frame], given), given
+                for slot in slots:
+                    if slot.frame in jobs:
+                        given = [coded[r] for r in slot.refs]
+                        coded[slot.frame] = schedule.add(
+                            partial(_decoded, coder, jobs[slot.frame], given), given
                         )
                         del given  # the frames themselves, as long as this waits
                 begun.append(slots)
@@ -144,15 +144,15 @@ def _side_by_side(gop: _Gop, threads: int) -> Iterator[Coded]:
             numbers = [s.frame for of_level in by_level(begun.popleft()) for s in of_level]
             made = {f: coded[f].result() for f in numbers if f in gop.needed}
             last = max(numbers)
-            for f in range(shown, last + 1):
-                if f in gop.wanted:
-                    yield made.pop(f)
+            for frame in range(shown, last + 1):
+                if frame in gop.wanted:
+                    yield made.pop(frame)
             made.clear()  # what was decoded to refer to alone
             if last not in gop.needed:  # and so nothing behind it is
                 return
             shown = last + 1
-            for f in {*numbers, *keys[:-2]}.difference(keys[-2:]):
-                coded.pop(f, None)
+            for frame in {*numbers, *keys[:-2]}.difference(keys[-2:]):
+                coded.pop(frame, None)
 
 
 def _decoded(

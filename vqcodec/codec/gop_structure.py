@@ -40,15 +40,15 @@ def _between(frames: Sequence[int], level: int) -> list[Slot]:
 
 
 def mini_gop(
-    last: int, n: int, older: int | None = None, apart: Collection[int] = frozenset()
+    last: int, count: int, older: int | None = None, apart: Collection[int] = frozenset()
 ) -> list[Slot]:
-    """Decoding order of the ``n`` frames that follow frame ``last`` (the key frame before them).
+    """Decoding order of the ``count`` frames behind frame ``last`` (the key frame before them).
 
     older: the key frame before ``last``, if any. apart: numbers within the mini-GOP, from 1, of the
     frames set apart; they come behind the pyramid of the others, between which they lie.
     """
-    kept = [last + i for i in range(n + 1) if i not in apart]
-    out = [Slot(last + n, 1, (last,) if older is None else (last, older)), *_between(kept, 2)]
+    kept = [last + i for i in range(count + 1) if i not in apart]
+    out = [Slot(last + count, 1, (last,) if older is None else (last, older)), *_between(kept, 2)]
     for before, after in pairwise(kept):
         out += _between(range(before, after + 1), APART)
     return out
@@ -62,9 +62,9 @@ def gop_order(frames: int, shapes: Sequence[MiniGopShape] = ()) -> list[list[Slo
     out, last, older = [[Slot(0, 0, ())]], 0, None
     todo = list(shapes)
     while last < frames - 1:
-        n, apart = todo.pop(0) if todo else MiniGopShape(min(MINI_GOP, frames - 1 - last))
-        out.append(mini_gop(last, n, older, apart))
-        last, older = last + n, last
+        count, apart = todo.pop(0) if todo else MiniGopShape(min(MINI_GOP, frames - 1 - last))
+        out.append(mini_gop(last, count, older, apart))
+        last, older = last + count, last
     return out
 
 
@@ -83,7 +83,7 @@ def ancestors(order: list[list[Slot]], wanted: Iterable[int]) -> set[int]:
     """
     needed = set(wanted)
     for slots in reversed(order):
-        for s in reversed(slots):
-            if s.frame in needed:
-                needed.update(s.refs)
+        for slot in reversed(slots):
+            if slot.frame in needed:
+                needed.update(slot.refs)
     return needed

@@ -97,9 +97,9 @@ class IntraTiles:
         """
         channels = books.hyper_channels
         places = blocks.shape[0] * 16 // ALIGN, blocks.shape[1] * 16 // ALIGN
-        z = np.zeros((*places, channels), np.int16)
+        hyper = np.zeros((*places, channels), np.int16)
         out = cls(
-            coder, quality, alone(blocks), Tables(books), z,
+            coder, quality, alone(blocks), Tables(books), hyper,
             np.full((*places, channels // 4), -1, np.int32),
         )  # fmt: skip
         latent_syntax.decode_hyper(

@@ -35,15 +35,17 @@ class Field(NamedTuple):
         return bool(self.direction[0, 0])
 
     @classmethod
-    def empty(cls, h: int, w: int, d0: int, d1: int, weights: Weights | None = None) -> Field:
-        """For a picture of h x w luma samples (multiples of 64)."""
-        g = (h // 8, w // 8)
+    def empty(
+        cls, height: int, width: int, d0: int, d1: int, weights: Weights | None = None
+    ) -> Field:
+        """For a picture of height x width luma samples (multiples of 64)."""
+        cells = (height // 8, width // 8)
         return cls(
-            np.zeros(g, np.uint8),
-            np.zeros((*g, 2, 2), np.int16),
-            np.zeros(g, np.uint8),
-            np.zeros(g, np.uint8),
-            np.zeros(g, np.uint8),
+            np.zeros(cells, np.uint8),
+            np.zeros((*cells, 2, 2), np.int16),
+            np.zeros(cells, np.uint8),
+            np.zeros(cells, np.uint8),
+            np.zeros(cells, np.uint8),
             np.array([d0, d1], np.int64),
             *(weights or Weights.none()),
         )

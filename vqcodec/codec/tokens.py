@@ -129,7 +129,7 @@ def shallow_tokens(
 def _shallow(
     head: FrameHead, refs: Sequence[int], first: int, pts_seconds: float
 ) -> dict[str, Any]:
-    f, intra = head.field, head.intra_tiles
+    field, intra = head.field, head.intra_tiles
     return dict(
         frame=first + head.number,
         pts_seconds=pts_seconds,
@@ -147,13 +147,13 @@ def _shallow(
         direct=head.blocks == DIRECT_BLOCK,
         painted=head.blocks == PAINTED_BLOCK,
         outside=head.blocks == OUTSIDE_BLOCK,
-        direction=f.direction.copy(),  # the decoder goes on with its own
-        vectors=f.mv.copy(),
-        depth=f.depth.copy(),
-        merged=f.merged.astype(bool),
-        weighting=f.chosen.copy(),
-        weights=f.sets.copy(),
-        blends=f.blends.copy(),
+        direction=field.direction.copy(),  # the decoder goes on with its own
+        vectors=field.mv.copy(),
+        depth=field.depth.copy(),
+        merged=field.merged.astype(bool),
+        weighting=field.chosen.copy(),
+        weights=field.sets.copy(),
+        blends=field.blends.copy(),
     )
 
 
@@ -234,13 +234,16 @@ class Vocabulary:
         """
         if not isinstance(tokens, FrameTokens):
             raise UsageError(f"{tokens!r} is none, allowed are FrameTokens", option="tokens")
-        t = tokens
         parts = [
-            self._part(t.kind == "I", t.quality, t.hyper, t.latent, t.classes),
-            self._part(True, t.quality, t.intra_hyper, t.intra_latent, t.intra_classes),
+            self._part(
+                tokens.kind == "I", tokens.quality, tokens.hyper, tokens.latent, tokens.classes
+            ),
+            self._part(
+                True, tokens.quality, tokens.intra_hyper, tokens.intra_latent, tokens.intra_classes
+            ),
         ]
         return TokenSequence(
-            np.concatenate([[self.SPECIAL.index(t.kind)], *(ids for ids, _ in parts)]).astype(
+            np.concatenate([[self.SPECIAL.index(tokens.kind)], *(ids for ids, _ in parts)]).astype(
                 np.int32
             ),
             np.concatenate([np.full((1, 4), -1), *(at for _, at in parts)]).astype(np.int32),
@@ -256,12 +259,12 @@ class Vocabulary:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Tokens of a hyper-latent and its latent, and their places; intra: of which codebooks."""
         first = self._first[intra]
-        h = np.argwhere(hyper >= 0)
-        table = self._hyper_tables(quality, self._channels[intra]) + h[:, 2]
-        p = np.argwhere(latent >= 0)
+        coded_hyper = np.argwhere(hyper >= 0)
+        table = self._hyper_tables(quality, self._channels[intra]) + coded_hyper[:, 2]
+        coded_latent = np.argwhere(latent >= 0)
         ids = [
-            first[table] + hyper[tuple(h.T)],
-            first[classes[tuple(p[:, :3].T)]] + latent[tuple(p.T)],
+            first[table] + hyper[tuple(coded_hyper.T)],
+            first[classes[tuple(coded_latent[:, :3].T)]] + latent[tuple(coded_latent.T)],
         ]
-        places = [np.pad(h, ((0, 0), (0, 1)), constant_values=-1), p]
+        places = [np.pad(coded_hyper, ((0, 0), (0, 1)), constant_values=-1), coded_latent]
         return np.concatenate(ids), np.concatenate(places)

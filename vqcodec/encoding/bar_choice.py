@@ -74,12 +74,12 @@ def _edges(planes: list[np.ndarray], colour: list[int], axis: int) -> tuple[int,
     them but for what leaks."""
     chroma = planes[1].shape[axis]
     even, nearly = np.ones(chroma, bool), np.ones(chroma, bool)
-    for k, (plane, value) in enumerate(zip(planes, colour, strict=True)):
+    for number, (plane, value) in enumerate(zip(planes, colour, strict=True)):
         off = _off(plane, value, 1 - axis)
-        if not k:
+        if not number:
             off = np.pad(off, (0, 2 * chroma - off.size)).reshape(chroma, 2).max(1)
         even &= off == 0
-        nearly &= off <= (LEAK if k else 0)
+        nearly &= off <= (LEAK if number else 0)
     if even.all():
         return chroma, 0
     first, last = int(np.argmin(even)), int(np.argmin(even[::-1]))

@@ -36,10 +36,10 @@ def _extremes(plane: np.ndarray, least: np.ndarray, largest: np.ndarray) -> None
             least[r, c], largest[r, c] = less, more
 
 
-def unequal(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def unequal(first: np.ndarray, second: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Whether any sample of a block differs, a bool map of this shape; planes (H, W) int16."""
     out = np.empty(shape, np.bool_)
-    _unequal(a, b, out)
+    _unequal(first, second, out)
     return out
 
 

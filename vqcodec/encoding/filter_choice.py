@@ -209,17 +209,17 @@ def choose(equations: Equations, everywhere: bool, bits: Callable[[Filters], flo
     places = [(CODED_BLOCKS, left[0], right[0])]
     if everywhere:
         places.append((ALL_BLOCKS, left.sum(0), right.sum(0)))
-    for where, a, b in places:
+    for where, left_sums, right_sums in places:
         choices, gain, out = no_filters(), 0.0, np.empty(BANK.shape[1])
         taken = bits(Filters(where, choices))
-        for k in range(CHOICES):
-            gains_of(a[k], b[k], BANK[min(k, CLASSES)], out)
-            n = int(np.argmax(out))
+        for kind in range(CHOICES):
+            gains_of(left_sums[kind], right_sums[kind], BANK[min(kind, CLASSES)], out)
+            best_filter = int(np.argmax(out))
             alone = choices.copy()
-            alone[k] = n + 1
+            alone[kind] = best_filter + 1
             more = bits(Filters(where, alone))
-            if out[n] > more - taken:
-                choices, gain, taken = alone, gain + float(out[n]), more
+            if out[best_filter] > more - taken:
+                choices, gain, taken = alone, gain + float(out[best_filter]), more
         if choices.any() and taken - gain < cost:
             best, cost = Filters(where, choices), taken - gain
     return best

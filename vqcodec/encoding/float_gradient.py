@@ -33,7 +33,7 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
     )
     packed8 = None if shown.packed8 is None else there(shown.packed8)
 
-    def behind(y: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
+    def behind(latent: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
         threads = thread_count()
         # whatever mode the caller is in
         with (
@@ -47,7 +47,7 @@ def by_floats(net: Synthesis[Any], arithmetic: str, shown: Shown, quality: int) 
                 net, getattr(torch, arithmetic), pool if threads > 1 else None
             )
             tiles = shown.tiles.on(synthesis.backend)
-            aimed = there(tiles.at16.gather(y)).float().requires_grad_(True)
+            aimed = there(tiles.at16.gather(latent)).float().requires_grad_(True)
             drawn = synthesis.layers(aimed, packed8, quality, tiles) + base
             errors = (drawn.clamp(0, MAX_SAMPLE) - source).square() * weights
             (errors * damping).sum().backward()

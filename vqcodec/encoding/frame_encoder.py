@@ -69,7 +69,9 @@ class FrameEncoder(FrameCoder):
     ):
         super().__init__(codec, width, height)
         self.rate, self.stats, self.observer = rate or RateParameters(), stats, observer
-        self.interpolated = Interpolated(self.h, self.w, self.rate.motion_precision)
+        self.interpolated = Interpolated(
+            self.padded_height, self.padded_width, self.rate.motion_precision
+        )
 
     def encode(self, task: FrameTask) -> CodedFrame:
         """Code a frame."""

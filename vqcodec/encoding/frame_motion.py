@@ -21,7 +21,7 @@ from . import weight_estimation
 from .coarse_motion import starting_vectors
 from .frame_task import FrameTask
 from .interpolated import Interpolated
-from .motion_search import References, search
+from .motion_search import Grids, References, search
 from .rate_distortion import RateParameters
 from .small_pictures import SmallPicture
 
@@ -110,8 +110,7 @@ def find_motion(
     start = frames.heads.start(task.number, references, False, weights)
     count = search(
         coder,
-        start.field,
-        start.collocated,
+        Grids(start.field, start.collocated),
         luma8,
         References(first, second),
         vectors,
@@ -127,7 +126,7 @@ def find_motion(
 
 def _started(frames: FrameCoder, task: FrameTask) -> Encoder:
     """A coder that has said that the frame is no copy."""
-    room = frames.h * frames.w * 8 + 4096
+    room = frames.padded_height * frames.padded_width * 8 + 4096
     coder = Encoder.start(room, start_contexts(task.references))
     if task.references:
         encode_bit(coder, COPY, 0)

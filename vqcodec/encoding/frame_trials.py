@@ -50,7 +50,7 @@ class FrameTrials:
     ):
         self.frames, self.rate, self.task, self.motion = frames, rate, task, motion
         self.nets = motion.nets
-        shape = (frames.h // 16, frames.w // 16)
+        shape = (frames.padded_height // 16, frames.padded_width // 16)
         # a map without direct and painted blocks
         self.all_coded = motion.intra.all_coded if motion.intra else frames.all_coded
         self.worths = np.ones(shape, np.float32) if task.worths is None else task.worths
@@ -146,10 +146,14 @@ class FrameTrials:
         """Latents by the analysis net at a quality; zero where nothing is coded."""
         frames, sizes = self.frames, self.nets.shape
         layout = layout or self.plain(self.candidates)
-        y = np.zeros((frames.h // 16, frames.w // 16, sizes.latent), np.float32)
-        z = np.zeros((frames.h // ALIGN, frames.w // ALIGN, sizes.hyper), np.float32)
+        latent = np.zeros(
+            (frames.padded_height // 16, frames.padded_width // 16, sizes.latent), np.float32
+        )
+        hyper = np.zeros(
+            (frames.padded_height // ALIGN, frames.padded_width // ALIGN, sizes.hyper), np.float32
+        )
         if not layout.coded:
-            return Latents(y, z)
+            return Latents(latent, hyper)
         seen, codec = self.seen(layout), frames.codec
         tiles = self.tiles(layout)
         picture = _centred(tiles.at8.gather(self.packed))
@@ -160,8 +164,8 @@ class FrameTrials:
         else:
             floats = codec.float_analyses[self.nets.kind]
             rows, places = floats.of_arrays(picture, prediction, quality, tiles, codec.arithmetic)
-        z.reshape(-1, sizes.hyper)[tiles.hyper] = places
-        return Latents(tiles.at16.scatter(rows)[0], z)
+        hyper.reshape(-1, sizes.hyper)[tiles.hyper] = places
+        return Latents(tiles.at16.scatter(rows)[0], hyper)
 
     def quantise(self, latents: Latents, quality: int, layout: Layout) -> QuantisedLatents:
         """Entropy-constrained search of codewords, the hyper-latent's and then of all steps."""
@@ -212,7 +216,7 @@ class FrameTrials:
         frames, rate = self.frames, self.rate
         step, worth = rate.detail(self.task.aim)
         worth *= rate.detail_key_worth if self.task.level < 2 else rate.detail_worth
-        cells = (frames.h // 8, frames.w // 8)
+        cells = (frames.padded_height // 8, frames.padded_width // 8)
         detail = Detail(
             step,
             np.empty(cells, np.int8),

@@ -239,16 +239,16 @@ def inherited(
     rows, columns, many = picture.rows, picture.columns, len(references)
     vectors = np.zeros((2, rows, columns, 2), np.int32)
     gains, fades = np.ones(2), []
-    for k, (distance, reference) in enumerate(references):
+    for number, (distance, reference) in enumerate(references):
         bright = as_bright(picture, reference.picture)
         fades.append(bright is not reference.picture)
         found = coarse_motion(picture, bright, distance, thorough)
         if thorough:
-            ph = phases(bright.luma, 1) if fades[k] else reference.phases
-            vectors[k] = in_quarters(picture, ph, found)
+            ph = phases(bright.luma, 1) if fades[number] else reference.phases
+            vectors[number] = in_quarters(picture, ph, found)
         else:
-            vectors[k] = 4 * found
-        gains[k] = _gain(luma8, reference, vectors[k])
+            vectors[number] = 4 * found
+        gains[number] = _gain(luma8, reference, vectors[number])
     active = np.empty((rows, columns), np.float32)
     shares = np.empty((2, rows, columns), np.float32)
     around = qualities or [quality]

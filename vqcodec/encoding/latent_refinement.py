@@ -64,7 +64,10 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
     without any step, and of frames of more than MAX_PIXELS.
     """
     rate, frames = trials.rate, trials.frames
-    if not (layout.coded and rate.refine_steps) or frames.h * frames.w > MAX_PIXELS:
+    if (
+        not (layout.coded and rate.refine_steps)
+        or frames.padded_height * frames.padded_width > MAX_PIXELS
+    ):
         return latents
     worth = rate.detail(trials.task.aim)[1]
     curvature = 2 / rate.vq_lambda * trials.worths[:, :, None]
@@ -76,26 +79,26 @@ def refine(trials: FrameTrials, latents: Latents, quality: int, layout: Layout) 
 
         net = trials.nets.synthesis
         behind = by_floats(net, codec.arithmetic, Shown.of(trials, layout), quality)
-    y, best_y, best = latents.y, latents.y, np.inf
+    latent, best_y, best = latents.y, latents.y, np.inf
     for step in range(rate.refine_steps + 1):
-        quantised = trials.quantise(latents._replace(y=y), quality, layout)
+        quantised = trials.quantise(latents._replace(y=latent), quality, layout)
         error, gradient = behind(quantised.y)
         cost = worth * error + float(quantised.bits.sum(dtype=np.float64))
         if cost < best:
-            best, best_y = cost, y
+            best, best_y = cost, latent
         if step == rate.refine_steps:
             break
         slope = gradient() * np.float32(worth * codebooks.UNIT)  # bits a step
         least = quantised.y / np.float32(codebooks.UNIT) - slope / curvature
-        y = y + np.float32(rate.refine_rate) * (least - y)
+        latent = latent + np.float32(rate.refine_rate) * (least - latent)
     return latents._replace(y=best_y)
 
 
 def _by_integers(net: SynthesisGradient, shown: Shown, quality: int) -> Behind:
     tiles = shown.tiles
 
-    def behind(y: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
-        residual, kept = net.forward(tiles.at16.gather(y), shown.packed8, quality, tiles)
+    def behind(latent: np.ndarray) -> tuple[float, Callable[[], np.ndarray]]:
+        residual, kept = net.forward(tiles.at16.gather(latent), shown.packed8, quality, tiles)
         by_residual = np.empty(residual.shape, np.float32)
         error = _squared_error(
             residual, shown.base, shown.source, shown.weights, shown.damping, by_residual

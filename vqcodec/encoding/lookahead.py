@@ -78,12 +78,14 @@ class LookAhead:
         levels = {slot.frame: slot.level for slot in slots} | {first - 1: min(1, first - 1)}
         references = dict(self._keys)
 
-        def reference(n: int) -> Later[Reference]:
+        def reference(frame: int) -> Later[Reference]:
             """As the search wants a frame: made just before it is first asked for, since that is
             large."""
-            if n not in references:
-                references[n] = self.works.add(partial(self._reference, small[n]), [small[n]])
-            return references[n]
+            if frame not in references:
+                references[frame] = self.works.add(
+                    partial(self._reference, small[frame]), [small[frame]]
+                )
+            return references[frame]
 
         dependences = []
         for slot in slots:
@@ -117,9 +119,9 @@ class LookAhead:
         )
         older = None
         if len(used) < len(slot.refs):
-            n = slot.refs[-1]
-            reference, thorough = given[n].picture, self.rate.lookahead_thorough
-            older = starting_vectors(picture, reference, n - slot.frame, thorough)
+            nearest = slot.refs[-1]
+            reference, thorough = given[nearest].picture, self.rate.lookahead_thorough
+            older = starting_vectors(picture, reference, nearest - slot.frame, thorough)
         return _Dependence(slot, active, shares, older)
 
     def _expected(self, level: int) -> float:

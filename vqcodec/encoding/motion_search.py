@@ -32,6 +32,13 @@ class References(NamedTuple):
     second: np.ndarray
 
 
+class Grids(NamedTuple):
+    """The grid of motion that is filled in, and the one that temporal vectors come from."""
+
+    field: Field  # empty, receives the motion
+    collocated: Field  # of a reference
+
+
 class Path(NamedTuple):
     """The blocks from a 64x64 block down to the one that is looked at, an entry for each depth."""
 
@@ -197,8 +204,7 @@ def _search(coder, field, collocated, luma, references, starts, weighing, leaves
 
 def search(
     coder: Encoder,
-    field: Field,
-    collocated: Field,
+    grids: Grids,
     luma: np.ndarray,
     references: References,
     starts: np.ndarray,
@@ -208,17 +214,16 @@ def search(
 ) -> int:
     """Decide and code the motion of a picture.
 
-    luma: (H, W) uint8. field: empty, receives the motion. collocated: the field of a reference.
-    starts: (2, H/16, W/16, 2) int32, vectors to start from for each list, in quarter samples.
-    leaves (cells, 3) int32 receives row, column and side of each leaf, in cells. blocks, where it
-    is given, (H/64, W/64) float64, receives J of each 64x64 block: bits of its motion, and those
-    that its residual is expected to take. Returns how many leaves there are.
+    luma: (H, W) uint8. starts: (2, H/16, W/16, 2) int32, vectors to start from for each list, in
+    quarter samples. leaves (cells, 3) int32 receives row, column and side of each leaf, in cells.
+    blocks, where it is given, (H/64, W/64) float64, receives J of each 64x64 block: bits of its
+    motion, and those that its residual is expected to take. Returns how many leaves there are.
     """
     first, second = references
-    weighted = again = under_weights(first, field.sets, 0, weighing.precision)
+    weighted = again = under_weights(first, grids.field.sets, 0, weighing.precision)
     if second is not first:
-        again = under_weights(second, field.sets, 1, weighing.precision)
+        again = under_weights(second, grids.field.sets, 1, weighing.precision)
     if blocks is None:
-        blocks = np.empty(tuple(-(-cells // CTU) for cells in field.direction.shape))
+        blocks = np.empty(tuple(-(-cells // CTU) for cells in grids.field.direction.shape))
     phases = (first, second, weighted, again)
-    return int(_search(coder, field, collocated, luma, phases, starts, weighing, leaves, blocks))
+    return int(_search(coder, *grids, luma, phases, starts, weighing, leaves, blocks))

@@ -30,15 +30,15 @@ _LEVEL_ORDER = (7, 5, 6, 4, 3, 2, 1, 0)
 
 
 @overload
-def lagrangian(q: float) -> float: ...
+def lagrangian(quality: float) -> float: ...
 @overload
-def lagrangian(q: Tensor) -> Tensor: ...
-def lagrangian(q: float | Tensor) -> float | Tensor:
-    """lambda at quality q: bits a pixel that one unit of squared 8-bit error is worth.
+def lagrangian(quality: Tensor) -> Tensor: ...
+def lagrangian(quality: float | Tensor) -> float | Tensor:
+    """lambda at a quality: bits a pixel that one unit of squared 8-bit error is worth.
 
     Doubles every six qualities.
     """
-    return _LAMBDA * 2 ** (q / 6)
+    return _LAMBDA * 2 ** (quality / 6)
 
 
 def plane_weights(quality: float, level: int) -> tuple[float, float, float]:
@@ -61,8 +61,8 @@ def key_quality(crf: float) -> float:
     below 14.
     """
 
-    def whole(n: int) -> int:
-        return round(70 - 1.12 * n + 1.5 * max(0, 14 - n))
+    def whole(crf: int) -> int:
+        return round(70 - 1.12 * crf + 1.5 * max(0, 14 - crf))
 
     low = math.floor(crf)
     return whole(low) + (crf - low) * (whole(low + 1) - whole(low))
@@ -87,12 +87,12 @@ def qualities(crf: float, offsets: tuple[int, ...] = LEVEL_OFFSETS) -> list[int]
     return [min(63, target) for target in targets(crf, offsets)]
 
 
-def uniform_step(q: float) -> float:
+def uniform_step(quality: float) -> float:
     """Step in 8-bit samples of the uniform quantiser that lambda asks for at high rate.
 
     1 / lambda = 2 ln 2 step^2 / 12.
     """
-    return math.sqrt(12 / (2 * math.log(2) * lagrangian(q)))
+    return math.sqrt(12 / (2 * math.log(2) * lagrangian(quality)))
 
 
 class Weighing(NamedTuple):
@@ -165,9 +165,9 @@ class RateParameters:
         others = min(self.direct_gain, self.paint_gain) < math.inf or self.detail_drops
         return not others
 
-    def motion(self, q: float) -> Weighing:
-        """What the motion search weighs by at quality q."""
-        worth = lagrangian(q)
+    def motion(self, quality: float) -> Weighing:
+        """What the motion search weighs by at a quality."""
+        worth = lagrangian(quality)
         return Weighing(
             self.motion_sad * worth**-0.5,
             self.motion_worth * worth,
@@ -179,10 +179,10 @@ class RateParameters:
             self.motion_both,
         )
 
-    def detail(self, q: float) -> tuple[int, float]:
+    def detail(self, quality: float) -> tuple[int, float]:
         """Step index of the detail, and bits that a unit of squared 10-bit error is worth."""
-        index = round(6 * math.log2(4 * uniform_step(q)) + self.detail_offset)
-        return min(63, max(0, index)), lagrangian(q) / 16
+        index = round(6 * math.log2(4 * uniform_step(quality)) + self.detail_offset)
+        return min(63, max(0, index)), lagrangian(quality) / 16
 
 
 _NOTHING = math.inf  # bits that nothing gains: what asks for them is left out

@@ -24,71 +24,71 @@ _FEATURES = cpu_target.target_context.codegen()._tm_features.split(",")
 _PSADBW = platform.machine().lower() in ("x86_64", "amd64")  # each of them has it
 
 
-def _called(b: Any, name: str, kind: Any, *arguments: Any) -> Any:
+def _called(builder: Any, name: str, kind: Any, *arguments: Any) -> Any:
     """The result of one of LLVM's own functions."""
-    function = b.module.globals.get(name) or ir.Function(
-        b.module, ir.FunctionType(kind, [a.type for a in arguments]), name
+    function = builder.module.globals.get(name) or ir.Function(
+        builder.module, ir.FunctionType(kind, [a.type for a in arguments]), name
     )
-    return b.call(function, arguments)
+    return builder.call(function, arguments)
 
 
-def _vectors(b: Any, address: Any, stride: Any, width: int) -> list[Any]:
+def _vectors(builder: Any, address: Any, stride: Any, width: int) -> list[Any]:
     """The samples of a block in vectors of ``_AT_ONCE``."""
     rows = []
     for row in range(ROWS):
-        at = b.add(address, b.mul(stride, ir.Constant(stride.type, row)))
-        loaded = b.load(b.inttoptr(at, ir.VectorType(_I8, width).as_pointer()))
+        at = builder.add(address, builder.mul(stride, ir.Constant(stride.type, row)))
+        loaded = builder.load(builder.inttoptr(at, ir.VectorType(_I8, width).as_pointer()))
         loaded.align = 1
         rows.append(loaded)
     if width >= _AT_ONCE:
         return rows
     order = ir.Constant(ir.VectorType(_I32, _AT_ONCE), list(range(_AT_ONCE)))
-    return [b.shuffle_vector(rows[k], rows[k + 1], order) for k in range(0, ROWS, 2)]
+    return [builder.shuffle_vector(rows[k], rows[k + 1], order) for k in range(0, ROWS, 2)]
 
 
-def _wide(b: Any, vector: Any, of: Any) -> Any:
-    return b.zext(vector, ir.VectorType(of, vector.type.count))
+def _wide(builder: Any, vector: Any, of: Any) -> Any:
+    return builder.zext(vector, ir.VectorType(of, vector.type.count))
 
 
-def _mean(b: Any, first: Any, second: Any) -> Any:
+def _mean(builder: Any, first: Any, second: Any) -> Any:
     """Rounded up, as the decoder's mean of two predictions."""
     count = first.type.count
     one = ir.Constant(ir.VectorType(_I16, count), [1] * count)
-    total = b.add(b.add(_wide(b, first, _I16), _wide(b, second, _I16)), one)
-    return b.trunc(b.lshr(total, one), first.type)
+    total = builder.add(builder.add(_wide(builder, first, _I16), _wide(builder, second, _I16)), one)
+    return builder.trunc(builder.lshr(total, one), first.type)
 
 
-def _absolute(b: Any, first: Any, second: Any) -> Any:
+def _absolute(builder: Any, first: Any, second: Any) -> Any:
     count = first.type.count
     if _PSADBW:
         name = "llvm.x86.avx2.psad.bw" if count > _AT_ONCE else "llvm.x86.sse2.psad.bw"
-        return _called(b, name, ir.VectorType(ir.IntType(64), count // 8), first, second)
-    difference = b.sub(_wide(b, first, _I32), _wide(b, second, _I32))
+        return _called(builder, name, ir.VectorType(ir.IntType(64), count // 8), first, second)
+    difference = builder.sub(_wide(builder, first, _I32), _wide(builder, second, _I32))
     name = f"llvm.abs.v{count}i32"
-    return _called(b, name, difference.type, difference, ir.Constant(ir.IntType(1), 0))
+    return _called(builder, name, difference.type, difference, ir.Constant(ir.IntType(1), 0))
 
 
-def _square(b: Any, first: Any, second: Any) -> Any:
-    difference = b.sub(_wide(b, first, _I16), _wide(b, second, _I16))
-    wide = b.sext(difference, ir.VectorType(_I32, difference.type.count))
-    return b.mul(wide, wide)
+def _square(builder: Any, first: Any, second: Any) -> Any:
+    difference = builder.sub(_wide(builder, first, _I16), _wide(builder, second, _I16))
+    wide = builder.sext(difference, ir.VectorType(_I32, difference.type.count))
+    return builder.mul(wide, wide)
 
 
 def _sum(term: Callable[[Any, Any, Any], Any], width: int, shown: int) -> Any:
     """An intrinsic: int32 sum of ``term`` over a block and what one or two references show."""
 
-    def emitted(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        blocks = [_vectors(b, args[k], args[k + 1], width) for k in range(0, len(args), 2)]
+    def emitted(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        blocks = [_vectors(builder, args[k], args[k + 1], width) for k in range(0, len(args), 2)]
         prediction = blocks[1]
         if shown == 2:
-            prediction = [_mean(b, *pair) for pair in zip(blocks[1], blocks[2], strict=True)]
-        terms = [term(b, *pair) for pair in zip(blocks[0], prediction, strict=True)]
+            prediction = [_mean(builder, *pair) for pair in zip(blocks[1], blocks[2], strict=True)]
+        terms = [term(builder, *pair) for pair in zip(blocks[0], prediction, strict=True)]
         while len(terms) > 1:
-            terms = [b.add(terms[k], terms[k + 1]) for k in range(0, len(terms), 2)]
+            terms = [builder.add(terms[k], terms[k + 1]) for k in range(0, len(terms), 2)]
         kind = terms[0].type
         name = f"llvm.vector.reduce.add.v{kind.count}i{kind.element.width}"
-        total = _called(b, name, kind.element, terms[0])
-        return total if kind.element == _I32 else b.trunc(total, _I32)
+        total = _called(builder, name, kind.element, terms[0])
+        return total if kind.element == _I32 else builder.trunc(total, _I32)
 
     if shown == 1:
 

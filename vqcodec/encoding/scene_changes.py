@@ -50,11 +50,11 @@ class _Boxes(NamedTuple):
 
 
 @lru_cache(maxsize=4)  # all pictures of a video have one size
-def _boxes(h: int, w: int) -> _Boxes:
+def _boxes(height: int, width: int) -> _Boxes:
     """Of a picture of this size."""
-    rows = np.linspace(0, h, min(h, ROWS), endpoint=False).astype(np.intp)
-    columns = np.linspace(0, w, min(w, COLUMNS), endpoint=False).astype(np.intp)
-    area = np.diff(rows, append=h)[:, None] * np.diff(columns, append=w)[None, :]
+    rows = np.linspace(0, height, min(height, ROWS), endpoint=False).astype(np.intp)
+    columns = np.linspace(0, width, min(width, COLUMNS), endpoint=False).astype(np.intp)
+    area = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)[None, :]
     return _Boxes(rows, columns, area)
 
 
@@ -204,12 +204,12 @@ def aligned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """A thumbnail moved to where it is most like another, by up to a third of its size: as a camera
     goes on while nothing is seen. What comes in at a side repeats that side.
     """
-    h, w = after.shape
-    rows, columns = np.arange(h), np.arange(w)
+    height, width = after.shape
+    rows, columns = np.arange(height), np.arange(width)
     moved = (
-        before[np.clip(rows + down, 0, h - 1)[:, None], np.clip(columns + right, 0, w - 1)]
-        for down in _ways(h)
-        for right in _ways(w)
+        before[np.clip(rows + down, 0, height - 1)[:, None], np.clip(columns + right, 0, width - 1)]
+        for down in _ways(height)
+        for right in _ways(width)
     )
     return min(moved, key=partial(change, after))
 
@@ -233,23 +233,23 @@ def flash_length(thumbs: Sequence[np.ndarray]) -> int:
 
     ``thumbs``: the frame before, the frame in question, and up to LONGEST_FLASH that follow.
     """
-    for n in range(1, min(LONGEST_FLASH, len(thumbs) - 2) + 1):
-        before, after = thumbs[0], thumbs[n + 1]
+    for length in range(1, min(LONGEST_FLASH, len(thumbs) - 2) + 1):
+        before, after = thumbs[0], thumbs[length + 1]
         least = max(_FLASH_CHANGE, _FLASH_FACTOR * change(before, after))
-        run = thumbs[1 : n + 1]
+        run = thumbs[1 : length + 1]
         if is_blank(after) and not is_blank(before):
             continue  # black behind a dark scene is no picture that it goes on with
         if all(change(t, around) > least for t in run for around in (before, after)):
-            return 0 if _is_new(before, after) else n  # 0: a flash between two scenes
+            return 0 if _is_new(before, after) else length  # 0: a flash between two scenes
     return 0
 
 
 def flash_frames(thumbs: Sequence[np.ndarray]) -> set[int]:
     """Numbers of the frames of flashes in a row of thumbnails; its first and last are none."""
     found: set[int] = set()
-    i = 1
-    while i < len(thumbs) - 1:
-        n = flash_length(thumbs[i - 1 : i + LONGEST_FLASH + 1])
-        found.update(range(i, i + n))
-        i += n or 1
+    number = 1
+    while number < len(thumbs) - 1:
+        length = flash_length(thumbs[number - 1 : number + LONGEST_FLASH + 1])
+        found.update(range(number, number + length))
+        number += length or 1
     return found

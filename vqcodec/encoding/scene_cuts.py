@@ -249,8 +249,8 @@ class GopCutter:
             return len(self._flashes)
         return plain[-1] if ends and plain[-1] else plain[-1] + 1
 
-    def _emit(self, n: int, ends: bool) -> MiniGopPictures:
-        pictures, self._waiting = self._waiting[:n], self._waiting[n:]
-        self._flashes = self._flashes[n:]
-        self._count = 0 if ends else self._count + n
+    def _emit(self, count: int, ends: bool) -> MiniGopPictures:
+        pictures, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._flashes = self._flashes[count:]
+        self._count = 0 if ends else self._count + count
         return MiniGopPictures(pictures, ends)

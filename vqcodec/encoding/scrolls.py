@@ -21,12 +21,12 @@ _NOISE = 1.0  # change from row to row of a picture that shows nothing, of 255
 
 def row_profile(luma: np.ndarray) -> np.ndarray:
     """(rows, STRIPS) float32: mean luma of rows, on the 8-bit scale, in strips side by side."""
-    h, w = luma.shape
-    columns = _looked_at(w)
+    height, width = luma.shape
+    columns = _looked_at(width)
     each = columns.size // STRIPS
-    seen = luma[:, columns].astype(np.float32).reshape(h, STRIPS, each).mean(2)
-    together = -(-h // _ROWS)
-    seen = seen[: h // together * together].reshape(-1, together, STRIPS).mean(1)
+    seen = luma[:, columns].astype(np.float32).reshape(height, STRIPS, each).mean(2)
+    together = -(-height // _ROWS)
+    seen = seen[: height // together * together].reshape(-1, together, STRIPS).mean(1)
     return np.asarray(seen / (4 if luma.dtype == np.uint16 else 1), np.float32)
 
 

@@ -63,10 +63,10 @@ class SmallPicture:
     @classmethod
     def of(cls, luma: np.ndarray) -> SmallPicture:
         """From luma (H, W) of 8 or 10 bits."""
-        h, w = luma.shape
-        tall, wide = (-(-n // (2 * _ALIGN)) * _ALIGN for n in (h, w))
+        height, width = luma.shape
+        tall, wide = (-(-n // (2 * _ALIGN)) * _ALIGN for n in (height, width))
         small = _halved(luma, 0 if luma.dtype == np.uint8 else 2, tall, wide)
-        return cls(small, -(-h // 16), -(-w // 16))
+        return cls(small, -(-height // 16), -(-width // 16))
 
     @cached_property
     def luma8(self) -> np.ndarray:

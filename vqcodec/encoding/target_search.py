@@ -187,15 +187,15 @@ class _Search:
         """Two probes; the crf that they promise to meet the goal."""
         one = yield Pass(_FIRST_PROBE, probe=True)
         self._goal = self._target.goal(one.seconds, one.other)
-        a = self._whole(one)
-        second = self._promising(_FIRST_PROBE, a)
+        first = self._whole(one)
+        second = self._promising(_FIRST_PROBE, first)
         if abs(second - _FIRST_PROBE) < _PROBE_DISTANCE:
             second = _FIRST_PROBE + math.copysign(_PROBE_DISTANCE, second - _FIRST_PROBE)
         two = yield Pass(second, probe=True)
-        b = self._whole(two)
-        self._learn(a, b, key_quality(second) - key_quality(_FIRST_PROBE))
+        other = self._whole(two)
+        self._learn(first, other, key_quality(second) - key_quality(_FIRST_PROBE))
         crf = min(
-            (self._promising(_FIRST_PROBE, a), self._promising(second, b)),
+            (self._promising(_FIRST_PROBE, first), self._promising(second, other)),
             key=lambda c: min(abs(c - _FIRST_PROBE), abs(c - second)),
         )
         self._crf = dict.fromkeys(one.frames, crf)
@@ -204,9 +204,9 @@ class _Search:
     @staticmethod
     def _whole(probe: PassOutcome) -> Measure:
         """The whole video, as far as a probe can tell."""
-        m = _sum(probe.measures.values())
+        total = _sum(probe.measures.values())
         frames = sum(probe.frames.values())
-        return replace(m.scaled(frames / m.frames), frames=frames)
+        return replace(total.scaled(frames / total.frames), frames=frames)
 
     def _promising(self, crf: float, measure: Measure) -> float:
         """The crf that meets the goal, seen from one at which the video comes to ``measure``."""
@@ -232,11 +232,11 @@ class _Search:
         """A GOP at a crf, from the nearest one that it was coded at."""
         quality = key_quality(crf)
         near = min(self._known[key], key=lambda c: abs(key_quality(c) - quality))
-        m, step = self._known[key][near], quality - key_quality(near)
+        known, step = self._known[key][near], quality - key_quality(near)
         return Measure(
-            m.frames,
-            m.bytes * math.exp(self._slopes.log_bytes * step),
-            tuple(e * 10 ** (-self._slopes.db * step / 10) for e in m.sse),
+            known.frames,
+            known.bytes * math.exp(self._slopes.log_bytes * step),
+            tuple(e * 10 ** (-self._slopes.db * step / 10) for e in known.sse),
         )
 
     def _at(self, crfs: Mapping[int, float]) -> float:
@@ -267,9 +267,9 @@ class _Search:
             ),
         )
         chosen: list[int] = []
-        for k in order:
-            chosen.append(k)
-            total += _less(*gains[k])
+        for key in order:
+            chosen.append(key)
+            total += _less(*gains[key])
             if (self._value(total) - aim) * (value - aim) <= 0:
                 break
         others = [now[k] for k in chosen]
@@ -308,14 +308,14 @@ class _Search:
         rest = [self._expected(k, crf) for k, crf in now.items() if k not in moved]
         start = _sum(rest) if rest else Measure(0, 0.0, (0.0, 0.0, 0.0))
 
-        def value(n: int) -> float:
-            return self._value(start + _sum(self._expected(k, n / GRID) for k in chosen))
+        def value(point: int) -> float:
+            return self._value(start + _sum(self._expected(k, point / GRID) for k in chosen))
 
-        a, b = round(low * GRID), round(high * GRID)
-        while b - a > 1:
-            middle = (a + b) // 2
-            a, b = (middle, b) if value(middle) > self._goal.aim else (a, middle)
-        return min((a, b), key=lambda n: abs(value(n) - self._goal.aim)) / GRID
+        below, above = round(low * GRID), round(high * GRID)
+        while above - below > 1:
+            middle = (below + above) // 2
+            below, above = (middle, above) if value(middle) > self._goal.aim else (below, middle)
+        return min((below, above), key=lambda place: abs(value(place) - self._goal.aim)) / GRID
 
 
 def _sum(measures: Iterable[Measure]) -> Measure:

@@ -128,18 +128,19 @@ def _shifted(
     small, other: the source and the neighbour at half the size. A neighbour of another brightness,
     in a fade, gets that of the source.
     """
-    h, w = source[0].shape
-    f = Field.empty(h, w, distance, 0)
-    f.direction[:] = L0
+    height, width = source[0].shape
+    field = Field.empty(height, width, distance, 0)
+    field.direction[:] = L0
     starts = starting_vectors(small, other, distance)
     same = matched_planes(source, planes, starts)
     if same is not None:
         planes = same
         starts = starting_vectors(small, SmallPicture.of(planes[0]), distance)
-    vectors, errors = np.zeros((h // 8, w // 8, 2), np.int32), np.empty((h // 8, w // 8))
+    cells = (height // 8, width // 8)
+    vectors, errors = np.zeros((*cells, 2), np.int32), np.empty(cells)
     _vectors(plane8(source[0]), phases(planes[0], 1), starts, vectors, errors)
-    f.mv[:, :, 0] = vectors
-    compensate(leaves, f, planes, planes, out)
+    field.mv[:, :, 0] = vectors
+    compensate(leaves, field, planes, planes, out)
     return errors
 
 
@@ -174,15 +175,15 @@ def filtered(
     table = BOTH_SIDES if len({d > 0 for d, _ in neighbours}) == 2 else ONE_SIDE
     strengths = strength * np.array([table[abs(d) - 1] for d, _ in neighbours])
     out = []
-    for k, (plane, shown) in enumerate(zip(source, (y, u, v), strict=True)):
+    for number, (plane, shown) in enumerate(zip(source, (y, u, v), strict=True)):
         blended = np.empty_like(plane)
         _blend(
             plane,
             shown,
             errors,
-            (0.55 if k else 0.4) * strengths,
-            30.0 if k else min(sigma, SIGMA_MAX),
-            4 if k else 8,
+            (0.55 if number else 0.4) * strengths,
+            30.0 if number else min(sigma, SIGMA_MAX),
+            4 if number else 8,
             blended,
         )
         out.append(blended)

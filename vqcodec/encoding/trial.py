@@ -38,16 +38,16 @@ class QuantisedLatents:
     @classmethod
     def empty(cls, latents: Latents, idle: np.ndarray, first_table: int) -> QuantisedLatents:
         """Nothing quantised yet."""
-        y, z = latents.y.shape, latents.z.shape
+        latent, hyper = latents.y.shape, latents.z.shape
         return cls(
-            np.empty(z, np.int16),
-            np.zeros((*z[:2], z[2] // 4), np.int32),
+            np.empty(hyper, np.int16),
+            np.zeros((*hyper[:2], hyper[2] // 4), np.int32),
             idle,
             first_table,
-            np.zeros(y, np.int16),
-            np.zeros(y, np.int32),
+            np.zeros(latent, np.int16),
+            np.zeros(latent, np.int32),
             [],
-            np.zeros(y[:2], np.float32),
+            np.zeros(latent[:2], np.float32),
         )
 
 

@@ -233,14 +233,14 @@ def grounded(
     if not even.any():
         return vectors
     out = vectors.copy()
-    for k, cells in enumerate(shown):
+    for number, cells in enumerate(shown):
         still = Cells(cells.planes)
         moved = np.minimum(
-            _block_errors(cells, wanted, Weights.none(1).sets[0, k]),
-            _block_errors(cells, wanted, sets[k]),
+            _block_errors(cells, wanted, Weights.none(1).sets[0, number]),
+            _block_errors(cells, wanted, sets[number]),
         )
         lit = pairs(Brightness.of(still[0], wanted[0]).pair, still, wanted)
-        out[k][even & (_block_errors(still, wanted, lit) <= moved + AS_NEAR)] = 0
+        out[number][even & (_block_errors(still, wanted, lit) <= moved + AS_NEAR)] = 0
     return out if (out != vectors).any() else vectors
 
 

@@ -27,7 +27,7 @@ class ArrayLike(Protocol):
     def reshape(self, first: int, /, *others: int) -> Self:
         """The same values in another shape, with -1 for what is left."""
 
-    def swapaxes(self, a: int, b: int, /) -> Self:
+    def swapaxes(self, first: int, second: int, /) -> Self:
         """The same values with two dimensions exchanged."""
 
     def __getitem__(self, key: Any, /) -> Self: ...
@@ -42,36 +42,39 @@ class Backend(Protocol[Array]):
     name: str
     device: str  # where the arrays are, as torch names it
 
-    def array(self, a: np.ndarray) -> Array:
+    def array(self, values: np.ndarray) -> Array:
         """An array of the CPU as the backend holds it; it may share its memory."""
 
-    def host(self, a: Array) -> np.ndarray:
+    def host(self, values: Array) -> np.ndarray:
         """The inverse of :meth:`array`."""
 
     def cat(self, parts: list[Array]) -> Array:
         """Arrays of the same positions as one, channels behind channels."""
 
-    def product8(self, x: Array, layer: ExactLinear[Array], leaky: bool) -> Array:
-        """x (M, K) int8 -> (M, N) int8."""
+    def product8(self, values: Array, layer: ExactLinear[Array], leaky: bool) -> Array:
+        """values (M, K) int8 -> (M, N) int8."""
 
-    def product8_each(self, x: Array, layer: ExactLinear[Array]) -> list[Array]:
+    def product8_each(self, values: Array, layer: ExactLinear[Array]) -> list[Array]:
         """One product, requantised by each row of the layer."""
 
-    def product16(self, x: Array, layer: ExactLinear[Array], q: int) -> Array:
-        """x (M, K) int8 -> (M, N) int16."""
+    def product16(self, values: Array, layer: ExactLinear[Array], quality: int) -> Array:
+        """values (M, K) int8 -> (M, N) int16."""
 
     def product_add(
-        self, x: Array, layer: ExactLinear[Array], q: int, trunk: Array, scale8: Array
+        self, values: Array, layer: ExactLinear[Array], quality: int, trunk: Array, scale8: Array
     ) -> Array:
-        """Add the requantised product of x (M, K) int8 to trunk (M, N) int16, and give the int8
-        copy under ``scale8``."""
+        """Add the requantised product of values (M, K) int8 to trunk (M, N) int16, and give the
+        int8 copy under ``scale8``."""
 
-    def wide16(self, t: Array, scale: Array, layer: ExactLinear[Array], q: int) -> Array:
-        """Product with an activation of 15 bits, t (M, K) int16 times scale -> (M, N) int16."""
+    def wide16(self, values: Array, scale: Array, layer: ExactLinear[Array], quality: int) -> Array:
+        """Product with an activation of 15 bits, values (M, K) int16 times scale -> (M, N)
+        int16."""
 
-    def quant8(self, t: Array, scale: Array) -> Array:
-        """t (M, C) int16 times scale (C,) -> (M, C) int8."""
+    def quant8(self, values: Array, scale: Array) -> Array:
+        """values (M, C) int16 times scale (C,) -> (M, C) int8."""
 
-    def depthwise(self, x: Array, rows: Rows[Array], w: Array, bias: Array, scale: Array) -> Array:
-        """Convolution of each channel by itself, with zeros where there are no rows: x (M, C) int8,
-        w (9, C) int8 -> (M, C) int8."""
+    def depthwise(
+        self, values: Array, rows: Rows[Array], taps: Array, bias: Array, scale: Array
+    ) -> Array:
+        """Convolution of each channel by itself, with zeros where there are no rows: values (M, C)
+        int8, taps (9, C) int8 -> (M, C) int8."""

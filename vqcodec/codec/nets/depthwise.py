@@ -34,65 +34,73 @@ def _typed(typing_context, rows, words, stride, bias, acc, channels):  # type: i
 _sums: Any = intrinsic(_typed)
 
 
-def _emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+def _emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     rows, words, stride, bias, acc, channels = args
     i32 = ir.IntType(32)
     bytes_, lanes = ir.VectorType(ir.IntType(8), LANES), ir.VectorType(i32, LANES)
     low, high = (ir.Constant(lanes, [n] * LANES) for n in (0xFFFF, 16))
-    given = addresses(b, rows)
-    taps = [b.add(words, b.mul(stride, number(k))) for k in range(_WORDS)]
+    given = addresses(builder, rows)
+    taps = [builder.add(words, builder.mul(stride, number(k))) for k in range(_WORDS)]
 
-    def some(c: Any) -> None:
-        four = b.mul(c, number(4))
-        total = loaded(b, b.add(bias, four), lanes)
+    def some(channel: Any) -> None:
+        four = builder.mul(channel, number(4))
+        total = loaded(builder, builder.add(bias, four), lanes)
         for k in range(_WORDS):
             pair = given[2 * k : 2 * k + 2]
-            values = [b.sext(loaded(b, b.add(r, c), bytes_, 1), lanes) for r in pair]
-            word = b.and_(values[0], low)
+            values = [
+                builder.sext(loaded(builder, builder.add(r, channel), bytes_, 1), lanes)
+                for r in pair
+            ]
+            word = builder.and_(values[0], low)
             if len(values) > 1:
-                word = b.or_(word, b.shl(values[1], high))
-            total = multiplied(b, total, word, loaded(b, b.add(taps[k], four), lanes), False)
-        b.store(total, pointer(b, b.add(acc, four), lanes)).align = 4
+                word = builder.or_(word, builder.shl(values[1], high))
+            total = multiplied(
+                builder, total, word, loaded(builder, builder.add(taps[k], four), lanes), False
+            )
+        builder.store(total, pointer(builder, builder.add(acc, four), lanes)).align = 4
 
-    each(b, channels, some)
+    each(builder, channels, some)
     return context.get_dummy_value()
 
 
-def number(n: int) -> Any:
+def number(value: int) -> Any:
     """An address or a distance."""
-    return ir.Constant(ir.IntType(64), n)
+    return ir.Constant(ir.IntType(64), value)
 
 
-def pointer(b: Any, address: Any, kind: Any) -> Any:
+def pointer(builder: Any, address: Any, kind: Any) -> Any:
     """Emit the pointer to a value of a kind."""
-    return b.inttoptr(address, kind.as_pointer())
+    return builder.inttoptr(address, kind.as_pointer())
 
 
-def loaded(b: Any, address: Any, kind: Any, align: int = 4) -> Any:
+def loaded(builder: Any, address: Any, kind: Any, align: int = 4) -> Any:
     """Emit a value of a kind that is loaded."""
-    value = b.load(pointer(b, address, kind))
+    value = builder.load(pointer(builder, address, kind))
     value.align = align
     return value
 
 
-def addresses(b: Any, rows: Any) -> list[Any]:
+def addresses(builder: Any, rows: Any) -> list[Any]:
     """Emit the addresses of nine rows, which are at an address."""
-    return [b.load(pointer(b, b.add(rows, number(8 * t)), ir.IntType(64))) for t in range(TAPS)]
+    return [
+        builder.load(pointer(builder, builder.add(rows, number(8 * t)), ir.IntType(64)))
+        for t in range(TAPS)
+    ]
 
 
-def each(b: Any, channels: Any, some: Callable[[Any], None]) -> None:
+def each(builder: Any, channels: Any, some: Callable[[Any], None]) -> None:
     """Emit a loop over channels, LANES of them at a time, whose first is given to ``some``."""
-    before = b.block
-    loop, done = (b.function.append_basic_block(name) for name in ("channels", "done"))
-    b.cbranch(b.icmp_signed(">", channels, number(0)), loop, done)
-    b.position_at_end(loop)
-    c = b.phi(ir.IntType(64))
-    c.add_incoming(number(0), before)
-    some(c)
-    after = b.add(c, number(LANES))
-    c.add_incoming(after, b.block)
-    b.cbranch(b.icmp_signed("<", after, channels), loop, done)
-    b.position_at_end(done)
+    before = builder.block
+    loop, done = (builder.function.append_basic_block(name) for name in ("channels", "done"))
+    builder.cbranch(builder.icmp_signed(">", channels, number(0)), loop, done)
+    builder.position_at_end(loop)
+    channel = builder.phi(ir.IntType(64))
+    channel.add_incoming(number(0), before)
+    some(channel)
+    after = builder.add(channel, number(LANES))
+    channel.add_incoming(after, builder.block)
+    builder.cbranch(builder.icmp_signed("<", after, channels), loop, done)
+    builder.position_at_end(done)
 
 
 @njit_borrowing

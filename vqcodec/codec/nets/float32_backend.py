@@ -24,8 +24,8 @@ class Stepwise:
 
     if TYPE_CHECKING:
 
-        def mm(self, x: Tensor, w: Tensor) -> Tensor:
-            """x (M, K) times w (K, N) -> (M, N), exact int32."""
+        def mm(self, values: Tensor, weights: Tensor) -> Tensor:
+            """values (M, K) times weights (K, N) -> (M, N), exact int32."""
 
         def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
             """Sums plus bias, times scale, rounded to even and clipped to 8 bits; ``leaky`` as in
@@ -39,44 +39,46 @@ class Stepwise:
         ) -> Tensor:
             """Add what :meth:`requant16` gives to the trunk, and give its copy of 8 bits."""
 
-        def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        def split(self, values: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
             """An activation of 15 bits as (hi, lo) of 8 bits each, 128 * hi + lo."""
 
-    def product8(self, x: Tensor, layer: Linear, leaky: bool) -> Tensor:
+    def product8(self, values: Tensor, layer: Linear, leaky: bool) -> Tensor:
         """The product, then one rounding to 8 bits."""
-        return self.requant8(self.mm(x, layer.w), *layer.row(0), leaky)
+        return self.requant8(self.mm(values, layer.weights), *layer.row(0), leaky)
 
-    def product8_each(self, x: Tensor, layer: Linear) -> list[Tensor]:
+    def product8_each(self, values: Tensor, layer: Linear) -> list[Tensor]:
         """One product, rounded to 8 bits by each row of the layer."""
-        acc = self.mm(x, layer.w)
+        acc = self.mm(values, layer.weights)
         return [self.requant8(acc, *layer.row(k), False) for k in range(layer.rows)]
 
-    def product16(self, x: Tensor, layer: Linear, q: int) -> Tensor:
+    def product16(self, values: Tensor, layer: Linear, quality: int) -> Tensor:
         """The product, then one rounding to 16 bits."""
-        return self.requant16(self.mm(x, layer.w), *layer.row(q))
+        return self.requant16(self.mm(values, layer.weights), *layer.row(quality))
 
     def product_add(
-        self, x: Tensor, layer: Linear, q: int, trunk: Tensor, scale8: Tensor
+        self, values: Tensor, layer: Linear, quality: int, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
         """The product, then the sum with the trunk."""
-        return self.add(self.mm(x, layer.w), *layer.row(q), trunk, scale8)
+        return self.add(self.mm(values, layer.weights), *layer.row(quality), trunk, scale8)
 
-    def wide16(self, t: Tensor, scale: Tensor, layer: Linear, q: int) -> Tensor:
+    def wide16(self, values: Tensor, scale: Tensor, layer: Linear, quality: int) -> Tensor:
         """The activation is multiplied as 128 * hi + lo."""
-        hi, lo = self.split(t, scale)
-        return self.requant16(self.mm(hi, layer.w) * 128 + self.mm(lo, layer.w), *layer.row(q))
+        hi, lo = self.split(values, scale)
+        return self.requant16(
+            self.mm(hi, layer.weights) * 128 + self.mm(lo, layer.weights), *layer.row(quality)
+        )
 
     def cat(self, parts: list[Tensor]) -> Tensor:
         """Tensors of the same positions as one, channels behind channels."""
         return torch.cat(parts, -1)
 
-    def array(self, a: np.ndarray) -> Tensor:
+    def array(self, values: np.ndarray) -> Tensor:
         """A tensor on the device."""
-        return torch.from_numpy(np.ascontiguousarray(a)).to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
-    def host(self, a: Tensor) -> np.ndarray:
+    def host(self, values: Tensor) -> np.ndarray:
         """An array of numpy, copied from the device where that is not the CPU."""
-        array: np.ndarray = a.cpu().numpy()
+        array: np.ndarray = values.cpu().numpy()
         return array
 
 
@@ -90,12 +92,12 @@ class Float32Backend(Stepwise):
         self.device = device
         self._kind = torch.device(device).type
 
-    def mm(self, x: Tensor, w: Tensor) -> Tensor:
+    def mm(self, values: Tensor, weights: Tensor) -> Tensor:
         """The product in float32: all sums are below 2^24, so none is rounded."""
         with torch.autocast(
             self._kind, enabled=False
         ):  # a caller's autocast would round the sums to 8 bits
-            return (x.float() @ w.float()).to(torch.int32)
+            return (values.float() @ weights.float()).to(torch.int32)
 
     @staticmethod
     def _scaled(acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
@@ -103,10 +105,10 @@ class Float32Backend(Stepwise):
 
     def requant8(self, acc: Tensor, bias: Tensor, scale: Tensor, leaky: bool) -> Tensor:
         """Rounding in float32, as IEEE 754 has it on every device."""
-        v = self._scaled(acc, bias, scale)
+        scaled = self._scaled(acc, bias, scale)
         if leaky:
-            v = torch.where(v >= 0, v, v * SLOPE)
-        return torch.round(v.clamp(-TOP8, TOP8)).to(torch.int8)
+            scaled = torch.where(scaled >= 0, scaled, scaled * SLOPE)
+        return torch.round(scaled.clamp(-TOP8, TOP8)).to(torch.int8)
 
     def requant16(self, acc: Tensor, bias: Tensor, scale: Tensor) -> Tensor:
         """As :meth:`requant8`, to 16 bits."""
@@ -116,26 +118,26 @@ class Float32Backend(Stepwise):
         self, acc: Tensor, bias: Tensor, scale: Tensor, trunk: Tensor, scale8: Tensor
     ) -> Tensor:
         """The trunk is changed in place; its sums are clipped to 16 bits."""
-        s = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
-        trunk.copy_(s.clamp(-TOP16, TOP16))
+        total = trunk.to(torch.int32) + self.requant16(acc, bias, scale).to(torch.int32)
+        trunk.copy_(total.clamp(-TOP16, TOP16))
         return self.quant8(trunk, scale8)
 
-    def quant8(self, t: Tensor, scale: Tensor) -> Tensor:
-        """t (M, C) int16 times scale (C,) -> (M, C) int8."""
-        return torch.round((t.to(torch.float32) * scale).clamp(-TOP8, TOP8)).to(torch.int8)
+    def quant8(self, values: Tensor, scale: Tensor) -> Tensor:
+        """values (M, C) int16 times scale (C,) -> (M, C) int8."""
+        return torch.round((values.to(torch.float32) * scale).clamp(-TOP8, TOP8)).to(torch.int8)
 
-    def split(self, t: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def split(self, values: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """hi is rounded half up, so that lo is from -64 to 63."""
-        v = torch.round((t.to(torch.float32) * scale).clamp(-WIDE, WIDE)).to(torch.int32)
-        hi = (v + 64) >> 7
-        return hi.to(torch.int8), (v - (hi << 7)).to(torch.int8)
+        scaled = torch.round((values.to(torch.float32) * scale).clamp(-WIDE, WIDE)).to(torch.int32)
+        hi = (scaled + 64) >> 7
+        return hi.to(torch.int8), (scaled - (hi << 7)).to(torch.int8)
 
     def depthwise(
-        self, x: Tensor, rows: Rows[Tensor], w: Tensor, bias: Tensor, scale: Tensor
+        self, values: Tensor, rows: Rows[Tensor], taps: Tensor, bias: Tensor, scale: Tensor
     ) -> Tensor:
         """Nine products of rows, summed in int32."""
-        around = torch.cat([x, torch.zeros_like(x[:1])]).to(torch.int32)
-        acc = torch.zeros_like(x, dtype=torch.int32)
-        for near, tap in zip(rows.near.unbind(1), w.to(torch.int32), strict=True):
+        around = torch.cat([values, torch.zeros_like(values[:1])]).to(torch.int32)
+        acc = torch.zeros_like(values, dtype=torch.int32)
+        for near, tap in zip(rows.near.unbind(1), taps.to(torch.int32), strict=True):
             acc += around[near] * tap
         return self.requant8(acc, bias, scale, False)

@@ -45,11 +45,11 @@ def exact_layout(shape: NetShape) -> Layout:
         layout["prior.s_cx"] = ("float32", (shape.context,))
         _layer(layout, "prior.cx_last", 4 * shape.context, shape.context_out, shape.steps)
         width += shape.context_out
-    for k in range(shape.steps):
-        step = f"prior.steps.{k}"
-        if k:
+    for number in range(shape.steps):
+        step = f"prior.steps.{number}"
+        if number:
             layout[f"{step}.s_y"] = ("float32", (shape.latent,))
-        _layer(layout, f"{step}.first", width + (shape.latent if k else 0), shape.prior, 64)
+        _layer(layout, f"{step}.first", width + (shape.latent if number else 0), shape.prior, 64)
         for i in range(shape.prior_blocks):
             _block(layout, f"{step}.blocks.{i}", shape.prior, 1)
         layout[f"{step}.s_out"] = ("float32", (shape.prior,))

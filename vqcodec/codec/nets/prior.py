@@ -30,13 +30,13 @@ class PriorStep(Generic[Array]):
         self.scale = ExactLinear.load(arrays, name + ".scale", backend)
 
     def __call__(
-        self, backend: Backend[Array], x8: Array, q: int, rows: Rows[Array]
+        self, backend: Backend[Array], x8: Array, quality: int, rows: Rows[Array]
     ) -> tuple[np.ndarray, np.ndarray]:
         """x8 (M, C) int8 -> mean int16 and class uint8, row by row."""
-        trunk = backend.product16(x8, self.first, q)
+        trunk = backend.product16(x8, self.first, quality)
         x8 = backend.quant8(trunk, self.blocks[0].s_in)
-        t = run_blocks(backend, self.blocks, trunk, x8, rows, self.s_out)
-        mean, cls = (backend.host(backend.product16(t, l, 0)) for l in (self.mean, self.scale))
+        copy8 = run_blocks(backend, self.blocks, trunk, x8, rows, self.s_out)
+        mean, cls = (backend.host(backend.product16(copy8, l, 0)) for l in (self.mean, self.scale))
         last = CLASSES - 1 - CLASS_ZERO
         return mean, (cls.clip(-CLASS_ZERO, last) + CLASS_ZERO).astype(np.uint8)
 
@@ -61,43 +61,51 @@ class Prior(Generic[Array]):
         self.s_y = [backend.array(arrays[f"prior.steps.{k}.s_y"]) for k in range(1, shape.steps)]
 
     def context(
-        self, z: np.ndarray, pred8: np.ndarray | None, tiles: Tiles[Array] | None = None
+        self, hyper: np.ndarray, pred8: np.ndarray | None, tiles: Tiles[Array] | None = None
     ) -> list[Array]:
-        """z (N, H/64, W/64, Z) int16 sixteenths, pred8 (N, H/8, W/8, 96) int8 -> contexts.
+        """hyper (N, H/64, W/64, Z) int16 sixteenths, pred8 (N, H/8, W/8, 96) int8 -> contexts.
 
         One for each step, (M, C) int8: a row for each position at 1/16 in ``tiles`` (None: in all).
         They differ in the scales of channels only.
         """
         backend, shape = self.backend, self.shape
-        tiles = tiles or Tiles.everywhere(z.shape, backend)
-        places = z.reshape(-1, shape.hyper)[tiles.hyper]
-        x = backend.quant8(backend.array(places), self.s_z)
+        tiles = tiles or Tiles.everywhere(hyper.shape, backend)
+        places = hyper.reshape(-1, shape.hyper)[tiles.hyper]
+        values = backend.quant8(backend.array(places), self.s_z)
         sixteen = len(places) * 16
-        outs = [up.reshape(sixteen, -1)[tiles.of_hyper] for up in backend.product8_each(x, self.up)]
+        outs = [
+            up.reshape(sixteen, -1)[tiles.of_hyper] for up in backend.product8_each(values, self.up)
+        ]
         if shape.inter:
             assert pred8 is not None
             seen = backend.array(tiles.at8.gather(pred8))
             trunk = backend.product16(seen, self.cx_first, 0)
-            x = backend.quant8(trunk, self.cx_block.s_in)
-            t = self.cx_block(backend, trunk, x, tiles.at8, self.s_cx)
-            each = backend.product8_each(t.reshape(len(tiles.at16.at), -1), self.cx_last)
+            values = backend.quant8(trunk, self.cx_block.s_in)
+            copy8 = self.cx_block(backend, trunk, values, tiles.at8, self.s_cx)
+            each = backend.product8_each(copy8.reshape(len(tiles.at16.at), -1), self.cx_last)
             outs = [backend.cat([out, more]) for out, more in zip(outs, each, strict=True)]
         return outs
 
     def step(
-        self, k: int, context: Array, y: np.ndarray, q: int, tiles: Tiles[Array] | None = None
+        self,
+        number: int,
+        context: Array,
+        latent: np.ndarray,
+        quality: int,
+        tiles: Tiles[Array] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and class of what step k codes (and of the rest, which nobody reads).
+        """Mean and class of what a step codes (and of the rest, which nobody reads).
 
-        context: the step's; y (N, H/16, W/16, M) int16: the steps before, decoded, zero elsewhere.
+        context: the step's; latent (N, H/16, W/16, M) int16: the steps before, decoded, zero
+        elsewhere.
         ``tiles``: as in :meth:`context`; in other tiles both are zero.
         """
         if tiles is None:
-            n, height, width, _ = y.shape
-            tiles = Tiles.everywhere((n, height // 4, width // 4), self.backend)
-        x, rows = context, tiles.at16
-        if k:
-            known = self.backend.array(rows.gather(y))
-            x = self.backend.cat([self.backend.quant8(known, self.s_y[k - 1]), context])
-        mean, cls = self.steps[k](self.backend, x, q, rows)
+            frames, height, width, _ = latent.shape
+            tiles = Tiles.everywhere((frames, height // 4, width // 4), self.backend)
+        values, rows = context, tiles.at16
+        if number:
+            known = self.backend.array(rows.gather(latent))
+            values = self.backend.cat([self.backend.quant8(known, self.s_y[number - 1]), context])
+        mean, cls = self.steps[number](self.backend, values, quality, rows)
         return rows.scatter(mean), rows.scatter(cls)

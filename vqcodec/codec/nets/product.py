@@ -45,16 +45,17 @@ def _tile(quads: bool, vectors: int) -> Any:
     columns (vectors, words, LANES); addresses and strides in bytes."""
 
     @intrinsic
-    def tile(typing_context, x, x_stride, w, w_stride, words, acc, acc_stride):  # type: ignore[no-untyped-def]
-        return types.void(*[types.intp] * 7), lambda context, b, signature, args: _emit(
-            context, b, args, quads, vectors
+    def tile(typing_context, rows, row_stride, blocks, block_stride, words, acc, acc_stride):  # type: ignore[no-untyped-def]
+        return types.void(*[types.intp] * 7), lambda context, builder, signature, args: _emit(
+            context, builder, args, quads, vectors
         )
 
     return tile
 
 
-def multiplied(b: Any, total: Any, a: Any, c: Any, quads: bool) -> Any:
-    """Emit total + a * c, words of LANES, whose two or, with ``quads``, four products are added."""
+def multiplied(builder: Any, total: Any, first: Any, second: Any, quads: bool) -> Any:
+    """Emit total + first * second, words of LANES, whose two or, with ``quads``, four products are
+    added."""
     i16, i32 = ir.IntType(16), ir.IntType(32)
     lanes, halves, wide = (
         ir.VectorType(i32, LANES),
@@ -63,67 +64,79 @@ def multiplied(b: Any, total: Any, a: Any, c: Any, quads: bool) -> Any:
     )
     if QUADS:
         name = f"llvm.x86.avx512.{'vpdpbusd' if quads else 'vpdpwssd'}.{32 * LANES}"
-        function = b.module.globals.get(name) or ir.Function(
-            b.module, ir.FunctionType(lanes, [lanes] * 3), name
+        function = builder.module.globals.get(name) or ir.Function(
+            builder.module, ir.FunctionType(lanes, [lanes] * 3), name
         )
-        return b.call(function, [total, a, c])
-    m = b.mul(b.sext(b.bitcast(a, halves), wide), b.sext(b.bitcast(c, halves), wide))
+        return builder.call(function, [total, first, second])
+    products = builder.mul(
+        builder.sext(builder.bitcast(first, halves), wide),
+        builder.sext(builder.bitcast(second, halves), wide),
+    )
     sides = (ir.Constant(lanes, list(range(k, 2 * LANES, 2))) for k in (0, 1))
-    even, odd = (b.shuffle_vector(m, ir.Constant(wide, ir.Undefined), side) for side in sides)
-    return b.add(total, b.add(even, odd))
+    even, odd = (
+        builder.shuffle_vector(products, ir.Constant(wide, ir.Undefined), side) for side in sides
+    )
+    return builder.add(total, builder.add(even, odd))
 
 
-def _emit(context: Any, b: Any, args: Any, quads: bool, vectors: int) -> Any:
-    x, x_stride, w, w_stride, words, acc, acc_stride = args
+def _emit(context: Any, builder: Any, args: Any, quads: bool, vectors: int) -> Any:
+    values, values_stride, weights, weights_stride, words, acc, acc_stride = args
     i32, i64 = ir.IntType(32), ir.IntType(64)
     lanes = ir.VectorType(i32, LANES)
     zeros = ir.Constant(lanes, [0] * LANES)
 
-    def number(n: int) -> Any:
-        return ir.Constant(i64, n)
+    def number(value: int) -> Any:
+        return ir.Constant(i64, value)
 
     def nothing(kind: Any) -> Any:
         return ir.Constant(kind, ir.Undefined)
 
-    def loaded(pointer: Any, k: Any) -> Any:
-        value = b.load(b.gep(pointer, [k]))
+    def loaded(pointer: Any, at: Any) -> Any:
+        value = builder.load(builder.gep(pointer, [at]))
         value.align = 4
         return value
 
-    rows = [b.inttoptr(b.add(x, b.mul(x_stride, number(r))), i32.as_pointer()) for r in range(ROWS)]
-    blocks = [
-        b.inttoptr(b.add(w, b.mul(w_stride, number(v))), lanes.as_pointer()) for v in range(vectors)
-    ]
+    def pointers(start: Any, stride: Any, count: int, kind: Any) -> list[Any]:
+        places = (builder.add(start, builder.mul(stride, number(at))) for at in range(count))
+        return [builder.inttoptr(place, kind.as_pointer()) for place in places]
+
+    rows = pointers(values, values_stride, ROWS, i32)
+    blocks = pointers(weights, weights_stride, vectors, lanes)
     loop, done, before = (
-        b.function.append_basic_block("words"),
-        b.function.append_basic_block("done"),
-        b.block,
+        builder.function.append_basic_block("words"),
+        builder.function.append_basic_block("done"),
+        builder.block,
     )
-    b.branch(loop)
-    b.position_at_end(loop)
-    k = b.phi(i64)
-    k.add_incoming(number(0), before)
-    sums = [[b.phi(lanes) for _ in range(vectors)] for _ in range(ROWS)]
-    columns = [loaded(block, k) for block in blocks]
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    at = builder.phi(i64)
+    at.add_incoming(number(0), before)
+    sums = [[builder.phi(lanes) for _ in range(vectors)] for _ in range(ROWS)]
+    columns = [loaded(block, at) for block in blocks]
     new = []
-    for r in range(ROWS):
-        word = b.insert_element(nothing(lanes), loaded(rows[r], k), ir.Constant(i32, 0))
-        word = b.shuffle_vector(word, nothing(lanes), zeros)
+    for row in range(ROWS):
+        word = builder.insert_element(nothing(lanes), loaded(rows[row], at), ir.Constant(i32, 0))
+        word = builder.shuffle_vector(word, nothing(lanes), zeros)
         new.append(
-            [multiplied(b, s, word, c, quads) for s, c in zip(sums[r], columns, strict=True)]
+            [
+                multiplied(builder, s, word, c, quads)
+                for s, c in zip(sums[row], columns, strict=True)
+            ]
         )
-    after = b.add(k, number(1))
-    k.add_incoming(after, b.block)
+    after = builder.add(at, number(1))
+    at.add_incoming(after, builder.block)
     for olds, news in zip(sums, new, strict=True):
         for old, value in zip(olds, news, strict=True):
             old.add_incoming(zeros, before)
-            old.add_incoming(value, b.block)
-    b.cbranch(b.icmp_signed("<", after, words), loop, done)
-    b.position_at_end(done)
-    for r in range(ROWS):
+            old.add_incoming(value, builder.block)
+    builder.cbranch(builder.icmp_signed("<", after, words), loop, done)
+    builder.position_at_end(done)
+    for row in range(ROWS):
         for v in range(vectors):
-            to = b.add(b.add(acc, b.mul(acc_stride, number(r))), number(4 * LANES * v))
-            b.store(new[r][v], b.inttoptr(to, lanes.as_pointer())).align = 4
+            to = builder.add(
+                builder.add(acc, builder.mul(acc_stride, number(row))), number(4 * LANES * v)
+            )
+            builder.store(new[row][v], builder.inttoptr(to, lanes.as_pointer())).align = 4
     return context.get_dummy_value()
 
 
@@ -136,30 +149,30 @@ class Packed:
     """Weights (K, N) as the kernels read them: (blocks of LANES columns, words of K, LANES) int32,
     made when a kernel first asks for them."""
 
-    w: np.ndarray
+    weights: np.ndarray
 
     @cached_property
     def words(self) -> np.ndarray:
         """For activations of 8 bits: in bytes where QUADS."""
-        return _packed(self.w, np.int8) if QUADS else self.pairs
+        return _packed(self.weights, np.int8) if QUADS else self.pairs
 
     @cached_property
     def pairs(self) -> np.ndarray:
         """For activations of 16 bits."""
-        return _packed(self.w, np.int16)
+        return _packed(self.weights, np.int16)
 
     @cached_property
     def less(self) -> np.ndarray:
         """(N,) int32: what 128 more in each activation adds."""
-        total = self.w.sum(0, dtype=np.int32) if QUADS else np.zeros(self.w.shape[1])
+        total = self.weights.sum(0, dtype=np.int32) if QUADS else np.zeros(self.weights.shape[1])
         return (128 * total).astype(np.int32)
 
 
-def _packed(w: np.ndarray, of: Any) -> np.ndarray:
+def _packed(weights: np.ndarray, of: Any) -> np.ndarray:
     group = 4 // np.dtype(of).itemsize
-    k, n = w.shape
-    full = np.zeros((max(1, -(-k // group)) * group, -(-n // LANES) * LANES), of)
-    full[:k, :n] = w
+    inner, columns = weights.shape
+    full = np.zeros((max(1, -(-inner // group)) * group, -(-columns // LANES) * LANES), of)
+    full[:inner, :columns] = weights
     return np.ascontiguousarray(
         full.reshape(-1, group, full.shape[1] // LANES, LANES).transpose(2, 0, 3, 1)
     ).view(np.int32)[..., 0]
@@ -237,16 +250,16 @@ def buffers16(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def shared(kernel: Any, x: np.ndarray, *rest: object) -> None:
-    """Run a kernel on x, its rows shared by as many threads as there are to be."""
-    count, threads = len(x), thread_count()
+def shared(kernel: Any, values: np.ndarray, *rest: object) -> None:
+    """Run a kernel on values, their rows shared by as many threads as there are to be."""
+    count, threads = len(values), thread_count()
     if threads == 1 or count < _ALONE:
-        kernel(x, 0, count, *rest)
+        kernel(values, 0, count, *rest)
         return
     step = -(-count // (threads * ROWS)) * ROWS
 
     def rows(begin: int) -> None:
-        kernel(x, begin, min(count, begin + step), *rest)
+        kernel(values, begin, min(count, begin + step), *rest)
 
     in_parts(rows, range(0, count, step))
 

@@ -22,15 +22,15 @@ def _clipped(values: np.ndarray, top: int) -> np.ndarray:
 class _Layer(NamedTuple):
     """A layer of two rows, and what it is given."""
 
-    x: np.ndarray  # (M, K) int8
-    w: np.ndarray  # (K, N) int8
+    values: np.ndarray  # (M, K) int8
+    weights: np.ndarray  # (K, N) int8
     bias: np.ndarray  # (2, N) int32
     scale: np.ndarray  # (2, N) float32
     scale8: np.ndarray  # (N,) float32
 
-    def scaled(self, acc: np.ndarray, q: int) -> np.ndarray:
+    def scaled(self, acc: np.ndarray, row: int) -> np.ndarray:
         """Its product, before it is rounded."""
-        result: np.ndarray = (acc + self.bias[q]).astype(np.float32) * self.scale[q]
+        result: np.ndarray = (acc + self.bias[row]).astype(np.float32) * self.scale[row]
         return result
 
 
@@ -55,12 +55,12 @@ def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.integers(-127, 128, shape).astype(np.int8)
 
 
-def _random(rng: np.random.Generator, x: np.ndarray, w: np.ndarray) -> _Layer:
-    n = w.shape[1]
-    bias = rng.integers(-9999, 9999, n).astype(np.int32)
-    scale = np.asarray(rng.random(n) * 1e-4 + 1e-5, np.float32)
+def _random(rng: np.random.Generator, values: np.ndarray, weights: np.ndarray) -> _Layer:
+    columns = weights.shape[1]
+    bias = rng.integers(-9999, 9999, columns).astype(np.int32)
+    scale = np.asarray(rng.random(columns) * 1e-4 + 1e-5, np.float32)
     rows = np.stack([bias, -bias]), np.stack([scale, scale * np.float32(3)])
-    return _Layer(x, w, *rows, np.full(n, 1 / 256, np.float32))
+    return _Layer(values, weights, *rows, np.full(columns, 1 / 256, np.float32))
 
 
 def _halves(rng: np.random.Generator) -> _Layer:
@@ -68,26 +68,26 @@ def _halves(rng: np.random.Generator) -> _Layer:
     range."""
     scale = (2.0 ** rng.integers(-3, 8, (2, 64))).astype(np.float32)
     bias = rng.integers(-99, 100, (2, 64)).astype(np.int32)
-    x, w = rng.integers(-15, 16, (33, 8)), rng.integers(-15, 16, (8, 64))
+    values, weights = rng.integers(-15, 16, (33, 8)), rng.integers(-15, 16, (8, 64))
     scale8 = (2.0 ** rng.integers(-9, -5, 64)).astype(np.float32)
-    return _Layer(x.astype(np.int8), w.astype(np.int8), bias, scale, scale8)
+    return _Layer(values.astype(np.int8), weights.astype(np.int8), bias, scale, scale8)
 
 
 def _same(backend: Backend[Array], rng: np.random.Generator, given: _Layer) -> bool:
     """Whether each kind of layer gives what it must."""
-    x, w, _, _, scale8 = given
-    (m, k), n = x.shape, w.shape[1]
-    layer = ExactLinear(*(backend.array(a) for a in (w, given.bias, given.scale)))
-    trunk = rng.integers(-TOP16, TOP16 + 1, (m, n)).astype(np.int16)
-    wide = rng.choice(np.array([-TOP16, TOP16, 999, 998], np.int16), (m, k))
-    by = np.full(k, 1 / 4, np.float32)
-    acc = x.astype(np.int64) @ w.astype(np.int64)
+    values, weights, _, _, scale8 = given
+    (rows, inner), columns = values.shape, weights.shape[1]
+    layer = ExactLinear(*(backend.array(a) for a in (weights, given.bias, given.scale)))
+    trunk = rng.integers(-TOP16, TOP16 + 1, (rows, columns)).astype(np.int16)
+    wide = rng.choice(np.array([-TOP16, TOP16, 999, 998], np.int16), (rows, inner))
+    by = np.full(inner, 1 / 4, np.float32)
+    acc = values.astype(np.int64) @ weights.astype(np.int64)
     plain, other = (given.scaled(acc, q) for q in (0, 1))
     leaky = np.where(plain >= 0, plain, plain * np.float32(SLOPE))
     total = np.clip(trunk + _clipped(other, TOP16), -TOP16, TOP16)
     eights = total.astype(np.float32) * scale8
-    products = _clipped(wide * by, WIDE).astype(np.int64) @ w
-    xs, summed = backend.array(x), backend.array(trunk.copy())
+    products = _clipped(wide * by, WIDE).astype(np.int64) @ weights
+    xs, summed = backend.array(values), backend.array(trunk.copy())
     both = backend.product8_each(xs, layer)
     pairs = [
         (backend.product8(xs, layer, True), _clipped(leaky, TOP8)),

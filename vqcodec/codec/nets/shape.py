@@ -57,11 +57,11 @@ class NetShape:
         shape = cls(**{f.name: sizes[f.name] for f in fields(cls)})
         if type(shape.inter) is not bool:
             raise TypeError(f"inter is {shape.inter!r}")
-        for f in fields(cls):
-            value = getattr(shape, f.name)
-            most = MAX_BLOCKS if f.name.endswith("_blocks") else MAX_CHANNELS
-            if f.name != "inter" and (type(value) is not int or not 1 <= value <= most):
-                raise ValueError(f"{f.name} is {value!r}, allowed are 1 to {most}")
+        for field in fields(cls):
+            value = getattr(shape, field.name)
+            most = MAX_BLOCKS if field.name.endswith("_blocks") else MAX_CHANNELS
+            if field.name != "inter" and (type(value) is not int or not 1 <= value <= most):
+                raise ValueError(f"{field.name} is {value!r}, allowed are 1 to {most}")
         if shape.steps not in STEPS or shape.latent % (GROUP * shape.steps):
             raise ValueError(f"a latent of {shape.latent} channels in {shape.steps} steps")
         return shape

@@ -5,17 +5,24 @@ from __future__ import annotations
 from .backend import Array
 
 
-def unshuffle(x: Array, r: int) -> Array:
-    """(N, H, W, C) -> (N, H/r, W/r, r*r*C); the new channel is (dy * r + dx) * C + c."""
-    n, h, w, c = x.shape
+def unshuffle(values: Array, side: int) -> Array:
+    """(N, H, W, C) -> (N, H/side, W/side, side*side*C).
+
+    The new channel is (dy * side + dx) * C + c.
+    """
+    frames, rows, columns, channels = values.shape
     return (
-        x.reshape(n, h // r, r, w // r, r, c).swapaxes(2, 3).reshape(n, h // r, w // r, r * r * c)
+        values.reshape(frames, rows // side, side, columns // side, side, channels)
+        .swapaxes(2, 3)
+        .reshape(frames, rows // side, columns // side, side * side * channels)
     )
 
 
-def shuffle(x: Array, r: int) -> Array:
+def shuffle(values: Array, side: int) -> Array:
     """The inverse of :func:`unshuffle`."""
-    n, h, w, c = x.shape
+    frames, rows, columns, channels = values.shape
     return (
-        x.reshape(n, h, w, r, r, c // (r * r)).swapaxes(2, 3).reshape(n, h * r, w * r, c // (r * r))
+        values.reshape(frames, rows, columns, side, side, channels // (side * side))
+        .swapaxes(2, 3)
+        .reshape(frames, rows * side, columns * side, channels // (side * side))
     )

@@ -39,36 +39,42 @@ class Synthesis(Generic[Array]):
         self.last = ExactLinear.load(arrays, "synthesis.last", backend)
 
     def __call__(
-        self, y: np.ndarray, pred8: np.ndarray | None, q: int, tiles: Tiles[Array] | None = None
+        self,
+        latent: np.ndarray,
+        pred8: np.ndarray | None,
+        quality: int,
+        tiles: Tiles[Array] | None = None,
     ) -> np.ndarray:
         """The residual, (N, H/8, W/8, 96) int16.
 
         Args:
-            y: (N, H/16, W/16, M) int16, the latent in sixteenths of a step.
+            latent: (N, H/16, W/16, M) int16, in sixteenths of a step.
             pred8: (N, H/8, W/8, 96) int8, the prediction; None in frames without one.
-            q: quality of the latent, 0..63.
+            quality: of the latent, 0..63.
             tiles: those that are coded, None: all. In others the residual is zero.
         """
         backend = self.backend
         if tiles is None:
-            n, height, width, _ = y.shape
-            tiles = Tiles.everywhere((n, height // 4, width // 4), backend)
+            frames, height, width, _ = latent.shape
+            tiles = Tiles.everywhere((frames, height // 4, width // 4), backend)
         seen = None if pred8 is None else backend.array(tiles.at8.gather(pred8))
-        rows = self.layers(backend.array(tiles.at16.gather(y)), seen, q, tiles)
+        rows = self.layers(backend.array(tiles.at16.gather(latent)), seen, quality, tiles)
         return tiles.at8.scatter(backend.host(rows))
 
-    def layers(self, y: Array, pred8: Array | None, q: int, tiles: Tiles[Array]) -> Array:
+    def layers(
+        self, latent: Array, pred8: Array | None, quality: int, tiles: Tiles[Array]
+    ) -> Array:
         """The same on arrays of the backend, rows of the tiles."""
         backend = self.backend
-        trunk = backend.wide16(y, self.s_y[q], self.first, q)
-        x = backend.quant8(trunk, self.blocks16[0].s_in)
-        run_blocks(backend, self.blocks16, trunk, x, tiles.at16, self.s_end16)
+        trunk = backend.wide16(latent, self.s_y[quality], self.first, quality)
+        copy8 = backend.quant8(trunk, self.blocks16[0].s_in)
+        run_blocks(backend, self.blocks16, trunk, copy8, tiles.at16, self.s_end16)
         trunk = backend.wide16(trunk, self.s_up, self.up, 0).reshape(len(tiles.at8.at), -1)
         s_in = self.blocks8[0].s_in
         if self.shape.inter:
             assert pred8 is not None
-            x = backend.product_add(pred8, self.pred, q, trunk, s_in)
+            copy8 = backend.product_add(pred8, self.pred, quality, trunk, s_in)
         else:
-            x = backend.quant8(trunk, s_in)
-        run_blocks(backend, self.blocks8, trunk, x, tiles.at8, self.s_end)
+            copy8 = backend.quant8(trunk, s_in)
+        run_blocks(backend, self.blocks8, trunk, copy8, tiles.at8, self.s_end)
         return backend.wide16(trunk, self.s_last, self.last, 0)

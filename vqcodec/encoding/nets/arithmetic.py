@@ -58,11 +58,11 @@ def _fast_float(device: str) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device != "cpu":
         return "bfloat16"
-    m, k, n = _SHAPE
+    rows, inner, columns = _SHAPE
     kinds = {name: getattr(torch, name) for name in FLOATS}
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         pairs = {
-            name: (torch.ones(m, k, dtype=t), torch.ones(k, n, dtype=t))
+            name: (torch.ones(rows, inner, dtype=t), torch.ones(inner, columns, dtype=t))
             for name, t in kinds.items()
         }
         times = best_times({name: partial(torch.mm, x, w) for name, (x, w) in pairs.items()})

@@ -28,21 +28,21 @@ def _typed(typing_context, rows, taps, stride, out, channels):  # type: ignore[n
 _sums: Any = intrinsic(_typed)
 
 
-def _emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+def _emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     rows, taps, stride, out, channels = args
     lanes = ir.VectorType(ir.FloatType(), LANES)
-    given = addresses(b, rows)
-    by = [b.add(taps, b.mul(stride, number(t))) for t in range(TAPS)]
+    given = addresses(builder, rows)
+    by = [builder.add(taps, builder.mul(stride, number(t))) for t in range(TAPS)]
 
-    def some(c: Any) -> None:
-        four = b.mul(c, number(4))
-        total = loaded(b, b.add(out, four), lanes)
+    def some(channel: Any) -> None:
+        four = builder.mul(channel, number(4))
+        total = loaded(builder, builder.add(out, four), lanes)
         for row, tap in zip(given, by, strict=True):
-            x, k = (loaded(b, b.add(a, four), lanes) for a in (row, tap))
-            total = b.fadd(total, b.fmul(x, k))
-        b.store(total, pointer(b, b.add(out, four), lanes)).align = 4
+            x, k = (loaded(builder, builder.add(a, four), lanes) for a in (row, tap))
+            total = builder.fadd(total, builder.fmul(x, k))
+        builder.store(total, pointer(builder, builder.add(out, four), lanes)).align = 4
 
-    each(b, channels, some)
+    each(builder, channels, some)
     return context.get_dummy_value()
 
 

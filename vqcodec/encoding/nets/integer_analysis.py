@@ -29,12 +29,12 @@ class _Linear:
     """A product; of one that depends on the quality, with a gain and a bias for each."""
 
     def __init__(self, arrays: Arrays, name: str) -> None:
-        w = arrays[f"{name}.weight"]
+        weights = arrays[f"{name}.weight"]
         scale = arrays.get(f"{name}.weight{SCALE}")
         if scale is None:
-            scale = np.maximum(np.abs(w.astype(np.float32)).max(1), np.float32(1e-9)) / _TOP
-            w = np.rint(w / scale[:, None]).astype(np.int16)
-        self.weights = RowWeights(np.ascontiguousarray(w.T))
+            scale = np.maximum(np.abs(weights.astype(np.float32)).max(1), np.float32(1e-9)) / _TOP
+            weights = np.rint(weights / scale[:, None]).astype(np.int16)
+        self.weights = RowWeights(np.ascontiguousarray(weights.T))
         self.scale = scale.astype(np.float32)
         self.bias = arrays[f"{name}.bias"].astype(np.float32)
         self._by_quality = tuple(
@@ -43,18 +43,18 @@ class _Linear:
             if f"{name}.{part}" in arrays
         )
 
-    def __call__(self, x: np.ndarray, leaky: bool = False) -> np.ndarray:
-        """x (M, K) float32 -> (M, N)."""
-        return self.weights.times(x, self.scale, self.bias, leaky)
+    def __call__(self, rows: np.ndarray, leaky: bool = False) -> np.ndarray:
+        """rows (M, K) float32 -> (M, N)."""
+        return self.weights.times(rows, self.scale, self.bias, leaky)
 
-    def add(self, x: np.ndarray, to: np.ndarray) -> None:
+    def add(self, rows: np.ndarray, to: np.ndarray) -> None:
         """The product is added to an array."""
-        self.weights.added(x, self.scale, self.bias, to)
+        self.weights.added(rows, self.scale, self.bias, to)
 
-    def at(self, x: np.ndarray, q: float) -> np.ndarray:
+    def at(self, rows: np.ndarray, quality: float) -> np.ndarray:
         """The product at a quality."""
         gains, biases = self._by_quality
-        place = q / 63 * (ANCHORS - 1)
+        place = quality / 63 * (ANCHORS - 1)
         weights = np.maximum(0.0, 1 - np.abs(place - np.arange(ANCHORS)))
         gain, bias = np.zeros(gains.shape[1]), np.zeros(gains.shape[1])
         for weight, some, others in zip(weights, gains, biases, strict=True):  # in this order
@@ -62,7 +62,7 @@ class _Linear:
             bias += weight * others
         gain = np.array([math.exp(g) for g in gain])
         scale = (self.scale * gain).astype(np.float32)
-        return self.weights.times(x, scale, ((self.bias + bias) * gain).astype(np.float32))
+        return self.weights.times(rows, scale, ((self.bias + bias) * gain).astype(np.float32))
 
 
 class _Block:
@@ -75,13 +75,13 @@ class _Block:
         self.taps = np.ascontiguousarray((taps if scale is None else taps * scale[:, None]).T)
         self.bias = arrays[f"{name}.dw.bias"].astype(np.float32)
 
-    def __call__(self, x: np.ndarray, near: np.ndarray) -> None:
-        """x (M, C) is changed in place."""
-        u = self.w1(x, True)
-        v = np.empty_like(u)
-        shared(depthwise, u, near, self.taps, self.bias, v)
-        self.w2.add(v, x)
-        self.w4.add(self.w3(x, True), x)
+    def __call__(self, trunk: np.ndarray, near: np.ndarray) -> None:
+        """trunk (M, C) is changed in place."""
+        hidden = self.w1(trunk, True)
+        mixed = np.empty_like(hidden)
+        shared(depthwise, hidden, near, self.taps, self.bias, mixed)
+        self.w2.add(mixed, trunk)
+        self.w4.add(self.w3(trunk, True), trunk)
 
 
 class IntegerAnalysis:
@@ -97,24 +97,24 @@ class IntegerAnalysis:
         self.hyper_block = _Block(arrays, "hyper_block")
 
     def rows(
-        self, x: np.ndarray, pred: np.ndarray | None, q: float, tiles: Tiles[np.ndarray]
+        self, picture: np.ndarray, pred: np.ndarray | None, quality: float, tiles: Tiles[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`vqcodec.encoding.nets.analysis.Analysis.rows`, on float32 arrays."""
         if self.inter:
             assert pred is not None
-            x = np.concatenate([(x - pred) * np.float32(8), pred], -1)
-        t = self.first.at(x, q)
+            picture = np.concatenate([(picture - pred) * np.float32(8), pred], -1)
+        trunk = self.first.at(picture, quality)
         for block in self.blocks8:
-            block(t, tiles.at8.near)
-        t = self.down(t.reshape(len(tiles.at16.at), -1))
+            block(trunk, tiles.at8.near)
+        trunk = self.down(trunk.reshape(len(tiles.at16.at), -1))
         for block in self.blocks16:
-            block(t, tiles.at16.near)
-        y = self.last.at(t, q)
+            block(trunk, tiles.at16.near)
+        latent = self.last.at(trunk, quality)
         places = len(tiles.hyper)
-        whole = np.zeros((places * POSITIONS, y.shape[1]), np.float32)
-        whole[tiles.of_hyper] = _compressed(y)
+        whole = np.zeros((places * POSITIONS, latent.shape[1]), np.float32)
+        whole[tiles.of_hyper] = _compressed(latent)
         self.hyper_block(whole, around_places(tiles, tiles.of_hyper))
-        return y, self.hyper(whole.reshape(places, -1))
+        return latent, self.hyper(whole.reshape(places, -1))
 
 
 @njit

@@ -29,24 +29,30 @@ class _FakeQuantise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, top: int) -> Tensor:
-        v = x.float() / scale
-        r = v.round().clamp_(-top, top)
-        inside = v.abs() <= top
-        ctx.save_for_backward(inside, torch.where(inside, r - v, r).to(torch.bfloat16))
-        return r.mul_(scale).to(x.dtype)
+        steps = x.float() / scale
+        rounded = steps.round().clamp_(-top, top)
+        inside = steps.abs() <= top
+        ctx.save_for_backward(
+            inside, torch.where(inside, rounded - steps, rounded).to(torch.bfloat16)
+        )
+        return rounded.mul_(scale).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         inside, slope = ctx.saved_tensors  # slope: of the output by the scale
-        return g * inside, (g * slope).sum(tuple(range(g.dim() - 1)), dtype=torch.float32), None
+        return (
+            gradient * inside,
+            (gradient * slope).sum(tuple(range(gradient.dim() - 1)), dtype=torch.float32),
+            None,
+        )
 
 
-def _ste(x: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
-    """Round x to multiples of scale within [lo, hi] steps; gradient one inside the range, zero
+def _ste(values: Tensor, scale: Tensor, lo: int, hi: int) -> Tensor:
+    """Round values to multiples of scale within [lo, hi] steps; gradient one inside the range, zero
     outside."""
-    v = x / scale
-    q = torch.clamp(v, lo, hi)
-    return (q + (torch.round(q) - q).detach()) * scale
+    steps = values / scale
+    clipped = torch.clamp(steps, lo, hi)
+    return (clipped + (torch.round(clipped) - clipped).detach()) * scale
 
 
 class Act(nn.Module):
@@ -110,8 +116,7 @@ class Linear(nn.Module):
     weights.
 
     With ``quality=True`` the output has a gain and a bias per channel that depend on the quality
-    index q:
-    ``(W x + b(q)) * g(q)``, both interpolated from :data:`ANCHORS` learned points.
+    index q: ``(W x + b(q)) * g(q)``, both interpolated from :data:`ANCHORS` learned points.
     """
 
     ANCHORS = ANCHORS
@@ -145,25 +150,25 @@ class Linear(nn.Module):
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
         """x (..., cin) -> (..., cout); ``at`` are the :func:`anchor_weights` of the quality, where
         the layer depends on it."""
-        w: Tensor = self.weight
+        weights: Tensor = self.weight
         if self.mode == "quant" and self._act[0] is not None:
-            f, s = self.folded()
-            w = _ste(f, s[:, None], -TOP8, TOP8) / self._act[0].scale
-        y = F.linear(x, w, self.bias)
+            folded, step = self.folded()
+            weights = _ste(folded, step[:, None], -TOP8, TOP8) / self._act[0].scale
+        out = F.linear(x, weights, self.bias)
         if self.quality:
             assert at is not None
             gain, bias = torch.exp(at @ self.qgain), at @ self.qbias
             if x.ndim == 4:
                 gain, bias = gain[:, None, None], bias[:, None, None]
-            y = (y + bias) * gain
-        return y
+            out = (out + bias) * gain
+        return out
 
 
-def anchor_weights(q: Tensor) -> Tensor:
+def anchor_weights(quality: Tensor) -> Tensor:
     """(N,) quality index 0..63 -> (N, ANCHORS) weights of linear interpolation."""
-    k = Linear.ANCHORS
-    pos = q.float() / 63 * (k - 1)
-    return torch.clamp(1 - (pos[:, None] - torch.arange(k, device=q.device)).abs(), min=0)
+    count = Linear.ANCHORS
+    pos = quality.float() / 63 * (count - 1)
+    return torch.clamp(1 - (pos[:, None] - torch.arange(count, device=quality.device)).abs(), min=0)
 
 
 class Depthwise(nn.Module):
@@ -195,53 +200,59 @@ class Depthwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, H, W, C) -> the same shape."""
-        w = self.taps()
-        c = w.shape[0]
-        y = F.conv2d(
+        taps = self.taps()
+        channels = taps.shape[0]
+        out = F.conv2d(
             x.permute(0, 3, 1, 2),
-            w.reshape(c, 1, 3, 3).to(x.dtype),
+            taps.reshape(channels, 1, 3, 3).to(x.dtype),
             self.bias.to(x.dtype),
             padding=1,
-            groups=c,
+            groups=channels,
         )
-        return y.permute(0, 2, 3, 1)
+        return out.permute(0, 2, 3, 1)
 
-    def rows(self, x: Tensor, near: Tensor) -> Tensor:
+    def rows(self, values: Tensor, near: Tensor) -> Tensor:
         """The same of rows (M, C); near (M, 9): those around each, row-major, M for none."""
-        around = torch.cat([x, torch.zeros_like(x[:1])]).float()
-        total = self.bias.float().repeat(len(x), 1)
+        around = torch.cat([values, torch.zeros_like(values[:1])]).float()
+        total = self.bias.float().repeat(len(values), 1)
         for rows, tap in zip(near.unbind(1), self.taps().float().unbind(1), strict=True):
             total.addcmul_(around[rows], tap)
-        return total.to(x.dtype)
+        return total.to(values.dtype)
 
 
 class Block(nn.Module):
-    """Residual block: 1x1, leaky ReLU, depthwise 3x3, 1x1; then 1x1 to e*C, leaky ReLU, 1x1
+    """Residual block: 1x1, leaky ReLU, depthwise 3x3, 1x1; then 1x1 to wider*C, leaky ReLU, 1x1
     back."""
 
-    def __init__(self, c: int, e: int = 2):
+    def __init__(self, channels: int, wider: int = 2):
         super().__init__()
-        self.a1, self.a2, self.a3, self.a4, self.a5 = Act(c), Act(c), Act(c), Act(c), Act(c * e)
-        self.w1 = Linear(c, c, self.a1)
-        self.dw = Depthwise(c, self.a2)
-        self.w2 = Linear(c, c, self.a3, std=0.02)
-        self.w3 = Linear(c, c * e, self.a4)
-        self.w4 = Linear(c * e, c, self.a5, std=0.02)
+        self.a1, self.a2, self.a3, self.a4, self.a5 = (
+            Act(channels),
+            Act(channels),
+            Act(channels),
+            Act(channels),
+            Act(channels * wider),
+        )
+        self.w1 = Linear(channels, channels, self.a1)
+        self.dw = Depthwise(channels, self.a2)
+        self.w2 = Linear(channels, channels, self.a3, std=0.02)
+        self.w3 = Linear(channels, channels * wider, self.a4)
+        self.w4 = Linear(channels * wider, channels, self.a5, std=0.02)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, near: Tensor | None = None) -> Tensor:
         """x (N, H, W, C); mask (N, H, W, 1): 0 where nothing is coded, where neighbours see
         zeros. Or x (M, C) and ``near`` (M, 9), as :meth:`Depthwise.rows` takes them."""
-        u = self.a2(F.leaky_relu(self.w1(self.a1(x)), SLOPE))
+        hidden = self.a2(F.leaky_relu(self.w1(self.a1(x)), SLOPE))
         if mask is not None:
-            u = u * mask
-        x = x + self.w2(self.a3(self.dw(u) if near is None else self.dw.rows(u, near)))
-        u = self.a5(F.leaky_relu(self.w3(self.a4(x)), SLOPE))
-        out: Tensor = x + self.w4(u)
+            hidden = hidden * mask
+        x = x + self.w2(self.a3(self.dw(hidden) if near is None else self.dw.rows(hidden, near)))
+        hidden = self.a5(F.leaky_relu(self.w3(self.a4(x)), SLOPE))
+        out: Tensor = x + self.w4(hidden)
         return out
 
 
 def set_mode(net: nn.Module, mode: str) -> None:
     """Switch every layer of a net to ``float``, ``observe`` or ``quant``."""
-    for m in net.modules():
-        if isinstance(m, (Act, Linear, Depthwise)):
-            m.mode = mode
+    for layer in net.modules():
+        if isinstance(layer, (Act, Linear, Depthwise)):
+            layer.mode = mode

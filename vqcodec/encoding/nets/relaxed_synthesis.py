@@ -27,16 +27,16 @@ Multiply = Callable[[Tensor, Tensor], Tensor]
 
 
 class _Product(torch.autograd.Function):
-    """x @ w with a gradient by x, both multiplied by a function."""
+    """values @ weights with a gradient by the values, both multiplied by a function."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, multiply: Multiply) -> Tensor:
-        ctx.w, ctx.multiply = w, multiply
-        return multiply(x, w)
+    def forward(ctx: Any, values: Tensor, weights: Tensor, multiply: Multiply) -> Tensor:
+        ctx.weights, ctx.multiply = weights, multiply
+        return multiply(values, weights)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.multiply(g, ctx.w.T), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.multiply(gradient, ctx.weights.T), None, None
 
 
 class SmoothBackend(Stepwise):
@@ -55,28 +55,31 @@ class SmoothBackend(Stepwise):
         """What the layers hold, which the CPU's exact backend keeps as numpy arrays."""
         return (torch.as_tensor(array, device=self.device) for array in arrays)
 
-    def mm(self, x: Tensor, w: Held) -> Tensor:
-        """The product in the backend's type; its gradient by x too."""
-        if id(w) not in self._weights:  # the layers live as long as the nets
-            self._weights[id(w)] = torch.as_tensor(w, dtype=self.dtype, device=self.device)
-        weights = self._weights[id(w)]
-        product: Tensor = _Product.apply(x, weights, self._multiply)  # type: ignore[no-untyped-call]
+    def mm(self, values: Tensor, held: Held) -> Tensor:
+        """The product in the backend's type; its gradient by the values too."""
+        if id(held) not in self._weights:  # the layers live as long as the nets
+            self._weights[id(held)] = torch.as_tensor(held, dtype=self.dtype, device=self.device)
+        weights = self._weights[id(held)]
+        product: Tensor = _Product.apply(values, weights, self._multiply)  # type: ignore[no-untyped-call]
         return product
 
-    def _multiply(self, x: Tensor, w: Tensor) -> Tensor:
+    def _multiply(self, values: Tensor, weights: Tensor) -> Tensor:
         if self.device != "cpu":
-            return (x.to(self.dtype) @ w).float()
-        x, out = x.to(self.dtype), torch.empty((x.shape[0], w.shape[1]), dtype=torch.float32)
+            return (values.to(self.dtype) @ weights).float()
+        values, out = (
+            values.to(self.dtype),
+            torch.empty((values.shape[0], weights.shape[1]), dtype=torch.float32),
+        )
 
         def rows(first: int) -> None:
-            some, result = x[first : first + _ROWS], out[first : first + _ROWS]
+            some, result = values[first : first + _ROWS], out[first : first + _ROWS]
             with torch.no_grad():  # a thread of the pool has a mode of its own
                 if self.dtype == out.dtype:
-                    torch.matmul(some, w, out=result)
+                    torch.matmul(some, weights, out=result)
                 else:
-                    result.copy_(some @ w)
+                    result.copy_(some @ weights)
 
-        for _ in (self._pool.map if self._pool else map)(rows, range(0, len(x), _ROWS)):
+        for _ in (self._pool.map if self._pool else map)(rows, range(0, len(values), _ROWS)):
             pass
         return out
 
@@ -98,25 +101,31 @@ class SmoothBackend(Stepwise):
         trunk += self._scaled(acc, bias, scale)
         return self.quant8(trunk, scale8)
 
-    def quant8(self, t: Tensor, scale: Held) -> Tensor:
+    def quant8(self, values: Tensor, scale: Held) -> Tensor:
         """Clipped as the integers are, but not rounded."""
         (by,) = self._tensors(scale)
-        return (t.float() * by).clamp(-TOP8, TOP8)
+        return (values.float() * by).clamp(-TOP8, TOP8)
 
-    def wide16(self, t: Tensor, scale: Held, layer: ExactLinear[Any], q: int) -> Tensor:
+    def wide16(self, values: Tensor, scale: Held, layer: ExactLinear[Any], quality: int) -> Tensor:
         """The activation is multiplied as one float."""
         (by,) = self._tensors(scale)
-        return self.requant16(self.mm((t * by).clamp(-WIDE, WIDE), layer.w), *layer.row(q))
+        return self.requant16(
+            self.mm((values * by).clamp(-WIDE, WIDE), layer.weights), *layer.row(quality)
+        )
 
-    def depthwise(self, x: Tensor, rows: Rows[Tensor], w: Held, bias: Held, scale: Held) -> Tensor:
+    def depthwise(
+        self, values: Tensor, rows: Rows[Tensor], weights: Held, bias: Held, scale: Held
+    ) -> Tensor:
         """A convolution of torch's over whole pictures, clipped but not rounded."""
-        channels, (frames, height, width) = x.shape[-1], rows.shape
-        taps, less, by, at = self._tensors(w, bias, scale, rows.at)
-        k = taps.float().T.reshape(channels, 1, 3, 3)
-        empty = x.new_zeros(frames * height * width, channels)
-        pictures = empty.index_copy(0, at, x).reshape(frames, height, width, channels)
-        y = F.conv2d(pictures.permute(0, 3, 1, 2), k, less.float(), padding=1, groups=channels)
-        seen = y.permute(0, 2, 3, 1).reshape(-1, channels)[at]
+        channels, (frames, height, width) = values.shape[-1], rows.shape
+        taps, less, by, at = self._tensors(weights, bias, scale, rows.at)
+        kernel = taps.float().T.reshape(channels, 1, 3, 3)
+        empty = values.new_zeros(frames * height * width, channels)
+        pictures = empty.index_copy(0, at, values).reshape(frames, height, width, channels)
+        out = F.conv2d(
+            pictures.permute(0, 3, 1, 2), kernel, less.float(), padding=1, groups=channels
+        )
+        seen = out.permute(0, 2, 3, 1).reshape(-1, channels)[at]
         return (seen * by).clamp(-TOP8, TOP8)
 
 

@@ -26,46 +26,49 @@ _SUMS = 2**31 - 1  # what an accumulator holds
 class RowWeights:
     """int8 weights (K, N), to be multiplied with rows (M, K) of floats."""
 
-    def __init__(self, w: np.ndarray) -> None:
-        self.w = w
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = weights
 
     @cached_property
     def packed(self) -> np.ndarray:
         """As the kernels read them."""
-        return Packed(self.w).pairs
+        return Packed(self.weights).pairs
 
     @cached_property
     def top(self) -> np.float32:
         """The largest integer that activations may be rounded to."""
-        worst = int(np.abs(self.w, dtype=np.int16).sum(0, dtype=np.int64).max(initial=1))
+        worst = int(np.abs(self.weights, dtype=np.int16).sum(0, dtype=np.int64).max(initial=1))
         return _F(min(_MOST, _SUMS // max(1, worst)))
 
     def times(
-        self, x: np.ndarray, scale: np.ndarray, bias: np.ndarray, leaky: bool = False
+        self, rows: np.ndarray, scale: np.ndarray, bias: np.ndarray, leaky: bool = False
     ) -> np.ndarray:
-        """(M, N) float32: x (M, K) float32 @ w * scale (N,) + bias (N,), and the leaky rectifier of
-        the exact nets."""
-        out = np.empty((len(x), self.w.shape[1]), np.float32)
-        shared(_product, x, self.packed, self.top, scale, bias, leaky, False, out)
+        """(M, N) float32: rows (M, K) float32 @ weights * scale (N,) + bias (N,), and the leaky
+        rectifier of the exact nets."""
+        out = np.empty((len(rows), self.weights.shape[1]), np.float32)
+        shared(_product, rows, self.packed, self.top, scale, bias, leaky, False, out)
         return out
 
-    def added(self, x: np.ndarray, scale: np.ndarray, bias: np.ndarray, to: np.ndarray) -> None:
+    def added(self, rows: np.ndarray, scale: np.ndarray, bias: np.ndarray, to: np.ndarray) -> None:
         """The same, without a rectifier, added to an array."""
-        shared(_product, x, self.packed, self.top, scale, bias, False, True, to)
+        shared(_product, rows, self.packed, self.top, scale, bias, False, True, to)
 
-    def back(self, g: np.ndarray, scale: np.ndarray, seen: np.ndarray, leaky: bool) -> np.ndarray:
+    def back(
+        self, gradient: np.ndarray, scale: np.ndarray, seen: np.ndarray, leaky: bool
+    ) -> np.ndarray:
         """(M, N) float32: the gradient by what was rounded to ``seen`` (M, N) int8, before its
-        rectifier if there was one; that behind the weights, which are transposed, is g (M, K)."""
+        rectifier if there was one; that behind the weights, which are transposed, is gradient
+        (M, K)."""
         out = np.empty(seen.shape, np.float32)
         slope = _SLOPE if leaky else _F(1)
-        shared(_gradient, g, self.packed, self.top, scale, seen, slope, False, out)
+        shared(_gradient, gradient, self.packed, self.top, scale, seen, slope, False, out)
         return out
 
     def back_added(
-        self, g: np.ndarray, scale: np.ndarray, seen: np.ndarray, to: np.ndarray
+        self, gradient: np.ndarray, scale: np.ndarray, seen: np.ndarray, to: np.ndarray
     ) -> None:
         """The same, without a rectifier, added to an array."""
-        shared(_gradient, g, self.packed, self.top, scale, seen, _F(1), True, to)
+        shared(_gradient, gradient, self.packed, self.top, scale, seen, _F(1), True, to)
 
 
 @njit_borrowing

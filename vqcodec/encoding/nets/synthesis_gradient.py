@@ -30,30 +30,30 @@ class _Keeping(FusedBackend):
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
 
-    def _kept(self, x: np.ndarray) -> np.ndarray:
-        self.seen.append(x)
-        return x
+    def _kept(self, values: np.ndarray) -> np.ndarray:
+        self.seen.append(values)
+        return values
 
-    def product8(self, x: np.ndarray, layer: Layer, leaky: bool) -> np.ndarray:
-        return self._kept(super().product8(x, layer, leaky))
+    def product8(self, values: np.ndarray, layer: Layer, leaky: bool) -> np.ndarray:
+        return self._kept(super().product8(values, layer, leaky))
 
     def product_add(
-        self, x: np.ndarray, layer: Layer, q: int, trunk: np.ndarray, scale8: np.ndarray
+        self, values: np.ndarray, layer: Layer, quality: int, trunk: np.ndarray, scale8: np.ndarray
     ) -> np.ndarray:
-        return self._kept(super().product_add(x, layer, q, trunk, scale8))
+        return self._kept(super().product_add(values, layer, quality, trunk, scale8))
 
-    def quant8(self, t: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        return self._kept(super().quant8(t, scale))
+    def quant8(self, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        return self._kept(super().quant8(values, scale))
 
     def depthwise(
         self,
-        x: np.ndarray,
+        values: np.ndarray,
         rows: Rows[np.ndarray],
-        w: np.ndarray,
+        taps: np.ndarray,
         bias: np.ndarray,
         scale: np.ndarray,
     ) -> np.ndarray:
-        return self._kept(super().depthwise(x, rows, w, bias, scale))
+        return self._kept(super().depthwise(values, rows, taps, bias, scale))
 
 
 class _Layer:
@@ -63,12 +63,12 @@ class _Layer:
         self.layer = layer
         # a row of the gradient is multiplied with the scales of what is behind the product: these
         # are part of the row that is rounded
-        self.weights = RowWeights(np.ascontiguousarray(layer.w.T))
-        self.ones = np.ones(layer.w.shape[0], np.float32)
+        self.weights = RowWeights(np.ascontiguousarray(layer.weights.T))
+        self.ones = np.ones(layer.weights.shape[0], np.float32)
 
-    def scaled(self, g: np.ndarray, q: int = 0) -> np.ndarray:
+    def scaled(self, gradient: np.ndarray, quality: int = 0) -> np.ndarray:
         """The gradient by the sums, from that by what they are scaled to."""
-        return g * self.layer.row(q)[1]
+        return gradient * self.layer.row(quality)[1]
 
 
 class _Block:
@@ -81,19 +81,19 @@ class _Block:
         self.s_in, self.s_mid = block.s_in, block.s_mid
 
     def back(
-        self, g: np.ndarray, x_in: np.ndarray, seen: list[np.ndarray], near: np.ndarray
+        self, gradient: np.ndarray, x_in: np.ndarray, seen: list[np.ndarray], near: np.ndarray
     ) -> None:
         """Make of the gradient by the trunk behind the block that by the trunk before it, in place.
 
         x_in: the copy of 8 bits that the block reads; seen: what it keeps, but for its last.
         """
         first, spread, middle, wide = seen
-        by_wide = self.w4.weights.back(self.w4.scaled(g), self.w4.ones, wide, True)
-        self.w3.weights.back_added(self.w3.scaled(by_wide), self.s_mid, middle, g)
-        by_spread = self.w2.weights.back(self.w2.scaled(g), self.w2.ones, spread, False)
+        by_wide = self.w4.weights.back(self.w4.scaled(gradient), self.w4.ones, wide, True)
+        self.w3.weights.back_added(self.w3.scaled(by_wide), self.s_mid, middle, gradient)
+        by_spread = self.w2.weights.back(self.w2.scaled(gradient), self.w2.ones, spread, False)
         by_first = np.empty_like(by_spread)
         shared(back_depthwise, by_spread, near, self.turned, first, by_first)
-        self.w1.weights.back_added(self.w1.scaled(by_first), self.s_in, x_in, g)
+        self.w1.weights.back_added(self.w1.scaled(by_first), self.s_in, x_in, gradient)
 
 
 class SynthesisGradient:
@@ -115,35 +115,36 @@ class SynthesisGradient:
         return [_Layer(layer) for layer in (self.net.first, self.net.up, self.net.last)]
 
     def forward(
-        self, y: np.ndarray, pred8: np.ndarray | None, q: int, tiles: Tiles[np.ndarray]
+        self, latent: np.ndarray, pred8: np.ndarray | None, quality: int, tiles: Tiles[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """The residual (M, 96) int16 of rows of the tiles, and what :meth:`backward` wants."""
         keeping, twin = _Keeping(), copy.copy(self.net)
         twin.backend = keeping
-        return twin.layers(y, pred8, q, tiles), keeping.seen
+        return twin.layers(latent, pred8, quality, tiles), keeping.seen
 
     def backward(
-        self, g: np.ndarray, seen: list[np.ndarray], q: int, tiles: Tiles[np.ndarray]
+        self, gradient: np.ndarray, seen: list[np.ndarray], quality: int, tiles: Tiles[np.ndarray]
     ) -> np.ndarray:
-        """The gradient by y, (M, channels) float32, of that by the residual, (M, 96) float32."""
+        """The gradient by the latent, (M, channels) float32, of that by the residual, (M, 96)
+        float32."""
         net, count = self.net, 1 + 5 * len(self.net.blocks16)
         first, up, last = self._wide
-        g = _back_wide(last, g, 0, net.s_last)
-        _back_blocks(self._blocks8, g, seen[count:], tiles.at8)
-        g = _back_wide(up, g.reshape(len(tiles.at16.at), -1), 0, net.s_up)
-        _back_blocks(self._blocks16, g, seen[:count], tiles.at16)
-        return _back_wide(first, g, q, net.s_y[q])
+        gradient = _back_wide(last, gradient, 0, net.s_last)
+        _back_blocks(self._blocks8, gradient, seen[count:], tiles.at8)
+        gradient = _back_wide(up, gradient.reshape(len(tiles.at16.at), -1), 0, net.s_up)
+        _back_blocks(self._blocks16, gradient, seen[:count], tiles.at16)
+        return _back_wide(first, gradient, quality, net.s_y[quality])
 
 
 def _back_blocks(
-    blocks: list[_Block], g: np.ndarray, seen: list[np.ndarray], rows: Rows[np.ndarray]
+    blocks: list[_Block], gradient: np.ndarray, seen: list[np.ndarray], rows: Rows[np.ndarray]
 ) -> None:
     """Blocks backward, in place; the first of ``seen`` is what the first of them reads."""
     for k in reversed(range(len(blocks))):
-        blocks[k].back(g, seen[5 * k], seen[5 * k + 1 : 5 * k + 5], rows.near)
+        blocks[k].back(gradient, seen[5 * k], seen[5 * k + 1 : 5 * k + 5], rows.near)
 
 
-def _back_wide(layer: _Layer, g: np.ndarray, q: int, scale: np.ndarray) -> np.ndarray:
+def _back_wide(layer: _Layer, gradient: np.ndarray, quality: int, scale: np.ndarray) -> np.ndarray:
     """Through a product of 15 bits."""
     none = np.zeros(scale.shape, np.float32)
-    return layer.weights.times(layer.scaled(g, q), np.ascontiguousarray(scale), none)
+    return layer.weights.times(layer.scaled(gradient, quality), np.ascontiguousarray(scale), none)
