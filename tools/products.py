@@ -47,7 +47,8 @@ def main() -> None:
             codec, read_clip(clip, limit=args.frames), args.crf, PRESETS[args.preset]
         ).stats
         coded = [row["coded"] for row in rows if row["type"] != "I"]
-        total = each[0] * (len(rows) - len(coded)) + each[1] * sum(coded)
+        alone = sum(row.get("intra", 0.0) for row in rows if row["type"] != "I")
+        total = each[0] * (len(rows) - len(coded) + alone) + each[1] * sum(coded)
         share = float(np.mean(coded)) if coded else 0.0
         print(f"| {clip.stem} | {total / len(rows):,.0f} | {share:.1%} |", flush=True)
 

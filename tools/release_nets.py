@@ -78,6 +78,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.kind == "inter" and args.pairs is None:
         parser.error("inter nets want --pairs")
+    if args.large and args.kind not in LARGE:
+        parser.error(f"there are no larger {args.kind} nets")
     torch.set_num_threads(1)
     model = trained(args.state, (LARGE if args.large else SHAPES)[args.kind])
     clips = [path for path in sorted(args.clips.glob("*.mkv")) if path.stem not in HELD]

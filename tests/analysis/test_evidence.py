@@ -72,3 +72,10 @@ def test_a_fade_that_leads_back_to_its_scene_stays() -> None:
 def test_new_pictures_whose_middle_is_of_neither_are_less_sure() -> None:
     """Something passes near the camera while it turns, or one picture pushes the other out."""
     assert 0 < weight(scene(1), scene(3), scene(2)) < 1
+
+
+@pytest.mark.parametrize("shape", [(2, 64), (3, 3), (36, 1)])
+def test_pictures_of_a_few_rows_or_columns_say_nothing(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    first, last = rng.uniform(0, 255, (2, *shape)).astype(np.float32)
+    assert weight(first, (first + last) / 2, last) == 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from vqcodec.analysis.model import CAMERAS, CHANGES, TRAITS, Reading
 from vqcodec.analysis.shots import find_shots
-from vqcodec.reading.borne_out import look_at_changes
+from vqcodec.reading.borne_out import _weigh, look_at_changes
 
 FRAMES = 80
 DISSOLVE = CHANGES.index("dissolve")
@@ -117,3 +117,10 @@ def test_what_pictures_bear_out_is_believed_with_less() -> None:
 
     look_at_changes(told, np.zeros(FRAMES, np.uint8), np.zeros(FRAMES, bool), thumbs)
     assert found(told) == [(20, 34)]
+
+
+def test_nothing_new_is_no_change_however_sure_the_net_was() -> None:
+    change = np.zeros((1, len(CHANGES)), np.float32)
+    change[0, [CHANGES.index("cut"), DISSOLVE]] = 0.6, 0.4
+    _weigh(change, 0.0)
+    assert change[0].tolist() == [1, *[0] * (len(CHANGES) - 1)]

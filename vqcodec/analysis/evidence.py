@@ -23,9 +23,10 @@ _BLOCK = 4  # rows and columns of a thumbnail whose shares of both are alike
 
 def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
     """By what thumbnails (rows, columns) before, within and behind it multiply the odds of a
-    gradual change: 0 where nothing is new, 1 where one of them is blank, as in a fade.
+    gradual change: 0 where nothing is new, 1 where one of them is blank, as in a fade, and where
+    they are too small to tell.
     """
-    if any(is_blank(thumb) for thumb in (before, within, after)):
+    if min(after.shape) < _BLOCK or any(is_blank(thumb) for thumb in (before, within, after)):
         return 1.0
     if novelty(before, after).share >= _NEW:
         made = unmade(before, within, after) <= _MADE

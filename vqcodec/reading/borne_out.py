@@ -56,6 +56,7 @@ def _weigh(change: np.ndarray, odds: float) -> None:
     cut = change[:, 1] * (odds > 0)
     change[:, 1] = cut
     change[:, 2:] *= odds
+    change[:, 0] += change.sum(1) == 0  # a net may be so sure that nothing else is left
     change /= change.sum(1, keepdims=True)
     change[:, 0] += np.maximum(change[:, 1] - cut, 0)
     change[:, 1] = np.minimum(change[:, 1], cut)
