@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from ablate import encode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vqcodec.bench.bd_rate import bd_rate
-from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import EncoderModel, load_model
 from vqcodec.encoding.rate_distortion import RateParameters, rate_parameters
 from vqcodec.picture import Picture
 from vqcodec.system.threads import set_threads
 from vqcodec.training.pictures import read_clip
 
-CONTAINER_BITS = 60 * 8  # about what a file takes beside its GOP
 WARM = 3  # frames
 
 
@@ -47,10 +46,8 @@ class Coder(NamedTuple):
 
     def point(self, pictures: list[Picture], crf: float) -> tuple[float, float]:
         """Bits a sample of luma, and the mean PSNR (6 Y + U + V) / 8 of the frames in dB."""
-        made = encode_gop(self.model, pictures, crf, self.rate)
-        planes = [np.average(np.array(row["psnr"], float), weights=(6, 1, 1)) for row in made.stats]
-        samples = len(pictures) * pictures[0].y.size
-        return (8 * len(made.body) + CONTAINER_BITS) / samples, float(np.mean(planes))
+        made = encode(self.model, pictures, crf, self.rate, verbose=False)
+        return made["bpp"], made["psnr"]
 
 
 def main() -> None:

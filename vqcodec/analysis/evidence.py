@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..encoding.scene_changes import aligned, is_blank, novelty
+from ..encoding.scene_changes import aligned, contrast, is_blank, novelty
 
 _NEW = 0.33  # novelty against the contrast from which a picture is another scene
 _TURNED = 0.25  # the same with one moved to where the other fits best, where there is a mixture
@@ -38,13 +38,9 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
 
 def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:
     """Whether a picture is those before and behind it with much less contrast."""
-    least = min(_contrast(before), _contrast(after))
+    least = min(contrast(before), contrast(after))
     off = np.abs(_mixed(before.ravel(), after.ravel(), within.ravel())).mean()
-    return _contrast(within) <= _PALE * least and bool(off <= _FADED * least)
-
-
-def _contrast(thumb: np.ndarray) -> float:
-    return float(np.abs(thumb - thumb.mean()).mean())
+    return contrast(within) <= _PALE * least and bool(off <= _FADED * least)
 
 
 def unmade(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:

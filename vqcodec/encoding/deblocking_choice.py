@@ -31,22 +31,24 @@ def choose(
     """
     if not borders.any():
         return 0, drawn
-    if guess == STRENGTHS - 1:
-        planes = copy_planes(drawn)
-        deblock(planes, borders, guess)
-        return guess, planes
 
-    def smoothed(strength: int) -> tuple[float, int, Planes]:
+    def smoothed(strength: int) -> Planes:
         planes = copy_planes(drawn) if strength else drawn
         deblock(planes, borders, strength)
+        return planes
+
+    def tried(strength: int) -> tuple[float, int, Planes]:
+        planes = smoothed(strength)
         return error_bits(planes), strength, planes
 
-    best = smoothed(guess or 0)
+    if guess == STRENGTHS - 1:
+        return guess, smoothed(guess)
+    best = tried(guess or 0)
     if guess is not None:
         for way in (-1, 1):
             begun = best[1]
             while 0 <= best[1] + way < STRENGTHS:
-                other = smoothed(best[1] + way)
+                other = tried(best[1] + way)
                 if other[0] >= best[0]:
                     break
                 best = other
@@ -56,6 +58,6 @@ def choose(
     for strength in range(1, STRENGTHS):
         if strength > best[1] + 2:
             break
-        other = smoothed(strength)
+        other = tried(strength)
         best = other if other[0] < best[0] else best
     return best[1:]

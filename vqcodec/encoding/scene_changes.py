@@ -88,6 +88,11 @@ def change(before: np.ndarray, after: np.ndarray) -> float:
     return float(_mean(np.abs(after - before)))
 
 
+def contrast(thumb: np.ndarray) -> float:
+    """Mean absolute difference of a thumbnail from its mean, of 255."""
+    return float(_mean(np.abs(thumb - _mean(thumb))))
+
+
 def _mean(values: np.ndarray) -> np.floating:
     """What ``values.mean()`` gives, in half its time for the few samples of a thumbnail."""
     mean: np.floating = np.add.reduce(values, axis=None) / values.dtype.type(values.size)
@@ -195,7 +200,7 @@ def novelty(before: np.ndarray, after: np.ndarray) -> Novelty:
     kept = int(np.count_nonzero(textured & (left < _EXPLAINED * texture)))
     return Novelty(
         residual,
-        residual / (float(_mean(np.abs(after - _mean(after)))) + _QUIET),
+        residual / (contrast(after) + _QUIET),
         kept / max(1, int(np.count_nonzero(textured))),
     )
 
