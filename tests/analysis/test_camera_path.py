@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vqcodec.analysis.camera_kind import camera_kind
+from vqcodec.analysis.camera_kind import camera_scores
 from vqcodec.analysis.camera_path import CameraPath
 from vqcodec.analysis.features import FrameFacts
 from vqcodec.analysis.model import CAMERAS
@@ -54,7 +54,9 @@ def path(frames: list[FrameFacts | None]) -> CameraPath:
 
 def kind(frames: list[FrameFacts | None], net: tuple[float, ...] = (0.25,) * 4) -> str:
     found = path(frames)
-    return CAMERAS[camera_kind(found.moves[1:], found.trust[1:], np.array(net))]
+    return CAMERAS[
+        camera_scores(found.moves[1:], found.trust[1:], found.apart[1:], np.array(net)).argmax()
+    ]
 
 
 def shaking(size: float) -> np.ndarray:
@@ -123,4 +125,5 @@ def test_a_pan_goes_on_over_the_begin_of_a_gop() -> None:
     found.add(frames)
     assert found.trust[FRAMES] == 0
     part, net = slice(10, 40), np.full(4, 0.25)
-    assert CAMERAS[camera_kind(found.moves[part], found.trust[part], net)] == "pan"
+    told = camera_scores(found.moves[part], found.trust[part], found.apart[part], net)
+    assert CAMERAS[told.argmax()] == "pan"

@@ -15,30 +15,46 @@ _LEAST = 3.0  # steps that must be known in all; with fewer the net alone is ask
 _PAN, _ZOOM, _SHAKE = 0.00078, 0.00012, 0.0015
 _REACH = 0.29  # mean distance from the middle, of the width, at which zooming moves
 _BELIEF = 0.3  # what the net's logarithms count beside those of the moves
+_SEEN_BELIEF = 0.1  # beside those that were seen in pictures
+# pictures are some frames apart, and a hand that shakes comes back in between: its steps differ by
+# less than in proportion
+_COMING_BACK = 2 / 3
 _SMALLEST = 1e-3  # of what logarithms are taken of
 
 
 @njit
-def camera_kind(moves: np.ndarray, trust: np.ndarray, net: np.ndarray) -> int:
-    """Index in CAMERAS of what is done in steps ``moves`` (n, 2) that are known by ``trust`` (n,):
-    see CameraPath. net: (4,) probabilities of CAMERAS.
+def camera_scores(
+    moves: np.ndarray, trust: np.ndarray, apart: np.ndarray, net: np.ndarray
+) -> np.ndarray:
+    """(4,) how much speaks for each of CAMERAS, as logarithms, in steps ``moves`` (n, 2) that are
+    known by ``trust`` (n,) and ``apart`` (n,): see CameraPath. net: (4,) probabilities of CAMERAS.
     """
-    known, shift, zoom = 0.0, 0j, 0.0
+    known, measured, seen, shift, zoom = 0.0, 0.0, 0.0, 0j, 0.0
     for k in range(len(moves)):
         weight = trust[k] / (trust[k] + _DOUBTED)
         known += weight
+        measured += weight / max(1.0, apart[k])
         shift += weight * moves[k, 0]
         zoom += weight * moves[k, 1].real
-    scores = _BELIEF * np.log(np.maximum(net, _SMALLEST))
+        seen += apart[k]
+    scores = (_SEEN_BELIEF if seen else _BELIEF) * np.log(np.maximum(net, _SMALLEST))
     if known < _LEAST:
-        return int(scores.argmax())
+        return scores
     shift, zoom = shift / known, zoom / known
-    uneven = 0.0
+    uneven, plain = 0.0, 0.0
     for k in range(len(moves)):
+        weight = trust[k] / (trust[k] + _DOUBTED)
         off = moves[k, 0] - shift
-        square = off.real * off.real + off.imag * off.imag
-        uneven += trust[k] / (trust[k] + _DOUBTED) * square
-    done = (abs(shift) / _PAN, _REACH * abs(zoom) / _ZOOM, np.sqrt(uneven / known) / _SHAKE)
+        square = weight * (off.real * off.real + off.imag * off.imag)
+        plain += square
+        uneven += square * max(1.0, apart[k]) ** (2 * _COMING_BACK)
+    # a hand that shakes goes somewhere in the mean too: where steps lead to by chance is no pan
+    chance = np.sqrt(plain / known / max(1.0, measured - 1))
+    done = (
+        max(0.0, abs(shift) - chance) / _PAN,
+        _REACH * abs(zoom) / _ZOOM,
+        np.sqrt(uneven / known) / _SHAKE,
+    )
     for k in range(3):
         scores[k + 1] += np.log(max(done[k], _SMALLEST))
-    return int(scores.argmax())
+    return scores

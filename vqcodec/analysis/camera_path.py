@@ -1,4 +1,4 @@
-"""Where a camera looks in each frame, from motion vectors alone.
+"""Where a camera looks in each frame, from motion vectors, or from pictures where these were seen.
 
 Vectors lead to frames that may be far away, so that even slow motion is long enough to be measured.
 For each reference of a frame the similarity (shift, zoom, turn) is sought that most cells agree
@@ -10,6 +10,7 @@ logarithms of zoom and turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..compiled import njit
 
 if TYPE_CHECKING:
     from .features import FrameFacts
+    from .registration import Similarity
 
 _CELL = 8  # samples
 _FITTED = 250  # so many cells are enough
@@ -29,6 +31,8 @@ _FEW = 0.02  # share of cells that say nothing for all
 _LARGEST = 0.9  # zoom and turn of a fit that means something
 _LOOSE = 1e-3  # weight of the guess that nothing moves, where no vector says more
 _AGAIN = 3  # rounds in which distances that contradict others lose weight
+_SEEN = 1e6  # trust of what was seen
+_AGREED = 0.5  # share of two pictures that must move alike
 _APART = (0.5, 0.03)  # samples that they may, and more by the length of the distance
 
 
@@ -48,6 +52,22 @@ class CameraPath:
         self.trust = np.zeros(count, np.float32)
         """How well they are known: the inverse of the squared error in samples, about; 0 for not at
         all, as of the first frame of a GOP."""
+        self.apart = np.zeros(count, np.float32)
+        """Frames between the two pictures that a step was seen in; 0 where vectors told of it."""
+
+    def see(self, shot: slice, frames: Sequence[int], moves: Sequence[Similarity]) -> None:
+        """What was seen in pictures of a shot, from each of ``frames`` to the next, takes the place
+        of what vectors say of it, unless most pictures do not match.
+        """
+        known = [move.agreed >= _AGREED for move in moves]
+        if 2 * sum(known) < len(known):
+            return
+        self.trust[shot] = 0
+        for (start, stop), move, agreed in zip(pairwise(frames), moves, known, strict=True):
+            steps, apart = slice(start + 1, stop + 1), stop - start
+            self.moves[steps] = move.shift / apart, move.zoom / apart
+            self.trust[steps] = _SEEN * agreed
+            self.apart[steps] = apart
 
     def add(self, frames: Sequence[FrameFacts | None]) -> None:
         """The next GOP, in order of display. None stands for a frame that cannot be read."""

@@ -1,5 +1,6 @@
 """What a .vqv file shows, read from the heads of its frames: shots, activity, cameras, likeness.
-Where heads look like a gradual change of shots, a few pictures are seen too.
+Where heads look like a gradual change of shots, or leave open what a camera does, a few pictures
+are seen too.
 
 GOPs are read one after the other; what is kept of a frame is a row of numbers.
 """
@@ -14,7 +15,6 @@ from typing import get_args
 
 import numpy as np
 
-from ..analysis.camera_kind import camera_kind
 from ..analysis.camera_path import CameraPath
 from ..analysis.features import FeatureRows, FrameFacts
 from ..analysis.model import Reading, ShotModel
@@ -27,6 +27,7 @@ from ..errors import DamageError, DamageLog
 from .borne_out import FileThumbs, look_at_changes
 from .file_heads import FileHeads
 from .gop_times import frame_step, timed_gops
+from .seen_cameras import look_at_cameras, told_cameras
 
 KINDS = "IPB-"  # of frames; the last of lost ones
 _CAMERAS: tuple[Camera, ...] = get_args(Camera)
@@ -147,9 +148,7 @@ class Analysis:
         """What the camera does in some frames: by the way it takes, and what the net says of most
         of them.
         """
-        own = slice(start + 1, stop)
-        net = self.reading.camera[start : max(stop, start + 1)].mean(0, dtype=np.float64)
-        return _CAMERAS[int(camera_kind(self.path.moves[own], self.path.trust[own], net))]
+        return _CAMERAS[int(told_cameras(self.reading, self.path, start, stop).argmax())]
 
 
 def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Analysis:
@@ -189,7 +188,9 @@ def analyse_file(reader: ContainerReader, weights: StrPath | None = None) -> Ana
     mean = Fraction(reader.frames) / length if length else Fraction(25)
     rows, reading = table.rows(), ShotModel.load()(features.rows())
     if known:
-        look_at_changes(reading, rows.level, rows.lost, FileThumbs(reader, weights))
+        thumbs = FileThumbs(reader, weights)
+        look_at_changes(reading, rows.level, rows.lost, thumbs)
+        look_at_cameras(reading, path, rows.level, rows.lost, thumbs)
     return Analysis(
         rows=rows,
         reading=reading,
