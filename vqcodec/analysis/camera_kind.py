@@ -29,32 +29,23 @@ def camera_scores(
     """(4,) how much speaks for each of CAMERAS, as logarithms, in steps ``moves`` (n, 2) that are
     known by ``trust`` (n,) and ``apart`` (n,): see CameraPath. net: (4,) probabilities of CAMERAS.
     """
-    known, measured, seen, shift, zoom = 0.0, 0.0, 0.0, 0j, 0.0
+    known, seen, shift, zoom = 0.0, 0.0, 0j, 0.0
     for k in range(len(moves)):
         weight = trust[k] / (trust[k] + _DOUBTED)
         known += weight
-        measured += weight / max(1.0, apart[k])
+        seen += apart[k]
         shift += weight * moves[k, 0]
         zoom += weight * moves[k, 1].real
-        seen += apart[k]
     scores = (_SEEN_BELIEF if seen else _BELIEF) * np.log(np.maximum(net, _SMALLEST))
     if known < _LEAST:
         return scores
     shift, zoom = shift / known, zoom / known
-    uneven, plain = 0.0, 0.0
+    uneven = 0.0
     for k in range(len(moves)):
-        weight = trust[k] / (trust[k] + _DOUBTED)
-        off = moves[k, 0] - shift
-        square = weight * (off.real * off.real + off.imag * off.imag)
-        plain += square
-        uneven += square * max(1.0, apart[k]) ** (2 * _COMING_BACK)
-    # a hand that shakes goes somewhere in the mean too: where steps lead to by chance is no pan
-    chance = np.sqrt(plain / known / max(1.0, measured - 1))
-    done = (
-        max(0.0, abs(shift) - chance) / _PAN,
-        _REACH * abs(zoom) / _ZOOM,
-        np.sqrt(uneven / known) / _SHAKE,
-    )
+        off = (moves[k, 0] - shift) * max(1.0, apart[k]) ** _COMING_BACK
+        square = off.real * off.real + off.imag * off.imag
+        uneven += trust[k] / (trust[k] + _DOUBTED) * square
+    done = (abs(shift) / _PAN, _REACH * abs(zoom) / _ZOOM, np.sqrt(uneven / known) / _SHAKE)
     for k in range(3):
         scores[k + 1] += np.log(max(done[k], _SMALLEST))
     return scores
