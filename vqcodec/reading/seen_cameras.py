@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..analysis.model import Reading
     from .borne_out import Thumbs
 
-_OPEN = 1.5  # what speaks for the likeliest is surer by less, as logarithms
+_OPEN = 1.0  # what speaks for the likeliest is surer by less, as logarithms
 _LONGEST = 48  # frames of a shot that are looked at, around its middle
 _FEWEST, _MOST = 5, 9  # pictures
 
