@@ -36,7 +36,8 @@ def camera_scores(
         seen += apart[k]
         shift += weight * moves[k, 0]
         zoom += weight * moves[k, 1].real
-    scores = (_SEEN_BELIEF if seen else _BELIEF) * np.log(np.maximum(net, _SMALLEST))
+    belief = _SEEN_BELIEF if seen else _BELIEF
+    scores: np.ndarray = belief * np.log(np.maximum(net, _SMALLEST))
     if known < _LEAST:
         return scores
     shift, zoom = shift / known, zoom / known

@@ -44,14 +44,14 @@ def look_at_cameras(
         second, first = np.sort(told_cameras(reading, path, start, stop))[-2:]
         if first - second >= _OPEN or lost[start:stop].any():
             continue
-        frames = _chosen(level, start, stop)
+        frames: list[int] = _chosen(level, start, stop).tolist()
         seen = thumbs(frames) if len(frames) >= _FEWEST else None
         if seen is not None:
             moves = [similarity(before, after) for before, after in pairwise(seen)]
             path.see(slice(start + 1, stop), frames, moves)
 
 
-def _chosen(level: np.ndarray, start: int, stop: int) -> list[int]:
+def _chosen(level: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Frames of low levels around the middle of a shot, in ascending order."""
     start = max(start, (start + stop - _LONGEST) // 2)
     own = start + np.arange(min(stop - start, _LONGEST))
@@ -59,9 +59,9 @@ def _chosen(level: np.ndarray, start: int, stop: int) -> list[int]:
     for most in range(int(level[own].max(initial=0)) + 1):
         low = own[level[own] <= most]
         if len(low) > _MOST:
-            return (at if len(at) >= _FEWEST else _thinned(low)).tolist()
+            return at if len(at) >= _FEWEST else _thinned(low)
         at = low
-    return at.tolist()
+    return at
 
 
 def _thinned(frames: np.ndarray) -> np.ndarray:
