@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
+from support.golden_files import NEWEST
 
 from vqcodec.analysis.model import CAMERAS, CHANGES, TRAITS, Reading
 from vqcodec.analysis.shots import find_shots
-from vqcodec.reading.borne_out import _weigh, look_at_changes
+from vqcodec.container.reader import ContainerReader
+from vqcodec.encoding.scene_changes import thumbnail
+from vqcodec.reading import borne_out
+from vqcodec.reading.borne_out import FileThumbs, _weigh, look_at_changes
 
 FRAMES = 80
 DISSOLVE = CHANGES.index("dissolve")
@@ -124,3 +130,24 @@ def test_nothing_new_is_no_change_however_sure_the_net_was() -> None:
     change[0, [CHANGES.index("cut"), DISSOLVE]] = 0.6, 0.4
     _weigh(change, 0.0)
     assert change[0].tolist() == [1, *[0] * (len(CHANGES) - 1)]
+
+
+def test_of_pictures_that_are_looked_at_one_is_held_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many there are, their thumbnails are all that is kept."""
+    planes: list[weakref.ref[np.ndarray]] = []
+    held: list[int] = []
+
+    def noted(luma: np.ndarray) -> np.ndarray:
+        planes.append(weakref.ref(luma))
+        held.append(sum(plane() is not None for plane in planes))
+        return thumbnail(luma)
+
+    monkeypatch.setattr(borne_out, "thumbnail", noted)
+    with (NEWEST / "motion.vqv").open("rb") as file:
+        thumbs = FileThumbs(ContainerReader.open(file), NEWEST / "tiny.safetensors")
+        seen = thumbs(range(5))
+    assert seen is not None
+    assert len(seen) == 5
+    assert held == [1] * 5

@@ -9,6 +9,7 @@ import pytest
 
 from vqcodec.analysis.camera_path import CameraPath
 from vqcodec.analysis.model import CAMERAS, CHANGES, TRAITS, Reading
+from vqcodec.analysis.registration import Similarity
 from vqcodec.reading.seen_cameras import look_at_cameras, told_cameras
 
 FRAMES, ROWS, COLUMNS = 60, 36, 64
@@ -24,15 +25,15 @@ def seen_at(right: int) -> np.ndarray:
     return np.asarray(np.apply_along_axis(np.convolve, 0, soft, KERNEL, "valid"), np.float32)
 
 
-def reading(sure: int | None = None) -> Reading:
+def reading(sure: int | None = None, frames: int = FRAMES) -> Reading:
     """One shot; the net knows nothing of its camera, or is sure of it."""
-    change = np.zeros((FRAMES, len(CHANGES)), np.float32)
+    change = np.zeros((frames, len(CHANGES)), np.float32)
     change[:, 0] = 1
-    cameras = np.full((FRAMES, len(CAMERAS)), 0.25)
+    cameras = np.full((frames, len(CAMERAS)), 0.25)
     if sure is not None:
         cameras[:] = np.eye(len(CAMERAS))[sure]
-    nothing = np.zeros(FRAMES, np.float32)
-    return Reading(change, nothing, cameras, nothing, np.zeros((FRAMES, TRAITS)))
+    nothing = np.zeros(frames, np.float32)
+    return Reading(change, nothing, cameras, nothing, np.zeros((frames, TRAITS)))
 
 
 class Pictures:
@@ -93,3 +94,19 @@ def test_lost_frames_and_pictures_that_do_not_match_leave_it_to_the_net() -> Non
     look_at_cameras(net, path, levels(), np.zeros(FRAMES, bool), others)
     look_at_cameras(net, path, levels(), np.zeros(FRAMES, bool), lambda frames: None)
     assert not path.apart.any()
+
+
+def test_away_from_the_pictures_vectors_still_tell_what_the_camera_does() -> None:
+    """Of a long shot only the middle is looked at: it speaks for the shot, and for no other part
+    that is asked for alone, as seconds are.
+    """
+    long = 5 * FRAMES
+    net, path = reading(frames=long), CameraPath(128, 72, long)
+    path.moves[:, 0] = 0.1 * 1j ** np.arange(long)  # a hand that shakes
+    path.trust[:20] = 1000
+    before = told_cameras(net, path, 0, 20)
+    path.see(slice(1, long), [145, 150, 155], [Similarity(0.08 + 0j, 0j, 1.0)] * 2)
+    assert CAMERAS[told_cameras(net, path, 0, long).argmax()] == "pan"
+    assert CAMERAS[told_cameras(net, path, 145, 156).argmax()] == "pan"
+    assert CAMERAS[before.argmax()] == "shaky"
+    assert (told_cameras(net, path, 0, 20) == before).all()

@@ -54,20 +54,30 @@ class CameraPath:
         all, as of the first frame of a GOP."""
         self.apart = np.zeros(count, np.float32)
         """Frames between the two pictures that a step was seen in; 0 where vectors told of it."""
+        self._beside = np.zeros(count, bool)  # steps of shots that were seen, but not in them
 
     def see(self, shot: slice, frames: Sequence[int], moves: Sequence[Similarity]) -> None:
-        """What was seen in pictures of a shot, from each of ``frames`` to the next, takes the place
-        of what vectors say of it, unless most pictures do not match.
+        """Put what was seen in pictures of a shot, from each of ``frames`` to the next, in the
+        place of what vectors say of it, unless most pictures do not match.
         """
         known = [move.agreed >= _AGREED for move in moves]
         if 2 * sum(known) < len(known):
             return
-        self.trust[shot] = 0
+        self._beside[shot] = True
         for (start, stop), move, agreed in zip(pairwise(frames), moves, known, strict=True):
+            if not agreed:
+                continue
             steps, apart = slice(start + 1, stop + 1), stop - start
             self.moves[steps] = move.shift / apart, move.zoom / apart
-            self.trust[steps] = _SEEN * agreed
-            self.apart[steps] = apart
+            self.trust[steps], self.apart[steps] = _SEEN, apart
+            self._beside[steps] = False
+
+    def trusted(self, steps: slice) -> np.ndarray:
+        """How well steps are known that are judged together: what vectors say of a shot that was
+        seen counts where none of these steps was.
+        """
+        trust = self.trust[steps]
+        return np.where(self._beside[steps], 0, trust) if self.apart[steps].any() else trust
 
     def add(self, frames: Sequence[FrameFacts | None]) -> None:
         """The next GOP, in order of display. None stands for a frame that cannot be read."""

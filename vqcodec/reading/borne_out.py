@@ -96,8 +96,12 @@ class FileThumbs:
             self._open()
         if self._access is None:
             return None
-        seen = list(self._access.pictures(frames))
-        return None if any(hidden for *_, hidden in seen) else [thumbnail(p.y) for _, p, _ in seen]
+        seen = []
+        for _, picture, hidden in self._access.pictures(frames):
+            if hidden:
+                return None
+            seen.append(thumbnail(picture.y))
+        return seen
 
     def _open(self) -> None:
         from .random_access import RandomAccess

@@ -29,7 +29,7 @@ def told_cameras(reading: Reading, path: CameraPath, start: int, stop: int) -> n
     """(4,) how much speaks for each of CAMERAS in frames ``start`` to ``stop`` - 1."""
     own = slice(start + 1, stop)
     net = reading.camera[start : max(stop, start + 1)].mean(0, dtype=np.float64)
-    return np.asarray(camera_scores(path.moves[own], path.trust[own], path.apart[own], net))
+    return np.asarray(camera_scores(path.moves[own], path.trusted(own), path.apart[own], net))
 
 
 def look_at_cameras(
