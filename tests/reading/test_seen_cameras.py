@@ -110,3 +110,11 @@ def test_away_from_the_pictures_vectors_still_tell_what_the_camera_does() -> Non
     assert CAMERAS[told_cameras(net, path, 145, 156).argmax()] == "pan"
     assert CAMERAS[before.argmax()] == "shaky"
     assert (told_cameras(net, path, 0, 20) == before).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 72), (72, 128), (96, 72)])
+def test_ways_down_are_as_long_as_ways_to_the_right(width: int, height: int) -> None:
+    """Thumbnails have as many rows of high pictures as of wide ones; a step is told in widths."""
+    path = CameraPath(width, height, FRAMES)
+    path.see(slice(1, FRAMES), [10, 12], [Similarity(2 / width + 2j / height, 0j, 1.0)])
+    assert path.moves[11:13, 0] * width == pytest.approx(1 + 1j)

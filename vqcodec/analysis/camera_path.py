@@ -64,11 +64,13 @@ class CameraPath:
         if 2 * sum(known) < len(known):
             return
         self._beside[shot] = True
+        high = self._size[1] / self._size[0]
         for (start, stop), move, agreed in zip(pairwise(frames), moves, known, strict=True):
             if not agreed:
                 continue
             steps, apart = slice(start + 1, stop + 1), stop - start
-            self.moves[steps] = move.shift / apart, move.zoom / apart
+            shift = complex(move.shift.real, move.shift.imag * high)
+            self.moves[steps] = shift / apart, move.zoom / apart
             self.trust[steps], self.apart[steps] = _SEEN, apart
             self._beside[steps] = False
 

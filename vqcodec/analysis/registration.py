@@ -18,18 +18,18 @@ _STILL = 0.01  # samples of the thumbnail: smaller steps end a fit
 _OUT = 2.0  # spreads that a sample is off, beyond which it counts for little
 _NOISE = 0.7  # of 255: spread that samples have at least
 _HELD = 1e-2  # squared gradients that hold the guess where a picture says nothing
-_FAR = 3  # part of a thumbnail that a camera goes on by
-_LONG = 0.02  # difference of all samples that a sample of a shift's length costs
+_FAR = 3  # shifts are looked for up to a third of the thumbnail
+_LONG = 0.02  # of 255: what a shift costs for each sample of its length, beside the difference
 _SMALLEST = 16  # rows of a thumbnail that is halved
 
 
 class Similarity(NamedTuple):
-    """Where what a picture shows lies in one before it: at ``shift`` + (1 + zoom and turn) times
-    its place, both from the middle.
+    """Where what a picture shows was in one before it: at ``shift`` + exp(``zoom``) times its
+    place, both from the middle.
     """
 
     shift: complex
-    """Right real and down imaginary, in widths of the picture."""
+    """Right real, in widths of the picture, and down imaginary, in its heights."""
     zoom: complex
     """Logarithm of zoom and turn."""
     agreed: float
@@ -38,7 +38,7 @@ class Similarity(NamedTuple):
 
 def similarity(before: np.ndarray, after: np.ndarray) -> Similarity:
     """From thumbnails (rows, columns) float32 of two pictures of a scene."""
-    width = after.shape[1]
+    rows, columns = after.shape
     fit = np.zeros(5)
     if min(after.shape) >= 2 * _SMALLEST:
         halves = _halved(before), _halved(after)
@@ -46,17 +46,18 @@ def similarity(before: np.ndarray, after: np.ndarray) -> Similarity:
         _fitted(*halves, 2.0, fit)
     _fitted(before, after, 1.0, fit)
     grown = max(1 + complex(fit[2], fit[3]), 0.2, key=abs)
-    return Similarity(complex(fit[0], fit[1]) / width, complex(np.log(grown)), float(fit[4]))
+    shift = complex(fit[0] / columns, fit[1] / rows)
+    return Similarity(shift, complex(np.log(grown)), float(fit[4]))
 
 
 @njit
 def _halved(thumb: np.ndarray) -> np.ndarray:
     """Means of 2x2 samples."""
-    h, w = thumb.shape[0] // 2, thumb.shape[1] // 2
-    out = np.empty((h, w), np.float32)
-    for y in range(h):
+    rows, columns = thumb.shape[0] // 2, thumb.shape[1] // 2
+    out = np.empty((rows, columns), np.float32)
+    for y in range(rows):
         one, two = thumb[2 * y], thumb[2 * y + 1]
-        for x in range(w):
+        for x in range(columns):
             out[y, x] = 0.25 * (one[2 * x] + one[2 * x + 1] + two[2 * x] + two[2 * x + 1])
     return out
 
@@ -64,16 +65,16 @@ def _halved(thumb: np.ndarray) -> np.ndarray:
 @njit
 def _shifted(before: np.ndarray, after: np.ndarray, fit: np.ndarray) -> None:
     """The shift of least difference, of half the size, into ``fit`` in samples of the whole."""
-    h, w = after.shape
+    rows, columns = after.shape
     least = np.inf
-    for down in range(-(h // _FAR), h // _FAR + 1):
-        for right in range(-(w // _FAR), w // _FAR + 1):
+    for down in range(-(rows // _FAR), rows // _FAR + 1):
+        for right in range(-(columns // _FAR), columns // _FAR + 1):
             off = 0.0
-            for y in range(max(0, -down), min(h, h - down)):
+            for y in range(max(0, -down), min(rows, rows - down)):
                 there, own = before[y + down], after[y]
-                for x in range(max(0, -right), min(w, w - right)):
+                for x in range(max(0, -right), min(columns, columns - right)):
                     off += abs(own[x] - there[x + right])
-            off /= (h - abs(down)) * (w - abs(right))
+            off /= (rows - abs(down)) * (columns - abs(right))
             off += _LONG * np.sqrt(down * down + right * right)
             if off < least:
                 least = off
@@ -111,26 +112,28 @@ def _summed(
     """The equations of least squares for a step from ``fit``; mean and spread of what samples are
     off come back, each by its weight. known: both from the round before.
     """
-    h, w = after.shape
+    rows, columns = after.shape
+    middle_down, middle_right = 0.5 * (rows - 1), 0.5 * (columns - 1)
     spread, mean = known
     row = np.empty(4)
     table[:], goal[:] = 0.0, 0.0
     total, first, off = 1e-9, 0.0, 0.0
-    for y in range(h):
-        for x in range(w):
-            down, right = y - 0.5 * (h - 1), x - 0.5 * (w - 1)
-            u = right + fit[2] * right - fit[3] * down + fit[0] / scale + 0.5 * (w - 1)
-            v = down + fit[2] * down + fit[3] * right + fit[1] / scale + 0.5 * (h - 1)
-            if not (0 <= u < w - 1 and 0 <= v < h - 1):
+    for y in range(rows):
+        for x in range(columns):
+            down, right = y - middle_down, x - middle_right
+            from_left = right + fit[2] * right - fit[3] * down + fit[0] / scale + middle_right
+            from_top = down + fit[2] * down + fit[3] * right + fit[1] / scale + middle_down
+            if not (0 <= from_left < columns - 1 and 0 <= from_top < rows - 1):
                 continue
-            i, j = int(v), int(u)
-            f, g = v - i, u - j
-            top, low = before[i, j + 1] - before[i, j], before[i + 1, j + 1] - before[i + 1, j]
-            across = (1 - f) * top + f * low
-            along = (1 - g) * (before[i + 1, j] - before[i, j]) + g * (
-                before[i + 1, j + 1] - before[i, j + 1]
-            )
-            shown = (1 - f) * (before[i, j] + g * top) + f * (before[i + 1, j] + g * low)
+            above, left = int(from_top), int(from_left)
+            down_by, right_by = from_top - above, from_left - left
+            top_left, top_right = before[above, left], before[above, left + 1]
+            low_left, low_right = before[above + 1, left], before[above + 1, left + 1]
+            top, low = top_right - top_left, low_right - low_left
+            across = (1 - down_by) * top + down_by * low
+            along = (1 - right_by) * (low_left - top_left) + right_by * (low_right - top_right)
+            shown = (1 - down_by) * (top_left + right_by * top)
+            shown += down_by * (low_left + right_by * low)
             error = after[y, x] - shown - mean
             part = error / (_OUT * spread)
             weight = 1 / (1 + part * part)
@@ -145,8 +148,8 @@ def _summed(
             first += weight * error
             off += weight * abs(error)
     for k in range(4):
-        table[k, k] += _HELD * (1 / (scale * scale) if k < 2 else w * w / 12.0)
-    fit[4] = total / (h * w)
+        table[k, k] += _HELD * (1 / (scale * scale) if k < 2 else columns * columns / 12.0)
+    fit[4] = total / (rows * columns)
     return max(_NOISE, 1.5 * off / total), mean + first / total
 
 
