@@ -269,7 +269,9 @@ def _settled(
         context = first + GUESS_STATES * g + state
         error = float(int(guesses[g]) - value)
         total = missed + bit_cost(contexts, context, 0) + worth * error * error
-        if total < cost:
+        # else a difference could not tell it, and when it is written the guess may be another
+        told = int(guesses[g]) & ((1 << shift) - 1) == 0
+        if told and total < cost:
             best, cost = int(guesses[g]), total
         missed += bit_cost(contexts, context, 1)
         tried += 1
