@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiled import njit
+from .cholesky import factored, solved
 
 if TYPE_CHECKING:
     from .features import FrameFacts
@@ -241,30 +242,6 @@ def _read(
 
 
 @njit
-def _factored(table: np.ndarray, first: np.ndarray) -> None:
-    """Cholesky's factor of a symmetric table, in its place; rows begin at ``first``."""
-    for i in range(len(table)):
-        for j in range(first[i], i + 1):
-            value = table[i, j]
-            for k in range(max(first[i], first[j]), j):
-                value -= table[i, k] * table[j, k]
-            table[i, j] = np.sqrt(max(value, 1e-12)) if i == j else value / table[j, j]
-
-
-@njit
-def _solved(factor: np.ndarray, first: np.ndarray, goals: np.ndarray) -> None:
-    """The solution for complex right sides, in their place."""
-    for i in range(len(factor)):
-        for k in range(first[i], i):
-            goals[i] -= factor[i, k] * goals[k]
-        goals[i] /= factor[i, i]
-    for i in range(len(factor) - 1, -1, -1):
-        goals[i] /= factor[i, i]
-        for k in range(first[i], i):
-            goals[k] -= factor[i, k] * goals[i]
-
-
-@njit
 def _placed(
     frames: int, ends: np.ndarray, fits: np.ndarray, weights: np.ndarray, width: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -291,14 +268,14 @@ def _placed(
             table[max(i, j), min(i, j)] -= kept[e]
             zooms[i] += kept[e] * fits[e, 1]
             zooms[j] -= kept[e] * fits[e, 1]
-        _factored(table, first)
-        _solved(table, first, zooms)
+        factored(table, first)
+        solved(table, first, zooms)
         for e in range(len(ends)):
             i, j = ends[e, 0], ends[e, 1]
             shift = kept[e] * np.exp(zooms[j]) * fits[e, 0]
             places[i] += shift
             places[j] -= shift
-        _solved(table, first, places)
+        solved(table, first, places)
         for e in range(len(ends)):
             i, j = ends[e, 0], ends[e, 1]
             grown = np.exp(zooms[j])

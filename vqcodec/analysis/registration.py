@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compiled import njit
+from .cholesky import factored, solved
 
 _ROUNDS = 8  # of a fit at each size
 _STILL = 0.01  # samples of the thumbnail: smaller steps end a fit
@@ -86,11 +87,12 @@ def _fitted(before: np.ndarray, after: np.ndarray, scale: float, fit: np.ndarray
     """Fit shift right and down in samples of the whole thumbnail, zoom and turn; the share of the
     picture that agrees comes behind them. ``scale``: size of the whole against these pictures.
     """
-    table, goal = np.empty((4, 4)), np.empty(4)
+    table, goal, first = np.empty((4, 4)), np.empty(4), np.zeros(4, np.int64)
     spread, mean = 255.0, 0.0
     for _ in range(_ROUNDS):
         spread, mean = _summed(before, after, scale, fit, (spread, mean), table, goal)
-        _solved(table, goal)
+        factored(table, first)
+        solved(table, first, goal)
         for k in range(4):
             fit[k] += goal[k]
         wide = scale * after.shape[1]
@@ -151,22 +153,3 @@ def _summed(
         table[k, k] += _HELD * (1 / (scale * scale) if k < 2 else columns * columns / 12.0)
     fit[4] = total / (rows * columns)
     return max(_NOISE, 1.5 * off / total), mean + first / total
-
-
-@njit
-def _solved(table: np.ndarray, goal: np.ndarray) -> None:
-    """The solution of four equations, in the place of their right sides (Cholesky)."""
-    for i in range(4):
-        for j in range(i + 1):
-            value = table[i, j]
-            for k in range(j):
-                value -= table[i, k] * table[j, k]
-            table[i, j] = np.sqrt(max(value, 1e-12)) if i == j else value / table[j, j]
-        value = goal[i]
-        for k in range(i):
-            value -= table[i, k] * goal[k]
-        goal[i] = value / table[i, i]
-    for i in range(3, -1, -1):
-        for k in range(i + 1, 4):
-            goal[i] -= table[k, i] * goal[k]
-        goal[i] /= table[i, i]
