@@ -192,15 +192,24 @@ def test_threads_change_no_float_of_the_real_encoder(name: str) -> None:
 def test_all_arithmetics_code_nearly_alike_and_decode_exactly() -> None:
     """What may differ: single decisions, so bits and error by a little; what an encoder multiplied
     in is nothing to a decoder. Integers know what the decoder rounds, and cost no more than
-    floats, which don't."""
+    floats, which don't.
+
+    One decision moves a picture of this size by up to eight percent, to either side: so what is
+    compared is six of them together."""
     codecs = [load_model(default_path(), "cpu", 1, name) for name in ALL]
-    size = 256, 160  # in smaller pictures a single decision moves the whole by more
-    integers, a, b = coded = [encoded(codec, moving(*size, 3), 15) for codec in codecs]
-    assert abs(len(a.body) - len(b.body)) < 0.03 * len(a.body)
-    assert abs(sum(a.sse) - sum(b.sse)) < 0.03 * sum(a.sse)
-    assert cost(integers) < 1.03 * cost(a)
-    for r, codec in itertools.product(coded, codecs):
-        assert crc(list(decode_gop(codec, r.body, 3, *size))) == r.checksum
+    size, clips = (200, 140), [moving(200, 140, 3, seed=seed) for seed in range(6)]
+    coded = [[encoded(codec, clip, 15) for clip in clips] for codec in codecs]
+    bits, error = (
+        [sum(measure(r) for r in results) for results in coded]
+        for measure in (lambda r: len(r.body), lambda r: sum(r.sse))
+    )
+    assert abs(bits[1] - bits[2]) < 0.03 * bits[1]
+    assert abs(error[1] - error[2]) < 0.03 * error[1]
+    integers, bfloat16, _ = (sum(map(cost, results)) for results in coded)
+    assert integers < 1.03 * bfloat16
+    for results, codec in itertools.product(coded, codecs):
+        result = results[0]
+        assert crc(list(decode_gop(codec, result.body, 3, *size))) == result.checksum
 
 
 def cost(result: GopResult) -> float:

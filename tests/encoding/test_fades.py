@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from support.clips import faded, moving
 from vqcodec.codec.frame_decoder import Planes, pad
 from vqcodec.codec.gop_decoder import body_stats, decode_gop
 from vqcodec.codec.weighting import ONE
-from vqcodec.encoding import brightness_line, intra_choice, weight_estimation
+from vqcodec.encoding import brightness_line, intra_choice, intra_tile_choice, weight_estimation
+from vqcodec.encoding.frame_encoder import FrameEncoder
 from vqcodec.encoding.gop_encoder import encode_gop
-from vqcodec.encoding.rate_distortion import RateParameters
+from vqcodec.encoding.rate_distortion import RateParameters, key_quality
 from vqcodec.encoding.temporal_filter import filtered
 from vqcodec.encoding.weight_estimation import Cells
 
@@ -149,3 +151,44 @@ def test_another_scene_is_coded_without_prediction(tiny_codec: Any) -> None:
         seen += [r["type"] for r in body_stats(tiny_codec, result.body, 3, width, height)][1:]
         assert len(list(decode_gop(tiny_codec, result.body, 3, width, height))) == 3
     assert "I" in seen
+
+
+def test_another_scene_is_told_at_low_qualities_too() -> None:
+    """What coding leaves there in the mean is more than most blocks differ by: all of them lay
+    below it once, so that no prediction was bad at a crf of 40 and above."""
+    width, height = 96, 64
+    source, other = (pad(moving(width, height, 1, seed=s)[0], width, height) for s in (3, 8))
+    for crf in (20, 34, 46, 52):
+        floor = RateParameters().motion(key_quality(crf)).floor
+        left = intra_choice.LEFT * floor
+        assert intra_choice.badness(source, other, left) > RateParameters().intra_tried
+        assert intra_choice.badness(source, source, left) == 0
+
+
+def test_what_intra_tiles_promise_is_not_believed(
+    tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they promise more than coding without prediction does, both ways are coded."""
+    clip = [moving(96, 64, 1, seed=s)[0] for s in (3, 8)]
+    tried: list[float] = []
+    kept: list[float] = []
+
+    def spied(name: str, costs: list[float]) -> None:
+        original = getattr(FrameEncoder, name)
+
+        def spy(self: Any, given: Any) -> Any:
+            found = original(self, given)
+            costs.append(found[1].cost)
+            return found
+
+        monkeypatch.setattr(FrameEncoder, name, spy)
+
+    spied("_best", tried)
+    spied("_cheapest", kept)
+    for promised, ways in ((math.inf, 1), (-1.0, 2)):
+        tried.clear()
+        kept.clear()
+        monkeypatch.setattr(intra_tile_choice, "mixed_cost", lambda *_, bits=promised: bits)
+        encode_gop(tiny_codec, clip, 20)
+        assert len(tried) == 1 + ways
+        assert kept[1] == min(tried[1:])

@@ -49,6 +49,25 @@ def test_crops_gathered_on_a_device_are_parts_of_the_pictures() -> None:
     assert float(batch.quality.min()) >= 0
 
 
+def test_some_crops_become_faint_ones_near_black_or_white() -> None:
+    """On a device as on the CPU; an intra net that never met them clipped what is huge in their
+    latents, and took twice the bits for dark pictures."""
+    data = Crops(64, 1, faint=0.5)
+    for seed in range(2):
+        data.add(moving(96, 64, 1, seed)[0])
+    for batches in (data, DeviceCrops(data, CPU, seed=3)):
+        luma = batches.batch(64).picture[..., :64]
+        spread, middle = luma.std((1, 2, 3)), luma.mean((1, 2, 3))
+        usual = float(spread.max())
+        faint = spread < 0.5 * usual
+        assert 8 < int(faint.sum()) < 56
+        assert float(middle[faint].min()) < -0.4
+        assert float(middle[faint].max()) > 0.35
+    plain = Crops(64, 1)
+    plain.items = data.items
+    assert float(plain.batch(64).picture[..., :64].std((1, 2, 3)).min()) > 0.5 * usual
+
+
 def place(pairs: Any, luma: Any, predicted: Any, blue: Any) -> tuple[int, int, int] | None:
     """Which picture, column and turn a crop of the whole height has."""
     for number, (picture, prediction) in enumerate(pairs):

@@ -8,6 +8,7 @@ time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -76,15 +77,15 @@ class FrameFacts(NamedTuple):
     @classmethod
     def of(cls, head: FrameHead) -> Self:
         """What is told by a head."""
-        weights, motion, _, _, _, _, hyper, *_ = np.diff(head.marks).tolist()
+        marks = head.marks  # weights and motion lie before the third, the hyper-latent last
         return cls(
             head.level,
             head.quality,
             head.intra,
             head.copied is not None,
             8 * head.coder.data.size,
-            weights + motion,
-            hyper,
+            marks[2] - marks[0],
+            marks[7] - marks[6],
             head.field,
             head.blocks,
             len(head.leaves),
@@ -147,19 +148,19 @@ class FeatureRows:
             row[3 + min(facts.level, 6)] = 1
         row[_BIT] = facts.quality / 63
         other = max(0.0, facts.bits - facts.motion_bits - facts.hyper_bits)
-        row[_AT["bits"]] = np.log2((facts.bits + 8) / area)
-        row[_AT["motion bits"]] = np.log2((facts.motion_bits + 2) / area)
-        row[_AT["hyper bits"]] = np.log2((facts.hyper_bits + 2) / area)
-        row[_AT["other bits against level"]] = np.log2((other + 8) / area)
+        row[_AT["bits"]] = math.log2((facts.bits + 8) / area)
+        row[_AT["motion bits"]] = math.log2((facts.motion_bits + 2) / area)
+        row[_AT["hyper bits"]] = math.log2((facts.hyper_bits + 2) / area)
+        row[_AT["other bits against level"]] = math.log2((other + 8) / area)
         row[_AT["share of motion bits"]] = facts.motion_bits / max(1, facts.bits)
-        row[_AT["leaves"]] = np.log2((facts.leaves + 1) / area)
+        row[_AT["leaves"]] = math.log2((facts.leaves + 1) / area)
         row[_AREA + 4 : _AREA + 6] = block_sums.kinds_of_blocks(
             facts.blocks, row[_REGION + CELLS : _REGION + 2 * CELLS]
         )
         if facts.intra or facts.copied:
             return
-        row[10] = np.log2(1 + abs(facts.field.dist[0])) / 4
-        row[11] = np.log2(1 + abs(facts.field.dist[1])) / 4
+        row[10] = math.log2(1 + abs(int(facts.field.dist[0]))) / 4
+        row[11] = math.log2(1 + abs(int(facts.field.dist[1]))) / 4
         self._motion(facts, row)
 
     def _motion(self, facts: FrameFacts, row: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -127,28 +128,41 @@ class Tables:
 
     def __init__(self, books: Codebooks, counts: np.ndarray | None = None):
         self.books = books
-        self.counts = (books.counts if counts is None else counts).copy()
-        self.seen = np.zeros_like(self.counts)
-        self.cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
-        build_cdf(self.counts, books.sizes, self.cdf)
+        self.counts = books.counts if counts is None else counts  # (T, K), never written
         self._costs: np.ndarray | None = None
+
+    # many frames code no symbol at all: what symbols are coded by is made when one is
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """(T, K) how often each symbol was coded."""
+        return np.zeros_like(self.counts)
+
+    @cached_property
+    def cdf(self) -> np.ndarray:
+        """(T, K + 1) uint32 cumulative frequencies."""
+        cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
+        build_cdf(self.counts, self.books.sizes, cdf)
+        return cdf
 
     def fresh(self) -> Tables:
         """The same tables, with nothing coded yet."""
+        _ = self.cdf  # which both have then
         tables = copy.copy(self)
-        tables.seen = np.zeros_like(self.seen)
+        vars(tables).pop("seen", None)
         return tables
 
     def costs(self) -> np.ndarray:
         """(T, K) float32 bits of each symbol; worked out once, for :meth:`fresh` copies too."""
         if self._costs is None:
-            self._costs = (
-                TOTAL_BITS - np.log2(np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1))
-            ).astype(np.float32)
+            share = np.maximum(np.diff(self.cdf.astype(np.int64), axis=1), 1)
+            self._costs = (TOTAL_BITS - np.log2(share)).astype(np.float32)
         return self._costs
 
     def adapted(self) -> np.ndarray:
         """Counts after the symbols coded with these tables."""
+        if "seen" not in vars(self):
+            return self.counts
         counts = self.counts.copy()
         adapt(counts, self.seen)
         return counts

@@ -12,10 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from ..compiled import njit_borrowing
 from ..errors import DamageError
 from ..picture_size import ALIGN, padded_size
 from . import (
@@ -165,10 +167,6 @@ class FrameHead:
         self.blocks = reader.all_coded.copy()  # kinds of blocks
         self.painting: painted_blocks.Painting | None = None
         self.intra_tiles: intra_tiles.IntraTiles | None = None
-        channels = self.tables.books.hyper_channels
-        places = reader.padded_height // ALIGN, reader.padded_width // ALIGN
-        self.z = np.zeros((*places, channels), np.int16)
-        self.hyper = np.full((*places, channels // 4), -1, np.int32)  # symbols of z
         if self.copied is None:
             self._read(start.collocated, told_bars(level, refs), reader.books[True])
             if not bars.fit(self.bars, reader.height, reader.width):
@@ -190,7 +188,7 @@ class FrameHead:
             count = int(decode_motion(self.coder, self.field, collocated, leaves, spent))
             self.leaves, self.vector_bits = leaves[:count], float(spent[0])
         self.mark()
-        self.quality += _decode_qdelta(self.coder)
+        self.quality += int(_decode_qdelta(self.coder))
         if not 0 <= self.quality <= 63:
             raise DamageError(f"frame {self.number}: quality {self.quality} outside 0..63")
         self.strength = int(deblocking.code_strength(self.coder, 0))
@@ -209,17 +207,34 @@ class FrameHead:
             self.coder, self.blocks, painted_blocks.Painting(), not self.intra
         )
         self.mark()
-        tables, channels = self.tables, self.z.shape[2]
-        latent_syntax.decode_hyper(
-            self.coder, direct_map.idle(self.blocks), hyper_tables(self.quality, channels),
-            tables.books.sizes, tables.books.words, tables.cdf, tables.seen, self.z, self.hyper,
-        )  # fmt: skip
+        idle = direct_map.idle(self.blocks)
+        if not idle.all():
+            tables, first = self.tables, hyper_tables(self.quality, self.z.shape[2])
+            latent_syntax.decode_hyper(
+                self.coder, idle, first, tables.books.sizes, tables.books.words, tables.cdf,
+                tables.seen, self.z, self.hyper,
+            )  # fmt: skip
         if tiles:
             first = hyper_tables(self.quality, intra.hyper_channels)
             self.intra_tiles = intra_tiles.IntraTiles.read(
                 self.coder, self.blocks, intra, self.quality, first
             )
         self.mark()
+
+    @cached_property
+    def z(self) -> np.ndarray:
+        """(H/64, W/64, Z) int16: the hyper-latent, zero in blocks without coded tiles."""
+        return np.zeros((*self._places, self.tables.books.hyper_channels), np.int16)
+
+    @cached_property
+    def hyper(self) -> np.ndarray:
+        """(H/64, W/64, Z/4) int32: symbols of z, -1 in blocks without coded tiles."""
+        return np.full((*self._places, self.tables.books.hyper_channels // 4), -1, np.int32)
+
+    @property
+    def _places(self) -> tuple[int, int]:
+        height, width = self.blocks.shape
+        return height * 16 // ALIGN, width * 16 // ALIGN
 
     def mark(self) -> None:
         """Note how many bits were taken so far."""
@@ -255,6 +270,7 @@ def copy_field(field: Field, direction: int) -> None:
     field.direction[:], field.merged[:] = direction, 1
 
 
+@njit_borrowing
 def _decode_qdelta(coder: Decoder) -> int:
     if not decode_bit(coder, QDELTA):
         return 0

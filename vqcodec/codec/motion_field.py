@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compiled import njit_borrowing
 from .motion_compensation import BI, L0, L1
-from .weighting import Weights
+from .weighting import UNWEIGHTED, Weights
 
 CTU = 8  # cells on a side of the largest block (64 samples)
 MAX_MERGE = 5
@@ -47,7 +47,7 @@ class Field(NamedTuple):
             np.zeros(cells, np.uint8),
             np.zeros(cells, np.uint8),
             np.array([d0, d1], np.int64),
-            *(weights or Weights.none()),
+            *(weights or UNWEIGHTED),
         )
 
 

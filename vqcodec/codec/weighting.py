@@ -44,6 +44,9 @@ class Weights(NamedTuple):
         return cls(sets, np.full(count, HALF, np.int32))
 
 
+UNWEIGHTED = Weights.none()
+
+
 @njit_borrowing
 def fade_offset(gain: int, plane: int) -> int:
     """The offset of a fade to black with this gain."""
@@ -117,10 +120,11 @@ def encode_weights(coder: Encoder, weights: Weights, lists: int) -> None:
 
 
 @njit_borrowing
-def decode_sets(coder: Decoder, weights: Weights, lists: int) -> int:
-    """The inverse of :func:`encode_weights`, into ``weights`` of MAX_SETS sets; how many are."""
+def _decode_sets(coder: Decoder, weights: Weights, lists: int) -> int:
+    """The inverse of :func:`encode_weights`, into ``weights`` of MAX_SETS sets; how many are. The
+    bit that says that there is one is read."""
     count = 0
-    while count < MAX_SETS and decode_bit(coder, WEIGHT_SETS + count):
+    while count == 0 or (count < MAX_SETS and decode_bit(coder, WEIGHT_SETS + count)):
         for which in range(lists):
             pairs = weights.sets[count, which]
             for plane in range(PLANES):
@@ -140,6 +144,8 @@ def decode_sets(coder: Decoder, weights: Weights, lists: int) -> int:
 
 def decode_weights(coder: Decoder, lists: int) -> Weights:
     """The sets of a frame of one or two lists."""
+    if not decode_bit(coder, WEIGHT_SETS):
+        return UNWEIGHTED
     most = Weights.none(MAX_SETS)
-    count = int(decode_sets(coder, most, lists))
+    count = int(_decode_sets(coder, most, lists))
     return Weights(most.sets[:count], most.blends[:count])

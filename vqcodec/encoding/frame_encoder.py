@@ -78,7 +78,7 @@ class FrameEncoder(FrameCoder):
         copy = best_copy(task, self.rate, self.all_coded)
         if copy is not None and (any(task.twins) or copy.cost < LEAST_BITS):
             return code_copy(self, task, copy.reference)
-        trials, trial = self._best(self._chosen(task))
+        trials, trial = self._cheapest(task)
         motion = trials.motion
         if copy is not None and copy.cost < trial.cost:
             return code_copy(self, task, copy.reference)
@@ -97,25 +97,30 @@ class FrameEncoder(FrameCoder):
         stats = self._statistics(task, motion, trial) if self.stats else FrameStatistics()
         return CodedFrame(coded, trial.data, stats)
 
-    def _chosen(self, task: FrameTask) -> FrameTrials:
-        """The frame predicted from its references or coded without them, what costs less."""
+    def _cheapest(self, task: FrameTask) -> tuple[FrameTrials, Trial]:
+        """The cheapest trial of a frame, predicted from its references or coded without them, and
+        what it is one of."""
         if not task.references:
-            return FrameTrials(self, self.rate, task, intra_motion(self, task))
+            return self._best(FrameTrials(self, self.rate, task, intra_motion(self, task)))
         motion = find_motion(self, task, self.rate, self.interpolated)
         predicted = FrameTrials(self, self.rate, task, motion)
         assert motion.prediction is not None
-        floor = self.rate.motion(task.quality).floor
-        bad = intra_choice.badness(task.source, motion.prediction.planes, floor)
-        if bad <= self.rate.intra_tried:
-            return predicted
-        alone = FrameTrials(self, self.rate, task, intra_motion(self, task))
-        if bad > self.rate.intra_certain:
-            return alone
-        costs = [trials.first.cost for trials in (predicted, alone)]
+        rate, shown = self.rate, motion.prediction.planes
+        floor = rate.motion(task.quality).floor
+        alone = FrameTrials(self, rate, task, intra_motion(self, task))
+        if intra_choice.badness(task.source, shown, floor) > rate.intra_certain:
+            return self._best(alone)
+        if intra_choice.badness(task.source, shown, intra_choice.LEFT * floor) <= rate.intra_tried:
+            return self._best(predicted)
         # direct blocks may leave the prediction as it is
-        plain = motion.marks[-1] + predicted.error_bits(motion.prediction.planes)
+        plain = motion.marks[-1] + predicted.error_bits(shown)
+        if alone.first.cost >= min(predicted.first.cost, plain):
+            return self._best(predicted)
         mixed = intra_tile_choice.mixed_cost(predicted, alone)
-        return alone if costs[1] < min(costs[0], plain, mixed) else predicted
+        if rate.intra_both and mixed < alone.first.cost:
+            # whether what intra tiles promise comes true for the frame, only its coding tells
+            return min(self._best(predicted), self._best(alone), key=lambda found: found[1].cost)
+        return self._best(alone)
 
     @staticmethod
     def _certain(trials: FrameTrials) -> Layout:

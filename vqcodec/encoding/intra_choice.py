@@ -16,6 +16,9 @@ from . import portable_math
 from .block_facts import squares
 from .weight_estimation import cell_means
 
+# share of the squared error that coding leaves in the mean, above which error may be worth coding:
+# at low qualities most blocks lie below the mean, and nets still draw them for few bits
+LEFT = 1 / 8
 LEAST = 0.02  # excess of the prediction's error below which nothing is to be gained
 
 

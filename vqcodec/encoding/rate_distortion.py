@@ -132,8 +132,9 @@ class RateParameters:
     # whether gains are looked for only where a reference is of another brightness
     fades_alone: bool = False
     # how bad a prediction is from which a frame is tried without, and coded without for certain
-    intra_tried: float = 0.3
+    intra_tried: float = 0.55
     intra_certain: float = math.inf
+    intra_both: bool = True  # whether it is coded both ways where intra tiles promise more
     vq_lambda: float = 0.09  # squared steps that a bit of the latent is worth
     refine_steps: int = 6  # that refine a latent
     refine_rate: float = 0.3  # share of the way that each of them goes
@@ -205,7 +206,7 @@ PRESETS = {
         motion_both=0,
         fades_alone=True,
         lookahead_thorough=False,
-        intra_tried=0.55,
+        intra_tried=_NOTHING,
         intra_certain=0.55,
         detail_samples=False,
         detail_twice=False,
@@ -222,13 +223,16 @@ PRESETS = {
         motion_both=0,
         fades_alone=True,
         lookahead_thorough=False,
-        intra_tried=0.5,
         intra_certain=0.7,
+        intra_both=False,
+        intra_tile_levels=2,
     ),
     "fast": RateParameters(
         vq_lambda=0.08,
         refine_steps=4,
         refine_rate=0.4,
+        intra_both=False,
+        intra_tile_levels=2,
         tile_bits=1280.0,
         detail_drops=(),
         motion_both=0,

@@ -16,6 +16,9 @@ from .pictures import cut, full_scale, pack
 BEST = 63.0  # the highest quality
 ANYWHERE = 0.1  # share of the samples that are coded at any quality
 NEAR = 5.0  # the others: qualities up to this far from that of their prediction
+FAINTEST = 0.05  # contrast that is left at least of faint pictures
+ENDS = (16 / 255 - 0.5, 235 / 255 - 0.5)  # luma of black and white
+LUMA = 64  # of the packed channels
 
 
 class Batch(NamedTuple):
@@ -24,6 +27,22 @@ class Batch(NamedTuple):
     picture: Tensor
     prediction: Tensor | None
     quality: Tensor
+
+
+def faded(batch: Batch, share: float, drawn: Tensor) -> Batch:
+    """A batch without predictions, this share of whose samples have become faint pictures near
+    black or white.
+
+    Photographs seldom lie there, but films do for seconds, and nets that have hardly met the huge
+    values in their latents clip them. drawn (3, n): random numbers in [0, 1).
+    """
+    chosen, contrast, end = drawn
+    left = torch.where(chosen < share, FAINTEST**contrast, 1.0)[:, None, None, None]
+    black, white = ENDS
+    middle = torch.where(end < 0.5, black, white)[:, None, None, None]
+    luma, chroma = batch.picture.tensor_split([LUMA], -1)
+    moved = torch.cat([luma * left + middle * (1 - left), chroma * left], -1)
+    return batch._replace(picture=moved.to(batch.picture.dtype))
 
 
 class Batches(Protocol):
@@ -83,9 +102,11 @@ class Crops:
     Args:
         size: width and height of a crop in samples, a multiple of 64.
         seed: of all that is random.
+        faint: share of the samples that become faint ones, see :func:`faded`.
     """
 
-    def __init__(self, size: int = 192, seed: int = 0) -> None:
+    def __init__(self, size: int = 192, seed: int = 0, faint: float = 0.0) -> None:
+        self.faint = faint
         self.items: list[CropItem] = []
         self.size, self.rng = size, np.random.default_rng(seed)
         self._read: set[Path] = set()
@@ -119,11 +140,14 @@ class Crops:
         crops = [self._crop() for _ in range(samples)]
         pictures = pack(*_stacked([crop.picture for crop in crops]))
         predictions = [crop.prediction for crop in crops if crop.prediction is not None]
-        return Batch(
+        batch = Batch(
             pictures,
             pack(*_stacked(predictions)) if predictions else None,
             torch.tensor([crop.quality for crop in crops]),
         )
+        if not self.faint:
+            return batch
+        return faded(batch, self.faint, torch.from_numpy(self.rng.random((3, samples), np.float32)))
 
     def _crop(self) -> _Sample:
         """A crop at random."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..picture import Picture
-from .crops import ANYWHERE, BEST, Batch, Batches, CropItem, Crops
+from .crops import ANYWHERE, BEST, Batch, Batches, CropItem, Crops, faded
 from .pictures import LEVELS10, pack
 
 _GRID = 8  # pictures are cut to multiples of it
@@ -80,7 +80,10 @@ class DeviceCrops:
         quality = low + self._random(samples) * (high - low)
         anywhere = self._random(samples) < ANYWHERE
         quality = torch.where(anywhere, self._random(samples) * BEST, quality).clamp(0, BEST)
-        return Batch(packed[0], packed[1] if len(packed) > 1 else None, quality.float())
+        batch = Batch(packed[0], packed[1] if len(packed) > 1 else None, quality.float())
+        if not self.crops.faint:
+            return batch
+        return faded(batch, self.crops.faint, self._random(3, samples))
 
     def _place(self, side: Tensor) -> Tensor:
         """Random even beginnings of crops in pictures of these heights or widths."""

@@ -22,6 +22,7 @@ from .pictures import packed_picture, read_clip, read_photo
 PHOTO_SHARE = 40  # every fortieth photograph is held out
 STEP, HELD_STEP = 30, 60  # frames between those of a clip that are trained on; held out
 MOST_HELD = 12  # items
+FAINT = 0.2  # share of the samples of the intra nets that lie near black or white
 LARGEST = 320  # samples of their width and height
 PAGE = (480, 384)
 STAND_IN_FRAMES = 16  # of each clip
@@ -61,7 +62,7 @@ class Materials:
     def pictures(self) -> Material:
         """Pictures for the intra nets. Raises InputError where none is large enough."""
         config = self.config
-        crops = Crops(config.crop, config.seed)
+        crops = Crops(config.crop, config.seed, FAINT)
         held = config.photos[::PHOTO_SHARE] if len(config.photos) >= PHOTO_SHARE else []
         with ThreadPoolExecutor(config.threads) as pool:
             for photo in pool.map(read_photo, [f for f in config.photos if f not in held]):
