@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -275,6 +276,21 @@ def test_adaptation_saves_bits(books: Any) -> None:
         tables = Tables(books, tables.adapted())
     assert sizes[-1] < 0.5 * sizes[0]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_tables_adapt_alike_whether_nothing_was_coded_or_nobody_asked(books: Any) -> None:
+    """Trained counts may be larger than adapted ones ever are: they are halved after the first
+    frame, in an encoder, which looks at all tables, as in a decoder, which may need none."""
+    large = replace(books, counts=books.counts * 40)
+    looked, unlooked = Tables(large), Tables(large)
+    assert not looked.seen.any()
+    for _ in range(3):
+        after = looked.adapted(), unlooked.adapted()
+        assert np.array_equal(*after)
+        assert (after[0].sum(1) <= HALVE_AT).all()
+        looked, unlooked = (Tables(large, counts) for counts in after)
+        assert not looked.seen.any()
+    assert (large.counts.sum(1) > HALVE_AT).any()
 
 
 def test_the_hyper_latent_comes_back(tiny_codec: Any) -> None:

@@ -161,7 +161,7 @@ def test_another_scene_is_told_at_low_qualities_too() -> None:
     for crf in (20, 34, 46, 52):
         floor = RateParameters().motion(key_quality(crf)).floor
         left = intra_choice.LEFT * floor
-        assert intra_choice.badness(source, other, left) > RateParameters().intra_tried
+        assert intra_choice.badness(source, other, left) > RateParameters().intra_doubted
         assert intra_choice.badness(source, source, left) == 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -129,27 +128,32 @@ class Tables:
     def __init__(self, books: Codebooks, counts: np.ndarray | None = None):
         self.books = books
         self.counts = books.counts if counts is None else counts  # (T, K), never written
+        # many frames code no symbol at all: what symbols are coded by is made when one is
+        self._seen: np.ndarray | None = None
+        self._cdf: np.ndarray | None = None
         self._costs: np.ndarray | None = None
 
-    # many frames code no symbol at all: what symbols are coded by is made when one is
-
-    @cached_property
+    @property
     def seen(self) -> np.ndarray:
         """(T, K) how often each symbol was coded."""
-        return np.zeros_like(self.counts)
+        if self._seen is None:
+            self._seen = np.zeros_like(self.counts)
+        return self._seen
 
-    @cached_property
+    @property
     def cdf(self) -> np.ndarray:
         """(T, K + 1) uint32 cumulative frequencies."""
-        cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
-        build_cdf(self.counts, self.books.sizes, cdf)
-        return cdf
+        if self._cdf is None:
+            cdf = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), np.uint32)
+            build_cdf(self.counts, self.books.sizes, cdf)
+            self._cdf = cdf
+        return self._cdf
 
     def fresh(self) -> Tables:
         """The same tables, with nothing coded yet."""
         _ = self.cdf  # which both have then
         tables = copy.copy(self)
-        vars(tables).pop("seen", None)
+        tables._seen = None
         return tables
 
     def costs(self) -> np.ndarray:
@@ -161,8 +165,8 @@ class Tables:
 
     def adapted(self) -> np.ndarray:
         """Counts after the symbols coded with these tables."""
-        if "seen" not in vars(self):
-            return self.counts
+        if self._seen is None and self.counts is not self.books.counts:
+            return self.counts  # adapted before: none is above HALVE_AT
         counts = self.counts.copy()
         adapt(counts, self.seen)
         return counts

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -167,6 +166,9 @@ class FrameHead:
         self.blocks = reader.all_coded.copy()  # kinds of blocks
         self.painting: painted_blocks.Painting | None = None
         self.intra_tiles: intra_tiles.IntraTiles | None = None
+        # most frames have none: made when one is read or asked for
+        self._z: np.ndarray | None = None
+        self._hyper: np.ndarray | None = None
         if self.copied is None:
             self._read(start.collocated, told_bars(level, refs), reader.books[True])
             if not bars.fit(self.bars, reader.height, reader.width):
@@ -221,15 +223,20 @@ class FrameHead:
             )
         self.mark()
 
-    @cached_property
+    @property
     def z(self) -> np.ndarray:
         """(H/64, W/64, Z) int16: the hyper-latent, zero in blocks without coded tiles."""
-        return np.zeros((*self._places, self.tables.books.hyper_channels), np.int16)
+        if self._z is None:
+            self._z = np.zeros((*self._places, self.tables.books.hyper_channels), np.int16)
+        return self._z
 
-    @cached_property
+    @property
     def hyper(self) -> np.ndarray:
         """(H/64, W/64, Z/4) int32: symbols of z, -1 in blocks without coded tiles."""
-        return np.full((*self._places, self.tables.books.hyper_channels // 4), -1, np.int32)
+        if self._hyper is None:
+            groups = self.tables.books.hyper_channels // 4
+            self._hyper = np.full((*self._places, groups), -1, np.int32)
+        return self._hyper
 
     @property
     def _places(self) -> tuple[int, int]:

@@ -101,26 +101,38 @@ class FrameEncoder(FrameCoder):
         """The cheapest trial of a frame, predicted from its references or coded without them, and
         what it is one of."""
         if not task.references:
-            return self._best(FrameTrials(self, self.rate, task, intra_motion(self, task)))
+            return self._best(self._without(task))
         motion = find_motion(self, task, self.rate, self.interpolated)
-        predicted = FrameTrials(self, self.rate, task, motion)
+        ways = self._ways(FrameTrials(self, self.rate, task, motion))
+        return min(map(self._best, ways), key=lambda found: found[1].cost)
+
+    def _without(self, task: FrameTask) -> FrameTrials:
+        """The frame coded without its references."""
+        return FrameTrials(self, self.rate, task, intra_motion(self, task))
+
+    def _ways(self, predicted: FrameTrials) -> list[FrameTrials]:
+        """The frame as it is predicted, or coded without its references, whichever promises to cost
+        less; both where only their coding tells."""
+        rate, task, motion = self.rate, predicted.task, predicted.motion
         assert motion.prediction is not None
-        rate, shown = self.rate, motion.prediction.planes
+        source, shown = task.source, motion.prediction.planes
         floor = rate.motion(task.quality).floor
-        alone = FrameTrials(self, rate, task, intra_motion(self, task))
-        if intra_choice.badness(task.source, shown, floor) > rate.intra_certain:
-            return self._best(alone)
-        if intra_choice.badness(task.source, shown, intra_choice.LEFT * floor) <= rate.intra_tried:
-            return self._best(predicted)
+        bad = intra_choice.badness(source, shown, floor)
+        if bad > rate.intra_certain:
+            return [self._without(task)]
+        if bad <= rate.intra_tried and not (
+            task.level < rate.intra_levels
+            and intra_choice.badness(source, shown, intra_choice.LEFT * floor) > rate.intra_doubted
+        ):
+            return [predicted]
+        alone = self._without(task)
         # direct blocks may leave the prediction as it is
         plain = motion.marks[-1] + predicted.error_bits(shown)
         if alone.first.cost >= min(predicted.first.cost, plain):
-            return self._best(predicted)
-        mixed = intra_tile_choice.mixed_cost(predicted, alone)
-        if rate.intra_both and mixed < alone.first.cost:
-            # whether what intra tiles promise comes true for the frame, only its coding tells
-            return min(self._best(predicted), self._best(alone), key=lambda found: found[1].cost)
-        return self._best(alone)
+            return [predicted]
+        # whether what intra tiles promise comes true for the frame, only its coding tells
+        both = rate.intra_both and intra_tile_choice.mixed_cost(predicted, alone) < alone.first.cost
+        return [predicted, alone] if both else [alone]
 
     @staticmethod
     def _certain(trials: FrameTrials) -> Layout:

@@ -132,8 +132,10 @@ class RateParameters:
     # whether gains are looked for only where a reference is of another brightness
     fades_alone: bool = False
     # how bad a prediction is from which a frame is tried without, and coded without for certain
-    intra_tried: float = 0.55
+    intra_tried: float = 0.3
     intra_certain: float = math.inf
+    intra_levels: int = 3  # frames of the levels below, whose references are far, are tried too
+    intra_doubted: float = 0.55  # from this above a small share of what coding leaves
     intra_both: bool = True  # whether it is coded both ways where intra tiles promise more
     vq_lambda: float = 0.09  # squared steps that a bit of the latent is worth
     refine_steps: int = 6  # that refine a latent
@@ -206,8 +208,9 @@ PRESETS = {
         motion_both=0,
         fades_alone=True,
         lookahead_thorough=False,
-        intra_tried=_NOTHING,
+        intra_tried=0.55,
         intra_certain=0.55,
+        intra_levels=0,
         detail_samples=False,
         detail_twice=False,
         deblock_guessed=True,
@@ -223,6 +226,7 @@ PRESETS = {
         motion_both=0,
         fades_alone=True,
         lookahead_thorough=False,
+        intra_tried=0.5,
         intra_certain=0.7,
         intra_both=False,
         intra_tile_levels=2,
