@@ -65,7 +65,8 @@ def main() -> None:
                     ]
                     for m in models
                 ]
-                cells = [f"{bd_rate(curves[0], curve).percent:+.1f} %" for curve in curves[1:]]
+                found = [bd_rate(curves[0], curve).percent for curve in curves[1:]]
+                cells = ["undefined" if bits is None else f"{bits:+.1f} %" for bits in found]
                 where = f"{contrast:g}, {name}" if contrast < 1 else name
                 print(f"| {clip.stem}, {where} | {' | '.join(cells)} |", flush=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -165,8 +166,40 @@ def test_another_scene_is_told_at_low_qualities_too() -> None:
         assert intra_choice.badness(source, source, left) == 0
 
 
+def test_frames_whose_references_are_far_are_tried_alone_by_less(
+    tiny_codec: Any, monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
+    """Where a prediction is bad above a share of what coding leaves, but not above all of it: in
+    key and first B frames, not in deeper ones; with what is certain nothing is tried."""
+    clip = moving(96, 64, 9, seed=3)
+    floors: list[float] = [0.0]
+    alone: list[int] = []
+    without = FrameEncoder._without
+
+    def badness(source: Any, shown: Any, floor: float) -> float:
+        floors.append(floor)
+        return 0.9 if floor == intra_choice.LEFT * floors[-2] else 0.2
+
+    def spy(self: FrameEncoder, task: Any) -> Any:
+        alone.append(task.level)
+        return without(self, task)
+
+    monkeypatch.setattr(intra_choice, "badness", badness)
+    monkeypatch.setattr(FrameEncoder, "_without", spy)
+    stats = encode_gop(tiny_codec, clip, 30).stats
+    levels = [row["level"] for row in stats]
+    assert {0, 1, 2, 3} <= set(levels)
+    assert sorted(alone) == sorted(level for level in levels if level < 3)
+    alone.clear()
+    encode_gop(tiny_codec, clip, 30, replace(RateParameters(), intra_levels=0))
+    assert alone == [0]
+    alone.clear()
+    encode_gop(tiny_codec, clip, 30, replace(RateParameters(), intra_certain=0.1))
+    assert sorted(alone) == sorted(levels)
+
+
 def test_what_intra_tiles_promise_is_not_believed(
-    tiny_codec: Any, monkeypatch: pytest.MonkeyPatch
+    tiny_codec: Any, monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> None:
     """Where they promise more than coding without prediction does, both ways are coded."""
     clip = [moving(96, 64, 1, seed=s)[0] for s in (3, 8)]
