@@ -18,7 +18,7 @@ from vqcodec.encoding.gop_encoder import encode_gop
 from vqcodec.encoding.model import load_model
 from vqcodec.encoding.rate_distortion import PRESETS, lagrangian, plane_weights, qualities
 from vqcodec.picture import Picture
-from vqcodec.training.pictures import read_clip
+from vqcodec.training.pictures import cut, read_clip
 
 CLIP = DATA / "tiny.mkv"
 FRAMES = 5
@@ -31,10 +31,7 @@ def pictures() -> list[Picture]:
 
 def flower() -> list[Picture]:
     """192x128 of a natural clip. Of a smaller one the highest crfs leave no bits to save."""
-    return [
-        Picture(p.y[16:144, 64:256], p.u[8:72, 32:128], p.v[8:72, 32:128])
-        for p in read_clip(DATA / "flower.mp4", limit=FRAMES)
-    ]
+    return [cut(p, 128, 192, 16, 64) for p in read_clip(DATA / "flower.mp4", limit=FRAMES)]
 
 
 def test_size_and_error_follow_crf_and_every_backend_decodes_the_same(
@@ -70,7 +67,7 @@ def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf
     nine are counted together."""
     photo = read_clip(DATA / "flower.mp4", limit=1)[0]
     places = [(y, x) for y in (0, 64, 128, 192) for x in (0, 192)]
-    small = [pictures[0], *(part(photo, y, x, 64, 96) for y, x in places)]
+    small = [pictures[0], *(cut(photo, 64, 96, y, x) for y, x in places)]
     codec = load_model(device="cpu", threads=1)
     cost = []
     for name in ("fastest", "fast", "medium", "slow"):
@@ -85,22 +82,9 @@ def test_slower_presets_cost_less(pictures: list[Picture], one_thread: None, crf
     assert cost[2] < 0.99 * cost[0], cost
 
 
-def part(picture: Picture, top: int, left: int, height: int, width: int) -> Picture:
-    """A rectangle of a picture."""
-    rows, columns = slice(top, top + height), slice(left, left + width)
-    half = (
-        slice(top // 2, (top + height) // 2),
-        slice(left // 2, (left + width) // 2),
-    )
-    return Picture(picture.y[rows, columns], picture.u[half], picture.v[half])
-
-
 def test_nets_take_few_products(one_thread: None) -> None:
     """Of a natural clip at crf 28, I frame included: at most 3,000 a luma sample of a GOP."""
-    pictures = [
-        Picture(p.y[40:232, 80:400], p.u[20:116, 40:200], p.v[20:116, 40:200])
-        for p in read_clip(DATA / "flower.mp4", limit=33)
-    ]
+    pictures = [cut(p, 192, 320, 40, 80) for p in read_clip(DATA / "flower.mp4", limit=33)]
     codec = load_model(device="cpu", threads=1)
     rows = encode_gop(codec, pictures, 28, PRESETS["fast"]).stats
     shares = [1.0 if row["type"] == "I" else row["coded"] for row in rows]
