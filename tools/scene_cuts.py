@@ -3,8 +3,9 @@
 1] [--each 30] [-v]`.
 
 Clips of the folder, made small, are cut together as films are: hard cuts (bright, dark, every few
-frames), flashes of one to three frames, alone and at a cut, fades, dissolves; and each clip once as
-it is. A start of a GOP is right within the cut.
+frames), flashes of one to three frames, alone and at a cut, fades, dissolves; each clip once as it
+is; and cuts, shots of a few frames and clips as they are with each picture shown twice. A start of a
+GOP is right within the cut.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from vqcodec.picture import Picture
 WIDTH, HEIGHT, LONGEST = 160, 96, 64
 SHORTEST = 32  # frames of clips that are edited
 BLACK, WHITE = 5.0, 250.0
+NOISE = 0.6  # standard deviation, of 255, where pictures are shown twice
 Scene = list[np.ndarray]
 
 
@@ -99,6 +101,19 @@ def _dissolve(a: Scene, b: Scene, rng: random.Random) -> Edited:
     return Edited("dissolve", _mixed(a, b, share), [], set())
 
 
+def _twice(edited: Edited, rng: random.Random) -> Edited:
+    """Each picture shown twice, with the noise of an earlier codec, which no two pictures share."""
+    noise = np.random.default_rng(rng.randrange(2**32))
+    pictures = [
+        np.clip(p, 0, 255) + noise.normal(0, NOISE, p.shape).astype(np.float32)
+        for p in edited.pictures
+        for _ in range(2)
+    ]
+    cuts = [(2 * first, 2 * last) for first, last in edited.cuts]
+    kind, *name = edited.kind.split(":")
+    return Edited(":".join([f"{kind}, on twos", *name]), pictures, cuts, set())
+
+
 def edits(clips: dict[str, Scene], seed: int, each: int) -> Iterator[Edited]:
     """``each`` edited clips of every kind, then the clips as they are; names begin with their
     source and a hyphen."""
@@ -121,6 +136,11 @@ def edits(clips: dict[str, Scene], seed: int, each: int) -> Iterator[Edited]:
         yield _dissolve(*two(), rng)
     for name, clip in clips.items():
         yield Edited(f"as it is: {name}", clip, [], set())
+    for _ in range(each):
+        yield _twice(_cut(*two(), rng), rng)
+        yield _twice(_montage([clips[rng.choice(long)] for _ in range(6)], rng), rng)
+    for name, clip in clips.items():
+        yield _twice(Edited(f"as it is: {name}", clip, [], set()), rng)
 
 
 def verdicts(pictures: Scene) -> list[Verdict]:

@@ -211,6 +211,45 @@ def test_a_cut_among_repeated_frames_is_found() -> None:
     assert cuts(pictures) == [20]
 
 
+def flight(seed: int, frames: int, speed: int = 7) -> Scene:
+    """Luma of grains that fly by in depth, faster below: no picture has much of the one before."""
+    grain = np.random.default_rng(seed).normal(0, 14, (HEIGHT // 2, 800)).repeat(2, 0).repeat(2, 1)
+    depth = np.linspace(0.3, 1, HEIGHT)
+    shift = [np.rint(i * speed * 2 * depth).astype(int) for i in range(frames)]
+    rows, columns = np.arange(HEIGHT)[:, None], np.arange(WIDTH)
+    return [60 + 80 * depth[:, None] + grain[rows, s[:, None] + columns] for s in shift]
+
+
+def shown_often(pictures: Scene, times: int) -> Scene:
+    """Each so often, with the noise that an earlier codec leaves, which no two share."""
+    noise = np.random.default_rng(6)
+    return [p + noise.normal(0, 0.7, p.shape) for p in pictures for _ in range(times)]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_film_drawn_on_twos_has_no_cuts_where_all_moves(times: int) -> None:
+    """An earlier codec leaves no two pictures equal: that pictures are shown twice was not seen,
+    and each new one was taken for one that comes to rest.
+    """
+    assert cuts(shown_often(flight(7, 40), times)) == []
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_cut_of_a_film_drawn_on_twos_is_found(times: int) -> None:
+    both = flight(7, 14, 3) + scene(2, 14)
+    assert cuts(shown_often(both, times)) == [14 * times]
+    assert cuts(shown_often(both[::-1], times)) == [14 * times]
+
+
+@pytest.mark.parametrize("noise", [1, 0])
+def test_a_picture_that_rests_between_two_cuts_begins_a_shot(noise: int) -> None:
+    """Repeated pictures are passed over, up to the next cut: it is none that the first goes on
+    in.
+    """
+    still = shown_often(scene(3, 1), 6) if noise else scene(3, 1) * 6
+    assert cuts(flight(7, 8, 1) + still + scene(4, 8)) == [8, 14]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_wherever_cuts_and_flashes_lie_a_gop_begins_with_one_picture(
     seed: int, monkeypatch: pytest.MonkeyPatch

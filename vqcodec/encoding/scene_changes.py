@@ -27,6 +27,8 @@ _FLASH_CHANGE, _FLASH_FACTOR = 4.0, 3.0
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
 _CUT_SHARE = 0.4  # novelty from which the frames around a flash are two scenes
 _QUIET = 2.0  # added to the contrast: noise of flat pictures
+# change of a picture that is shown once more: of 255, or against the step before, but no more than
+_SAME, _SAME_SHARE, _MOST_NOISE = 0.3, 0.1, 1.0
 _FLAT = 12.0  # range of a thumbnail that shows nothing
 _MOST_GAIN = 8.0
 _TEXTURED = 2.0  # texture of a block that can be told from others, of 255
@@ -86,6 +88,15 @@ def is_blank(thumb: np.ndarray) -> bool:
 def change(before: np.ndarray, after: np.ndarray) -> float:
     """Mean absolute difference of two thumbnails, of 255."""
     return float(_mean(np.abs(after - before)))
+
+
+def repeats(before: np.ndarray, after: np.ndarray, step: float) -> bool:
+    """Whether a picture is the one before once more, but for the noise of an earlier codec: films
+    are drawn on twos, or shown at twice their rate.
+
+    step: how much changed when it was shown first, of 255.
+    """
+    return change(before, after) < max(_SAME, min(_SAME_SHARE * step, _MOST_NOISE))
 
 
 def contrast(thumb: np.ndarray) -> float:

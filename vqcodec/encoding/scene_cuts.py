@@ -22,6 +22,7 @@ from .scene_changes import (
     flash_length,
     is_blank,
     novelty,
+    repeats,
     thumbnail,
 )
 from .scrolls import is_scrolled, row_profile
@@ -36,6 +37,7 @@ _NONE_KEPT = 0.05  # where less is there, a cut needs only
 _STRANGE_SHARE = 0.25  # novelty, less than SHARE
 _FACTOR = 1.6  # a cut is more than the changes around it by this much
 _STEPS = 2  # that are looked at behind a cut
+_SHOWN_OFTEN = 4  # pictures: one that rests
 # where the step behind is less than this share of a cut, the cut is more than those before by that
 _CALM, _CALMER = 0.25, 1.1
 _STIRRED = 3.0  # and by this where the step behind is nearly as large
@@ -46,6 +48,12 @@ class Verdict(NamedTuple):
 
     cut: bool
     flash: bool
+
+
+class _Judged(NamedTuple):
+    thumb: np.ndarray
+    step: float  # from the one before it in its scene, of 255
+    verdict: Verdict
 
 
 class SceneDetector:
@@ -65,13 +73,13 @@ class SceneDetector:
         self._since = -1
         self._flash_left = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
-        self._last: tuple[np.ndarray, Verdict] | None = None  # the picture before
+        self._last: _Judged | None = None  # that was no repeat
 
     def push(self, picture: Picture) -> list[Verdict]:
         """Take the next picture; verdicts on those that can be judged now, in their order."""
         self._thumbs.append(thumbnail(picture.y))
         self._rows.append(row_profile(picture.y))
-        enough = len(self._thumbs) > AT_MOST_AHEAD or len(_different(self._thumbs)) > AHEAD
+        enough = len(self._thumbs) > AT_MOST_AHEAD or len(self._different()) > AHEAD
         return [self._judge()] if enough else []
 
     def flush(self) -> list[Verdict]:
@@ -82,18 +90,32 @@ class SceneDetector:
         """The verdict on the first of the pictures not judged yet."""
         thumb = self._thumbs[0]
         self._since += 1
-        if self._last is not None and np.array_equal(self._last[0], thumb):
-            verdict = Verdict(False, self._last[1].flash)  # the same again
+        last = self._last
+        if last is not None and repeats(last.thumb, thumb, last.step):
+            verdict = Verdict(False, last.verdict.flash)  # the same again
             if not verdict.flash and not is_blank(thumb):  # what was shown before it is kept
                 self._past.append(thumb)
         else:
-            verdict = self._judge_new(_different(self._thumbs))
+            verdict = self._judge_new(self._different())
+            self._last = _Judged(thumb, 0.0 if verdict.cut else self._step(), verdict)
         del self._thumbs[0]
         rows = self._rows.popleft()
         if not verdict.flash:
             self._rows_before = rows
-        self._last = thumb, verdict
         return verdict
+
+    def _step(self) -> float:
+        """How much changes at the first of the pictures not judged yet, of 255."""
+        return change(self._last.thumb, self._thumbs[0]) if self._last else 0.0
+
+    def _different(self) -> list[np.ndarray]:
+        """Those not judged yet that don't repeat the one before, as many as are looked at."""
+        kept, step = self._thumbs[:1], self._step()
+        for thumb in self._thumbs[1 : AT_MOST_AHEAD + 1]:
+            if not repeats(kept[-1], thumb, step):
+                step = change(kept[-1], thumb)
+                kept.append(thumb)
+        return kept[: AHEAD + 1]
 
     def _judge_new(self, thumbs: list[np.ndarray]) -> Verdict:
         """The verdict on a picture and those behind it, none of which repeats the one before."""
@@ -143,15 +165,24 @@ class SceneDetector:
         cut, as a title or a page does, is told from motion by what was before.
         """
         steps = [novelty(a, b).share for a, b in pairwise(thumbs[: _STEPS + 1])]
-        if len(steps) < _STEPS and len(self._thumbs) > AHEAD:
+        if self._rests():
+            steps = [0.0]
+        elif len(steps) < _STEPS and len(self._thumbs) > AHEAD:
             steps.append(0.0)  # it comes to rest
-        calm = bool(steps) and steps[0] < _CALM * share
-        if calm:
-            return share >= _CALMER * self._usual()
+        if steps and steps[0] < _CALM * share:
+            rests = max(steps) < _CALM * share  # else it may have been shown twice
+            return share >= (_CALMER if rests else _FACTOR) * self._usual()
         if share < max(SHARE, _FACTOR * min(steps, default=0.0)):
             return False
         stirred = bool(steps) and share < _FACTOR * steps[0]
         return share >= (_STIRRED if stirred else _FACTOR) * self._usual()
+
+    def _rests(self) -> bool:
+        """Whether a picture is shown more often than films do that are drawn for half their rate or
+        a third of it.
+        """
+        shown, step = self._thumbs[:_SHOWN_OFTEN], self._step()
+        return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
 
     def _shown_before(self, thumb: np.ndarray) -> bool:
         """Whether the scene goes on behind pictures that show nothing."""
@@ -174,11 +205,6 @@ def _returns(before: np.ndarray, following: list[np.ndarray]) -> bool:
     found = [novelty(before, t) for t in following if not is_blank(t)]
     again = [f.kept > _NONE_KEPT and f.share < _RETURN * SHARE for f in found]
     return bool(again) and (all(again[-2:]) or 2 * sum(again) > len(again))
-
-
-def _different(thumbs: list[np.ndarray]) -> list[np.ndarray]:
-    """Those that don't repeat the one before."""
-    return thumbs[:1] + [b for a, b in pairwise(thumbs) if not np.array_equal(a, b)]
 
 
 class TimedPicture(NamedTuple):
