@@ -54,6 +54,16 @@ def test_a_body_that_moves_before_a_picture_is_no_change() -> None:
     assert weight(with_body(rest, 2), with_body(rest, 20), with_body(rest, 42)) < 1
 
 
+@pytest.mark.parametrize("wide", [48, 52])
+def test_a_body_that_leaves_most_of_a_picture_is_no_change(wide: int) -> None:
+    """What it covered is new, and each block is of one picture or the other, as in a wipe: but what
+    lay beside it is still there.
+    """
+    rest, body = scene(1), scene(99)
+    covered = [np.concatenate([body[:, :at], rest[:, at:]], 1) for at in (wide, wide // 2, 0)]
+    assert weight(*covered) == 0
+
+
 def test_a_pan_is_no_change() -> None:
     wide = np.concatenate([scene(1), scene(2)], 1)
     assert weight(*(wide[:, at : at + COLUMNS] for at in (0, 1, 3))) == 0

@@ -2,9 +2,10 @@
 
 Heads say that much is new, not whether it is another scene: a body that moves before a picture at
 rest leaves the most of it as it was. So the picture behind a change must show what neither motion
-nor light explains by the one before it, as it is and moved to where it fits best, and those within
-are made of both, but where one picture pushes the other out or all of it moves. A fade may lead
-back to what was shown before it: then what is shown within is pale against both.
+nor light explains by the one before it, as it is and moved to where it fits best, and hardly a
+block with texture may still be there. Those within are made of both, but where one picture pushes
+the other out or all of it moves. A fade may lead back to what was shown before it: then what is
+shown within is pale against both.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from ..encoding.scene_changes import aligned, contrast, is_blank, novelty
 
 _NEW = 0.33  # novelty against the contrast from which a picture is another scene
 _TURNED = 0.25  # the same with one moved to where the other fits best, where there is a mixture
+_KEPT = 0.15  # share of the blocks with texture that are still there from which it is the same
 _MADE = 0.35  # of the difference of both pictures: what is left of one that is made of them
-_FOR, _AGAINST = 2.5, 1 / 9  # factors of the odds of a change, from made films
+_FOR, _AGAINST = 1.5, 1 / 9  # factors of the odds of a change, from made films
 _PALE, _FADED = 0.5, 0.1  # of the contrast of both pictures: what a fade leaves of it, its error
 _BLOCK = 4  # rows and columns of a thumbnail whose shares of both are alike
 
@@ -28,12 +30,19 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
     """
     if min(after.shape) < _BLOCK or any(is_blank(thumb) for thumb in (before, within, after)):
         return 1.0
-    if novelty(before, after).share >= _NEW:
+    if _is_another(before, after, _NEW):
         made = unmade(before, within, after) <= _MADE
-        moved = novelty(aligned(before, after), after).share
-        if moved >= (_TURNED if made else _NEW):
+        if _is_another(aligned(before, after), after, _TURNED if made else _NEW):
             return _FOR if made else _AGAINST
     return 1.0 if _is_pale(before, within, after) else 0.0
+
+
+def _is_another(before: np.ndarray, after: np.ndarray, least: float) -> bool:
+    """Whether a thumbnail shows another scene: so much is new, and hardly a block with texture is
+    still there.
+    """
+    found = novelty(before, after)
+    return found.share >= least and found.kept < _KEPT
 
 
 def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:
