@@ -12,10 +12,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..encoding.scene_changes import aligned, contrast, is_blank, novelty
+from ..encoding.scene_changes import (
+    NONE_KEPT,
+    SHARE,
+    STRANGE_SHARE,
+    aligned,
+    contrast,
+    is_blank,
+    novelty,
+)
 
-_NEW = 0.33  # novelty against the contrast from which a picture is another scene
-_TURNED = 0.25  # the same with one moved to where the other fits best, where there is a mixture
+_TURNED = 0.25  # novelty of one moved to where the other fits best, where there is a mixture
 _KEPT = 0.15  # share of the blocks with texture that are still there from which it is the same
 _MADE = 0.35  # of the difference of both pictures: what is left of one that is made of them
 _FOR, _AGAINST = 1.5, 1 / 9  # factors of the odds of a change, from made films
@@ -30,19 +37,20 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
     """
     if min(after.shape) < _BLOCK or any(is_blank(thumb) for thumb in (before, within, after)):
         return 1.0
-    if _is_another(before, after, _NEW):
+    if _is_another(before, after, SHARE):
         made = unmade(before, within, after) <= _MADE
-        if _is_another(aligned(before, after), after, _TURNED if made else _NEW):
+        if _is_another(aligned(before, after), after, _TURNED if made else SHARE):
             return _FOR if made else _AGAINST
     return 1.0 if _is_pale(before, within, after) else 0.0
 
 
 def _is_another(before: np.ndarray, after: np.ndarray, least: float) -> bool:
     """Whether a thumbnail shows another scene: so much is new, and hardly a block with texture is
-    still there.
+    still there; where none is, less is enough, as at a cut.
     """
     found = novelty(before, after)
-    return found.share >= least and found.kept < _KEPT
+    enough = least if found.kept > NONE_KEPT else min(least, STRANGE_SHARE)
+    return found.share >= enough and found.kept < _KEPT
 
 
 def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:

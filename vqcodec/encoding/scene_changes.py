@@ -25,6 +25,8 @@ _BLOCK, _REACH = 4, 3  # of the coarse motion, in samples of a thumbnail
 # least change from a flash to those around it: of 255, and against how much these differ
 _FLASH_CHANGE, _FLASH_FACTOR = 4.0, 3.0
 LEAST, SHARE = 1.7, 0.33  # novelty of a cut: of 255, and against the picture's contrast
+# where less of the blocks with texture is explained than this, a share that is enough for a cut
+NONE_KEPT, STRANGE_SHARE = 0.05, 0.25
 _CUT_SHARE = 0.4  # novelty from which the frames around a flash are two scenes
 _QUIET = 2.0  # added to the contrast: noise of flat pictures
 # change of a picture that is shown once more: of 255, or against the step before, but no more than

@@ -16,7 +16,9 @@ from ..codec.gop_structure import MINI_GOP
 from ..picture import Picture
 from .scene_changes import (
     LEAST,
+    NONE_KEPT,
     SHARE,
+    STRANGE_SHARE,
     aligned,
     change,
     flash_length,
@@ -33,8 +35,6 @@ AT_MOST_AHEAD = 12  # and of all, also those that repeat the one before
 _RETURN = 0.8  # of SHARE: what is less new than that behind a cut goes back to what was before it
 # share of the blocks with texture that may still be there behind a cut: a title leaves more
 _KEPT = 0.2
-_NONE_KEPT = 0.05  # where less is there, a cut needs only
-_STRANGE_SHARE = 0.25  # novelty, less than SHARE
 _FACTOR = 1.6  # a cut is more than the changes around it by this much
 _STEPS = 2  # that are looked at behind a cut
 _SHOWN_OFTEN = 4  # pictures: one that rests
@@ -149,7 +149,7 @@ class SceneDetector:
         new = novelty(before, thumb)
         if new.residual < LEAST or new.kept > _KEPT:
             return False
-        if new.share < (SHARE if new.kept > _NONE_KEPT else _STRANGE_SHARE):
+        if new.share < (SHARE if new.kept > NONE_KEPT else STRANGE_SHARE):
             return False
         if not self._stands_out(new.share, [thumb, *settled]):
             return False
@@ -203,7 +203,7 @@ def _returns(before: np.ndarray, following: list[np.ndarray]) -> bool:
     One that shows nothing says nothing: a flash behind a cut is no way back.
     """
     found = [novelty(before, t) for t in following if not is_blank(t)]
-    again = [f.kept > _NONE_KEPT and f.share < _RETURN * SHARE for f in found]
+    again = [f.kept > NONE_KEPT and f.share < _RETURN * SHARE for f in found]
     return bool(again) and (all(again[-2:]) or 2 * sum(again) > len(again))
 
 
