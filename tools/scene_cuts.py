@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Counts right and wrong starts of GOPs on edited clips: `python tools/scene_cuts.py FOLDER [--seed
-1] [--each 30] [-v]`.
+1] [--each 30] [--noise 0.6] [-v]`.
 
 Clips of the folder, made small, are cut together as films are: hard cuts (bright, dark, every few
 frames), flashes of one to three frames, alone and at a cut, fades, dissolves; each clip once as it
-is; and cuts, shots of a few frames and clips as they are with each picture shown twice. A start of a
-GOP is right within the cut.
+is; and cuts, shots of a few frames and clips as they are with each picture shown twice, with
+--noise. A start of a GOP is right within the cut.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from vqcodec.picture import Picture
 WIDTH, HEIGHT, LONGEST = 160, 96, 64
 SHORTEST = 32  # frames of clips that are edited
 BLACK, WHITE = 5.0, 250.0
-NOISE = 0.6  # standard deviation, of 255, where pictures are shown twice
 Scene = list[np.ndarray]
 
 
@@ -101,11 +100,11 @@ def _dissolve(a: Scene, b: Scene, rng: random.Random) -> Edited:
     return Edited("dissolve", _mixed(a, b, share), [], set())
 
 
-def _twice(edited: Edited, rng: random.Random) -> Edited:
+def _twice(edited: Edited, rng: random.Random, deviation: float) -> Edited:
     """Each picture shown twice, with the noise of an earlier codec, which no two pictures share."""
     noise = np.random.default_rng(rng.randrange(2**32))
     pictures = [
-        np.clip(p, 0, 255) + noise.normal(0, NOISE, p.shape).astype(np.float32)
+        np.clip(p, 0, 255) + noise.normal(0, deviation, p.shape).astype(np.float32)
         for p in edited.pictures
         for _ in range(2)
     ]
@@ -114,7 +113,7 @@ def _twice(edited: Edited, rng: random.Random) -> Edited:
     return Edited(":".join([f"{kind}, on twos", *name]), pictures, cuts, set())
 
 
-def edits(clips: dict[str, Scene], seed: int, each: int) -> Iterator[Edited]:
+def edits(clips: dict[str, Scene], seed: int, each: int, noise: float) -> Iterator[Edited]:
     """``each`` edited clips of every kind, then the clips as they are; names begin with their
     source and a hyphen."""
     rng = random.Random(seed)
@@ -137,10 +136,10 @@ def edits(clips: dict[str, Scene], seed: int, each: int) -> Iterator[Edited]:
     for name, clip in clips.items():
         yield Edited(f"as it is: {name}", clip, [], set())
     for _ in range(each):
-        yield _twice(_cut(*two(), rng), rng)
-        yield _twice(_montage([clips[rng.choice(long)] for _ in range(6)], rng), rng)
+        yield _twice(_cut(*two(), rng), rng, noise)
+        yield _twice(_montage([clips[rng.choice(long)] for _ in range(6)], rng), rng, noise)
     for name, clip in clips.items():
-        yield _twice(Edited(f"as it is: {name}", clip, [], set()), rng)
+        yield _twice(Edited(f"as it is: {name}", clip, [], set()), rng, noise)
 
 
 def verdicts(pictures: Scene) -> list[Verdict]:
@@ -159,11 +158,12 @@ def main() -> None:
     ap.add_argument("folder", type=Path)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--each", type=int, default=30)
+    ap.add_argument("--noise", type=float, default=0.6, help="standard deviation, of 255, on twos")
     ap.add_argument("-v", action="store_true", help="say where it was wrong")
     a = ap.parse_args()
     clips = {p.stem: small(p) for p in sorted(a.folder.glob("*.mkv"))}
     table: dict[str, np.ndarray] = {}
-    for e in edits(clips, a.seed, a.each):
+    for e in edits(clips, a.seed, a.each, a.noise):
         found = verdicts(e.pictures)
         left = [i for i, v in enumerate(found) if v.cut]
         missed = []

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vqcodec.analysis.evidence import unmade, weight
+from vqcodec.encoding.scene_changes import SHARE, STRANGE_SHARE, novelty
 
 ROWS, COLUMNS = 36, 64
 
@@ -52,6 +53,17 @@ def test_a_body_that_moves_before_a_picture_is_no_change() -> None:
     """Even where it covers a third of it and comes as far as to its other side."""
     rest = scene(1)
     assert weight(with_body(rest, 2), with_body(rest, 20), with_body(rest, 42)) < 1
+
+
+def test_another_soft_scene_is_borne_out() -> None:
+    """Much of what is soft is like much of anything soft: where no block is explained, less is
+    enough.
+    """
+    x = np.linspace(0, 1, COLUMNS, dtype=np.float32)
+    grain = np.random.default_rng(3).uniform(-12, 12, (2, ROWS, COLUMNS)).astype(np.float32)
+    old, new = 40 + 60 * x + grain[0], 60 + 60 * x + grain[1]
+    assert STRANGE_SHARE < novelty(old, new).share < SHARE
+    assert weight(old, (old + new) / 2, new) > 1
 
 
 @pytest.mark.parametrize("wide", [48, 52])

@@ -241,13 +241,32 @@ def test_a_cut_of_a_film_drawn_on_twos_is_found(times: int) -> None:
     assert cuts(shown_often(both[::-1], times)) == [14 * times]
 
 
-@pytest.mark.parametrize("noise", [1, 0])
-def test_a_picture_that_rests_between_two_cuts_begins_a_shot(noise: int) -> None:
-    """Repeated pictures are passed over, up to the next cut: it is none that the first goes on
-    in.
-    """
-    still = shown_often(scene(3, 1), 6) if noise else scene(3, 1) * 6
-    assert cuts(flight(7, 8, 1) + still + scene(4, 8)) == [8, 14]
+def panned(seed: int, frames: int, speed: float, noise: float) -> Scene:
+    """Luma of coarse shapes that go by, so many samples a frame."""
+    rng = np.random.default_rng(seed)
+    whole = rng.uniform(20, 230, (HEIGHT // 8, 30)).repeat(8, 0).repeat(8, 1)
+    first = [int(speed * i) for i in range(frames)]
+    return [whole[:, at : at + WIDTH] + rng.normal(0, noise, (HEIGHT, WIDTH)) for at in first]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.7])
+def test_a_picture_that_rests_between_two_cuts_begins_a_shot(noise: float) -> None:
+    """Repeated pictures are passed over, up to the next cut: that is no motion which goes on."""
+    rng = np.random.default_rng(6)
+    still = [scene(4, 1)[0] + rng.normal(0, noise, (HEIGHT, WIDTH)) for _ in range(6)]
+    assert cuts(flight(6, 9, 4) + still + panned(4, 9, 0, 0)) == [9, 15]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("speed", [0.0, 0.1, 0.3, 0.6])
+@pytest.mark.parametrize("frames", [7, 11])
+def test_a_quiet_shot_between_two_of_one_scene_is_no_flash(
+    frames: int, speed: float, noise: float
+) -> None:
+    """Repeated pictures are passed over, so that it looks like one of a few frames."""
+    both = panned(1, 40, speed, noise)
+    film = both[:20] + panned(2, frames, speed, noise) + both[20:]
+    assert cuts(film) == [20, 20 + frames]
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -92,13 +92,26 @@ def change(before: np.ndarray, after: np.ndarray) -> float:
     return float(_mean(np.abs(after - before)))
 
 
-def repeats(before: np.ndarray, after: np.ndarray, step: float) -> bool:
-    """Whether a picture is the one before once more, but for the noise of an earlier codec: films
-    are drawn on twos, or shown at twice their rate.
+def repeats(before: np.ndarray, after: np.ndarray, step: float = 0.0) -> bool:
+    """Whether ``after`` is ``before`` once more, but for the noise of an earlier codec: films are
+    drawn on twos, or shown at twice their rate.
 
-    step: how much changed when it was shown first, of 255.
+    step: how much changed when ``before`` came, of 255: noise is little against motion.
     """
     return change(before, after) < max(_SAME, min(_SAME_SHARE * step, _MOST_NOISE))
+
+
+def without_repeats(thumbs: Sequence[np.ndarray], step: float = 0.0) -> list[np.ndarray]:
+    """Those that don't repeat the last one kept, so that what changes slowly is new in the end.
+
+    step: how much changed when the first of them came; 0: noise is not told from slow motion.
+    """
+    kept = list(thumbs[:1])
+    for thumb in thumbs[1:]:
+        if not repeats(kept[-1], thumb, step):
+            step = step and change(kept[-1], thumb)
+            kept.append(thumb)
+    return kept
 
 
 def contrast(thumb: np.ndarray) -> float:

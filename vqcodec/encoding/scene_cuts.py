@@ -26,6 +26,7 @@ from .scene_changes import (
     novelty,
     repeats,
     thumbnail,
+    without_repeats,
 )
 from .scrolls import is_scrolled, row_profile
 
@@ -37,7 +38,7 @@ _RETURN = 0.8  # of SHARE: what is less new than that behind a cut goes back to 
 _KEPT = 0.2
 _FACTOR = 1.6  # a cut is more than the changes around it by this much
 _STEPS = 2  # that are looked at behind a cut
-_SHOWN_OFTEN = 4  # pictures: one that rests
+_SHOWN_OFTEN = 4  # times: a picture that is shown so often rests, and is no flash
 # where the step behind is less than this share of a cut, the cut is more than those before by that
 _CALM, _CALMER = 0.25, 1.1
 _STIRRED = 3.0  # and by this where the step behind is nearly as large
@@ -48,12 +49,6 @@ class Verdict(NamedTuple):
 
     cut: bool
     flash: bool
-
-
-class _Judged(NamedTuple):
-    thumb: np.ndarray
-    step: float  # from the one before it in its scene, of 255
-    verdict: Verdict
 
 
 class SceneDetector:
@@ -73,14 +68,15 @@ class SceneDetector:
         self._since = -1
         self._flash_left = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
-        self._last: _Judged | None = None  # that was no repeat
+        self._last: tuple[np.ndarray, Verdict] | None = None  # that was no repeat
 
     def push(self, picture: Picture) -> list[Verdict]:
         """Take the next picture; verdicts on those that can be judged now, in their order."""
         self._thumbs.append(thumbnail(picture.y))
         self._rows.append(row_profile(picture.y))
-        enough = len(self._thumbs) > AT_MOST_AHEAD or len(self._different()) > AHEAD
-        return [self._judge()] if enough else []
+        seen = len(without_repeats(self._thumbs)), len(self._steps_on())
+        enough = seen[0] > AHEAD and seen[1] > _STEPS
+        return [self._judge()] if enough or len(self._thumbs) > AT_MOST_AHEAD else []
 
     def flush(self) -> list[Verdict]:
         """Verdicts on the rest, at the end of the video."""
@@ -90,14 +86,13 @@ class SceneDetector:
         """The verdict on the first of the pictures not judged yet."""
         thumb = self._thumbs[0]
         self._since += 1
-        last = self._last
-        if last is not None and repeats(last.thumb, thumb, last.step):
-            verdict = Verdict(False, last.verdict.flash)  # the same again
+        if self._last is not None and repeats(self._last[0], thumb):
+            verdict = Verdict(False, self._last[1].flash)  # the same again
             if not verdict.flash and not is_blank(thumb):  # what was shown before it is kept
                 self._past.append(thumb)
         else:
-            verdict = self._judge_new(self._different())
-            self._last = _Judged(thumb, 0.0 if verdict.cut else self._step(), verdict)
+            verdict = self._judge_new(without_repeats(self._thumbs)[: AHEAD + 1])
+            self._last = thumb, verdict
         del self._thumbs[0]
         rows = self._rows.popleft()
         if not verdict.flash:
@@ -106,23 +101,19 @@ class SceneDetector:
 
     def _step(self) -> float:
         """How much changes at the first of the pictures not judged yet, of 255."""
-        return change(self._last.thumb, self._thumbs[0]) if self._last else 0.0
+        return change(self._past[-1], self._thumbs[0]) if self._past else 0.0
 
-    def _different(self) -> list[np.ndarray]:
-        """Those not judged yet that don't repeat the one before, as many as are looked at."""
-        kept, step = self._thumbs[:1], self._step()
-        for thumb in self._thumbs[1 : AT_MOST_AHEAD + 1]:
-            if not repeats(kept[-1], thumb, step):
-                step = change(kept[-1], thumb)
-                kept.append(thumb)
-        return kept[: AHEAD + 1]
+    def _steps_on(self) -> list[np.ndarray]:
+        """The pictures not judged yet between which something moves."""
+        return without_repeats(self._thumbs, self._step())
 
     def _judge_new(self, thumbs: list[np.ndarray]) -> Verdict:
-        """The verdict on a picture and those behind it, none of which repeats the one before."""
+        """The verdict on a picture and those behind it, none of which repeats another."""
         thumb, *following = thumbs
         cut = False
         if self._past:
-            self._flash_left = self._flash_left or flash_length([self._past[-1], *thumbs])
+            if not self._flash_left and not self._rests():
+                self._flash_left = flash_length([self._past[-1], *thumbs])
             cut = not (self._flash_left or self._returned) and self._is_cut(thumb, following)
         self._returned = self._flash_left == 1
         if self._flash_left:
@@ -151,35 +142,38 @@ class SceneDetector:
             return False
         if new.share < (SHARE if new.kept > NONE_KEPT else STRANGE_SHARE):
             return False
-        if not self._stands_out(new.share, [thumb, *settled]):
+        if not self._stands_out(new.share, n):
             return False
         if self._rows_before is not None and is_scrolled(self._rows_before, self._rows[0]):
             return False
-        return not _returns(before, settled)
+        return self._rests() or not _returns(before, settled)
 
-    def _stands_out(self, share: float, thumbs: list[np.ndarray]) -> bool:
-        """Whether the novelty of a picture, the first of those given, is more than that of the
-        steps before and behind it.
+    def _stands_out(self, share: float, flash: int) -> bool:
+        """Whether the novelty of the first picture not judged yet is more than that of the steps
+        before and behind it, but for so many pictures of a flash right behind it.
 
         Motion and dissolves go on in each step behind it. What changes once more right behind a
         cut, as a title or a page does, is told from motion by what was before.
         """
+        thumbs = self._steps_on()
+        if flash:  # the same again behind it is a step of nothing, not a repeat
+            behind = without_repeats(self._thumbs)[flash + 1 :]
+            thumbs = [thumbs[0], *without_repeats(behind, self._step())]
         steps = [novelty(a, b).share for a, b in pairwise(thumbs[: _STEPS + 1])]
         if self._rests():
             steps = [0.0]
         elif len(steps) < _STEPS and len(self._thumbs) > AHEAD:
             steps.append(0.0)  # it comes to rest
         if steps and steps[0] < _CALM * share:
-            rests = max(steps) < _CALM * share  # else it may have been shown twice
-            return share >= (_CALMER if rests else _FACTOR) * self._usual()
+            return share >= _CALMER * self._usual()
         if share < max(SHARE, _FACTOR * min(steps, default=0.0)):
             return False
         stirred = bool(steps) and share < _FACTOR * steps[0]
         return share >= (_STIRRED if stirred else _FACTOR) * self._usual()
 
     def _rests(self) -> bool:
-        """Whether a picture is shown more often than films do that are drawn for half their rate or
-        a third of it.
+        """Whether the first of the pictures not judged yet is shown more often than in films that
+        are drawn for half their rate or a third of it.
         """
         shown, step = self._thumbs[:_SHOWN_OFTEN], self._step()
         return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
