@@ -2,8 +2,8 @@
 
 Heads say that much is new, not whether it is another scene: a body that moves before a picture at
 rest leaves the most of it as it was. So the picture behind a change must show what neither motion
-nor light explains by the one before it, as it is and moved to where it fits best, and hardly a
-block with texture may still be there. Those within are made of both, but where one picture pushes
+nor light explains by the one before it, as it is and moved to where it fits best, and few blocks
+with texture may still be there. Those within are made of both, but where one picture pushes
 the other out or all of it moves. A fade may lead back to what was shown before it: then what is
 shown within is pale against both.
 """
@@ -45,8 +45,8 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
 
 
 def _is_another(before: np.ndarray, after: np.ndarray, least: float) -> bool:
-    """Whether a thumbnail shows another scene: so much is new, and hardly a block with texture is
-    still there; where none is, less is enough, as at a cut.
+    """Whether a thumbnail shows another scene: so much is new, and few blocks with texture are still
+    there; where hardly any is, less is enough, as at a cut.
     """
     found = novelty(before, after)
     enough = least if found.kept > NONE_KEPT else min(least, STRANGE_SHARE)

@@ -68,14 +68,13 @@ class SceneDetector:
         self._since = -1
         self._flash_left = 0  # pictures still to come of a flash
         self._returned = False  # whether the last one ended with the picture before
-        self._last: tuple[np.ndarray, Verdict] | None = None  # that was no repeat
+        self._last: tuple[np.ndarray, Verdict] | None = None  # the last picture that was no repeat
 
     def push(self, picture: Picture) -> list[Verdict]:
         """Take the next picture; verdicts on those that can be judged now, in their order."""
         self._thumbs.append(thumbnail(picture.y))
         self._rows.append(row_profile(picture.y))
-        seen = len(without_repeats(self._thumbs)), len(self._steps_on())
-        enough = seen[0] > AHEAD and seen[1] > _STEPS
+        enough = len(without_repeats(self._thumbs)) > AHEAD and len(self._steps_on()) > _STEPS
         return [self._judge()] if enough or len(self._thumbs) > AT_MOST_AHEAD else []
 
     def flush(self) -> list[Verdict]:
@@ -150,17 +149,19 @@ class SceneDetector:
 
     def _stands_out(self, share: float, flash: int) -> bool:
         """Whether the novelty of the first picture not judged yet is more than that of the steps
-        before and behind it, but for so many pictures of a flash right behind it.
+        before and behind it.
+
+        flash: pictures of a flash right behind it, which are passed over.
 
         Motion and dissolves go on in each step behind it. What changes once more right behind a
         cut, as a title or a page does, is told from motion by what was before.
         """
         thumbs = self._steps_on()
-        if flash:  # the same again behind it is a step of nothing, not a repeat
+        if flash:  # what goes on behind it is a step of nothing, no repeat that is dropped
             behind = without_repeats(self._thumbs)[flash + 1 :]
             thumbs = [thumbs[0], *without_repeats(behind, self._step())]
         steps = [novelty(a, b).share for a, b in pairwise(thumbs[: _STEPS + 1])]
-        if self._rests():
+        if self._rests() and not self._rested():
             steps = [0.0]
         elif len(steps) < _STEPS and len(self._thumbs) > AHEAD:
             steps.append(0.0)  # it comes to rest
@@ -176,6 +177,11 @@ class SceneDetector:
         are drawn for half their rate or a third of it.
         """
         shown, step = self._thumbs[:_SHOWN_OFTEN], self._step()
+        return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
+
+    def _rested(self) -> bool:
+        """Whether the pictures before were shown as often: a film at a quarter of its rate."""
+        shown, step = list(self._past)[-_SHOWN_OFTEN:], self._step()
         return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
 
     def _shown_before(self, thumb: np.ndarray) -> bool:
