@@ -45,8 +45,8 @@ def weight(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> float:
 
 
 def _is_another(before: np.ndarray, after: np.ndarray, least: float) -> bool:
-    """Whether a thumbnail shows another scene: so much is new, and few blocks with texture are still
-    there; where hardly any is, less is enough, as at a cut.
+    """Whether a thumbnail shows another scene: so much is new, and few blocks with texture are
+    still there; where hardly any is, less is enough, as at a cut.
     """
     found = novelty(before, after)
     enough = least if found.kept > NONE_KEPT else min(least, STRANGE_SHARE)
