@@ -161,7 +161,7 @@ class SceneDetector:
             behind = without_repeats(self._thumbs)[flash + 1 :]
             thumbs = [thumbs[0], *without_repeats(behind, self._step())]
         steps = [novelty(a, b).share for a, b in pairwise(thumbs[: _STEPS + 1])]
-        if self._rests() and not self._rested():
+        if self._rests(self._step()) and not self._rested():
             steps = [0.0]
         elif len(steps) < _STEPS and len(self._thumbs) > AHEAD:
             steps.append(0.0)  # it comes to rest
@@ -172,11 +172,13 @@ class SceneDetector:
         stirred = bool(steps) and share < _FACTOR * steps[0]
         return share >= (_STIRRED if stirred else _FACTOR) * self._usual()
 
-    def _rests(self) -> bool:
+    def _rests(self, step: float = 0.0) -> bool:
         """Whether the first of the pictures not judged yet is shown more often than in films that
         are drawn for half their rate or a third of it.
+
+        step: as of :func:`.scene_changes.repeats`.
         """
-        shown, step = self._thumbs[:_SHOWN_OFTEN], self._step()
+        shown = self._thumbs[:_SHOWN_OFTEN]
         return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
 
     def _rested(self) -> bool:
