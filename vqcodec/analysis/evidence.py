@@ -12,15 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..encoding.scene_changes import (
-    NONE_KEPT,
-    SHARE,
-    STRANGE_SHARE,
-    aligned,
-    contrast,
-    is_blank,
-    novelty,
-)
+from ..encoding.scene_changes import SHARE, aligned, contrast, is_blank, novelty
 
 _TURNED = 0.25  # novelty of one moved to where the other fits best, where there is a mixture
 _KEPT = 0.15  # share of the blocks with texture that are still there from which it is the same
@@ -49,8 +41,7 @@ def _is_another(before: np.ndarray, after: np.ndarray, least: float) -> bool:
     still there; where hardly any is, less is enough, as at a cut.
     """
     found = novelty(before, after)
-    enough = least if found.kept > NONE_KEPT else min(least, STRANGE_SHARE)
-    return found.share >= enough and found.kept < _KEPT
+    return found.reaches(least) and found.kept < _KEPT
 
 
 def _is_pale(before: np.ndarray, within: np.ndarray, after: np.ndarray) -> bool:

@@ -114,6 +114,11 @@ def without_repeats(thumbs: Sequence[np.ndarray], step: float = 0.0) -> list[np.
     return kept
 
 
+def shown_often(thumbs: Sequence[np.ndarray], times: int, step: float = 0.0) -> bool:
+    """Whether so many thumbnails are the first of them; step: as of :func:`repeats`."""
+    return len(thumbs) == times and all(repeats(thumbs[0], t, step) for t in thumbs[1:])
+
+
 def contrast(thumb: np.ndarray) -> float:
     """Mean absolute difference of a thumbnail from its mean, of 255."""
     return float(_mean(np.abs(thumb - _mean(thumb))))
@@ -214,6 +219,10 @@ class Novelty(NamedTuple):
     """That against the picture's contrast, 0 to about 1."""
     kept: float
     """Share of the blocks with texture that are explained well, 0 to 1; 0 where there are none."""
+
+    def reaches(self, least: float = SHARE) -> bool:
+        """Whether this share is new, or less where hardly a block with texture is explained."""
+        return self.share >= (least if self.kept > NONE_KEPT else min(least, STRANGE_SHARE))
 
 
 def novelty(before: np.ndarray, after: np.ndarray) -> Novelty:

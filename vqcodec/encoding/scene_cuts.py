@@ -18,13 +18,13 @@ from .scene_changes import (
     LEAST,
     NONE_KEPT,
     SHARE,
-    STRANGE_SHARE,
     aligned,
     change,
     flash_length,
     is_blank,
     novelty,
     repeats,
+    shown_often,
     thumbnail,
     without_repeats,
 )
@@ -137,9 +137,7 @@ class SceneDetector:
             if self._shown_before(thumb):
                 return False
         new = novelty(before, thumb)
-        if new.residual < LEAST or new.kept > _KEPT:
-            return False
-        if new.share < (SHARE if new.kept > NONE_KEPT else STRANGE_SHARE):
+        if new.residual < LEAST or new.kept > _KEPT or not new.reaches():
             return False
         if not self._stands_out(new.share, n):
             return False
@@ -178,13 +176,11 @@ class SceneDetector:
 
         step: as of :func:`.scene_changes.repeats`.
         """
-        shown = self._thumbs[:_SHOWN_OFTEN]
-        return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
+        return shown_often(self._thumbs[:_SHOWN_OFTEN], _SHOWN_OFTEN, step)
 
     def _rested(self) -> bool:
         """Whether the pictures before were shown as often: a film at a quarter of its rate."""
-        shown, step = list(self._past)[-_SHOWN_OFTEN:], self._step()
-        return len(shown) == _SHOWN_OFTEN and all(repeats(shown[0], t, step) for t in shown[1:])
+        return shown_often(list(self._past)[-_SHOWN_OFTEN:], _SHOWN_OFTEN, self._step())
 
     def _shown_before(self, thumb: np.ndarray) -> bool:
         """Whether the scene goes on behind pictures that show nothing."""
